@@ -1,4 +1,4 @@
-//! Declaring a graph, and the checks that turn a declaration into one.
+//! The declaration of a graph, and its validation.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{
     csr::{Csr, Marks},
 };
 
-/// How large a graph may be. A definition that comes from outside must not be able to ask for all the memory.
+/// Bounds on the size of a graph, so that a definition from outside cannot request all memory.
 ///
 /// ```
 /// use counterpoint::dag::{BuildError, Builder, Limits};
@@ -22,23 +22,23 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most nodes.
+    /// The maximum number of nodes.
     pub nodes: u32,
-    /// The most edges.
+    /// The maximum number of edges.
     pub edges: u32,
 }
 
 impl Limits {
-    /// A place of an edge and a place of a root share 32 bits, so these are the widest limits that mean anything.
+    /// An index of an edge and an index of a root share 32 bits, so no wider limits are possible.
     const WIDEST: Self = Self { nodes: 1 << 30, edges: 1 << 31 };
 
-    /// The same limits with another bound on nodes, at most 2^30.
+    /// Sets the maximum number of nodes, at most 2^30.
     #[must_use]
     pub fn nodes(self, nodes: u32) -> Self {
         Self { nodes: nodes.min(Self::WIDEST.nodes), ..self }
     }
 
-    /// The same limits with another bound on edges, at most 2^31.
+    /// Sets the maximum number of edges, at most 2^31.
     #[must_use]
     pub fn edges(self, edges: u32) -> Self {
         Self { edges: edges.min(Self::WIDEST.edges), ..self }
@@ -52,13 +52,13 @@ impl Default for Limits {
     }
 }
 
-/// One end of an edge: a handle, or a name that is looked up when the graph is built.
+/// One end of an edge: a handle, or a name that is resolved when the graph is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End<'a> {
     /// The node with this handle.
     Node(NodeIx),
-    /// The node with this name, which may be declared later.
+    /// The node with this name, which can be declared later.
     Name(&'a str),
 }
 
@@ -74,10 +74,9 @@ impl<'a> From<&'a str> for End<'a> {
     }
 }
 
-/// Collects nodes and edges; [`build`](Builder::build) checks them all at once.
+/// Collects nodes and edges; [`build`](Builder::build) validates all of them at once.
 ///
-/// Declaring never fails, so a graph can be written down without a `?` on each line, and names may be used before the
-/// nodes that bear them are declared.
+/// Declarations do not fail, so no `?` is needed for each, and names can be used before their nodes are declared.
 ///
 /// ```
 /// use counterpoint::dag::{BuildError, Builder};
@@ -101,36 +100,36 @@ pub struct Builder<N> {
     payloads: Vec<N>,
     names: Vec<Box<str>>,
     edges: Vec<(Side, Side)>,
-    /// Names used by edges; looked up at the end.
+    /// The names in edges, which are resolved by `build`.
     references: Vec<Box<str>>,
-    /// The first limit that was passed. What comes after it is not even stored.
+    /// The first limit that was exceeded. Declarations after it are not stored.
     exceeded: Option<BuildError>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Side {
     Node(NodeIx),
-    /// An entry of `references`.
+    /// An index into `references`.
     Name(usize),
 }
 
 impl<N> Builder<N> {
-    /// No nodes yet, and the default [`Limits`].
+    /// An empty graph with the default [`Limits`].
     #[must_use]
     pub fn new() -> Self {
         Self::with_limits(Limits::default())
     }
 
-    /// No nodes yet.
+    /// An empty graph with these limits.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        // The fields are public, so the limits may not have come through the methods that clamp.
+        // The fields are public, so the limits may not have been clamped by the methods.
         let limits = limits.nodes(limits.nodes).edges(limits.edges);
         let (payloads, names, edges, references) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { limits, payloads, names, edges, references, exceeded: None }
     }
 
-    /// Declares a node. The name must be its own; the payload is whatever the caller wants to find there again.
+    /// Declares a node with a unique name and a payload of the caller.
     pub fn node(&mut self, name: impl Into<Box<str>>, payload: N) -> NodeIx {
         let limit = self.limits.nodes;
         match u32::try_from(self.names.len()) {
@@ -146,7 +145,7 @@ impl<N> Builder<N> {
         }
     }
 
-    /// Declares that `after` waits for `before`. Each may be a handle or a name.
+    /// Declares that `after` depends on `before`. Each can be a handle or a name.
     pub fn edge<'a>(&mut self, before: impl Into<End<'a>>, after: impl Into<End<'a>>) -> &mut Self {
         let limit = self.limits.edges;
         if self.edges.len() >= limit as usize {
@@ -164,18 +163,18 @@ impl<N> Builder<N> {
         self.names.len()
     }
 
-    /// Whether no node was declared.
+    /// Whether no nodes have been declared.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Checks everything that was declared and freezes it.
+    /// Validates the declarations and builds the graph.
     ///
     /// # Errors
     ///
-    /// The first of these that holds: a limit was passed, two nodes share a name, an edge names an unknown node or the
-    /// same node twice, an edge is declared twice, the edges close a cycle (which is returned).
+    /// The first of these errors: a limit was exceeded, two nodes have the same name, an edge names an unknown node or
+    /// the same node twice, an edge is declared twice, the edges form a cycle (which is returned).
     pub fn build(self) -> Result<Dag<N>, BuildError> {
         if let Some(error) = self.exceeded {
             return Err(error);
@@ -216,7 +215,7 @@ impl<N> Default for Builder<N> {
     }
 }
 
-/// The nodes in the order of their names, so that a name is found by bisection and a double stands next to its twin.
+/// The nodes in the order of their names, so that binary search finds a name and duplicates are neighbours.
 fn sorted_names(names: &[Box<str>]) -> Result<Vec<NodeIx>, BuildError> {
     let mut sorted: Vec<(&str, u32)> = names.iter().map(|name| &**name).zip(0..).collect();
     sorted.sort_unstable();
@@ -238,7 +237,7 @@ fn name_of(names: &[Box<str>], node: NodeIx) -> &str {
     names.get(node.index()).map_or("", |name| name)
 }
 
-/// The checks that need the edges in place.
+/// The checks that need the resolved edges.
 fn validated(names: &[Box<str>], edges: &[(NodeIx, NodeIx)]) -> Result<Topology, BuildError> {
     let name = |node: NodeIx| name_of(names, node).to_owned();
     if let Some(&(node, _)) = edges.iter().find(|(from, to)| from == to) {

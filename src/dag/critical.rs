@@ -1,30 +1,30 @@
-//! The critical path: which nodes decide how long the whole takes, and how much room the others have.
+//! The critical path: the nodes that determine the total duration, and the slack of the others.
 
 use super::{NodeIx, Topology};
 
-/// When a node starts and ends if each node takes as long as its weight and nothing waits for a worker.
+/// The start and end times of a node if each node takes as long as its weight and workers are unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Timing {
-    /// The soonest that the node can start.
+    /// The earliest time at which the node can start.
     pub earliest_start: u64,
-    /// The soonest that it can end.
+    /// The earliest time at which it can end.
     pub earliest_end: u64,
-    /// The latest that it may start without making the whole longer.
+    /// The latest start that does not extend the total duration.
     pub latest_start: u64,
-    /// The latest that it may end without making the whole longer.
+    /// The latest end that does not extend the total duration.
     pub latest_end: u64,
 }
 
 impl Timing {
-    /// How late the node may be without making the whole longer. Critical nodes have none.
+    /// The delay of the node that does not extend the total duration. Zero for critical nodes.
     #[must_use]
     pub fn slack(&self) -> u64 {
         self.latest_start.saturating_sub(self.earliest_start)
     }
 }
 
-/// The longest way through a graph, and what it leaves to every node. Made by [`Topology::critical_path`].
+/// The longest path through a graph, and the timing of every node. Made by [`Topology::critical_path`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CriticalPath {
     length: u64,
@@ -33,38 +33,38 @@ pub struct CriticalPath {
 }
 
 impl CriticalPath {
-    /// The sum of the weights on the longest path: no number of workers makes the whole shorter than this.
+    /// The sum of the weights on the longest path: a lower bound of the total duration with any number of workers.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// A longest path from a root to a leaf. Among equals, at each step the node that was declared first.
+    /// A longest path from a root to a leaf. Ties are broken by the order of declaration.
     #[must_use]
     pub fn path(&self) -> &[NodeIx] {
         &self.path
     }
 
-    /// Earliest and latest times of a node.
+    /// The earliest and latest times of a node.
     #[must_use]
     pub fn timing(&self, node: NodeIx) -> Option<Timing> {
         self.timings.get(node.index()).copied()
     }
 
-    /// The times of all nodes, as declared.
+    /// The times of all nodes, in the order of declaration.
     #[must_use]
     pub fn timings(&self) -> &[Timing] {
         &self.timings
     }
 
-    /// How late a node may be; zero for a node that is not of the graph.
+    /// The slack of a node; zero for a node that is not part of the graph.
     #[must_use]
     pub fn slack(&self, node: NodeIx) -> u64 {
         self.timing(node).map_or(0, |timing| timing.slack())
     }
 
-    /// The weights on the longest path from the start of a node to the end of the whole. The usual rank of list
-    /// scheduling: of several ready nodes, the one with the most behind it goes first.
+    /// The sum of the weights on the longest path from the start of a node to the end of the graph. This is the usual
+    /// rank of list scheduling: of several ready nodes, the one with the highest rank starts first.
     #[must_use]
     pub fn remaining(&self, node: NodeIx) -> u64 {
         self.timing(node).map_or(0, |timing| self.length - timing.latest_start)
@@ -72,9 +72,9 @@ impl CriticalPath {
 }
 
 impl Topology {
-    /// The longest way through the graph when each node takes `weight(node)`.
+    /// The longest path through the graph when each node takes `weight(node)`.
     ///
-    /// Sums stop at `u64::MAX`. In nanoseconds that is 584 years.
+    /// Sums saturate at `u64::MAX`. In nanoseconds that is 584 years.
     ///
     /// ```
     /// use counterpoint::dag::Builder;
@@ -122,13 +122,13 @@ fn backward(graph: &Topology, weights: &[u64], length: u64, timings: &mut [Timin
         let end = after.map(|timing| timing.latest_start).min().unwrap_or(length);
         if let Some(timing) = timings.get_mut(node.index()) {
             timing.latest_end = end;
-            // Where sums have stopped at the top, subtracting could go below the earliest start.
+            // With saturated sums the difference could be less than the earliest start.
             timing.latest_start = end.saturating_sub(of(weights, node)).max(timing.earliest_start);
         }
     }
 }
 
-/// Back from the first node that ends last, always to a predecessor that ends just when its successor starts.
+/// Backwards from the first node that ends last, to a predecessor whose end equals the start of its successor.
 fn longest(graph: &Topology, length: u64, timings: &[Timing]) -> Vec<NodeIx> {
     let ends = |node: NodeIx| timings.get(node.index()).map_or(0, |timing| timing.earliest_end);
     let starts = |node: NodeIx| timings.get(node.index()).map_or(0, |timing| timing.earliest_start);

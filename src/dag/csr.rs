@@ -4,9 +4,10 @@ use super::NodeIx;
 
 /// The neighbours of every node in one direction.
 ///
-/// `offsets` has one entry more than there are nodes plus one: after the lists of the nodes, `targets` holds one more list,
-/// the nodes where a walk in this direction *starts* (those with no neighbour in the other direction). So "what is ready
-/// at the beginning" is a list like any other, and a place in `targets` names any node that can become ready.
+/// `offsets` has one entry for each node and two more: after the lists of the nodes, `targets` contains one more list,
+/// the nodes where a traversal in this direction *starts* (those without neighbours in the other direction). The
+/// initially ready nodes are thus a list like any other, and an index into `targets` identifies any node that can
+/// become ready.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Csr {
     offsets: Vec<u32>,
@@ -15,15 +16,15 @@ pub(super) struct Csr {
 
 impl Csr {
     /// Groups `pairs` by their first node; a list keeps the order of `pairs`. The caller has checked that every node is
-    /// less than `nodes` and that nodes and pairs together number less than `u32::MAX`.
+    /// less than `nodes`, and that the numbers of nodes and pairs together are less than `u32::MAX`.
     pub(super) fn new(nodes: u32, pairs: impl Iterator<Item = (NodeIx, NodeIx)> + Clone) -> Self {
         let count = nodes as usize;
         let mut offsets = vec![0_u32; count + 2];
         let mut entered = Marks::new(count);
         let mut edges = 0_usize;
         for (from, to) in pairs.clone() {
-            // Counted two places further on, so that the prefix sums below are the *starts*, shifted by one, and filling
-            // moves each start to its end, which is the next one's start: no second array of cursors.
+            // Counted with an offset of two, so that the prefix sums below are the *starts*, shifted by one. Filling
+            // then moves each start to its end, which is the start of the next list, without a second array of cursors.
             if let Some(slot) = offsets.get_mut(from.index() + 2) {
                 *slot += 1;
             }
@@ -46,24 +47,24 @@ impl Csr {
         }
         let starts = (0..nodes).map(NodeIx::new).filter(|&node| !entered.contains(node));
         targets.extend(starts);
-        // The last offset closes the list of starts. It fits: see above.
+        // The last offset ends the list of starts. It fits: see above.
         if let Some(last) = offsets.last_mut() {
             *last = u32::try_from(targets.len()).unwrap_or(u32::MAX);
         }
         Self { offsets, targets }
     }
 
-    /// The places of a node's neighbours in [`targets`](Self::targets); empty for a node that is not there.
+    /// The indexes of a node's neighbours in [`targets`](Self::targets); empty for an unknown node.
     #[inline]
     pub(super) fn span(&self, node: NodeIx) -> (u32, u32) {
-        // The entry past the last node belongs to the list of starts and must not answer for a node.
+        // The entry after the last node belongs to the list of starts and must not be returned for a node.
         match self.offsets.get(node.index()..).unwrap_or_default() {
             [from, to, _, ..] => (*from, *to),
             _ => (0, 0),
         }
     }
 
-    /// The places of the nodes where a walk starts.
+    /// The indexes of the nodes where a traversal starts.
     pub(super) fn starts_span(&self) -> (u32, u32) {
         match self.offsets.as_slice() {
             [.., from, to] => (*from, *to),
@@ -77,12 +78,12 @@ impl Csr {
         self.slice(self.span(node))
     }
 
-    /// The nodes where a walk starts.
+    /// The nodes where a traversal starts.
     pub(super) fn starts(&self) -> &[NodeIx] {
         self.slice(self.starts_span())
     }
 
-    /// The node at a place.
+    /// The node at an index.
     #[cfg(feature = "threads")]
     #[inline]
     pub(super) fn at(&self, place: u32) -> Option<NodeIx> {
@@ -109,7 +110,7 @@ impl Marks {
         Self(vec![0; nodes.div_ceil(64)])
     }
 
-    /// Adds a node; true if it was not there. A node beyond the set's size is never there and never added.
+    /// Adds a node; returns true if it was new. A node beyond the size of the set is never added.
     pub(super) fn insert(&mut self, node: NodeIx) -> bool {
         let Some(word) = self.0.get_mut(node.index() / 64) else {
             return false;

@@ -1,32 +1,32 @@
-//! What building a graph or driving it can refuse.
+//! The errors of building a graph and of driving a run over it.
 
 use std::fmt;
 
 use super::NodeIx;
 
-/// How many nodes of a cycle its message prints; a generated graph can have a cycle of a million.
+/// The number of nodes of a cycle in its message; a generated graph can have a cycle of a million nodes.
 const SHOWN: usize = 12;
 
-/// Why a graph was not built.
+/// The reason why a graph is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// More nodes than [`Limits`](super::Limits) allow.
     #[error("more than {limit} nodes")]
     TooManyNodes {
-        /// The bound that was passed.
+        /// The limit.
         limit: u32,
     },
     /// More edges than [`Limits`](super::Limits) allow.
     #[error("more than {limit} edges")]
     TooManyEdges {
-        /// The bound that was passed.
+        /// The limit.
         limit: u32,
     },
-    /// An edge, or a set of nodes, names a node that the graph does not have.
+    /// An edge, or a set of nodes, refers to a node that the graph does not have.
     #[error("unknown node {node}")]
     UnknownNode {
-        /// The name or the handle that was given.
+        /// The given name or handle.
         node: String,
     },
     /// Two nodes have the same name.
@@ -38,25 +38,25 @@ pub enum BuildError {
     /// The same edge was declared twice.
     #[error("the edge {from} -> {to} is declared twice")]
     DuplicateEdge {
-        /// The name of the node before.
+        /// The name of the first node.
         from: String,
-        /// The name of the node after.
+        /// The name of the second node.
         to: String,
     },
-    /// A node was made to wait for itself.
+    /// An edge connects a node with itself.
     #[error("node {node} depends on itself")]
     SelfEdge {
         /// The name of the node.
         node: String,
     },
-    /// The edges close a circle.
+    /// The edges form a cycle.
     #[error("the graph has a cycle: {0}")]
     Cycle(CyclePath),
 }
 
-/// A cycle, node by node: each has an edge to the next, and the last one to the first.
+/// A cycle: each node has an edge to the next, and the last one to the first.
 ///
-/// It starts at the node of the cycle that was declared first, and no shorter cycle goes through that node.
+/// It starts at the node of the cycle that was declared first, and is a shortest cycle through that node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CyclePath {
     nodes: Vec<NodeIx>,
@@ -93,17 +93,17 @@ impl fmt::Display for CyclePath {
     }
 }
 
-/// Why a report about a node was refused. Nothing changed: of a batch with one wrong report, none is taken.
+/// The reason why a report about a node was rejected. Nothing changed: a batch is accepted as a whole or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// The graph has no such node.
     #[error("unknown node {0}")]
     UnknownNode(NodeIx),
-    /// The node has not been handed out, so it cannot have ended.
-    #[error("node {0} was not handed out")]
-    NotHandedOut(NodeIx),
-    /// The node has already ended, or stands twice in the batch.
+    /// The node is not running, so it cannot end.
+    #[error("node {0} is not running")]
+    NotRunning(NodeIx),
+    /// The node has already ended, or occurs twice in the batch.
     #[error("node {0} has already ended")]
     AlreadyEnded(NodeIx),
 }

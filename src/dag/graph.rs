@@ -4,9 +4,10 @@ use std::{fmt, sync::Arc};
 
 use super::{Builder, NodeIx, Topology, builder::find_name};
 
-/// A validated acyclic graph: a [`Topology`] with a name and a payload for each node. Built once, run any number of times.
+/// A validated acyclic graph: a [`Topology`] with a name and a payload for each node. Built once, run any number of
+/// times.
 ///
-/// Nothing of it can change, and the topology is shared, so a run keeps it alive without borrowing.
+/// It is immutable, and the topology is shared, so a run keeps it alive without a borrow.
 ///
 /// ```
 /// use counterpoint::dag::Dag;
@@ -44,7 +45,7 @@ impl<N> Dag<N> {
         Self { topology, payloads, names, by_name }
     }
 
-    /// Who comes before whom.
+    /// The edges of the graph.
     #[must_use]
     pub fn topology(&self) -> &Arc<Topology> {
         &self.topology
@@ -68,7 +69,7 @@ impl<N> Dag<N> {
         self.payloads.get(node.index())
     }
 
-    /// The payloads, as declared.
+    /// The payloads, in the order of declaration.
     #[must_use]
     pub fn payloads(&self) -> &[N] {
         &self.payloads
@@ -80,13 +81,13 @@ impl<N> Dag<N> {
         self.names.get(node.index()).map(|name| &**name)
     }
 
-    /// The node with a name.
+    /// The node with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<NodeIx> {
         find_name(&self.names, &self.by_name, name)
     }
 
-    /// Handle, name and payload of every node, as declared.
+    /// The handle, name and payload of every node, in the order of declaration.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (NodeIx, &str, &N)> {
         let named = self.names.iter().zip(&self.payloads);
         self.topology.nodes().zip(named).map(|(node, (name, payload))| (node, &**name, payload))
@@ -98,7 +99,7 @@ impl<N> Dag<N> {
         Dag::new(Arc::clone(&self.topology), payloads, self.names.clone(), self.by_name.clone())
     }
 
-    /// The longest way through the graph when each node takes as long as its payload says; see
+    /// The longest path through the graph when each node takes the weight of its payload; see
     /// [`Topology::critical_path`].
     #[must_use]
     pub fn critical_path(&self, mut weight: impl FnMut(NodeIx, &N) -> u64) -> super::CriticalPath {

@@ -1,24 +1,27 @@
-//! Directed acyclic graphs: declare, validate, order, track what is ready, run.
+//! Directed acyclic graphs: declare, validate, order, track readiness, run.
 //!
-//! A graph goes through three hands, and each is usable without the next:
+//! There are three layers, and each can be used without the next:
 //!
-//! | what | for |
+//! | type | use |
 //! |---|---|
-//! | [`Builder`] | declaring nodes and edges; [`build`](Builder::build) refuses what is not a graph, and a cycle with its path |
-//! | [`Dag`], [`Topology`] | the frozen graph: neighbours, order, levels, ancestors, [critical path](Topology::critical_path), [reversal](Topology::reversed) |
-//! | [`Readiness`] | one run over it, as a state machine: batches of ready nodes out, reports in. For whoever has workers of their own |
-#![cfg_attr(feature = "threads", doc = "| [`Runner`] | closures over it, on threads of this process |")]
+//! | [`Builder`] | declares nodes and edges; [`build`](Builder::build) validates them, and reports a cycle with its
+//! path |
+//! | [`Dag`], [`Topology`] | the immutable graph: neighbours, order, levels, ancestors, [critical
+//! path](Topology::critical_path), [reversal](Topology::reversed) |
+//! | [`Readiness`] | one run over the graph, as a state machine: returns batches of ready nodes, takes reports. For
+//! callers with their own workers |
+#![cfg_attr(feature = "threads", doc = "| [`Runner`] | closures over the graph, on threads of this process |")]
 //!
-//! Everything is built once and run many times: starting again copies an array. Nothing recurses, so a chain of a million
-//! nodes needs no more stack than one of two. Handles are small integers in the order of declaration, and so is everything
-//! that is returned per node.
+//! A graph is built once and run many times: a restart copies an array. There is no recursion, so a chain of a million
+//! nodes needs no more stack than one of two. Handles are small integers in the order of declaration, which is also the
+//! order of everything that is returned per node.
 //!
-//! # A state machine of your own workers
+//! # A state machine for your own workers
 //!
 //! ```
 //! use counterpoint::dag::{Builder, Readiness};
 //!
-//! // The payload is the host's: here, how many minutes a step takes.
+//! // The payload is of any type: here, the minutes of a step.
 //! let mut graph = Builder::new();
 //! for (step, minutes) in [("dough", 15_u64), ("rest", 60), ("sauce", 30), ("top", 5), ("bake", 10)] {
 //!     graph.node(step, minutes);
@@ -34,7 +37,7 @@
 //! let (mut batch, mut done) = (Vec::new(), Vec::new());
 //! while !run.is_finished() {
 //!     batch.clear();
-//!     run.next_batch(&mut batch, 2); // as many as there are cooks
+//!     run.next_batch(&mut batch, 2); // the number of cooks
 //!     done.extend(batch.iter().filter_map(|&node| pizza.name(node)));
 //!     run.complete_batch(&batch)?;
 //! }

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use super::NodeIx;
 
-/// How many tiers there are: one bit of a word each.
+/// The number of tiers: one bit of a word each.
 const TIERS: usize = u64::BITS as usize;
 
-/// Nodes that may start, in the order in which they will.
+/// The nodes that may start, in order.
 #[derive(Debug, Clone)]
 pub(super) enum ReadyQueue {
     Plain(VecDeque<NodeIx>),
@@ -28,7 +28,7 @@ impl ReadyQueue {
         }
     }
 
-    /// Moves up to `max` nodes to the end of `buf`; says how many.
+    /// Moves up to `max` nodes to the end of `buf`; returns their number.
     #[inline]
     pub(super) fn take(&mut self, buf: &mut Vec<NodeIx>, max: usize) -> usize {
         let before = buf.len();
@@ -54,13 +54,13 @@ impl ReadyQueue {
     }
 }
 
-/// One list per tier, threaded through one array, and a word that says which lists are not empty. A heap costs several
-/// times as much with thousands of ready nodes, and would not keep first in, first out without a counter.
+/// One list per tier, linked through one array, and a word whose bits mark the lists that are not empty. A heap is
+/// several times slower with thousands of ready nodes, and would need a counter to be first in, first out.
 #[derive(Debug, Clone)]
 pub(super) struct Tiered {
     /// The tier of each node.
     tiers: Vec<u8>,
-    /// The node behind each node in its list.
+    /// The successor of each node in its list.
     behind: Vec<Option<NodeIx>>,
     ends: [Option<(NodeIx, NodeIx)>; TIERS],
     occupied: u64,

@@ -1,4 +1,4 @@
-//! Which nodes may start now: the state of one run over a graph.
+//! The nodes that may start now: the state of one run over a graph.
 
 use std::{fmt, sync::Arc};
 
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{NodeIx, Refused, Topology, queue::ReadyQueue};
 
-/// Where a node stands in a run.
+/// The state of a node in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NodeState {
-    /// Something it depends on has not ended.
+    /// A dependency has not ended.
     Waiting,
-    /// All it depends on is done; it has not been handed out.
+    /// All dependencies are done, and the node is not running.
     Ready,
-    /// Handed out, and nothing has been reported yet.
+    /// The node was returned by a batch and has not been reported.
     Running,
-    /// Reported done.
+    /// The node was reported as done.
     Done,
-    /// Reported failed.
+    /// The node was reported as failed.
     Failed,
-    /// Something it depends on, directly or not, has failed. It will never start.
+    /// A direct or indirect dependency has failed. The node will not start.
     Skipped,
 }
 
-/// What is stored of a node. Waiting and ready are told apart by the count of what is missing, so becoming ready writes
-/// one word and not two.
+/// The stored state of a node. Waiting and ready are distinguished by the number of missing dependencies, so becoming
+/// ready writes one word instead of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Unstarted,
@@ -35,15 +35,14 @@ enum Mark {
     Skipped,
 }
 
-/// Hands out the nodes of a graph as what they depend on gets done. No threads, no clock: a state machine.
+/// Returns the nodes of a graph as their dependencies are done. A state machine without threads and clock.
 ///
-/// It works in batches, since whoever drives it pays for a lock, a channel or a journal entry per call. A node is ready the
-/// moment its own last dependency is done; nothing ever waits for a layer of the graph to end. Nodes leave in the order in
-/// which they became ready (roots as declared; successors of one node in the order of their edges), or by tier first. The
-/// same reports in the same order always give the same batches.
+/// It works in batches, because a caller usually pays for a lock, a channel or a journal entry per call. A node is
+/// ready as soon as its last dependency is done; it never waits for a layer of the graph to end. Nodes are returned in
+/// the order in which they became ready (roots in the order of declaration; successors of one node in the order of
+/// their edges), or by tier first. Equal sequences of reports lead to equal batches.
 ///
-/// A run over a graph that was built always comes to an end: while the run is not [finished](Self::is_finished), some node
-/// is ready or running.
+/// Every run ends: while the run is not [finished](Self::is_finished), at least one node is ready or running.
 ///
 /// ```
 /// use counterpoint::dag::{Builder, Readiness, Refused};
@@ -70,14 +69,14 @@ enum Mark {
 /// assert_eq!(skipped, [d]);
 /// assert!(run.is_finished() && !run.is_success());
 ///
-/// run.reset(); // and once more, without allocating
+/// run.reset(); // restarts without an allocation
 /// assert_eq!(run.ready(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Readiness {
     topology: Arc<Topology>,
-    /// How many dependencies of each node are not done.
+    /// The number of dependencies of each node that are not done.
     missing: Vec<u32>,
     marks: Vec<Mark>,
     queue: ReadyQueue,
@@ -88,14 +87,14 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// A run that has not begun, first in, first out.
+    /// A new run, first in, first out.
     #[must_use]
     pub fn new(topology: &Arc<Topology>) -> Self {
         Self::with_queue(topology, ReadyQueue::Plain(topology.roots().to_vec().into()))
     }
 
-    /// A run that has not begun in which, of the ready nodes, those of a lower tier leave first; within a tier, first in,
-    /// first out. Tiers beyond 63 count as 63.
+    /// A new run that returns ready nodes of a lower tier first; within a tier, first in, first out. Tiers above 63
+    /// count as 63.
     ///
     /// ```
     /// use counterpoint::dag::{Builder, Readiness};
@@ -132,7 +131,7 @@ impl Readiness {
         }
     }
 
-    /// Begins again. Copies two arrays; allocates nothing.
+    /// Restarts the run. Copies two arrays; allocates nothing.
     pub fn reset(&mut self) {
         self.missing.copy_from_slice(self.topology.indegrees());
         self.marks.fill(Mark::Unstarted);
@@ -143,7 +142,7 @@ impl Readiness {
         (self.running, self.done, self.failed, self.skipped) = (0, 0, 0, 0);
     }
 
-    /// Hands out up to `max` ready nodes: appends them to `buf` and says how many. They count as running from now on.
+    /// Appends up to `max` ready nodes to `buf` and returns their number. They count as running from then on.
     pub fn next_batch(&mut self, buf: &mut Vec<NodeIx>, max: usize) -> usize {
         let taken = self.queue.take(buf, max);
         let start = buf.len() - taken;
@@ -156,11 +155,11 @@ impl Readiness {
         taken
     }
 
-    /// Reports nodes as done; says how many others became ready by it.
+    /// Reports nodes as done; returns the number of nodes that became ready.
     ///
     /// # Errors
     ///
-    /// A node that is not running, or stands twice in `nodes`. Then none of them is taken.
+    /// A node is not running, or occurs twice in `nodes`. None of the reports is accepted then.
     pub fn complete_batch(&mut self, nodes: &[NodeIx]) -> Result<usize, Refused> {
         self.end_batch(nodes, Mark::Done)?;
         self.done += nodes.len();
@@ -180,8 +179,8 @@ impl Readiness {
         Ok(freed)
     }
 
-    /// Reports a node as failed. All that depends on it, directly or not, will never start: the nodes that this failure
-    /// newly rules out are appended to `skipped`, nearest first.
+    /// Reports a node as failed. Its direct and indirect dependants will not start: those that this failure newly
+    /// excludes are appended to `skipped`, nearest first.
     ///
     /// # Errors
     ///
@@ -192,7 +191,7 @@ impl Readiness {
         let first = skipped.len();
         let mut from = Some(node);
         let mut read = first;
-        // `skipped` is at once the answer and the queue of a breadth-first walk.
+        // `skipped` is both the result and the queue of a breadth-first search.
         while let Some(node) = from {
             for &next in self.topology.successors(node) {
                 if let Some(mark @ Mark::Unstarted) = self.marks.get_mut(next.index()) {
@@ -207,12 +206,12 @@ impl Readiness {
         Ok(())
     }
 
-    /// Takes running nodes back to be handed out again, behind those that are ready: their worker was lost, or they are to
-    /// be tried once more.
+    /// Returns running nodes to the queue, behind those that are ready: their worker was lost, or they are to be
+    /// retried.
     ///
     /// # Errors
     ///
-    /// A node that is not running, or stands twice in `nodes`. Then none of them is taken.
+    /// A node is not running, or occurs twice in `nodes`. None of them is returned then.
     pub fn give_back(&mut self, nodes: &[NodeIx]) -> Result<(), Refused> {
         self.end_batch(nodes, Mark::Unstarted)?;
         for &node in nodes {
@@ -221,7 +220,7 @@ impl Readiness {
         Ok(())
     }
 
-    /// Where a node stands.
+    /// The state of a node.
     #[must_use]
     pub fn state(&self, node: NodeIx) -> Option<NodeState> {
         let missing = *self.missing.get(node.index())?;
@@ -235,31 +234,31 @@ impl Readiness {
         })
     }
 
-    /// How many nodes could be handed out now.
+    /// The number of ready nodes.
     #[must_use]
     pub fn ready(&self) -> usize {
         self.queue.len()
     }
 
-    /// How many nodes are handed out and not reported.
+    /// The number of running nodes.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// How many nodes are done.
+    /// The number of nodes that are done.
     #[must_use]
     pub fn done(&self) -> usize {
         self.done
     }
 
-    /// How many nodes have failed.
+    /// The number of failed nodes.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.failed
     }
 
-    /// How many nodes will never start because of a failure.
+    /// The number of nodes that will not start because of a failure.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped
@@ -277,14 +276,14 @@ impl Readiness {
         self.done == self.topology.len()
     }
 
-    /// The graph that is run.
+    /// The graph of the run.
     #[must_use]
     pub fn topology(&self) -> &Arc<Topology> {
         &self.topology
     }
 
-    /// Moves all of `nodes` from running to `mark`, or none of them. The mark itself finds a double: the second time the
-    /// node is no longer running.
+    /// Moves all of `nodes` from running to `mark`, or none of them. The mark itself detects duplicates: the second
+    /// occurrence of a node is no longer running.
     fn end_batch(&mut self, nodes: &[NodeIx], mark: Mark) -> Result<(), Refused> {
         for (taken, &node) in nodes.iter().enumerate() {
             match self.marks.get_mut(node.index()) {
@@ -314,12 +313,12 @@ fn refusal(node: NodeIx, mark: Option<Mark>, twice: bool) -> Refused {
         None => Refused::UnknownNode(node),
         Some(_) if twice => Refused::AlreadyEnded(node),
         Some(Mark::Done | Mark::Failed) => Refused::AlreadyEnded(node),
-        Some(Mark::Unstarted | Mark::Running | Mark::Skipped) => Refused::NotHandedOut(node),
+        Some(Mark::Unstarted | Mark::Running | Mark::Skipped) => Refused::NotRunning(node),
     }
 }
 
 impl fmt::Debug for Readiness {
-    /// The counts; the state of each node is for [`state`](Self::state).
+    /// The counts; use [`state`](Self::state) for the state of a node.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Readiness")
             .field("nodes", &self.topology.len())

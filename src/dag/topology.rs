@@ -1,4 +1,4 @@
-//! The wiring of a validated graph: neighbours, order, levels, reachability.
+//! The edges of a validated graph: neighbours, order, levels, reachability.
 
 use std::{fmt, sync::Arc};
 
@@ -8,12 +8,12 @@ use super::{
     wiring::Wiring,
 };
 
-/// Who comes before whom: the immutable part of a graph that knows nothing of names and payloads.
+/// The nodes and edges of a graph, without names and payloads. Immutable.
 ///
-/// It is only made by validation, so it never has a cycle, a double edge or an edge to nowhere. All that drives a graph
-/// ([`Readiness`](super::Readiness), the runner) shares one through an [`Arc`].
+/// It is only made by validation, so it has no cycle, no duplicate edges and no edges to unknown nodes.
+/// [`Readiness`](super::Readiness) and the runner share it through an [`Arc`].
 ///
-/// A handle that is not of this graph has no neighbours, no ancestors and no descendants.
+/// A handle that is not part of this graph has no neighbours, no ancestors and no descendants.
 ///
 /// ```
 /// use counterpoint::dag::Builder;
@@ -34,17 +34,18 @@ use super::{
 pub struct Topology {
     successors: Csr,
     predecessors: Csr,
-    /// How many predecessors each node has: a run starts by copying this.
+    /// The number of predecessors of each node: a run starts with a copy of this.
     indegrees: Vec<u32>,
     levels: Vec<u32>,
-    /// By level, and within a level as declared.
+    /// By level, and within a level in the order of declaration.
     order: Vec<NodeIx>,
-    /// Where each level starts in `order`, and the end.
+    /// The start of each level in `order`, and the end.
     level_starts: Vec<u32>,
 }
 
 impl Topology {
-    /// Validates order only: nodes in range, no self edges and no doubles are checked by the caller.
+    /// Validates only the order: the caller has checked that nodes are in range and edges are distinct and connect
+    /// different nodes.
     ///
     /// The error is a cycle.
     pub(super) fn new(nodes: u32, edges: &[(NodeIx, NodeIx)]) -> Result<Self, Vec<NodeIx>> {
@@ -80,50 +81,50 @@ impl Topology {
         self.successors.edges()
     }
 
-    /// Whether the handle is of a node of this graph.
+    /// Whether the handle belongs to this graph.
     #[must_use]
     pub fn contains(&self, node: NodeIx) -> bool {
         node.index() < self.len()
     }
 
-    /// All nodes, as declared.
+    /// All nodes, in the order of declaration.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeIx> + Clone + use<> {
         (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).map(NodeIx::new)
     }
 
-    /// The nodes that wait for `node`, in the order in which their edges were declared.
+    /// The nodes that depend on `node`, in the order in which their edges were declared.
     #[inline]
     #[must_use]
     pub fn successors(&self, node: NodeIx) -> &[NodeIx] {
         self.successors.of(node)
     }
 
-    /// The nodes that `node` waits for, in the order in which the edges were declared.
+    /// The nodes that `node` depends on, in the order in which the edges were declared.
     #[inline]
     #[must_use]
     pub fn predecessors(&self, node: NodeIx) -> &[NodeIx] {
         self.predecessors.of(node)
     }
 
-    /// The nodes that wait for nothing, as declared.
+    /// The nodes without dependencies, in the order of declaration.
     #[must_use]
     pub fn roots(&self) -> &[NodeIx] {
         self.successors.starts()
     }
 
-    /// The nodes that nothing waits for, as declared.
+    /// The nodes without dependants, in the order of declaration.
     #[must_use]
     pub fn leaves(&self) -> &[NodeIx] {
         self.predecessors.starts()
     }
 
-    /// Every node after all that it waits for: level by level, and within a level as declared.
+    /// A topological order: level by level, and within a level in the order of declaration.
     #[must_use]
     pub fn order(&self) -> &[NodeIx] {
         &self.order
     }
 
-    /// The number of edges on the longest way from a root to `node`.
+    /// The number of edges on the longest path from a root to `node`.
     #[must_use]
     pub fn level(&self, node: NodeIx) -> Option<u32> {
         self.levels.get(node.index()).copied()
@@ -131,7 +132,7 @@ impl Topology {
 
     /// The nodes of each level. No two nodes of a level depend on each other.
     ///
-    /// Levels are for reading and drawing. A run does not wait for a level to end; see [`Readiness`](super::Readiness).
+    /// Levels are for display. A run does not wait for a level to end; see [`Readiness`](super::Readiness).
     pub fn levels(&self) -> impl ExactSizeIterator<Item = &[NodeIx]> + Clone {
         self.level_starts.windows(2).map(|pair| match pair {
             [from, to] => self.order.get(*from as usize..*to as usize).unwrap_or_default(),
@@ -139,15 +140,15 @@ impl Topology {
         })
     }
 
-    /// All that must end before one of `nodes` can start, in topological order, without `nodes` themselves unless one is
+    /// All direct and indirect dependencies of `nodes`, in topological order, without `nodes` themselves unless one is
     /// an ancestor of another.
     #[must_use]
     pub fn ancestors(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
         self.closure(nodes, &self.predecessors)
     }
 
-    /// All that cannot start before one of `nodes` has ended, in topological order, without `nodes` themselves unless one
-    /// is a descendant of another.
+    /// All direct and indirect dependants of `nodes`, in topological order, without `nodes` themselves unless one is a
+    /// descendant of another.
     #[must_use]
     pub fn descendants(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
         self.closure(nodes, &self.successors)
@@ -166,7 +167,7 @@ impl Topology {
                 if next == to {
                     return true;
                 }
-                // A path only climbs, so nothing at the level of `to` or above leads to it.
+                // Levels increase along a path, so no node at the level of `to` or above leads to it.
                 if self.level(next).is_some_and(|l| l < level) && seen.insert(next) {
                     open.push(next);
                 }
@@ -175,7 +176,7 @@ impl Topology {
         false
     }
 
-    /// The same nodes with every edge turned round: what depended on others now comes before them.
+    /// The same nodes with every edge reversed: dependants become dependencies.
     #[must_use]
     pub fn reversed(&self) -> Arc<Self> {
         let mut order = self.order.clone();
@@ -211,7 +212,7 @@ impl Topology {
 }
 
 impl fmt::Debug for Topology {
-    /// A summary: a graph of a million nodes must not fill a log.
+    /// A summary, because a graph of a million nodes would fill a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topology")
             .field("nodes", &self.len())
@@ -225,7 +226,7 @@ fn width((from, to): (u32, u32)) -> u32 {
     to - from
 }
 
-/// The longest way to each node, for nodes given in any topological order.
+/// The length of the longest path to each node, for nodes in any topological order.
 fn longest_levels(order: &[NodeIx], predecessors: &Csr) -> Vec<u32> {
     let mut levels = vec![0_u32; order.len()];
     for &node in order {
@@ -238,7 +239,7 @@ fn longest_levels(order: &[NodeIx], predecessors: &Csr) -> Vec<u32> {
     levels
 }
 
-/// The nodes sorted by level and then by declaration, by counting, and where each level starts.
+/// The nodes sorted by level and then by declaration, by counting sort, and the start of each level.
 fn by_level(levels: &[u32]) -> (Vec<NodeIx>, Vec<u32>) {
     let count = levels.iter().max().map_or(0, |&deepest| deepest as usize + 1);
     let mut starts = vec![0_u32; count + 1];

@@ -1,4 +1,5 @@
-//! The border to petgraph: its algorithms run over our arrays, and no type of it leaves this file.
+//! The adapter to petgraph: its algorithms run over this crate's arrays, and none of its types is used outside of this
+//! file.
 
 use std::{collections::VecDeque, iter::Copied, ops::Range, slice};
 
@@ -12,7 +13,7 @@ use super::{
     csr::{Csr, Marks},
 };
 
-/// A graph as petgraph sees it.
+/// A graph in the form of petgraph's traits.
 #[derive(Clone, Copy)]
 pub(super) struct Wiring<'a> {
     pub(super) nodes: u32,
@@ -28,7 +29,8 @@ impl Wiring<'_> {
 
     /// The shortest cycle through the first declared node that is on a cycle.
     ///
-    /// Kosaraju's components, not Tarjan's: petgraph's Tarjan is recursive, and a cycle can be as long as the graph.
+    /// Uses Kosaraju's algorithm for strongly connected components: petgraph's version of Tarjan's is recursive, and a
+    /// cycle can be as long as the graph.
     fn cycle(self) -> Vec<NodeIx> {
         let components = algo::kosaraju_scc(self);
         let knot = components.into_iter().filter(|component| component.len() > 1);
@@ -45,7 +47,7 @@ impl Wiring<'_> {
         self.way_back(home, inside)
     }
 
-    /// Breadth first from `home` until an edge leads back to it, within the nodes of `unseen`.
+    /// A breadth-first search from `home` until an edge leads back to it, within the nodes of `unseen`.
     fn way_back(self, home: NodeIx, mut unseen: Marks) -> Vec<NodeIx> {
         let mut came_from = vec![home; self.nodes as usize];
         let mut queue = VecDeque::from([home]);

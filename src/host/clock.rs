@@ -1,4 +1,4 @@
-//! The host's clock.
+//! The clock of a host.
 
 #![expect(clippy::disallowed_types, reason = "a host is where clocks are")]
 
@@ -6,7 +6,7 @@ use crate::base::time::Time;
 use core::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Nanoseconds since 1970, by the wall clock when the host started and by a clock that never goes back since then.
+/// Nanoseconds since 1970: the wall clock when the host started, advanced by a monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start: Instant,
@@ -14,7 +14,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock that does not begin before `earliest`, the journal's last moment.
+    /// A clock that starts at the wall-clock time or at `earliest`, the time of the journal's last entry, whichever is
+    /// later.
     pub(super) fn starting(earliest: Time) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self { start: Instant::now(), epoch: (Time::ZERO + since).max(earliest) }

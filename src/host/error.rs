@@ -1,4 +1,4 @@
-//! What can go wrong with a host, and with a run that somebody waits for.
+//! The errors of a host, and of a run that a caller waits for.
 
 use crate::base::error::{PayloadError, RestoreError};
 use crate::base::payload::Payload;
@@ -8,11 +8,11 @@ use crate::message::run::RunOutcome;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// A host could not do what it was asked.
+/// An error of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// The engine refused the command; nothing changed.
+    /// The engine rejected the command; nothing changed.
     #[error(transparent)]
     Rejected(#[from] Rejected),
     /// The host has ended: it was shut down, or its journal failed.
@@ -21,14 +21,15 @@ pub enum HostError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The journal does not keep facts any more: the host has ended, and nothing that was not kept has left it.
+    /// An append to the journal failed. The host has ended; no answer or effect that depended on the append was
+    /// released.
     #[error("the journal failed: {0}")]
     Append(AppendError),
-    /// The journal cannot be restored from.
+    /// The engine cannot be restored from the journal's content.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// A snapshot was not kept.
-    #[error("the snapshot was not kept: {0}")]
+    /// The journal did not store a snapshot.
+    #[error("the snapshot was not stored: {0}")]
     Snapshot(AppendError),
     /// The input has no JSON form.
     #[error(transparent)]
@@ -36,27 +37,27 @@ pub enum HostError {
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(String),
-    /// So many attempts were still under way when the host ended.
+    /// The host ended while this many attempts were under way.
     #[error("{0} attempts were still under way when the host ended")]
     StillWorking(usize),
 }
 
-/// A run gave nothing back.
+/// The reason why a run returned no output.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// It did not succeed.
+    /// The run did not succeed.
     #[error("the run {0}")]
     Unsuccessful(RunOutcome),
-    /// What it gave back is of another type.
+    /// The output of the run has another type.
     #[error(transparent)]
     Output(PayloadError),
-    /// The host ended first; the run goes on when another takes over its journal.
+    /// The host ended first. The run continues when another host takes over the journal.
     #[error("the host ended before the run did")]
     HostEnded,
 }
 
-/// What a run that ended so gave back.
+/// The output of a run with this outcome.
 pub(super) fn output_of<O: DeserializeOwned>(outcome: RunOutcome) -> Result<O, RunError> {
     match outcome {
         RunOutcome::Succeeded { output } => Payload::to(&output).map_err(RunError::Output),

@@ -1,15 +1,15 @@
-//! Hosts: what drives the core. Thin, and the only place with threads or a clock.
+//! Hosts, which drive the core: the only modules with threads or a clock.
 
 #[cfg(any(feature = "threads", feature = "async"))]
 mod clock;
-#[cfg(any(feature = "threads", feature = "async"))]
-mod desk;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod error;
 #[cfg(feature = "async")]
 pub mod future;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod snapshots;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod state;
 #[cfg(feature = "threads")]
 pub mod thread;
 
@@ -27,10 +27,11 @@ use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::{Attempt, Steps};
 
-/// Whoever performs attempts at tasks, one call for each.
+/// Performs attempts, one call for each.
 ///
-/// The work may be asked for again after a failure or a crash: [`Attempt::task`] is the key by which the world outside
-/// recognises that it has been done. [`Steps`] is an agent, and so is every function of the right form.
+/// The same work may be requested again after a failure or a crash: [`Attempt::task`] is the key by which an outside
+/// system recognises that the work has been done. [`Steps`] implements this trait, and so does every function with a
+/// matching signature.
 ///
 /// ```
 /// use counterpoint::host::Agent;
@@ -42,7 +43,7 @@ use crate::workflow::{Attempt, Steps};
 /// impl Agent for Shouter {
 ///     fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
 ///         if attempt.is_cancelled() {
-///             return Err(Failure::transient("not wanted any more"));
+///             return Err(Failure::transient("cancelled"));
 ///         }
 ///         let text: String = task.payload.to().map_err(|error| Failure::permanent(error.to_string()))?;
 ///         Payload::of(&text.to_uppercase()).map_err(|error| Failure::permanent(error.to_string()))
@@ -54,8 +55,8 @@ pub trait Agent: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The failure says what it means for the next attempt. An agent that is not sure whether the work was done says
-    /// [`Failure::unknown`].
+    /// The failure states whether another attempt makes sense. An agent that cannot know whether the work was done
+    /// returns [`Failure::unknown`].
     fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure>;
 }
 
@@ -71,7 +72,7 @@ impl<F: Fn(&TaskSpec, &Attempt) -> Result<Payload, Failure> + Send + Sync + 'sta
     }
 }
 
-/// The agent with a skill for every kind of step that it can do.
+/// Adds a skill for every kind of step to an agent's specification.
 #[cfg(any(feature = "threads", feature = "async"))]
 fn with_kinds<'a>(spec: AgentSpec, kinds: impl Iterator<Item = &'a Name>) -> AgentSpec {
     kinds.fold(spec, |spec, kind| {

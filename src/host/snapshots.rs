@@ -31,12 +31,12 @@ impl Snapshots {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SnapshotStatus {
-    /// The number of snapshots that the journal has kept.
+    /// The number of snapshots that the journal has stored.
     pub taken: u64,
     /// The number of the last event that the newest snapshot covers.
     pub at: Option<Seq>,
-    /// Why the last attempt failed, if it did. The next attempt follows after the same number of events; the journal keeps all
-    /// events until then.
+    /// Why the last attempt failed, if it did. The next attempt follows after the same number of events; the journal
+    /// retains all events until then.
     pub failed: Option<AppendError>,
 }
 
@@ -114,7 +114,7 @@ impl Persistence {
     }
 }
 
-/// Follows the events of an engine, and takes snapshots of the state that they lead to.
+/// Follows the events of an engine, and takes snapshots of the resulting state.
 pub(super) struct SnapshotWriter {
     follower: Follower,
     codec: Codec,
@@ -122,19 +122,19 @@ pub(super) struct SnapshotWriter {
     /// Events since the last snapshot, or the last attempt at one.
     since: usize,
     epoch: Epoch,
-    /// Keeps snapshots beside the writer of the journal; none if only the journal itself can.
+    /// Stores snapshots beside the writer of the journal; `None` if only the journal itself can.
     archive: Option<Box<dyn Archive>>,
 }
 
-/// What a call to a [`SnapshotWriter`] led to.
+/// The result of a call to a [`SnapshotWriter`].
 pub(super) enum Step {
     /// No snapshot was due.
     Followed,
-    /// The archive has kept a snapshot, or failed to.
+    /// The archive has stored a snapshot, or failed to.
     Kept(Kept),
-    /// A snapshot that the journal itself has to keep.
+    /// A snapshot that the journal itself has to store.
     Written(Seq, Vec<u8>),
-    /// The events do not fit together; there will be no more snapshots.
+    /// The events are inconsistent; no more snapshots are taken.
     Lost(AppendError),
 }
 

@@ -112,11 +112,11 @@ pub trait Journal: Send {
     /// As for [`append`](Self::append). A journal without snapshots returns [`AppendError::Refused`].
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
         let _ = (epoch, at, snapshot);
-        Err(AppendError::Refused("this journal keeps no snapshots".into()))
+        Err(AppendError::Refused("this journal stores no snapshots".into()))
     }
 
-    /// A handle that stores snapshots on another thread while this one appends. None if the journal has no such handle: then appends
-    /// wait while a snapshot is stored.
+    /// A handle that stores snapshots on another thread while this one appends. `None` if the journal has no such
+    /// handle: appends then wait while a snapshot is stored.
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
         None
     }
@@ -149,7 +149,7 @@ pub enum AppendError {
     #[error("it is unknown whether the entries were stored")]
     Unknown,
     /// Nothing was stored.
-    #[error("the journal refused: {0}")]
+    #[error("the journal rejected the write: {0}")]
     Refused(Box<str>),
 }
 

@@ -1,4 +1,4 @@
-//! Who did what, when and why.
+//! The audit trail: the actor, action, time and reason of each entry.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -17,19 +17,19 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Characters of a reason that are kept.
+/// The number of characters of a reason that are stored.
 const KEPT: usize = 240;
 
-/// Whose doing an entry is.
+/// The originator of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Actor {
-    /// The host, on behalf of whoever talks to it: somebody who submits, cancels, operates.
+    /// The host, on behalf of its callers: submissions, cancellations and operations.
     Host,
-    /// An agent, in this life.
+    /// An agent, with its incarnation.
     Agent(Incarnation),
-    /// The core, by its own rules: a choice, a timer, a bound.
+    /// The core, by its rules: a decision, a timer, a limit.
     Core,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
-            Self::Agent(life) => write!(f, "{life}"),
+            Self::Agent(incarnation) => write!(f, "{incarnation}"),
             Self::Core => f.write_str("core"),
         }
     }
@@ -45,9 +45,10 @@ impl fmt::Display for Actor {
 
 /// One line of an audit trail.
 ///
-/// Who it was follows from the entry alone. Two things that an entry does not say are told as follows. A failure whose
-/// outcome is unknown is on the core's account: a timer ran out or an agent was lost, although an agent may say so of
-/// itself. A cancellation is the host's, although the core cancels what a run no longer needs; its reason tells them apart.
+/// The actor is derived from the entry alone. Two cases are ambiguous. A failure with an unknown outcome is attributed
+/// to the core, because a timeout or a lost agent is its usual cause, although an agent can report it as well. A
+/// cancellation is attributed to the host, although the core cancels tasks that a run no longer needs; the reason
+/// distinguishes the two.
 ///
 /// ```
 /// use counterpoint::observe::{Actor, AuditLine};
@@ -56,7 +57,7 @@ impl fmt::Display for Actor {
 ///
 /// let event = TaskEvent::Discarded { reason: "stale".into() }.of(TaskId::new(7));
 /// let line = AuditLine::of(&Entry { seq: Seq::new(3), at: Time::from_secs(5), event });
-/// assert_eq!((line.who, line.why.as_deref()), (Actor::Host, Some("stale")));
+/// assert_eq!((line.actor, line.reason.as_deref()), (Actor::Host, Some("stale")));
 /// assert_eq!(line.to_string(), "#3 5s host: dead letter t7 discarded: stale");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,37 +65,37 @@ impl fmt::Display for Actor {
 pub struct AuditLine {
     /// The entry's number.
     pub seq: Seq,
-    /// When.
+    /// The time.
     pub at: Time,
-    /// Who.
-    pub who: Actor,
-    /// To whom or what; none if it is about many or about a definition.
+    /// The actor.
+    pub actor: Actor,
+    /// The subject; `None` if the entry concerns many or a definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whom: Option<Subject>,
-    /// What, in words.
-    pub what: Box<str>,
-    /// Why, if the entry says so.
+    pub subject: Option<Subject>,
+    /// The action, as text.
+    pub action: Box<str>,
+    /// The reason, if the entry has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<Box<str>>,
+    pub reason: Option<Box<str>>,
 }
 
 impl AuditLine {
-    /// The line that an entry makes.
+    /// The line of an entry.
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
-        let (who, whom) = (actor(&entry.event), Subject::of(&entry.event));
-        let why = reason(&entry.event).map(|why| line(&why, KEPT).into_boxed_str());
-        Self { seq: entry.seq, at: entry.at, who, whom, what: describe(entry).into_boxed_str(), why }
+        let (actor, subject) = (actor(&entry.event), Subject::of(&entry.event));
+        let reason = reason(&entry.event).map(|reason| line(&reason, KEPT).into_boxed_str());
+        Self { seq: entry.seq, at: entry.at, actor, subject, action: describe(entry).into_boxed_str(), reason }
     }
 }
 
 impl fmt::Display for AuditLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}: {}", self.seq, self.at, self.who, self.what)
+        write!(f, "{} {} {}: {}", self.seq, self.at, self.actor, self.action)
     }
 }
 
-/// Commands of the host and reports of agents; everything else is the engine's decision.
+/// Commands of the host and reports of agents; everything else is a decision of the engine.
 fn actor(event: &Event) -> Actor {
     match event {
         Event::Agent { agent, event: AgentEvent::Registered { .. } | AgentEvent::Updated { .. } } => {
@@ -115,7 +116,7 @@ fn actor(event: &Event) -> Actor {
 
 fn task_actor(event: &TaskEvent) -> Actor {
     match event {
-        // The tasks of a run are the engine's; those that the host submits have no owner.
+        // The tasks of a run are submitted by the engine; tasks of the host have no owner.
         TaskEvent::Submitted { spec, .. } if spec.owner.is_some() => Actor::Core,
         TaskEvent::Submitted { .. }
         | TaskEvent::CancelRequested { .. }
@@ -164,7 +165,7 @@ fn reason(event: &Event) -> Option<String> {
         Event::Agent { event: AgentEvent::Throttled { guard, reason, .. }, .. } => {
             Some(reason.as_ref().map_or_else(|| guard.to_string(), |reason| format!("{guard}: {reason}")))
         }
-        Event::Agent { event: AgentEvent::Lost, .. } => Some("its lease ran out".to_owned()),
+        Event::Agent { event: AgentEvent::Lost, .. } => Some("its lease expired".to_owned()),
         Event::Task { event, .. } => task_reason(event),
         Event::Run { event, .. } => run_reason(event),
         Event::Node { event, .. } => node_reason(event),
@@ -214,8 +215,8 @@ fn node_reason(event: &NodeEvent) -> Option<String> {
     }
 }
 
-/// The last lines of the audit trail, for those who keep no trail of their own. To keep all of it, write an [`AuditLine`] of
-/// each entry somewhere.
+/// The most recent lines of the audit trail, for hosts that store no trail. To store all of it, write an [`AuditLine`]
+/// of each entry.
 ///
 /// ```
 /// use counterpoint::observe::Audit;
@@ -230,7 +231,7 @@ fn node_reason(event: &NodeEvent) -> Option<String> {
 /// }
 /// let lines = audit.to_json_lines();
 /// assert_eq!(lines.lines().count(), 2);
-/// assert!(lines.starts_with(r#"{"seq":2,"at":2000000000,"who":"core","whom":{"agent":2},"what":"a2#1 was lost""#));
+/// assert!(lines.starts_with(r#"{"seq":2,"at":2000000000,"actor":"core","subject":{"agent":2},"action":"a2#1 was lost""#));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Audit {
@@ -246,7 +247,7 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// The last lines, so many; 0 counts as 1.
+    /// The most recent lines, up to this number; 0 counts as 1.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self { lines: VecDeque::new(), most: most.max(1) }
@@ -258,12 +259,12 @@ impl Audit {
     }
 
     /// The lines about a task, an agent or a run.
-    pub fn about(&self, whom: impl Into<Subject>) -> impl Iterator<Item = &AuditLine> {
-        let whom = whom.into();
-        self.lines.iter().filter(move |line| line.whom == Some(whom))
+    pub fn about(&self, subject: impl Into<Subject>) -> impl Iterator<Item = &AuditLine> {
+        let subject = subject.into();
+        self.lines.iter().filter(move |line| line.subject == Some(subject))
     }
 
-    /// The lines as JSON, one object to a line.
+    /// The lines as JSON, one object per line.
     #[must_use]
     pub fn to_json_lines(&self) -> String {
         let mut out = String::new();

@@ -1,4 +1,4 @@
-//! Which definition a run follows, and what its nodes are called: remembered from the entries.
+//! The definitions of runs and the names of their nodes, from the entries.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -10,14 +10,14 @@ use crate::message::event::{CatalogueEvent, ControlEvent, Event, RunEvent};
 use crate::task::Owner;
 use std::sync::Arc;
 
-/// Definitions and the runs that follow them.
+/// Definitions and the runs that are pinned to them.
 #[derive(Debug, Clone)]
 pub(crate) struct Catalog {
     definitions: Table<(Name, u32), Arc<Definition>>,
     runs: Table<RunId, Home>,
 }
 
-/// What a run is pinned to.
+/// The definition that a run is pinned to.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     pub(crate) workflow: Name,
@@ -25,7 +25,7 @@ pub(crate) struct Home {
     owner: Option<Owner>,
 }
 
-/// After a run has moved to another definition: the node for which something of it works.
+/// After a migration of the run: the node that now owns the work of the given node.
 pub(crate) fn follow(owner: &mut Owner, run: RunId, from: &[Option<NodeIx>]) {
     if run == owner.run {
         let image = (0..).map(NodeIx::new).zip(from).find(|(_, was)| **was == Some(owner.node));
@@ -88,7 +88,7 @@ impl Catalog {
         self.runs.get(&run)?.definition.as_ref()?.nodes.get(node.index())
     }
 
-    /// Whether a node has a workflow that is held under this name.
+    /// Whether a node has a nested workflow under this name.
     fn is_called(&self, owner: Owner, workflow: &Name) -> bool {
         let calls = |body: &Body| matches!(body, Body::Call(call) if call.workflow == *workflow);
         self.node(owner.run, owner.node).is_some_and(|node| node.action.bodies().any(calls))
@@ -99,7 +99,7 @@ impl Catalog {
     }
 }
 
-/// The workflow within a node, if there is one.
+/// The nested workflow of a node.
 pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
     match action {
         Action::Do(Body::Flow(flow))

@@ -1,4 +1,4 @@
-//! Events in words, one line each.
+//! Events as text, one line each.
 
 use super::text::{Span, line};
 use crate::base::id::{AttemptId, Incarnation, RunId, TaskId};
@@ -12,12 +12,12 @@ use crate::task::{Bound, Failure, Owner, Phase, SideEffects, TaskSpec, Tier};
 use core::fmt::{Display, Write as _};
 use core::time::Duration;
 
-/// Characters of a name or a message that a line shows.
+/// The number of characters of a name or message in a line.
 const SHOWN: usize = 80;
-/// Ids of a list that a line shows.
+/// The number of ids of a list in a line.
 const LISTED: usize = 4;
 
-/// The event of an entry in words, on one line, with the ids in it. Long texts are cut, payloads are left out.
+/// The event of an entry as one line of text, with its ids. Long texts are truncated, payloads are left out.
 ///
 /// ```
 /// use counterpoint::observe::describe;
@@ -56,7 +56,7 @@ fn agent(by: Incarnation, event: &AgentEvent) -> String {
         }
         AgentEvent::Updated { spec } => format!("{by} changed, capacity {}", spec.capacity),
         AgentEvent::Draining => format!("{by} is draining"),
-        AgentEvent::Deregistered => format!("{by} left"),
+        AgentEvent::Deregistered => format!("{by} deregistered"),
         AgentEvent::Lost => format!("{by} was lost"),
         AgentEvent::Throttled { guard, slots: None, .. } => format!("{guard}: {by} is no longer throttled"),
         AgentEvent::Throttled { guard, slots: Some(0), .. } => format!("{guard}: {by} gets no attempts"),
@@ -71,29 +71,29 @@ fn control(event: &ControlEvent) -> String {
         ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
         ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
         ControlEvent::Panicked { fit, of } => {
-            format!("panic: only {fit} of {of} agents are healthy, so guards exclude none of them")
+            format!("panic mode: only {fit} of {of} agents are healthy, so guards exclude none of them")
         }
-        ControlEvent::Calmed { fit, of } => format!("panic is over: {fit} of {of} agents are healthy"),
+        ControlEvent::Calmed { fit, of } => format!("panic mode ended: {fit} of {of} agents are healthy"),
         ControlEvent::Shedding { from: Some(tier) } => {
-            format!("tasks wait too long: tier {tier} and below are refused")
+            format!("load shedding: tasks of tier {tier} and below are rejected")
         }
-        ControlEvent::Shedding { from: None } => "tasks of all tiers are accepted again".to_owned(),
+        ControlEvent::Shedding { from: None } => "load shedding ended: tasks of all tiers are accepted".to_owned(),
         ControlEvent::Degraded { mode: Some(mode), pressure } => {
             format!("degraded to {}, at a pressure of {pressure}", short(mode))
         }
         ControlEvent::Degraded { mode: None, pressure } => format!("no longer degraded, at a pressure of {pressure}"),
         ControlEvent::Rerouted { kind, to, reason } => {
             let of = kind.as_ref().map(|kind| format!(" of {}", short(kind))).unwrap_or_default();
-            format!("tasks{of} are routed by {} now: {}", short(to), short(reason))
+            format!("tasks{of} are now routed by {}: {}", short(to), short(reason))
         }
         ControlEvent::Scaling { agents, advised, reason, .. } => {
-            format!("there should be {advised} agents, not {agents}: {}", short(reason))
+            format!("{advised} agents are advised instead of {agents}: {}", short(reason))
         }
         ControlEvent::TasksPrioritised { tasks, tier, reason } => {
             format!("{} now in tier {tier}: {}", list(tasks), short(reason))
         }
-        ControlEvent::TasksForgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
-        ControlEvent::RunsForgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+        ControlEvent::TasksForgotten { tasks } => format!("removed after their end: {}", list(tasks)),
+        ControlEvent::RunsForgotten { runs } => format!("removed after their end: {}", list(runs)),
     }
 }
 
@@ -125,24 +125,24 @@ fn task(id: TaskId, event: &TaskEvent, now: Time) -> String {
             YieldReason::Rebalanced => format!("{id}.{attempt} has not begun and moves to another agent"),
         },
         TaskEvent::Used { attempt, usage, .. } => {
-            format!("{id}.{attempt} used up {} millionths of cost and {} tokens", usage.cost, usage.tokens)
+            format!("{id}.{attempt} used {} millionths of cost and {} tokens", usage.cost, usage.tokens)
         }
         TaskEvent::Yielded { attempt, by, .. } => format!("{id}.{attempt} was given back by {by}"),
         TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
             let mut out = attempt_failed(attempt.of(id), *by, failure, *next, now);
             if *beyond_budget {
-                out.push_str(", as the retry budget is used up");
+                out.push_str(" because the retry budget is exhausted");
             }
             out
         }
         TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {from}"),
         TaskEvent::Succeeded { attempt, by, .. } => format!("{id}.{attempt} succeeded on {by}"),
-        TaskEvent::CancelRequested { reason } => format!("{id} is to be cancelled: {}", short(reason)),
+        TaskEvent::CancelRequested { reason } => format!("{id}: cancellation requested: {}", short(reason)),
         TaskEvent::Cancelled { reason, side_effects } => {
             let effects = match side_effects {
                 SideEffects::None => "",
                 SideEffects::Possible => "; side effects are possible",
-                SideEffects::Done(_) => "; it was done all the same",
+                SideEffects::Done(_) => "; the attempt completed nevertheless",
             };
             format!("{id} cancelled: {}{effects}", short(reason))
         }
@@ -188,7 +188,7 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
         Next::Fail => "the task failed".to_owned(),
         Next::DeadLetter => "now a dead letter".to_owned(),
     };
-    format!("{attempt} failed on {by} ({}); {then}", told(failure))
+    format!("{attempt} failed on {by} ({}); {then}", text_of(failure))
 }
 
 fn run(id: RunId, event: &RunEvent) -> String {
@@ -207,27 +207,27 @@ fn run(id: RunId, event: &RunEvent) -> String {
             format!("{id} is retried, with nodes {}: {}", names(nodes), short(reason))
         }
         RunEvent::Reset { nodes, undo, reason } => {
-            let undone = if *undo { "compensated and " } else { "" };
-            format!("{id} is reset, with nodes {} {undone}done again: {}", names(nodes), short(reason))
+            let compensated = if *undo { "compensated and " } else { "" };
+            format!("{id} is reset, with nodes {} {compensated}repeated: {}", names(nodes), short(reason))
         }
-        RunEvent::Signalled { signal, .. } => format!("{id} got signal {}", short(signal)),
+        RunEvent::Signalled { signal, .. } => format!("{id} received signal {}", short(signal)),
         RunEvent::SignalMoved { from, signal, .. } => format!("{id} took signal {} from {from}", short(signal)),
         RunEvent::Paused { reason } => format!("{id} is paused: {}", short(reason)),
         RunEvent::Resumed => format!("{id} is resumed"),
-        RunEvent::Updated { variable, .. } => format!("{id} got an update of variable {}", short(variable)),
-        RunEvent::Reduced { variable, .. } => format!("{id} gives back variable {variable}"),
+        RunEvent::Updated { variable, .. } => format!("{id} updates variable {}", short(variable)),
+        RunEvent::Reduced { variable, .. } => format!("{id} returns variable {variable}"),
         RunEvent::Failing { cause } => format!("{id} is failing: {}", line(&cause.to_string(), SHOWN + 40)),
         RunEvent::RolledBack { to, cause } => {
             format!("{id} rolls back to {}: {}", names(to), line(&cause.to_string(), SHOWN + 40))
         }
-        RunEvent::Restarted { nodes } => format!("{id} goes forward again, with nodes {}", names(nodes)),
+        RunEvent::Restarted { nodes } => format!("{id} continues forward with nodes {}", names(nodes)),
         RunEvent::Compensating { nodes } if nodes.is_empty() => format!("{id} has no node to compensate"),
         RunEvent::Compensating { nodes } => format!("{id} compensates nodes {}", names(nodes)),
         RunEvent::Finished { outcome } => format!("{id} {}", line(&outcome.to_string(), SHOWN + 80)),
     }
 }
 
-/// With the run and the node in words.
+/// `at` is the run and the node as text.
 fn node(at: &str, event: &NodeEvent, now: Time) -> String {
     match event {
         NodeEvent::Opened { what } => format!("{at} began: {}", opening(what, now)),
@@ -242,15 +242,15 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         NodeEvent::HandlerFired { handler, .. } => format!("{at}: handler {handler} fires"),
         NodeEvent::Operated { remedy } => {
             let what = match remedy {
-                NodeRemedy::Complete { .. } => "counts as done",
-                NodeRemedy::Fail { .. } => "counts as failed",
-                NodeRemedy::Skip { .. } => "is skipped",
+                NodeRemedy::Complete { .. } => "is completed by an operator",
+                NodeRemedy::Fail { .. } => "is failed by an operator",
+                NodeRemedy::Skip { .. } => "is skipped by an operator",
             };
             format!("{at} {what}: {}", short(remedy.reason()))
         }
-        NodeEvent::Map(MapEvent::ItemsAdded { items }) => format!("{at} got {} more items", items.len()),
-        NodeEvent::Map(MapEvent::Closed) => format!("{at} gets no more items"),
-        NodeEvent::Map(MapEvent::Completion) => format!("{at} has enough"),
+        NodeEvent::Map(MapEvent::ItemsAdded { items }) => format!("{at} received {} items", items.len()),
+        NodeEvent::Map(MapEvent::Closed) => format!("{at} accepts no more items"),
+        NodeEvent::Map(MapEvent::Completion) => format!("{at} met its completion rule"),
         NodeEvent::Part { part, event } => part_of(at, *part, event),
         NodeEvent::Refused { guard } => format!("{at}: {guard}"),
         NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
@@ -269,9 +269,9 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         NodeEvent::Decision(DecisionEvent::Escalated { level }) => format!("{at}: the decision is escalated ({level})"),
         NodeEvent::Compensated { outcome } => match outcome {
             CompensationOutcome::Compensated => format!("{at} compensated"),
-            CompensationOutcome::Failed { failure } => format!("{at} could not be compensated ({})", told(failure)),
+            CompensationOutcome::Failed { failure } => format!("{at} could not be compensated ({})", text_of(failure)),
             CompensationOutcome::Declared { reason } => format!("{at} declared compensated: {}", short(reason)),
-            CompensationOutcome::Abandoned { reason } => format!("{at} stays as it is: {}", short(reason)),
+            CompensationOutcome::Abandoned { reason } => format!("{at} remains uncompensated: {}", short(reason)),
         },
         NodeEvent::CompensationRetried => format!("{at} is compensated again"),
     }
@@ -282,10 +282,10 @@ fn part_of(at: &str, part: u32, event: &PartEvent) -> String {
         PartEvent::Split { into, dropped } => {
             let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
             let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
-            format!("{at} part {part} is delegated in {} parts{left}: {}", into.len(), list(&kinds))
+            format!("{at} part {part} delegated in {} parts{left}: {}", into.len(), list(&kinds))
         }
         PartEvent::Gathered { last } => {
-            let last = last.map(|last| format!(" for the last time, {last}")).unwrap_or_default();
+            let last = last.map(|last| format!(" and delegation ends, {last}")).unwrap_or_default();
             format!("{at} part {part}: results are gathered{last}")
         }
         PartEvent::Ended { end, .. } => format!("{at} part {part} {}", line(&end.to_string(), SHOWN + 40)),
@@ -296,10 +296,10 @@ fn opening(what: &Opening, now: Time) -> String {
     match what {
         Opening::Map { items, .. } => format!("a map of {items} items"),
         Opening::Repeat => "a repeat".to_owned(),
-        Opening::Rounds => "work for each arrival".to_owned(),
-        Opening::Delegation => "work that may be delegated in parts".to_owned(),
-        Opening::States => "a walk through states".to_owned(),
-        Opening::Race { .. } => "a wait for the first of several".to_owned(),
+        Opening::Rounds => "a round for each arrival".to_owned(),
+        Opening::Delegation => "work that can be delegated".to_owned(),
+        Opening::States => "a state machine".to_owned(),
+        Opening::Race { .. } => "a race".to_owned(),
         Opening::Wait { until: None } => "a wait".to_owned(),
         Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
     }
@@ -308,7 +308,7 @@ fn opening(what: &Opening, now: Time) -> String {
 fn step(owner: Owner) -> String {
     let phase = match owner.phase {
         Phase::Do => "",
-        Phase::Undo => " undo",
+        Phase::Undo => " compensation",
         Phase::Query => " query",
     };
     format!("{} node {}.{}{phase}", owner.run, owner.node, owner.item)
@@ -318,7 +318,7 @@ fn short(text: &str) -> String {
     line(text, SHOWN)
 }
 
-fn told(failure: &Failure) -> String {
+fn text_of(failure: &Failure) -> String {
     format!("{}: {}", failure.kind, short(&failure.message))
 }
 

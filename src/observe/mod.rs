@@ -1,21 +1,21 @@
-//! What happened, for people and for monitors: projections over the journal's entries.
+//! Projections over the journal's entries, for people and for monitoring systems.
 //!
-//! Each projection is a fold that stands alone: feed it the entries that an [`Outbox`](crate::Outbox) brings, or those of a
-//! journal read back, and ask it whenever you like. None of them decides anything, none panics whatever it is fed (a tail
-//! without its beginning, entries twice, two journals mixed), and each has bounds on what it remembers.
+//! Each projection is an independent fold: feed it the entries of an [`Outbox`](crate::Outbox) or of a stored journal,
+//! and read it at any time. Projections make no decisions. They accept any input without a panic (a tail without its
+//! beginning, repeated entries, two journals mixed), and each has bounds on its memory.
 //!
-//! | projection | answers |
+//! | projection | content |
 //! |---|---|
-//! | [`Metrics`] | how many, how often, how long, how busy, how evenly, in time or not; [`to_prometheus`] |
-//! | [`Alerts`] | what should a person look at |
-//! | [`Progress`] | how far is this run, and what does it wait for |
-//! | [`Timeline`] | who did what when; as a picture in SVG, and for trace viewers |
-//! | [`Report`] | all of this about one run, as an HTML page |
-//! | [`Lineage`] | who made this output, from what, under which definition; Mermaid and DOT |
-//! | [`Audit`] | who did what, when and why |
-//! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
-//! | `Spans` (feature `tracing`) | the same as spans and events of the crate `tracing`, under the names of OpenTelemetry |
-//! | [`Story`] | what were the last things that happened to this task, agent or run |
+//! | [`Metrics`] | counts, rates, durations, utilisation, balance and compliance; [`to_prometheus`] |
+//! | [`Alerts`] | conditions that need the attention of an operator |
+//! | [`Progress`] | the progress of each run, and what it waits for |
+//! | [`Timeline`] | the attempts of each agent over time; as SVG, and for trace viewers |
+//! | [`Report`] | all of this for one run, as an HTML page |
+//! | [`Lineage`] | the maker, the sources and the definition of each output; Mermaid and DOT |
+//! | [`Audit`] | the actor, action, time and reason of each entry |
+//! | [`Picture`] | a diagram of a workflow, or of a run of it; Mermaid, DOT and SVG |
+//! | `Spans` (feature `tracing`) | spans and events of the crate `tracing`, with the names of OpenTelemetry |
+//! | [`Story`] | the most recent events of a task, agent or run |
 //!
 //! ```
 //! use counterpoint::observe::{describe, Metrics, Story};
@@ -55,7 +55,7 @@ mod trace;
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
-pub use lineage::{HandedOn, Lineage, Maker, Print, Product, RunLineage, Source};
+pub use lineage::{Delegated, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
 };

@@ -1,15 +1,15 @@
-//! Figures in the text format that Prometheus reads.
+//! Metrics in the text format of Prometheus.
 
 use super::metrics::{AgentFigures, Compliance, Counts, Figures, MetricsSnapshot, Summary};
 use core::fmt::Write as _;
 use core::time::Duration;
 
-/// The figures as a page for Prometheus (text exposition format 0.0.4): serve it as
-/// `text/plain; version=0.0.4; charset=utf-8`.
+/// The figures as a page for Prometheus (text exposition format 0.0.4). Serve it as `text/plain; version=0.0.4;
+/// charset=utf-8`.
 ///
-/// All names begin with `counterpoint_`; times are in seconds, and those that have quantiles are summaries. Figures by tier,
-/// by kind, by tenant and by agent have names of their own, so that no sum counts a task twice. What lies beyond a bound of
-/// [`Metrics`](super::Metrics) is in the line with `other="true"`.
+/// All names begin with `counterpoint_`; times are in seconds, and those with quantiles are summaries. Figures by tier,
+/// kind, tenant and agent have separate names, so that no sum counts a task twice. Figures beyond a bound of
+/// [`Metrics`](super::Metrics) have the label `other="true"`.
 ///
 /// ```
 /// use counterpoint::observe::{to_prometheus, Metrics};
@@ -62,26 +62,26 @@ const ENDS: [End; 5] = [
 ];
 
 const COUNTS: [Count; 7] = [
-    ("submitted_total", "Tasks taken on.", |counts| counts.submitted),
-    ("replayed_total", "Dead letters tried again.", |counts| counts.replayed),
-    ("discarded_total", "Dead letters given up.", |counts| counts.discarded),
-    ("attempts_total", "Attempts given to agents.", |counts| counts.attempts),
-    ("yields_total", "Attempts that were given back.", |counts| counts.yields),
-    ("retries_total", "Failed attempts that were followed by another.", |counts| counts.retries),
-    ("failovers_total", "Retries that went to another agent.", |counts| counts.failovers),
+    ("submitted_total", "Tasks accepted.", |counts| counts.submitted),
+    ("replayed_total", "Dead letters replayed.", |counts| counts.replayed),
+    ("discarded_total", "Dead letters discarded.", |counts| counts.discarded),
+    ("attempts_total", "Attempts assigned to agents.", |counts| counts.attempts),
+    ("yields_total", "Attempts given back by agents.", |counts| counts.yields),
+    ("retries_total", "Failed attempts that were retried.", |counts| counts.retries),
+    ("failovers_total", "Retries assigned to another agent.", |counts| counts.failovers),
 ];
 
 const TIMES: [Spread; 3] = [
-    ("queue_seconds", "From ready to assigned, of each attempt.", |figures| figures.queue),
-    ("dispatch_seconds", "From submitted to first assigned.", |figures| figures.dispatch),
-    ("run_seconds", "From assigned to the attempt's end.", |figures| figures.run),
+    ("queue_seconds", "Time from ready to assigned, of each attempt.", |figures| figures.queue),
+    ("dispatch_seconds", "Time from submission to the first assignment.", |figures| figures.dispatch),
+    ("run_seconds", "Time from assignment to the end of the attempt.", |figures| figures.run),
 ];
 
 const PROMISES: [Promise; 2] = [
-    ("within_target_total", "Tasks that found an agent within their tier's target, or did not.", |figures| {
+    ("within_target_total", "Tasks by whether they were assigned within the target of their tier.", |figures| {
         figures.in_time
     }),
-    ("by_deadline_total", "Tasks with a deadline that succeeded by then, or did not.", |figures| figures.by_deadline),
+    ("by_deadline_total", "Tasks with a deadline by whether they succeeded by it.", |figures| figures.by_deadline),
 ];
 
 fn group(page: &mut Page, prefix: &str, groups: &[(String, &Figures)]) {
@@ -89,7 +89,7 @@ fn group(page: &mut Page, prefix: &str, groups: &[(String, &Figures)]) {
         return;
     }
     for (name, help, of) in COUNTS {
-        // Who gave a dead letter up does not say of which tier or kind it was.
+        // The event of a discarded dead letter contains neither tier nor kind.
         if name == "discarded_total" && !prefix.is_empty() {
             continue;
         }
@@ -98,7 +98,7 @@ fn group(page: &mut Page, prefix: &str, groups: &[(String, &Figures)]) {
             page.sample("", labels, &of(&figures.counts).to_string());
         }
     }
-    page.family(&format!("{prefix}ended_total"), "counter", "Tasks that ended, by how they ended.");
+    page.family(&format!("{prefix}ended_total"), "counter", "Tasks that ended, by outcome.");
     for (labels, figures) in groups {
         for (outcome, of) in ENDS {
             page.sample("", &and(labels, &label("outcome", outcome)), &of(&figures.counts).to_string());
@@ -113,7 +113,7 @@ fn group(page: &mut Page, prefix: &str, groups: &[(String, &Figures)]) {
             }
         }
     }
-    page.family(&format!("{prefix}cost_total"), "counter", "What attempts cost, in the host's unit.");
+    page.family(&format!("{prefix}cost_total"), "counter", "Cost of attempts, in the unit of the host.");
     for (labels, figures) in groups {
         page.sample("", labels, &figures.cost.to_string());
     }
@@ -123,7 +123,7 @@ fn group(page: &mut Page, prefix: &str, groups: &[(String, &Figures)]) {
             page.summary(labels, &of(figures));
         }
     }
-    page.family(&format!("{prefix}tasks_per_second"), "gauge", "Tasks in a second, averaged over about a minute.");
+    page.family(&format!("{prefix}tasks_per_second"), "gauge", "Tasks per second, averaged over about a minute.");
     for (labels, figures) in groups {
         for (flow, rate) in [("arrived", figures.rates.arrivals), ("ended", figures.rates.ends)] {
             page.sample("", &and(labels, &label("flow", flow)), &float(rate));
@@ -132,16 +132,16 @@ fn group(page: &mut Page, prefix: &str, groups: &[(String, &Figures)]) {
 }
 
 fn fleet(page: &mut Page, figures: &MetricsSnapshot) {
-    page.family("agents_lost_total", "counter", "How often an agent was lost.");
+    page.family("agents_lost_total", "counter", "Number of times that an agent was lost.");
     page.sample("", "", &figures.agents_lost.to_string());
     if let Some(share) = figures.utilisation {
-        page.family("utilisation_ratio", "gauge", "Of the place-seconds of all agents, the share in use.");
+        page.family("utilisation_ratio", "gauge", "Share of the slot time of all agents that was in use.");
         page.sample("", "", &float(share));
     }
     if let Some(load) = figures.load {
         page.family("load_cv", "gauge", "Coefficient of variation of the agents' loads.");
         page.sample("", "", &float(load.cv));
-        page.family("load_cv_floor", "gauge", "The coefficient of variation that chance would give.");
+        page.family("load_cv_floor", "gauge", "Coefficient of variation of a random assignment.");
         page.sample("", "", &float(load.floor));
     }
     let agents = figures.agents.iter().map(|(id, agent)| (label("agent", &id.to_string()), agent));
@@ -155,13 +155,13 @@ fn fleet(page: &mut Page, figures: &MetricsSnapshot) {
             page.sample("", labels, &of(agent));
         }
     };
-    each("agent_attempts_total", "counter", "Attempts given to the agent.", |agent| agent.attempts.to_string());
+    each("agent_attempts_total", "counter", "Attempts assigned to the agent.", |agent| agent.attempts.to_string());
     each("agent_succeeded_total", "counter", "Attempts that succeeded.", |agent| agent.succeeded.to_string());
     each("agent_failed_total", "counter", "Attempts that failed.", |agent| agent.failed.to_string());
-    each("agent_cost_total", "counter", "What the agent's attempts cost.", |agent| agent.cost.to_string());
+    each("agent_cost_total", "counter", "Cost of the agent's attempts.", |agent| agent.cost.to_string());
     each("agent_holds", "gauge", "Attempts that the agent holds.", |agent| agent.holds.to_string());
-    each("agent_slot_seconds_total", "counter", "Place-seconds offered.", |agent| secs(agent.slot_time));
-    each("agent_held_seconds_total", "counter", "Place-seconds in use.", |agent| secs(agent.held_time));
+    each("agent_slot_seconds_total", "counter", "Slot-seconds offered.", |agent| secs(agent.slot_time));
+    each("agent_held_seconds_total", "counter", "Slot-seconds in use.", |agent| secs(agent.held_time));
 }
 
 fn waits(page: &mut Page, figures: &MetricsSnapshot) {
@@ -177,13 +177,13 @@ fn waits(page: &mut Page, figures: &MetricsSnapshot) {
     for (labels, waits) in &waits {
         page.sample("", labels, &waits.late.to_string());
     }
-    page.family("oldest_wait_seconds", "gauge", "How long the first of those that wait has waited.");
+    page.family("oldest_wait_seconds", "gauge", "Longest time that a waiting task has waited.");
     for (labels, waits) in &waits {
         page.sample("", labels, &secs(waits.oldest));
     }
 }
 
-/// A page while it is written: one family after the other, each with its head.
+/// The page under construction: one family after the other, each with its header.
 #[derive(Default)]
 struct Page {
     out: String,
@@ -205,7 +205,7 @@ impl Page {
         for (quantile, value) in
             [("0.5", summary.p50), ("0.95", summary.p95), ("0.99", summary.p99), ("1", summary.max)]
         {
-            // Before the first there is no quantile, and zero would be a lie.
+            // Without observations there is no quantile, and zero would be wrong.
             let value = if summary.count == 0 { "NaN".to_owned() } else { secs(value) };
             self.sample("", &and(labels, &label("quantile", quantile)), &value);
         }

@@ -1,4 +1,4 @@
-//! Spans for `tracing`, from facts.
+//! Spans for `tracing`, from events.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -20,24 +20,25 @@ use tracing::field::Empty;
 use tracing::span::Id;
 use tracing::{Span, info, info_span, warn};
 
-/// What is called for a root span that belongs to a trace.
+/// A callback for root spans that belong to a trace.
 type Joined = dyn Fn(&Span, &TraceContext) + Send;
 
-/// Runs, nodes, tasks and attempts as spans of the crate `tracing`, and what happens to them as events within. It opens a span
-/// at the fact that begins something and closes it at the fact that ends it, so the core knows nothing of it: feed it live,
-/// where a host watches, for spans that last as long as the work.
+/// Runs, nodes, tasks and attempts as spans of the crate `tracing`, and their events as `tracing` events within them. A
+/// span opens at the event that starts its subject and closes at the event that ends it. Feed it live, in the `watch`
+/// of a host, so that the spans have the duration of the work.
 ///
-/// | span | within | fields |
+/// | span | parent | fields |
 /// |---|---|---|
-/// | `run` | the node that it does, if any | `counterpoint.run`, `counterpoint.outcome`, `gen_ai.operation.name` = `invoke_workflow`, `gen_ai.workflow.name` |
+/// | `run` | the node of its parent run, if any | `counterpoint.run`, `counterpoint.outcome`, `gen_ai.operation.name` =
+/// `invoke_workflow`, `gen_ai.workflow.name` |
 /// | `node` | its run | `counterpoint.run`, `counterpoint.node`, `counterpoint.outcome` |
 /// | `task` | its node, if any | `counterpoint.task`, `counterpoint.kind`, `counterpoint.tier`, `counterpoint.tenant`, `counterpoint.outcome` |
 /// | `attempt` | its task | `counterpoint.attempt`, `counterpoint.kind`, `counterpoint.outcome`, `gen_ai.operation.name` = `invoke_agent`, `gen_ai.agent.id`, `gen_ai.agent.name` |
 ///
-/// All have `otel.name`, and when they end badly `error.type` and `otel.status_code`; a root span that belongs to a W3C trace has
-/// `traceparent`. Every event has `counterpoint.seq`, the fact's number, and `counterpoint.at`, its moment in nanoseconds. The
-/// `gen_ai` names are those of OpenTelemetry's conventions for generative AI, which are still in development; the names of
-/// this crate stay.
+/// All have `otel.name`, and after a failure `error.type` and `otel.status_code`; a root span that belongs to a W3C
+/// trace has `traceparent`. Every event has `counterpoint.seq`, the number of the entry, and `counterpoint.at`, its
+/// time in nanoseconds. The `gen_ai` names follow OpenTelemetry's conventions for generative AI, which are still in
+/// development; the names of this crate are stable.
 ///
 /// ```
 /// use counterpoint::journal::Projection;
@@ -48,7 +49,7 @@ type Joined = dyn Fn(&Span, &TraceContext) + Send;
 /// let mut spans = Spans::default();
 /// let spec = TaskSpec::new(TaskId::new(7), "greet").into();
 /// let event = TaskEvent::Submitted { spec, replays: None, expected: None }.of(TaskId::new(7));
-/// spans.apply(&Entry { seq: Seq::new(1), at: Time::ZERO, event }); // to whatever subscriber there is
+/// spans.apply(&Entry { seq: Seq::new(1), at: Time::ZERO, event }); // to the current subscriber
 /// assert_eq!(spans.open(), 1);
 /// ```
 pub struct Spans {
@@ -71,7 +72,7 @@ struct OpenTask {
 }
 
 impl Default for Spans {
-    /// With room for 100,000 runs and a million tasks that are open; beyond it the oldest is closed.
+    /// With capacity for 100,000 open runs and a million open tasks; beyond that the oldest is closed.
     fn default() -> Self {
         Self {
             catalog: Catalog::new(1_024, 100_000),
@@ -84,15 +85,15 @@ impl Default for Spans {
 }
 
 impl Spans {
-    /// Calls this for every span without a parent whose work belongs to a [trace](TraceContext), so that an exporter can go on
-    /// with it: `|span, trace| span.set_parent(...)` of `tracing-opentelemetry`.
+    /// Sets a callback for every span without a parent whose work belongs to a [trace](TraceContext), so that an
+    /// exporter can continue the trace: `|span, trace| span.set_parent(...)` of `tracing-opentelemetry`.
     #[must_use]
     pub fn on_trace(mut self, joined: impl Fn(&Span, &TraceContext) + Send + 'static) -> Self {
         self.joined = Some(Box::new(joined));
         self
     }
 
-    /// How many spans are open.
+    /// The number of open spans.
     #[must_use]
     pub fn open(&self) -> usize {
         let of_runs: usize = self.runs.iter().map(|(_, run)| run.nodes.len().saturating_add(1)).sum();
@@ -100,7 +101,7 @@ impl Spans {
         of_runs.saturating_add(of_tasks)
     }
 
-    /// The span of an attempt that is under way: what an agent does for it belongs there.
+    /// The span of an attempt that is under way: the parent for spans of its agent.
     #[must_use]
     pub fn attempt(&self, attempt: AttemptId) -> Option<&Span> {
         let (current, span) = self.tasks.get(&attempt.task())?.attempt.as_ref()?;
@@ -132,7 +133,7 @@ impl Spans {
         self.runs.insert(spec.id, OpenRun { span, nodes: BTreeMap::new() });
     }
 
-    /// The span of the node that a task or run is done for; opened if it is the first.
+    /// The span of the node of a task or run; opened by the first of them.
     fn open_node(&mut self, Owner { run, node, .. }: Owner) -> Option<Id> {
         let open = self.runs.get_mut(&run)?;
         let catalog = &self.catalog;
@@ -182,7 +183,7 @@ impl Spans {
         task.attempt = Some((attempt, span));
     }
 
-    /// Opens what begins with a fact.
+    /// Opens the span of a subject that starts with an event.
     fn begin(&mut self, event: &Event) {
         match event {
             Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } => {
@@ -200,8 +201,8 @@ impl Spans {
         }
     }
 
-    /// Says what happened, within the span of what it is about.
-    fn tell(&self, entry: &Entry) {
+    /// Emits an event within the span of its subject.
+    fn emit(&self, entry: &Entry) {
         let of_task =
             |task: TaskId| self.tasks.get(&task).map(|task| task.attempt.as_ref().map_or(&task.span, |(_, span)| span));
         let of_run = |run: RunId| self.runs.get(&run).map(|run| &run.span);
@@ -223,7 +224,7 @@ impl Spans {
         }
     }
 
-    /// Closes what ends with an event.
+    /// Closes the span of a subject that ends with an event.
     fn end(&mut self, event: &Event) {
         match event {
             Event::Task { task, event } => {
@@ -278,7 +279,7 @@ impl Spans {
     }
 }
 
-/// Says how it ended; the span closes when it is dropped.
+/// Records the outcome; the span closes when it is dropped.
 fn close(span: &Span, outcome: &dyn Display, bad: Option<String>) {
     span.record("counterpoint.outcome", tracing::field::display(outcome));
     if let Some(kind) = bad {
@@ -291,7 +292,7 @@ impl Projection for Spans {
     fn apply(&mut self, entry: &Entry) {
         self.catalog.apply(&entry.event);
         self.begin(&entry.event);
-        self.tell(entry);
+        self.emit(entry);
         self.end(&entry.event);
     }
 }

@@ -1,4 +1,4 @@
-//! The last things that happened to one task, agent or run.
+//! The most recent events of one task, agent or run.
 
 use super::describe;
 use crate::base::id::Seq;
@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// An entry in words.
+/// An entry as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Line {
     /// The entry's number.
     pub seq: Seq,
-    /// When.
+    /// The time.
     pub at: Time,
-    /// What, in words.
+    /// The event as text.
     pub text: Box<str>,
 }
 
@@ -30,10 +30,10 @@ impl fmt::Display for Line {
     }
 }
 
-/// The last events about each task, agent and run: what to print when something looks wrong.
+/// The most recent events of each task, agent and run, for diagnosis.
 ///
-/// It keeps lines and no payloads. When there are more subjects than it has room for, the one that was silent longest is
-/// forgotten.
+/// Stores lines of text, no payloads. Beyond its maximum of subjects, the subject with the oldest last event is
+/// evicted.
 ///
 /// ```
 /// use counterpoint::journal::Projection;
@@ -62,30 +62,30 @@ pub struct Story {
 }
 
 impl Default for Story {
-    /// 32 lines about each of at most 4,096 subjects.
+    /// 32 lines for each of at most 4,096 subjects.
     fn default() -> Self {
         Self::new(32, 4_096)
     }
 }
 
 impl Story {
-    /// So many lines about each of at most so many subjects; 0 counts as 1.
+    /// Stores up to `lines` lines for each of up to `subjects` subjects; 0 counts as 1.
     #[must_use]
     pub fn new(lines: usize, subjects: usize) -> Self {
         Self { lines: lines.max(1), rings: Table::new(subjects), subjects: Subjects::new(subjects) }
     }
 
-    /// The last lines about a subject, the oldest first; none if it is unknown or forgotten.
+    /// The most recent lines of a subject, the oldest first; none if it is unknown or was evicted.
     pub fn of(&self, subject: impl Into<Subject>) -> impl Iterator<Item = &Line> {
         self.rings.get(&subject.into()).into_iter().flatten().map(AsRef::as_ref)
     }
 
-    /// Those about whom there is something to tell.
+    /// The subjects with lines.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         self.rings.iter().map(|(subject, _)| *subject)
     }
 
-    fn tell(&mut self, subject: Subject, line: &Arc<Line>) {
+    fn add(&mut self, subject: Subject, line: &Arc<Line>) {
         if let Some(ring) = self.rings.touch(&subject) {
             while ring.len() >= self.lines {
                 ring.pop_front();
@@ -105,7 +105,7 @@ impl Projection for Story {
         }
         let line = Arc::new(Line { seq: entry.seq, at: entry.at, text: describe(entry).into_boxed_str() });
         for subject in about {
-            self.tell(subject, &line);
+            self.add(subject, &line);
         }
     }
 }

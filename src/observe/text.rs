@@ -1,10 +1,11 @@
-//! Text made fit for one line, and durations as people say them.
+//! Texts for one line, and durations in readable units.
 
 use crate::base::time::nanos_of;
 use core::fmt;
 use core::time::Duration;
 
-/// At most `most` characters of a text on one line, control characters replaced, with an ellipsis for what is missing.
+/// At most `most` characters of a text on one line: control characters are replaced, and a truncated text ends with an
+/// ellipsis.
 pub(crate) fn line(text: &str, most: usize) -> String {
     let mut out = String::new();
     for (at, letter) in text.chars().enumerate() {
@@ -18,7 +19,8 @@ pub(crate) fn line(text: &str, most: usize) -> String {
     out
 }
 
-/// A duration in the largest unit that says it, to three digits: `850 ns`, `12.5 ms`, `1.25 s`, `2 min 05 s`, `3 h 20 min`.
+/// A duration in the largest suitable unit, with three digits: `850 ns`, `12.5 ms`, `1.25 s`, `2 min 05 s`, `3 h 20
+/// min`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(pub(crate) u64);
 
@@ -45,7 +47,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// Three significant digits, without zeros at the end.
+/// Three significant digits, without trailing zeros.
 fn decimal(f: &mut fmt::Formatter<'_>, nanos: u64, unit: u64, name: &str) -> fmt::Result {
     let whole = nanos / unit;
     let hundredths = nanos % unit * 100 / unit;

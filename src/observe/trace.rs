@@ -1,4 +1,4 @@
-//! Timelines for the trace viewers of browsers.
+//! Timelines for browser trace viewers.
 
 use super::timeline::{Bar, BarResult, Mark, MarkKind, TimelineData};
 use crate::base::id::AgentId;
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 impl TimelineData {
-    /// The timeline in the Trace Event Format that Perfetto and `chrome://tracing` open: each agent a process, each place
-    /// of it a thread, each attempt a slice with its task, kind, step and result. Moments are kept to the nanosecond.
+    /// The timeline in the Trace Event Format of Perfetto and `chrome://tracing`: each agent is a process, each of its
+    /// slots a thread, each attempt a slice with its task, kind, step and result. Times have nanosecond precision.
     ///
     /// ```
     /// use counterpoint::journal::Projection;
@@ -41,7 +41,7 @@ impl TimelineData {
             let mut text = fields.to_string();
             text.pop();
             for (name, nanos) in times {
-                // Microseconds with a fraction, digit by digit: a float would lose the last of them.
+                // Microseconds with a fraction, digit by digit: a float would lose precision.
                 let _ = write!(text, ",\"{name}\":{}.{:03}", nanos / 1_000, nanos % 1_000);
             }
             let _ = write!(out, "{lead}{text}}}");
@@ -68,7 +68,7 @@ impl TimelineData {
         out
     }
 
-    /// Small numbers for agents, in the order of their ids: viewers read 32 bits.
+    /// Small numbers for agents in the order of their ids, because viewers read 32 bits.
     fn processes(&self) -> BTreeMap<AgentId, u32> {
         let named = self.agents.keys().copied();
         let seen = self.bars.iter().map(|bar| bar.agent).chain(self.marks.iter().map(|mark| mark.agent));
@@ -80,7 +80,7 @@ impl TimelineData {
     }
 }
 
-/// The first place that is free from `start` on; slices of one place must not overlap.
+/// The first slot that is free from `start` on; slices of one thread must not overlap.
 fn place(busy_until: &mut Vec<Time>, start: Time, end: Time) -> usize {
     if let Some((at, until)) = busy_until.iter_mut().enumerate().find(|(_, until)| **until <= start) {
         *until = end;
@@ -96,17 +96,17 @@ fn title(bar: &Bar) -> String {
 
 fn arguments(bar: &Bar) -> Value {
     let mut fields = Map::new();
-    let mut say = |name: &str, value: String| fields.insert(name.to_owned(), Value::String(value));
-    say("task", bar.task.to_string());
-    say("attempt", bar.attempt.to_string());
-    say("result", if bar.result == BarResult::Open { "under way".to_owned() } else { bar.result.to_string() });
+    let mut insert = |name: &str, value: String| fields.insert(name.to_owned(), Value::String(value));
+    insert("task", bar.task.to_string());
+    insert("attempt", bar.attempt.to_string());
+    insert("result", if bar.result == BarResult::Open { "under way".to_owned() } else { bar.result.to_string() });
     if let Some(note) = &bar.note {
-        say("note", note.to_string());
+        insert("note", note.to_string());
     }
     if let Some(step) = &bar.step {
-        say("run", step.run.to_string());
+        insert("run", step.run.to_string());
         if let Some(workflow) = &step.workflow {
-            say("workflow", workflow.to_string());
+            insert("workflow", workflow.to_string());
         }
     }
     Value::Object(fields)
@@ -117,6 +117,6 @@ fn what(mark: &Mark) -> String {
         MarkKind::Joined => "joined".to_owned(),
         MarkKind::Left => "left".to_owned(),
         MarkKind::Lost => "lost".to_owned(),
-        MarkKind::Retry { task, attempt, .. } => format!("{task}.{attempt} is tried again"),
+        MarkKind::Retry { task, attempt, .. } => format!("{task}.{attempt} is retried"),
     }
 }

@@ -1,4 +1,4 @@
-//! What is in the envelope.
+//! The content of messages.
 
 use super::card::{AgentCard, Submission};
 use super::message::MessageId;
@@ -17,273 +17,274 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Piece {
-    /// The attempt: everything that the agent says about it carries it.
+pub struct BatchedAttempt {
+    /// The attempt. The agent includes it in every message about it.
     #[serde(with = "wire::attempt")]
     pub attempt: AttemptId,
-    /// What sort of work it is.
+    /// The kind of work.
     pub kind: Name,
-    /// What is to be worked on.
+    /// The input.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
-    /// How urgent it is.
+    /// The tier.
     #[serde(default)]
     pub tier: Tier,
-    /// Until when the result is worth having.
+    /// The time after which the result is of no use.
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
-    /// When the host stops waiting for the answer.
+    /// The time at which the host stops waiting for the answer.
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Body {
-    /// To the host: please have this task done.
+    /// Client to host: submits a task.
     Submit {
         /// The task.
         task: Box<Submission>,
     },
-    /// To the host: a task is no longer wanted.
+    /// Client to host: cancels a task.
     Withdraw {
-        /// Which.
+        /// The task.
         #[serde(with = "wire")]
         task: TaskId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// To the host: where does a task stand?
+    /// Client to host: requests the state of a task.
     Query {
-        /// Which.
+        /// The task.
         #[serde(with = "wire")]
         task: TaskId,
     },
-    /// From the host: where a task stands, asked or not.
+    /// Host to client: the state of a task, as an answer or as a notification.
     Status {
-        /// Which.
+        /// The task.
         #[serde(with = "wire")]
         task: TaskId,
-        /// Where it stands.
+        /// The state.
         state: TaskStatus,
-        /// How many attempts have begun.
+        /// The number of attempts that have begun.
         attempts: u32,
-        /// How it ended, once it has.
+        /// The outcome, once the task has ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         outcome: Option<TaskOutcome>,
     },
-    /// From an agent: here I am. Answered by [`Registered`](Self::Registered) or [`Rejected`](Self::Rejected).
+    /// Agent to host: registers an agent. Answered by [`Registered`](Self::Registered) or [`Rejected`](Self::Rejected).
     Register {
-        /// What it is.
+        /// The agent.
         agent: Box<AgentCard>,
     },
-    /// To an agent: welcome.
+    /// Host to agent: the agent is registered.
     Registered {
-        /// The life that has begun; everything that the agent says from now on carries it.
-        #[serde(with = "wire::life")]
+        /// The incarnation, which the agent includes in all later messages.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// Please say something at least this often.
+        /// The interval of heartbeats: the agent sends a message at least this often.
         #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         heartbeat: Option<Duration>,
     },
-    /// From an agent: I have changed.
+    /// Agent to host: replaces the description of the agent.
     Update {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// What it is now.
+        /// The new description.
         agent: Box<AgentCard>,
     },
-    /// From an agent: I am alive.
+    /// Agent to host: a heartbeat.
     Heartbeat {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
     },
-    /// To an agent: please do this. Sent again, it is the same attempt.
+    /// Host to agent: assigns an attempt. A repeated message is the same attempt.
     Assign {
-        /// The attempt, to be named in everything said about it. The task's id within is the key by which a repeated effect
-        /// is recognised.
+        /// The attempt, which the agent includes in every message about it. The id of its task is the key by which a
+        /// repeated side effect is recognised.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
-        /// To whom.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         to: Incarnation,
-        /// What sort of work it is.
+        /// The kind of work.
         kind: Name,
-        /// What there is to work with.
+        /// The input.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         payload: Payload,
-        /// How urgent it is.
+        /// The tier.
         #[serde(default)]
         tier: Tier,
-        /// Until when the result is worth having.
+        /// The time after which the result is of no use.
         #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
         deadline: Option<Time>,
-        /// When the host stops waiting for the answer.
+        /// The time at which the host stops waiting for the answer.
         #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
-    /// To an agent: please do these together. Each is answered on its own; sent again, they are the same attempts.
+    /// Host to agent: assigns attempts that belong together. Each is answered separately; a repeated message is the
+    /// same attempts.
     AssignBatch {
-        /// Whose they are.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         to: Incarnation,
         /// The attempts.
-        attempts: Vec<Piece>,
+        attempts: Vec<BatchedAttempt>,
     },
-    /// To an agent: please give an attempt back, unless it is done.
+    /// Host to agent: requests an attempt back, unless it is done.
     Yield {
-        /// Whose it is.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         from: Incarnation,
-        /// Which.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
-        /// When the host stops waiting for the answer.
+        /// The time at which the host stops waiting for the answer.
         #[serde(with = "wire")]
         until: Time,
     },
-    /// From an agent: an attempt is given back, as was asked or because the agent leaves. Nothing has happened of it.
+    /// Agent to host: gives an attempt back, on request or because the agent leaves. The attempt has no side effects.
     GiveBack {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// Which.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
     },
-    /// From an agent that asks for work: I am ready for so many attempts more.
+    /// Polling agent to host: requests further attempts.
     Poll {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// How many; 0 takes the request back.
+        /// The number of attempts; 0 withdraws the request.
         most: u32,
     },
-    /// From an agent: I have begun.
+    /// Agent to host: an attempt has begun.
     Accept {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// With what.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
     },
-    /// From an agent: I shall not do it, and nothing has happened.
+    /// Agent to host: refuses an attempt, which has no side effects.
     Refuse {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// What is refused.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
-        /// Why.
-        why: Unwilling,
-        /// For people.
+        /// The reason.
+        why: RefusalReason,
+        /// A message for people.
         #[serde(default, skip_serializing_if = "str::is_empty")]
         message: Box<str>,
-        /// Please do not ask again sooner.
+        /// The minimum delay before another assignment.
         #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// From an agent: this far I have come.
+    /// Agent to host: the progress of an attempt.
     Progress {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// With what.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
-        /// So much is done, in units of the agent's own.
+        /// The completed amount, in a unit of the agent.
         done: u64,
-        /// Of so much, if that is known.
+        /// The total amount, if it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<u64>,
-        /// For people.
+        /// A message for people.
         #[serde(default, skip_serializing_if = "str::is_empty")]
         message: Box<str>,
     },
-    /// From an agent: it is over.
+    /// Agent to host: the end of an attempt.
     Result {
-        /// Who says so.
-        #[serde(with = "wire::life")]
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
         by: Incarnation,
-        /// What is over.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
-        /// What came of it.
+        /// The result.
         verdict: Verdict,
     },
-    /// To an agent: an attempt is no longer wanted. If it is still the agent's, it answers with a result as ever.
+    /// Host to agent: cancels an attempt. An agent that still holds it answers with a result as usual.
     Cancel {
-        /// Whose it is or was.
-        #[serde(with = "wire::life")]
+        /// The agent that holds or held the attempt.
+        #[serde(with = "wire::incarnation")]
         from: Incarnation,
-        /// Which.
+        /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
     },
-    /// To whoever starts and stops agents: so many there should be.
+    /// Host to the operator of the fleet: advice on the number of agents.
     Scale {
-        /// How many there were.
+        /// The present number.
         agents: u32,
-        /// How many there should be.
+        /// The advised number.
         advised: u32,
     },
-    /// From the host: what was asked for is refused, and nothing of it happened.
+    /// Host to sender: the request was rejected and changed nothing.
     Rejected {
-        /// Which rule, by the name that the core has for it.
+        /// The code of the rule, as in the core.
         code: Name,
-        /// For people.
+        /// A message for people.
         reason: Box<str>,
-        /// When asking again may help, if that can be told.
+        /// The delay after which a retry may succeed, if it is known.
         #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// Either way: a step of a negotiation about who shall do something.
+    /// In both directions: a step of a negotiation on who performs work.
     Negotiate {
-        /// Which negotiation: the id of the call for proposals that began it.
+        /// The negotiation: the id of the call for proposals that began it.
         about: MessageId,
         /// The step.
         act: Act,
     },
 }
 
-/// Why an agent refuses an attempt.
+/// The reason why an agent refuses an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Unwilling {
-    /// It has too much to do.
+pub enum RefusalReason {
+    /// The agent has too much work.
     Busy,
-    /// It cannot do this sort of thing, at least not now.
+    /// The agent cannot do this kind of work, at least at present.
     Unable,
-    /// It is about to leave.
+    /// The agent is about to leave.
     Leaving,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Verdict {
     /// It succeeded.
     Succeeded {
-        /// What it gave.
+        /// The output.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         output: Payload,
-        /// What the attempt used up.
+        /// The usage of the attempt.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
     },
-    /// It failed; the failure's kind says what that means for the next attempt.
+    /// It failed; the kind of the failure determines whether it is retried.
     Failed {
-        /// Why.
+        /// The failure.
         failure: Failure,
-        /// What the attempt used up.
+        /// The usage of the attempt.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
     },
@@ -291,7 +292,7 @@ pub enum Verdict {
 
 macro_rules! kinds {
     ($($kind:ident $name:literal),* $(,)?) => {
-        /// What sorts of messages there are.
+        /// The kinds of messages.
         ///
         /// ```
         /// use counterpoint::protocol::{Kind, schema};
@@ -308,7 +309,7 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
             /// The name of the only field of such a body.
@@ -321,7 +322,7 @@ macro_rules! kinds {
         }
 
         impl Body {
-            /// What sort of message this is.
+            /// The kind of the message.
             #[must_use]
             pub const fn kind(&self) -> Kind {
                 match self {

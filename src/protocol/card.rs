@@ -1,5 +1,5 @@
-//! Agents and tasks as they travel. They are types of their own, so that a field which the core gains does not change what
-//! is sent before the version does.
+//! Agents and tasks in messages. They are separate types, so that a new field in the core does not change the messages
+//! before their version does.
 
 use super::wire;
 use crate::base::id::{AgentId, TaskId};
@@ -12,7 +12,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An agent as it introduces itself.
+/// The description of an agent in a registration.
 ///
 /// ```
 /// use counterpoint::protocol::AgentCard;
@@ -28,24 +28,24 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AgentCard {
-    /// Its id.
+    /// The id.
     #[serde(with = "wire")]
     pub id: AgentId,
-    /// For people.
+    /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// What it can do, and how well.
+    /// The skills with their levels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<Name, u16>,
-    /// Where and what it is.
+    /// The labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Name, Name>,
-    /// How many attempts it may hold at once.
+    /// The number of attempts that the agent may hold at once.
     pub capacity: u32,
-    /// The higher, the sooner it is asked, if the host's strategy looks at that.
+    /// The priority: a higher one is preferred, if the host's strategy uses it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
-    /// After this long without a word it counts as lost.
+    /// The lease: after this time without a message the agent counts as lost.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Duration>,
 }
@@ -80,7 +80,7 @@ impl From<AgentCard> for AgentSpec {
     }
 }
 
-/// A task as somebody asks for it.
+/// The description of a task in a submission.
 ///
 /// ```
 /// use counterpoint::protocol::Submission;
@@ -94,36 +94,36 @@ impl From<AgentCard> for AgentSpec {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Submission {
-    /// Its id: the same means the same task.
+    /// The id: equal ids identify the same task.
     #[serde(with = "wire")]
     pub id: TaskId,
-    /// What sort of work it is.
+    /// The kind of work.
     pub kind: Name,
-    /// What the agent is given.
+    /// The input for the agent.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
-    /// Which agents can do it; if nothing is said, those with a skill of the kind's name.
+    /// The needs; by default the skill with the name of the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
-    /// How urgent it is.
+    /// The tier.
     #[serde(default)]
     pub tier: Tier,
-    /// Until when its result is worth having.
+    /// The time after which the result is of no use.
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
-    /// How long an attempt is expected to take.
+    /// The expected duration of an attempt.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Duration>,
-    /// What happens when attempts fail or take too long.
+    /// The retries and timeouts.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
-    /// Tasks that must succeed first.
+    /// The tasks that must succeed first.
     #[serde(with = "wire::list", default, skip_serializing_if = "<[TaskId]>::is_empty")]
     pub after: Vec<TaskId>,
 }
 
 impl Submission {
-    /// The task as it travels; none for a step of a run, which nobody may ask for from outside.
+    /// The description of a task; `None` for a step of a run, which cannot be submitted from outside.
     #[must_use]
     pub fn of(task: &TaskSpec) -> Option<Self> {
         let usual = task.needs == Needs::skill(task.kind.clone());

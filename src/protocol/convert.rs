@@ -1,6 +1,6 @@
-//! Messages and what the core speaks of: commands, effects, answers.
+//! Conversions between messages and the commands, effects and answers of the core.
 
-use super::body::{Body, Kind, Piece, Unwilling, Verdict};
+use super::body::{BatchedAttempt, Body, Kind, RefusalReason, Verdict};
 use super::card::{AgentCard, Submission};
 use super::message::{Message, MessageId};
 use super::negotiation::Act;
@@ -15,28 +15,27 @@ use crate::task::{Failure, FailureKind, SideEffects, TaskOutcome, TaskSpec};
 use core::time::Duration;
 use thiserror::Error;
 
-/// A message that asks nothing of the core: it is the host's to look at.
+/// The error for a message that is not a command: the host handles it itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
-#[error("a message of kind {kind} is no command")]
+#[error("a message of kind {kind} is not a command")]
 #[non_exhaustive]
 pub struct NotACommand {
-    /// What sort of message it was.
+    /// The kind of the message.
     pub kind: Kind,
 }
 
-/// A command for which there is no message: it is the host's own, and not for somebody elsewhere to give.
+/// The error for a command without a message form: only the host itself can issue it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
-#[error("this command is the host's own: there is no message for it")]
+#[error("this command has no message form: only the host can issue it")]
 #[non_exhaustive]
 pub struct NotAMessage;
 
 impl Message {
-    /// The command that the message asks for. What an agent says of an attempt that it has taken on or is busy with tells
-    /// the core that the agent is alive, and no more.
+    /// The command that the message requests. An acceptance or the progress of an attempt becomes a heartbeat.
     ///
     /// # Errors
     ///
-    /// When it is an answer, a question, or part of a negotiation.
+    /// When the message is an answer, a query, or part of a negotiation.
     pub fn into_command(self) -> Result<Command, NotACommand> {
         match (self.body, self.trace) {
             (Body::Submit { task }, Some(trace)) => Ok(Command::submit(TaskSpec::from(*task).with_trace(trace))),
@@ -50,7 +49,7 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// When it is an answer, a question, or part of a negotiation.
+    /// When the message is an answer, a query, or part of a negotiation.
     pub fn into_command(self) -> Result<Command, NotACommand> {
         let kind = self.kind();
         Ok(match self {
@@ -84,7 +83,7 @@ impl Body {
         })
     }
 
-    /// The answer to a registration that was taken; none if what was taken is none.
+    /// The answer to an accepted registration; `None` if another command was accepted.
     #[must_use]
     pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
         match accepted {
@@ -93,14 +92,14 @@ impl Body {
         }
     }
 
-    /// The answer to a command that was refused.
+    /// The answer to a rejected command.
     #[must_use]
     pub fn rejected(rejected: &Rejected) -> Self {
         let (code, reason) = (rejected.code().into(), rejected.to_string().into_boxed_str());
         Self::Rejected { code, reason, retry_after: rejected.retry_after() }
     }
 
-    /// How deep the deepest payload within nests.
+    /// The nesting depth of the deepest payload in the message.
     pub(super) fn payload_depth(&self) -> u32 {
         match self {
             Self::Submit { task } => task.payload.depth(),
@@ -152,32 +151,32 @@ fn outcome_depth(outcome: &TaskOutcome) -> u32 {
     }
 }
 
-/// Nothing has happened and another agent may do it: none of these is for good.
-fn refusal(why: Unwilling, message: &str, retry_after: Option<Duration>) -> Failure {
+/// A refused attempt has no side effects and can be retried on another agent: none of the reasons is permanent.
+fn refusal(why: RefusalReason, message: &str, retry_after: Option<Duration>) -> Failure {
     let said = if message.is_empty() {
         match why {
-            Unwilling::Busy => "refused: busy",
-            Unwilling::Unable => "refused: unable",
-            Unwilling::Leaving => "refused: leaving",
+            RefusalReason::Busy => "refused: busy",
+            RefusalReason::Unable => "refused: unable",
+            RefusalReason::Leaving => "refused: leaving",
         }
     } else {
         message
     };
     let mut failure = Failure::transient(said);
-    if why == Unwilling::Busy {
+    if why == RefusalReason::Busy {
         failure.kind = FailureKind::Overloaded;
     }
     failure.retry_after = retry_after;
     failure
 }
 
-/// What of an attempt makes an id.
+/// An id from an attempt and a prefix.
 fn named(what: &str, attempt: AttemptId) -> MessageId {
     MessageId::made(format!("{what}-{}.{}", attempt.task().get(), attempt.number().get()))
 }
 
-/// With an id that follows from the effect: performed again, it is the same message. It carries the trace of its task; a
-/// batch that of its tasks, if they belong to one.
+/// The id is derived from the effect, so a repeated effect gives the same message. The message has the trace of its
+/// task; a batch has the trace of its tasks, if they belong to one.
 impl From<&Effect> for Message {
     fn from(effect: &Effect) -> Self {
         let id = match effect {
@@ -220,7 +219,7 @@ impl From<&Effect> for Body {
                 until: *until,
             },
             Effect::DispatchBatch { to, attempts } => {
-                Self::AssignBatch { to: *to, attempts: attempts.iter().map(Piece::from).collect() }
+                Self::AssignBatch { to: *to, attempts: attempts.iter().map(BatchedAttempt::from).collect() }
             }
             Effect::Yield { attempt, from, until } => Self::Yield { from: *from, attempt: *attempt, until: *until },
             Effect::Cancel { attempt, from } => Self::Cancel { attempt: *attempt, from: *from },
@@ -229,7 +228,7 @@ impl From<&Effect> for Body {
     }
 }
 
-impl From<&Dispatched> for Piece {
+impl From<&Dispatched> for BatchedAttempt {
     fn from(one: &Dispatched) -> Self {
         Self {
             attempt: one.attempt,
@@ -242,7 +241,7 @@ impl From<&Dispatched> for Piece {
     }
 }
 
-/// For a host that passes its commands on to one elsewhere.
+/// For a host that forwards its commands to another host.
 impl TryFrom<&Command> for Body {
     type Error = NotAMessage;
 

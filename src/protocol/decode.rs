@@ -1,4 +1,4 @@
-//! From bytes to messages and back: bounds first.
+//! Decoding and encoding of messages, within bounds.
 
 use super::message::{Message, VERSION};
 use crate::base::limits::Limits;
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;
 
-/// How deep the parser follows at the most, whatever a host allows.
+/// The maximum nesting depth of the parser, whatever a host allows.
 const DEEPEST: u32 = 120;
-/// Levels of a message above the payload in it.
+/// The levels of a message around its payload.
 const ABOVE: u32 = 6;
 
-/// How large and how deep a message may be.
+/// Limits on the size and nesting of messages.
 ///
 /// ```
 /// use counterpoint::Limits;
@@ -24,21 +24,21 @@ const ABOVE: u32 = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WireLimits {
-    /// Bytes of a message.
+    /// The maximum number of bytes of a message.
     pub bytes: usize,
-    /// Nesting of a message; never more than 120.
+    /// The maximum nesting depth of a message; never more than 120.
     pub depth: u32,
 }
 
 impl WireLimits {
-    /// Sets the size.
+    /// Sets the maximum number of bytes.
     #[must_use]
     pub const fn with_bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// Sets the depth.
+    /// Sets the maximum nesting depth.
     #[must_use]
     pub const fn with_depth(mut self, depth: u32) -> Self {
         self.depth = depth;
@@ -51,62 +51,62 @@ impl WireLimits {
 }
 
 impl Default for WireLimits {
-    /// What the default [`Limits`] of the core take.
+    /// The limits that fit the default [`Limits`] of the core.
     fn default() -> Self {
         Self::from(&Limits::default())
     }
 }
 
 impl From<&Limits> for WireLimits {
-    /// Room for the largest payload, and 64 KiB for what is around it.
+    /// The largest payload, plus 64 KiB for the rest of the message.
     fn from(limits: &Limits) -> Self {
         let payload = usize::try_from(limits.payload_bytes).unwrap_or(usize::MAX);
         Self { bytes: payload.saturating_add(64 << 10), depth: limits.payload_depth.saturating_add(ABOVE) }
     }
 }
 
-/// Why bytes are no message, or a message cannot be sent.
+/// The reason why bytes are not a message, or a message cannot be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// It is larger than it may be.
+    /// The message is too large.
     #[error("the message has {bytes} bytes, more than the {limit} allowed")]
     TooLarge {
-        /// How large.
+        /// The size in bytes.
         bytes: usize,
-        /// How large it may be.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// It nests deeper than it may.
+    /// The message is nested too deep.
     #[error("the message nests deeper than the {limit} levels allowed")]
     TooDeep {
-        /// How deep it may nest.
+        /// The maximum nesting depth.
         limit: u32,
     },
-    /// It is no JSON.
-    #[error("the message is no JSON, at line {line}, column {column}: {reason}")]
+    /// The bytes are not JSON.
+    #[error("the message is not JSON, at line {line}, column {column}: {reason}")]
     Syntax {
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// Which column, from 1.
+        /// The column, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The reason.
         reason: String,
     },
-    /// It is of another version.
+    /// The message has another version.
     #[error("the message is of version {found}; this is version {VERSION}")]
     Version {
-        /// Which.
+        /// The version of the message.
         found: u64,
     },
-    /// It is JSON and not a message: a field is missing, unknown, twice there, or not what it should be.
-    #[error("the message is not in order, at line {line}, column {column}: {reason}")]
+    /// The bytes are JSON but not a message: a field is missing, unknown, duplicate or of the wrong type.
+    #[error("the message is malformed, at line {line}, column {column}: {reason}")]
     Shape {
-        /// Which line, from 1; 0 if it is about the whole.
+        /// The line, from 1; 0 if the error concerns the whole message.
         line: usize,
-        /// Which column, from 1.
+        /// The column, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The reason.
         reason: String,
     },
 }
@@ -127,11 +127,11 @@ struct Header {
 }
 
 impl Message {
-    /// Reads a message: size, depth, syntax, version, form, in this order.
+    /// Decodes a message. Checks size, depth, syntax, version and fields, in this order.
     ///
     /// # Errors
     ///
-    /// [`Malformed`] says which of these was not in order.
+    /// [`Malformed`] for the first check that fails.
     pub fn decode(bytes: &[u8], limits: &WireLimits) -> Result<Self, Malformed> {
         if bytes.len() > limits.bytes {
             return Err(Malformed::TooLarge { bytes: bytes.len(), limit: limits.bytes });
@@ -146,13 +146,13 @@ impl Message {
         serde_json::from_slice(bytes).map_err(|error| Malformed::from(&error))
     }
 
-    /// Writes a message as compact JSON, within the same bounds: what this gives, the other side reads.
+    /// Encodes a message as compact JSON within the same limits, so that the receiver can decode it.
     ///
     /// # Errors
     ///
-    /// When it is larger or deeper than allowed.
+    /// When the message is too large or too deep.
     pub fn encode(&self, limits: &WireLimits) -> Result<String, Malformed> {
-        // A payload may be deeper than the stack is: ask before writing.
+        // A payload may be nested deeper than the stack allows, so its depth is checked before.
         if self.body.payload_depth() > limits.deepest() {
             return Err(Malformed::TooDeep { limit: limits.deepest() });
         }
@@ -167,7 +167,7 @@ impl Message {
     }
 }
 
-/// How deep brackets nest outside of texts; right for JSON, and harmless for anything else.
+/// The nesting depth of brackets outside of strings; exact for JSON, and harmless for other input.
 fn depth(bytes: &[u8]) -> u32 {
     let (mut now, mut deepest) = (0_u32, 0_u32);
     let (mut in_text, mut escaped) = (false, false);

@@ -13,7 +13,7 @@ use thiserror::Error;
 /// The version of the messages that this crate writes and reads.
 pub const VERSION: u16 = 1;
 
-/// One message.
+/// A message.
 ///
 /// ```
 /// use counterpoint::protocol::{Body, Message, MessageId};
@@ -34,62 +34,62 @@ pub struct Message {
     /// The message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub re: Option<MessageId>,
-    /// When it was sent.
+    /// The time of sending.
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
-    /// The trace that it belongs to.
+    /// The trace of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
-    /// What proves who speaks, for the host's verifier; the gate of [`access`](crate::access) asks for it.
+    /// The sender's proof of identity, for the host's verifier; the gate of [`access`](crate::access) requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
-    /// What it says.
+    /// The content.
     pub body: Body,
 }
 
 impl Message {
-    /// A message that answers nothing.
+    /// A message that is not an answer.
     #[must_use]
     pub const fn new(id: MessageId, body: Body) -> Self {
         Self { v: Version, id, re: None, at: None, trace: None, token: None, body }
     }
 
-    /// Answers this message.
+    /// Sets the message that this one answers.
     #[must_use]
     pub fn in_reply_to(mut self, message: MessageId) -> Self {
         self.re = Some(message);
         self
     }
 
-    /// Says when it was sent.
+    /// Sets the time of sending.
     #[must_use]
     pub const fn sent_at(mut self, now: Time) -> Self {
         self.at = Some(now);
         self
     }
 
-    /// Carries the trace on.
+    /// Sets the trace.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         self.trace = Some(trace);
         self
     }
 
-    /// Shows a token.
+    /// Sets the token.
     #[must_use]
     pub fn with_token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// The sender's name for it.
+    /// The id that the sender gave the message.
     #[must_use]
     pub const fn id(&self) -> &MessageId {
         &self.id
     }
 }
 
-/// Written as [`VERSION`], and read only as that.
+/// Serialised as [`VERSION`]; any other version is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version;
 
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// The sender's name for a message: 1 to 128 visible ASCII characters.
+/// The id that the sender gave a message: 1 to 128 visible ASCII characters.
 ///
 /// ```
 /// use counterpoint::protocol::MessageId;
@@ -121,7 +121,7 @@ impl<'de> Deserialize<'de> for Version {
 #[serde(try_from = "Name", into = "Name")]
 pub struct MessageId(Name);
 
-/// The text is no message id: it is empty, longer than 128 characters, or has something else in it than visible ASCII.
+/// The error for an invalid message id: empty, longer than 128 characters, or with other characters than visible ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[error("a message id is 1 to 128 visible ASCII characters")]
 #[non_exhaustive]
@@ -137,13 +137,13 @@ impl MessageId {
         Self::try_from(text.into())
     }
 
-    /// Its text.
+    /// The text of the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// An id of our own making, which is in order.
+    /// An id that this crate made, which is valid.
     pub(super) fn made(text: String) -> Self {
         debug_assert!(Self::new(text.as_str()).is_ok(), "{text}");
         Self(text.into())

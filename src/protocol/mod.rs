@@ -1,9 +1,8 @@
-//! Messages between a host and agents, tools and clients elsewhere: data with a version, in JSON, over whatever carries
-//! bytes.
+//! Messages between a host and remote agents, tools and clients: versioned data in JSON, over any transport.
 //!
-//! A [`Message`] is an envelope around a [`Body`]. What comes from outside becomes a [`Command`](crate::Command)
+//! A [`Message`] is an envelope around a [`Body`]. An incoming message becomes a [`Command`](crate::Command)
 //! ([`Message::into_command`]), an [`Effect`](crate::Effect) becomes a message to an agent, and the answer to a command
-//! becomes one to whoever asked ([`Body::registered`], [`Body::rejected`]).
+//! becomes a message to its sender ([`Body::registered`], [`Body::rejected`]).
 //!
 //! ```
 //! use counterpoint::protocol::{Body, Message, MessageId, WireLimits};
@@ -29,17 +28,18 @@
 //!
 //! # Rules
 //!
-//! - `v` is the version, [`VERSION`]. A message of another is refused before anything else of it is read. Unknown fields are
-//!   refused, too: a field more is a version more, so that nothing that somebody asked for is quietly left out.
-//! - Size, then depth, are measured before a message is parsed ([`WireLimits`]).
-//! - `id` is the sender's; the same id means the same message, sent again. `re` is the id of the message that this one
-//!   answers. The id of a message made from an effect follows from the effect, so that a repeated one is recognised.
-//! - Ids and moments are 64-bit numbers in decimal text; plain numbers are read, too.
-//! - Moments are those of the host's clock. A message may carry the moment at which it was sent (`at`), so that a reader
-//!   with another clock can tell how long it has.
-//! - Lengths of time are text such as `"1m 30s"`, or numbers of nanoseconds.
-//! - What is secret is the transport's affair. Who speaks is proved by the `token` that a message may carry, and who may say
-//!   what is the affair of the gate in [`access`](crate::access).
+//! - `v` is the version, [`VERSION`]. A message of another version is rejected before the rest of it is decoded.
+//!   Unknown fields are rejected, too: a new field requires a new version, so that no requested option is silently
+//!   ignored.
+//! - Size and depth are checked before a message is parsed ([`WireLimits`]).
+//! - `id` is chosen by the sender; a message with the same id is a repetition. `re` is the id of the message that this
+//!   one answers. The id of a message for an effect is derived from the effect, so that repetitions are recognised.
+//! - Ids and times are 64-bit numbers in decimal text; JSON numbers are accepted, too.
+//! - Times are those of the host's clock. A message can contain the time of its sending (`at`), so that a receiver with
+//!   another clock can compute the time left.
+//! - Durations are text such as `"1m 30s"`, or numbers of nanoseconds.
+//! - Confidentiality is left to the transport. The optional `token` identifies the sender, and the gate in
+//!   [`access`](crate::access) decides what the sender may do.
 
 mod body;
 mod card;
@@ -52,7 +52,7 @@ mod wire;
 
 pub use crate::base::token::Token;
 pub use crate::task::trace::{BadTrace, TraceContext};
-pub use body::{Body, Kind, Piece, Unwilling, Verdict};
+pub use body::{BatchedAttempt, Body, Kind, RefusalReason, Verdict};
 pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};
 pub use decode::{Malformed, WireLimits};

@@ -15,114 +15,114 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Act {
-    /// The initiator asks for proposals.
+    /// The initiator requests proposals.
     CallForProposals {
-        /// What sort of work it is.
+        /// The kind of work.
         kind: Name,
-        /// What the proposals are about.
+        /// The input.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         payload: Payload,
-        /// Who can do it.
+        /// The needs of the work.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         needs: Option<Needs>,
-        /// How urgent it is.
+        /// The tier.
         #[serde(default)]
         tier: Tier,
-        /// Later answers are not looked at.
+        /// The time after which answers are ignored.
         #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
         answer_by: Option<Time>,
     },
-    /// A participant would do it.
+    /// A participant offers to do the work.
     Propose(Proposal),
-    /// A participant would not.
+    /// A participant declines.
     Refuse {
-        /// Who.
+        /// The participant.
         #[serde(with = "wire")]
         by: AgentId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// A participant does not know what is asked of it.
+    /// A participant does not understand the call.
     NotUnderstood {
-        /// Who.
+        /// The participant.
         #[serde(with = "wire")]
         by: AgentId,
-        /// What it stumbled over.
+        /// The part that it does not understand.
         reason: Name,
     },
-    /// The initiator takes the proposal: the participant is bound to it.
+    /// The initiator accepts the proposal, which binds the participant.
     AcceptProposal {
-        /// Whose.
+        /// The participant.
         #[serde(with = "wire")]
         of: AgentId,
     },
-    /// The initiator does not take it.
+    /// The initiator rejects the proposal.
     RejectProposal {
-        /// Whose.
+        /// The participant.
         #[serde(with = "wire")]
         of: AgentId,
-        /// On what grounds.
+        /// The reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Name>,
     },
-    /// The participant has done it.
+    /// The participant has done the work.
     InformDone {
-        /// Who.
+        /// The participant.
         #[serde(with = "wire")]
         by: AgentId,
-        /// What it gave.
+        /// The output.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         output: Payload,
     },
     /// The participant has failed.
     InformFailed {
-        /// Who.
+        /// The participant.
         #[serde(with = "wire")]
         by: AgentId,
-        /// Why.
+        /// The failure.
         failure: Failure,
     },
-    /// The initiator ends it, whatever the stage.
+    /// The initiator ends the negotiation, at any stage.
     Cancel {
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
 }
 
-/// What a participant offers. Whole numbers, so that two readers never differ on which is the least.
+/// The offer of a participant. Amounts are integers, so that all readers agree on the smallest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Proposal {
-    /// Who.
+    /// The participant.
     #[serde(with = "wire")]
     pub by: AgentId,
-    /// For how much, in whatever unit the two have agreed on.
+    /// The cost, in a unit that the two have agreed on.
     #[serde(with = "wire")]
     pub cost: u64,
-    /// In how long.
+    /// The duration.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub takes: Option<Duration>,
-    /// On what terms.
+    /// The terms.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub terms: Payload,
 }
 
 impl Proposal {
-    /// An offer without terms.
+    /// A proposal without terms.
     #[must_use]
     pub const fn new(by: AgentId, cost: u64) -> Self {
         Self { by, cost, takes: None, terms: Payload::NULL }
     }
 
-    /// Says how long it will take.
+    /// Sets the duration.
     #[must_use]
     pub const fn with_takes(mut self, takes: Duration) -> Self {
         self.takes = Some(takes);
         self
     }
 
-    /// Sets terms.
+    /// Sets the terms.
     #[must_use]
     pub fn with_terms(mut self, terms: Payload) -> Self {
         self.terms = terms;

@@ -1,10 +1,10 @@
-//! What the messages look like, for those who write agents in other languages.
+//! JSON schemas of the messages, for agents in other languages.
 
 use super::body::Kind;
 use super::message::VERSION;
 use serde_json::{Map, Value, json};
 
-/// The JSON Schema (draft 2020-12) of the messages of a kind, envelope included, complete in itself.
+/// The self-contained JSON Schema (draft 2020-12) of a kind of messages, including the envelope.
 ///
 /// ```
 /// use counterpoint::protocol::{Kind, schema};
@@ -38,32 +38,34 @@ pub fn schema(kind: Kind) -> Value {
 
 const fn about(kind: Kind) -> &'static str {
     match kind {
-        Kind::Submit => "To the host: please have this task done.",
-        Kind::Withdraw => "To the host: a task is no longer wanted.",
-        Kind::Query => "To the host: where does a task stand?",
-        Kind::Status => "From the host: where a task stands.",
-        Kind::Register => "From an agent: here I am.",
-        Kind::Registered => "To an agent: welcome; everything you say carries this life.",
-        Kind::Update => "From an agent: I have changed.",
-        Kind::Heartbeat => "From an agent: I am alive.",
-        Kind::Assign => "To an agent: please do this. Sent again, it is the same attempt.",
-        Kind::AssignBatch => "To an agent: please do these together; each is answered on its own.",
-        Kind::Yield => "To an agent: please give an attempt back, unless it is done.",
-        Kind::GiveBack => "From an agent: an attempt is given back, and nothing has happened of it.",
-        Kind::Poll => "From an agent that asks for work: I am ready for so many attempts more.",
-        Kind::Accept => "From an agent: I have begun.",
-        Kind::Refuse => "From an agent: I shall not do it, and nothing has happened.",
-        Kind::Progress => "From an agent: this far I have come.",
-        Kind::Result => "From an agent: it is over.",
-        Kind::Cancel => "To an agent: an attempt is no longer wanted.",
-        Kind::Scale => "To whoever starts and stops agents: so many there should be.",
-        Kind::Rejected => "From the host: what was asked for is refused, and nothing of it happened.",
-        Kind::Negotiate => "Either way: a step of a negotiation about who shall do something.",
+        Kind::Submit => "Client to host: submits a task.",
+        Kind::Withdraw => "Client to host: cancels a task.",
+        Kind::Query => "Client to host: requests the state of a task.",
+        Kind::Status => "Host to client: the state of a task.",
+        Kind::Register => "Agent to host: registers an agent.",
+        Kind::Registered => {
+            "Host to agent: the agent is registered; it includes the incarnation in all later messages."
+        }
+        Kind::Update => "Agent to host: replaces the description of the agent.",
+        Kind::Heartbeat => "Agent to host: a heartbeat.",
+        Kind::Assign => "Host to agent: assigns an attempt. A repeated message is the same attempt.",
+        Kind::AssignBatch => "Host to agent: assigns attempts that belong together; each is answered separately.",
+        Kind::Yield => "Host to agent: requests an attempt back, unless it is done.",
+        Kind::GiveBack => "Agent to host: gives an attempt back, which has no side effects.",
+        Kind::Poll => "Polling agent to host: requests further attempts.",
+        Kind::Accept => "Agent to host: an attempt has begun.",
+        Kind::Refuse => "Agent to host: refuses an attempt, which has no side effects.",
+        Kind::Progress => "Agent to host: the progress of an attempt.",
+        Kind::Result => "Agent to host: the end of an attempt.",
+        Kind::Cancel => "Host to agent: cancels an attempt.",
+        Kind::Scale => "Host to the operator of the fleet: advice on the number of agents.",
+        Kind::Rejected => "Host to sender: the request was rejected and changed nothing.",
+        Kind::Negotiate => "In both directions: a step of a negotiation on who performs work.",
     }
 }
 
 fn body_of(kind: Kind) -> Value {
-    let (number, life, attempt) = (def("number"), def("life"), def("attempt"));
+    let (number, incarnation, attempt) = (def("number"), def("incarnation"), def("attempt"));
     let (name, span, text) = (def("name"), def("span"), json!({"type": "string"}));
     match kind {
         Kind::Submit => object(&["task"], json!({"task": def("task")})),
@@ -74,41 +76,42 @@ fn body_of(kind: Kind) -> Value {
             json!({"task": number, "state": def("state"), "attempts": def("count"), "outcome": def("outcome")}),
         ),
         Kind::Register => object(&["agent"], json!({"agent": def("agent")})),
-        Kind::Registered => object(&["by"], json!({"by": life, "heartbeat": span})),
-        Kind::Update => object(&["by", "agent"], json!({"by": life, "agent": def("agent")})),
-        Kind::Heartbeat => object(&["by"], json!({"by": life})),
-        Kind::Assign => assignment(&["attempt", "to", "kind"], &[("to", life)]),
+        Kind::Registered => object(&["by"], json!({"by": incarnation, "heartbeat": span})),
+        Kind::Update => object(&["by", "agent"], json!({"by": incarnation, "agent": def("agent")})),
+        Kind::Heartbeat => object(&["by"], json!({"by": incarnation})),
+        Kind::Assign => assignment(&["attempt", "to", "kind"], &[("to", incarnation)]),
         Kind::AssignBatch => object(
             &["to", "attempts"],
-            json!({"to": life, "attempts": {"type": "array", "items": assignment(&["attempt", "kind"], &[])}}),
+            json!({"to": incarnation, "attempts": {"type": "array", "items": assignment(&["attempt", "kind"], &[])}}),
         ),
         Kind::Yield => {
-            object(&["from", "attempt", "until"], json!({"from": life, "attempt": attempt, "until": number}))
+            object(&["from", "attempt", "until"], json!({"from": incarnation, "attempt": attempt, "until": number}))
         }
-        Kind::Poll => object(&["by", "most"], json!({"by": life, "most": def("count")})),
-        Kind::Accept | Kind::GiveBack => object(&["by", "attempt"], json!({"by": life, "attempt": attempt})),
+        Kind::Poll => object(&["by", "most"], json!({"by": incarnation, "most": def("count")})),
+        Kind::Accept | Kind::GiveBack => object(&["by", "attempt"], json!({"by": incarnation, "attempt": attempt})),
         Kind::Refuse => object(
             &["by", "attempt", "why"],
             json!({
-                "by": life, "attempt": attempt, "why": {"enum": ["busy", "unable", "leaving"]}, "message": text,
+                "by": incarnation, "attempt": attempt, "why": {"enum": ["busy", "unable", "leaving"]}, "message": text,
                 "retry_after": span,
             }),
         ),
         Kind::Progress => object(
             &["by", "attempt", "done"],
-            json!({"by": life, "attempt": attempt, "done": whole(), "of": whole(), "message": text}),
+            json!({"by": incarnation, "attempt": attempt, "done": whole(), "of": whole(), "message": text}),
         ),
-        Kind::Result => {
-            object(&["by", "attempt", "verdict"], json!({"by": life, "attempt": attempt, "verdict": def("verdict")}))
-        }
-        Kind::Cancel => object(&["from", "attempt"], json!({"from": life, "attempt": attempt})),
+        Kind::Result => object(
+            &["by", "attempt", "verdict"],
+            json!({"by": incarnation, "attempt": attempt, "verdict": def("verdict")}),
+        ),
+        Kind::Cancel => object(&["from", "attempt"], json!({"from": incarnation, "attempt": attempt})),
         Kind::Scale => object(&["agents", "advised"], json!({"agents": whole(), "advised": whole()})),
         Kind::Rejected => object(&["code", "reason"], json!({"code": name, "reason": text, "retry_after": span})),
         Kind::Negotiate => object(&["about", "act"], json!({"about": def("message_id"), "act": def("act")})),
     }
 }
 
-/// An attempt with what the agent must know of it.
+/// An attempt with the data that the agent needs.
 fn assignment(required: &[&str], more: &[(&str, Value)]) -> Value {
     let number = def("number");
     let mut fields = Map::new();
@@ -120,19 +123,19 @@ fn assignment(required: &[&str], more: &[(&str, Value)]) -> Value {
     object(required, Value::Object(fields))
 }
 
-/// What is used by several kinds.
+/// Definitions that several kinds use.
 fn definitions() -> Value {
     let name = def("name");
     json!({
         "message_id": {"type": "string", "pattern": "^[!-~]{1,128}$"},
         "name": {"type": "string"},
         "number": {
-            "description": "A whole number below 2^64, best as decimal text.",
+            "description": "An integer below 2^64, preferably as decimal text.",
             "anyOf": [{"type": "string", "pattern": "^(0|[1-9][0-9]{0,19})$"}, {"type": "integer", "minimum": 0}],
         },
         "count": {"type": "integer", "minimum": 0, "maximum": u32::MAX},
         "span": {
-            "description": "A length of time: text such as \"1m 30s\", or nanoseconds.",
+            "description": "A duration: text such as \"1m 30s\", or nanoseconds.",
             "anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}],
         },
         "tier": {"enum": ["critical", "high", "normal", "low"], "default": "normal"},
@@ -140,7 +143,7 @@ fn definitions() -> Value {
             "blocked", "backoff", "queued", "running", "cancelling", "succeeded", "failed", "dead_lettered", "cancelled",
             "expired",
         ]},
-        "life": object(&["agent", "number"], json!({"agent": def("number"), "number": def("number")})),
+        "incarnation": object(&["agent", "number"], json!({"agent": def("number"), "number": def("number")})),
         "attempt": object(&["task", "number"], json!({"task": def("number"), "number": def("count")})),
         "trace": object(&["traceparent"], json!({
             "traceparent": {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$"},

@@ -1,5 +1,5 @@
-//! How numbers of 64 bits travel: as decimal text, because many languages read JSON numbers as floating point and would
-//! quietly change an id above 2^53. Both forms are read.
+//! Serialisation of 64-bit numbers as decimal text, because many languages decode JSON numbers as floating point and
+//! would silently change an id above 2^53. Both forms are accepted.
 
 use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::base::time::Time;
@@ -7,7 +7,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A number with a name.
+/// A newtype over a number.
 pub(super) trait Number: Copy {
     fn number(self) -> u64;
     fn of(number: u64) -> Self;
@@ -86,7 +86,7 @@ impl<'de, T: Number> Deserialize<'de> for Wrapped<T> {
     }
 }
 
-/// One that may be missing.
+/// Serialisation of an optional number.
 pub(super) mod option {
     use super::{Deserialize, Deserializer, Number, Serialize, Serializer, Wrapped};
 
@@ -100,7 +100,7 @@ pub(super) mod option {
     }
 }
 
-/// Several.
+/// Serialisation of a list of numbers.
 pub(super) mod list {
     use super::{Deserialize, Deserializer, Number, Serializer, Wrapped};
 
@@ -113,7 +113,7 @@ pub(super) mod list {
     }
 }
 
-/// Attempts.
+/// Serialisation of attempts.
 pub(super) mod attempt {
     use super::{AttemptId, Deserialize, Deserializer, Serialize, Serializer, TaskId};
 
@@ -134,8 +134,8 @@ pub(super) mod attempt {
     }
 }
 
-/// Lives of agents.
-pub(super) mod life {
+/// Serialisation of incarnations.
+pub(super) mod incarnation {
     use super::{AgentId, Deserialize, Deserializer, Incarnation, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -147,8 +147,8 @@ pub(super) mod life {
         number: u64,
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(life: &Incarnation, to: S) -> Result<S::Ok, S::Error> {
-        Form { agent: life.agent(), number: life.number() }.serialize(to)
+    pub(in super::super) fn serialize<S: Serializer>(incarnation: &Incarnation, to: S) -> Result<S::Ok, S::Error> {
+        Form { agent: incarnation.agent(), number: incarnation.number() }.serialize(to)
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Incarnation, D::Error> {

@@ -1,4 +1,4 @@
-//! Agents as models: how fast they are, how often they fail, when they break and come back.
+//! Models of agents: speed, failures, breakdowns and recovery.
 
 use super::distribution::Distribution;
 use crate::base::error::BadConfig;
@@ -12,11 +12,11 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// An agent as the simulator plays it.
+/// A model of an agent.
 ///
-/// It works on as many attempts at once as its capacity says; what waits with it, it begins in order. It gives back what is
-/// called back if that has not begun or may be preempted, gives up what is cancelled, asks for work if its spec says that it
-/// does, and says a word three times within each lease.
+/// The agent works on as many attempts at once as its capacity; further ones wait and begin in order. It gives back
+/// preempted attempts that have not begun or whose tasks may be preempted, stops cancelled attempts, polls for work if
+/// its specification says so, and sends three heartbeats within each lease.
 ///
 /// ```
 /// use counterpoint::sim::{AgentModel, Distribution};
@@ -43,7 +43,7 @@ pub struct AgentModel {
 }
 
 impl AgentModel {
-    /// An agent of speed 1 that succeeds at everything and never breaks.
+    /// An agent of speed 1 that succeeds at everything and never breaks down.
     #[must_use]
     pub const fn new(spec: AgentSpec) -> Self {
         Self {
@@ -57,11 +57,11 @@ impl AgentModel {
         }
     }
 
-    /// How fast it is: what takes a second at speed 1 takes half a second at speed 2.
+    /// Sets the speed: work of one second at speed 1 takes half a second at speed 2.
     ///
     /// # Errors
     ///
-    /// When the speed is no positive number.
+    /// When the speed is not a positive number.
     pub fn with_speed(mut self, speed: f64) -> Result<Self, BadConfig> {
         if !(speed.is_finite() && speed > 0.0) {
             return Err(BadConfig::NotANumber { setting: "speed" });
@@ -70,15 +70,14 @@ impl AgentModel {
         Ok(self)
     }
 
-    /// How long an attempt at a task of this kind takes it at speed 1. What a [`Job`](super::Job) says of its own comes
-    /// first.
+    /// Sets the time of an attempt at a task of this kind at speed 1. The work of a [`Job`](super::Job) has precedence.
     #[must_use]
     pub fn with_service(mut self, kind: impl Into<Name>, law: Distribution) -> Self {
         self.services.insert(kind.into(), law);
         self
     }
 
-    /// So many of a thousand attempts fail so, after the time that they would have taken.
+    /// Makes this number of a thousand attempts fail with this failure, after the time of the attempt.
     ///
     /// # Errors
     ///
@@ -89,28 +88,28 @@ impl AgentModel {
         Ok(self)
     }
 
-    /// It dies without a word after a while, is away for a while, and registers anew.
+    /// Makes the agent crash after a time of `up`, stay offline for a time of `away`, and register again.
     #[must_use]
     pub fn with_breakdowns(mut self, up: Distribution, away: Distribution) -> Self {
         self.breakdowns = Some((up, away));
         self
     }
 
-    /// It comes at this moment, not at the start.
+    /// Sets the time at which the agent joins, instead of the start.
     #[must_use]
     pub const fn joining(mut self, at: Time) -> Self {
         self.joins = at;
         self
     }
 
-    /// What it answers, in place of what the simulation says that all answer.
+    /// Sets the agent's answers, in place of those of the simulation.
     #[must_use]
     pub fn with_answers(mut self, answers: impl Agent) -> Self {
         self.answers = Some(Arc::new(answers));
         self
     }
 
-    /// How often it says that it is alive.
+    /// The interval of its heartbeats.
     pub(super) fn beat(&self) -> Option<Duration> {
         self.spec.lease.map(|lease| (lease / 3).max(Duration::from_millis(1)))
     }

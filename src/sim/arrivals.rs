@@ -1,4 +1,4 @@
-//! When things come: endless iterators over moments.
+//! Arrival processes: infinite iterators over times.
 
 use crate::base::error::BadConfig;
 use crate::base::structure::Random;
@@ -6,8 +6,8 @@ use crate::base::time::Time;
 use core::time::Duration;
 use rand_distr::Distribution as _;
 
-/// Moments at which something comes, without end, never going back. What was recorded needs no process: any iterator over
-/// moments will do in its place.
+/// An infinite sequence of arrival times, in ascending order. Recorded arrivals need no process: any iterator over
+/// times can be used instead.
 ///
 /// ```
 /// use counterpoint::sim::Arrivals;
@@ -32,22 +32,22 @@ enum Rate {
 }
 
 impl Arrivals {
-    /// Independent of each other, so many per second in the mean.
+    /// A Poisson process: independent arrivals with this mean number per second.
     ///
     /// # Errors
     ///
-    /// When the rate is no positive number.
+    /// When the rate is not a positive number.
     pub fn poisson(seed: u64, per_second: f64) -> Result<Self, BadConfig> {
         positive(per_second, "per_second")?;
         Ok(Self::new(seed, Rate::Even(per_second)))
     }
 
-    /// Calm and burst in turn, each of a length that is drawn around its mean, with so many per second in each (a Poisson
-    /// process that is modulated by a Markov chain).
+    /// Alternating calm and burst phases, each with an exponentially distributed length around its mean and its own
+    /// rate per second (a Markov-modulated Poisson process).
     ///
     /// # Errors
     ///
-    /// When a rate is no positive number, or a length is zero.
+    /// When a rate is not a positive number, or a length is zero.
     pub fn bursty(seed: u64, calm: (f64, Duration), burst: (f64, Duration)) -> Result<Self, BadConfig> {
         positive(calm.0, "calm")?;
         positive(burst.0, "burst")?;
@@ -58,11 +58,12 @@ impl Arrivals {
         Ok(Self::new(seed, rate))
     }
 
-    /// A wave between two rates per second: lowest at the start and after each period, highest in the middle.
+    /// A sine wave between two rates per second: lowest at the start and after each period, highest in the middle of
+    /// each period.
     ///
     /// # Errors
     ///
-    /// When a rate is no positive number, the first is above the second, or the period is zero.
+    /// When a rate is not a positive number, the first is above the second, or the period is zero.
     pub fn diurnal(seed: u64, low: f64, high: f64, period: Duration) -> Result<Self, BadConfig> {
         positive(low, "low")?;
         positive(high, "high")?;
@@ -75,7 +76,7 @@ impl Arrivals {
         Self { random: Random::new(seed, 0x0061_7272_6976_616c), now: 0.0, rate }
     }
 
-    /// A draw of mean 1 without memory.
+    /// An exponentially distributed draw of mean 1.
     fn exponential(&mut self) -> f64 {
         rand_distr::Exp1.sample(self.random.source())
     }
@@ -84,7 +85,8 @@ impl Arrivals {
         match self.rate.clone() {
             Rate::Even(rate) => self.now += self.exponential() / rate,
             Rate::Wave { low, high, period } => loop {
-                // Thinning (Lewis and Shedler 1979): come as often as at the crest, and stay as often as now.
+                // Thinning (Lewis and Shedler 1979): candidates at the highest rate, accepted in proportion to the
+                // present rate.
                 self.now += self.exponential() / high;
                 let phase = (self.now / period) * core::f64::consts::TAU;
                 let rate = (high - low).mul_add((1.0 - phase.cos()) / 2.0, low);
@@ -104,7 +106,8 @@ impl Arrivals {
                 self.now = next;
                 return;
             }
-            // Without memory: what was drawn beyond the end of a phase is drawn anew in the next.
+            // The exponential distribution is memoryless: a draw beyond the end of a phase is repeated in the next
+            // phase.
             self.now = until;
             let length = self.exponential() * if bursting { calm_for } else { burst_for };
             self.rate = Rate::Bursts { calm, burst, calm_for, burst_for, bursting: !bursting, until: until + length };

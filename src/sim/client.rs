@@ -1,4 +1,4 @@
-//! Whoever asks something of the host: asks again until an answer comes.
+//! The clients of the host, which repeat a request until it is answered.
 
 use super::SimError;
 use super::simulation::Operation;
@@ -9,19 +9,19 @@ use crate::message::run::RunSpec;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// After so long without an answer it is asked again.
+/// The time without an answer after which a request is repeated.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Errand {
     command: Command,
     pub(super) verdict: Option<Result<Accepted, Rejected>>,
-    /// A refusal is a mistake in the setup.
+    /// Whether a rejection is an error in the setup.
     vital: bool,
 }
 
 impl Errand {
-    /// The tasks that were promised to be done.
+    /// The tasks whose completion was promised.
     pub(super) fn promised(&self) -> impl Iterator<Item = &TaskSpec> {
         let tasks = match &self.command {
             Command::Task(TaskCommand::Submit(task)) => core::slice::from_ref(task),
@@ -32,7 +32,7 @@ impl Errand {
         tasks.iter().filter(move |_| kept).map(|task| &**task)
     }
 
-    /// The run that was promised.
+    /// The run whose completion was promised.
     pub(super) const fn promised_run(&self) -> Option<&RunSpec> {
         match (&self.command, &self.verdict) {
             (Command::Run(RunCommand::Start(run)), Some(Ok(_))) => Some(run),
@@ -42,7 +42,7 @@ impl Errand {
 }
 
 impl World {
-    /// Sees to it that the next job of a stream comes when it should.
+    /// Schedules the next job of a stream.
     pub(super) fn next_job(&mut self, stream: usize) {
         let next = self.streams.get_mut(stream).and_then(Iterator::next);
         if let Some(job) = &next {
@@ -62,7 +62,7 @@ impl World {
         self.next_job(stream);
     }
 
-    /// Asks something of the host, until it answers.
+    /// Sends a request to the host, repeatedly until it is answered.
     pub(super) fn ask(&mut self, command: Command, vital: bool) {
         self.errands.push(Errand { command, verdict: None, vital });
         self.unanswered += 1;
@@ -99,7 +99,7 @@ impl World {
         self.queue.push(self.now + every.max(Duration::from_millis(1)), What::Operate(number));
         for operation in wanted {
             match operation {
-                Operation::Say(command) => self.ask(command, false),
+                Operation::Send(command) => self.ask(command, false),
                 Operation::Join(model) => self.hire(*model),
                 Operation::Retire(agent) => self.retire(agent),
             }

@@ -1,9 +1,9 @@
-//! Where two states differ, for whoever reads why a simulation failed.
+//! The first difference of two states, for the diagnosis of failed simulations.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// The first place at which the JSON forms differ, with what stands there. What is not written makes no difference.
+/// The path of the first difference between the JSON forms, with both values. Omitted values are equal to null.
 pub(super) fn difference<T: Serialize + PartialEq>(here: &T, there: &T) -> Option<String> {
     if here == there {
         return None;
@@ -29,7 +29,7 @@ fn first(path: String, here: &Value, there: &Value) -> Option<String> {
             .find_map(|(place, (here, there))| first(format!("{path}/{place}"), here, there)),
         _ => None,
     };
-    deeper.or_else(|| Some(format!("{path} is {} for {}", short(here), short(there))))
+    deeper.or_else(|| Some(format!("{path} is {} instead of {}", short(here), short(there))))
 }
 
 fn short(value: &Value) -> String {

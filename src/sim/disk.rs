@@ -1,29 +1,29 @@
-//! The journal of the simulated host. It outlives the host, and does what it is told to do wrong.
+//! The journal of the simulated host. It outlives the host, and injects faults on request.
 
 use crate::base::id::Seq;
 use crate::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
 use crate::message::event::Entry;
 
-/// What becomes of the next append.
+/// The result of the next append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Fate {
-    /// It is kept.
+    /// The entries are stored.
     #[default]
     Kept,
-    /// So many facts are kept, then the writer is dead.
+    /// This number of entries is stored, then the writer crashes.
     Torn(usize),
-    /// It is refused, and nothing is kept.
+    /// The append is rejected, and nothing is stored.
     Refused,
-    /// Nobody knows; nothing is kept.
+    /// The result is unknown; nothing is stored.
     Lost,
-    /// Nobody knows; all is kept.
+    /// The result is unknown; everything is stored.
     KeptUnsaid,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     epoch: Epoch,
-    /// Every fact ever kept: the real thing may drop those that a snapshot holds.
+    /// All entries ever stored: a real journal may drop those that a snapshot covers.
     history: Vec<Entry>,
     snapshot: Option<(Seq, Vec<u8>)>,
     pub(super) fate: Fate,
@@ -72,7 +72,7 @@ impl Journal for Disk {
         self.history.extend(entries.iter().take(kept).cloned());
         match core::mem::take(&mut self.fate) {
             Fate::Kept => Ok(()),
-            Fate::Refused => Err(AppendError::Refused("no room is left".into())),
+            Fate::Refused => Err(AppendError::Refused("no space left".into())),
             Fate::Torn(_) | Fate::Lost | Fate::KeptUnsaid => Err(AppendError::Unknown),
         }
     }

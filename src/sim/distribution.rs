@@ -1,4 +1,4 @@
-//! How long things take, as distributions.
+//! Distributions of durations.
 
 use crate::base::error::BadConfig;
 use crate::base::structure::Random;
@@ -6,10 +6,10 @@ use core::time::Duration;
 use rand_distr::Distribution as _;
 use std::sync::Arc;
 
-/// No draw is longer: a heavy tail has to end somewhere.
+/// The longest draw: heavy tails are cut here.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
-/// How long something takes: a service, a life, a delay of a message. Draws are whole microseconds.
+/// A distribution of durations: of service times, uptimes, message delays. Draws are whole microseconds.
 ///
 /// ```
 /// use counterpoint::Random;
@@ -29,7 +29,7 @@ pub struct Distribution(Shape);
 enum Shape {
     Constant(Duration),
     Uniform(Duration, Duration),
-    /// The draws of these have the mean 1, or the least 1, and are stretched.
+    /// The draws of the following have mean 1, or minimum 1, and are scaled.
     Exponential(Duration),
     LogNormal(Duration, rand_distr::LogNormal<f64>),
     Pareto(Duration, f64, rand_distr::Pareto<f64>),
@@ -37,13 +37,13 @@ enum Shape {
 }
 
 impl Distribution {
-    /// Always the same.
+    /// A constant.
     #[must_use]
     pub const fn constant(span: Duration) -> Self {
         Self(Shape::Constant(span))
     }
 
-    /// Evenly between two, both included.
+    /// Uniform between two durations, both included.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Distribution {
         Ok(Self(Shape::Uniform(least, most)))
     }
 
-    /// Without memory, around this mean.
+    /// Exponential with this mean.
     ///
     /// # Errors
     ///
@@ -63,12 +63,12 @@ impl Distribution {
         Ok(Self(Shape::Exponential(mean)))
     }
 
-    /// Log-normal, with this mean; `variation` is the standard deviation over the mean, 1 and more for what people and
-    /// models take.
+    /// Log-normal with this mean; `variation` is the coefficient of variation, the standard deviation over the mean.
+    /// Values of 1 and more are usual for people and language models.
     ///
     /// # Errors
     ///
-    /// When the mean is zero, or the variation no number or negative.
+    /// When the mean is zero, or the variation is negative or not a number.
     pub fn log_normal(mean: Duration, variation: f64) -> Result<Self, BadConfig> {
         BadConfig::unless_span(mean, "mean")?;
         let shape = Some(variation).filter(|it| it.is_finite());
@@ -77,12 +77,12 @@ impl Distribution {
         Ok(Self(Shape::LogNormal(mean, shape)))
     }
 
-    /// Pareto, never below `least`: most are short, and a few are very long. With a `shape` of 1 or less there is no mean;
-    /// 1.5 to 2.5 are usual for sizes of work.
+    /// Pareto, never below `least`: most draws are short, and a few very long. With a `shape` of 1 or less there is no
+    /// mean; 1.5 to 2.5 are usual for sizes of work.
     ///
     /// # Errors
     ///
-    /// When the least is zero, or the shape no positive number.
+    /// When the least is zero, or the shape is not a positive number.
     pub fn pareto(least: Duration, shape: f64) -> Result<Self, BadConfig> {
         BadConfig::unless_span(least, "least")?;
         let law = Some(shape).filter(|it| it.is_finite());
@@ -91,7 +91,7 @@ impl Distribution {
         Ok(Self(Shape::Pareto(least, shape, law)))
     }
 
-    /// One of these, each as likely as the others: what was measured.
+    /// The empirical distribution of measured durations, each with the same probability.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Distribution {
         Ok(Self(Shape::Recorded(spans)))
     }
 
-    /// One draw.
+    /// Draws a duration.
     #[must_use]
     pub fn draw(&self, random: &mut Random) -> Duration {
         match &self.0 {
@@ -115,7 +115,7 @@ impl Distribution {
         }
     }
 
-    /// The mean, if there is one.
+    /// The mean, if it exists.
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {
         match &self.0 {

@@ -1,4 +1,4 @@
-//! What goes wrong, and how often.
+//! Faults and their rates.
 
 use crate::base::id::{mix, stable_hash};
 use crate::base::structure::Random;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
-        /// Something that goes wrong. Each names the occasions on which it may strike.
+        /// A fault that the simulation can inject. Each names the occasions on which it may strike.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Fault {
@@ -17,10 +17,10 @@ macro_rules! faults {
         }
 
         impl Fault {
-            /// All of them.
+            /// All faults.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Its name as it stands in tables and in the command that replays a case.
+            /// The name in tables and in the command that replays a case.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -32,63 +32,63 @@ macro_rules! faults {
 }
 
 faults! {
-    /// The host dies with facts that it has not appended. On each append.
+    /// The host crashes with entries that it has not appended. On each append.
     CrashBefore => "crash-before-append",
-    /// The host dies while it appends: the journal ends somewhere among the facts. On each append.
+    /// The host crashes during an append: the journal ends somewhere among the entries. On each append.
     CrashTorn => "crash-torn-append",
-    /// The host dies when it has appended, and answers nobody. On each append.
+    /// The host crashes after an append, before it answers. On each append.
     CrashAfter => "crash-after-append",
-    /// The host dies between two effects. On each effect and answer.
+    /// The host crashes between two effects. On each effect and answer.
     CrashActing => "crash-while-acting",
-    /// The host dies while it comes back. On each recovery.
+    /// The host crashes during its recovery. On each recovery.
     CrashRestoring => "crash-while-restoring",
-    /// The journal refuses, and keeps nothing. On each append.
+    /// The journal rejects the append and stores nothing. On each append.
     AppendRefused => "append-refused",
-    /// The journal does not say whether it kept the facts; it did not. On each append.
+    /// The result of the append is unknown; nothing was stored. On each append.
     AppendLost => "append-unknown-lost",
-    /// The journal does not say whether it kept the facts; it did. On each append.
+    /// The result of the append is unknown; everything was stored. On each append.
     AppendKept => "append-unknown-kept",
-    /// A snapshot is not kept. On each snapshot.
+    /// A snapshot is not stored. On each snapshot.
     SnapshotLost => "snapshot-lost",
-    /// What is read from the journal lacks an entry, has one twice or two in the wrong order, and is read again. On each
-    /// recovery. That it is noticed is a rule.
+    /// A read of the journal lacks an entry, repeats one or swaps two; the journal is then read again. On each
+    /// recovery. A rule requires that the fault is detected.
     TailMangled => "journal-misread",
-    /// Another host takes over; the old one does not know it yet. On each append.
+    /// Another host takes over, and the old one continues unaware of it. On each append.
     SecondHost => "second-host",
     /// A message is lost. On each message.
     MessageLost => "message-lost",
-    /// A message comes twice. On each message.
+    /// A message is delivered twice. On each message.
     MessageTwice => "message-twice",
-    /// A message comes up to two minutes late, after others that were sent later. On each message.
+    /// A message is delayed by up to two minutes and overtaken by later ones. On each message.
     MessageLate => "message-late",
-    /// An agent dies without a word before it has done its work. On each end of an attempt.
+    /// An agent crashes before the end of its work. On each end of an attempt.
     AgentDies => "agent-dies",
-    /// An agent dies when it has done its work, and has told nobody. On each end of an attempt.
-    AgentDiesUnheard => "agent-dies-unheard",
-    /// An agent takes a hundred times as long. On each begin of an attempt.
+    /// An agent crashes after its work, before it answers. On each end of an attempt.
+    AgentDiesDone => "agent-dies-done",
+    /// An agent takes a hundred times as long. On each start of an attempt.
     AgentStalls => "agent-stalls",
-    /// An agent never answers, until it is asked again. On each end of an attempt.
+    /// An agent sends no answer until the dispatch is repeated. On each end of an attempt.
     AgentSilent => "agent-silent",
-    /// An agent answers twice, the second time as a failure. On each answer.
+    /// An agent answers twice, the second time with a failure. On each answer.
     AgentAnswersTwice => "agent-answers-twice",
-    /// An agent answers for an attempt that it does not hold, or in another's name. On each answer.
-    AgentLies => "agent-lies",
-    /// An agent that has come back says what its old life had to say. On each registration.
-    AgentHaunts => "agent-of-the-past",
-    /// An agent registers though it is registered. On each heartbeat.
+    /// An agent answers for an attempt that it does not hold, or in the name of another agent. On each answer.
+    AgentForges => "agent-forges-answer",
+    /// A restarted agent sends the answers of its previous incarnation. On each registration.
+    AgentAnswersLate => "agent-answers-late",
+    /// An agent registers although it is registered. On each heartbeat.
     AgentRejoins => "agent-rejoins",
-    /// An agent changes its capacity, up or down, whatever it holds. On each heartbeat.
+    /// An agent changes its capacity, up or down, regardless of the attempts that it holds. On each heartbeat.
     AgentShrinks => "agent-capacity-changes",
-    /// The host's clock jumps ahead, up to three hours. On each message that reaches the host.
+    /// The host's clock jumps ahead by up to three hours. On each message to the host.
     ClockForward => "clock-forward",
-    /// The host's clock jumps back, up to three hours. On each message that reaches the host.
+    /// The host's clock jumps back by up to three hours. On each message to the host.
     ClockBack => "clock-back",
-    /// The host wakes up to an hour late. On each time that it sleeps.
+    /// The host's timer fires up to an hour late. On each sleep.
     TickLate => "tick-late",
 }
 
 impl Fault {
-    /// The fault of this name.
+    /// The fault with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|fault| fault.name() == name)
@@ -105,20 +105,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// One time that a fault strikes: the how manieth of the occasions on which it might.
+/// One injection of a fault, identified by the number of its occasion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "a fault and a number are what a strike is; whoever shrinks a case names them"
-)]
+#[expect(clippy::exhaustive_structs, reason = "a strike is a fault and a number; shrinking constructs strikes")]
 pub struct Strike {
-    /// Which fault.
+    /// The fault.
     pub fault: Fault,
-    /// Which of its occasions, from 0.
+    /// The number of its occasion, from 0.
     pub occasion: u64,
 }
 
-/// How often each fault strikes, and until when.
+/// The rates of faults, and the time at which faults stop.
 ///
 /// ```
 /// use counterpoint::sim::{Fault, Faults};
@@ -135,13 +132,13 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Nothing goes wrong.
+    /// No faults.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// This fault strikes on so many of a thousand occasions; more than a thousand counts as always.
+    /// Injects the fault on this number of a thousand occasions; more than a thousand counts as always.
     #[must_use]
     pub fn with(mut self, fault: Fault, permille: u16) -> Self {
         if permille == 0 {
@@ -152,28 +149,28 @@ impl Faults {
         self
     }
 
-    /// From this moment on nothing goes wrong any more: the host's clock is set right, dead agents come back. What liveness
-    /// is judged by. For ever, if nothing is said.
+    /// Stops all faults at this time: the host's clock is corrected, crashed agents recover. Liveness is checked from
+    /// this time on. By default faults never stop.
     #[must_use]
     pub const fn until(mut self, quiet: Time) -> Self {
         self.until = Some(quiet);
         self
     }
 
-    /// Leaves out single strikes: for looking which of them a failure needs.
+    /// Leaves out single strikes, to find those that a failure depends on.
     #[must_use]
     pub fn sparing(mut self, strikes: impl IntoIterator<Item = Strike>) -> Self {
         self.spared.extend(strikes);
         self
     }
 
-    /// Whether anything can go wrong.
+    /// Whether any fault has a rate above zero.
     #[must_use]
     pub fn any(&self) -> bool {
         !self.rates.is_empty()
     }
 
-    /// How often this one strikes, of a thousand occasions.
+    /// The rate of this fault, in thousandths of its occasions.
     #[must_use]
     pub fn rate(&self, fault: Fault) -> u16 {
         self.rates.get(&fault).copied().unwrap_or(0)
@@ -184,13 +181,13 @@ impl Faults {
     }
 }
 
-/// Faults as they strike. Whether one does depends on the seed and on the number of its occasion alone, so that leaving one
-/// strike out leaves the others where they are, as far as the story stays the same.
+/// Draws the strikes of faults. Each draw depends only on the seed and on the number of the occasion, so leaving one
+/// strike out does not change the others as long as the course of the simulation is the same.
 #[derive(Debug)]
 pub(super) struct Chance {
     seed: u64,
     faults: Faults,
-    /// By place in [`Fault::ALL`].
+    /// By index in [`Fault::ALL`].
     occasions: Vec<u64>,
     pub(super) strikes: Vec<Strike>,
     quiet: bool,
@@ -213,7 +210,7 @@ impl Chance {
         &self.faults
     }
 
-    /// Whether the fault strikes now, and if so the draws for how.
+    /// Whether the fault strikes now; if so, a generator for its details.
     pub(super) fn strike(&mut self, fault: Fault) -> Option<Random> {
         let rate = self.faults.rate(fault);
         if rate == 0 || self.quiet {
@@ -235,7 +232,7 @@ impl Chance {
         self.strike(fault).is_some()
     }
 
-    /// How far something is off when the fault strikes.
+    /// The deviation if the fault strikes.
     pub(super) fn span(&mut self, fault: Fault, most: Duration) -> Option<Duration> {
         self.strike(fault).map(|mut random| random.between(Duration::from_millis(1), most))
     }

@@ -1,4 +1,4 @@
-//! A fleet that grows and shrinks as the scheduler advises.
+//! A fleet that follows the scaling advice of the scheduler.
 
 use super::agent::AgentModel;
 use super::world::World;
@@ -6,11 +6,11 @@ use crate::base::id::{AgentId, Seq};
 use crate::task::agent::AgentStatus;
 use core::time::Duration;
 
-/// Who starts agents, and how long one takes to start.
+/// Starts agents, after a startup time.
 pub(super) struct Fleet {
     startup: Duration,
     hire: Box<dyn FnMut(u32) -> AgentModel>,
-    /// How many were asked for, and the places of those that were started.
+    /// The number of requested agents, and the indexes of those that were started.
     asked: u32,
     started: Vec<usize>,
     /// The last advice that was followed.
@@ -29,7 +29,7 @@ impl Fleet {
 }
 
 impl World {
-    /// Starts and retires agents until there are so many. Old advice, and advice that comes once more, is not followed.
+    /// Starts and retires agents until their number matches the advice. Old and repeated advice is ignored.
     pub(super) fn follow_advice(&mut self, fact: Seq, advised: u32) {
         let (Some(fleet), Some(host)) = (&mut self.fleet, &self.host) else { return };
         if fact <= fleet.followed {
@@ -39,7 +39,7 @@ impl World {
         let online = host.engine.agents().filter(|it| it.status() == AgentStatus::Online && !it.spec().backup);
         let online: Vec<AgentId> = online.map(|it| it.spec().id).collect();
         let works = |number: &usize| self.workers.get(*number).is_some_and(|worker| !worker.is_leaving());
-        // In the order in which they came.
+        // In the order of their arrival.
         let here: Vec<usize> = online.iter().filter_map(|id| self.by_agent.get(id).copied()).filter(works).collect();
         let coming = |number: &usize| self.workers.get(*number).is_some_and(|worker| worker.is_starting());
         let coming = fleet.started.iter().copied().filter(|number| coming(number) && !here.contains(number));
@@ -54,14 +54,14 @@ impl World {
     fn start_agent(&mut self) {
         let Some(fleet) = &mut self.fleet else { return };
         let (model, at) = (fleet.next(), self.now + fleet.startup);
-        // Two agents of one name would be one to the core.
+        // Two agents with one id would be the same agent to the core.
         if !self.by_agent.contains_key(&model.spec.id) {
             let number = self.hire_at(model.joining(at));
             self.fleet.iter_mut().for_each(|fleet| fleet.started.push(number));
         }
     }
 
-    /// Those that are still starting go first, then the newest.
+    /// Agents that are still starting are stopped first, then the newest.
     fn dismiss_newest(&mut self, (coming, mut here): (Vec<usize>, Vec<usize>), surplus: usize) {
         let given_up = coming.iter().rev().take(surplus).filter(|number| self.call_off(**number)).count();
         here.sort_unstable();

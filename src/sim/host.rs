@@ -1,4 +1,4 @@
-//! The simulated host: append, answer, act, with a death possible between any two, and what comes after it.
+//! The simulated host: append, answer, perform effects, with possible crashes between the steps, and recovery.
 
 use super::SimError;
 use super::difference::difference;
@@ -20,10 +20,10 @@ use core::time::Duration;
 
 type Verdict = Result<Accepted, Rejected>;
 
-/// How far a clock jumps at the most.
+/// The maximum jump of a clock.
 const JUMP: Duration = Duration::from_secs(3 * 3_600);
 
-/// More ticks than this at one moment are a storm.
+/// More ticks than this at one instant are a livelock.
 const TICKS: u32 = 10_000;
 
 pub(super) struct Host {
@@ -32,7 +32,7 @@ pub(super) struct Host {
     durable: Seq,
     out: Outbox,
     answers: Vec<(From, Verdict)>,
-    /// How many facts the last snapshot that was tried holds.
+    /// The number of events that the last attempted snapshot covers.
     snapshot: u64,
     gathering: bool,
 }
@@ -45,7 +45,7 @@ impl Host {
 }
 
 impl World {
-    /// A word has come.
+    /// Handles a command that has arrived.
     pub(super) fn hear(&mut self, word: Word) -> Played {
         if let Some(jump) = self.chance.span(Fault::ClockForward, JUMP) {
             self.turn_clock(i64::try_from(jump.as_nanos()).unwrap_or(0));
@@ -68,7 +68,7 @@ impl World {
         self.gathered()
     }
 
-    /// The host thinks that it is that much later, or earlier.
+    /// Moves the host's clock ahead or back.
     fn turn_clock(&mut self, by: i64) {
         self.ahead = self.ahead.saturating_add(by);
         self.set_wake();
@@ -86,7 +86,7 @@ impl World {
         self.gathered()
     }
 
-    /// Fires all that is due.
+    /// Fires all due timers.
     fn ticks(&mut self) -> Played {
         for _ in 0..TICKS {
             let now = self.host_now().max(self.horizon);
@@ -95,12 +95,12 @@ impl World {
                 return Ok(());
             }
             let ticked = self.call(Some(Command::Tick))?;
-            debug_assert!(ticked.is_ok(), "a tick was refused");
+            debug_assert!(ticked.is_ok(), "a tick was rejected");
         }
-        Err(self.broken(format!("after {TICKS} ticks at one moment something is still due")))
+        Err(self.broken(format!("after {TICKS} ticks at one instant a timer is still due")))
     }
 
-    /// One call of the engine, judged. None: the host goes on after a crash.
+    /// One call of the engine, checked by the oracles. Called without a command after a crash.
     fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
         self.horizon = self.horizon.max(self.host_now());
         let now = self.host_now();
@@ -130,7 +130,7 @@ impl World {
         Ok(verdict)
     }
 
-    /// Appends now, or gathers what else comes in a while.
+    /// Appends now, or batches further calls for a while.
     fn gathered(&mut self) -> Played {
         let Some(host) = &mut self.host else { return Ok(()) };
         if self.settings.group.is_zero() {
@@ -139,7 +139,7 @@ impl World {
             host.gathering = true;
             self.queue.push(self.now + self.settings.group, What::Flush);
         }
-        // Where nothing was added, there is nothing to replay that was not replayed.
+        // Without new entries there is nothing new to replay.
         let due = self.settings.verify > 0 && self.calls >= self.verify_at;
         if due && self.disk.history().len() > self.verified_facts {
             self.verify()?;
@@ -148,7 +148,7 @@ impl World {
         Ok(())
     }
 
-    /// Appends what is in the outbox, then answers and acts.
+    /// Appends the outbox, then answers and performs the effects.
     pub(super) fn commit(&mut self) -> Played {
         let Some(host) = &mut self.host else { return Ok(()) };
         host.gathering = false;
@@ -164,14 +164,14 @@ impl World {
         Ok(())
     }
 
-    /// Whether the facts are kept and the host lives.
+    /// Appends the entries. Returns whether they are stored and the host is up.
     fn append(&mut self, facts: usize) -> Played<bool> {
         if self.chance.strikes(Fault::CrashBefore) {
             self.crash();
             return Ok(false);
         }
         if self.chance.strikes(Fault::SecondHost) {
-            // It sleeps with what it has decided in its hands, while another takes its place.
+            // The host pauses with its decisions not appended, while another host takes over.
             self.stale.extend(self.host.take());
             self.queue.push(self.now + Duration::from_secs(40), What::Stale);
             self.queue.push(self.now, What::Restart);
@@ -183,14 +183,14 @@ impl World {
         match self.disk.append(host.epoch, host.durable, host.out.entries()) {
             Ok(()) => host.durable = host.engine.last_seq(),
             Err(AppendError::Refused(_) | AppendError::Unknown) if fate != Fate::Kept => {
-                // The engine is ahead of its journal, perhaps: whoever reads the journal knows.
+                // The engine may be ahead of its journal; a host that reads the journal knows.
                 match fate {
                     Fate::Torn(_) => self.crash(),
                     Fate::Kept | Fate::Refused | Fate::Lost | Fate::KeptUnsaid => self.go_down(Duration::ZERO),
                 }
                 return Ok(false);
             }
-            Err(other) => return Err(self.broken(format!("the only writer was told: {other}"))),
+            Err(other) => return Err(self.broken(format!("an append of the only writer failed: {other}"))),
         }
         if crash {
             self.crash();
@@ -220,7 +220,7 @@ impl World {
         }
     }
 
-    /// Answers whoever asked, and performs the effects.
+    /// Sends the answers, and performs the effects.
     fn act(&mut self) -> Played {
         let Some(host) = &mut self.host else { return Ok(()) };
         let (answers, mut effects) = (core::mem::take(&mut host.answers), Vec::new());
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    /// Asks again for what is outstanding: messages may have been lost.
+    /// Repeats the outstanding effects, because messages may have been lost.
     pub(super) fn remind(&mut self) -> Played {
         if let Some(every) = self.settings.remind {
             self.queue.push(self.now + every, What::Remind);
@@ -275,7 +275,7 @@ impl World {
         Ok(())
     }
 
-    /// Keeps a snapshot, if it is time for one.
+    /// Stores a snapshot if one is due.
     fn snapshot(&mut self) {
         let Some(host) = &mut self.host else { return };
         let due = host.snapshot.saturating_add(self.settings.snapshots);
@@ -288,11 +288,11 @@ impl World {
         }
         if let Ok(bytes) = serde_json::to_vec(&host.engine.snapshot()) {
             let kept = self.disk.keep_snapshot(host.epoch, host.durable, &bytes);
-            debug_assert_eq!(kept, Ok(()), "the writer keeps a snapshot");
+            debug_assert_eq!(kept, Ok(()), "the current writer could not store a snapshot");
         }
     }
 
-    /// The host dies.
+    /// Crashes the host.
     fn crash(&mut self) {
         self.crashes += 1;
         let away =
@@ -310,7 +310,7 @@ impl World {
         self.queue.push(self.now + away, What::Restart);
     }
 
-    /// A host takes over and goes on where the journal ends.
+    /// A host takes over and continues from the journal.
     pub(super) fn restart(&mut self) -> Played {
         if self.host.is_some() {
             return Ok(());
@@ -348,7 +348,7 @@ impl World {
         Ok(())
     }
 
-    /// A journal that was not read as it was written must be noticed.
+    /// Checks that a corrupted read of the journal is detected.
     fn misread(&mut self, taken: &Takeover) -> Played {
         if taken.tail.len() < 3 {
             return Ok(());
@@ -364,18 +364,16 @@ impl World {
         let mangled = Takeover::new(taken.epoch, taken.snapshot.clone(), tail);
         match restored((self.config)(), &mangled) {
             Err(_) => Ok(()),
-            Ok(_) => {
-                Err(self.broken("a journal with an entry missing, doubled or moved was taken for whole".to_owned()))
-            }
+            Ok(_) => Err(self.broken("a journal with an entry missing, repeated or moved was accepted".to_owned())),
         }
     }
 
-    /// A host that was taken over while it slept must not get anything into the journal, so nothing out of the house.
+    /// A host that was replaced while it was paused must not append to the journal, and thus release nothing.
     pub(super) fn stale_wakes(&mut self) -> Played {
         for host in core::mem::take(&mut self.stale) {
             match self.disk.append(host.epoch, host.durable, host.out.entries()) {
                 Err(AppendError::Fenced) => self.fenced += 1,
-                other => return Err(self.broken(format!("a host that was taken over appends: {other:?}"))),
+                other => return Err(self.broken(format!("a host that was replaced could append: {other:?}"))),
             }
         }
         Ok(())
@@ -396,7 +394,7 @@ impl World {
         self.queue.push(due, What::Wake);
     }
 
-    /// The same facts, the same state: from nothing, and through text.
+    /// Checks that equal events lead to equal states: from an empty engine, and through a serialised snapshot.
     pub(super) fn verify(&mut self) -> Played {
         let Some(host) = self.host.as_ref().filter(|host| host.is_idle() && self.settings.verify > 0) else {
             return Ok(());
@@ -405,16 +403,16 @@ impl World {
         let replayed = Engine::restore((self.config)(), None, self.disk.history());
         let replayed = replayed.map_err(|error| self.broken(format!("the journal cannot be replayed: {error}")))?;
         if let Some(place) = difference(&state, &replayed.snapshot()) {
-            return Err(self.broken(format!("the same facts lead to another state: {place}")));
+            return Err(self.broken(format!("a replay of the journal leads to another state: {place}")));
         }
         if replayed.outstanding() != host.engine.outstanding() {
-            return Err(self.broken("after a replay something else is outstanding".to_owned()));
+            return Err(self.broken("after a replay other effects are outstanding".to_owned()));
         }
         let bytes = serde_json::to_vec(&state).map_err(|error| self.broken(error.to_string()))?;
         let again = restored((self.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));
         let again = again.map_err(|error| self.broken(format!("the snapshot cannot be restored: {error}")))?;
         if let Some(place) = difference(&state, &again.snapshot()) {
-            return Err(self.broken(format!("a snapshot leads to another state than the facts: {place}")));
+            return Err(self.broken(format!("a snapshot leads to another state than the events: {place}")));
         }
         self.verified += 1;
         self.verify_at = self.calls + self.settings.verify;

@@ -1,4 +1,4 @@
-//! What is asked of the simulated host, and when.
+//! The requests to the simulated host.
 
 use crate::base::time::Time;
 use crate::message::command::Command;
@@ -6,15 +6,15 @@ use crate::message::run::RunSpec;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// Something that is asked of the host at a moment: a task, a run, an operator's command. Whoever asks asks again until
-/// the answer comes.
+/// A request to the host at a given time: a task, a run, a command of an operator. The client repeats it until it is
+/// answered.
 ///
 /// ```
 /// use counterpoint::sim::Job;
 /// use counterpoint::{TaskId, TaskSpec, Time};
 /// use std::time::Duration;
 ///
-/// // A row of a trace: when it came, and how long it took on an agent of speed 1.
+/// // A row of a trace: the arrival, and the work on an agent of speed 1.
 /// let task = TaskSpec::new(TaskId::new(1), "summarise");
 /// let job = Job::task(Time::from_secs(3), task).taking(Duration::from_millis(840));
 /// ```
@@ -26,25 +26,25 @@ pub struct Job {
 }
 
 impl Job {
-    /// A task that is submitted at this moment.
+    /// A task that is submitted at this time.
     #[must_use]
     pub fn task(at: Time, task: TaskSpec) -> Self {
         Self::command(at, Command::submit(task))
     }
 
-    /// A run that is started at this moment.
+    /// A run that is started at this time.
     #[must_use]
     pub fn run(at: Time, run: RunSpec) -> Self {
         Self::command(at, Command::start(run))
     }
 
-    /// Any command that is given at this moment.
+    /// Any command, sent at this time.
     #[must_use]
     pub fn command(at: Time, command: impl Into<Command>) -> Self {
         Self { at, command: command.into(), work: None }
     }
 
-    /// How long an attempt at the task takes on an agent of speed 1, whatever the agents' own models say.
+    /// Sets the time of an attempt at the task on an agent of speed 1. It has precedence over the models of the agents.
     #[must_use]
     pub const fn taking(mut self, work: Duration) -> Self {
         self.work = Some(work);

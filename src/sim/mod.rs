@@ -1,6 +1,6 @@
-//! The whole in virtual time: a host with its engine, modelled agents, loads, a network, and whatever can go wrong.
+//! Simulation of a whole system in virtual time: a host with its engine, modelled agents, loads, a network, and faults.
 //!
-//! Try strategies, limits and workflows without running anything, or look for the seed that breaks them.
+//! Use it to compare strategies, limits and workflows, or to search for seeds that break them.
 //!
 //! ```
 //! use counterpoint::sim::{AgentModel, Arrivals, Distribution, Job, Simulation};
@@ -26,14 +26,14 @@
 //!
 //! # Workflows
 //!
-//! [`Simulation::with_definition`] and [`Job::run`]; what agents answer is a function of the task
-//! ([`Simulation::with_answers`]), which may be the very [`Steps`](crate::workflow::Steps) that the real agents perform.
+//! [`Simulation::with_definition`] and [`Job::run`]. The answers of agents are a function of the task
+//! ([`Simulation::with_answers`]), which can be the [`Steps`](crate::workflow::Steps) of the real agents.
 //!
 //! # Faults
 //!
-//! [`Faults`] says how often what goes wrong, [`Rules`] judges every step by what was before it, and
-//! [`Simulation::must_end_by`] says by when all must be done once faults have stopped ([`storm::liveness`] computes it).
-//! [`storm`] draws whole worlds from seeds and shrinks those that fail.
+//! [`Faults`] sets the rates of faults, [`Rules`] checks every step against its history, and
+//! [`Simulation::must_end_by`] sets the time by which all work must have ended after faults have stopped
+//! ([`storm::liveness`] computes it). [`storm`] draws whole cases from seeds and shrinks those that fail.
 //!
 //! ```
 //! use counterpoint::sim::{AgentModel, Distribution, Fault, Faults, Job, Rules, Simulation};
@@ -91,32 +91,32 @@ use crate::base::time::Time;
 use crate::message::rejected::Rejected;
 use thiserror::Error;
 
-/// A simulation that did not go as it should.
+/// A failed simulation.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SimError {
-    /// A rule is broken.
+    /// A rule was violated.
     #[error("at {at}, call {call}: {rule}")]
     Broken {
-        /// When, in true time.
+        /// The true time.
         at: Time,
-        /// The how manieth call of the engine it was.
+        /// The number of the engine's call.
         call: u64,
-        /// Which rule, or what is wrong.
+        /// The rule, or the violation.
         rule: String,
     },
-    /// Not everything has ended when it must.
+    /// Work had not ended by the required time.
     #[error("not ended by {by}: {left}")]
     Stuck {
-        /// When it had to.
+        /// The required time.
         by: Time,
-        /// What has not.
+        /// The work that had not ended.
         left: String,
     },
-    /// The engine refused what was there from the start.
-    #[error("the setup is refused: {reason}")]
+    /// The engine rejected an initial agent, definition or run.
+    #[error("the setup was rejected: {reason}")]
     Refused {
-        /// Why.
+        /// The reason.
         reason: Rejected,
     },
 }

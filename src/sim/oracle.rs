@@ -1,4 +1,4 @@
-//! Whoever looks on and says when something is not as it should be.
+//! Oracles, which check every step of a simulation.
 
 use crate::base::time::Time;
 use crate::engine::Engine;
@@ -7,27 +7,27 @@ use crate::message::effect::{Effect, Outbox};
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
 
-/// One call of the engine, with what came of it. The facts may not be durable yet: if the host dies before they are,
-/// [`Oracle::restarted`] tells.
+/// One call of the engine with its results. The entries may not be durable yet: after a crash [`Oracle::restarted`]
+/// reports which are.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Step<'a> {
-    /// The time as the engine has it: never before that of the step before.
+    /// The time of the call; never before that of the previous step.
     pub now: Time,
-    /// What was asked; none when a host went on after a crash ([`Engine::resume`]).
+    /// The command; `None` for the resumption after a crash ([`Engine::resume`]).
     pub command: Option<&'a Command>,
-    /// What was answered.
+    /// The engine's answer.
     pub verdict: &'a Result<Accepted, Rejected>,
-    /// The facts, in order.
+    /// The entries, in order.
     pub entries: &'a [Entry],
     /// The effects, in order.
     pub effects: &'a [Effect],
-    /// The engine afterwards.
+    /// The engine after the call.
     pub engine: &'a Engine,
 }
 
 impl<'a> Step<'a> {
-    /// A step, for those who drive an engine themselves and want it judged.
+    /// A step, for programs that drive an engine themselves and check it with an oracle.
     #[must_use]
     pub fn new(
         (now, command): (Time, Option<&'a Command>),
@@ -39,10 +39,10 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Somebody who looks at every step of a simulation and says what is wrong.
+/// Checks every step of a simulation.
 ///
-/// A closure over steps is one, too. To judge a step by what was before it, keep your own account of the facts, and begin it
-/// anew when a host restarts: what was not durable did not happen.
+/// Closures over steps implement this trait. An oracle that compares a step with its history must rebuild that history
+/// from the journal when a host restarts: entries that were not durable are void.
 ///
 /// ```
 /// use counterpoint::sim::{AgentModel, Job, Simulation, Step};
@@ -62,23 +62,23 @@ impl<'a> Step<'a> {
 /// assert!(broken.to_string().ends_with("3 wait"));
 /// ```
 pub trait Oracle {
-    /// Judges a step.
+    /// Checks a step.
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong. It ends the simulation.
+    /// A description of the violation. It ends the simulation.
     fn step(&mut self, step: &Step<'_>) -> Result<(), String>;
 
-    /// A host goes on from these facts: what was stated since the last of them did not happen.
+    /// A host restarts from these entries: entries that were reported after the last of them are void.
     fn restarted(&mut self, journal: &[Entry], now: Time) {
         let _ = (journal, now);
     }
 
-    /// Judges the end. `settled` tells whether everything that was accepted has ended.
+    /// Checks the end. `settled` is true if all accepted work has ended.
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong.
+    /// A description of the violation.
     fn end(&mut self, engine: &Engine, settled: bool) -> Result<(), String> {
         let _ = (engine, settled);
         Ok(())

@@ -1,4 +1,4 @@
-//! What is to happen, in order of time; what is to happen at one moment, in the order in which that was decided.
+//! The scheduled steps in order of time; those of one instant in the order of their insertion.
 
 use crate::base::time::Time;
 use std::collections::BTreeMap;

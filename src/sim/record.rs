@@ -1,4 +1,4 @@
-//! The account of what became durable: what the report is made of.
+//! The record of durable events, from which the report is computed.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the account reads what it uses")]
 
@@ -12,67 +12,67 @@ use crate::task::{Owner, TaskOutcome, TaskStatus, Tier};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// What became of a task.
+/// The record of a task.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskStory {
-    /// Which.
+    /// The task's id.
     pub id: TaskId,
-    /// Of which kind.
+    /// The kind.
     pub kind: Name,
-    /// For whom.
+    /// The tenant.
     pub tenant: Option<Name>,
-    /// How urgent.
+    /// The tier.
     pub tier: Tier,
-    /// The step that it performed, if it was one.
+    /// The step of a run that it performs, if any.
     pub owner: Option<Owner>,
-    /// When it was taken on.
+    /// The time of its submission.
     pub submitted: Time,
-    /// When it was first given to an agent.
+    /// The time of its first assignment.
     pub begun: Option<Time>,
-    /// When it ended.
+    /// The time of its end.
     pub ended: Option<Time>,
-    /// The agent that had it last.
+    /// The agent that held it last.
     pub agent: Option<AgentId>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Option<TaskOutcome>,
 }
 
 impl TaskStory {
-    /// From the submit to the first attempt.
+    /// The time from submission to the first attempt.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.begun.map(|at| at.since(self.submitted))
     }
 
-    /// From the submit to the end.
+    /// The time from submission to the end.
     #[must_use]
     pub fn turnaround(&self) -> Option<Duration> {
         self.ended.map(|at| at.since(self.submitted))
     }
 
-    /// Where it stands, if it has ended.
+    /// The final status, if it has ended.
     #[must_use]
     pub fn status(&self) -> Option<TaskStatus> {
         self.outcome.as_ref().map(TaskStatus::from)
     }
 }
 
-/// What became of a run that no other run owns.
+/// The record of a top-level run.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RunStory {
-    /// Which.
+    /// The run's id.
     pub id: RunId,
-    /// Of which workflow.
+    /// The name of its workflow.
     pub workflow: Name,
-    /// When it began.
+    /// The time of its start.
     pub started: Time,
-    /// When it ended.
+    /// The time of its end.
     pub ended: Option<Time>,
-    /// How.
+    /// The outcome.
     pub outcome: Option<RunOutcome>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Recorder {
     pub(super) runs: BTreeMap<RunId, RunStory>,
     open_tasks: usize,
     open_runs: usize,
-    /// Tasks that were said to end more than once.
+    /// Tasks with more than one end event.
     pub(super) twice: Vec<TaskId>,
     pub(super) retries: u64,
     pub(super) preempted: u64,
@@ -91,7 +91,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Reads on.
+    /// Reads further entries.
     pub(super) fn follow(&mut self, journal: &[Entry]) {
         for entry in journal.get(self.read..).unwrap_or_default() {
             match &entry.event {
@@ -104,7 +104,7 @@ impl Recorder {
         self.read = journal.len();
     }
 
-    /// How many tasks and runs have not ended.
+    /// The number of tasks and runs that have not ended.
     pub(super) const fn open(&self) -> usize {
         self.open_tasks + self.open_runs
     }
@@ -119,7 +119,7 @@ impl Recorder {
         left
     }
 
-    /// Promised tasks and runs that the journal does not know.
+    /// The number of accepted tasks and runs that the journal does not contain.
     pub(super) fn lost(&self, errands: &[Errand]) -> usize {
         let tasks = errands.iter().flat_map(Errand::promised).filter(|task| !self.tasks.contains_key(&task.id));
         let runs = errands.iter().filter_map(Errand::promised_run).filter(|run| !self.runs.contains_key(&run.id));

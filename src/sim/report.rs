@@ -1,4 +1,4 @@
-//! What came of a simulation.
+//! The result of a simulation.
 
 use super::fault::Fault;
 use super::record::{RunStory, TaskStory};
@@ -11,61 +11,61 @@ use crate::task::TaskStatus;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// What came of a simulation.
+/// The result of a simulation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
-    /// When it ended.
+    /// The virtual time at which the simulation ended.
     pub end: Time,
-    /// Whether everything that was accepted had ended.
+    /// Whether all accepted work had ended.
     pub settled: bool,
-    /// The tasks, by id; those of runs among them.
+    /// The tasks by id, including those of runs.
     pub tasks: Vec<TaskStory>,
-    /// The runs that no other run owns, by id.
+    /// The top-level runs by id; child runs are left out.
     pub runs: Vec<RunStory>,
     /// The agents, in the order in which they were added.
     pub agents: Vec<AgentUse>,
-    /// Every fact that was kept.
+    /// All events in the order of the journal.
     pub journal: Vec<Entry>,
-    /// What was asked and refused, how often.
+    /// The number of client requests that were rejected.
     pub refused: u64,
-    /// Attempts that failed and were followed by another.
+    /// The number of failed attempts that were followed by another attempt.
     pub retries: u64,
-    /// Attempts that were given back.
+    /// The number of attempts that agents gave back after a preemption.
     pub given_back: u64,
-    /// Agents whose lease ran out.
+    /// The number of agents whose lease expired.
     pub lost_agents: u64,
-    /// Tasks and runs that were promised, and that the journal does not know. Always 0, or there is a bug.
+    /// The number of accepted tasks and runs that the journal does not contain. A number other than 0 is a bug.
     pub lost: usize,
-    /// Tasks that ended twice. Always 0, or there is a bug.
+    /// The number of tasks that ended more than once. A number other than 0 is a bug.
     pub twice: usize,
-    /// Calls of the engine.
+    /// The number of calls of the engine.
     pub calls: u64,
-    /// Deaths of the host.
+    /// The number of crashes of the host.
     pub crashes: u64,
-    /// Hosts that were taken over, found out, and got nothing out of the house.
+    /// The number of hosts that were replaced and whose appends the journal then rejected.
     pub fenced: u64,
-    /// How often the journal was replayed and compared.
+    /// The number of replays of the journal whose state was compared with that of the engine.
     pub verified: u64,
-    /// How often each fault struck; those that never did are left out.
+    /// The number of times that each fault was injected; faults that were not injected are left out.
     pub faults: BTreeMap<Fault, u64>,
 }
 
-/// What an agent did.
+/// The use of one agent.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentUse {
-    /// Which.
+    /// The agent's id.
     pub id: AgentId,
-    /// How many attempts it may work on at once.
+    /// The number of attempts that it may work on at once.
     pub capacity: u32,
-    /// How long its slots were in use, all together.
+    /// The time that its slots were in use, added up over the slots.
     pub busy: Duration,
-    /// How long it was there.
+    /// The time that it was online.
     pub online: Duration,
-    /// How many attempts it began.
+    /// The number of attempts that it began.
     pub attempts: u64,
-    /// How often it died.
+    /// The number of times that it crashed.
     pub deaths: u64,
 }
 
@@ -106,44 +106,44 @@ impl Report {
         }
     }
 
-    /// How many tasks ended so.
+    /// The number of tasks that ended with this status.
     #[must_use]
     pub fn count(&self, status: TaskStatus) -> usize {
         self.tasks.iter().filter(|task| task.status() == Some(status)).count()
     }
 
-    /// How many tasks have not ended.
+    /// The number of tasks that have not ended.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         self.tasks.iter().filter(|task| task.ended.is_none()).count()
     }
 
-    /// The waits for the first attempt, of all tasks that got one.
+    /// The times from submission to the first attempt, of all tasks that had an attempt.
     #[must_use]
     pub fn waits(&self) -> Spans {
         self.tasks.iter().filter_map(TaskStory::wait).collect()
     }
 
-    /// The waits of the tasks of this kind.
+    /// The times from submission to the first attempt, of the tasks of this kind.
     #[must_use]
     pub fn waits_of(&self, kind: &Name) -> Spans {
         self.tasks.iter().filter(|task| task.kind == *kind).filter_map(TaskStory::wait).collect()
     }
 
-    /// From submit to end, of all tasks that have ended.
+    /// The times from submission to end, of all tasks that have ended.
     #[must_use]
     pub fn turnarounds(&self) -> Spans {
         self.tasks.iter().filter_map(TaskStory::turnaround).collect()
     }
 
-    /// From start to end, of all runs that have ended.
+    /// The times from start to end, of all top-level runs that have ended.
     #[must_use]
     pub fn run_times(&self) -> Spans {
         self.runs.iter().filter_map(|run| Some(run.ended?.since(run.started))).collect()
     }
 
-    /// The share of all tasks that succeeded within this time of their submit: a promise to customers, in numbers. 1 if
-    /// there was none.
+    /// The share of all tasks that succeeded within this time of their submission, from 0 to 1: the measure of a
+    /// service level. 1 if there were no tasks.
     #[must_use]
     pub fn served_within(&self, span: Duration) -> f64 {
         let good = |task: &&TaskStory| {
@@ -152,14 +152,15 @@ impl Report {
         share(self.tasks.iter().filter(good).count(), self.tasks.len())
     }
 
-    /// The share of all tasks whose first attempt began within this time of their submit. 1 if there was none.
+    /// The share of all tasks whose first attempt began within this time of their submission, from 0 to 1. 1 if there
+    /// were no tasks.
     #[must_use]
     pub fn begun_within(&self, span: Duration) -> f64 {
         let good = |task: &&TaskStory| task.wait().is_some_and(|wait| wait <= span);
         share(self.tasks.iter().filter(good).count(), self.tasks.len())
     }
 
-    /// The share of the agents' slots that was in use while they were there; 0 without agents.
+    /// The share of the agents' slot time that was in use while they were online, from 0 to 1. 0 without agents.
     #[must_use]
     pub fn utilisation(&self) -> f64 {
         let busy: f64 = self.agents.iter().map(|agent| agent.busy.as_secs_f64()).sum();
@@ -168,7 +169,7 @@ impl Report {
         if there > 0.0 { busy / there } else { 0.0 }
     }
 
-    /// A number that stands for the whole journal: two simulations with one digest have the same journal.
+    /// A hash of the journal. Equal journals have equal digests.
     #[must_use]
     pub fn digest(&self) -> u64 {
         stable_hash(&serde_json::to_vec(&self.journal).unwrap_or_default())
@@ -176,7 +177,7 @@ impl Report {
 }
 
 impl AgentUse {
-    /// The share of its slots that was in use while it was there.
+    /// The share of the agent's slot time that was in use while it was online, from 0 to 1.
     #[must_use]
     pub fn utilisation(&self) -> f64 {
         let there = self.online.as_secs_f64() * f64::from(self.capacity);
@@ -184,7 +185,7 @@ impl AgentUse {
     }
 }
 
-/// Many durations, in order.
+/// Durations in ascending order.
 ///
 /// ```
 /// use counterpoint::sim::Spans;
@@ -207,30 +208,30 @@ impl FromIterator<Duration> for Spans {
 }
 
 impl Spans {
-    /// How many.
+    /// The number of durations.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no durations.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The mean; nothing, if there are none.
+    /// The mean; zero if there are no durations.
     #[must_use]
     pub fn mean(&self) -> Duration {
         let all: Duration = self.0.iter().sum();
         u32::try_from(self.0.len()).ok().and_then(|number| all.checked_div(number)).unwrap_or_default()
     }
 
-    /// The shortest that is not exceeded by this share of them (nearest rank); 0.5 for the median. Nothing, if there are
-    /// none.
+    /// The shortest duration that this share of the durations does not exceed (nearest-rank percentile); 0.5 gives the
+    /// median. Zero if there are no durations.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Duration {
-        // By halving, so that no float has to become a place.
+        // A binary search, so that no float is converted to an index.
         let (mut place, mut end) = (0, self.0.len());
         while place < end {
             let middle = usize::midpoint(place, end);
@@ -243,19 +244,19 @@ impl Spans {
         self.0.get(place).or_else(|| self.0.last()).copied().unwrap_or_default()
     }
 
-    /// The longest.
+    /// The longest duration; zero if there are no durations.
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.0.last().copied().unwrap_or_default()
     }
 
-    /// The share of them that is not longer than this; 1 if there are none.
+    /// The share of the durations that are not longer than this, from 0 to 1. 1 if there are no durations.
     #[must_use]
     pub fn within(&self, span: Duration) -> f64 {
         share(self.0.partition_point(|other| *other <= span), self.0.len())
     }
 
-    /// In ascending order.
+    /// The durations in ascending order.
     #[must_use]
     pub fn as_slice(&self) -> &[Duration] {
         &self.0

@@ -1,4 +1,4 @@
-//! A simulation as it is set up.
+//! The setup of a simulation.
 
 use super::SimError;
 use super::agent::AgentModel;
@@ -30,15 +30,15 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What an [operator](Simulation::with_operator) does.
+/// An action of an [operator](Simulation::with_operator).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Says something to the host, until it answers.
-    Say(Command),
-    /// Brings an agent.
+    /// Sends a command to the host, repeatedly until it is answered.
+    Send(Command),
+    /// Adds an agent.
     Join(Box<AgentModel>),
-    /// Has an agent finish what it holds, and leave.
+    /// Drains an agent and removes it.
     Retire(AgentId),
 }
 
@@ -53,18 +53,18 @@ pub(super) struct Settings {
     pub(super) verify: u64,
     pub(super) downtime: Duration,
     pub(super) breakdowns_stop: bool,
-    /// The host dies when the journal holds so many facts.
+    /// The host crashes when the journal contains this number of entries.
     pub(super) cut: Option<usize>,
-    /// Whether it does: then whoever speaks to it may have to say it again.
+    /// Whether the host can crash: clients may then have to repeat requests.
     pub(super) crashes: bool,
 }
 
-/// A host, its engine, its agents and what is asked of them, in virtual time.
+/// A host, its engine, its agents and its load, in virtual time.
 ///
-/// Everything follows from the seed and from what is said here; two runs of one simulation have the same journal, byte for
-/// byte. Draws belong to what they are for: a task takes as long in a world with more agents, or with another strategy, as
-/// in the one before, so two worlds differ in what you changed and not in luck. (Between platforms the last digit of a
-/// logarithm may differ, and with it a drawn time.)
+/// The result is determined by the seed and the settings: two runs of one simulation have the same journal, byte for
+/// byte. Random draws are tied to their purpose: a task takes the same time with more agents or another strategy, so
+/// the difference between two simulations is the effect of the changed settings and not of other draws. (The last digit
+/// of a logarithm may differ between platforms, and with it a drawn time.)
 ///
 /// See the [module](super) for an example.
 pub struct Simulation {
@@ -84,7 +84,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A world without agents in which nothing is asked.
+    /// A simulation without agents and without load.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl Simulation {
         }
     }
 
-    /// How the engine is set up: strategy, discipline, limits, guards. Asked again each time that a host starts.
+    /// Sets the configuration of the engine: strategy, discipline, limits, guards. Called for each start of a host.
     #[must_use]
     pub fn with_config(mut self, config: impl Fn() -> Config + 'static) -> Self {
         self.config = Box::new(config);
@@ -137,15 +137,15 @@ impl Simulation {
         self
     }
 
-    /// Lets runs use this workflow.
+    /// Adds a workflow definition.
     #[must_use]
     pub fn with_definition(mut self, definition: impl Into<Arc<Definition>>) -> Self {
         self.definitions.push(definition.into());
         self
     }
 
-    /// Adds what is asked, in order of time: a trace, or jobs made from [`Arrivals`](super::Arrivals). One that comes before
-    /// its predecessor in the list comes with it.
+    /// Adds load in order of time: a trace, or jobs made from [`Arrivals`](super::Arrivals). A job with an earlier time
+    /// than its predecessor arrives together with it.
     #[must_use]
     pub fn with_jobs<J>(mut self, jobs: J) -> Self
     where
@@ -156,23 +156,24 @@ impl Simulation {
         self
     }
 
-    /// How long attempts at tasks of this kind take at speed 1, unless a job or an agent's own model says otherwise. Without
-    /// any, the task's estimate counts, and a second without that.
+    /// Sets the time of attempts at tasks of this kind at speed 1, unless a job or the model of an agent overrides it.
+    /// The default is the task's estimate, or a second without one.
     #[must_use]
     pub fn with_service(mut self, kind: impl Into<Name>, law: Distribution) -> Self {
         self.services.insert(kind.into(), law);
         self
     }
 
-    /// What agents answer: a function, or the very [`Steps`](crate::workflow::Steps) that the real ones perform. It is asked
-    /// when an attempt ends. Without it everything succeeds and gives null.
+    /// Sets the answers of agents: a function, or the [`Steps`](crate::workflow::Steps) of the real agents. Called at
+    /// the end of an attempt. By default every attempt succeeds with null.
     #[must_use]
     pub fn with_answers(mut self, answers: impl Agent) -> Self {
         self.answers = Arc::new(answers);
         self
     }
 
-    /// Somebody who looks at the engine so often, in virtual time, and does something about it: people, an autoscaler.
+    /// Adds an operator that examines the engine at this interval of virtual time and acts on it: a person, an
+    /// autoscaler.
     #[must_use]
     pub fn with_operator(
         mut self,
@@ -183,13 +184,13 @@ impl Simulation {
         self
     }
 
-    /// The host follows the scheduler's advice on the number of agents ([`Effect::Scale`](crate::Effect::Scale), asked for
-    /// with [`Config::with_scaling`](crate::Config::with_scaling)); without this it leaves the advice undone.
+    /// Makes the host follow the scheduler's advice on the number of agents ([`Effect::Scale`](crate::Effect::Scale),
+    /// enabled by [`Config::with_scaling`](crate::Config::with_scaling)). By default the advice is ignored.
     ///
-    /// `model` gives the agents that are started, the first for 1, each under an id of its own; each comes `startup` after
-    /// the advice. Where there are too many, those that have not come yet are called off, then the newest finish what
-    /// they hold and leave. [`Report::agents`](super::Report::agents) tells how long each was there, which is what a policy
-    /// costs, beside [`Report::waits`](super::Report::waits), which is what it is for.
+    /// `model` returns the agents to start, numbered from 1, each with an id of its own; each joins `startup` after the
+    /// advice. To scale down, agents that have not joined are cancelled first, then the newest are drained.
+    /// [`Report::agents`](super::Report::agents) contains the online time of each, which is the cost of a policy;
+    /// [`Report::waits`](super::Report::waits) contains its benefit.
     ///
     /// ```
     /// use counterpoint::resilience::capacity::scaling::{Config as Aims, Rules};
@@ -217,28 +218,28 @@ impl Simulation {
         self
     }
 
-    /// Somebody who looks at every step and ends the simulation when something is wrong.
+    /// Adds an oracle, which checks every step and ends the simulation on a violation.
     #[must_use]
     pub fn with_oracle(mut self, oracle: impl Oracle + 'static) -> Self {
         self.oracles.push(Box::new(oracle));
         self
     }
 
-    /// What goes wrong.
+    /// Sets the faults.
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// How long each message takes; no time, if nothing is said. Messages overtake each other as their draws say.
+    /// Sets the delay of each message; zero by default. Messages overtake each other according to their draws.
     #[must_use]
     pub fn with_network(mut self, delay: Distribution) -> Self {
         self.settings.network = Some(delay);
         self
     }
 
-    /// The host gathers facts for so long before it appends them all at once; if nothing is said, it appends after each
+    /// Makes the host batch entries for this time before it appends them at once. By default it appends after each
     /// call.
     #[must_use]
     pub const fn with_group_commit(mut self, span: Duration) -> Self {
@@ -246,37 +247,37 @@ impl Simulation {
         self
     }
 
-    /// The host asks its agents so often for all that is outstanding: what a host does whose network loses messages.
+    /// Makes the host repeat all outstanding effects at this interval, as needed with a network that loses messages.
     #[must_use]
     pub const fn with_reminders(mut self, every: Duration) -> Self {
         self.settings.remind = Some(every);
         self
     }
 
-    /// The host keeps a snapshot each time that so many facts have been added; 0 for never.
+    /// Makes the host store a snapshot after this number of new events; 0 for never.
     #[must_use]
     pub const fn with_snapshots(mut self, every: u64) -> Self {
         self.settings.snapshots = every;
         self
     }
 
-    /// Replays the journal each time that the engine has been called so often and something was added, at the end, and
-    /// after each crash, and compares: the same facts must lead to the same state, from nothing and through a snapshot. 0
-    /// for never.
+    /// Replays the journal after this number of calls that produced entries, at the end, and after each crash, and
+    /// compares the states: equal events must lead to equal states, from an empty engine and through a snapshot. 0 for
+    /// never.
     #[must_use]
     pub const fn with_verification(mut self, every: u64) -> Self {
         self.settings.verify = every;
         self
     }
 
-    /// A host that died is away for up to so long; 20 s if nothing is said.
+    /// Sets the maximum downtime of a crashed host; 20 s by default.
     #[must_use]
     pub const fn with_downtime(mut self, most: Duration) -> Self {
         self.settings.downtime = most;
         self
     }
 
-    /// The host dies once: when the journal holds so many facts, in the midst of an append if need be.
+    /// Crashes the host once, when the journal contains this number of entries, during an append if necessary.
     #[must_use]
     pub const fn with_crash_after(mut self, facts: usize) -> Self {
         self.settings.cut = Some(facts);
@@ -284,46 +285,46 @@ impl Simulation {
         self
     }
 
-    /// Agents that break down by their models do so no more once faults have stopped.
+    /// Stops breakdowns of agents once faults have stopped.
     #[must_use]
     pub const fn with_breakdowns_until_quiet(mut self) -> Self {
         self.settings.breakdowns_stop = true;
         self
     }
 
-    /// Goes on from these facts.
+    /// Continues from these entries.
     #[must_use]
     pub fn with_journal(mut self, entries: Vec<Entry>) -> Self {
         self.journal = entries;
         self
     }
 
-    /// Ends at this moment, finished or not. If nothing is said, it ends when all that was asked has ended, or when nothing
-    /// has been decided for a day.
+    /// Ends at this time, settled or not. By default the simulation ends when all work has ended, or when no event was
+    /// recorded for a day.
     #[must_use]
     pub const fn until(mut self, end: Time) -> Self {
         self.settings.until = Some(end);
         self
     }
 
-    /// Everything must have ended by this moment, or that is a failure ([`SimError::Stuck`]).
+    /// Fails with [`SimError::Stuck`] unless all work has ended by this time.
     #[must_use]
     pub const fn must_end_by(mut self, moment: Time) -> Self {
         self.settings.must_end_by = Some(moment);
         self
     }
 
-    /// Plays it.
+    /// Runs the simulation.
     ///
     /// # Errors
     ///
-    /// When an oracle says that something is wrong, the journal does not lead to the same state again, not everything has
-    /// ended when it must, or the engine refuses an agent or a definition that was there from the start.
+    /// When an oracle reports a violation, the journal does not lead to the same state again, work has not ended by the
+    /// required time, or the engine rejects an initial agent or definition.
     pub fn run(self) -> Result<Report, SimError> {
         self.played().1
     }
 
-    /// Plays it, and tells which faults have struck, however it ends.
+    /// Runs the simulation, and returns the faults that struck, whatever the result.
     pub(super) fn played(self) -> (World, Result<Report, SimError>) {
         let mut world = self.world();
         let played = world.play();

@@ -1,4 +1,4 @@
-//! Simulated agents: what they hold, what they are at, what they say.
+//! Simulated agents: the attempts that they hold, their work and their messages.
 
 use super::agent::AgentModel;
 use super::fault::Fault;
@@ -16,15 +16,15 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Without an answer to its registration an agent registers again after so long.
+/// The time without an answer after which an agent repeats its registration.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What takes no time by any model takes so long.
+/// The service time of a task without a model.
 const USUAL: Duration = Duration::from_secs(1);
 
 const SERVICE: u64 = 0x0073_6572_7669_6365;
 const FAILING: u64 = 0x6661_696c_696e_6700;
 
-/// What reaches an agent.
+/// A message to an agent.
 #[derive(Debug, Clone)]
 pub(super) enum Post {
     Dispatch {
@@ -40,31 +40,31 @@ pub(super) enum Post {
         attempt: AttemptId,
         from: Incarnation,
     },
-    /// To a registration or a heartbeat.
+    /// The answer to a registration or a heartbeat.
     Answer(Result<Accepted, Rejected>),
 }
 
-type Said = Result<Payload, Failure>;
+type Answered = Result<Payload, Failure>;
 
 #[derive(Debug)]
-struct Deed {
+struct Assigned {
     by: Incarnation,
     task: Arc<TaskSpec>,
     state: State,
 }
 
-impl Deed {
-    /// What it can honestly say of it when it dies.
-    fn last_words(self) -> Said {
+impl Assigned {
+    /// The answer that it can truthfully give after a crash.
+    fn final_answer(self) -> Answered {
         match self.state {
-            State::Done(said) => said,
-            State::Waiting | State::Working(_) => Err(Failure::unknown("it died over it")),
+            State::Done(answer) => answer,
+            State::Waiting | State::Working(_) => Err(Failure::unknown("crashed during the attempt")),
         }
     }
 }
 
-fn word(by: Incarnation, attempt: AttemptId, said: Said) -> AgentCommand {
-    match said {
+fn message(by: Incarnation, attempt: AttemptId, answer: Answered) -> AgentCommand {
+    match answer {
         Ok(output) => AgentCommand::Complete { by, attempt, output, usage: Usage::default() },
         Err(failure) => AgentCommand::Fail { by, attempt, failure, usage: Usage::default() },
     }
@@ -74,7 +74,7 @@ fn word(by: Incarnation, attempt: AttemptId, said: Said) -> AgentCommand {
 enum State {
     Waiting,
     Working(Time),
-    Done(Said),
+    Done(Answered),
 }
 
 #[derive(Debug)]
@@ -82,16 +82,16 @@ pub(super) struct Worker {
     pub(super) model: AgentModel,
     spec: AgentSpec,
     alive: bool,
-    /// Counts deaths: what was planned before one does not happen after it.
+    /// Counts crashes: steps that were scheduled before a crash are void after it.
     generation: u32,
-    life: Option<Incarnation>,
-    /// The number of the last life that is over: what is asked of it is not asked of the next.
-    buried: u64,
-    deeds: BTreeMap<AttemptId, Deed>,
-    /// What the last life held when it ended, with what it had to say of it.
-    past: Vec<(Incarnation, AttemptId, Said)>,
-    /// What it gave up or back and will not begin any more, whoever asks again later, with its word on it.
-    given_up: BTreeMap<AttemptId, AgentCommand>,
+    incarnation: Option<Incarnation>,
+    /// The number of the last incarnation that has ended: messages to it are not for the next.
+    last_ended: u64,
+    assigned: BTreeMap<AttemptId, Assigned>,
+    /// The attempts that the last incarnation held at its end, with their answers.
+    previous: Vec<(Incarnation, AttemptId, Answered)>,
+    /// Attempts that it gave back or stopped and does not begin again, with its answers to repeated requests.
+    refused: BTreeMap<AttemptId, AgentCommand>,
     leaving: bool,
     beating: bool,
     since: Option<Time>,
@@ -108,11 +108,11 @@ impl Worker {
             model,
             alive: true,
             generation: 0,
-            life: None,
-            buried: 0,
-            deeds: BTreeMap::new(),
-            past: Vec::new(),
-            given_up: BTreeMap::new(),
+            incarnation: None,
+            last_ended: 0,
+            assigned: BTreeMap::new(),
+            previous: Vec::new(),
+            refused: BTreeMap::new(),
             leaving: false,
             beating: false,
             since: None,
@@ -123,18 +123,18 @@ impl Worker {
         }
     }
 
-    /// Its life is over.
-    fn bury(&mut self) {
-        self.buried = self.buried.max(self.life.take().map_or(0, Incarnation::number));
+    /// Ends its incarnation.
+    fn end_incarnation(&mut self) {
+        self.last_ended = self.last_ended.max(self.incarnation.take().map_or(0, Incarnation::number));
     }
 
     pub(super) const fn is_leaving(&self) -> bool {
         self.leaving
     }
 
-    /// Whether it is to come, or has come and was not answered yet.
+    /// Whether it has yet to join, or has registered without an answer so far.
     pub(super) const fn is_starting(&self) -> bool {
-        !self.leaving && self.alive && self.life.is_none() && self.deaths == 0
+        !self.leaving && self.alive && self.incarnation.is_none() && self.deaths == 0
     }
 
     fn is(&self, generation: u32) -> bool {
@@ -142,34 +142,34 @@ impl Worker {
     }
 
     fn working(&self) -> usize {
-        self.deeds.values().filter(|deed| matches!(deed.state, State::Working(_))).count()
+        self.assigned.values().filter(|work| matches!(work.state, State::Working(_))).count()
     }
 
     fn unanswered(&self) -> usize {
-        self.deeds.values().filter(|deed| !matches!(deed.state, State::Done(_))).count()
+        self.assigned.values().filter(|work| !matches!(work.state, State::Done(_))).count()
     }
 
-    /// Stops what it is at, in the midst of it.
-    fn drop_deed(&mut self, attempt: AttemptId, now: Time) -> Option<Deed> {
-        let deed = self.deeds.remove(&attempt)?;
-        if let State::Working(since) = deed.state {
+    /// Stops an attempt before its end.
+    fn drop_work(&mut self, attempt: AttemptId, now: Time) -> Option<Assigned> {
+        let work = self.assigned.remove(&attempt)?;
+        if let State::Working(since) = work.state {
             self.busy += now.since(since);
         }
-        Some(deed)
+        Some(work)
     }
 
     fn clock_off(&mut self, now: Time) {
         self.online += self.since.take().map_or(Duration::ZERO, |since| now.since(since));
     }
 
-    /// How long it was there until now.
+    /// Its online time until now.
     pub(super) fn online_until(&self, now: Time) -> Duration {
         self.online + self.since.map_or(Duration::ZERO, |since| now.since(since))
     }
 
-    /// How long its slots were in use until now.
+    /// The time for which its slots were in use until now.
     pub(super) fn busy_until(&self, now: Time) -> Duration {
-        let under_way = self.deeds.values().filter_map(|deed| match deed.state {
+        let under_way = self.assigned.values().filter_map(|work| match work.state {
             State::Working(since) => Some(now.since(since)),
             State::Waiting | State::Done(_) => None,
         });
@@ -178,12 +178,12 @@ impl Worker {
 }
 
 impl World {
-    /// A new agent comes now.
+    /// A new agent joins now.
     pub(super) fn hire(&mut self, model: AgentModel) {
         let _number = self.hire_at(model.joining(self.now));
     }
 
-    /// A new agent comes when its model says.
+    /// A new agent joins at the time of its model.
     pub(super) fn hire_at(&mut self, model: AgentModel) -> usize {
         let at = model.joins.max(self.now);
         let number = self.enrol(model);
@@ -191,7 +191,7 @@ impl World {
         number
     }
 
-    /// An agent that has not come yet never will. Whether that was still possible.
+    /// Cancels an agent that has not joined. Returns whether that was still possible.
     pub(super) fn call_off(&mut self, number: usize) -> bool {
         let Some(worker) = self.workers.get_mut(number).filter(|worker| worker.since.is_none()) else { return false };
         (worker.leaving, worker.alive) = (true, false);
@@ -206,7 +206,7 @@ impl World {
         number
     }
 
-    /// An agent finishes what it holds, and leaves.
+    /// Drains an agent and removes it.
     pub(super) fn retire(&mut self, agent: AgentId) {
         let Some(number) = self.by_agent.get(&agent).copied() else { return };
         if let Some(worker) = self.workers.get_mut(number).filter(|worker| !worker.leaving) {
@@ -235,26 +235,26 @@ impl World {
         }
     }
 
-    fn say(&mut self, number: usize, word: AgentCommand) {
-        self.send(What::Host(Word { from: From::Worker(number), command: word.into() }));
+    fn send_command(&mut self, number: usize, message: AgentCommand) {
+        self.send(What::Host(Word { from: From::Worker(number), command: message.into() }));
     }
 
-    /// The agent registers, and begins to say that it is alive.
+    /// Registers the agent, and starts its heartbeats.
     pub(super) fn join(&mut self, number: usize, generation: u32) {
         let (now, lossy) = (self.now, self.lossy());
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if !worker.is(generation) || worker.life.is_some() || worker.leaving {
+        if !worker.is(generation) || worker.incarnation.is_some() || worker.leaving {
             return;
         }
         let spec = worker.spec.clone();
         if worker.since.is_none() {
             worker.since = Some(now);
             if let Some((up, _)) = worker.model.breakdowns.clone() {
-                let until = up.draw(&mut self.life_random(number));
+                let until = up.draw(&mut self.incarnation_random(number));
                 self.queue.push(now + until, What::Die(number, generation));
             }
         }
-        self.say(number, AgentCommand::Register(spec));
+        self.send_command(number, AgentCommand::Register(spec));
         if lossy {
             self.queue.push(now + PATIENCE, What::Join(number, generation));
         }
@@ -265,7 +265,7 @@ impl World {
         }
     }
 
-    fn life_random(&self, number: usize) -> Random {
+    fn incarnation_random(&self, number: usize) -> Random {
         let worker = self.workers.get(number);
         let (agent, deaths) = worker.map_or((0, 0), |worker| (worker.spec.id.get(), worker.deaths));
         Random::new(self.seed ^ mix(agent), deaths)
@@ -274,15 +274,15 @@ impl World {
     pub(super) fn beat(&mut self, number: usize, generation: u32) {
         let now = self.now;
         let Some(worker) = self.workers.get(number).filter(|worker| worker.is(generation)) else { return };
-        let (life, spec) = (worker.life, worker.spec.clone());
+        let (incarnation, spec) = (worker.incarnation, worker.spec.clone());
         if let Some(every) = worker.model.beat() {
             self.queue.push(now + every, What::Beat(number, generation));
         }
-        let Some(by) = life else { return };
-        self.say(number, AgentCommand::Heartbeat { by });
+        let Some(by) = incarnation else { return };
+        self.send_command(number, AgentCommand::Heartbeat { by });
         self.poll(number);
         if self.chance.strikes(Fault::AgentRejoins) {
-            self.say(number, AgentCommand::Register(spec.clone()));
+            self.send_command(number, AgentCommand::Register(spec.clone()));
         }
         if let Some(mut random) = self.chance.strike(Fault::AgentShrinks) {
             let most = usize::try_from(self.capacity(number).saturating_mul(2)).unwrap_or(1);
@@ -291,7 +291,7 @@ impl World {
             if let Some(worker) = self.workers.get_mut(number) {
                 worker.spec = spec.clone();
             }
-            self.say(number, AgentCommand::Update { by, spec });
+            self.send_command(number, AgentCommand::Update { by, spec });
             self.start_next(number);
         }
     }
@@ -300,29 +300,29 @@ impl World {
         self.workers.get(number).map_or(1, |worker| worker.model.spec.capacity)
     }
 
-    /// It asks for as much as it has room for, if it is one that asks.
+    /// Polls for as many attempts as it has free slots, if it is a polling agent.
     fn poll(&mut self, number: usize) {
         let Some(worker) = self.workers.get(number).filter(|worker| worker.spec.polls && !worker.leaving) else {
             return;
         };
         let held = u32::try_from(worker.unanswered()).unwrap_or(u32::MAX);
-        let (life, most) = (worker.life, worker.spec.slots().saturating_sub(held));
-        if let Some(by) = life {
-            self.say(number, AgentCommand::Poll { by, most });
+        let (incarnation, most) = (worker.incarnation, worker.spec.slots().saturating_sub(held));
+        if let Some(by) = incarnation {
+            self.send_command(number, AgentCommand::Poll { by, most });
         }
     }
 
-    /// Something reaches the agent.
+    /// Handles a message to the agent.
     pub(super) fn receive(&mut self, number: usize, post: Post) {
         if !self.workers.get(number).is_some_and(|worker| worker.alive) {
             return;
         }
         match post {
-            Post::Answer(Ok(Accepted::Registered(life))) => self.reborn(number, life),
-            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(life)))) => {
+            Post::Answer(Ok(Accepted::Registered(incarnation))) => self.begin_incarnation(number, incarnation),
+            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(incarnation)))) => {
                 let Some(worker) = self.workers.get_mut(number) else { return };
-                if worker.life == Some(life) {
-                    worker.bury();
+                if worker.incarnation == Some(incarnation) {
+                    worker.end_incarnation();
                     let generation = worker.generation;
                     self.join(number, generation);
                 }
@@ -334,18 +334,20 @@ impl World {
         }
     }
 
-    /// It has a new life: what it held in the last is no longer its own.
-    fn reborn(&mut self, number: usize, life: Incarnation) {
+    /// Begins a new incarnation: the attempts of the previous one are no longer its own.
+    fn begin_incarnation(&mut self, number: usize, incarnation: Incarnation) {
         let now = self.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if worker.buried >= life.number() || worker.life.is_some_and(|old| old.number() >= life.number()) {
+        if worker.last_ended >= incarnation.number()
+            || worker.incarnation.is_some_and(|old| old.number() >= incarnation.number())
+        {
             return;
         }
-        worker.life = Some(life);
+        worker.incarnation = Some(incarnation);
         let old: Vec<AttemptId> =
-            worker.deeds.iter().filter(|(_, deed)| deed.by != life).map(|(attempt, _)| *attempt).collect();
+            worker.assigned.iter().filter(|(_, work)| work.by != incarnation).map(|(attempt, _)| *attempt).collect();
         for attempt in old {
-            worker.drop_deed(attempt, now);
+            worker.drop_work(attempt, now);
         }
         self.poll(number);
         self.start_next(number);
@@ -353,28 +355,28 @@ impl World {
 
     fn take(&mut self, number: usize, attempt: AttemptId, to: Incarnation, task: Arc<TaskSpec>) {
         let Some(worker) = self.workers.get(number) else { return };
-        match worker.life {
-            Some(life) if life == to => {}
-            None if to.number() <= worker.buried => return,
-            // The answer to its registration is still on the way.
-            Some(life) if life.number() > to.number() => return,
-            Some(_) | None => self.reborn(number, to),
+        match worker.incarnation {
+            Some(incarnation) if incarnation == to => {}
+            None if to.number() <= worker.last_ended => return,
+            // The answer to its registration is still in transit.
+            Some(incarnation) if incarnation.number() > to.number() => return,
+            Some(_) | None => self.begin_incarnation(number, to),
         }
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if let Some(deed) = worker.deeds.get(&attempt) {
-            if matches!(deed.state, State::Done(_)) {
+        if let Some(work) = worker.assigned.get(&attempt) {
+            if matches!(work.state, State::Done(_)) {
                 self.answer(number, attempt);
             }
             return;
         }
-        if let Some(word) = worker.given_up.get(&attempt).cloned() {
-            return self.say(number, word);
+        if let Some(message) = worker.refused.get(&attempt).cloned() {
+            return self.send_command(number, message);
         }
-        worker.deeds.insert(attempt, Deed { by: to, task, state: State::Waiting });
+        worker.assigned.insert(attempt, Assigned { by: to, task, state: State::Waiting });
         self.start_next(number);
     }
 
-    /// Begins what waits with it, while it has room.
+    /// Begins waiting attempts in the free slots.
     fn start_next(&mut self, number: usize) {
         let now = self.now;
         loop {
@@ -383,15 +385,16 @@ impl World {
                 return;
             }
             let generation = worker.generation;
-            let Some((attempt, deed)) = worker.deeds.iter_mut().find(|(_, deed)| matches!(deed.state, State::Waiting))
+            let Some((attempt, work)) =
+                worker.assigned.iter_mut().find(|(_, work)| matches!(work.state, State::Waiting))
             else {
                 return;
             };
-            let (attempt, by, task) = (*attempt, deed.by, Arc::clone(&deed.task));
-            deed.state = State::Working(now);
+            let (attempt, by, task) = (*attempt, work.by, Arc::clone(&work.task));
+            work.state = State::Working(now);
             worker.attempts += 1;
             if worker.spec.prefetch > 0 {
-                self.say(number, AgentCommand::Start { by, attempt });
+                self.send_command(number, AgentCommand::Start { by, attempt });
             }
             let mut span = self.service(number, &task, attempt);
             if self.chance.strikes(Fault::AgentStalls) {
@@ -401,8 +404,8 @@ impl World {
         }
     }
 
-    /// How long the attempt takes: a draw that belongs to the task and the number of the attempt, so that the same task
-    /// takes the same in worlds that differ in other things.
+    /// The duration of an attempt: a draw that is tied to the task and the number of the attempt, so that the same task
+    /// takes the same time in simulations with other settings.
     fn service(&self, number: usize, task: &TaskSpec, attempt: AttemptId) -> Duration {
         let Some(worker) = self.workers.get(number) else { return USUAL };
         let law = worker.model.services.get(&task.kind).or_else(|| self.services.get(&task.kind));
@@ -415,28 +418,28 @@ impl World {
         Duration::try_from_secs_f64(span.as_secs_f64() / worker.model.speed).unwrap_or(span)
     }
 
-    /// The attempt's time is over: the work is done, or has failed.
+    /// The end of an attempt: the work is done or has failed.
     pub(super) fn done(&mut self, number: usize, generation: u32, attempt: AttemptId) {
         let now = self.now;
         let working = self.workers.get(number).filter(|worker| worker.is(generation)).is_some_and(|worker| {
-            worker.deeds.get(&attempt).is_some_and(|deed| matches!(deed.state, State::Working(_)))
+            worker.assigned.get(&attempt).is_some_and(|work| matches!(work.state, State::Working(_)))
         });
         if !working {
             return;
         }
         if self.chance.strikes(Fault::AgentDies) {
-            return self.die(number);
+            return self.crash_agent(number);
         }
-        let said = self.work(number, attempt);
+        let answer = self.work(number, attempt);
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if let Some(Deed { state, .. }) = worker.deeds.get_mut(&attempt) {
+        if let Some(Assigned { state, .. }) = worker.assigned.get_mut(&attempt) {
             if let State::Working(since) = *state {
                 worker.busy += now.since(since);
             }
-            *state = State::Done(said);
+            *state = State::Done(answer);
         }
-        if self.chance.strikes(Fault::AgentDiesUnheard) {
-            return self.die(number);
+        if self.chance.strikes(Fault::AgentDiesDone) {
+            return self.crash_agent(number);
         }
         if !self.chance.strikes(Fault::AgentSilent) {
             self.answer(number, attempt);
@@ -446,9 +449,9 @@ impl World {
         self.leave_if_idle(number);
     }
 
-    fn work(&self, number: usize, attempt: AttemptId) -> Said {
-        let Some((worker, deed)) =
-            self.workers.get(number).and_then(|worker| Some((worker, worker.deeds.get(&attempt)?)))
+    fn work(&self, number: usize, attempt: AttemptId) -> Answered {
+        let Some((worker, work)) =
+            self.workers.get(number).and_then(|worker| Some((worker, worker.assigned.get(&attempt)?)))
         else {
             return Ok(Payload::NULL);
         };
@@ -458,72 +461,72 @@ impl World {
                 return Err(failure.clone());
             }
         }
-        let seen = Attempt::new(attempt, deed.task.kind.clone());
-        worker.model.answers.as_ref().unwrap_or(&self.answers).perform(&deed.task, &seen)
+        let seen = Attempt::new(attempt, work.task.kind.clone());
+        worker.model.answers.as_ref().unwrap_or(&self.answers).perform(&work.task, &seen)
     }
 
-    /// It says how the attempt ended.
+    /// Sends the answer of an attempt.
     fn answer(&mut self, number: usize, attempt: AttemptId) {
         let lossy = self.lossy();
         let Some(worker) = self.workers.get_mut(number) else { return };
-        let Some(Deed { by, state: State::Done(said), .. }) = worker.deeds.get(&attempt) else { return };
-        let (by, said) = (*by, said.clone());
+        let Some(Assigned { by, state: State::Done(answer), .. }) = worker.assigned.get(&attempt) else { return };
+        let (by, answer) = (*by, answer.clone());
         if !lossy {
-            worker.deeds.remove(&attempt);
+            worker.assigned.remove(&attempt);
         }
-        if let Some(mut random) = self.chance.strike(Fault::AgentLies) {
-            let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.life);
+        if let Some(mut random) = self.chance.strike(Fault::AgentForges) {
+            let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.incarnation);
             let true_one = attempt.number().get();
             let wrong = if random.below(2) == 0 { true_one.saturating_sub(1) } else { true_one.saturating_add(1_000) };
             let lie = match random.below(2) {
-                0 => word(by, AttemptId::new(attempt.task(), wrong), Ok(Payload::NULL)),
-                _ => word(other.unwrap_or(by), attempt, said.clone()),
+                0 => message(by, AttemptId::new(attempt.task(), wrong), Ok(Payload::NULL)),
+                _ => message(other.unwrap_or(by), attempt, answer.clone()),
             };
-            self.say(number, lie);
+            self.send_command(number, lie);
         }
-        self.say(number, word(by, attempt, said));
+        self.send_command(number, message(by, attempt, answer));
         if self.chance.strikes(Fault::AgentAnswersTwice) {
-            self.say(number, word(by, attempt, Err(Failure::unknown("said twice"))));
+            self.send_command(number, message(by, attempt, Err(Failure::unknown("second answer"))));
         }
     }
 
-    /// It is told to stop: it gives up what it has not finished, and says again what it has.
+    /// Handles a cancellation: stops an unfinished attempt, and repeats the answer of a finished one.
     fn stop(&mut self, number: usize, attempt: AttemptId, from: Incarnation) {
         let now = self.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
-        let Some(deed) = worker.deeds.get(&attempt).filter(|deed| deed.by == from) else { return };
-        if matches!(deed.state, State::Done(_)) {
+        let Some(work) = worker.assigned.get(&attempt).filter(|work| work.by == from) else { return };
+        if matches!(work.state, State::Done(_)) {
             return self.answer(number, attempt);
         }
-        worker.drop_deed(attempt, now);
-        let failure = Failure::transient("given up, as asked");
-        self.give_up(number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
+        worker.drop_work(attempt, now);
+        let failure = Failure::transient("cancelled");
+        self.refuse(number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
         self.start_next(number);
         self.poll(number);
         self.leave_if_idle(number);
     }
 
-    /// It says that it has not done an attempt, and stays by it: the request may be still on its way a second time.
-    fn give_up(&mut self, number: usize, attempt: AttemptId, word: AgentCommand) {
+    /// Reports an attempt as not done, permanently: its dispatch may be delivered a second time.
+    fn refuse(&mut self, number: usize, attempt: AttemptId, message: AgentCommand) {
         let lossy = self.lossy();
         if let Some(worker) = self.workers.get_mut(number).filter(|_| lossy) {
-            worker.given_up.insert(attempt, word.clone());
+            worker.refused.insert(attempt, message.clone());
         }
-        self.say(number, word);
+        self.send_command(number, message);
     }
 
-    /// It is asked for an attempt: it gives back what it has not begun, or what may be preempted.
+    /// Handles a preemption: gives the attempt back if it has not begun or its task may be preempted.
     fn give_back(&mut self, number: usize, attempt: AttemptId, from: Incarnation) {
         let now = self.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
-        let Some(deed) = worker.deeds.get(&attempt).filter(|deed| deed.by == from) else { return };
-        match deed.state {
+        let Some(work) = worker.assigned.get(&attempt).filter(|work| work.by == from) else { return };
+        match work.state {
             State::Done(_) => return self.answer(number, attempt),
-            State::Working(_) if !deed.task.preemptible => return,
+            State::Working(_) if !work.task.preemptible => return,
             State::Working(_) | State::Waiting => {}
         }
-        worker.drop_deed(attempt, now);
-        self.give_up(number, attempt, AgentCommand::Yield { by: from, attempt });
+        worker.drop_work(attempt, now);
+        self.refuse(number, attempt, AgentCommand::Yield { by: from, attempt });
         self.start_next(number);
         self.poll(number);
     }
@@ -531,23 +534,23 @@ impl World {
     pub(super) fn break_down(&mut self, number: usize, generation: u32) {
         let faulty = self.settings.breakdowns_stop && self.chance.is_quiet();
         if !faulty && self.workers.get(number).is_some_and(|worker| worker.is(generation)) {
-            self.die(number);
+            self.crash_agent(number);
         }
     }
 
-    /// It dies without a word, with all that it holds.
-    fn die(&mut self, number: usize) {
-        let (now, mut random) = (self.now, self.life_random(number));
+    /// Crashes without a message, with all attempts that it holds.
+    fn crash_agent(&mut self, number: usize) {
+        let (now, mut random) = (self.now, self.incarnation_random(number));
         let Some(worker) = self.workers.get_mut(number) else { return };
-        let deeds: Vec<AttemptId> = worker.deeds.keys().copied().collect();
-        let gone = deeds.into_iter().filter_map(|attempt| {
-            let deed = worker.drop_deed(attempt, now)?;
-            Some((deed.by, attempt, deed.last_words()))
+        let assigned: Vec<AttemptId> = worker.assigned.keys().copied().collect();
+        let gone = assigned.into_iter().filter_map(|attempt| {
+            let work = worker.drop_work(attempt, now)?;
+            Some((work.by, attempt, work.final_answer()))
         });
-        worker.past = gone.collect();
+        worker.previous = gone.collect();
         worker.alive = false;
         worker.generation += 1;
-        worker.bury();
+        worker.end_incarnation();
         worker.beating = false;
         worker.clock_off(now);
         worker.deaths += 1;
@@ -564,11 +567,11 @@ impl World {
             return;
         };
         worker.alive = true;
-        let past = core::mem::take(&mut worker.past);
+        let previous = core::mem::take(&mut worker.previous);
         self.join(number, generation);
-        if self.chance.strikes(Fault::AgentHaunts) {
-            for (by, attempt, said) in past {
-                self.say(number, word(by, attempt, said));
+        if self.chance.strikes(Fault::AgentAnswersLate) {
+            for (by, attempt, answer) in previous {
+                self.send_command(number, message(by, attempt, answer));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The simulated world: time, messages, and what happens when.
+//! The simulated world: virtual time, messages in transit, and the queue of scheduled steps.
 
 use super::SimError;
 use super::client::Errand;
@@ -29,42 +29,42 @@ use std::sync::Arc;
 pub(super) type Played<T = ()> = Result<T, SimError>;
 pub(super) type Operator = dyn FnMut(&Engine, Time) -> Vec<Operation>;
 
-/// What happens.
+/// A scheduled step of the simulation.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    /// The next job of this stream comes.
+    /// The next job of this stream arrives.
     Job(usize),
-    /// An errand is sent, or sent again.
+    /// A client request is sent or resent.
     Errand(usize),
-    /// A word reaches the host.
+    /// A command arrives at the host.
     Host(Word),
-    /// An answer reaches whoever sent an errand.
+    /// An answer arrives at the client of a request.
     Answer(usize, Result<Accepted, Rejected>),
-    /// Something reaches an agent.
+    /// A message arrives at an agent.
     Agent(usize, Post),
-    /// An agent is done with an attempt, unless it has died since.
+    /// An agent finishes an attempt, unless it has crashed since.
     Done(usize, u32, AttemptId),
-    /// An agent says that it is alive.
+    /// An agent sends a heartbeat.
     Beat(usize, u32),
-    /// An agent registers, if it has not heard that it is.
+    /// An agent registers, unless it knows that it is registered.
     Join(usize, u32),
     Die(usize, u32),
     Recover(usize, u32),
-    /// The host wakes up, as it wanted to.
+    /// The host's timer fires.
     Wake,
-    /// The host appends what it has gathered.
+    /// The host appends its buffered entries.
     Flush,
-    /// The host asks again for all that is outstanding.
+    /// The host resends the effects that are outstanding.
     Remind,
     Restart,
-    /// A host that was taken over wakes up and does not know it.
+    /// A host that was replaced resumes, unaware of the replacement.
     Stale,
     Operate(usize),
-    /// Faults stop.
+    /// No more faults are injected.
     Quiet,
 }
 
-/// What is said to the host, and by whom.
+/// A command on its way to the host, and its sender.
 #[derive(Debug, Clone)]
 pub(super) struct Word {
     pub(super) from: From,
@@ -88,19 +88,19 @@ pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) host: Option<Host>,
     pub(super) stale: Vec<Host>,
-    /// Of the last host, if all that it had decided was durable.
+    /// The state of the last host, if everything that it had decided was durable.
     pub(super) before: Option<EngineSnapshot>,
     pub(super) wake: Option<Time>,
     /// How far the host's clock is ahead of the true time, in nanoseconds.
     pub(super) ahead: i64,
-    /// The latest time that the present host has told its engine.
+    /// The latest time that the present host has passed to its engine.
     pub(super) horizon: Time,
     pub(super) workers: Vec<Worker>,
     pub(super) by_agent: BTreeMap<AgentId, usize>,
     pub(super) errands: Vec<Errand>,
     pub(super) unanswered: usize,
     pub(super) streams: Vec<Box<dyn Iterator<Item = Job>>>,
-    /// The next of each stream; none if it has ended.
+    /// The next job of each stream; `None` if the stream has ended.
     pub(super) upcoming: Vec<Option<Job>>,
     pub(super) works: IdMap<TaskId, Duration>,
     pub(super) services: BTreeMap<Name, Distribution>,
@@ -112,17 +112,17 @@ pub(super) struct World {
     pub(super) calls: u64,
     pub(super) crashes: u64,
     pub(super) verified: u64,
-    /// At which call the journal is to be replayed next, and how many facts it held the last time.
+    /// The call after which the journal is replayed next, and the number of events at the last replay.
     pub(super) verify_at: u64,
     pub(super) verified_facts: usize,
     pub(super) fenced: u64,
 }
 
-/// If nothing has been decided for so long and nothing more comes, nothing will be.
+/// If no event is recorded for this long and no job is to come, the simulation counts as stalled and ends.
 const STANDSTILL: Duration = Duration::from_secs(86_400);
 
 impl World {
-    /// Plays until everything has ended, or time has. Whether everything has.
+    /// Runs the steps until all work has ended or the time limit is reached. Returns whether all work has ended.
     pub(super) fn play(&mut self) -> Played<bool> {
         self.begin()?;
         let mut last = self.now;
@@ -189,7 +189,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether nothing is left to do.
+    /// Whether no work is left.
     fn ended(&self) -> bool {
         self.unanswered == 0
             && self.record.open() == 0
@@ -201,7 +201,7 @@ impl World {
     fn left(&self) -> String {
         let mut left = self.record.left();
         if self.unanswered > 0 {
-            left.push(format!("{} questions without an answer", self.unanswered));
+            left.push(format!("{} requests without an answer", self.unanswered));
         }
         if self.host.is_none() {
             left.push("the host is down".to_owned());
@@ -224,7 +224,7 @@ impl World {
         Ok(settled)
     }
 
-    /// From now on nothing goes wrong any more, and the host's clock goes on from the latest time that it has told.
+    /// Ends the injection of faults. The host's clock continues from the latest time that the engine was given.
     fn quiet(&mut self) {
         self.chance.quiet();
         let told = i64::try_from(self.horizon.as_nanos()).unwrap_or(i64::MAX);
@@ -232,12 +232,12 @@ impl World {
         self.set_wake();
     }
 
-    /// Whether messages can be lost, or whoever reads them.
+    /// Whether messages, or their receivers, can be lost.
     pub(super) fn lossy(&self) -> bool {
         self.chance.faults().any() || self.settings.crashes
     }
 
-    /// Sends a message, with what can happen to it on the way.
+    /// Sends a message through the network, with the faults that can affect it on the way.
     pub(super) fn send(&mut self, message: What) {
         if self.chance.strikes(Fault::MessageLost) {
             return;

@@ -1,4 +1,4 @@
-//! A clock that stands still until it is told to go on.
+//! A virtual clock, which advances on request.
 
 use crate::base::time::Time;
 use core::time::Duration;
@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Time that passes only when it is told to. Clones are the same clock.
+/// A clock that advances only by method calls. Clones share the time.
 ///
-/// With the feature `async` it is a `Timer` of `host::future`: sleeping futures wake when the clock passes their moment.
+/// With the feature `async` it is a `Timer` of `host::future`: sleeping futures wake when the clock reaches their time.
 ///
 /// ```
 /// use counterpoint::Time;
@@ -25,14 +25,14 @@ pub struct VirtualClock(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     now: Time,
-    /// The sleepers, the earliest first, of equals the one that lay down first.
+    /// The sleepers in the order of their wake times, then of their starts.
     sleepers: BTreeMap<(Time, u64), Waker>,
     #[cfg(feature = "async")]
     serial: u64,
 }
 
 impl VirtualClock {
-    /// A clock that shows this moment.
+    /// A clock at this time.
     #[must_use]
     pub fn at(now: Time) -> Self {
         let clock = Self::default();
@@ -40,19 +40,19 @@ impl VirtualClock {
         clock
     }
 
-    /// What it shows.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.lock().now
     }
 
-    /// Lets so much time pass.
+    /// Advances the clock by this duration.
     pub fn advance(&self, span: Duration) {
         let until = self.now() + span;
         self.advance_to(until);
     }
 
-    /// Lets time pass until this moment. Sleepers wake in the order of their moments. It never goes back.
+    /// Advances the clock to this time. Sleepers wake in the order of their wake times. An earlier time has no effect.
     pub fn advance_to(&self, until: Time) {
         while let Some(at) = self.next_wakeup().filter(|at| *at <= until) {
             self.wake(at);
@@ -61,13 +61,13 @@ impl VirtualClock {
         inner.now = inner.now.max(until);
     }
 
-    /// When the next sleeper wakes.
+    /// The wake time of the next sleeper.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.lock().sleepers.keys().next().map(|(at, _)| *at)
     }
 
-    /// Wakes everybody who sleeps until this moment.
+    /// Wakes all sleepers up to this time.
     fn wake(&self, at: Time) {
         let mut inner = self.lock();
         inner.now = inner.now.max(at);

@@ -1,4 +1,4 @@
-//! Futures in virtual time, on one thread, in an order that is always the same.
+//! A deterministic executor of futures in virtual time, on one thread.
 
 use super::VirtualClock;
 use crate::host::future::BoxFuture;
@@ -10,11 +10,12 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
-/// The task that `block_on` waits for.
+/// The id of the future that `block_on` waits for.
 const MAIN: u64 = 0;
 
-/// Polls futures on this thread, each when it is woken, in the order of their waking. When all wait, virtual time goes on to the
-/// next sleeper: an hour of back-off takes no time, and a test behaves the same each time it runs. Clones are the same.
+/// A single-threaded executor that polls futures in the order in which they are woken. When all of them wait, virtual
+/// time advances to the next sleeper: an hour of back-off takes no time, and a test behaves the same in every run.
+/// Clones share the executor.
 ///
 /// ```
 /// use counterpoint::host::future::{FutureHost, Timer};
@@ -45,18 +46,18 @@ struct Inner {
 #[derive(Default)]
 struct Tasks {
     serial: u64,
-    /// Without those that are being polled.
+    /// Without the futures that are being polled.
     waiting: BTreeMap<u64, BoxFuture<()>>,
 }
 
 impl Executor {
-    /// One that lets this clock go on.
+    /// An executor that advances this clock.
     #[must_use]
     pub fn new(clock: VirtualClock) -> Self {
         Self(Arc::new(Inner { clock, tasks: Mutex::default(), ready: Arc::default() }))
     }
 
-    /// Polls this future, too, until it ends or the executor is dropped.
+    /// Spawns a future, which is polled until it ends or the executor is dropped.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.0.tasks);
         tasks.serial = tasks.serial.wrapping_add(1);
@@ -65,12 +66,12 @@ impl Executor {
         lock(&self.0.ready).push_back(id);
     }
 
-    /// Polls everything until this future ends.
+    /// Polls all futures until this one ends.
     ///
     /// # Panics
     ///
-    /// When every future waits, and none of them for time: nothing would ever happen again.
-    #[expect(clippy::panic, reason = "a test that cannot go on must fail")]
+    /// When all futures wait and none of them sleeps: a deadlock.
+    #[expect(clippy::panic, reason = "a deadlocked test must fail")]
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let mut main = pin!(future);
         lock(&self.0.ready).push_back(MAIN);
@@ -85,14 +86,17 @@ impl Executor {
                 Some(id) => self.poll(id),
                 None => match self.0.clock.next_wakeup() {
                     Some(at) => self.0.clock.advance_to(at),
-                    None => panic!("every future waits, and none for time: {} tasks and the main one", self.waiting()),
+                    None => panic!(
+                        "deadlock: {} spawned futures and the main one wait, and none of them sleeps",
+                        self.waiting()
+                    ),
                 },
             }
         }
     }
 
     fn poll(&self, id: u64) {
-        // One that has ended may be woken still.
+        // A future that has ended may still be woken.
         let Some(mut task) = lock(&self.0.tasks).waiting.remove(&id) else { return };
         if Pin::new(&mut task).poll(&mut Context::from_waker(&self.waker(id))).is_pending() {
             lock(&self.0.tasks).waiting.insert(id, task);

@@ -1,14 +1,15 @@
-//! A kit for the tests of those who use this crate: agents that do as they are told, time that stands still, what happened
-//! in words.
+//! Tools for testing programs that use this crate: scripted agents, virtual time, and assertions on events as text.
 //!
-//! | with | a test can |
+//! | type | use |
 //! |---|---|
-//! | [`Rehearsal`] | play a whole orchestration in virtual time, without threads or futures; crash it, silence agents |
-//! | [`Script`], [`Reply`] | say beforehand what agents answer, to which attempt, after how long |
-//! | [`Recording`] | say what must have happened, in words; write it down, read it back, replay it, compare it |
-//! | [`VirtualClock`], and with the feature `async` `Executor` and `ScriptedAgent` | test one's own futures under `host::future`, in no time |
+//! | [`Rehearsal`] | runs a whole orchestration in virtual time, without threads or futures; simulates crashes and
+//! silent agents |
+//! | [`Script`], [`Reply`] | defines the answers of agents by kind and attempt, with delays |
+//! | [`Recording`] | asserts on events as text; stores, loads, replays and compares them |
+//! | [`VirtualClock`], and with the feature `async` `Executor` and `ScriptedAgent` | run futures under `host::future`
+//! in virtual time |
 //!
-//! A workflow under agents that fail, in a few lines:
+//! A workflow with failing agents:
 //!
 //! ```
 //! use counterpoint::testing::{Rehearsal, Reply, Script};
@@ -33,7 +34,7 @@
 //! #     type Output = String;
 //! #     fn run(&self, _: u32, _: &Attempt) -> Result<String, Failure> { Ok(String::new()) }
 //! # }
-//! // `Reserve` and `Charge` are the steps of the program; here their work is done by a script.
+//! // `Reserve` and `Charge` are the steps of the program; here a script replaces them.
 //! let flow = Workflow::<String, String>::named("order");
 //! let shelf = flow.step(Reserve, flow.input()).undoable();
 //! let order = flow.output(flow.step(Charge, shelf))?;
@@ -45,7 +46,7 @@
 //! let mut rehearsal = Rehearsal::new(Config::default);
 //! rehearsal.join(AgentSpec::new(AgentId::new(1)), script);
 //! rehearsal.start(order.definition().clone(), order.run(RunId::new(1), &"tea".to_owned())?);
-//! rehearsal.crash(); // the orchestrator is lost and comes back
+//! rehearsal.crash(); // the orchestrator crashes and is restored
 //! rehearsal.run();
 //!
 //! let recording = rehearsal.recording();

@@ -1,4 +1,4 @@
-//! What happened, kept to be looked at, written down and replayed.
+//! Recorded events, for assertions, storage and replay.
 
 use crate::base::error::RestoreError;
 use crate::base::id::{RunId, TaskId};
@@ -12,13 +12,13 @@ use crate::task::TaskOutcome;
 use core::fmt;
 use thiserror::Error;
 
-/// How many facts before a difference a message shows.
+/// The number of events that a message shows before a difference.
 const BEFORE: usize = 3;
 
-/// The facts of a run of the engine: of a [`Rehearsal`](super::Rehearsal), or of any host by its journal.
+/// The events of a [`Rehearsal`](super::Rehearsal), or of any host by its journal.
 ///
-/// Assertions look at the facts in words, as [`describe`] says them, so that a test reads as what it means and a failure
-/// shows the story.
+/// Assertions match the events as text, in the form of [`describe`], so that tests are readable and failures show the
+/// story.
 ///
 /// ```
 /// use counterpoint::testing::{Recording, Rehearsal, Reply, Script};
@@ -34,7 +34,7 @@ const BEFORE: usize = 3;
 /// recording.assert_order(&["t7.1 failed on a1#1 (transient: busy)", "t7 is ready", "t7.2 succeeded"]);
 /// assert_eq!(recording.assert_succeeded(TaskId::new(7)).to::<String>()?, "receipt 7");
 ///
-/// // Written down, read back, replayed: the same state.
+/// // Stored, loaded and replayed: the same state.
 /// let text = recording.to_json_lines();
 /// let again = Recording::from_json_lines(&text)?;
 /// assert_eq!(again.replay(Config::default())?.snapshot(), rehearsal.engine().snapshot());
@@ -45,7 +45,7 @@ pub struct Recording {
     entries: Vec<Entry>,
 }
 
-/// A line of a recording cannot be read.
+/// The error for an unreadable line of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line} of the recording: {reason}")]
 pub struct BadRecording {
@@ -54,35 +54,35 @@ pub struct BadRecording {
 }
 
 impl Recording {
-    /// These facts.
+    /// A recording of these entries.
     #[must_use]
     pub const fn of(entries: Vec<Entry>) -> Self {
         Self { entries }
     }
 
-    /// The facts, in order.
+    /// The entries, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The facts in words, each with its moment.
+    /// The events as text, each with its number and time.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.entries.iter().map(|entry| format!("{} {} {}", entry.seq, entry.at, describe(entry)))
     }
 
-    /// One JSON object for each fact, one line for each.
+    /// The entries as JSON, one object per line.
     #[must_use]
     pub fn to_json_lines(&self) -> String {
         let lines = self.entries.iter().filter_map(|entry| serde_json::to_string(entry).ok());
         lines.fold(String::new(), |text, line| text + &line + "\n")
     }
 
-    /// Reads what [`to_json_lines`](Self::to_json_lines) wrote. Empty lines count for nothing.
+    /// Reads the output of [`to_json_lines`](Self::to_json_lines). Empty lines are ignored.
     ///
     /// # Errors
     ///
-    /// The first line that is no fact.
+    /// The first line that is not an entry.
     pub fn from_json_lines(text: &str) -> Result<Self, BadRecording> {
         let lines = (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty());
         let entries = lines.map(|(line, text)| {
@@ -91,25 +91,25 @@ impl Recording {
         Ok(Self { entries: entries.collect::<Result<_, _>>()? })
     }
 
-    /// The engine that these facts lead to, checked.
+    /// Replays the entries, checks the resulting engine and returns it.
     ///
     /// # Errors
     ///
-    /// When the facts have a gap or do not follow from each other.
+    /// When the entries have a gap or are inconsistent.
     ///
     /// # Panics
     ///
-    /// When the engine contradicts itself: a bug of this crate.
+    /// When the engine's self-check fails: a bug of this crate.
     #[expect(clippy::panic, reason = "a test must fail")]
     pub fn replay(&self, config: Config) -> Result<Engine, RestoreError> {
         let engine = Engine::restore(config, None, &self.entries)?;
         if let Err(fault) = engine.check() {
-            panic!("after {} facts the engine contradicts itself: {fault}", self.entries.len());
+            panic!("after {} events the self-check of the engine fails: {fault}", self.entries.len());
         }
         Ok(engine)
     }
 
-    /// How a task ended; none if it has not.
+    /// The outcome of a task; `None` if it has not ended.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "only events of the task end it")]
     pub fn outcome(&self, task: TaskId) -> Option<TaskOutcome> {
@@ -119,7 +119,7 @@ impl Recording {
         })
     }
 
-    /// How a run ended; none if it has not.
+    /// The outcome of a run; `None` if it has not ended.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "only one event ends a run")]
     pub fn run_outcome(&self, run: RunId) -> Option<&RunOutcome> {
@@ -129,11 +129,11 @@ impl Recording {
         })
     }
 
-    /// The task succeeded; its output.
+    /// Asserts that the task succeeded, and returns its output.
     ///
     /// # Panics
     ///
-    /// When it did not, with the story.
+    /// When the task did not succeed, with the story.
     #[track_caller]
     #[expect(clippy::panic, reason = "this is an assertion")]
     pub fn assert_succeeded(&self, task: TaskId) -> Payload {
@@ -144,11 +144,11 @@ impl Recording {
         }
     }
 
-    /// The run succeeded; its output.
+    /// Asserts that the run succeeded, and returns its output.
     ///
     /// # Panics
     ///
-    /// When it did not, with the story.
+    /// When the run did not succeed, with the story.
     #[track_caller]
     #[expect(clippy::panic, reason = "this is an assertion")]
     pub fn assert_run_succeeded(&self, run: RunId) -> Payload {
@@ -159,11 +159,11 @@ impl Recording {
         }
     }
 
-    /// Facts with these words happened, in this order; others may lie between them.
+    /// Asserts that events with these texts occurred in this order, possibly with others between them.
     ///
     /// # Panics
     ///
-    /// When they did not, with the first that is missing and the story.
+    /// When they did not, with the first missing text and the story.
     #[track_caller]
     #[expect(clippy::panic, reason = "this is an assertion")]
     pub fn assert_order(&self, words: &[&str]) {
@@ -173,13 +173,13 @@ impl Recording {
                 let before = place.checked_sub(1).and_then(|place| words.get(place));
                 let after = before.map_or_else(String::new, |before| format!(" after `{before}`"));
                 let early = self.count(wanted) > 0;
-                let note = if early { " (it did before)" } else { "" };
-                panic!("`{wanted}` did not happen{after}{note}\n{self}");
+                let note = if early { " (it occurred before)" } else { "" };
+                panic!("`{wanted}` did not occur{after}{note}\n{self}");
             }
         }
     }
 
-    /// So many facts have these words.
+    /// Asserts the number of events with this text.
     ///
     /// # Panics
     ///
@@ -189,15 +189,16 @@ impl Recording {
     pub fn assert_count(&self, words: &str, wanted: usize) {
         let found = self.count(words);
         if found != wanted {
-            panic!("`{words}` happened {found} times, not {wanted}\n{self}");
+            panic!("`{words}` occurred {found} times instead of {wanted}\n{self}");
         }
     }
 
-    /// These are the same facts at the same moments: two rehearsals of one scene, or today's and a recorded one.
+    /// Asserts that another recording has the same events at the same times: two rehearsals of one test, or a rehearsal
+    /// and a stored recording.
     ///
     /// # Panics
     ///
-    /// At the first difference, with what came before it.
+    /// At the first difference, with the events before it.
     #[track_caller]
     #[expect(clippy::panic, reason = "this is an assertion")]
     pub fn assert_same(&self, recorded: &Self) {
@@ -217,7 +218,7 @@ impl Recording {
 
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("what happened:\n")?;
+        f.write_str("events:\n")?;
         self.lines().try_for_each(|line| writeln!(f, "    {line}"))
     }
 }

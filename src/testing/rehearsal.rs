@@ -19,11 +19,11 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// After so many steps a rehearsal is taken to go on for ever.
+/// The number of steps after which a rehearsal counts as endless.
 const STEPS: usize = 1_000_000;
 
-/// A whole orchestration on one thread in virtual time: the engine, scripted agents, and a journal. After every command the
-/// engine's own [`check`](Engine::check) is asked. The same scene gives the same facts each time.
+/// A whole orchestration on one thread in virtual time: the engine, scripted agents, and a journal. The engine's own
+/// [`check`](Engine::check) runs after every command. The same test gives the same events in every run.
 ///
 /// ```
 /// use counterpoint::testing::{Rehearsal, Reply, Script};
@@ -44,8 +44,8 @@ pub struct Rehearsal {
     clock: VirtualClock,
     journal: Vec<Entry>,
     agents: BTreeMap<Incarnation, Player>,
-    /// What agents will say, by when.
-    words: BTreeMap<(Time, u64), Word>,
+    /// The pending messages of agents, by time.
+    messages: BTreeMap<(Time, u64), Pending>,
     serial: u64,
     tasks: BTreeSet<TaskId>,
     runs: BTreeSet<RunId>,
@@ -54,22 +54,22 @@ pub struct Rehearsal {
 struct Player {
     spec: AgentSpec,
     script: Script,
-    heard: Time,
+    last_message: Time,
     silent: bool,
     /// The attempts that it works on; those beyond its capacity wait.
     at_work: BTreeSet<AttemptId>,
     waiting: VecDeque<(AttemptId, Arc<TaskSpec>)>,
 }
 
-struct Word {
+struct Pending {
     by: Incarnation,
     attempt: AttemptId,
     command: Command,
 }
 
 impl Rehearsal {
-    /// An engine with the configuration that this makes, at the moment zero: `Rehearsal::new(Config::default)`. It is made
-    /// again after a [`crash`](Self::crash).
+    /// An engine with the configuration that `config` returns, at time zero: `Rehearsal::new(Config::default)`.
+    /// `config` is called again after a [`crash`](Self::crash).
     pub fn new(config: impl Fn() -> Config + 'static) -> Self {
         Self {
             engine: Engine::new(config()),
@@ -77,21 +77,21 @@ impl Rehearsal {
             clock: VirtualClock::default(),
             journal: Vec::new(),
             agents: BTreeMap::new(),
-            words: BTreeMap::new(),
+            messages: BTreeMap::new(),
             serial: 0,
             tasks: BTreeSet::new(),
             runs: BTreeSet::new(),
         }
     }
 
-    /// Registers an agent that does as the script says, with the skills that the script's kinds are called, at least at the
-    /// level 1. It is alive, and says so, until it is [silenced](Self::silence).
+    /// Registers an agent with a script. The kinds of the script become skills of at least level 1. The agent sends
+    /// heartbeats until it is [silenced](Self::silence).
     ///
     /// # Panics
     ///
-    /// When the engine refuses it.
+    /// When the engine rejects the agent.
     #[track_caller]
-    #[expect(clippy::panic, reason = "a test that is wrong must fail")]
+    #[expect(clippy::panic, reason = "a faulty test must fail")]
     pub fn join(&mut self, spec: AgentSpec, script: Script) -> Incarnation {
         let mut spec = script.kinds().fold(spec, |spec, kind| {
             let level = spec.skills.get(kind).copied().unwrap_or(1);
@@ -100,17 +100,23 @@ impl Rehearsal {
         spec.polls = false;
         let by = match self.ask(Command::register(spec.clone())) {
             Ok((Accepted::Registered(by), effects)) => {
-                let heard = self.now();
-                let player =
-                    Player { spec, script, heard, silent: false, at_work: BTreeSet::new(), waiting: VecDeque::new() };
-                self.agents.retain(|life, _| life.agent() != by.agent());
+                let last_message = self.now();
+                let player = Player {
+                    spec,
+                    script,
+                    last_message,
+                    silent: false,
+                    at_work: BTreeSet::new(),
+                    waiting: VecDeque::new(),
+                };
+                self.agents.retain(|known, _| known.agent() != by.agent());
                 self.agents.insert(by, player);
                 self.perform(effects);
                 by
             }
             other => panic!("the agent {} was not registered: {other:?}", spec.id),
         };
-        self.hear_what_is_due();
+        self.deliver_due();
         by
     }
 
@@ -118,80 +124,81 @@ impl Rehearsal {
     ///
     /// # Panics
     ///
-    /// When the engine refuses it; [`say`](Self::say) tells that as a value.
+    /// When the engine rejects the task; [`handle`](Self::command) returns the rejection instead.
     #[track_caller]
-    #[expect(clippy::panic, reason = "a test that is wrong must fail")]
+    #[expect(clippy::panic, reason = "a faulty test must fail")]
     pub fn submit(&mut self, task: TaskSpec) {
         let id = task.id;
-        if let Err(refused) = self.say(Command::submit(task)) {
-            panic!("{id} was refused: {refused}");
+        if let Err(refused) = self.command(Command::submit(task)) {
+            panic!("{id} was rejected: {refused}");
         }
     }
 
-    /// Defines a workflow and starts a run of it.
+    /// Adds a workflow definition and starts a run of it.
     ///
     /// # Panics
     ///
-    /// When the engine refuses; [`say`](Self::say) tells that as a value.
+    /// When the engine rejects the command; [`handle`](Self::command) returns the rejection instead.
     #[track_caller]
-    #[expect(clippy::panic, reason = "a test that is wrong must fail")]
+    #[expect(clippy::panic, reason = "a faulty test must fail")]
     pub fn start(&mut self, definition: impl Into<Arc<Definition>>, run: RunSpec) {
         let id = run.id;
-        let said = self.say(Command::define(definition)).and_then(|_| self.say(Command::start(run)));
+        let said = self.command(Command::define(definition)).and_then(|_| self.command(Command::start(run)));
         if let Err(refused) = said {
-            panic!("{id} was refused: {refused}");
+            panic!("{id} was rejected: {refused}");
         }
     }
 
-    /// Says anything to the engine, at the present moment, and has its effects performed.
+    /// Sends a command to the engine at the current time, and performs its effects.
     ///
     /// # Errors
     ///
-    /// When the engine refuses it.
-    pub fn say(&mut self, command: impl Into<Command>) -> Result<Accepted, Rejected> {
+    /// When the engine rejects the command.
+    pub fn command(&mut self, command: impl Into<Command>) -> Result<Accepted, Rejected> {
         let (accepted, effects) = self.ask(command.into())?;
         self.perform(effects);
-        self.hear_what_is_due();
+        self.deliver_due();
         Ok(accepted)
     }
 
-    /// Lets time pass until every task and run has ended, or nothing is left that could happen.
+    /// Advances the time until all tasks and runs have ended, or no event is pending.
     ///
     /// # Panics
     ///
-    /// When it goes on for ever: after a million steps.
+    /// When it does not end within a million steps.
     #[track_caller]
     pub fn run(&mut self) {
-        self.go_on(Time::MAX, |scene| scene.tasks.is_empty() && scene.runs.is_empty());
+        self.advance(Time::MAX, |scene| scene.tasks.is_empty() && scene.runs.is_empty());
     }
 
-    /// Lets so much time pass.
+    /// Advances the time by this duration.
     ///
     /// # Panics
     ///
-    /// When a million steps are not enough for it.
+    /// When that takes more than a million steps.
     #[track_caller]
     pub fn run_for(&mut self, span: Duration) {
         let until = self.now() + span;
-        self.go_on(until, |_| false);
+        self.advance(until, |_| false);
         self.clock.advance_to(until);
         self.tick();
     }
 
-    /// The agent falls silent: what it works on is never answered, and it is no longer heard of. One with a lease is lost
-    /// when that runs out.
+    /// Silences an agent: it answers none of its attempts and sends no heartbeats. With a lease it is lost when the
+    /// lease expires.
     pub fn silence(&mut self, agent: AgentId) {
-        for (_, player) in self.agents.iter_mut().filter(|(life, _)| life.agent() == agent) {
+        for (_, player) in self.agents.iter_mut().filter(|(known, _)| known.agent() == agent) {
             player.silent = true;
         }
-        self.words.retain(|_, word| word.by.agent() != agent);
+        self.messages.retain(|_, answer| answer.by.agent() != agent);
     }
 
-    /// The engine is lost and restored from its journal; agents live on, and what they say meanwhile is heard afterwards.
+    /// Crashes the engine and restores it from its journal. The agents continue, and their messages meanwhile are
+    /// delivered afterwards.
     ///
     /// # Panics
     ///
-    /// When the journal does not lead to the state that was lost: a bug of this crate.
+    /// When the journal does not lead to the same state: a bug of this crate.
     #[expect(clippy::panic, reason = "a test must fail")]
     pub fn crash(&mut self) {
         let restored = Engine::restore((self.config)(), None, &self.journal);
@@ -202,64 +209,65 @@ impl Rehearsal {
         self.engine = engine;
         let effects = self.keep(outbox);
         self.perform(effects);
-        self.hear_what_is_due();
+        self.deliver_due();
     }
 
-    /// The moment.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.clock.now()
     }
 
-    /// The engine, to look at.
+    /// The engine.
     #[must_use]
     pub const fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What has happened so far.
+    /// The events so far.
     #[must_use]
     pub fn recording(&self) -> Recording {
         Recording::of(self.journal.clone())
     }
 
-    /// Hears, ticks and lets time pass, until it is enough, nothing is left, or the moment has come.
+    /// Delivers messages, ticks and advances the time, until `enough` holds, no event is pending, or the time is
+    /// reached.
     #[track_caller]
-    fn go_on(&mut self, until: Time, enough: impl Fn(&Self) -> bool) {
+    fn advance(&mut self, until: Time, enough: impl Fn(&Self) -> bool) {
         for _ in 0..STEPS {
             if enough(self) {
                 return;
             }
-            let said = self.words.keys().next().map(|(at, _)| *at);
+            let said = self.messages.keys().next().map(|(at, _)| *at);
             let next = said.into_iter().chain(self.engine.next_wakeup()).min();
             let Some(next) = next.filter(|at| *at <= until) else { return };
             self.clock.advance_to(next);
-            self.be_alive();
+            self.send_heartbeats();
             self.tick();
         }
-        assert!(enough(self), "it goes on for ever: after {STEPS} steps it is {}", self.now());
+        assert!(enough(self), "endless rehearsal: after {STEPS} steps the time is {}", self.now());
     }
 
     fn tick(&mut self) {
-        let ticked = self.say(Command::Tick);
-        debug_assert!(ticked.is_ok(), "a tick was refused");
+        let ticked = self.command(Command::Tick);
+        debug_assert!(ticked.is_ok(), "a tick was rejected");
     }
 
-    /// Agents with a lease are heard of before it runs out.
-    fn be_alive(&mut self) {
+    /// Sends heartbeats before leases expire.
+    fn send_heartbeats(&mut self) {
         let now = self.now();
         let due = self.agents.iter_mut().filter(|(_, player)| {
-            let half = player.spec.lease.map(|lease| player.heard + lease / 2);
+            let half = player.spec.lease.map(|lease| player.last_message + lease / 2);
             !player.silent && half.is_some_and(|at| at <= now)
         });
         let mut alive = Vec::new();
         for (by, player) in due {
-            player.heard = now;
+            player.last_message = now;
             alive.push(*by);
         }
         for by in alive {
-            // A life that is over is refused, and that is all.
-            let _ = self.say(AgentCommand::Heartbeat { by });
+            // A message of an ended incarnation is rejected, without consequence.
+            let _ = self.command(AgentCommand::Heartbeat { by });
         }
     }
 
@@ -271,14 +279,14 @@ impl Rehearsal {
         match verdict {
             Ok(accepted) => Ok((accepted, effects)),
             Err(refused) => {
-                // Timers that were due have fired all the same.
+                // Due timers have fired all the same.
                 self.perform(effects);
                 Err(refused)
             }
         }
     }
 
-    /// Writes the facts down; the effects are to be performed.
+    /// Records the entries; returns the effects to be performed.
     #[track_caller]
     fn keep(&mut self, mut outbox: Outbox) -> Vec<Effect> {
         for entry in outbox.entries() {
@@ -287,7 +295,7 @@ impl Rehearsal {
         outbox.drain_entries(&mut self.journal);
         let mut effects = Vec::new();
         outbox.drain_effects(&mut effects);
-        assert_eq!(self.engine.check(), Ok(()), "the engine contradicts itself");
+        assert_eq!(self.engine.check(), Ok(()), "the self-check of the engine fails");
         effects
     }
 
@@ -317,8 +325,8 @@ impl Rehearsal {
                     }
                 }
                 Effect::Cancel { attempt, from } => {
-                    let gives_up = Command::fail(from, attempt, Failure::transient("cancelled"));
-                    self.interrupt(from, attempt, gives_up);
+                    let failure = Command::fail(from, attempt, Failure::transient("cancelled"));
+                    self.interrupt(from, attempt, failure);
                 }
                 Effect::Yield { attempt, from, .. } => {
                     self.interrupt(from, attempt, AgentCommand::Yield { by: from, attempt }.into());
@@ -330,24 +338,24 @@ impl Rehearsal {
 
     fn assign(&mut self, to: Incarnation, attempt: AttemptId, task: Arc<TaskSpec>) {
         let Some(player) = self.agents.get_mut(&to).filter(|player| !player.silent) else { return };
-        // After a crash the same is asked for again.
+        // After a crash the effects are repeated.
         if !player.at_work.contains(&attempt) && !player.waiting.iter().any(|(waiting, _)| *waiting == attempt) {
             player.waiting.push_back((attempt, task));
             self.begin(to);
         }
     }
 
-    /// Gives the places that are free to those that wait.
+    /// Begins waiting attempts in the free slots.
     fn begin(&mut self, by: Incarnation) {
         let now = self.now();
         let Some(player) = self.agents.get_mut(&by) else { return };
-        let places = usize::try_from(player.spec.capacity).unwrap_or(usize::MAX);
-        let mut said = Vec::new();
-        while player.at_work.len() < places {
+        let slots = usize::try_from(player.spec.capacity).unwrap_or(usize::MAX);
+        let mut sent = Vec::new();
+        while player.at_work.len() < slots {
             let Some((attempt, task)) = player.waiting.pop_front() else { break };
             player.at_work.insert(attempt);
             if player.spec.prefetch > 0 {
-                said.push((now, attempt, AgentCommand::Start { by, attempt }.into()));
+                sent.push((now, attempt, AgentCommand::Start { by, attempt }.into()));
             }
             let reply = player.script.reply(&task, attempt.number().get());
             let answer = match reply.answer {
@@ -355,34 +363,34 @@ impl Rehearsal {
                 Answer::Fail(failure) => Command::fail(by, attempt, failure),
                 Answer::Hang => continue,
             };
-            said.push((now + reply.after, attempt, answer));
+            sent.push((now + reply.after, attempt, answer));
         }
-        for (at, attempt, command) in said {
+        for (at, attempt, command) in sent {
             self.serial = self.serial.saturating_add(1);
-            self.words.insert((at, self.serial), Word { by, attempt, command });
+            self.messages.insert((at, self.serial), Pending { by, attempt, command });
         }
     }
 
-    /// An attempt is not wanted any more: who works on it, and listens, says so at once.
-    fn interrupt(&mut self, by: Incarnation, attempt: AttemptId, word: Command) {
+    /// Cancels an attempt: an agent that reacts to cancellations answers at once.
+    fn interrupt(&mut self, by: Incarnation, attempt: AttemptId, answer: Command) {
         let Some(player) = self.agents.get_mut(&by).filter(|player| !player.silent) else { return };
         let waited = player.waiting.len();
         player.waiting.retain(|(waiting, _)| *waiting != attempt);
         let waited = player.waiting.len() < waited;
-        let said = self.words.len();
-        self.words.retain(|_, word| word.attempt != attempt);
-        if waited || self.words.len() < said {
+        let before = self.messages.len();
+        self.messages.retain(|_, answer| answer.attempt != attempt);
+        if waited || self.messages.len() < before {
             self.serial = self.serial.saturating_add(1);
-            self.words.insert((self.now(), self.serial), Word { by, attempt, command: word });
+            self.messages.insert((self.now(), self.serial), Pending { by, attempt, command: answer });
         }
     }
 
-    /// Hears whatever agents have to say by now.
-    fn hear_what_is_due(&mut self) {
-        while let Some(entry) = self.words.first_entry().filter(|entry| entry.key().0 <= self.clock.now()) {
-            let Word { by, attempt, command } = entry.remove();
+    /// Delivers all due messages of agents.
+    fn deliver_due(&mut self) {
+        while let Some(entry) = self.messages.first_entry().filter(|entry| entry.key().0 <= self.clock.now()) {
+            let Pending { by, attempt, command } = entry.remove();
             let over = !matches!(command, Command::Agent(AgentCommand::Start { .. }));
-            // A word that comes too late is refused, and that is all.
+            // A late message is rejected, without consequence.
             if let Ok((_, effects)) = self.ask(command) {
                 self.perform(effects);
             }
@@ -398,7 +406,7 @@ impl Rehearsal {
 
 impl fmt::Debug for Rehearsal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (now, facts) = (self.now(), self.journal.len());
-        f.debug_struct("Rehearsal").field("now", &now).field("facts", &facts).finish_non_exhaustive()
+        let (now, events) = (self.now(), self.journal.len());
+        f.debug_struct("Rehearsal").field("now", &now).field("events", &events).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Agents that do as they are told beforehand.
+//! Scripted agents.
 
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a scripted agent does with an attempt.
+/// The reaction of a scripted agent to an attempt.
 ///
 /// ```
 /// use counterpoint::Failure;
@@ -31,33 +31,33 @@ pub struct Reply {
 pub(super) enum Answer {
     Ok(Payload),
     Fail(Failure),
-    /// Never, whatever happens.
+    /// It sends no answer, not even after a cancellation.
     Hang,
 }
 
 impl Reply {
-    /// It succeeds with this output.
+    /// Succeeds with this output.
     ///
     /// # Panics
     ///
     /// When the output has no JSON form.
-    #[expect(clippy::panic, reason = "a test that is wrong must fail")]
+    #[expect(clippy::panic, reason = "a faulty test must fail")]
     pub fn ok<T: Serialize + ?Sized>(output: &T) -> Self {
         let output = Payload::of(output).unwrap_or_else(|error| panic!("a scripted output: {error}"));
         Self { answer: Answer::Ok(output), after: Duration::ZERO }
     }
 
-    /// It fails.
+    /// Fails.
     pub const fn fail(failure: Failure) -> Self {
         Self { answer: Answer::Fail(failure), after: Duration::ZERO }
     }
 
-    /// It never answers, not even when it is cancelled.
+    /// Sends no answer, not even after a cancellation.
     pub const fn hang() -> Self {
         Self { answer: Answer::Hang, after: Duration::ZERO }
     }
 
-    /// It takes so long.
+    /// Sets the duration of the attempt.
     pub const fn after(mut self, span: Duration) -> Self {
         self.after = span;
         self
@@ -66,8 +66,8 @@ impl Reply {
 
 type Rule = dyn Fn(&TaskSpec, u32) -> Reply + Send + Sync;
 
-/// What an agent does, by kind of task and number of attempt. The same attempt has the same reply however often it is asked
-/// for. An agent under `host::future`, too (see `ScriptedAgent`), and in a [`Rehearsal`](super::Rehearsal).
+/// The behaviour of an agent by kind of task and number of attempt. A repeated assignment of the same attempt has the
+/// same reply. Used in a [`Rehearsal`](super::Rehearsal), and under `host::future` (see `ScriptedAgent`).
 ///
 /// ```
 /// use counterpoint::testing::{Reply, Script};
@@ -82,7 +82,7 @@ type Rule = dyn Fn(&TaskSpec, u32) -> Reply + Send + Sync;
 ///     .otherwise(Reply::ok(&()));
 /// let charge = TaskSpec::new(TaskId::new(1), "charge");
 /// assert_eq!(script.reply(&charge, 1), Reply::fail(Failure::transient("busy")));
-/// assert_eq!(script.reply(&charge, 5), Reply::ok("receipt 7")); // the last one stays
+/// assert_eq!(script.reply(&charge, 5), Reply::ok("receipt 7")); // the last one repeats
 /// ```
 #[derive(Clone, Default)]
 #[must_use]
@@ -92,12 +92,12 @@ pub struct Script {
 }
 
 impl Script {
-    /// An agent that knows nothing: whatever it is asked for fails for good.
+    /// An empty script: every attempt fails permanently.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The replies to the first, second, ... attempt at each task of a kind; the last one stays.
+    /// Sets the replies to the first, second, ... attempt at each task of a kind; the last one repeats.
     pub fn on(self, kind: impl Into<Name>, replies: impl IntoIterator<Item = Reply>) -> Self {
         let replies: Vec<Reply> = replies.into_iter().collect();
         let none = Reply::fail(Failure::permanent("the script has no reply"));
@@ -107,7 +107,8 @@ impl Script {
         })
     }
 
-    /// The reply to an attempt at a task of a kind, from the task and the attempt's number, which counts from 1.
+    /// Sets the reply to an attempt at a task of a kind as a function of the task and the attempt's number, which
+    /// counts from 1.
     pub fn on_fn(
         mut self,
         kind: impl Into<Name>,
@@ -117,7 +118,7 @@ impl Script {
         self
     }
 
-    /// The reply to whatever else is asked for.
+    /// Sets the reply for all other kinds.
     pub fn otherwise(mut self, reply: Reply) -> Self {
         self.otherwise = Some(reply);
         self
@@ -132,7 +133,7 @@ impl Script {
         }
     }
 
-    /// The kinds that it knows.
+    /// The kinds with replies.
     pub fn kinds(&self) -> impl Iterator<Item = &Name> {
         self.rules.keys()
     }
@@ -156,8 +157,8 @@ mod future {
     use std::pin::pin;
     use std::sync::Arc;
 
-    /// A [`Script`] as an agent of `host::future`: it takes its time by a timer, and fails with a transient failure when it is
-    /// cancelled meanwhile.
+    /// A [`Script`] as an agent of `host::future`. Delays use a timer; an attempt that is cancelled during its delay
+    /// fails with a transient failure.
     #[derive(Clone)]
     pub struct ScriptedAgent {
         script: Script,
@@ -165,7 +166,7 @@ mod future {
     }
 
     impl ScriptedAgent {
-        /// An agent that does as the script says.
+        /// An agent with this script.
         #[must_use]
         pub fn new(script: Script, timer: impl Timer) -> Self {
             Self { script, timer: Arc::new(timer) }

@@ -213,7 +213,7 @@ fn an_attempt_that_its_runtime_drops_has_an_unknown_outcome() {
         }
         failures
     });
-    assert_eq!(ended, [("the attempt was dropped before it answered".into(), true)]);
+    assert_eq!(ended, [("the future of the attempt was dropped before it completed".into(), true)]);
 }
 
 #[test]

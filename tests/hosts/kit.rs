@@ -40,7 +40,7 @@ fn a_rehearsal_plays_replies_in_virtual_time() {
     assert_eq!(recording.assert_succeeded(TaskId::new(1)).to::<String>().unwrap(), "done");
     recording.assert_order(&["a1#1 registered", "t1.1 failed on a1#1 (transient: busy)", "t1.2 succeeded"]);
     recording.assert_count("failed", 1);
-    let refused = rehearsal.say(counterpoint::Command::submit(task(1).with_tenant("other")));
+    let refused = rehearsal.command(counterpoint::Command::submit(task(1).with_tenant("other")));
     assert_eq!(refused, Err(Rejected::Conflict(Conflict::Task(TaskId::new(1)))));
 }
 
@@ -50,7 +50,7 @@ fn places_are_kept_and_what_waits_is_given_back() {
     let script = Script::new().on("work", [Reply::ok(&()).after(SECOND)]);
     rehearsal.join(agent(1).with_capacity(1).with_prefetch(2), script);
     (1..=3).for_each(|id| rehearsal.submit(task(id)));
-    rehearsal.say(TaskCommand::Cancel { task: TaskId::new(2), reason: "enough".into() }).unwrap();
+    rehearsal.command(TaskCommand::Cancel { task: TaskId::new(2), reason: "enough".into() }).unwrap();
     let recording = rehearsal.recording();
     assert!(matches!(recording.outcome(TaskId::new(2)), Some(TaskOutcome::Cancelled { .. })), "{recording}");
     rehearsal.run();

@@ -103,7 +103,7 @@ fn a_service_is_an_agent() {
 fn errors_of_services_are_judged() {
     let journal = MemoryJournal::default();
     let world = World::open(Config::default(), journal.clone());
-    world.join(agent(1), ServiceAgent::new(double(&world)).judging(Failure::permanent));
+    world.join(agent(1), ServiceAgent::new(double(&world)).with_classifier(Failure::permanent));
     let ended = world.ended(number(1, u32::MAX)).unwrap();
     assert_eq!(ended, TaskOutcome::Failed(Failure::permanent("too large")));
     let ended = world.ended(task(2).with_payload(Payload::of("two").unwrap())).unwrap();
@@ -155,7 +155,7 @@ impl Step for Greet {
 #[test]
 fn the_engine_is_a_service() {
     let world = World::new();
-    world.join(agent(1), ServiceAgent::new(double(&world)).judging(Failure::permanent));
+    world.join(agent(1), ServiceAgent::new(double(&world)).with_classifier(Failure::permanent));
     world.join(AgentSpec::new(AgentId::new(2)).with_skill("greet", 1), Steps::new().with(Greet));
     let flow = Workflow::<String, String>::named("hello");
     let flow = flow.output(flow.step(Greet, flow.input())).unwrap();

@@ -268,7 +268,7 @@ impl Naive {
             None => Refused::UnknownNode(node),
             Some(NodeState::Done | NodeState::Failed) => Refused::AlreadyEnded(node),
             Some(NodeState::Running) => Refused::AlreadyEnded(node), // stands twice
-            _ => Refused::NotHandedOut(node),
+            _ => Refused::NotRunning(node),
         };
         batch.push(node);
         prop_assert_eq!(run.complete_batch(&batch), Err(expected));

@@ -1,12 +1,12 @@
-//! Stopping a run from outside.
+//! Cancellation of a run.
 
 use crate::base::structure::threads::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::Arc;
 
-/// A switch that ends a run early. Clones are the same switch.
+/// A flag that cancels a run. Clones share the flag.
 ///
-/// Closures that have begun are not interrupted (they may look at a clone themselves); no further one begins. The switch
-/// stays on until it is [cleared](Self::clear).
+/// Closures that have begun are not interrupted (they can check a clone themselves); no further closure starts. The
+/// flag stays set until it is [cleared](Self::clear).
 ///
 /// ```
 /// use counterpoint::dag::{Builder, CancelFlag, Runner};
@@ -29,23 +29,23 @@ use std::sync::Arc;
 pub struct CancelFlag(Arc<AtomicBool>);
 
 impl CancelFlag {
-    /// A switch that is off.
+    /// A flag that is not set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Switches it on: no further node starts.
+    /// Sets the flag: no further node starts.
     pub fn cancel(&self) {
         self.0.store(true, Relaxed);
     }
 
-    /// Switches it off, for another run.
+    /// Clears the flag, for another run.
     pub fn clear(&self) {
         self.0.store(false, Relaxed);
     }
 
-    /// Whether it is on.
+    /// Whether the flag is set.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Relaxed)

@@ -1,70 +1,70 @@
-//! Workers without work: how they wait, how they are woken, how the end of a run is noticed.
+//! Idle workers: waiting, waking, and detecting the end of a run.
 
 use crate::base::structure::threads::atomic::{AtomicUsize, Ordering::SeqCst};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// Counts the workers that wait.
+/// Counts the waiting workers.
 ///
-/// A worker only waits when its own queues are empty, and only a worker that is up puts anything into its own. So when no
-/// worker is up there is nothing anywhere, and the run is over: no count of finished nodes is needed.
+/// A worker waits only when its own queues are empty, and only a running worker adds to its own queues. So when all
+/// workers wait, all queues are empty and the run has ended: no count of finished nodes is needed.
 ///
-/// Waking is done with tokens. A worker that was given a token but has not got up yet owns nothing, so the end of a run
-/// takes the token back instead of waiting for the operating system to schedule that thread: on a busy machine that would
-/// take longer than the run. A worker whose thread has not been started waits like the others, and its first token is its
-/// start: a graph with nothing to share starts no thread.
+/// Workers are woken with tokens. A worker that was given a token but has not been scheduled yet owns no work, so the
+/// end of a run takes the token back instead of waiting for the operating system to schedule that thread, which on a
+/// busy machine can take longer than the run. A worker whose thread has not been started counts as waiting, and its
+/// first token starts the thread: a graph without parallelism starts no thread.
 #[derive(Debug)]
 pub(super) struct Idle {
     workers: usize,
-    /// A copy of `State::waiting` to look at without the lock.
+    /// A copy of `State::waiting` that is read without the lock.
     waiting: AtomicUsize,
     state: Mutex<State>,
-    /// Where all wait but the caller.
+    /// All workers but the caller wait here.
     wake: Condvar,
-    /// Where the caller waits, so that the end of a run disturbs nobody else.
+    /// The caller waits here, so that the end of a run wakes no other thread.
     home: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
-    /// How many there are; less than at the start if threads could not be had.
+    /// The number of workers; less than at the start if threads could not be started.
     workers: usize,
-    /// How many wait and have not been given a token.
+    /// The number of waiting workers without a token.
     waiting: usize,
-    /// How many of the waiting have no thread yet.
+    /// The number of waiting workers without a thread.
     unstarted: usize,
-    /// Tokens for any worker but the caller.
+    /// The tokens for any worker but the caller.
     tokens: usize,
     caller: Caller,
     over: bool,
     closed: bool,
 }
 
-/// The thread that called the runner. It is a worker too, but the only one that leaves when a run is over.
+/// The thread that called the runner. It is a worker, too, and the only one that returns at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caller {
     Up,
     Waits,
-    /// Waits, and has been given a token.
+    /// Waits, and has a token.
     Called,
 }
 
-/// Who waits.
+/// The kind of a waiting worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Caller,
     Other,
 }
 
-/// What whoever woke a worker has to do.
+/// The action that remains for the waking worker.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Woken {
     Nothing,
-    /// Start a thread: the worker that was given the token has none.
+    /// Start a thread: the worker with the token has none.
     Start,
 }
 
 impl Idle {
-    /// Nobody up, no thread started.
+    /// All workers wait, and no thread is started.
     pub(super) fn new(workers: usize) -> Self {
         let state = State {
             workers,
@@ -79,7 +79,7 @@ impl Idle {
         Self { workers, waiting: AtomicUsize::new(workers), state: Mutex::new(state), wake, home }
     }
 
-    /// The caller begins a run.
+    /// Begins a run; the caller is running.
     pub(super) fn begin(&self) {
         let mut state = self.state.lock();
         (state.over, state.caller) = (false, Caller::Up);
@@ -87,25 +87,25 @@ impl Idle {
         self.set_waiting(&mut state, others);
     }
 
-    /// There will be no further run: all threads may end.
+    /// Ends all threads: no further run follows.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.wake.notify_all();
     }
 
-    /// Whether a worker waits. To be asked after work was put where others find it, with a sequentially consistent
-    /// operation in between: then either this sees the waiting worker, or that one saw the work.
+    /// Whether a worker waits. Call it after adding work to a shared queue, with a sequentially consistent operation in
+    /// between: then either this call sees the waiting worker, or that worker has seen the work.
     #[inline]
     pub(super) fn any(&self) -> bool {
         self.waiting.load(SeqCst) > 0
     }
 
-    /// How many workers do not wait, as far as can be seen from here, and at most.
+    /// An upper bound of the number of workers that are not waiting, from relaxed reads.
     pub(super) fn at_work(&self) -> usize {
         self.workers - self.waiting.load(SeqCst)
     }
 
-    /// Gives a token to one that waits.
+    /// Gives a token to a waiting worker.
     #[cold]
     pub(super) fn wake_one(&self) -> Woken {
         let mut state = self.state.lock();
@@ -127,12 +127,12 @@ impl Idle {
         Woken::Start
     }
 
-    /// The thread for a woken worker could not be had: the run goes on with one worker less.
+    /// The thread for a woken worker could not be started: the run continues with one worker less.
     #[cold]
     pub(super) fn not_started(&self) {
         let mut state = self.state.lock();
         state.workers -= 1;
-        // Its token may have been taken by another one that was about to wait, and now waits in its place.
+        // Its token may have been taken by another worker that was about to wait, and that now waits in its place.
         if state.tokens > 0 {
             state.tokens -= 1;
         } else {
@@ -141,9 +141,9 @@ impl Idle {
         }
     }
 
-    /// Waits until there may be work; false if it is time to leave: for the caller when the run is over, for others when
-    /// there are no more runs. `work` says whether there is any to be seen: it is asked after this worker has been counted,
-    /// so that nothing slips between looking and waiting.
+    /// Waits until there may be work. Returns false when the worker has to leave: the caller at the end of a run, other
+    /// workers when no further run follows. `work` reports whether any work is visible: it is called after this worker
+    /// has been counted as waiting, so that no work is missed between the check and the wait.
     #[cold]
     pub(super) fn wait(&self, role: Role, work: impl FnOnce() -> bool) -> bool {
         let mut state = self.state.lock();
@@ -169,7 +169,7 @@ impl Idle {
         }
     }
 
-    /// What a thread begins with: it waits for its token; false if there are no more runs.
+    /// The first wait of a new thread: for its token. Returns false if no further run follows.
     pub(super) fn start(&self) -> bool {
         self.rises(self.state.lock())
     }

@@ -1,4 +1,4 @@
-//! Running a closure for every node on several threads, with work stealing.
+//! Runs a closure for every node on several threads, with work stealing.
 
 mod cancel;
 mod idle;
@@ -31,27 +31,27 @@ use crate::base::structure::threads::{
     thread,
 };
 
-/// What a failure does to the nodes that do not depend on it.
+/// The effect of a failure on the nodes that do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnFailure {
     /// They run.
     #[default]
     Continue,
-    /// Those that have not started never do; they are reported as cancelled.
+    /// Nodes that have not started are reported as cancelled.
     Stop,
 }
 
-/// Runs closures over a graph, in parallel where the graph allows, as often as wanted.
+/// Runs closures over a graph, in parallel where the graph allows, any number of times.
 ///
-/// A node starts as soon as all that it depends on is done and a worker is free, on the worker that finished the last
-/// dependency if possible. Queues and counts are kept between runs.
+/// A node starts as soon as all its dependencies are done and a worker is free, preferably on the worker that finished
+/// the last dependency. Queues and counters are reused between runs.
 ///
-/// The calling thread is the first worker. The others are scoped threads that start when there is a second node to run at
-/// the same time, so a chain starts none; they end with the run, unless a [crew](Self::crew) keeps them.
+/// The calling thread is the first worker. The others are scoped threads, which start when a second node can run at the
+/// same time, so a chain starts none. They end with the run, unless a [crew](Self::crew) keeps them.
 ///
-/// A panic in a closure is the failure of its node, and what depends on a failed node is skipped. (The panic hook has
-/// printed its message by then, as always. A program that is built to abort on panics aborts.)
+/// A panic in a closure fails its node, and the dependants of a failed node are skipped. (The panic hook prints its
+/// message as usual. A program that is built to abort on panics aborts.)
 ///
 /// ```
 /// use counterpoint::dag::{Builder, Failure, Outcome, Runner};
@@ -74,14 +74,14 @@ pub enum OnFailure {
 /// ```
 pub struct Runner {
     shared: Shared,
-    /// The caller's first.
+    /// The local state of each worker; the caller's is the first.
     locals: Vec<Local>,
     on_failure: OnFailure,
     cancel: CancelFlag,
 }
 
 impl Runner {
-    /// A runner with so many workers, the calling thread among them; with none it has one.
+    /// A runner with this number of workers, including the calling thread; 0 counts as 1.
     #[must_use]
     pub fn new(topology: &Arc<Topology>, workers: usize) -> Self {
         let locals: Vec<Local> = (0..workers.max(1)).map(Local::new).collect();
@@ -94,20 +94,20 @@ impl Runner {
         Self { shared, locals, on_failure: OnFailure::default(), cancel: CancelFlag::new() }
     }
 
-    /// A runner with as many workers as the machine runs threads at once.
+    /// A runner with one worker for each thread that the machine can run in parallel.
     #[must_use]
     pub fn with_all_cores(topology: &Arc<Topology>) -> Self {
         Self::new(topology, thread::available_parallelism().map_or(1, NonZeroUsize::get))
     }
 
-    /// Says what a failure does to the nodes that do not depend on it.
+    /// Sets the effect of a failure on the nodes that do not depend on it.
     #[must_use]
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
         self
     }
 
-    /// Lets a switch end runs early.
+    /// Sets a flag that can cancel runs.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: &CancelFlag) -> Self {
         self.cancel = cancel.clone();
@@ -120,7 +120,7 @@ impl Runner {
         self.shared.cells.len()
     }
 
-    /// Runs `body` for every node; each is given what the nodes gave that it depends on.
+    /// Runs `body` for every node, with the outputs of its dependencies.
     pub fn run<T, E, F>(&mut self, body: F) -> Outcomes<T, E>
     where
         T: Send + Sync,
@@ -131,7 +131,7 @@ impl Runner {
         let values: Vec<OnceLock<T>> = topology.nodes().map(|_| OnceLock::new()).collect();
         let report = self.each(|node| {
             let value = body(node, Inputs { nodes: topology.predecessors(node), values: &values })?;
-            // Each node runs once, so its place is empty.
+            // Each node runs once, so its slot is empty.
             if let Some(slot) = values.get(node.index()) {
                 slot.get_or_init(|| value);
             }
@@ -140,8 +140,8 @@ impl Runner {
         Outcomes::join(values.into_iter().map(OnceLock::into_inner), report)
     }
 
-    /// Runs `body` for every node when no node needs what another one gave: results go where the closure puts them. The
-    /// cheapest way to run; a run in which nothing fails allocates next to nothing.
+    /// Runs `body` for every node, without passing outputs between nodes: the closure stores its results itself. This
+    /// is the cheapest way to run; a run without failures allocates next to nothing.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -175,11 +175,11 @@ impl Runner {
         self.crew(body, |crew| crew.each())
     }
 
-    /// Runs `body` for every node as often as `work` asks for it, with the same threads each time.
+    /// Runs `body` for every node each time that `work` requests it, on the same threads.
     ///
-    /// [`each`](Self::each) waits at its end until its threads are gone, and on a busy machine a thread may take longer to
-    /// be scheduled, only to find that nothing is left to do, than the whole run took. In a crew the threads stay, and the
-    /// end of a run waits only for closures that have begun.
+    /// [`each`](Self::each) waits at its end for its threads. On a busy machine it can take longer to schedule a thread
+    /// that has nothing left to do than the whole run took. A crew keeps its threads, and the end of a run waits only
+    /// for closures that have begun.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -207,7 +207,7 @@ impl Runner {
         E: Send,
         F: Fn(NodeIx) -> Result<(), E> + Sync,
     {
-        // There is always one: the caller's is taken here and put back below, whatever happens between.
+        // There is always a first local: it is taken here and put back below, even after a panic.
         let mut own = self.locals.remove(0);
         let turn = Turn {
             shared: &self.shared,
@@ -220,8 +220,8 @@ impl Runner {
             stop_on_failure: self.on_failure == OnFailure::Stop,
             cancelled: self.cancel.as_atomic(),
         };
-        // `work` is the caller's and may panic. The threads must be told to end even so, or the scope would wait for ever;
-        // and the runner gets its queues back.
+        // `work` belongs to the caller and may panic. The threads must end even then, or the scope would wait forever;
+        // and the runner must get its queues back.
         let result = thread::scope(|scope| {
             let mut run = || {
                 turn.run(&mut own, scope);
@@ -265,7 +265,7 @@ impl<E> fmt::Debug for Crew<'_, E> {
     }
 }
 
-/// What the nodes gave that a node depends on, in the order in which the edges were declared.
+/// The outputs of a node's dependencies, in the order in which the edges were declared.
 #[derive(Debug)]
 pub struct Inputs<'a, T> {
     nodes: &'a [NodeIx],
@@ -273,38 +273,38 @@ pub struct Inputs<'a, T> {
 }
 
 impl<'a, T> Inputs<'a, T> {
-    /// How many there are.
+    /// The number of dependencies.
     #[must_use]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether the node depends on nothing.
+    /// Whether the node has no dependencies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// What the dependency at a place gave.
+    /// The output of the dependency at an index.
     #[must_use]
     pub fn get(&self, place: usize) -> Option<&'a T> {
         self.value(*self.nodes.get(place)?)
     }
 
-    /// What a node gave, if it is one of the dependencies.
+    /// The output of a node, if it is one of the dependencies.
     #[must_use]
     pub fn of(&self, node: NodeIx) -> Option<&'a T> {
-        // Only dependencies: whether another node is done by now depends on the weather.
+        // Only dependencies: whether another node has finished yet depends on timing.
         if self.nodes.contains(&node) { self.value(node) } else { None }
     }
 
-    /// Each dependency and what it gave.
+    /// Each dependency with its output.
     pub fn iter(&self) -> impl Iterator<Item = (NodeIx, &'a T)> + use<'a, T> {
         let Self { nodes, values } = *self;
         nodes.iter().filter_map(move |&node| Some((node, values.get(node.index())?.get()?)))
     }
 
-    /// What each dependency gave.
+    /// The output of each dependency.
     pub fn values(&self) -> impl Iterator<Item = &'a T> + use<'a, T> {
         self.iter().map(|(_, value)| value)
     }

@@ -1,10 +1,10 @@
-//! What a run came to.
+//! The results of a run.
 
 use std::{fmt, sync::Arc};
 
 use super::super::{NodeIx, Topology};
 
-/// Why a node failed.
+/// The reason why a node failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure<E> {
@@ -23,25 +23,25 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     }
 }
 
-/// What became of a node.
+/// The outcome of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome<T, E> {
-    /// It ran and gave this.
+    /// The node ran and returned this.
     Done(T),
-    /// It ran and failed.
+    /// The node ran and failed.
     Failed(Failure<E>),
-    /// It did not run, because a node that it depends on, directly or not, failed.
+    /// The node did not run, because a direct or indirect dependency failed.
     Skipped {
-        /// That node; the first declared, if there are several.
+        /// The failed dependency; the first declared, if there are several.
         cause: NodeIx,
     },
-    /// It did not run, because the run was cancelled, or stopped at the first failure.
+    /// The node did not run, because the run was cancelled or stopped at the first failure.
     Cancelled,
 }
 
 impl<T, E> Outcome<T, E> {
-    /// What the node gave, if it is done.
+    /// The output of the node, if it is done.
     #[must_use]
     pub fn done(&self) -> Option<&T> {
         match self {
@@ -51,7 +51,7 @@ impl<T, E> Outcome<T, E> {
     }
 }
 
-/// The outcomes of all nodes, as declared. Made by [`Runner::run`](super::Runner::run).
+/// The outcomes of all nodes, in the order of declaration. Made by [`Runner::run`](super::Runner::run).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcomes<T, E> {
     outcomes: Vec<Outcome<T, E>>,
@@ -59,7 +59,7 @@ pub struct Outcomes<T, E> {
 }
 
 impl<T, E> Outcomes<T, E> {
-    /// Joins what the nodes gave with what the report says of those that gave nothing.
+    /// Combines the outputs of nodes with the report on those without output.
     pub(super) fn join(values: impl Iterator<Item = Option<T>>, report: Report<E>) -> Self {
         let success = report.is_success();
         let mut outcomes: Vec<_> = values.map(|value| value.map_or(Outcome::Cancelled, Outcome::Done)).collect();
@@ -79,42 +79,42 @@ impl<T, E> Outcomes<T, E> {
         self.success
     }
 
-    /// What became of a node.
+    /// The outcome of a node.
     #[must_use]
     pub fn get(&self, node: NodeIx) -> Option<&Outcome<T, E>> {
         self.outcomes.get(node.index())
     }
 
-    /// What a node gave, if it is done.
+    /// The output of a node, if it is done.
     #[must_use]
     pub fn value(&self, node: NodeIx) -> Option<&T> {
         self.get(node)?.done()
     }
 
-    /// The outcomes, as declared.
+    /// The outcomes, in the order of declaration.
     #[must_use]
     pub fn as_slice(&self) -> &[Outcome<T, E>] {
         &self.outcomes
     }
 
-    /// The outcomes, as declared.
+    /// The outcomes, in the order of declaration.
     #[must_use]
     pub fn into_vec(self) -> Vec<Outcome<T, E>> {
         self.outcomes
     }
 }
 
-/// The nodes that are not done, each list as declared. Made by [`Runner::each`](super::Runner::each).
+/// The nodes that are not done, each list in the order of declaration. Made by [`Runner::each`](super::Runner::each).
 ///
-/// After a success all three lists are empty and nothing was allocated for them.
+/// After a success all three lists are empty and have not allocated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report<E> {
     /// The nodes that failed.
     pub failed: Vec<(NodeIx, Failure<E>)>,
-    /// The nodes that were ruled out by a failure, and the first declared node whose failure did it.
+    /// The nodes that were skipped because of a failure, each with the first declared node whose failure caused it.
     pub skipped: Vec<(NodeIx, NodeIx)>,
-    /// The nodes that were still to come when the run was cancelled or stopped.
+    /// The nodes that had not started when the run was cancelled or stopped.
     pub cancelled: Vec<NodeIx>,
 }
 
@@ -125,8 +125,8 @@ impl<E> Report<E> {
         self.failed.is_empty() && self.cancelled.is_empty()
     }
 
-    /// From the nodes that failed and those that were ready but not started. A node that did not run is one of these, or
-    /// depends on one that did not run; every other node ran. So a run keeps no record of what it did.
+    /// Computed from the nodes that failed and those that were ready but not started. A node that did not run is one of
+    /// these, or depends on one that did not run; every other node ran. So a run need not record which nodes ran.
     pub(super) fn new(topology: &Arc<Topology>, mut failed: Vec<(NodeIx, Failure<E>)>, dropped: &[NodeIx]) -> Self {
         if failed.is_empty() && dropped.is_empty() {
             return Self { failed, skipped: Vec::new(), cancelled: Vec::new() };
@@ -145,12 +145,12 @@ impl<E> Report<E> {
     }
 }
 
-/// Ordered so that the greatest of what a node depends on decides.
+/// Ordered so that the greatest value among the dependencies of a node decides.
 #[derive(Clone, Copy)]
 enum Fate {
     Ran,
     Cancelled,
-    /// Failed, if the cause is the node itself, or ruled out by the failure of the cause.
+    /// The cause failed: the node itself, or a dependency.
     Lost {
         cause: NodeIx,
     },

@@ -1,4 +1,4 @@
-//! How work moves between workers: queues of one's own, stealing from others, waiting, waking, starting threads.
+//! The exchange of work between workers: own queues, stealing, waiting, waking, starting threads.
 
 use crossbeam::deque::Steal;
 
@@ -13,10 +13,10 @@ use crate::base::structure::threads::{
     thread::{self, Scope},
 };
 
-/// How often a worker without work looks round before it waits. Waking costs microseconds; so does looking this often.
-/// (A model checker finds what can happen between the last look and the wait the sooner the fewer there are.)
+/// The number of searches of an idle worker before it waits. Waking costs microseconds, and so do this many searches.
+/// (Fewer searches let a model checker find the interleavings of the last search and the wait sooner.)
 const ROUNDS: usize = if cfg!(shuttle) { 1 } else { 32 };
-/// So often it just looks again; then it lets others go first.
+/// The number of searches before the worker yields its thread between them.
 const HALF: usize = ROUNDS / 2;
 
 impl<E, F> Turn<'_, E, F>
@@ -24,18 +24,18 @@ where
     E: Send,
     F: Fn(NodeIx) -> Result<(), E> + Sync,
 {
-    /// The next node from a queue: what is held, the own queues, those of others; none if the run is over.
+    /// The next node: from the held count, the own queues, or those of others; `None` if the run has ended.
     pub(super) fn next<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
         loop {
-            // Looked at before what is held is let go: the next one may come before the held node as well.
+            // Checked before the held count is subtracted: the next node may be a dependency of the held node as well.
             if let Some(place) = self.own(local, scope) {
                 return self.shared.topology.outgoing().at(place);
             }
-            if let Some(node) = self.let_go(local) {
+            if let Some(node) = self.flush(local) {
                 return Some(node);
             }
             if let Some(span) = self.steal(local) {
-                // Whoever puts several things where others find them wakes one worker, and that one wakes the next.
+                // A worker that shares several items wakes one worker, which wakes the next.
                 if span.to - span.from == 1 && self.work_in_sight() {
                     self.offer(scope);
                 }
@@ -49,14 +49,14 @@ where
 
     #[inline]
     fn own<'s>(&'s self, local: &Local, scope: &'s Scope<'s, '_>) -> Option<u32> {
-        // The newest first: depth first keeps queues short and values warm.
+        // The newest first: depth-first order keeps queues short and caches warm.
         if let Some(span) = local.deque.pop() {
             return Some(self.begin(span, local, scope));
         }
         self.shared.cells.get(local.index)?.take()
     }
 
-    /// Takes the first place of a span and puts the rest into the own cell, where others can take from it.
+    /// Takes the first index of a span and puts the rest into the own cell, where others can steal from it.
     #[inline]
     fn begin<'s>(&'s self, span: Span, local: &Local, scope: &'s Scope<'s, '_>) -> u32 {
         let rest = Span { from: span.from + 1, ..span };
@@ -72,7 +72,7 @@ where
         span.from
     }
 
-    /// Something was put where others can take it: if one waits, wake it.
+    /// Wakes a waiting worker, if any, after work was made available to others.
     #[inline]
     pub(super) fn offer<'s>(&'s self, scope: &'s Scope<'s, '_>) {
         if self.shared.cells.len() == 1 {
@@ -96,7 +96,7 @@ where
             self.locals.lock().push(local);
         };
         if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-            // Fewer workers do the same.
+            // The run continues with fewer workers.
             self.idle.not_started();
         }
     }

@@ -1,12 +1,12 @@
-//! Runs of ready nodes, and the cell from which their owner takes them one by one while others take halves.
+//! Spans of ready nodes, and the cell from which the owner takes single nodes while others steal halves.
 
 use crate::base::structure::threads::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// Neighbouring places in the graph's array of successors whose nodes are ready, as one word: `from` in the low half,
+/// Consecutive indexes into the graph's array of successors whose nodes are ready, as one word: `from` in the low half,
 /// `to` in the high half.
 ///
-/// Ten thousand successors of one node that become ready together are one span, so queueing them costs as much as queueing
-/// one.
+/// Ten thousand successors of one node that become ready together are one span, so queueing them costs the same as
+/// queueing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: u32,
@@ -32,10 +32,10 @@ impl Span {
     }
 }
 
-/// The span that a worker is working off.
+/// The span that a worker is processing.
 ///
-/// The owner alone moves `from`, by adding; others only ever shorten `to`, by exchanging the whole word, so an exchange
-/// fails if the owner was there in the meantime. Everything is sequentially consistent; see `Idle::any`.
+/// Only the owner advances `from`, by an addition; others only shorten `to`, by a compare-exchange of the whole word,
+/// which fails if the owner has advanced meanwhile. All operations are sequentially consistent; see `Idle::any`.
 #[derive(Debug)]
 pub(super) struct Cell(AtomicU64);
 
@@ -44,24 +44,24 @@ impl Cell {
         Self(AtomicU64::new(0))
     }
 
-    /// Puts another span in; gives back what was left of the old one. For the owner.
+    /// Replaces the span; returns the rest of the old one. Called by the owner.
     pub(super) fn replace(&self, span: Span) -> Span {
         Span::unpack(self.0.swap(span.pack(), SeqCst))
     }
 
-    /// Takes the first place. For the owner.
+    /// Takes the first index. Called by the owner.
     #[inline]
     pub(super) fn take(&self) -> Option<u32> {
         if Span::unpack(self.0.load(SeqCst)).is_empty() {
             return None;
         }
-        // Others may have emptied the cell since. Then `from` ends one beyond `to`, which is empty just the same, and the
-        // check above keeps it from going further.
+        // Others may have emptied the cell since. Then `from` ends one beyond `to`, which counts as empty, and the
+        // check above keeps it from advancing further.
         let span = Span::unpack(self.0.fetch_add(1, SeqCst));
         (!span.is_empty()).then_some(span.from)
     }
 
-    /// Takes the later half, at least one place. For others.
+    /// Takes the second half, at least one index. Called by others.
     pub(super) fn split(&self) -> Option<Span> {
         let mut word = self.0.load(SeqCst);
         loop {

@@ -1,13 +1,13 @@
-//! One worker of a run: takes a ready node, runs it, and finds out who is ready by it.
+//! A worker of a run: takes a ready node, runs it, and determines the nodes that become ready.
 //!
-//! What makes it fast, and each is allowed only because it delays no node:
-//! - The first node that becomes ready runs next, here, without going through a queue. A chain never touches one.
-//! - A node with one dependency needs no count: whoever ran the dependency runs it or queues it.
+//! The optimisations, each of which delays no node:
+//! - The first node that becomes ready runs next on the same worker, without a queue. A chain uses no queue at all.
+//! - A node with one dependency needs no counter: the worker of the dependency runs or queues it.
 //! - Ready neighbours in the array of successors are queued as one `Span`.
-//! - A worker that runs several dependencies of one node in a row subtracts them from its count together (`Held`). It
-//!   holds the subtraction back only while it goes on to another dependency of that same node, which therefore could not
-//!   start anyway. Ten thousand nodes before one join do not fight over its count.
-//! - A count that reaches zero is set back at once for the next run, while it is in the cache.
+//! - A worker that runs several dependencies of one node in a row subtracts them from its counter at once (`Held`). It
+//!   delays the subtraction only while it continues with another dependency of the same node, which could not start in
+//!   that time. Ten thousand nodes before one join do not contend for its counter.
+//! - A counter that reaches zero is restored at once for the next run, while it is in the cache.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -34,29 +34,29 @@ use crate::base::structure::threads::{
     thread::Scope,
 };
 
-/// What all workers of a runner see. It outlives the run.
+/// The state that all workers of a runner share. It outlives the run.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) topology: Arc<Topology>,
-    /// How many dependencies of each node have not been subtracted yet. Not used for nodes with fewer than two.
+    /// The number of dependencies of each node that are not subtracted yet. Unused for nodes with fewer than two.
     pub(super) missing: Vec<AtomicU32>,
     pub(super) cells: Vec<CachePadded<Cell>>,
     pub(super) stealers: Vec<Stealer<Span>>,
 }
 
-/// What one worker has to itself. It outlives the run. Between runs nothing is queued and nothing is held.
+/// The state of one worker. It outlives the run. Between runs its queues are empty and it holds no count.
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) index: usize,
     pub(super) deque: Deque<Span>,
     pub(super) role: Role,
     held: Held,
-    /// The node whose closure runs now; where a panic came from.
+    /// The node whose closure is running, to attribute a panic.
     current: NodeIx,
 }
 
 impl Local {
-    /// The worker in the thread that calls the runner has the index zero.
+    /// The worker in the calling thread has index zero.
     pub(super) fn new(index: usize) -> Self {
         let role = if index == 0 { Role::Caller } else { Role::Other };
         let current = NodeIx::new(0);
@@ -64,25 +64,25 @@ impl Local {
     }
 }
 
-/// Dependencies of one node that are done but not yet subtracted from its count. None if `count` is zero.
+/// Dependencies of one node that are done but not subtracted from its counter. Unset if `count` is zero.
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
-    /// A place of the node in the array of successors.
+    /// An index of the node in the array of successors.
     place: u32,
     count: u32,
 }
 
-/// What a row of runs with the same closure share.
+/// The state that consecutive runs with the same closure share.
 pub(super) struct Turn<'r, E, F> {
     pub(super) shared: &'r Shared,
     pub(super) body: &'r F,
     pub(super) idle: Idle,
-    /// Locals of the workers whose threads have not started, and of those whose threads have ended.
+    /// Locals of workers whose threads have not started, and of those whose threads have ended.
     pub(super) locals: Mutex<Vec<Local>>,
     pub(super) failed: Mutex<Vec<(NodeIx, Failure<E>)>>,
-    /// The nodes that were ready when the run had already been stopped.
+    /// The nodes that were ready after the run was stopped.
     pub(super) dropped: Mutex<Vec<NodeIx>>,
-    /// Set at the first failure, if that is to stop the run.
+    /// Set at the first failure, if a failure stops the run.
     pub(super) stopped: AtomicBool,
     pub(super) stop_on_failure: bool,
     pub(super) cancelled: &'r AtomicBool,
@@ -93,7 +93,7 @@ where
     E: Send,
     F: Fn(NodeIx) -> Result<(), E> + Sync,
 {
-    /// One run, in the thread of the caller. What failed and what was dropped is left for the caller to take.
+    /// One run, in the thread of the caller. Failed and dropped nodes are left for the caller.
     pub(super) fn run<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
         self.idle.begin();
         self.stopped.store(false, Relaxed);
@@ -104,13 +104,13 @@ where
         self.work(local, scope);
     }
 
-    /// What the last run came to; makes the counts whole for the next. For the caller, between runs.
+    /// The report of the last run; restores the counters for the next. Called by the caller, between runs.
     pub(super) fn report(&self) -> Report<E> {
         let failed = std::mem::take(&mut *self.failed.lock());
         let dropped = std::mem::take(&mut *self.dropped.lock());
         let topology = &self.shared.topology;
         if !failed.is_empty() || !dropped.is_empty() {
-            // A count sets itself back when it reaches zero, and these did not all get there.
+            // A counter restores itself when it reaches zero, and some did not reach it.
             for (missing, &all) in self.shared.missing.iter().zip(topology.indegrees()) {
                 missing.store(all, Relaxed);
             }
@@ -118,8 +118,8 @@ where
         Report::new(topology, failed, &dropped)
     }
 
-    /// Works until it is time to leave. A panic of the closure ends the inner loop; it becomes the failure of its node, and
-    /// the loop is entered again. So catching costs nothing per node.
+    /// Works until the worker has to leave. A panic of the closure ends the inner loop, fails its node, and the loop is
+    /// entered again. So catching panics costs nothing per node.
     pub(super) fn work<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(local, scope))) {
             self.fail(local.current, Failure::Panicked(message(payload)));
@@ -142,7 +142,7 @@ where
             return None;
         }
         let span = self.shared.topology.outgoing().span(node);
-        self.let_go_unless_before(span, local, scope);
+        self.flush_unless_before(span, local, scope);
         local.current = node;
         match (self.body)(node) {
             Ok(()) => self.release(span, local, scope),
@@ -166,7 +166,8 @@ where
         }
     }
 
-    /// The successors in `span` have one dependency less. The first that is ready by it is returned, the others queued.
+    /// Subtracts one dependency from the successors in `span`. The first that becomes ready is returned, the others are
+    /// queued.
     #[inline]
     fn release<'s>(&'s self, (from, to): (u32, u32), local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
         if to - from == 1 {
@@ -210,19 +211,19 @@ where
         if all == 1 {
             return Some(node);
         }
-        // Whatever else was held was let go before the node ran.
+        // Any other held count was subtracted before the node ran.
         local.held = Held { place, count: local.held.count + 1 };
         if local.held.count == all {
-            // All its dependencies ran here, one after the other: its count was never touched.
+            // All its dependencies ran on this worker in a row: its counter was never touched.
             local.held.count = 0;
             return Some(node);
         }
         None
     }
 
-    /// Subtracts what is held, unless the node that runs next, with these successors, comes before the held one too.
+    /// Subtracts the held count, unless the next node, with these successors, is a dependency of the held node, too.
     #[inline]
-    fn let_go_unless_before<'s>(&'s self, (from, to): (u32, u32), local: &mut Local, scope: &'s Scope<'s, '_>) {
+    fn flush_unless_before<'s>(&'s self, (from, to): (u32, u32), local: &mut Local, scope: &'s Scope<'s, '_>) {
         if local.held.count == 0 {
             return;
         }
@@ -231,14 +232,14 @@ where
             return;
         }
         let place = local.held.place;
-        if self.let_go(local).is_some() {
+        if self.flush(local).is_some() {
             local.deque.push(Span { from: place, to: place + 1 });
             self.offer(scope);
         }
     }
 
-    /// Subtracts what is held; returns the node if it is ready by it.
-    pub(super) fn let_go(&self, local: &mut Local) -> Option<NodeIx> {
+    /// Subtracts the held count; returns the node if it became ready.
+    pub(super) fn flush(&self, local: &mut Local) -> Option<NodeIx> {
         let Held { place, count } = std::mem::take(&mut local.held);
         if count == 0 {
             return None;
@@ -247,7 +248,7 @@ where
         self.subtract(node, count).then_some(node)
     }
 
-    /// True if nothing is missing any more.
+    /// Returns true if no dependency is missing any more.
     #[inline]
     fn subtract(&self, node: NodeIx, count: u32) -> bool {
         let all = self.indegree(node);
@@ -270,7 +271,7 @@ where
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(payload: Box<dyn std::any::Any + Send>) -> String {
     let known = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = known.or_else(|| payload.downcast_ref::<String>().cloned());

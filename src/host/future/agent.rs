@@ -1,4 +1,4 @@
-//! Whoever performs attempts as futures.
+//! Agents that perform attempts as futures.
 
 use super::cancel::{Cancellation, Cancelled};
 use super::timer::BoxFuture;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-/// An attempt as an agent is given it.
+/// An attempt that is assigned to an agent.
 ///
 /// ```
 /// use counterpoint::host::future::Assignment;
@@ -36,16 +36,16 @@ use std::sync::Arc;
 pub struct Assignment {
     /// The task.
     pub task: Arc<TaskSpec>,
-    /// The attempt at it.
+    /// The attempt.
     pub attempt: Attempt,
-    /// When the engine stops waiting for the answer: then the future is dropped.
+    /// The time at which the engine stops waiting for the answer; the future is then dropped.
     pub until: Option<Time>,
-    /// Whether it is no longer wanted.
+    /// The request to cancel the attempt.
     pub cancellation: Cancellation,
 }
 
 impl Assignment {
-    /// An attempt without a bound, for tests of agents.
+    /// An assignment without a time limit, for tests of agents.
     #[must_use]
     pub fn new(attempt: AttemptId, task: impl Into<Arc<TaskSpec>>) -> Self {
         let (task, cancellation): (Arc<TaskSpec>, _) = (task.into(), Cancellation::default());
@@ -53,34 +53,34 @@ impl Assignment {
         Self { task, attempt, until: None, cancellation }
     }
 
-    /// Sets when the engine stops waiting for the answer.
+    /// Sets the time at which the engine stops waiting for the answer.
     #[must_use]
     pub const fn with_until(mut self, until: Option<Time>) -> Self {
         self.until = until;
         self
     }
 
-    /// What the task is given, as a type.
+    /// The payload of the task as a typed value.
     ///
     /// # Errors
     ///
-    /// A permanent failure when it is not of that type: another attempt would not change that.
+    /// A permanent failure if the payload is not of that type: another attempt would not change that.
     pub fn input<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.task.payload.to().map_err(|error| Failure::permanent(format!("step {}: {error}", self.task.kind)))
     }
 
-    /// Ends when the attempt is no longer wanted.
+    /// Completes when the attempt is cancelled.
     pub fn cancelled(&self) -> Cancelled {
         self.cancellation.cancelled()
     }
 }
 
-/// Whoever performs attempts at tasks, one future for each.
+/// Performs attempts, one future for each.
 ///
-/// The work may be asked for again after a failure or a crash: [`Attempt::task`] is the key by which the world outside
-/// recognises that it has been done. A future is dropped when its attempt has ended without it: because it took too long,
-/// the task was cancelled and its grace is over, or the agent was taken away. [`AsyncSteps`] and [`Steps`] are agents, and so
-/// is every function of the right form.
+/// The same work may be requested again after a failure or a crash: [`Attempt::task`] is the key by which an outside
+/// system recognises that the work has been done. The future of an attempt is dropped when the attempt ends without it:
+/// after its timeout, when the task was cancelled and the grace period is over, or when the agent was removed.
+/// [`AsyncSteps`] and [`Steps`] implement this trait, and so does every function with a matching signature.
 ///
 /// ```
 /// use counterpoint::host::future::{Assignment, AsyncAgent};
@@ -100,8 +100,8 @@ pub trait AsyncAgent: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The failure says what it means for the next attempt. An agent that is not sure whether the work was done says
-    /// [`Failure::unknown`].
+    /// The failure states whether another attempt makes sense. An agent that cannot know whether the work was done
+    /// returns [`Failure::unknown`].
     fn perform(&self, assignment: Assignment) -> impl Future<Output = Result<Payload, Failure>> + Send;
 }
 
@@ -115,7 +115,7 @@ where
     }
 }
 
-/// Steps that do not wait: each is done in one go on the thread that polls it.
+/// Synchronous steps: each runs to its end on the thread that polls it.
 impl AsyncAgent for Steps {
     async fn perform(&self, assignment: Assignment) -> Result<Payload, Failure> {
         Self::perform(self, &assignment.task.kind, &assignment.task.payload, &assignment.attempt)
@@ -124,7 +124,7 @@ impl AsyncAgent for Steps {
 
 type Handler = dyn Fn(Assignment) -> BoxFuture<Result<Payload, Failure>> + Send + Sync;
 
-/// The steps that an agent can do as futures, by kind.
+/// Asynchronous steps by the kind of task that they perform.
 ///
 /// ```
 /// use counterpoint::host::future::{Assignment, AsyncSteps};
@@ -141,13 +141,14 @@ pub struct AsyncSteps {
 }
 
 impl AsyncSteps {
-    /// No steps yet.
+    /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an asynchronous function as the step of a kind. Of two with the same kind the later one stays.
+    /// Adds an asynchronous function as the step for a kind. A later function replaces an earlier one for the same
+    /// kind.
     #[must_use]
     pub fn with_fn<I, O, F, A>(mut self, kind: impl Into<Name>, step: F) -> Self
     where
@@ -161,15 +162,17 @@ impl AsyncSteps {
             let work = assignment.input().map(|input| step(input, assignment));
             Box::pin(async move {
                 let output = work?.await?;
-                // The work is done: a failure that says that nothing happened would be a lie.
-                Payload::of(&output).map_err(|error| Failure::unknown(format!("step {kind} was done, but: {error}")))
+                // The work is done, so a failure without side effects would be wrong.
+                Payload::of(&output).map_err(|error| {
+                    Failure::unknown(format!("step {kind} completed, but its output is not JSON: {error}"))
+                })
             })
         };
         self.handlers.insert(kind.into(), Arc::new(handler));
         self
     }
 
-    /// Adds steps that do not wait.
+    /// Adds synchronous steps.
     #[must_use]
     pub fn with_steps(mut self, steps: &Steps) -> Self {
         for kind in steps.kinds() {
@@ -190,7 +193,7 @@ impl AsyncSteps {
         self
     }
 
-    /// The kinds, in order. An agent that does these steps has them as skills.
+    /// The kinds in ascending order. An agent with these steps has them as skills.
     pub fn kinds(&self) -> impl ExactSizeIterator<Item = &Name> + Clone {
         self.handlers.keys()
     }
@@ -211,20 +214,20 @@ impl fmt::Debug for AsyncSteps {
     }
 }
 
-/// An agent whose type is forgotten.
+/// An agent without its concrete type.
 pub(super) trait Performer: Send + Sync {
-    /// Performs an attempt and says how it went.
+    /// Performs an attempt and reports the result.
     fn work(self: Arc<Self>, assignment: Assignment, report: Report) -> BoxFuture<()>;
 }
 
 impl<A: AsyncAgent> Performer for A {
     fn work(self: Arc<Self>, assignment: Assignment, report: Report) -> BoxFuture<()> {
         Box::pin(async move {
-            // The agent's own code makes the future, so a panic may come before there is one.
+            // The agent's own code creates the future, so it may panic before there is one.
             let work = AssertUnwindSafe(async move { self.perform(assignment).await });
             let result = work.catch_unwind().await;
             report
-                .say(result.unwrap_or_else(|panic| {
+                .finish(result.unwrap_or_else(|panic| {
                     Err(Failure::unknown(format!("the agent panicked: {}", message(&*panic))))
                 }));
         })
@@ -236,36 +239,36 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// The answer that an attempt owes. If its future is dropped without one, that is the answer: what it had done by then nobody
-/// knows.
+/// The answer that an attempt must send. Dropped without one, it reports a failure with an unknown outcome, because the
+/// work may have been done.
 pub(super) struct Report {
     by: Incarnation,
     attempt: AttemptId,
-    words: Option<Sender<Command>>,
+    commands: Option<Sender<Command>>,
 }
 
 impl Report {
-    pub(super) const fn new(by: Incarnation, attempt: AttemptId, words: Sender<Command>) -> Self {
-        Self { by, attempt, words: Some(words) }
+    pub(super) const fn new(by: Incarnation, attempt: AttemptId, commands: Sender<Command>) -> Self {
+        Self { by, attempt, commands: Some(commands) }
     }
 
-    fn say(mut self, result: Result<Payload, Failure>) {
+    fn finish(mut self, result: Result<Payload, Failure>) {
         self.send(result);
     }
 
     fn send(&mut self, result: Result<Payload, Failure>) {
-        let Some(words) = self.words.take() else { return };
-        let word = match result {
+        let Some(commands) = self.commands.take() else { return };
+        let command = match result {
             Ok(output) => Command::complete(self.by, self.attempt, output),
             Err(failure) => Command::fail(self.by, self.attempt, failure),
         };
-        // The host may have ended.
-        let _ = words.try_send(word);
+        // The channel is closed if the host has ended.
+        let _ = commands.try_send(command);
     }
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.send(Err(Failure::unknown("the attempt was dropped before it answered")));
+        self.send(Err(Failure::unknown("the future of the attempt was dropped before it completed")));
     }
 }

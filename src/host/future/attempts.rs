@@ -1,4 +1,4 @@
-//! The attempts that are under way, and those that wait with an agent.
+//! The attempts that are under way, and those that wait for a free slot of their agent.
 
 use super::agent::{Assignment, Performer, Report};
 use super::timer::BoxFuture;
@@ -16,22 +16,22 @@ use futures_util::stream::FuturesUnordered;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Has a future run until it ends.
+/// Spawns a future.
 pub(super) type Spawn = Box<dyn Fn(BoxFuture<()>) + Send>;
 
-/// How many attempts may end in one look.
+/// The number of attempts that may end in one poll.
 const GROUP: usize = 256;
 
 pub(super) struct Attempts {
     seats: BTreeMap<Incarnation, Seat>,
     known: BTreeMap<AttemptId, Known>,
-    /// Those that the driver polls itself.
+    /// The attempts that the driver itself polls.
     own: FuturesUnordered<Abortable<BoxFuture<()>>>,
     spawn: Option<Spawn>,
-    words: Sender<Command>,
+    commands: Sender<Command>,
 }
 
-/// A life of an agent.
+/// The slots of one incarnation of an agent.
 struct Seat {
     agent: Arc<dyn Performer>,
     capacity: u32,
@@ -43,13 +43,13 @@ struct Seat {
 struct Known {
     to: Incarnation,
     cancellation: super::Cancellation,
-    /// None while it waits for a place.
+    /// `None` while the attempt waits for a slot.
     begun: Option<AbortHandle>,
 }
 
 impl Attempts {
-    pub(super) fn new(words: Sender<Command>) -> Self {
-        Self { seats: BTreeMap::new(), known: BTreeMap::new(), own: FuturesUnordered::new(), spawn: None, words }
+    pub(super) fn new(commands: Sender<Command>) -> Self {
+        Self { seats: BTreeMap::new(), known: BTreeMap::new(), own: FuturesUnordered::new(), spawn: None, commands }
     }
 
     pub(super) fn spawn_with(&mut self, spawn: Spawn) {
@@ -61,12 +61,12 @@ impl Attempts {
         self.seats.insert(by, Seat { agent, capacity, prefetches, running: 0, waiting: VecDeque::new() });
     }
 
-    /// An attempt for an agent: begun at once if there is a place, and otherwise when there is one.
+    /// Assigns an attempt to an agent. It begins at once if a slot is free, and otherwise when one becomes free.
     pub(super) fn assign(&mut self, to: Incarnation, assignment: Assignment) {
         let attempt = assignment.attempt.id();
         let Some(seat) = self.seats.get_mut(&to) else { return };
         if self.known.contains_key(&attempt) {
-            // The same again: an attempt is never begun twice.
+            // A repeated effect: an attempt is never begun twice.
             return;
         }
         self.known.insert(attempt, Known { to, cancellation: assignment.cancellation.clone(), begun: None });
@@ -74,7 +74,7 @@ impl Attempts {
         self.fill(to);
     }
 
-    /// Gives the places that are free to those that wait.
+    /// Begins waiting attempts in the free slots.
     fn fill(&mut self, to: Incarnation) {
         while let Some(seat) = self.seats.get_mut(&to) {
             if seat.running >= seat.capacity {
@@ -85,9 +85,9 @@ impl Attempts {
             let Some(known) = self.known.get_mut(&attempt) else { continue };
             seat.running = seat.running.saturating_add(1);
             if seat.prefetches {
-                let _ = self.words.try_send(AgentCommand::Start { by: to, attempt }.into());
+                let _ = self.commands.try_send(AgentCommand::Start { by: to, attempt }.into());
             }
-            let report = Report::new(to, attempt, self.words.clone());
+            let report = Report::new(to, attempt, self.commands.clone());
             let (work, abort) = abortable(Arc::clone(&seat.agent).work(assignment, report));
             known.begun = Some(abort);
             match &self.spawn {
@@ -99,7 +99,7 @@ impl Attempts {
         }
     }
 
-    /// Lets the driver's own attempts go on. True if one ended.
+    /// Polls the driver's own attempts. Returns true if one ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ended = false;
         for _ in 0..GROUP {
@@ -111,22 +111,22 @@ impl Attempts {
         ended
     }
 
-    /// Tells an attempt that it is no longer wanted.
+    /// Cancels an attempt.
     pub(super) fn cancel(&mut self, attempt: AttemptId, recalled: bool) {
         let Some(known) = self.known.get(&attempt) else { return };
         known.cancellation.cancel();
         if known.begun.is_some() {
             return;
         }
-        // Nothing has happened of what has not begun.
+        // An attempt that has not begun has no side effects.
         let by = known.to;
         self.forget(attempt);
-        let word = if recalled {
+        let command = if recalled {
             AgentCommand::Yield { by, attempt }.into()
         } else {
-            Command::fail(by, attempt, Failure::transient("it was cancelled before it began"))
+            Command::fail(by, attempt, Failure::transient("cancelled before it began"))
         };
-        let _ = self.words.try_send(word);
+        let _ = self.commands.try_send(command);
     }
 
     pub(super) fn cancel_all(&mut self) {
@@ -136,15 +136,15 @@ impl Attempts {
         }
     }
 
-    /// An attempt has answered: its place is free.
+    /// Frees the slot of an attempt that has answered.
     pub(super) fn answered(&mut self, attempt: AttemptId) {
         if let Some(to) = self.forget(attempt) {
             self.fill(to);
         }
     }
 
-    /// Attempts that have ended without an answer: their futures are dropped.
-    pub(super) fn let_go(&mut self, first: AttemptId, last: AttemptId) {
+    /// Drops the futures of attempts that have ended without an answer.
+    pub(super) fn release(&mut self, first: AttemptId, last: AttemptId) {
         let over: Vec<AttemptId> = self.known.range(first..=last).map(|(attempt, _)| *attempt).collect();
         for attempt in over {
             if let Some(known) = self.known.get(&attempt) {
@@ -169,7 +169,7 @@ impl Attempts {
         Some(known.to)
     }
 
-    /// Takes the seats of lives that are over away. What they held ends by facts of its own.
+    /// Removes the slots of incarnations that have ended. Their attempts end by their own events.
     pub(super) fn note(&mut self, event: &Event) {
         let Event::Agent { agent, event } = event else { return };
         match event {

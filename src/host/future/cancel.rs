@@ -1,4 +1,4 @@
-//! A word that an attempt is no longer wanted, which can be waited for.
+//! Cancellation of an attempt, as a flag and as a future.
 
 use core::fmt;
 use core::pin::Pin;
@@ -6,9 +6,10 @@ use core::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whether an attempt is no longer wanted. Clones speak of the same attempt.
+/// Whether an attempt is cancelled. Clones refer to the same attempt.
 ///
-/// An agent that is told may clean up and answer; if it takes longer than the task's grace, its future is dropped.
+/// An agent may clean up and answer after a cancellation. If it takes longer than the task's grace period, its future
+/// is dropped.
 ///
 /// ```
 /// use counterpoint::host::future::Cancellation;
@@ -25,24 +26,24 @@ pub struct Cancellation(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// The same flag that `Attempt::is_cancelled` reads.
+    /// The flag that `Attempt::is_cancelled` reads.
     flag: Arc<AtomicBool>,
     waiting: Mutex<Vec<Waker>>,
 }
 
 impl Cancellation {
-    /// Whether the attempt is no longer wanted.
+    /// Whether the attempt is cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.flag.load(Ordering::Acquire)
     }
 
-    /// Ends when the attempt is no longer wanted, at once if that is so already.
+    /// A future that completes when the attempt is cancelled; at once if it is cancelled already.
     pub fn cancelled(&self) -> Cancelled {
         Cancelled(self.clone())
     }
 
-    /// Says that the attempt is no longer wanted. Hosts do; and tests of agents.
+    /// Cancels the attempt. Called by hosts and in tests of agents.
     pub fn cancel(&self) {
         self.0.flag.store(true, Ordering::Release);
         let waiting = core::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -62,7 +63,7 @@ impl fmt::Debug for Cancellation {
     }
 }
 
-/// Ends when an attempt is no longer wanted: see [`Cancellation::cancelled`].
+/// Completes when an attempt is cancelled: see [`Cancellation::cancelled`].
 #[derive(Debug, Clone)]
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Cancelled(Cancellation);
@@ -80,7 +81,7 @@ impl Future for Cancelled {
             waiting.push(cx.waker().clone());
         }
         drop(waiting);
-        // It may have been said between the look and the note.
+        // The flag may have been set between the check and the registration of the waker.
         if self.0.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -9,8 +9,8 @@ use super::timer::{BoxFuture, Clockwork};
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::time::Time;
 use crate::host::HostError;
-use crate::host::desk::{Ask, Batch, Desk, Ended, Reply};
 use crate::host::snapshots::SnapshotStatus;
+use crate::host::state::{Ask, Batch, Ended, HostState, Reply};
 use crate::journal::{AppendError, Epoch};
 use crate::message::command::{AgentCommand, Command};
 use crate::message::effect::Effect;
@@ -26,18 +26,18 @@ use core::time::Duration;
 use futures_util::Stream;
 use std::sync::Arc;
 
-/// How many messages are handled before the journal, the clock and the attempts are looked at again.
+/// The number of messages that are handled before the journal, the clock and the attempts are polled again.
 const GROUP: usize = 256;
-/// How many rounds are made before others on the same thread get their turn.
+/// The number of rounds before the driver yields to other futures on its thread.
 const ROUNDS: usize = 16;
-/// So many facts may wait for an append that is on its way before nothing new is taken on.
+/// The number of entries that may wait for a running append before the driver reads no more requests.
 const BACKLOG: usize = 4_096;
-/// The longest sleep: timers of some runtimes know no longer ones.
+/// The longest sleep: the timers of some runtimes support no longer one.
 const LONGEST: Duration = Duration::from_secs(3_600);
-/// How long agents that were asked to stop may take to say so.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+/// The time that agents have to answer after their attempts were cancelled at shutdown.
+const STOP_GRACE: Duration = Duration::from_millis(250);
 
-/// What the driver is asked.
+/// A request to the driver.
 pub(super) enum Message {
     Ask(Ask),
     Join {
@@ -51,7 +51,7 @@ pub(super) enum Message {
         send: Sender<RunProgress>,
         reply: Reply<()>,
     },
-    /// Take a snapshot of what has been decided by now.
+    /// Take a snapshot of the current state.
     Snapshot {
         reply: Reply<Result<Seq, AppendError>>,
     },
@@ -64,27 +64,27 @@ pub(super) enum Message {
     },
 }
 
-/// The engine at work: a future that somebody must poll, on whatever runtime. It ends when the host is shut down or its last
-/// handle is dropped, and with an error when its journal fails. Dropped, everything stops at once: attempts are dropped,
-/// and whoever waits hears that the host has ended. The journal has all that was durable.
+/// The future that owns the engine. It must be polled, on any runtime. It completes when the host is shut down or its
+/// last handle is dropped, and with an error when its journal fails. When it is dropped, all attempts are dropped at
+/// once and waiting callers get [`HostError::Ended`]. The journal contains everything that was durable.
 #[must_use = "nothing happens unless it is polled: spawn it"]
 pub struct Driver(Option<Box<Work>>);
 
 impl Driver {
-    /// Goes on from what was restored.
+    /// A driver over a restored engine.
     pub(super) fn new(
-        mut desk: Desk,
+        mut state: HostState,
         followers: Followers,
         (keeper, epoch): (Box<dyn Keeper>, Epoch),
         snapshots: Option<SnapshotTask>,
         clockwork: Clockwork,
         inbox: Receiver<Message>,
-        (send, words): (Sender<Command>, Receiver<Command>),
+        (send, commands): (Sender<Command>, Receiver<Command>),
     ) -> Self {
-        let durable = desk.engine.last_seq();
-        desk.resume(clockwork.now());
+        let durable = state.engine.last_seq();
+        state.resume(clockwork.now());
         Self(Some(Box::new(Work {
-            desk,
+            state,
             spare: Batch::default(),
             keeper: Some(keeper),
             appending: None,
@@ -93,7 +93,7 @@ impl Driver {
             epoch,
             durable,
             inbox: Box::pin(inbox),
-            words: Box::pin(words),
+            commands: Box::pin(commands),
             clockwork,
             sleep: None,
             attempts: Attempts::new(send),
@@ -102,8 +102,8 @@ impl Driver {
         })))
     }
 
-    /// Has every attempt run as a task of its own, on threads of the runtime's choice, in place of being polled with the
-    /// engine: `driver.spawning(|attempt| drop(tokio::spawn(attempt)))`.
+    /// Spawns each attempt as a task of its own instead of polling it with the engine: `driver.spawning(|attempt|
+    /// drop(tokio::spawn(attempt)))`.
     pub fn spawning(mut self, spawn: impl Fn(BoxFuture<()>) + Send + 'static) -> Self {
         if let Some(work) = &mut self.0 {
             let spawn: Spawn = Box::new(spawn);
@@ -123,7 +123,7 @@ impl Future for Driver {
                 Ok(Round::Worked) => {}
                 Ok(Round::Waits) => return Poll::Pending,
                 Ok(Round::Over) => {
-                    // Whoever still waits hears it now, even if nobody drops the driver.
+                    // Callers that still wait get their error now, even if the driver is not dropped.
                     self.0 = None;
                     return Poll::Ready(Ok(()));
                 }
@@ -147,29 +147,29 @@ impl fmt::Debug for Driver {
 
 enum Round {
     Worked,
-    /// For a waker that has been left with whatever may come next.
+    /// Every source of further work holds the waker.
     Waits,
     Over,
 }
 
 struct Work {
-    desk: Desk,
-    /// Used again for the next batch.
+    state: HostState,
+    /// Reused for the next batch.
     spare: Batch,
-    /// Away while it appends or keeps a snapshot.
+    /// `None` while it appends or stores a snapshot.
     keeper: Option<Box<dyn Keeper>>,
     appending: Option<(BoxFuture<Kept>, Seq)>,
     keeping: Option<BoxFuture<KeptSnapshot>>,
-    /// Who takes snapshots.
+    /// The task that takes snapshots.
     snapshots: Option<SnapshotTask>,
     epoch: Epoch,
-    /// The number of the last fact that is durable.
+    /// The number of the last durable event.
     durable: Seq,
     inbox: Pin<Box<Receiver<Message>>>,
-    /// What agents say, and handles that are dropped.
-    words: Pin<Box<Receiver<Command>>>,
+    /// Commands of agents and of dropped handles.
+    commands: Pin<Box<Receiver<Command>>>,
     clockwork: Clockwork,
-    /// Until when the timer has been asked to sleep.
+    /// The time at which the running timer fires.
     sleep: Option<(Time, BoxFuture<()>)>,
     attempts: Attempts,
     followers: Followers,
@@ -178,13 +178,13 @@ struct Work {
 
 struct Stop {
     until: Time,
-    /// Those at work have been asked to stop, and may answer until then.
-    last_words: Option<Time>,
+    /// The attempts were cancelled; their agents may answer until this time.
+    grace: Option<Time>,
     replies: Vec<Reply<usize>>,
 }
 
-/// What nobody has read is dropped, so that whoever asked hears that the host has ended: the channel would keep it as long as
-/// there is a handle. Once closed, it takes nothing more.
+/// Drops all unread messages, so that their senders get the error that the host has ended: the channel would keep the
+/// messages as long as there is a handle. A closed channel accepts no more messages.
 impl Drop for Work {
     fn drop(&mut self) {
         self.inbox.close();
@@ -195,7 +195,7 @@ impl Drop for Work {
 impl Work {
     fn round(&mut self, cx: &mut Context<'_>) -> Result<Round, HostError> {
         let mut worked = self.attempts.poll(cx);
-        worked |= self.hear(cx);
+        worked |= self.read_commands(cx);
         worked |= self.read(cx);
         worked |= self.snapshots.as_mut().is_some_and(|snapshots| snapshots.poll(cx));
         worked |= self.keep(cx)?;
@@ -206,23 +206,25 @@ impl Work {
         Ok(if worked { Round::Worked } else { Round::Waits })
     }
 
-    /// Hears what agents say.
-    fn hear(&mut self, cx: &mut Context<'_>) -> bool {
-        for heard in 0..GROUP {
-            let Poll::Ready(Some(word)) = self.words.as_mut().poll_next(cx) else { return heard > 0 };
-            if let Command::Agent(AgentCommand::Complete { attempt, .. } | AgentCommand::Fail { attempt, .. }) = &word {
+    /// Handles the commands of agents.
+    fn read_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        for handled in 0..GROUP {
+            let Poll::Ready(Some(command)) = self.commands.as_mut().poll_next(cx) else { return handled > 0 };
+            if let Command::Agent(AgentCommand::Complete { attempt, .. } | AgentCommand::Fail { attempt, .. }) =
+                &command
+            {
                 self.attempts.answered(*attempt);
             }
-            self.desk.hear(self.clockwork.now(), word);
+            self.state.handle_agent(self.clockwork.now(), command);
         }
         true
     }
 
-    /// Reads the inbox, unless too much waits for the journal: then those who ask must wait, too.
+    /// Handles the messages in the inbox, unless too many entries wait for the journal: back-pressure on the callers.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         for read in 0..GROUP {
-            let behind = self.keeper.is_none() && self.desk.undurable() >= BACKLOG;
-            if behind || self.stop.as_ref().is_some_and(|stop| stop.last_words.is_some()) {
+            let behind = self.keeper.is_none() && self.state.undurable() >= BACKLOG;
+            if behind || self.stop.as_ref().is_some_and(|stop| stop.grace.is_some()) {
                 return read > 0;
             }
             match self.inbox.as_mut().poll_next(cx) {
@@ -243,21 +245,21 @@ impl Work {
     fn take(&mut self, message: Message) {
         let now = self.clockwork.now();
         match message {
-            Message::Ask(ask) => self.desk.take(now, ask),
+            Message::Ask(ask) => self.state.take(now, ask),
             Message::Join { mut spec, agent, reply } => {
-                let joined = self.desk.register(now, &mut spec);
+                let joined = self.state.register(now, &mut spec);
                 if let Ok(by) = joined {
                     self.attempts.seat(by, &spec, agent);
                 }
-                self.desk.answer(reply, joined);
+                self.state.answer(reply, joined);
             }
             #[cfg(feature = "observe")]
             Message::Follow { run, send, reply } => {
                 self.followers.follow(run, send);
-                self.desk.answer(reply, ());
+                self.state.answer(reply, ());
             }
             Message::Snapshot { reply } => match &mut self.snapshots {
-                Some(snapshots) => snapshots.request(self.desk.engine.last_seq(), reply),
+                Some(snapshots) => snapshots.request(self.state.engine.last_seq(), reply),
                 None => reply(Err(AppendError::Refused("the host was opened without snapshots".into()))),
             },
             Message::Snapshots { reply } => reply(self.snapshots.as_ref().map(SnapshotTask::status)),
@@ -265,8 +267,8 @@ impl Work {
         }
     }
 
-    /// Makes what is decided durable, then lets it out. One append at a time is on its way; what is decided meanwhile goes
-    /// with the next.
+    /// Appends the decided entries, then releases what depends on them. One append runs at a time; entries that are
+    /// decided meanwhile go with the next append.
     fn keep(&mut self, cx: &mut Context<'_>) -> Result<bool, HostError> {
         let mut worked = false;
         loop {
@@ -283,11 +285,11 @@ impl Work {
             if self.keeping.is_some() {
                 return Ok(worked);
             }
-            if !self.desk.has_news() {
+            if !self.state.has_news() {
                 return Ok(worked);
             }
             worked = true;
-            let (batch, last) = self.desk.news(core::mem::take(&mut self.spare));
+            let (batch, last) = self.state.news(core::mem::take(&mut self.spare));
             if batch.outbox.entries().is_empty() {
                 self.let_out(batch);
             } else if let Some(keeper) = self.keeper.take() {
@@ -296,7 +298,7 @@ impl Work {
         }
     }
 
-    /// Has the journal keep a snapshot, if it has no archive. Appends wait for that.
+    /// Stores a snapshot in the journal itself, if it has no archive. Appends wait for that.
     fn keep_snapshot(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(snapshots) = &mut self.snapshots else { return false };
         if self.keeping.is_none()
@@ -322,7 +324,7 @@ impl Work {
         for entry in batch.outbox.entries() {
             self.show(entry);
         }
-        self.followers.tell();
+        self.followers.notify();
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.note(&mut batch.outbox, self.durable);
         }
@@ -342,17 +344,17 @@ impl Work {
             }
             Effect::Cancel { attempt, .. } => self.attempts.cancel(*attempt, false),
             Effect::Yield { attempt, .. } => self.attempts.cancel(*attempt, true),
-            // Its agents are those that its user gave it.
+            // The agents of this host were added by its user.
             Effect::Scale { .. } => {}
         }
     }
 
-    /// Shows a fact to whoever watches, and lets go of what it ends.
+    /// Passes a durable entry on, and drops the attempts that it ends.
     fn show(&mut self, entry: &Entry) {
-        match self.desk.show(entry) {
-            Some(Ended::Attempt(attempt)) => self.attempts.let_go(attempt, attempt),
+        match self.state.show(entry) {
+            Some(Ended::Attempt(attempt)) => self.attempts.release(attempt, attempt),
             Some(Ended::AllOf(task)) => {
-                self.attempts.let_go(AttemptId::new(task, 0), AttemptId::new(task, u32::MAX));
+                self.attempts.release(AttemptId::new(task, 0), AttemptId::new(task, u32::MAX));
             }
             None => {}
         }
@@ -360,21 +362,21 @@ impl Work {
         self.followers.note(entry);
     }
 
-    /// Fires what is due, and sees that somebody wakes the driver for what is due next.
+    /// Fires due timers, and registers the waker for the next one.
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.clockwork.now();
-        let wakeup = self.desk.engine.next_wakeup();
+        let wakeup = self.state.engine.next_wakeup();
         if wakeup.is_some_and(|at| at <= now) {
-            self.desk.tick(now);
+            self.state.tick(now);
             return true;
         }
-        let ends = self.stop.as_ref().map(|stop| stop.last_words.unwrap_or(stop.until));
-        // An end that has come waits for the journal.
+        let ends = self.stop.as_ref().map(|stop| stop.grace.unwrap_or(stop.until));
+        // The end of the host waits for the journal.
         let Some(due) = wakeup.into_iter().chain(ends.filter(|at| *at > now)).min() else {
             self.sleep = None;
             return false;
         };
-        // One that ends too early does no harm, so a later moment needs no new one.
+        // A timer that fires too early is harmless, so a later wakeup needs no new one.
         if self.sleep.as_ref().is_none_or(|(until, _)| *until > due) {
             let span = due.since(now).min(LONGEST);
             self.sleep = Some((now + span, self.clockwork.sleep(span)));
@@ -388,24 +390,24 @@ impl Work {
 
     fn begin_stop(&mut self, patience: Duration, reply: Option<Reply<usize>>) {
         let now = self.clockwork.now();
-        self.desk.drain(now);
-        let stop = self.stop.get_or_insert(Stop { until: Time::MAX, last_words: None, replies: Vec::new() });
+        self.state.drain(now);
+        let stop = self.stop.get_or_insert(Stop { until: Time::MAX, grace: None, replies: Vec::new() });
         stop.until = stop.until.min(now + patience);
         stop.replies.extend(reply);
     }
 
-    /// Whether it is time to end: nothing is under way, or patience is over and those at work have been asked to stop. What
-    /// was decided is durable by then.
+    /// Whether the host can end: no attempt is under way, or the patience is exhausted and the attempts were cancelled.
+    /// All decided entries are durable by then.
     fn stopped(&mut self) -> bool {
         let Some(stop) = &mut self.stop else { return false };
-        let (now, left) = (self.clockwork.now(), self.desk.under_way());
-        if left > 0 && stop.last_words.is_none() && now >= stop.until {
-            stop.last_words = Some(now + LAST_WORDS);
+        let (now, left) = (self.clockwork.now(), self.state.under_way());
+        if left > 0 && stop.grace.is_none() && now >= stop.until {
+            stop.grace = Some(now + STOP_GRACE);
             self.attempts.cancel_all();
         }
-        let heard_enough = left == 0 || stop.last_words.is_some_and(|until| now >= until);
+        let grace_over = left == 0 || stop.grace.is_some_and(|until| now >= until);
         let snapshot = self.snapshots.as_ref().is_some_and(SnapshotTask::is_busy);
-        if !heard_enough || self.desk.has_news() || self.keeper.is_none() || snapshot {
+        if !grace_over || self.state.has_news() || self.keeper.is_none() || snapshot {
             return false;
         }
         for reply in stop.replies.drain(..) {

@@ -1,4 +1,4 @@
-//! Streams of facts.
+//! Subscriptions as streams of entries.
 
 use crate::journal::EventFilter;
 use crate::message::event::Entry;
@@ -10,7 +10,7 @@ use futures_util::Stream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Facts as they become durable: a stream that ends with the host.
+/// A stream of entries as they become durable. It ends with the host.
 pub struct Events {
     feed: Pin<Box<Receiver<Entry>>>,
     missed: Arc<AtomicU64>,
@@ -23,12 +23,12 @@ impl Events {
         (Self { feed: Box::pin(feed), missed: Arc::clone(&missed) }, Feed { filter, send, missed })
     }
 
-    /// The next fact; none when the host has ended. The stream, for those who have no combinators at hand.
+    /// The next entry; `None` when the host has ended. The same as the stream, without stream combinators.
     pub async fn next(&mut self) -> Option<Entry> {
         self.feed.recv().await.ok()
     }
 
-    /// How many facts were left out because there was no room.
+    /// The number of entries that were left out because the buffer was full.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
@@ -57,7 +57,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// False when nobody listens any more.
+    /// Sends an entry. Returns false when the subscription was dropped.
     pub(super) fn show(&mut self, entry: &Entry) -> bool {
         if !self.filter.passes(entry) {
             return !self.send.is_closed();

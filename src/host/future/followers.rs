@@ -1,4 +1,4 @@
-//! Those who follow the progress of runs.
+//! Subscriptions to the progress of runs.
 
 use crate::base::id::RunId;
 use crate::journal::Projection;
@@ -11,17 +11,17 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use futures_util::Stream;
 
-/// The progress of every run, and those who follow one.
+/// The progress of every run, and the subscriptions to it.
 #[derive(Default)]
 pub(super) struct Followers {
     progress: Progress,
-    /// With what they have seen last.
+    /// With the last progress that was sent.
     following: Vec<(RunId, Option<RunProgress>, Sender<RunProgress>)>,
     stale: bool,
 }
 
 impl Followers {
-    /// Of nobody yet, after these entries.
+    /// No subscriptions, with the progress after these entries.
     pub(super) fn of(entries: &[Entry]) -> Self {
         let mut followers = Self::default();
         followers.progress.replay(entries);
@@ -38,8 +38,9 @@ impl Followers {
         self.stale |= !matches!(entry.event, Event::Agent { .. });
     }
 
-    /// Tells those for whom something has changed. A run that is over, or unknown, has no followers any more.
-    pub(super) fn tell(&mut self) {
+    /// Sends the progress of runs that have changed. The subscriptions to a run that has ended or is unknown are
+    /// closed.
+    pub(super) fn notify(&mut self) {
         if !core::mem::take(&mut self.stale) {
             return;
         }
@@ -56,8 +57,8 @@ impl Followers {
     }
 }
 
-/// How far a run is, whenever that has changed: a stream that ends with the run or the host. What was not read in time is
-/// replaced by what is newer, so nothing old is ever waited through.
+/// The progress of a run whenever it changes: a stream that ends with the run or the host. A value that was not read in
+/// time is replaced by the newer one, so the reader never sees a backlog.
 pub struct ProgressStream {
     run: RunId,
     feed: Pin<Box<Receiver<RunProgress>>>,
@@ -69,7 +70,7 @@ impl ProgressStream {
         (Self { run, feed: Box::pin(feed) }, send)
     }
 
-    /// How far the run is, once that has changed; none when the run or the host has ended.
+    /// The progress after the next change; `None` when the run or the host has ended.
     pub async fn next(&mut self) -> Option<RunProgress> {
         self.feed.recv().await.ok()
     }

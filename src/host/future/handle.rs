@@ -1,4 +1,4 @@
-//! What a caller holds of a task or run: futures.
+//! The handles of submitted tasks and started runs, as futures.
 
 use crate::base::id::{RunId, TaskId};
 use crate::host::error::output_of;
@@ -14,42 +14,42 @@ use core::task::{Context, Poll};
 use futures_channel::oneshot::Receiver;
 use serde::de::DeserializeOwned;
 
-/// Why what nobody holds any more was cancelled.
-const DROPPED: &str = "nobody waits for it any more";
+/// The reason of a cancellation by a dropped handle.
+const DROPPED: &str = "its handle was dropped";
 
-/// What a handle says when it is dropped too early, if it was told to.
-struct Leash {
-    words: Sender<Command>,
+/// Cancels the task or run when its handle is dropped, if requested.
+struct CancelOnDrop {
+    commands: Sender<Command>,
     cancel: Option<Command>,
-    taut: bool,
+    armed: bool,
 }
 
-impl Drop for Leash {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let (true, Some(cancel)) = (self.taut, self.cancel.take()) {
-            // The host may have ended.
-            let _ = self.words.try_send(cancel);
+        if let (true, Some(cancel)) = (self.armed, self.cancel.take()) {
+            // The channel is closed if the host has ended.
+            let _ = self.commands.try_send(cancel);
         }
     }
 }
 
-/// A task that was submitted: a future of how it ends. Dropped, it changes nothing about the task.
+/// A submitted task: a future of its outcome. Dropping the handle does not affect the task.
 #[must_use = "the task goes on without it; drop it if nobody waits"]
 pub struct TaskHandle {
     id: TaskId,
-    told: Receiver<TaskOutcome>,
-    leash: Leash,
+    outcome: Receiver<TaskOutcome>,
+    guard: CancelOnDrop,
 }
 
 impl TaskHandle {
-    pub(super) fn new(id: TaskId, told: Receiver<TaskOutcome>, words: Sender<Command>) -> Self {
+    pub(super) fn new(id: TaskId, outcome: Receiver<TaskOutcome>, commands: Sender<Command>) -> Self {
         let cancel = TaskCommand::Cancel { task: id, reason: DROPPED.into() };
-        Self { id, told, leash: Leash { words, cancel: Some(cancel.into()), taut: false } }
+        Self { id, outcome, guard: CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false } }
     }
 
     /// Cancels the task if the handle is dropped before the task has ended.
     pub const fn cancel_on_drop(mut self) -> Self {
-        self.leash.taut = true;
+        self.guard.armed = true;
         self
     }
 
@@ -64,9 +64,9 @@ impl Future for TaskHandle {
     type Output = Result<TaskOutcome, HostError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let told = Pin::new(&mut self.told).poll(cx);
-        self.leash.taut &= told.is_pending();
-        told.map_err(|_| HostError::Ended)
+        let outcome = Pin::new(&mut self.outcome).poll(cx);
+        self.guard.armed &= outcome.is_pending();
+        outcome.map_err(|_| HostError::Ended)
     }
 }
 
@@ -76,25 +76,26 @@ impl fmt::Debug for TaskHandle {
     }
 }
 
-/// A run that was started: a future of what it gives back. Dropped, it changes nothing about the run.
+/// A started run: a future of its output. Dropping the handle does not affect the run.
 #[must_use = "the run goes on without it; drop it if nobody waits"]
 pub struct RunHandle<O> {
     id: RunId,
-    told: Receiver<RunOutcome>,
-    leash: Leash,
+    outcome: Receiver<RunOutcome>,
+    guard: CancelOnDrop,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> RunHandle<O> {
-    pub(super) fn new(id: RunId, told: Receiver<RunOutcome>, words: Sender<Command>) -> Self {
+    pub(super) fn new(id: RunId, outcome: Receiver<RunOutcome>, commands: Sender<Command>) -> Self {
         let cancel = RunCommand::Cancel { run: id, reason: DROPPED.into() };
-        let leash = Leash { words, cancel: Some(cancel.into()), taut: false };
-        Self { id, told, leash, output: PhantomData }
+        let guard = CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false };
+        Self { id, outcome, guard, output: PhantomData }
     }
 
-    /// Cancels the run, and so undoes what it has done, if the handle is dropped before the run has ended.
+    /// Cancels the run if the handle is dropped before the run has ended. Completed steps of the run are then
+    /// compensated.
     pub const fn cancel_on_drop(mut self) -> Self {
-        self.leash.taut = true;
+        self.guard.armed = true;
         self
     }
 
@@ -109,9 +110,9 @@ impl<O: DeserializeOwned> Future for RunHandle<O> {
     type Output = Result<O, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let told = Pin::new(&mut self.told).poll(cx);
-        self.leash.taut &= told.is_pending();
-        told.map(|told| output_of(told.map_err(|_| RunError::HostEnded)?))
+        let outcome = Pin::new(&mut self.outcome).poll(cx);
+        self.guard.armed &= outcome.is_pending();
+        outcome.map(|outcome| output_of(outcome.map_err(|_| RunError::HostEnded)?))
     }
 }
 

@@ -1,18 +1,19 @@
-//! Journals that need not block.
+//! Journals that append asynchronously.
 
 use super::timer::BoxFuture;
 use crate::base::id::Seq;
-use crate::host::desk::Batch;
+use crate::host::state::Batch;
 use crate::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use crate::message::event::Entry;
 use core::fmt;
 use futures_channel::oneshot;
 use std::sync::Arc;
 
-/// A [`Journal`] that answers later. The rules are the same; while an append is on its way the host goes on deciding, and lets
-/// nothing out of what it decided until that is kept, too.
+/// A [`Journal`] with asynchronous writes. The rules are the same. While an append is under way the host continues to
+/// decide, and releases none of the new decisions before they are durable, too.
 ///
-/// Every `Journal` is one: it then appends on the thread that polls the driver. [`OffThread`] has it append elsewhere.
+/// Every `Journal` implements this trait; it then appends on the thread that polls the driver. [`OffThread`] moves the
+/// appends to another thread.
 ///
 /// ```
 /// use counterpoint::host::future::AsyncJournal;
@@ -32,19 +33,19 @@ use std::sync::Arc;
 /// }
 /// ```
 pub trait AsyncJournal: Send + 'static {
-    /// Makes the caller the writer. After it no older epoch can append.
+    /// Makes the caller the writer. Appends of older epochs are rejected afterwards.
     ///
     /// # Errors
     ///
     /// When the journal cannot be read or claimed.
     fn take_over(&mut self) -> impl Future<Output = Result<Takeover, JournalError>> + Send;
 
-    /// Keeps these facts, durably when it ends, all or none. `after` is the number of the last fact before them. Dropped
-    /// before it ends, it is unknown whether they are kept.
+    /// Appends entries, all or none; they are durable when the future completes. `after` is the number of the last
+    /// event before them. If the future is dropped before it completes, it is unknown whether the entries were stored.
     ///
     /// # Errors
     ///
-    /// See [`AppendError`]: what to do differs from one to the other.
+    /// See [`AppendError`]: the caller's reaction depends on the variant.
     fn append(
         &mut self,
         epoch: Epoch,
@@ -52,11 +53,11 @@ pub trait AsyncJournal: Send + 'static {
         entries: &[Entry],
     ) -> impl Future<Output = Result<(), AppendError>> + Send;
 
-    /// Keeps a snapshot that holds every fact up to `at`; facts up to there may be dropped. Appends wait meanwhile.
+    /// Stores a snapshot that covers every event up to `at`; the journal may drop those events. Appends wait meanwhile.
     ///
     /// # Errors
     ///
-    /// As for an append. A journal without snapshots refuses.
+    /// As for an append. A journal without snapshots returns [`AppendError::Refused`].
     fn keep_snapshot(
         &mut self,
         epoch: Epoch,
@@ -64,11 +65,11 @@ pub trait AsyncJournal: Send + 'static {
         snapshot: Vec<u8>,
     ) -> impl Future<Output = Result<(), AppendError>> + Send {
         let _ = (epoch, at, snapshot);
-        core::future::ready(Err(AppendError::Refused("this journal keeps no snapshots".into())))
+        core::future::ready(Err(AppendError::Refused("this journal stores no snapshots".into())))
     }
 
-    /// An archive, which keeps snapshots where the host runs [blocking work](Blocking), while this journal appends. None if the
-    /// journal has none: then it keeps snapshots itself.
+    /// An archive, which stores snapshots on the threads for [blocking work](Blocking) while this journal appends.
+    /// `None` if the journal has none: it then stores snapshots itself.
     fn archive(&mut self) -> impl Future<Output = Option<Box<dyn Archive>>> + Send {
         core::future::ready(None)
     }
@@ -92,13 +93,13 @@ impl<J: Journal + 'static> AsyncJournal for J {
     }
 }
 
-/// Work that blocks, on its way to a thread that may.
+/// Blocking work, to be run on a thread that may block.
 pub type Blocking = Box<dyn FnOnce() + Send>;
 
-/// Where such work is done.
+/// Runs blocking work on another thread.
 pub(super) type Away = dyn Fn(Blocking) + Send;
 
-/// A journal that blocks, kept away from the thread that polls the driver.
+/// A blocking journal that runs on another thread than the driver.
 ///
 /// ```
 /// use counterpoint::host::future::OffThread;
@@ -108,16 +109,16 @@ pub(super) type Away = dyn Fn(Blocking) + Send;
 /// let journal = OffThread::new(MemoryJournal::default(), |work| drop(std::thread::spawn(work)));
 /// ```
 pub struct OffThread {
-    /// None while it is away, and for ever if it did not come back.
+    /// `None` while it is on the other thread, and forever if that thread dropped it.
     journal: Option<Box<dyn Journal>>,
     away: Box<Away>,
 }
 
-/// A journal that is away, and what came of its work.
+/// A journal on the other thread, and the result of its work.
 type Coming<T> = oneshot::Receiver<(Box<dyn Journal>, T)>;
 
 impl OffThread {
-    /// `away` has each piece of work done on a thread that may block.
+    /// `away` runs each closure on a thread that may block.
     pub fn new(journal: impl Journal + 'static, away: impl Fn(Blocking) + Send + 'static) -> Self {
         Self { journal: Some(Box::new(journal)), away: Box::new(away) }
     }
@@ -130,15 +131,15 @@ impl OffThread {
         let (back, coming) = oneshot::channel();
         (self.away)(Box::new(move || {
             let result = work(&mut *journal);
-            // Whoever sent it may be gone.
+            // The receiver may have been dropped.
             let _ = back.send((journal, result));
         }));
         Some(coming)
     }
 
-    /// Has the journal back with what came of a write.
+    /// Takes the journal back with the result of a write.
     async fn returned(&mut self, coming: Option<Coming<Result<(), AppendError>>>) -> Result<(), AppendError> {
-        let coming = coming.ok_or_else(|| AppendError::Refused("the journal is away".into()))?;
+        let coming = coming.ok_or_else(|| AppendError::Refused("the journal is in use on another thread".into()))?;
         let (journal, kept) = coming.await.map_err(|_| AppendError::Unknown)?;
         self.journal = Some(journal);
         kept
@@ -149,7 +150,7 @@ impl AsyncJournal for OffThread {
     fn take_over(&mut self) -> impl Future<Output = Result<Takeover, JournalError>> + Send {
         let coming = self.send(|journal| journal.take_over());
         async move {
-            let gone = || JournalError::new("the journal did not come back from its thread");
+            let gone = || JournalError::new("the thread of the journal dropped it");
             let (journal, taken) = coming.ok_or_else(gone)?.await.map_err(|_| gone())?;
             self.journal = Some(journal);
             taken
@@ -193,7 +194,7 @@ impl fmt::Debug for OffThread {
     }
 }
 
-/// A journal that comes back with what it was given, so that an append is a future which borrows nothing.
+/// A journal that is returned with its batch, so that an append is a future which borrows nothing.
 pub(super) trait Keeper: Send {
     fn append(self: Box<Self>, epoch: Epoch, after: Seq, batch: Batch) -> BoxFuture<Kept>;
     fn keep_snapshot(self: Box<Self>, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> BoxFuture<KeptSnapshot>;

@@ -1,8 +1,8 @@
-//! A host under any async runtime, or none: a handle that asks, and one future that owns the engine.
+//! A host for any async runtime, or for none: handles that send requests, and one future that owns the engine.
 //!
-//! It needs nothing of a runtime but a function that sleeps. Somebody polls the [`Driver`]: spawned as a task, or beside
-//! other work. Attempts are futures, polled within the driver (thousands on one thread) or, with [`Driver::spawning`], as
-//! tasks of their own.
+//! The host needs one thing of a runtime: a function that sleeps. The [`Driver`] must be polled, as a spawned task or
+//! joined with other futures. Attempts are futures that the driver polls (thousands on one thread) or, with
+//! [`Driver::spawning`], tasks of their own.
 //!
 //! ```
 //! use counterpoint::host::future::{Assignment, AsyncSteps, FutureHost};
@@ -42,19 +42,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The loop is that of the crate's documentation. Nothing leaves the host before it is durable: no answer, no attempt, no
-//! fact. Where the [journal](AsyncJournal) takes its time, the driver goes on hearing agents and deciding, and the next
-//! append takes all of that together.
+//! The loop is the one in the documentation of the crate. Answers, attempts and entries leave the host only after they
+//! are durable. While a slow [journal](AsyncJournal) appends, the driver continues to accept messages and to decide;
+//! the next append writes all of that at once.
 //!
-//! **Back-pressure** has two places. The inbox is bounded: who asks waits while the driver or its journal is behind. And the
-//! engine refuses what is beyond its [`Limits`](crate::Limits) or is shed; [`FutureHost::submit_when_room`] waits for that, too.
+//! **Back-pressure** applies at two points. The inbox is bounded: callers wait while the driver or its journal is
+//! behind. The engine rejects submissions beyond its [`Limits`](crate::Limits) and those that it sheds;
+//! [`FutureHost::submit_when_room`] waits for both.
 //!
-//! **Cancelling**: an attempt is told through its [`Assignment`]; when its grace is over, its future is dropped. The same
-//! happens at its timeout, and when its agent is taken away. Drop the driver, and everything stops at once; the journal has
-//! all that was durable.
+//! **Cancellation**: an attempt is notified through its [`Assignment`]; after its grace period its future is dropped.
+//! The future is also dropped at the attempt's timeout and when its agent is removed. When the driver is dropped,
+//! everything stops at once; the journal contains everything that was durable.
 //!
-//! **WebAssembly**: the standard library has no clock there, so the [`Timer`] brings one. Futures are `Send` on every target; one
-//! that is not (a JavaScript promise) goes into a wrapper of the runtime's, as is usual there.
+//! **WebAssembly**: the standard library has no clock on that target, so the [`Timer`] must supply one. Futures are
+//! `Send` on every target; a future that is not (a JavaScript promise) needs a `Send` wrapper, as with other runtimes
+//! there.
 
 mod agent;
 mod attempts;
@@ -82,8 +84,8 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
-use super::desk::{Ask, Desk, Reply};
 use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
+use super::state::{Ask, HostState, Reply};
 use super::{HostError, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
@@ -113,36 +115,36 @@ use snapshots::{Means, SnapshotTask};
 use std::sync::Arc;
 use timer::Clockwork;
 
-/// How many messages may wait for the driver before those who send more must wait.
+/// The number of messages that may wait for the driver before senders must wait.
 const INBOX: usize = 4_096;
-/// How long to wait for room when nobody can tell: at first, and at most.
+/// The shortest and the longest wait for capacity when the engine gives no estimate.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// A handle to an engine that a [`Driver`] owns. Clones speak to the same one; when the last is dropped, it stops at once.
-/// [`shut_down`](Self::shut_down) is kinder.
+/// A handle of an engine that a [`Driver`] owns. Clones refer to the same engine. When the last handle is dropped, the
+/// driver stops at once; [`shut_down`](Self::shut_down) lets attempts finish first.
 #[derive(Clone)]
 pub struct FutureHost {
     inbox: Sender<Message>,
-    /// For what must not wait for room: it is said when a handle is dropped.
-    words: Sender<Command>,
+    /// An unbounded channel for commands that must not wait for capacity: those of dropped handles.
+    commands: Sender<Command>,
     clockwork: Clockwork,
 }
 
 impl FutureHost {
-    /// A host with a journal in memory: what it knows ends with it.
+    /// A host with a journal in memory, whose state is lost when the host ends.
     ///
     /// # Errors
     ///
-    /// None at present; as for [`open`](Self::open).
+    /// None at present; the type is that of [`open`](Self::open).
     pub fn start(config: Config, timer: impl Timer) -> Result<(Self, Driver), HostError> {
         let mut journal = MemoryJournal::default();
         let taken = Journal::take_over(&mut journal)?;
         Self::over(config, (journal, taken), timer, (Persistence::Nothing, None))
     }
 
-    /// A host that goes on where a journal ends. Agents of an earlier host are gone with it: what they held is tried again,
-    /// its outcome unknown.
+    /// A host that continues from a journal. The agents of the previous host ended with it: their attempts are retried
+    /// as attempts with an unknown outcome.
     ///
     /// # Errors
     ///
@@ -156,13 +158,14 @@ impl FutureHost {
         Self::over(config, (journal, taken), timer, (Persistence::Events(Codec::json()), None))
     }
 
-    /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A second state
-    /// [follows](crate::engine::Follower) the facts and is written down wherever `away` has work done that blocks; it needs as much
-    /// memory again. The engine goes on meanwhile, and appends do, too, if the journal has a [second
-    /// hand](AsyncJournal::archive).
+    /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A second
+    /// copy of the state [follows](crate::engine::Follower) the events and is serialised wherever `away` runs blocking
+    /// work; it needs the same amount of memory again. The engine continues meanwhile, and so do appends if the journal
+    /// has an [archive](AsyncJournal::archive).
     ///
-    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol `|work| smol::unblock(work).detach()`.
-    /// Where there is nothing but the thread that polls the driver it is `|work| work()`, and the host stands still for it.
+    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol `|work|
+    /// smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the duration
+    /// of the snapshot.
     ///
     /// ```
     /// use counterpoint::host::future::{Blocking, FutureHost};
@@ -188,9 +191,9 @@ impl FutureHost {
     ///     let (host, driver) = FutureHost::open_with_snapshots(Config::default(), mine, sleep, often, away).await?;
     ///     join(driver, async {
     ///         let _task = host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
-    ///         let at = host.take_snapshot().await?; // one at once, before an upgrade, say
+    ///         let at = host.take_snapshot().await?; // a snapshot on demand, for example before an upgrade
     ///         assert_eq!(at.get(), 1);
-    ///         assert!(journal.is_empty()); // the fact is in the snapshot now
+    ///         assert!(journal.is_empty()); // the snapshot covers the event
     ///         Ok::<_, HostError>(())
     ///     }).await
     /// };
@@ -223,77 +226,78 @@ impl FutureHost {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, archive.flatten())?;
-        let desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
         let followers = Followers::of(&taken.tail);
-        let (tail, last) = (taken.tail, desk.engine.last_seq());
+        let (tail, last) = (taken.tail, state.engine.last_seq());
         let snapshots = writer.zip(away).map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
-        let clockwork = Clockwork::new(Arc::new(timer), desk.engine.at());
+        let clockwork = Clockwork::new(Arc::new(timer), state.engine.at());
         let (inbox, messages) = bounded(INBOX);
-        let (words, said) = unbounded();
+        let (commands, receiver) = unbounded();
         let keeper = (Box::new(journal) as _, taken.epoch);
-        let (heard, clock) = ((words.clone(), said), clockwork.clone());
-        let driver = Driver::new(desk, followers, keeper, snapshots, clock, messages, heard);
-        Ok((Self { inbox, words, clockwork }, driver))
+        let (channel, clock) = ((commands.clone(), receiver), clockwork.clone());
+        let driver = Driver::new(state, followers, keeper, snapshots, clock, messages, channel);
+        Ok((Self { inbox, commands, clockwork }, driver))
     }
 
-    /// Adds an agent that performs these steps, with the skills that their kinds are called, as many at once as it has
-    /// capacity.
+    /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity bounds the number
+    /// of concurrent attempts.
     ///
     /// # Errors
     ///
-    /// When the engine refuses it, or the host has ended.
+    /// When the engine rejects the agent, or the host has ended.
     pub async fn add_agent(&self, spec: AgentSpec, steps: AsyncSteps) -> Result<Incarnation, HostError> {
         self.add_custom_agent(with_kinds(spec, steps.kinds()), steps).await
     }
 
-    /// Adds an agent with the skills that it says it has.
+    /// Adds an agent with the skills of its specification.
     ///
     /// # Errors
     ///
-    /// When the engine refuses it, or the host has ended.
+    /// When the engine rejects the agent, or the host has ended.
     pub async fn add_custom_agent(&self, spec: AgentSpec, agent: impl AsyncAgent) -> Result<Incarnation, HostError> {
         self.ask(|reply| Message::Join { spec, agent: Arc::new(agent), reply }).await?
     }
 
-    /// Takes an agent away at once, as if it had died: what it holds is dropped and tried by others, its outcome unknown.
+    /// Removes an agent at once, as if it had crashed: its attempts are dropped and retried by other agents, with an
+    /// unknown outcome.
     ///
     /// # Errors
     ///
-    /// When there is no such agent, or the host has ended.
+    /// When the agent is unknown, or the host has ended.
     pub async fn remove_agent(&self, agent: AgentId) -> Result<(), HostError> {
         self.command(AgentCommand::Deregister { agent }).await.map(|_| ())
     }
 
-    /// Has the engine obey a command, and tells its verdict once that is durable.
+    /// Sends a command to the engine, and returns the result once it is durable.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the command, or the host has ended.
+    /// When the engine rejects the command, or the host has ended.
     pub async fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
         self.ask(|reply| Message::Ask(Ask::Command { command, reply })).await?
     }
 
-    /// Submits a task. The handle is a future of how it ends.
+    /// Submits a task. The handle is a future of its outcome.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the task, or the host has ended.
+    /// When the engine rejects the task, or the host has ended.
     pub async fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
-        let (tell, told) = oneshot::channel();
-        self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: to(tell), reply })).await??;
-        Ok(TaskHandle::new(id, told, self.words.clone()))
+        let (on_end, outcome) = oneshot::channel();
+        self.ask(|reply| Message::Ask(Ask::Submit { spec, on_end: to(on_end), reply })).await??;
+        Ok(TaskHandle::new(id, outcome, self.commands.clone()))
     }
 
-    /// Submits a task as soon as there is room for it: while the engine is [at capacity](Overload::AtCapacity) or
-    /// [sheds load](Overload::Shed), it is tried again after the time that the refusal names, and with growing pauses of up
-    /// to 5 s where it names none.
+    /// Submits a task as soon as the engine has capacity for it. While the engine is [at
+    /// capacity](Overload::AtCapacity) or [sheds load](Overload::Shed), the submission is retried after the delay that
+    /// the rejection suggests, or with exponential delays of up to 5 s if it suggests none.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the task for another reason, or the host has ended.
+    /// When the engine rejects the task for another reason, or the host has ended.
     pub async fn submit_when_room(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
         let mut pause = FIRST_WAIT;
@@ -311,20 +315,21 @@ impl FutureHost {
         }
     }
 
-    /// Lets runs use this workflow.
+    /// Adds a workflow definition.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the definition, or the host has ended.
+    /// When the engine rejects the definition, or the host has ended.
     pub async fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<(), HostError> {
         self.command(Command::define(definition)).await.map(|_| ())
     }
 
-    /// Defines a workflow, if that is not done yet, and starts a run of it. The handle is a future of what the run gives back.
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle is a future of
+    /// the run's output.
     ///
     /// # Errors
     ///
-    /// When the input has no JSON form, the engine refuses, or the host has ended.
+    /// When the input has no JSON form, the engine rejects the command, or the host has ended.
     pub async fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
@@ -336,29 +341,29 @@ impl FutureHost {
         self.start_run(spec).await
     }
 
-    /// Starts a run of a workflow that is defined.
+    /// Starts a run of a workflow whose definition was added.
     ///
     /// # Errors
     ///
-    /// When the engine refuses, or the host has ended.
+    /// When the engine rejects the run, or the host has ended.
     pub async fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
-        let (tell, told) = oneshot::channel();
-        self.ask(|reply| Message::Ask(Ask::Start { spec, tell: to(tell), reply })).await??;
-        Ok(RunHandle::new(id, told, self.words.clone()))
+        let (on_end, outcome) = oneshot::channel();
+        self.ask(|reply| Message::Ask(Ask::Start { spec, on_end: to(on_end), reply })).await??;
+        Ok(RunHandle::new(id, outcome, self.commands.clone()))
     }
 
-    /// Brings a signal to a run.
+    /// Sends a signal to a run.
     ///
     /// # Errors
     ///
-    /// When the engine refuses, or the host has ended.
+    /// When the engine rejects the signal, or the host has ended.
     pub async fn signal(&self, run: RunId, signal: impl Into<Name>, payload: Payload) -> Result<(), HostError> {
         let signal = signal.into();
         self.command(RunCommand::Signal { run, signal, payload }).await.map(|_| ())
     }
 
-    /// Subscribes to facts, from now on. At most `room` wait to be read; those beyond are left out and counted.
+    /// Subscribes to entries from now on. At most `room` entries are buffered; further ones are left out and counted.
     ///
     /// # Errors
     ///
@@ -369,8 +374,9 @@ impl FutureHost {
         Ok(events)
     }
 
-    /// Follows how far a run is: first how far it is now, then whatever changes, until it is over. The stream of a run that
-    /// nobody knows ends at once. Of a run that began before the journal's last snapshot, it knows what came after that.
+    /// Subscribes to the progress of a run: first its present progress, then every change until its end. The stream of
+    /// an unknown run ends at once. The progress of a run that began before the journal's last snapshot covers only the
+    /// events after that snapshot.
     ///
     /// # Errors
     ///
@@ -382,7 +388,8 @@ impl FutureHost {
         Ok(stream)
     }
 
-    /// Has every fact shown to a closure, within the driver, once it is durable: for projections. It should be quick.
+    /// Calls a closure with every entry once it is durable, for projections. The closure runs within the driver and
+    /// should be quick.
     ///
     /// # Errors
     ///
@@ -395,8 +402,8 @@ impl FutureHost {
         self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply })).await
     }
 
-    /// Reads the engine. The closure runs within the driver, between two calls, and should be quick. The engine may be ahead
-    /// of what is durable.
+    /// Reads the engine. The closure runs within the driver, between two calls, and should be quick. The engine may be
+    /// ahead of the journal.
     ///
     /// # Errors
     ///
@@ -412,17 +419,17 @@ impl FutureHost {
         .await
     }
 
-    /// Takes a snapshot of what has been decided by now, once that is durable, and tells up to which fact it reaches when it
-    /// is kept. Others go on with their work meanwhile.
+    /// Takes a snapshot of the current state once that is durable, and returns the number of the last event that it
+    /// covers when the snapshot is stored. Other work continues meanwhile.
     ///
     /// # Errors
     ///
-    /// When the journal refuses it, or the host was opened without snapshots or has ended.
+    /// When the journal rejects the snapshot, or the host was opened without snapshots or has ended.
     pub async fn take_snapshot(&self) -> Result<Seq, HostError> {
         self.ask(|reply| Message::Snapshot { reply }).await?.map_err(HostError::Snapshot)
     }
 
-    /// How taking snapshots goes; nothing, if the host was opened without.
+    /// The status of the snapshots; `None` if the host was opened without snapshots.
     ///
     /// # Errors
     ///
@@ -441,24 +448,24 @@ impl FutureHost {
         self.inbox.is_closed()
     }
 
-    /// How many messages wait for the driver; at the bound of 4,096, those who ask wait for room first.
+    /// The number of messages that wait for the driver. At the limit of 4,096, further callers wait for capacity.
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.inbox.len()
     }
 
-    /// The time as the engine has it.
+    /// The time that the engine is given.
     #[must_use]
     pub fn now(&self) -> Time {
         self.clockwork.now()
     }
 
-    /// Hands out nothing new, lets the agents finish what they hold for up to `patience`, asks them to stop if they have
-    /// not by then, and ends. What was not finished is in the journal, for the next host.
+    /// Dispatches no new attempts, lets the agents finish theirs for up to `patience`, then cancels what is left, and
+    /// ends. Unfinished work is in the journal for the next host.
     ///
     /// # Errors
     ///
-    /// When the host has ended already, or agents did not stop when they were asked: their futures were dropped.
+    /// When the host has ended already, or attempts did not stop after they were cancelled: their futures were dropped.
     pub async fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
         match self.ask(|reply| Message::Stop { patience, reply }).await? {
             0 => Ok(()),
@@ -466,7 +473,7 @@ impl FutureHost {
         }
     }
 
-    /// Asks the driver; its inbox may be full, and then this waits.
+    /// Sends a request to the driver, and waits for capacity while its inbox is full.
     async fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
         let (reply, answer) = oneshot::channel();
         self.inbox.send(message(to(reply))).await.map_err(|_| HostError::Ended)?;
@@ -474,7 +481,7 @@ impl FutureHost {
     }
 }
 
-/// Whoever asked may be gone; the deed stands.
+/// The receiver may have been dropped; the command takes effect all the same.
 fn to<T: Send + 'static>(reply: oneshot::Sender<T>) -> Reply<T> {
     Box::new(move |what| drop(reply.send(what)))
 }

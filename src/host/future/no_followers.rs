@@ -1,4 +1,4 @@
-//! Without the feature `observe` nobody follows the progress of runs.
+//! Replaces the subscriptions to the progress of runs when the feature `observe` is off.
 
 use crate::message::event::Entry;
 
@@ -12,5 +12,5 @@ impl Followers {
 
     pub(super) const fn note(&self, _: &Entry) {}
 
-    pub(super) const fn tell(&self) {}
+    pub(super) const fn notify(&self) {}
 }

@@ -2,8 +2,8 @@
 
 use super::journal::{Away, Blocking};
 use crate::base::id::Seq;
-use crate::host::desk::Reply;
 use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Step};
+use crate::host::state::Reply;
 use crate::journal::{AppendError, Archive};
 use crate::message::effect::Outbox;
 use crate::message::event::Entry;
@@ -11,16 +11,16 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use futures_channel::oneshot;
 
-/// The largest number of events that wait to be followed, if no snapshot is due earlier and none is being taken.
+/// The largest number of events that wait for the writer, unless a snapshot is due earlier or is being taken.
 const CHUNK: usize = 4_096;
 
 /// Sends events to the snapshot writer, and answers requests for snapshots.
 pub(super) struct SnapshotTask {
     writer: Writer,
     away: Box<Away>,
-    /// Durable events that have not been followed: whole appends always.
+    /// Durable events that the writer has not followed: always whole appends.
     events: Vec<Entry>,
-    /// The number of the last of them.
+    /// The number of the last of these events.
     last: Seq,
     /// Requests, each with the number of the event that its snapshot has to cover.
     requested: Vec<(Seq, Reply<Kept>)>,
@@ -29,29 +29,29 @@ pub(super) struct SnapshotTask {
     status: SnapshotStatus,
 }
 
-/// What it takes to take snapshots.
+/// The options of a [`SnapshotTask`].
 pub(super) struct Means {
     pub(super) archive: Option<Box<dyn Archive>>,
     pub(super) away: Box<Away>,
 }
 
-/// Where the writer is.
+/// The location of the writer.
 enum Writer {
     Idle(Box<SnapshotWriter>),
-    /// It works.
+    /// It works on another thread.
     Away(oneshot::Receiver<Back>),
-    /// Here; the journal itself has to keep the snapshot that it wrote. None: the journal does so now.
+    /// It is here, and the journal itself has to store the snapshot that it wrote. `None`: the journal does so now.
     Written(Box<SnapshotWriter>, Option<(Seq, Vec<u8>)>),
-    /// There will be no more snapshots.
+    /// No more snapshots are taken.
     Gone(AppendError),
 }
 
-/// The writer, and what its work led to.
+/// The writer, and the result of its work.
 struct Back(Box<SnapshotWriter>, Step);
 
 impl SnapshotTask {
-    /// `tail` is what the journal held after its last snapshot. It counts: a host that restarts early each time would never take
-    /// a snapshot otherwise.
+    /// `tail` is the content of the journal after its last snapshot. It counts towards the next one: a host that always
+    /// restarts early would otherwise never take a snapshot.
     pub(super) fn new(writer: SnapshotWriter, away: Box<Away>, (tail, last): (Vec<Entry>, Seq)) -> Self {
         let (writer, status) = (Writer::Idle(Box::new(writer)), SnapshotStatus::default());
         Self { writer, away, events: tail, last, requested: Vec::new(), pending: Vec::new(), status }
@@ -82,7 +82,7 @@ impl SnapshotTask {
         matches!(self.writer, Writer::Away(_) | Writer::Written(..)) || !self.requested.is_empty()
     }
 
-    /// A snapshot for the journal itself to keep, once.
+    /// A snapshot for the journal itself to store, once.
     pub(super) const fn written(&mut self) -> Option<(Seq, Vec<u8>)> {
         match &mut self.writer {
             Writer::Written(_, snapshot) => snapshot.take(),
@@ -90,7 +90,7 @@ impl SnapshotTask {
         }
     }
 
-    /// The journal has kept that snapshot, or failed to.
+    /// Records the journal's result of storing that snapshot.
     pub(super) fn kept(&mut self, kept: &Kept) {
         let writer = core::mem::replace(&mut self.writer, Writer::Gone(AppendError::Unknown));
         self.writer = match writer {
@@ -100,7 +100,8 @@ impl SnapshotTask {
         self.answer(kept);
     }
 
-    /// Takes the writer back when it has finished, and sends it away again if there is work. True if either happened.
+    /// Takes the writer back when it has finished, and sends it off again if there is work. Returns true if either
+    /// happened.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let back = match &mut self.writer {
             Writer::Away(coming) => match Pin::new(coming).poll(cx) {
@@ -130,7 +131,7 @@ impl SnapshotTask {
         }
     }
 
-    /// Sends the writer away if there are enough events, or they reach one for which a snapshot is requested.
+    /// Sends the writer off if there are enough events, or they reach one for which a snapshot is requested.
     fn send(&mut self) -> bool {
         let Writer::Idle(writer) = &self.writer else { return false };
         let due = writer.until_due().min(CHUNK);

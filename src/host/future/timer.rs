@@ -1,4 +1,4 @@
-//! How the host waits, and what time it is.
+//! The timer and the clock of the host.
 
 use crate::base::time::Time;
 use crate::host::clock::Clock;
@@ -7,19 +7,20 @@ use core::pin::Pin;
 use core::time::Duration;
 use std::sync::Arc;
 
-/// A future behind a pointer, which may move between threads.
+/// A boxed future that may move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// How to wait: the only thing that a host needs of a runtime.
+/// A timer: the only thing that a host needs of a runtime.
 ///
-/// Every function that sleeps is one: `tokio::time::sleep`, `|span| async move { smol::Timer::after(span).await; }`.
+/// Every function that sleeps implements it: `tokio::time::sleep`, `|span| async move { smol::Timer::after(span).await;
+/// }`.
 ///
 /// ```
 /// use counterpoint::Time;
 /// use counterpoint::host::future::{BoxFuture, Timer};
 /// use std::time::Duration;
 ///
-/// // A clock of one's own, as under WebAssembly, where the standard library has none.
+/// // An own clock, as needed under WebAssembly, where the standard library has none.
 /// struct NeverLate;
 /// impl Timer for NeverLate {
 ///     fn sleep(&self, _: Duration) -> BoxFuture<()> {
@@ -31,11 +32,11 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// }
 /// ```
 pub trait Timer: Send + Sync + 'static {
-    /// Ends when so much time has passed. If it ends early, the host waits again.
+    /// Completes after this time. If it completes early, the host waits again.
     fn sleep(&self, span: Duration) -> BoxFuture<()>;
 
-    /// The time, if it is not the system's: then it decides what every fact bears as its moment. It need not begin anywhere,
-    /// and a step back counts as standing still.
+    /// The time, if it is not the system's. It becomes the time of every event. It may start at any value; a step back
+    /// counts as no progress.
     fn now(&self) -> Option<Time> {
         None
     }
@@ -51,19 +52,19 @@ where
     }
 }
 
-/// The timer and the clock that belongs to it.
+/// The timer and its clock.
 #[derive(Clone)]
 pub(super) struct Clockwork {
     timer: Arc<dyn Timer>,
-    /// None where the timer knows the time.
+    /// `None` if the timer supplies the time.
     clock: Option<Clock>,
-    /// The journal's last moment.
+    /// The time of the journal's last entry.
     earliest: Time,
 }
 
 impl Clockwork {
     pub(super) fn new(timer: Arc<dyn Timer>, earliest: Time) -> Self {
-        // Without a clock the system's is not looked for: not every target has one.
+        // The system's clock is read only without a clock of the timer: not every target has one.
         let clock = timer.now().is_none().then(|| Clock::starting(earliest));
         Self { timer, clock, earliest }
     }

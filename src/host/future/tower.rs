@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tower_service::Service;
 
-type Judge<E> = dyn Fn(E) -> Failure + Send + Sync;
+type Classify<E> = dyn Fn(E) -> Failure + Send + Sync;
 
-/// An agent whose work is done by a service: the task's payload is the request, the response is the output.
+/// An agent that passes its work to a service: the task's payload is the request, the response is the output.
 ///
-/// Each attempt has a clone of the service of its own and waits until that is ready; a service that cannot be cloned goes
-/// into a buffer first. An attempt that is no longer wanted is dropped at once, with the call in it. A service that is not
-/// ready has done nothing, so that is a transient failure; what an error of a call means only its user can say: without
-/// [`judging`](Self::judging) the outcome counts as unknown.
+/// Each attempt clones the service and waits until the clone is ready; a service that cannot be cloned needs a buffer
+/// layer. A cancelled attempt is dropped at once, together with its call. A service that is not ready has had no side
+/// effects, which is a transient failure. What an error of a call means depends on the service: without
+/// [`with_classifier`](Self::with_classifier) the outcome is unknown.
 ///
 /// ```
 /// use counterpoint::Failure;
@@ -47,9 +47,9 @@ type Judge<E> = dyn Fn(E) -> Failure + Send + Sync;
 /// // host.add_custom_agent(spec, agent).await?;
 /// ```
 pub struct ServiceAgent<S: Service<R>, R> {
-    /// Locked to be cloned only: a service need not be shared between threads.
+    /// Locked only for cloning: a service need not be `Sync`.
     service: Mutex<S>,
-    judge: Arc<Judge<S::Error>>,
+    classify: Arc<Classify<S::Error>>,
     request: PhantomData<fn(R)>,
 }
 
@@ -59,16 +59,16 @@ where
 {
     /// An agent over this service.
     pub fn new(service: S) -> Self {
-        let judge = Arc::new(|error: S::Error| Failure::unknown(error.to_string()));
-        Self { service: Mutex::new(service), judge, request: PhantomData }
+        let classify = Arc::new(|error: S::Error| Failure::unknown(error.to_string()));
+        Self { service: Mutex::new(service), classify, request: PhantomData }
     }
 }
 
 impl<S: Service<R>, R> ServiceAgent<S, R> {
-    /// Says what an error of a call means for the next attempt.
+    /// Sets the function that converts an error of a call to a failure.
     #[must_use]
-    pub fn judging(mut self, judge: impl Fn(S::Error) -> Failure + Send + Sync + 'static) -> Self {
-        self.judge = Arc::new(judge);
+    pub fn with_classifier(mut self, classify: impl Fn(S::Error) -> Failure + Send + Sync + 'static) -> Self {
+        self.classify = Arc::new(classify);
         self
     }
 }
@@ -83,22 +83,24 @@ where
 {
     fn perform(&self, assignment: Assignment) -> impl Future<Output = Result<Payload, Failure>> + Send {
         let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let judge = Arc::clone(&self.judge);
+        let classify = Arc::clone(&self.classify);
         async move {
             let request = assignment.input()?;
             let cancelled = assignment.cancelled();
             let work = async {
                 let ready = poll_fn(|cx| service.poll_ready(cx)).await;
                 ready.map_err(|error| Failure::transient(format!("the service is not ready: {error}")))?;
-                let response = service.call(request).await.map_err(|error| judge(error))?;
-                // The work is done: a failure that says that nothing happened would be a lie.
-                Payload::of(&response).map_err(|error| Failure::unknown(format!("the service answered, but: {error}")))
+                let response = service.call(request).await.map_err(|error| classify(error))?;
+                // The work is done, so a failure without side effects would be wrong.
+                Payload::of(&response).map_err(|error| {
+                    Failure::unknown(format!("the service responded, but its response is not JSON: {error}"))
+                })
             };
             let mut work = core::pin::pin!(work);
             let mut cancelled = core::pin::pin!(cancelled);
             poll_fn(|cx| match work.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => cancelled.as_mut().poll(cx).map(|()| Err(Failure::unknown("the call was given up"))),
+                Poll::Pending => cancelled.as_mut().poll(cx).map(|()| Err(Failure::unknown("the call was cancelled"))),
             })
             .await
         }
@@ -111,11 +113,11 @@ impl<S: Service<R>, R> fmt::Debug for ServiceAgent<S, R> {
     }
 }
 
-/// The engine as a service: a [`TaskSpec`] or a [`RunSpec`] in, the output of the task or run back.
+/// The engine as a service: the request is a [`TaskSpec`] or a [`RunSpec`], the response is the output of the task or
+/// run.
 ///
-/// It is ready unless its inbox is full, and then when that has been worked off. A call that is dropped cancels its task or
-/// run, as a timeout around it would want. Layers go around it as around any service; what turns a request of your own into a
-/// task is `map_request`.
+/// The service is ready unless the host's inbox is full. Dropping the future of a call cancels its task or run, as a
+/// timeout layer expects. Layers wrap it as any service; `map_request` converts other requests to tasks.
 ///
 /// ```
 /// use counterpoint::host::future::{FutureHost, HostService};
@@ -132,7 +134,7 @@ impl<S: Service<R>, R> fmt::Debug for ServiceAgent<S, R> {
 /// ```
 pub struct HostService {
     host: FutureHost,
-    /// Under way while the inbox is full.
+    /// Set while the inbox is full.
     room: Option<BoxFuture<Result<(), HostError>>>,
 }
 
@@ -152,7 +154,7 @@ impl HostService {
                 return Poll::Ready(Ok(()));
             }
             let host = self.host.clone();
-            // What is answered after all that waits now.
+            // This request is answered after all those in the inbox.
             self.room = Some(Box::pin(async move { host.inspect(|_| ()).await }));
         }
         let polled = self.room.as_mut().map_or(Poll::Ready(Ok(())), |room| room.as_mut().poll(cx));
@@ -212,17 +214,17 @@ impl fmt::Debug for HostService {
     }
 }
 
-/// Why a call of the engine gave no output.
+/// The reason why a call returned no output.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The engine refused it, or the host has ended.
+    /// The engine rejected the request, or the host has ended.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The task ended otherwise.
+    /// The task ended without an output.
     #[error("the task {0}")]
     Task(TaskOutcome),
-    /// The run ended otherwise.
+    /// The run ended without an output.
     #[error(transparent)]
     Run(#[from] RunError),
 }

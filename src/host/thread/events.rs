@@ -1,4 +1,4 @@
-//! Subscriptions to facts.
+//! Subscriptions to entries.
 
 use crate::journal::{EventFilter, Gap, Seen};
 use crate::message::event::Entry;
@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Facts as they become durable: an iterator that waits for the next and ends with the host.
+/// Entries as they become durable: a blocking iterator that ends with the host.
 pub struct Events {
     feed: Receiver<Seen>,
     missed: Arc<AtomicU64>,
@@ -21,7 +21,7 @@ impl Events {
         (Self { feed, missed: Arc::clone(&missed) }, Tap { filter, send, gap: Gap::default(), missed })
     }
 
-    /// The next fact, if one comes in time.
+    /// The next entry, if one arrives in time.
     #[must_use]
     pub fn next_within(&self, patience: Duration) -> Option<Entry> {
         loop {
@@ -32,14 +32,14 @@ impl Events {
         }
     }
 
-    /// The next fact, or where facts are missing that there was no room for, if something comes in time. What is missing is told
-    /// with the fact that follows.
+    /// The next entry, or the gap of entries that were left out because the buffer was full, if something arrives in
+    /// time. A gap is reported with the entry that follows it.
     #[must_use]
     pub fn seen_within(&self, patience: Duration) -> Option<Seen> {
         self.feed.recv_timeout(patience).ok()
     }
 
-    /// How many facts were left out because there was no room.
+    /// The number of entries that were left out because the buffer was full.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
@@ -69,12 +69,12 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    /// False when nobody listens any more.
+    /// Sends an entry. Returns false when the subscription was dropped.
     pub(super) fn show(&mut self, entry: &Entry) -> bool {
         if !self.filter.passes(entry) {
             return true;
         }
-        // What is missing is told before what follows it.
+        // A gap is reported before the entry that follows it.
         if let Some(gap) = self.gap.pending() {
             match self.send.try_send(gap) {
                 Ok(()) => self.gap = Gap::default(),

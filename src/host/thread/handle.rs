@@ -1,4 +1,4 @@
-//! What a caller holds of a task or run.
+//! The handles of submitted tasks and started runs.
 
 use crate::base::id::{RunId, TaskId};
 use crate::host::error::output_of;
@@ -11,15 +11,15 @@ use core::time::Duration;
 use crossbeam::channel::Receiver;
 use serde::de::DeserializeOwned;
 
-/// A task that was submitted.
+/// A submitted task.
 pub struct TaskHandle {
     id: TaskId,
-    told: Receiver<TaskOutcome>,
+    outcome: Receiver<TaskOutcome>,
 }
 
 impl TaskHandle {
-    pub(super) const fn new(id: TaskId, told: Receiver<TaskOutcome>) -> Self {
-        Self { id, told }
+    pub(super) const fn new(id: TaskId, outcome: Receiver<TaskOutcome>) -> Self {
+        Self { id, outcome }
     }
 
     /// The task's id.
@@ -34,16 +34,16 @@ impl TaskHandle {
     ///
     /// When the host ends first.
     pub fn wait(self) -> Result<TaskOutcome, HostError> {
-        self.told.recv().map_err(|_| HostError::Ended)
+        self.outcome.recv().map_err(|_| HostError::Ended)
     }
 
-    /// Waits until the task has ended, or gives the handle back when that takes longer.
+    /// Waits until the task has ended, or returns the handle after this time.
     ///
     /// # Errors
     ///
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<TaskOutcome, Self> {
-        self.told.recv_timeout(patience).map_err(|_| self)
+        self.outcome.recv_timeout(patience).map_err(|_| self)
     }
 }
 
@@ -53,16 +53,16 @@ impl fmt::Debug for TaskHandle {
     }
 }
 
-/// A run that was started, and gives back an `O`.
+/// A started run with an output of type `O`.
 pub struct RunHandle<O> {
     id: RunId,
-    told: Receiver<RunOutcome>,
+    outcome: Receiver<RunOutcome>,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O: DeserializeOwned> RunHandle<O> {
-    pub(super) const fn new(id: RunId, told: Receiver<RunOutcome>) -> Self {
-        Self { id, told, output: PhantomData }
+    pub(super) const fn new(id: RunId, outcome: Receiver<RunOutcome>) -> Self {
+        Self { id, outcome, output: PhantomData }
     }
 
     /// The run's id.
@@ -71,22 +71,22 @@ impl<O: DeserializeOwned> RunHandle<O> {
         self.id
     }
 
-    /// Waits until the run has ended, and gives what it gave back.
+    /// Waits until the run has ended, and returns its output.
     ///
     /// # Errors
     ///
-    /// When the run did not succeed, what it gave back is no `O`, or the host ends first.
+    /// When the run did not succeed, its output is no `O`, or the host ends first.
     pub fn wait(self) -> Result<O, RunError> {
-        output_of(self.told.recv().map_err(|_| RunError::HostEnded)?)
+        output_of(self.outcome.recv().map_err(|_| RunError::HostEnded)?)
     }
 
-    /// Waits until the run has ended, or gives the handle back when that takes longer.
+    /// Waits until the run has ended, or returns the handle after this time.
     ///
     /// # Errors
     ///
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<Result<O, RunError>, Self> {
-        self.told.recv_timeout(patience).map(output_of).map_err(|_| self)
+        self.outcome.recv_timeout(patience).map(output_of).map_err(|_| self)
     }
 }
 

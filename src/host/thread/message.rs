@@ -1,8 +1,8 @@
 //! Messages to the owner of the engine.
 
 use crate::base::id::{Incarnation, Seq};
-use crate::host::desk::{Ask, Reply};
 use crate::host::snapshots::Kept;
+use crate::host::state::{Ask, Reply};
 use crate::host::{Agent, HostError};
 use crate::message::command::Command;
 use crate::task::agent::AgentSpec;
@@ -10,7 +10,7 @@ use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, select};
 use std::sync::Arc;
 
-/// What other threads send to the owner.
+/// A message of another thread to the owner.
 pub(super) enum Message {
     Ask(Ask),
     /// A command of an agent.
@@ -24,7 +24,7 @@ pub(super) enum Message {
     Snapshot {
         reply: Reply<Kept>,
     },
-    /// Keep this snapshot: the journal has no archive.
+    /// Store this snapshot: the journal has no archive.
     Keep {
         at: Seq,
         snapshot: Vec<u8>,
@@ -36,8 +36,8 @@ pub(super) enum Message {
     },
 }
 
-/// The answer, or none when the owner ends without one. A message that is sent while the owner ends stays in its channel unread,
-/// and holds the sender of `answer`: so the answer's channel alone would never close.
+/// The answer; `None` if the owner ends without one. A message that is sent while the owner ends stays unread in its
+/// channel together with the sender of `answer`, so the channel of the answer alone would never close.
 pub(super) fn receive<T>(answer: &Receiver<T>, ended: &Receiver<()>) -> Option<T> {
     select! {
         recv(answer) -> answer => answer.ok(),
@@ -45,7 +45,7 @@ pub(super) fn receive<T>(answer: &Receiver<T>, ended: &Receiver<()>) -> Option<T
     }
 }
 
-/// A reply that goes into a channel.
+/// A reply that sends to a channel.
 pub(super) fn reply_to<T: Send + 'static>(channel: Sender<T>) -> Reply<T> {
     Box::new(move |answer| drop(channel.send(answer)))
 }

@@ -28,8 +28,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The loop is that of the crate's documentation: take what is in the inbox, handle it, append the facts to the journal
-//! once for all of it, then answer and act. Nothing leaves the host before it is durable.
+//! The loop is the one in the documentation of the crate: handle what is in the inbox, append all resulting entries at
+//! once, then answer and perform the effects. Answers, attempts and entries leave the host only after they are durable.
 
 mod events;
 mod handle;
@@ -44,8 +44,8 @@ pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
 
 use super::clock::Clock;
-use super::desk::{Ask, Reply};
 use super::snapshots::{Codec, Persistence};
+use super::state::{Ask, Reply};
 use super::{Agent, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
@@ -73,10 +73,11 @@ use serde::de::DeserializeOwned;
 use snapshots::SnapshotThread;
 use std::sync::Arc;
 
-/// How many messages may wait for the owner before those who send more must wait.
+/// The number of messages that may wait for the owner before senders must wait.
 const INBOX: usize = 4_096;
 
-/// An engine on threads of its own. Dropped, it stops at once; [`shut_down`](Self::shut_down) is kinder.
+/// An engine on threads of its own. When dropped, it stops at once; [`shut_down`](Self::shut_down) lets attempts finish
+/// first.
 pub struct ThreadHost {
     inbox: Sender<Message>,
     owner: Mutex<Option<JoinHandle<()>>>,
@@ -87,7 +88,7 @@ pub struct ThreadHost {
 }
 
 impl ThreadHost {
-    /// A host with a journal in memory: what it knows ends with it.
+    /// A host with a journal in memory, whose state is lost when the host ends.
     ///
     /// # Errors
     ///
@@ -96,8 +97,8 @@ impl ThreadHost {
         Self::open_with(config, Box::new(MemoryJournal::default()), Persistence::Nothing)
     }
 
-    /// A host that goes on where a journal ends. Agents of an earlier host are gone with its threads: what they held is
-    /// tried again, its outcome unknown.
+    /// A host that continues from a journal. The agents of the previous host ended with its threads: their attempts are
+    /// retried as attempts with an unknown outcome.
     ///
     /// # Errors
     ///
@@ -106,8 +107,9 @@ impl ThreadHost {
         Self::open_with(config, Box::new(journal), Persistence::Events(Codec::json()))
     }
 
-    /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A thread of its own
-    /// [follows](crate::engine::Follower) the facts and takes them, and needs as much memory again; the engine does not stop for it.
+    /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A separate
+    /// thread [follows](crate::engine::Follower) the events and takes the snapshots; it needs the same amount of memory
+    /// again. The engine continues meanwhile.
     ///
     /// ```
     /// use counterpoint::host::thread::{Snapshots, ThreadHost};
@@ -118,9 +120,9 @@ impl ThreadHost {
     /// let journal = MemoryJournal::default();
     /// let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(10_000))?;
     /// host.submit(TaskSpec::new(TaskId::new(1), "any"))?;
-    /// let at = host.take_snapshot()?; // one at once, before an upgrade, say
+    /// let at = host.take_snapshot()?; // a snapshot on demand, for example before an upgrade
     /// assert_eq!(at.get(), 1);
-    /// assert!(journal.is_empty());    // the fact is in the snapshot now
+    /// assert!(journal.is_empty());    // the snapshot covers the event
     /// # host.shut_down(Duration::from_secs(1))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -152,71 +154,73 @@ impl ThreadHost {
         Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock, snapshots })
     }
 
-    /// Adds an agent that performs these steps, with the skills that their kinds are called, on as many threads as it has
-    /// capacity.
+    /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity is the number of
+    /// its threads.
     ///
     /// # Errors
     ///
-    /// When the engine refuses it, a thread cannot be started, or the host has ended.
+    /// When the engine rejects the agent, a thread cannot be started, or the host has ended.
     pub fn add_agent(&self, spec: AgentSpec, steps: Steps) -> Result<Incarnation, HostError> {
         self.add_custom_agent(with_kinds(spec, steps.kinds()), steps)
     }
 
-    /// Adds an agent with the skills that it says it has.
+    /// Adds an agent with the skills of its specification.
     ///
     /// # Errors
     ///
-    /// When the engine refuses it, a thread cannot be started, or the host has ended.
+    /// When the engine rejects the agent, a thread cannot be started, or the host has ended.
     pub fn add_custom_agent(&self, spec: AgentSpec, agent: impl Agent) -> Result<Incarnation, HostError> {
         self.ask(|reply| Message::Join { spec, agent: Arc::new(agent), reply })?
     }
 
-    /// Takes an agent away at once, as if it had died: what it holds is tried by others, its outcome unknown.
+    /// Removes an agent at once, as if it had crashed: its attempts are retried by other agents, with an unknown
+    /// outcome.
     ///
     /// # Errors
     ///
-    /// When there is no such agent, or the host has ended.
+    /// When the agent is unknown, or the host has ended.
     pub fn remove_agent(&self, agent: AgentId) -> Result<(), HostError> {
         self.command(AgentCommand::Deregister { agent }).map(|_| ())
     }
 
-    /// Has the engine obey a command, and tells its verdict once that is durable.
+    /// Sends a command to the engine, and returns the result once it is durable.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the command, or the host has ended.
+    /// When the engine rejects the command, or the host has ended.
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
         self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
     }
 
-    /// Submits a task. The handle tells how it ends.
+    /// Submits a task. The handle waits for its outcome.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the task, or the host has ended.
+    /// When the engine rejects the task, or the host has ended.
     pub fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
-        let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: reply_to(tell), reply }))??;
-        Ok(TaskHandle::new(id, told))
+        let (on_end, outcome) = bounded(1);
+        self.ask(|reply| Message::Ask(Ask::Submit { spec, on_end: reply_to(on_end), reply }))??;
+        Ok(TaskHandle::new(id, outcome))
     }
 
-    /// Lets runs use this workflow.
+    /// Adds a workflow definition.
     ///
     /// # Errors
     ///
-    /// When the engine refuses the definition, or the host has ended.
+    /// When the engine rejects the definition, or the host has ended.
     pub fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<(), HostError> {
         self.command(Command::define(definition)).map(|_| ())
     }
 
-    /// Defines a workflow, if that is not done yet, and starts a run of it. The handle tells what the run gives back.
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle waits for the
+    /// run's output.
     ///
     /// # Errors
     ///
-    /// When the input has no JSON form, the engine refuses, or the host has ended.
+    /// When the input has no JSON form, the engine rejects the command, or the host has ended.
     pub fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
@@ -227,28 +231,28 @@ impl ThreadHost {
         self.start_run(flow.run(id, input)?)
     }
 
-    /// Starts a run of a workflow that is defined.
+    /// Starts a run of a workflow whose definition was added.
     ///
     /// # Errors
     ///
-    /// When the engine refuses, or the host has ended.
+    /// When the engine rejects the run, or the host has ended.
     pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
-        let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Ask(Ask::Start { spec, tell: reply_to(tell), reply }))??;
-        Ok(RunHandle::new(id, told))
+        let (on_end, outcome) = bounded(1);
+        self.ask(|reply| Message::Ask(Ask::Start { spec, on_end: reply_to(on_end), reply }))??;
+        Ok(RunHandle::new(id, outcome))
     }
 
-    /// Brings a signal to a run.
+    /// Sends a signal to a run.
     ///
     /// # Errors
     ///
-    /// When the engine refuses, or the host has ended.
+    /// When the engine rejects the signal, or the host has ended.
     pub fn signal(&self, run: RunId, signal: impl Into<Name>, payload: Payload) -> Result<(), HostError> {
         self.command(crate::message::command::RunCommand::Signal { run, signal: signal.into(), payload }).map(|_| ())
     }
 
-    /// Subscribes to facts, from now on. At most `room` wait to be read; those beyond are left out and counted.
+    /// Subscribes to entries from now on. At most `room` entries are buffered; further ones are left out and counted.
     ///
     /// # Errors
     ///
@@ -259,7 +263,8 @@ impl ThreadHost {
         Ok(events)
     }
 
-    /// Has every fact shown to a closure, on the owner's thread, once it is durable: for projections. It should be quick.
+    /// Calls a closure with every entry once it is durable, for projections. The closure runs on the owner's thread and
+    /// should be quick.
     ///
     /// # Errors
     ///
@@ -284,12 +289,12 @@ impl ThreadHost {
         })
     }
 
-    /// Takes a snapshot of what is durable by now, and tells up to which fact it reaches once it is kept. Others go on with
-    /// their work meanwhile.
+    /// Takes a snapshot of what is durable now, and returns the number of the last event that it covers once it is
+    /// stored. Other work continues meanwhile.
     ///
     /// # Errors
     ///
-    /// When the journal refuses it, or the host was opened without snapshots or has ended.
+    /// When the journal rejects the snapshot, or the host was opened without snapshots or has ended.
     pub fn take_snapshot(&self) -> Result<Seq, HostError> {
         if self.snapshots.is_none() {
             let reason = "the host was opened without snapshots".into();
@@ -298,28 +303,29 @@ impl ThreadHost {
         self.ask(|reply| Message::Snapshot { reply })?.map_err(HostError::Snapshot)
     }
 
-    /// How taking snapshots goes; nothing, if the host was opened without.
+    /// The status of the snapshots; `None` if the host was opened without snapshots.
     #[must_use]
     pub fn snapshots(&self) -> Option<SnapshotStatus> {
         self.snapshots.as_ref().map(SnapshotThread::status)
     }
 
-    /// The time as the engine has it: nanoseconds since 1970, never going back while the host lives.
+    /// The time that the engine is given: nanoseconds since 1970, monotonic within one host.
     #[must_use]
     pub fn now(&self) -> Time {
         self.clock.now()
     }
 
-    /// Hands out nothing new, lets the agents finish what they hold for up to `patience`, asks them to stop if they have
-    /// not by then, and ends. What was not finished is in the journal, for the next host.
+    /// Dispatches no new attempts, lets the agents finish theirs for up to `patience`, then cancels what is left, and
+    /// ends. Unfinished work is in the journal for the next host.
     ///
     /// # Errors
     ///
-    /// When the host has ended already, or agents still work on something: their threads go on unheard.
+    /// When the host has ended already, or attempts are still under way: their threads continue, and their answers are
+    /// ignored.
     pub fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
         let left = self.ask(|reply| Message::Stop { patience, reply })?;
         if let Some(owner) = self.owner.lock().take() {
-            // A panic of the owner is a bug that its own message has told.
+            // A panic of the owner is a bug that its own message has reported.
             let _ = owner.join();
         }
         if let Some(snapshots) = &self.snapshots {

@@ -1,4 +1,4 @@
-//! The one thread that owns the engine.
+//! The thread that owns the engine.
 
 use super::message::Message;
 use super::snapshots::{Request, SnapshotThread};
@@ -6,8 +6,8 @@ use super::worker::{self, Assignment};
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::time::Time;
 use crate::host::clock::Clock;
-use crate::host::desk::{Batch, Desk, Ended, Reply};
 use crate::host::snapshots::{Kept, Persistence};
+use crate::host::state::{Batch, Ended, HostState, Reply};
 use crate::host::{Agent, HostError};
 use crate::journal::{Epoch, Journal};
 use crate::message::command::AgentCommand;
@@ -22,20 +22,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many messages are handled before their facts are appended together.
+/// The number of messages that are handled before their entries are appended together.
 const GROUP: usize = 256;
-/// How long the owner waits when nothing is due.
+/// The longest wait when no timer is due.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// How long agents that were asked to stop may take to say so.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+/// The time that agents have to answer after their attempts were cancelled at shutdown.
+const STOP_GRACE: Duration = Duration::from_millis(250);
 
 pub(super) struct Owner {
-    desk: Desk,
-    /// Used again for the next batch.
+    state: HostState,
+    /// Reused for the next batch.
     spare: Batch,
     journal: Box<dyn Journal>,
     epoch: Epoch,
-    /// The number of the last fact that is durable.
+    /// The number of the last durable event.
     durable: Seq,
     inbox: Receiver<Message>,
     /// For the threads of agents.
@@ -43,7 +43,7 @@ pub(super) struct Owner {
     clock: Clock,
     agents: BTreeMap<Incarnation, Sender<Assignment>>,
     flags: BTreeMap<AttemptId, Arc<AtomicBool>>,
-    /// To the thread that follows the events and takes snapshots.
+    /// The channel to the thread that follows the events and takes snapshots.
     follower: Option<Sender<Request>>,
     /// Requests for a snapshot.
     requested: Vec<Reply<Kept>>,
@@ -61,14 +61,14 @@ impl Owner {
         let taken = journal.take_over()?;
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, journal.archive())?;
-        let mut desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
         let thread = writer.map(|writer| SnapshotThread::start(writer, taken.tail, (sender.clone(), ended)));
         let (snapshots, follower) = thread.transpose()?.unzip();
-        let clock = Clock::starting(desk.engine.at());
-        let durable = desk.engine.last_seq();
-        desk.resume(clock.now());
+        let clock = Clock::starting(state.engine.at());
+        let durable = state.engine.last_seq();
+        state.resume(clock.now());
         let owner = Self {
-            desk,
+            state,
             spare: Batch::default(),
             journal,
             epoch: taken.epoch,
@@ -89,16 +89,16 @@ impl Owner {
         self.clock
     }
 
-    /// Works until it is told to stop or the journal fails. What waits for answers then hears that the host has ended,
-    /// because its senders are dropped.
+    /// Works until a stop is requested or the journal fails. Waiting callers then get the error that the host has
+    /// ended, because their reply channels are dropped.
     pub(super) fn work(&mut self) {
         while self.flush() {
             let now = self.clock.now();
-            let due = self.desk.engine.next_wakeup().map_or(IDLE, |at| at.since(now));
+            let due = self.state.engine.next_wakeup().map_or(IDLE, |at| at.since(now));
             let left = self.stop.as_ref().map_or(IDLE, |(until, _)| until.since(now));
             match self.inbox.recv_timeout(due.min(left)) {
                 Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => self.desk.tick(self.clock.now()),
+                Err(RecvTimeoutError::Timeout) => self.state.tick(self.clock.now()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             for _ in 1..GROUP {
@@ -115,19 +115,19 @@ impl Owner {
     fn take(&mut self, message: Message) {
         let now = self.clock.now();
         match message {
-            Message::Ask(ask) => self.desk.take(now, ask),
-            Message::Agent(command) => self.desk.hear(now, command),
+            Message::Ask(ask) => self.state.take(now, ask),
+            Message::Agent(command) => self.state.handle_agent(now, command),
             Message::Join { spec, agent, reply } => {
                 let joined = self.join(spec, &agent);
-                self.desk.answer(reply, joined);
+                self.state.answer(reply, joined);
             }
             Message::Snapshot { reply } => self.requested.push(reply),
             Message::Keep { at, snapshot, reply } => {
-                // Its thread waits for the answer as long as this one lives.
+                // The snapshot thread waits for the answer as long as the owner's thread runs.
                 let _ = reply.send(self.journal.keep_snapshot(self.epoch, at, &snapshot).map(|()| at));
             }
             Message::Stop { patience, reply } => {
-                self.desk.drain(now);
+                self.state.drain(now);
                 self.stop = Some((now + patience, reply));
             }
         }
@@ -135,20 +135,21 @@ impl Owner {
 
     fn join(&mut self, mut spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {
         let now = self.clock.now();
-        let by = self.desk.register(now, &mut spec)?;
+        let by = self.state.register(now, &mut spec)?;
         let (work, queue) = unbounded();
         if let Err(error) = worker::start(by, &spec, agent, &queue, &self.sender) {
-            let left = self.desk.handle(now, AgentCommand::Deregister { agent: by.agent() }.into());
-            debug_assert!(left.is_ok(), "an agent that has just registered cannot leave");
+            let left = self.state.handle(now, AgentCommand::Deregister { agent: by.agent() }.into());
+            debug_assert!(left.is_ok(), "a registered agent could not be deregistered");
             return Err(HostError::Thread(error.to_string()));
         }
         self.agents.insert(by, work);
         Ok(by)
     }
 
-    /// Makes the facts durable, then answers, acts and shows. False when the journal failed: the engine is ahead of it.
+    /// Appends the entries, then answers, performs the effects and notifies the subscriptions. Returns false when the
+    /// journal failed: the engine is then ahead of it.
     fn flush(&mut self) -> bool {
-        let (mut batch, last) = self.desk.news(core::mem::take(&mut self.spare));
+        let (mut batch, last) = self.state.news(core::mem::take(&mut self.spare));
         let entries = batch.outbox.entries();
         if !entries.is_empty() {
             if self.journal.append(self.epoch, self.durable, entries).is_err() {
@@ -163,13 +164,14 @@ impl Owner {
         for entry in batch.outbox.entries() {
             self.show(entry);
         }
-        self.tell_follower(&mut batch);
+        self.send_to_follower(&mut batch);
         self.spare = batch;
         true
     }
 
-    /// Sends the events, which are durable and have been shown, and then the requests for a snapshot of them.
-    fn tell_follower(&mut self, batch: &mut Batch) {
+    /// Sends the events, which are durable and were passed to the subscriptions, and then the requests for a snapshot
+    /// of them.
+    fn send_to_follower(&mut self, batch: &mut Batch) {
         let Some(follower) = &self.follower else { return };
         let mut events = Vec::new();
         batch.outbox.drain_entries(&mut events);
@@ -188,13 +190,13 @@ impl Owner {
                     self.assign(one.attempt, *to, &one.task);
                 }
             }
-            // An agent that stops early fails its attempt, and the core knows why.
+            // An agent that stops early fails its attempt; the core has recorded the cancellation.
             Effect::Cancel { attempt, .. } | Effect::Yield { attempt, .. } => {
                 if let Some(flag) = self.flags.get(attempt) {
                     flag.store(true, Ordering::Relaxed);
                 }
             }
-            // Its agents are the threads that its user gave it.
+            // The agents of this host were added by its user.
             Effect::Scale { .. } => {}
         }
     }
@@ -209,11 +211,11 @@ impl Owner {
         debug_assert!(sent.is_ok(), "the threads of {to} have ended");
     }
 
-    /// Shows a fact to whoever watches, and lets go of what it ends.
+    /// Passes a durable entry to the subscriptions, and cancels the attempts that it ends.
     fn show(&mut self, entry: &Entry) {
-        match self.desk.show(entry) {
-            Some(Ended::Attempt(attempt)) => self.let_go(attempt, attempt),
-            Some(Ended::AllOf(task)) => self.let_go(AttemptId::new(task, 0), AttemptId::new(task, u32::MAX)),
+        match self.state.show(entry) {
+            Some(Ended::Attempt(attempt)) => self.release(attempt, attempt),
+            Some(Ended::AllOf(task)) => self.release(AttemptId::new(task, 0), AttemptId::new(task, u32::MAX)),
             None => {}
         }
         let Event::Agent { agent, event } = &entry.event else { return };
@@ -224,8 +226,8 @@ impl Owner {
         }
     }
 
-    /// Attempts that have ended should stop, if somebody is still at them.
-    fn let_go(&mut self, first: AttemptId, last: AttemptId) {
+    /// Cancels attempts that have ended, in case an agent still works on them.
+    fn release(&mut self, first: AttemptId, last: AttemptId) {
         let over: Vec<AttemptId> = self.flags.range(first..=last).map(|(attempt, _)| *attempt).collect();
         for attempt in over {
             if let Some(flag) = self.flags.remove(&attempt) {
@@ -234,20 +236,20 @@ impl Owner {
         }
     }
 
-    /// Whether it is time to end: nothing is under way, or patience is over and those at work have been asked to stop.
+    /// Whether the host can end: no attempt is under way, or the patience is exhausted and the attempts were cancelled.
     fn stopped(&mut self) -> bool {
         let Some((until, _)) = &self.stop else { return false };
         let patience_over = self.clock.now() >= *until;
-        if self.desk.under_way() > 0 && patience_over {
+        if self.state.under_way() > 0 && patience_over {
             for flag in self.flags.values() {
                 flag.store(true, Ordering::Relaxed);
             }
-            self.hear_last_words();
+            self.await_last_answers();
         }
-        if self.desk.under_way() > 0 && !patience_over {
+        if self.state.under_way() > 0 && !patience_over {
             return false;
         }
-        let left = self.desk.under_way();
+        let left = self.state.under_way();
         self.flush();
         if let Some((_, reply)) = self.stop.take() {
             reply(left);
@@ -255,9 +257,9 @@ impl Owner {
         true
     }
 
-    fn hear_last_words(&mut self) {
-        let until = self.clock.now() + LAST_WORDS;
-        while self.desk.under_way() > 0 {
+    fn await_last_answers(&mut self) {
+        let until = self.clock.now() + STOP_GRACE;
+        while self.state.under_way() > 0 {
             let Ok(message) = self.inbox.recv_timeout(until.since(self.clock.now())) else { break };
             self.take(message);
         }

@@ -4,15 +4,15 @@ use super::message::{Message, receive};
 use crate::base::id::Seq;
 use crate::base::structure::threads::thread::{self, JoinHandle};
 use crate::host::HostError;
-use crate::host::desk::Reply;
 use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Step};
+use crate::host::state::Reply;
 use crate::journal::AppendError;
 use crate::message::event::Entry;
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// What the owner of the engine sends to the thread.
+/// A message of the engine's owner to the thread.
 pub(super) enum Request {
     /// Follow these events, which are durable.
     Follow(Vec<Entry>),
@@ -27,13 +27,13 @@ pub(super) struct SnapshotThread {
 }
 
 impl SnapshotThread {
-    /// Starts the thread on the state with which the owner begins. The thread ends after the owner, which holds the sender.
+    /// Starts the thread from the owner's first state. The thread ends after the owner, which holds the sender.
     pub(super) fn start(
         writer: SnapshotWriter,
         tail: Vec<Entry>,
         owner: (Sender<Message>, Receiver<()>),
     ) -> Result<(Self, Sender<Request>), HostError> {
-        // The tail counts: a host that restarts early each time would never take a snapshot otherwise.
+        // The tail counts towards the next snapshot: a host that always restarts early would otherwise never take one.
         let (sender, requests) = unbounded();
         let _ = sender.send(Request::Follow(tail));
         let status = Arc::new(Mutex::new(SnapshotStatus::default()));
@@ -67,7 +67,7 @@ struct Work {
 }
 
 impl Work {
-    /// Follows until the owner has ended, another writer has taken over, or the events do not fit together.
+    /// Follows until the owner has ended, another writer has taken over, or the events are inconsistent.
     fn run(&mut self, requests: &Receiver<Request>) {
         for request in requests {
             let (step, reply) = match request {
@@ -94,7 +94,7 @@ impl Work {
         }
     }
 
-    /// Has the owner keep a snapshot in its journal.
+    /// Stores a snapshot in the journal of the owner.
     fn keep(&self, at: Seq, snapshot: Vec<u8>) -> Kept {
         let (reply, answer) = bounded(1);
         let (owner, ended) = &self.owner;

@@ -15,14 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// An attempt on its way to a thread.
+/// An attempt, sent to a thread of its agent.
 pub(super) struct Assignment {
     pub(super) attempt: AttemptId,
     pub(super) task: Arc<TaskSpec>,
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
-/// Starts the threads of an agent. They end when the other end of `work` is dropped.
+/// Starts the threads of an agent. They end when the sender of `work` is dropped.
 pub(super) fn start(
     by: Incarnation,
     spec: &AgentSpec,
@@ -35,7 +35,7 @@ pub(super) fn start(
         let (agent, work, inbox) = (Arc::clone(agent), work.clone(), inbox.clone());
         thread::Builder::new().name(format!("agent {by}.{number}")).spawn(move || {
             for assignment in work {
-                // What was called back while it waited has not begun, and nothing has happened of it.
+                // An attempt that was cancelled while it waited has not begun and has no side effects.
                 let recalled = prefetches && assignment.cancelled.load(Ordering::Relaxed);
                 let attempt = assignment.attempt;
                 if prefetches && !recalled {
@@ -56,7 +56,7 @@ pub(super) fn start(
     Ok(())
 }
 
-/// A panic is the attempt's failure; what it had done by then nobody knows.
+/// A panic fails the attempt with an unknown outcome, because the work may have been done.
 fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
     let attempt =
         Attempt::new(assignment.attempt, assignment.task.kind.clone()).with_flag(Arc::clone(&assignment.cancelled));

@@ -8,7 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// The number of unfinished tasks of runs that a filter remembers.
+/// The number of unfinished tasks of runs that a filter stores.
 const REMEMBERED: usize = 1_000_000;
 
 /// The part of the engine that an event is about.
@@ -22,7 +22,7 @@ pub enum Family {
     Task,
     /// Agents: registration, departure, limits.
     Agent,
-    /// The capacity of the whole: pauses, panic mode, shedding, degradation levels, routing, the number of agents.
+    /// The capacity of the system: pauses, panic mode, shedding, degradation levels, routing, the number of agents.
     Resource,
 }
 
@@ -244,7 +244,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A buffer with room for `room` events; 0 counts as 1.
+    /// A buffer for `room` events; 0 counts as 1.
     #[must_use]
     pub fn new(filter: EventFilter, room: usize) -> Self {
         Self { filter, room: room.max(1), waiting: VecDeque::new(), gap: Gap::default(), missed: 0 }

@@ -1,8 +1,8 @@
 //! Readers of events: folds over the journal's entries, and subscriptions to some of them.
 //!
-//! A [`Projection`] is a fold that stands alone: it takes the entries that an [`Outbox`](crate::Outbox) brings, or those of a
-//! journal that is read back. A [`Feed`] is one that keeps the entries that an [`EventFilter`] lets pass. The feature `observe`
-//! has more of them in `observe`: metrics, progress, timelines and others.
+//! A [`Projection`] is an independent fold: it takes the entries of an [`Outbox`](crate::Outbox), or those of a stored
+//! journal. A [`Feed`] is a projection that stores the entries that pass an [`EventFilter`]. The feature `observe` adds
+//! others in `observe`: metrics, progress, timelines.
 
 mod filter;
 mod subject;
@@ -38,11 +38,11 @@ use crate::message::event::Entry;
 /// assert_eq!(last.0, Time::from_secs(3));
 /// ```
 pub trait Projection {
-    /// Takes one entry in. Entries come in the order of the journal; anything else gives answers that mean little, and no
-    /// panic.
+    /// Applies one entry. Entries must come in the order of the journal; another order leads to meaningless results,
+    /// but not to a panic.
     fn apply(&mut self, entry: &Entry);
 
-    /// Takes many entries in.
+    /// Applies many entries.
     fn replay<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>)
     where
         Self: Sized,

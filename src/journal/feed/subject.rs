@@ -40,14 +40,14 @@ impl From<RunId> for Subject {
 }
 
 impl Subject {
-    /// The task, run or agent that an event is about; none if it is about several or about a definition.
+    /// The task, run or agent of an event; `None` if it concerns several or a definition.
     pub(crate) fn of(event: &Event) -> Option<Self> {
         let task = event.task().map(Self::Task);
         task.or_else(|| event.run().map(Self::Run)).or_else(|| event.agent().map(Self::Agent))
     }
 }
 
-/// Finds all subjects that entries concern: it knows which tasks perform steps of which runs.
+/// Finds all subjects of entries. It stores which tasks perform steps of which runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
     /// The runs of unfinished tasks that perform steps.
@@ -59,7 +59,7 @@ impl Subjects {
         Self { steps: Table::new(bound) }
     }
 
-    /// The subjects that the next entry concerns.
+    /// The subjects of the next entry.
     pub(crate) fn of(&mut self, entry: &Entry) -> Vec<Subject> {
         let mut about = Vec::with_capacity(3);
         about.extend(Subject::of(&entry.event));

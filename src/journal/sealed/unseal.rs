@@ -17,9 +17,9 @@ const BLANK: usize = 16;
 pub struct Sound {
     /// The entries of all records before the first fault.
     pub entries: Vec<Entry>,
-    /// The head after these entries; none if the header is not valid.
+    /// The head after these entries; `None` if the header is invalid.
     pub head: Option<Head>,
-    /// The number of bytes up to there. A writer can cut off a torn record after them.
+    /// The number of valid bytes. A writer can cut off a torn record after them.
     pub bytes: usize,
     /// The first fault, if there is one.
     pub fault: Option<RestoreError>,

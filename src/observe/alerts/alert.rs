@@ -1,4 +1,4 @@
-//! Alerts as data, and the rules by which they are raised.
+//! Alerts as data, and the rules for raising and clearing them.
 
 use crate::base::id::AgentId;
 use crate::base::name::Name;
@@ -7,7 +7,7 @@ use crate::task::Tier;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// When alerts are raised and cleared.
+/// The thresholds for raising and clearing alerts.
 ///
 /// ```
 /// use counterpoint::observe::AlertRules;
@@ -19,48 +19,49 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[non_exhaustive]
 pub struct AlertRules {
-    /// The share of promises that must be kept. What is left is the allowance that a burn rate measures.
+    /// The objective: the share of tasks that must meet their target or deadline, from 0 to 1. The rest is the error
+    /// budget that a burn rate measures.
     pub objective: f64,
-    /// Raised when the allowance burns this many times too fast, over five minutes and over an hour; cleared when it burns
-    /// at less than half of that over five minutes.
+    /// An alert is raised when the error budget burns at this multiple of the sustainable rate, both over five minutes
+    /// and over an hour. It is cleared when the rate over five minutes is below half of that.
     pub burn: f64,
-    /// Promises that five minutes must have seen.
-    pub promises: u64,
-    /// Raised at this robust z.
+    /// The number of tasks with a target or deadline that a window of five minutes must contain.
+    pub tasks: u64,
+    /// The robust z-score at which an alert is raised.
     pub z: f64,
-    /// Cleared below this one.
+    /// The robust z-score below which an alert is cleared.
     pub clear: f64,
-    /// Values that a comparison needs: minutes of a kind's past, or agents.
+    /// The number of values that a comparison needs: minutes in the history of a kind, or agents.
     pub samples: usize,
-    /// Attempts that a minute must have seen for its value to count.
+    /// The number of attempts that a minute must contain for its value to count.
     pub attempts: usize,
 }
 
 impl AlertRules {
-    /// Sets the share of promises that must be kept.
+    /// Sets the objective: the share of tasks that must meet their target or deadline.
     #[must_use]
     pub const fn with_objective(mut self, objective: f64) -> Self {
         self.objective = objective;
         self
     }
 
-    /// Sets how fast the allowance may burn.
+    /// Sets the burn rate at which alerts are raised.
     #[must_use]
     pub const fn with_burn(mut self, burn: f64) -> Self {
         self.burn = burn;
         self
     }
 
-    /// Sets how many promises, values and attempts are needed.
+    /// Sets the numbers of tasks, values and attempts that a comparison needs.
     #[must_use]
-    pub const fn with_samples(mut self, promises: u64, samples: usize, attempts: usize) -> Self {
-        self.promises = promises;
+    pub const fn with_samples(mut self, tasks: u64, samples: usize, attempts: usize) -> Self {
+        self.tasks = tasks;
         self.samples = samples;
         self.attempts = attempts;
         self
     }
 
-    /// Sets the robust z at which alerts are raised, and below which they are cleared.
+    /// Sets the robust z-scores at which alerts are raised, and below which they are cleared.
     #[must_use]
     pub const fn with_z(mut self, raise: f64, clear: f64) -> Self {
         self.z = raise;
@@ -70,14 +71,14 @@ impl AlertRules {
 }
 
 impl Default for AlertRules {
-    /// 99 of 100 promises kept; a burn rate of 14.4, which would use a month's allowance in two days; a robust z of 3.5,
-    /// cleared below 2; 10 promises, 8 values, 5 attempts.
+    /// An objective of 0.99; a burn rate of 14.4, which would use a month's error budget in two days; a robust z-score
+    /// of 3.5, cleared below 2; 10 tasks, 8 values, 5 attempts.
     fn default() -> Self {
-        Self { objective: 0.99, burn: 14.4, promises: 10, z: 3.5, clear: 2.0, samples: 8, attempts: 5 }
+        Self { objective: 0.99, burn: 14.4, tasks: 10, z: 3.5, clear: 2.0, samples: 8, attempts: 5 }
     }
 }
 
-/// What an alert is about.
+/// The subject of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -86,9 +87,9 @@ pub enum Signal {
     LatencyTarget(Tier),
     /// Tasks of the tier miss their deadlines.
     Deadlines(Tier),
-    /// Successful attempts at tasks of the kind take longer than they used to.
+    /// Successful attempts at tasks of the kind take longer than before.
     RunTime(Name),
-    /// The agent fails more often than its like.
+    /// The agent fails more often than the other agents.
     Failures(AgentId),
 }
 
@@ -103,34 +104,34 @@ impl fmt::Display for Signal {
     }
 }
 
-/// The number behind an alert, with its name and what it was compared with.
+/// The statistic behind an alert: its value and the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Statistic {
-    /// The share of broken promises by the share that is allowed.
+    /// The share of missed targets or deadlines, divided by the share that the objective allows.
     BurnRate {
-        /// Over five minutes.
+        /// The burn rate over five minutes.
         short: f64,
-        /// Over an hour.
+        /// The burn rate over an hour.
         long: f64,
-        /// Both were at least this.
+        /// The threshold: both rates were at least this.
         threshold: f64,
     },
-    /// `0.6745 * (value - median) / mad`: how many standard deviations, if the usual values were normal, with a median and
-    /// a median absolute deviation that a few wild values do not move.
+    /// The robust z-score `0.6745 * (value - median) / mad`. For normally distributed reference values it equals the
+    /// number of standard deviations, but outliers do not move the median and the median absolute deviation (MAD).
     RobustZ {
-        /// How far from the usual.
+        /// The z-score.
         z: f64,
-        /// What was seen: seconds, or a share of failures.
+        /// The observed value: seconds, or a share of failures.
         value: f64,
-        /// The median of the usual.
+        /// The median of the reference values.
         median: f64,
-        /// Their median absolute deviation, or the least that counts as one.
+        /// Their median absolute deviation, or the lower bound for it.
         mad: f64,
-        /// How many there were.
+        /// The number of reference values.
         samples: u64,
-        /// It was at least this.
+        /// The threshold: the z-score was at least this.
         threshold: f64,
     },
 }
@@ -151,17 +152,17 @@ impl fmt::Display for Statistic {
     }
 }
 
-/// Something that a person should look at.
+/// A condition that needs the attention of an operator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Alert {
-    /// What about.
+    /// The subject.
     pub signal: Signal,
-    /// When it was raised.
+    /// The time at which the alert was raised.
     pub since: Time,
-    /// On what grounds, as of then.
+    /// The statistic at that time.
     pub statistic: Statistic,
-    /// When it was cleared.
+    /// The time at which the alert was cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }

@@ -1,14 +1,14 @@
-//! How fast a promise's allowance of misses is used up.
+//! The rate at which an error budget is used up.
 
 use crate::base::time::Time;
 use std::collections::VecDeque;
 
 const MINUTE: u64 = 60_000_000_000;
-/// Minutes that are remembered.
+/// The number of minutes in the long window.
 const LONG: u64 = 60;
 const SHORT: u64 = 5;
 
-/// Promises kept and missed, minute by minute for an hour.
+/// Met and missed objectives by minute, for an hour.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Burn(VecDeque<Minute>);
 
@@ -19,12 +19,12 @@ struct Minute {
     missed: u64,
 }
 
-/// Burn rates over two windows: the share of misses, by the share that is allowed.
+/// Burn rates over two windows: the share of misses, divided by the allowed share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rates {
     pub(super) short: f64,
     pub(super) long: f64,
-    /// Promises within the short window.
+    /// The number of objectives within the short window.
     pub(super) count: u64,
 }
 
@@ -32,7 +32,7 @@ impl Burn {
     pub(super) fn record(&mut self, at: Time, met: bool) {
         let number = at.as_nanos() / MINUTE;
         let last = match self.0.back_mut() {
-            // What is late to be told belongs to the last minute that is known.
+            // A late record is counted in the newest minute.
             Some(last) if last.number >= number => last,
             _ => {
                 self.0.push_back(Minute { number, met: 0, missed: 0 });
@@ -54,7 +54,7 @@ impl Burn {
         Rates { short: short / allowed, long: long / allowed, count }
     }
 
-    /// The share of misses within so many minutes, and of how many.
+    /// The share of misses within this number of minutes, and the number of objectives.
     #[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is close enough")]
     fn over(&self, now: Time, minutes: u64) -> (f64, u64) {
         let number = now.as_nanos() / MINUTE;

@@ -1,4 +1,4 @@
-//! What a person should look at.
+//! Alerts on missed objectives, on run times and on failing agents.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -21,22 +21,23 @@ use robust::standing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 const MINUTE: u64 = 60_000_000_000;
-/// Minutes of a kind's past.
+/// The number of minutes in the history of a kind.
 const PAST: usize = 60;
-/// Attempts of a minute that are looked at, and alerts that wait to be taken.
+/// The number of attempts of a minute that are compared, and of changes that wait to be taken.
 const MOST: usize = 1_024;
-/// A share of failures that differs by less is no difference.
+/// The lower bound of the median absolute deviation of a share of failures.
 const LEAST_SHARE: f64 = 0.05;
 
-/// Alerts, raised and cleared with hysteresis, each with the statistic that it rests on.
+/// Alerts, raised and cleared with hysteresis, each with the statistic behind it.
 ///
-/// - **Promises** ([`Signal::LatencyTarget`], [`Signal::Deadlines`]) by burn rate over two windows: five minutes, so that an
-///   alert ends soon after its cause, and an hour, so that a hiccup raises none. A task that waits counts as late the moment
-///   its target has passed, so that a standstill is noticed while it lasts.
-/// - **Run times** ([`Signal::RunTime`]): each minute's median against those of the hour before, by robust z. What lasts
-///   becomes the usual after half an hour.
-/// - **Failures** ([`Signal::Failures`]): each agent's share of failed attempts in a minute against those of the others, by
-///   robust z: an agent that fails at everything is fast, idle, and would otherwise be everyone's favourite.
+/// - **Objectives** ([`Signal::LatencyTarget`], [`Signal::Deadlines`]) by burn rate over two windows: five minutes, so
+///   that an alert ends soon after its cause, and an hour, so that a short disturbance raises none. A waiting task
+///   counts as late as soon as its target has passed, so that a standstill is detected while it lasts.
+/// - **Run times** ([`Signal::RunTime`]): the median of each minute against the medians of the hour before, by robust
+///   z-score. After half an hour a lasting change has become the reference.
+/// - **Failures** ([`Signal::Failures`]): each agent's share of failed attempts in a minute against the shares of the
+///   other agents, by robust z-score. An agent that fails every attempt is fast and often free, so routing would
+///   otherwise prefer it.
 ///
 /// ```
 /// use counterpoint::observe::{AlertRules, Alerts, Signal};
@@ -62,11 +63,11 @@ pub struct Alerts {
     rules: AlertRules,
     now: Time,
     tasks: Table<TaskId, Task>,
-    /// Those that wait, by the moment at which their tier's target has passed.
+    /// Waiting tasks by the time at which the target of their tier passes.
     due: BTreeSet<(Time, TaskId)>,
     latency: [Burn; 4],
     deadlines: [Burn; 4],
-    /// Of which tiers there is news.
+    /// The tiers with new records.
     news: [bool; 4],
     minute: u64,
     kinds: Table<Name, Kind>,
@@ -81,19 +82,19 @@ struct Task {
     tier: Tier,
     deadline: Option<Time>,
     due: Option<Time>,
-    /// Whether it is known if it found an agent in time.
+    /// Whether it is recorded that the task was assigned in time.
     judged: bool,
     held: Option<(AttemptId, Time)>,
 }
 
-/// Run times of a kind: those of this minute, and the medians of those before.
+/// Run times of a kind: those of this minute, and the medians of earlier minutes.
 #[derive(Debug, Clone, Default)]
 struct Kind {
     now: Vec<f64>,
     past: VecDeque<f64>,
 }
 
-/// What an agent did this minute.
+/// The attempts of an agent in this minute.
 #[derive(Debug, Clone, Copy, Default)]
 struct Minute {
     ended: u32,
@@ -107,7 +108,7 @@ impl Default for Alerts {
 }
 
 impl Alerts {
-    /// With these rules, and with room for a million tasks under way, 1,024 kinds and 16,384 agents.
+    /// Alerts by these rules, with capacity for a million tasks under way, 1,024 kinds and 16,384 agents.
     #[must_use]
     pub fn new(rules: AlertRules) -> Self {
         Self {
@@ -126,7 +127,7 @@ impl Alerts {
         }
     }
 
-    /// Lets time pass: entries do so, too, but while nothing happens nobody else tells.
+    /// Advances the time. Entries advance it, too; without entries the host must call this.
     pub fn tick(&mut self, now: Time) {
         let now = now.max(self.now);
         self.now = now;
@@ -144,20 +145,20 @@ impl Alerts {
             self.minute = now.as_nanos() / MINUTE;
             self.news = [true; 4];
         }
-        self.judge_promises();
+        self.check_objectives();
     }
 
-    /// The alerts that stand.
+    /// The active alerts.
     pub fn active(&self) -> impl Iterator<Item = &Alert> {
         self.active.values()
     }
 
-    /// What was raised and cleared since this was asked last, the oldest first; the last 1,024.
+    /// The alerts that were raised and cleared since the last call, the oldest first; at most the last 1,024.
     pub fn take_changes(&mut self) -> Vec<Alert> {
         self.changes.drain(..).collect()
     }
 
-    fn judge_promises(&mut self) {
+    fn check_objectives(&mut self) {
         let rules = self.rules;
         let news = core::mem::take(&mut self.news);
         for (tier, _) in Tier::ALL.into_iter().zip(news).filter(|(_, news)| *news) {
@@ -171,15 +172,15 @@ impl Alerts {
             });
             for (signal, rates) in judged {
                 let Some(rates) = rates else { continue };
-                let raise = rates.short >= rules.burn && rates.long >= rules.burn && rates.count >= rules.promises;
+                let raise = rates.short >= rules.burn && rates.long >= rules.burn && rates.count >= rules.tasks;
                 let clear = rates.short < rules.burn / 2.0;
                 let statistic = Statistic::BurnRate { short: rates.short, long: rates.long, threshold: rules.burn };
-                self.judge(signal, raise, clear, statistic);
+                self.check(signal, raise, clear, statistic);
             }
         }
     }
 
-    fn judge(&mut self, signal: Signal, raise: bool, clear: bool, statistic: Statistic) {
+    fn check(&mut self, signal: Signal, raise: bool, clear: bool, statistic: Statistic) {
         if self.active.contains_key(&signal) {
             if clear {
                 self.clear(&signal);
@@ -205,7 +206,7 @@ impl Alerts {
         self.changes.push_back(alert);
     }
 
-    fn judge_value(&mut self, signal: Signal, value: f64, others: &[f64], floor: f64) {
+    fn check_value(&mut self, signal: Signal, value: f64, others: &[f64], floor: f64) {
         let rules = self.rules;
         if others.len() < rules.samples {
             return;
@@ -219,10 +220,10 @@ impl Alerts {
             samples: u64::try_from(others.len()).unwrap_or(u64::MAX),
             threshold: rules.z,
         };
-        self.judge(signal, place.z >= rules.z, place.z < rules.clear, statistic);
+        self.check(signal, place.z >= rules.z, place.z < rules.clear, statistic);
     }
 
-    /// Compares what the minute brought with what is usual.
+    /// Compares the values of the minute with the reference values.
     fn close_minute(&mut self) {
         let least = self.rules.attempts.max(1);
         let mut values = Vec::new();
@@ -240,7 +241,7 @@ impl Alerts {
         }
         for (kind, value, past) in values {
             let floor = median(&past).unwrap_or(0.0) / 100.0;
-            self.judge_value(Signal::RunTime(kind), value, &past, floor);
+            self.check_value(Signal::RunTime(kind), value, &past, floor);
         }
         let mut shares = Vec::new();
         for (agent, minute) in self.agents.iter_mut() {
@@ -251,7 +252,7 @@ impl Alerts {
         }
         let all: Vec<f64> = shares.iter().map(|(_, share)| *share).collect();
         for (agent, share) in shares {
-            self.judge_value(Signal::Failures(agent), share, &all, LEAST_SHARE);
+            self.check_value(Signal::Failures(agent), share, &all, LEAST_SHARE);
         }
     }
 
@@ -315,7 +316,7 @@ impl Alerts {
         }
     }
 
-    /// A task is over; with whether it succeeded, unless nobody wanted it any more.
+    /// Records the end of a task; `None` for a cancelled task, which counts neither as met nor as missed.
     fn ended(&mut self, id: TaskId, succeeded: Option<bool>, now: Time) {
         if let Some(task) = self.tasks.get(&id)
             && let (Some(deadline), Some(succeeded)) = (task.deadline, succeeded)
@@ -379,6 +380,6 @@ impl Projection for Alerts {
             Event::Control(ControlEvent::TasksForgotten { tasks }) => tasks.iter().for_each(|task| self.forget(*task)),
             _ => {}
         }
-        self.judge_promises();
+        self.check_objectives();
     }
 }

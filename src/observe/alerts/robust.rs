@@ -1,12 +1,12 @@
-//! How far from the usual something is, by median and median deviation: a few wild values among the usual ones do not
-//! move either, as they would mean and standard deviation.
+//! Robust z-scores, from median and median absolute deviation: outliers among the reference values move neither, in
+//! contrast to mean and standard deviation.
 
 use crate::base::structure::median;
 
-/// What makes the median absolute deviation of a normal distribution its standard deviation.
+/// The factor that converts the median absolute deviation of a normal distribution to its standard deviation.
 const NORMAL: f64 = 0.6745;
 
-/// A value among its like.
+/// The z-score of a value, with its reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Standing {
     pub(super) z: f64,
@@ -14,8 +14,8 @@ pub(super) struct Standing {
     pub(super) mad: f64,
 }
 
-/// Where a value stands among others. A deviation below `floor` counts as that: where all are alike, a hair's breadth is no
-/// alarm.
+/// Compares a value with others. A deviation below `floor` counts as `floor`: among equal values a tiny difference
+/// should raise no alert.
 pub(super) fn standing(value: f64, others: &[f64], floor: f64) -> Option<Standing> {
     let center = median(others)?;
     let away: Vec<f64> = others.iter().map(|other| (other - center).abs()).collect();

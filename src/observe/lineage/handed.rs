@@ -1,4 +1,4 @@
-//! Who handed which part of a work to whom.
+//! The parts of a node's work that agents delegated to other agents.
 
 use crate::base::id::AgentId;
 use crate::base::name::Name;
@@ -7,30 +7,30 @@ use crate::message::run::{DelegatedPart, PartOutcome};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// A part of a node's work that was handed on.
+/// A part of a node's work that an agent delegated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct HandedOn {
+pub struct Delegated {
     /// The node.
     pub node: Name,
-    /// The part: from 1, in the order in which they were asked for.
+    /// The number of the part: from 1, in the order of the requests.
     pub part: u32,
-    /// The part that it is part of; 0 is the whole.
+    /// The part that this one belongs to; 0 is the whole work.
     pub of: u32,
     /// The kind of its task.
     pub kind: Name,
-    /// Who asked for it; none if the answer was a known one.
+    /// The agent that requested the part; `None` if the request came with a reused answer.
     pub by: Option<AgentId>,
-    /// Who was given it, each once, those included who put its results together.
+    /// The agents that received the part, each once, including those that combined its results.
     pub to: Vec<AgentId>,
-    /// How it ended, in words, once it has.
+    /// The outcome as text, once the part has ended.
     pub end: Option<Box<str>>,
 }
 
-/// The parts of one node, as facts tell of them.
+/// The parts of one node, computed from events.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Handing {
-    /// The whole first: who asked for it, who had it, and whether it has begun or ended.
+    /// The whole work first: the requesting agent, the agents that held it, and whether it has begun or ended.
     parts: Vec<Known>,
     due: VecDeque<usize>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Handing {
 struct Known {
     last: Option<AgentId>,
     begun: bool,
-    /// Where it stands in the record of the run; none for the whole, and for what is not kept.
+    /// The index in the record of the run; `None` for the whole and for parts that are not stored.
     record: Option<usize>,
 }
 
@@ -48,15 +48,15 @@ impl Handing {
         Self { parts: vec![Known::default()], due: VecDeque::new() }
     }
 
-    /// The part for which the next task is: results to be put together first, then parts in their order.
+    /// The part that the next task belongs to: combining results comes first, then parts in their order.
     pub(super) fn begins(&mut self) -> Option<u32> {
         let part = self.due.pop_front().or_else(|| self.parts.iter().position(|part| !part.begun))?;
         self.parts.get_mut(part)?.begun = true;
         u32::try_from(part).ok()
     }
 
-    /// An agent was given a part.
-    pub(super) fn given(&mut self, part: u32, to: AgentId, record: &mut [HandedOn]) {
+    /// Records that an agent received a part.
+    pub(super) fn given(&mut self, part: u32, to: AgentId, record: &mut [Delegated]) {
         let Some(known) = self.parts.get_mut(part as usize) else { return };
         known.last = Some(to);
         if let Some(handed) = known.record.and_then(|place| record.get_mut(place))
@@ -66,7 +66,14 @@ impl Handing {
         }
     }
 
-    pub(super) fn apply(&mut self, node: &Name, part: u32, event: &PartEvent, most: usize, record: &mut Vec<HandedOn>) {
+    pub(super) fn apply(
+        &mut self,
+        node: &Name,
+        part: u32,
+        event: &PartEvent,
+        most: usize,
+        record: &mut Vec<Delegated>,
+    ) {
         match event {
             PartEvent::Gathered { .. } => self.due.push_back(part as usize),
             PartEvent::Split { into, .. } => self.split(node, part, into, most, record),
@@ -75,13 +82,13 @@ impl Handing {
                 known.begun = true;
                 self.due.retain(|due| due != &(part as usize));
                 if let Some(handed) = known.record.and_then(|place| record.get_mut(place)) {
-                    handed.end = Some(told(end));
+                    handed.end = Some(text_of(end));
                 }
             }
         }
     }
 
-    fn split(&mut self, node: &Name, of: u32, into: &[DelegatedPart], most: usize, record: &mut Vec<HandedOn>) {
+    fn split(&mut self, node: &Name, of: u32, into: &[DelegatedPart], most: usize, record: &mut Vec<Delegated>) {
         let by = self.parts.get(of as usize).and_then(|part| part.last);
         for handed in into {
             let kept = record.len() < most;
@@ -89,12 +96,12 @@ impl Handing {
             let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
             self.parts.push(Known { record: kept.then_some(record.len()), ..Known::default() });
             if kept {
-                record.push(HandedOn { node, part, of, kind, by, to: Vec::new(), end: None });
+                record.push(Delegated { node, part, of, kind, by, to: Vec::new(), end: None });
             }
         }
     }
 }
 
-fn told(end: &PartOutcome) -> Box<str> {
+fn text_of(end: &PartOutcome) -> Box<str> {
     crate::observe::text::line(&end.to_string(), 200).into_boxed_str()
 }

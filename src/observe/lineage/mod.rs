@@ -1,4 +1,4 @@
-//! Which attempt of which agent made what, from what, under which definition.
+//! Lineage: the attempt, the agent, the inputs and the definition behind each output of a run.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -7,7 +7,7 @@ mod prov;
 mod record;
 mod source;
 
-pub use handed::HandedOn;
+pub use handed::Delegated;
 pub use record::{Maker, Print, Product, RunLineage};
 pub use source::Source;
 
@@ -28,11 +28,11 @@ use crate::task::{Owner, Phase, SideEffects};
 use handed::Handing;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the outputs of runs came from: for each the attempt and the agent that made it, what went in, and the definition
-/// by which that was so.
+/// The provenance of the outputs of runs: for each output the attempt and the agent that made it, its inputs, and the
+/// definition that connects them.
 ///
-/// It keeps prints of outputs and not the outputs. What went in is what the definition's expressions name; a node that was
-/// skipped or gave nothing is left out.
+/// Stores hashes of outputs, not the outputs. The inputs are those that the expressions of the definition refer to;
+/// nodes that were skipped or returned nothing are left out.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Expr, Node};
@@ -66,7 +66,7 @@ pub struct Lineage {
     catalog: Catalog,
     definitions: Table<(Name, u32), DefinitionId>,
     tasks: Table<TaskId, Known>,
-    /// The steps that runs within runs perform.
+    /// The steps that child runs perform.
     steps: Table<RunId, Owner>,
     runs: Table<RunId, Record>,
     most: usize,
@@ -75,7 +75,7 @@ pub struct Lineage {
 #[derive(Debug, Clone)]
 struct Known {
     owner: Owner,
-    /// Of a node whose work may be handed on: which part.
+    /// For a node with delegated work: the part.
     part: Option<u32>,
     held: Option<(AttemptId, Incarnation)>,
 }
@@ -83,21 +83,21 @@ struct Known {
 #[derive(Debug, Clone)]
 struct Record {
     lineage: RunLineage,
-    /// Nodes that gave something.
+    /// Nodes with an output.
     gave: BTreeSet<Name>,
-    /// The nodes whose work may be handed on.
+    /// The nodes whose work can be delegated.
     handing: BTreeMap<NodeIx, Handing>,
 }
 
 impl Default for Lineage {
-    /// The last 1,024 runs, with at most 4,096 products each.
+    /// The last 1,024 runs, with at most 4,096 outputs each.
     fn default() -> Self {
         Self::new(1_024, 4_096)
     }
 }
 
 impl Lineage {
-    /// The last runs, so many, with at most so many products each; 0 runs count as 1.
+    /// The most recent runs, up to this number, with at most this number of outputs each; 0 runs count as 1.
     #[must_use]
     pub fn new(runs: usize, products: usize) -> Self {
         Self {
@@ -110,14 +110,14 @@ impl Lineage {
         }
     }
 
-    /// Where everything in a run came from; none if it is not known or was forgotten here. A run that the core has
-    /// forgotten is still known here.
+    /// The lineage of a run; `None` if it is unknown or was evicted. A run that the core has removed can still be
+    /// available here.
     #[must_use]
     pub fn run(&self, run: RunId) -> Option<&RunLineage> {
         self.runs.get(&run).map(|record| &record.lineage)
     }
 
-    /// The runs that are known.
+    /// The runs in this projection.
     pub fn runs(&self) -> impl Iterator<Item = &RunLineage> {
         self.runs.iter().map(|(_, record)| &record.lineage)
     }
@@ -132,13 +132,13 @@ impl Lineage {
             workflow: spec.workflow.clone(),
             version,
             definition,
-            within: owner.map(|owner| self.step(owner)),
+            parent: owner.map(|owner| self.step(owner)),
             input: Print::of(&spec.input),
             products: Vec::new(),
             dropped: 0,
             output: None,
             output_from: BTreeSet::new(),
-            handed_on: Vec::new(),
+            delegated: Vec::new(),
         };
         self.steps.remove(&spec.id);
         if let Some(owner) = owner {
@@ -169,10 +169,10 @@ impl Lineage {
         let Some(record) = self.runs.get_mut(&owner.run) else { return };
         let gave = &record.gave;
         let mut from = from.unwrap_or_default();
-        // Of a repeat, the first round has none before it.
+        // The first round of a repeat has no previous round.
         from.retain(|source| match source {
             Source::Node(name) => gave.contains(name),
-            Source::RoundBefore => owner.item > 0,
+            Source::PreviousRound => owner.item > 0,
             Source::Input | Source::Variable(_) | Source::Signal(_) => true,
         });
         let output = output.map(Print::of);
@@ -187,14 +187,14 @@ impl Lineage {
         }
     }
 
-    /// What somebody found out that a node gave: who made it is not known, so it is theirs who found it.
+    /// Records the output that a query found. The maker is unknown, so the querying agent is recorded.
     fn found(&mut self, owner: Owner, by: Maker, answer: &Payload, seq: Seq, at: Time) {
         if let Some(Some(output)) = crate::message::run::found(answer) {
             self.made(Owner { phase: Phase::Do, ..owner }, by, Some(&output), seq, at);
         }
     }
 
-    /// The part for which a task is that begins.
+    /// The part that a starting task belongs to.
     fn part_begins(&mut self, owner: Owner) -> Option<u32> {
         let delegates = |node: &Node| matches!(node.action, Action::Delegate(_));
         let known = self.catalog.node(owner.run, owner.node).is_some_and(delegates);
@@ -205,18 +205,18 @@ impl Lineage {
     fn parts(&mut self, run: RunId, node: &NodeRef, part: u32, event: &PartEvent) {
         if let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&run) {
             let handing = handing.entry(node.index).or_insert_with(Handing::new);
-            handing.apply(&node.name, part, event, self.most, &mut lineage.handed_on);
+            handing.apply(&node.name, part, event, self.most, &mut lineage.delegated);
         }
     }
 
-    /// Parts of what is done anew are asked for anew.
+    /// Removes the parts of nodes that are reset: their work is requested again.
     fn begin_anew(&mut self, run: RunId, nodes: &[NodeRef]) {
         if let Some(record) = self.runs.get_mut(&run) {
             record.handing.retain(|known, _| !nodes.iter().any(|node| node.index == *known));
         }
     }
 
-    /// What is done again from a save-point draws on nothing that was undone.
+    /// Removes the outputs that a rollback to a save-point compensated: repeated nodes do not use them.
     fn again(&mut self, run: RunId, nodes: &[NodeRef]) {
         self.begin_anew(run, nodes);
         if let Some(record) = self.runs.get_mut(&run) {
@@ -248,7 +248,7 @@ impl Lineage {
                     self.made(known.owner, Maker::Known(*from), Some(output), seq, at);
                 }
             }
-            // Cancelled, and done all the same: the agent that held it made it.
+            // Cancelled after its completion: the agent that held it made the output.
             TaskEvent::Cancelled { side_effects: SideEffects::Done(output), .. } => {
                 if let Some(Known { owner, held: Some((attempt, by)), .. }) = self.tasks.remove(&id) {
                     self.made(owner, Maker::Agent { attempt, by }, Some(output), seq, at);
@@ -265,11 +265,11 @@ impl Lineage {
             && let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&owner.run)
             && let Some(handing) = handing.get_mut(&owner.node)
         {
-            handing.given(part, to.agent(), &mut lineage.handed_on);
+            handing.given(part, to.agent(), &mut lineage.delegated);
         }
     }
 
-    /// A run follows another definition: nodes have other indexes.
+    /// After a migration the nodes of the run have other indexes.
     fn migrated(&mut self, event: &Event, run: RunId, (version, hash): (u32, u64), from: &[Option<NodeIx>]) {
         self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, run, from));
         self.steps.iter_mut().for_each(|(_, owner)| follow(owner, run, from));
@@ -323,7 +323,7 @@ impl Projection for Lineage {
     fn apply(&mut self, entry: &Entry) {
         let when = (entry.seq, entry.at);
         match &entry.event {
-            // A move needs the old names and the new.
+            // A migration needs both the old names and the new.
             Event::Run { run, event: RunEvent::Migrated { version, hash, from, .. } } => {
                 return self.migrated(&entry.event, *run, (*version, *hash), from);
             }

@@ -1,11 +1,11 @@
-//! Lineage in the words of W3C PROV.
+//! Lineage in the W3C PROV data model.
 
 use super::record::{Maker, Print, Product, RunLineage};
 use super::source::Source;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// The relations and things of a document, by kind.
+/// The relations and elements of a document, by kind.
 #[derive(Default)]
 struct Document {
     kinds: BTreeMap<&'static str, Map<String, Value>>,
@@ -25,9 +25,9 @@ impl Document {
 }
 
 impl RunLineage {
-    /// As a document in [PROV-JSON](https://www.w3.org/submissions/prov-json/): outputs are entities, what made them are
-    /// activities, and agents are associated with these under the definition as their plan. Entities have size and hash, not
-    /// content. Moments are in nanoseconds from the host's epoch, as there is no calendar here.
+    /// Exports the lineage as [PROV-JSON](https://www.w3.org/submissions/prov-json/): outputs are entities, the work
+    /// that made them are activities, and agents are associated with activities under the definition as plan. Entities
+    /// have size and hash, not content. Times are in nanoseconds from the epoch of the host's clock.
     ///
     /// ```
     /// # use counterpoint::definition::{Action, Definition, Node};
@@ -71,7 +71,7 @@ impl RunLineage {
         Value::Object(all)
     }
 
-    /// One output: who made it, by doing what, from what. Gives back its id.
+    /// Adds one output with its maker, activity and sources. Returns its id.
     fn product(
         &self,
         document: &mut Document,
@@ -115,7 +115,7 @@ fn entity(print: Option<&Print>) -> Value {
     }
 }
 
-/// The entities that sources stand for: of a node what it gave last.
+/// The entities of sources; for a node its last output.
 fn sources<'s>(
     root: &'s str,
     from: &'s std::collections::BTreeSet<Source>,
@@ -124,7 +124,7 @@ fn sources<'s>(
     from.iter().filter_map(move |source| match source {
         Source::Input => Some(format!("{root}/input")),
         Source::Node(name) => latest.get(name.as_str()).cloned(),
-        // What a signal brought is no output of anybody here, and a variable is what several wrote.
-        Source::Signal(_) | Source::Variable(_) | Source::RoundBefore => None,
+        // A signal's payload is not an output of the run, and a variable has several writers.
+        Source::Signal(_) | Source::Variable(_) | Source::PreviousRound => None,
     })
 }

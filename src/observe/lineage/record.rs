@@ -1,6 +1,6 @@
-//! Lineage as data and as pictures.
+//! Lineage as data and as diagrams.
 
-use super::handed::HandedOn;
+use super::handed::Delegated;
 use super::source::Source;
 use crate::base::id::{AttemptId, Incarnation, RunId, Seq, TaskId, stable_hash};
 use crate::base::name::Name;
@@ -14,44 +14,44 @@ use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Boxes that a picture shows.
+/// The number of boxes in a diagram.
 const SHOWN: usize = 200;
-/// How deep a payload may be for its print to be taken.
+/// The nesting depth up to which payloads are hashed.
 const DEEPEST: u32 = 128;
 
-/// Who made an output.
+/// The maker of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Maker {
     /// An agent.
     Agent {
-        /// Which attempt; its task is the work that was done.
+        /// The attempt; its task is the work.
         attempt: AttemptId,
-        /// Whose.
+        /// The agent.
         by: Incarnation,
     },
-    /// Another task of which this one is the like: its result was known.
+    /// A task with the same content, whose result was reused.
     Known(TaskId),
-    /// A run within the run.
+    /// A child run.
     Run(RunId),
-    /// The core: a choice, a wait, a place where branches meet, the results of a map put together.
+    /// The core: a choice, a wait, a join, the combined results of a map.
     Core,
 }
 
-/// A payload without its content: enough to tell whether another is the same.
+/// The size and hash of a payload: enough to compare payloads without their content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Print {
     /// Its size as JSON.
     pub bytes: u32,
-    /// A hash of its JSON: against mistakes, not against forgery. None if it nests too deep.
+    /// A hash of its JSON. It detects mistakes, not forgery. `None` if the payload nests too deep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<u64>,
 }
 
 impl Print {
-    /// Of this payload.
+    /// The print of a payload.
     #[must_use]
     pub fn of(payload: &Payload) -> Self {
         let hash = (payload.depth() <= DEEPEST).then(|| stable_hash(payload.to_string().as_bytes()));
@@ -67,24 +67,24 @@ pub struct Product {
     pub node: Name,
     /// The item of a map or the round of a repeat; 0 otherwise.
     pub item: u32,
-    /// Whether it is from undoing the node.
+    /// Whether the output belongs to the node's compensation.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub undo: bool,
-    /// Who made it.
+    /// The maker.
     pub by: Maker,
-    /// When.
+    /// The time of the output.
     pub at: Time,
-    /// The entry that says so.
+    /// The entry that recorded it.
     pub seq: Seq,
-    /// What it was; none if the entry does not carry it.
+    /// The size and hash of the output; `None` if the entry does not carry it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Print>,
-    /// From what, as the definition has it; nodes that gave nothing are left out.
+    /// The sources according to the definition; nodes without an output are left out.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub from: BTreeSet<Source>,
 }
 
-/// Where everything in a run came from.
+/// The provenance of everything in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunLineage {
@@ -94,32 +94,32 @@ pub struct RunLineage {
     pub workflow: Name,
     /// The version that it is pinned to.
     pub version: u32,
-    /// The definition, hash and all; of a run within a run, that of the outermost. None if it was not seen.
+    /// The id of the definition; for a child run that of its outermost parent run. `None` if the definition was not
+    /// seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<DefinitionId>,
-    /// The step that it performs.
+    /// The step of the parent run that this run performs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<Step>,
-    /// What the run was given.
+    pub parent: Option<Step>,
+    /// The input of the run.
     pub input: Print,
-    /// What was made, in the order in which it was.
+    /// The outputs of nodes, in order.
     pub products: Vec<Product>,
-    /// Products beyond the bound, which are not kept.
+    /// The number of outputs beyond the bound, which are not stored.
     #[serde(default)]
     pub dropped: u64,
-    /// What the run gave back, once it has.
+    /// The output of the run, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Print>,
-    /// From what.
+    /// The sources of the run's output.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub output_from: BTreeSet<Source>,
-    /// The parts of works that were handed on, in the order in which they were: who handed what to whom. At most as many as
-    /// products are kept.
+    /// The delegated parts in order: the agents that delegated and received each. Bounded like the outputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub handed_on: Vec<HandedOn>,
+    pub delegated: Vec<Delegated>,
 }
 
-/// A picture's box: a node, done or undone, with all who made something of it.
+/// A box of the diagram: a node, or its compensation, with the makers of its outputs.
 struct Box<'a> {
     id: String,
     text: [String; 2],
@@ -127,7 +127,8 @@ struct Box<'a> {
 }
 
 impl RunLineage {
-    /// As a DOT digraph: a box for each node that made something, with who made it, and an arrow for whatever went in.
+    /// The lineage as a DOT digraph: a box for each node with an output, labelled with its makers, and an arrow for
+    /// each source.
     #[must_use]
     pub fn to_dot(&self) -> String {
         let title = [self.title(), self.pinned()];
@@ -148,7 +149,7 @@ impl RunLineage {
         out
     }
 
-    /// As a Mermaid flowchart of the same.
+    /// The same as a Mermaid flowchart.
     #[must_use]
     pub fn to_mermaid(&self) -> String {
         let mut out = format!("flowchart LR\n  title[\"{}, {}\"]\n", escape(&self.title()), escape(&self.pinned()));
@@ -213,7 +214,7 @@ impl RunLineage {
                             draw(&from, &one.id);
                         }
                     }
-                    Source::RoundBefore => draw(&one.id, &one.id),
+                    Source::PreviousRound => draw(&one.id, &one.id),
                     Source::Node(_) | Source::Variable(_) | Source::Signal(_) => {}
                 }
             }
@@ -221,24 +222,24 @@ impl RunLineage {
     }
 }
 
-/// By place in the order of names: names themselves may hold anything.
+/// An id from the index in the order of names: a name may contain any character.
 fn id(groups: &BTreeMap<(&Name, bool), Vec<&Product>>, key: (&Name, bool)) -> String {
     format!("n{}", groups.range(..key).count())
 }
 
-/// Who made something, the first few of them.
+/// The makers as text, the first few of them.
 fn makers(products: &[&Product]) -> String {
-    let mut said: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for product in products.iter().take(3) {
-        said.push(match product.by {
+        names.push(match product.by {
             Maker::Agent { attempt, by } => format!("{attempt} by {by}"),
             Maker::Known(task) => format!("known from {task}"),
             Maker::Run(run) => run.to_string(),
             Maker::Core => "core".to_owned(),
         });
     }
-    if products.len() > said.len() {
-        said.push(format!("and {} more", products.len().saturating_sub(said.len())));
+    if products.len() > names.len() {
+        names.push(format!("and {} more", products.len().saturating_sub(names.len())));
     }
-    said.join(", ")
+    names.join(", ")
 }

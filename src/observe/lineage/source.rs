@@ -1,11 +1,11 @@
-//! What a node is given, as its definition says.
+//! The sources of a node's input, from its definition.
 
 use crate::base::name::Name;
 use crate::definition::{Action, Condition, Definition, Expr, Map, Node, WaitFor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Where a part of an input came from.
+/// The source of a part of an input.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -16,13 +16,13 @@ pub enum Source {
     Node(Name),
     /// A variable of the run.
     Variable(Name),
-    /// In a repeat, the output of the round before.
-    RoundBefore,
+    /// In a repeat, the output of the previous round.
+    PreviousRound,
     /// A signal.
     Signal(Name),
 }
 
-/// Everything that a node's input draws on. For an undo, what it undoes comes first.
+/// All sources of a node's input. For a compensation, the output to be compensated comes first.
 pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
     let mut sources = BTreeSet::new();
     let mut repeats = false;
@@ -63,7 +63,7 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
     sources
 }
 
-/// Everything that a run's output draws on.
+/// All sources of a run's output.
 pub(super) fn of_output(definition: &Definition) -> BTreeSet<Source> {
     let mut sources = BTreeSet::new();
     collect(vec![&definition.output], false, &mut sources);
@@ -83,9 +83,9 @@ fn collect(mut work: Vec<&Expr>, repeats: bool, sources: &mut BTreeSet<Source>) 
                 sources.insert(Source::Variable(name.clone()));
             }
             Expr::Item if repeats => {
-                sources.insert(Source::RoundBefore);
+                sources.insert(Source::PreviousRound);
             }
-            // The item of a map comes from its list, which is looked at, too.
+            // The item of a map comes from its list, which is examined as well.
             Expr::Item | Expr::Const(_) | Expr::List(_) | Expr::Object(_) | Expr::At(..) | Expr::First(_) => {
                 work.extend(expr.parts());
             }

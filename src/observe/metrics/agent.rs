@@ -1,4 +1,4 @@
-//! What each agent did: the counters, and the figures that they give.
+//! The counters of each agent, and the figures computed from them.
 
 use super::rate::share;
 use crate::base::time::{Time, nanos_of};
@@ -6,7 +6,7 @@ use crate::task::agent::Guard;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// What an agent did, while it is counted.
+/// The counters of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Agent {
     pub(super) attempts: u64,
@@ -15,13 +15,13 @@ pub(super) struct Agent {
     pub(super) holds: u64,
     pub(super) busy_nanos: u64,
     pub(super) cost: u64,
-    /// Attempts that it may hold at once; 0 while it is away.
+    /// The capacity; 0 while the agent is offline.
     capacity: u64,
     slot_nanos: u128,
     held_nanos: u128,
     trips: u64,
     ejections: u64,
-    /// The guards that give it nothing, one bit for each.
+    /// The guards that block it, one bit each.
     shut: u8,
     present_nanos: u128,
     shut_nanos: u128,
@@ -29,7 +29,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Adds up what there was and what of it was held, until now.
+    /// Integrates offered and held slots until now.
     pub(super) fn advance(&mut self, now: Time) {
         let span = u128::from(nanos_of(now - self.at));
         self.at = self.at.max(now);
@@ -39,7 +39,7 @@ impl Agent {
                 self.shut_nanos = self.shut_nanos.saturating_add(span);
             }
         }
-        // An agent whose capacity was made smaller drains: for so long it has the places that it uses.
+        // An agent whose capacity was reduced below its use drains: until then its used slots count.
         let slots = self.capacity.max(self.holds);
         self.slot_nanos = self.slot_nanos.saturating_add(span.saturating_mul(u128::from(slots)));
         self.held_nanos = self.held_nanos.saturating_add(span.saturating_mul(u128::from(self.holds)));
@@ -50,7 +50,7 @@ impl Agent {
         self.capacity = capacity;
     }
 
-    /// A guard allows so many attempts, or as many as there are places.
+    /// Records that a guard allows this number of attempts, or as many as there are slots.
     pub(super) fn throttled(&mut self, guard: Guard, slots: Option<u32>, now: Time) {
         self.advance(now);
         let bit = 1 << (guard as u8);
@@ -65,7 +65,7 @@ impl Agent {
         self.shut = if shuts { self.shut | bit } else { self.shut & !bit };
     }
 
-    /// A life of it begins or is over: guards bound lives.
+    /// Lifts all guards when an incarnation begins or ends: guards bound one incarnation.
     pub(super) const fn unbound(&mut self) {
         self.shut = 0;
     }
@@ -106,67 +106,66 @@ fn duration(nanos: u128) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// What an agent did.
+/// The work of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentFigures {
-    /// Attempts that it was given.
+    /// The number of assigned attempts.
     pub attempts: u64,
-    /// Attempts that succeeded.
+    /// The number of attempts that succeeded.
     pub succeeded: u64,
-    /// Attempts that failed, its own loss included.
+    /// The number of attempts that failed, including those that ended with the loss of the agent.
     pub failed: u64,
-    /// Attempts that it holds now.
+    /// The number of attempts that it holds now.
     pub holds: u64,
-    /// The sum of the lengths of its finished attempts; more than the time that went by if it does several at once.
+    /// The sum of the durations of its finished attempts; more than the elapsed time if it works on several at once.
     #[serde(with = "crate::base::time::span")]
     pub busy: Duration,
-    /// The places that it offered, times how long: capacity integrated over the time that it was there.
+    /// The offered slot time: its capacity integrated over the time that it was online.
     #[serde(with = "crate::base::time::span", default)]
     pub slot_time: Duration,
-    /// Of these, those that attempts held, attempts under way included.
+    /// The part of the slot time that was held by attempts, including attempts under way.
     #[serde(with = "crate::base::time::span", default)]
     pub held_time: Duration,
-    /// What its attempts cost.
+    /// The cost of its attempts.
     #[serde(default)]
     pub cost: u64,
-    /// How often its circuit breaker opened.
+    /// The number of times that its circuit breaker opened.
     #[serde(default)]
     pub trips: u64,
-    /// How often it was ejected as an outlier.
+    /// The number of times that it was ejected as an outlier.
     #[serde(default)]
     pub ejections: u64,
-    /// For how long it was there.
+    /// The time that it was online.
     #[serde(with = "crate::base::time::span", default)]
     pub present: Duration,
-    /// Of this, for how long guards gave it nothing.
+    /// The part of that time in which guards assigned it no work.
     #[serde(with = "crate::base::time::span", default)]
     pub shut: Duration,
 }
 
 impl AgentFigures {
-    /// The share of its finished attempts that failed; none before the first.
+    /// The share of its finished attempts that failed; `None` before the first.
     #[must_use]
     pub fn error_rate(&self) -> Option<f64> {
         share(self.failed, self.failed.saturating_add(self.succeeded))
     }
 
-    /// The share of the time that it was there in which guards gave it work, from 0 to 1; none if it was not there for any
-    /// time.
+    /// The share of its online time in which guards assigned it work, from 0 to 1; `None` if it was never online.
     #[must_use]
     pub fn availability(&self) -> Option<f64> {
         let present = self.present.as_secs_f64();
         (present > 0.0).then(|| (1.0 - self.shut.as_secs_f64() / present).max(0.0))
     }
 
-    /// How long an attempt took on average; none before the first end.
+    /// The mean duration of an attempt; `None` before the first end.
     #[must_use]
     pub fn mean_response(&self) -> Option<Duration> {
         let ends = u32::try_from(self.attempts.saturating_sub(self.holds)).unwrap_or(u32::MAX);
         self.busy.checked_div(ends)
     }
 
-    /// Successes a second, while it was there; none if it was not there for any time.
+    /// Successes per second of online time; `None` if it was never online.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate of counts beyond 2^53 is close enough")]
     pub fn throughput(&self) -> Option<f64> {
@@ -174,8 +173,8 @@ impl AgentFigures {
         (present > 0.0).then(|| self.succeeded as f64 / present)
     }
 
-    /// How well it is, from 0 to 1: the share of attempts that did not fail, times its availability; none while nothing is
-    /// known of either.
+    /// A health score from 0 to 1: the share of attempts that did not fail, times its availability; `None` while both
+    /// are unknown.
     #[must_use]
     pub fn health(&self) -> Option<f64> {
         match (self.error_rate(), self.availability()) {
@@ -184,7 +183,7 @@ impl AgentFigures {
         }
     }
 
-    /// The share of its place-seconds that was in use, from 0 to 1; none if it had no place for any time.
+    /// The share of its slot time that was in use, from 0 to 1; `None` if it never had a slot.
     #[must_use]
     pub fn utilisation(&self) -> Option<f64> {
         let slots = self.slot_time.as_secs_f64();

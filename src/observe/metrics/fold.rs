@@ -1,4 +1,4 @@
-//! What each entry changes.
+//! The changes that each entry makes.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -15,7 +15,7 @@ use crate::task::{TaskSpec, Tier};
 use std::collections::BTreeMap;
 
 impl Metrics {
-    /// What changes for all tasks, for those of the tier, of the kind and of the tenant.
+    /// Applies a change to the group of all tasks and to those of the tier, kind and tenant.
     fn each(&mut self, class: Option<&Class>, change: impl Fn(&mut Group)) {
         change(&mut self.all);
         let Some(class) = class else { return };
@@ -64,7 +64,7 @@ impl Metrics {
         }
     }
 
-    /// Tasks wait elsewhere. They count for the tier in which they were submitted.
+    /// Moves tasks to the queue of another tier. They count for the tier of their submission.
     fn moved(&mut self, tasks: &[TaskId], tier: Tier) {
         for task in tasks {
             let Some(live) = self.live.get_mut(task) else { continue };
@@ -76,7 +76,7 @@ impl Metrics {
         }
     }
 
-    /// A task waits for an agent from now on.
+    /// Records that a task waits for an agent.
     fn line_up(&mut self, task: TaskId, since: Time) {
         let Some(live) = self.live.get_mut(&task) else { return };
         let tier = live.tier;
@@ -131,7 +131,7 @@ impl Metrics {
         self.agent(to).takes(now);
     }
 
-    /// Ends the attempt that holds a task, if one does; with a number, only that one.
+    /// Ends the attempt that holds a task, if any; with a number, only that attempt.
     fn release(&mut self, task: TaskId, attempt: Option<AttemptId>, now: Time) {
         let Some(live) = self.live.get_mut(&task) else { return };
         let Some(held) = live.held else { return };
@@ -156,7 +156,7 @@ impl Metrics {
         let wanted = live.filter(|_| !matches!(end, End::Cancelled));
         let by_deadline =
             wanted.and_then(|live| live.deadline).map(|deadline| matches!(end, End::Succeeded) && now <= deadline);
-        // It waited longer than its tier's target, and nobody took it.
+        // It waited longer than its tier's target without an assignment.
         let late = live.is_some_and(|live| {
             !live.begun && live.ready.is_some_and(|since| now - since > live.class.tier.latency_target())
         });
@@ -205,13 +205,13 @@ impl Metrics {
                 self.lost += 1;
                 0
             }
-            // A draining agent keeps what it holds: its places count until it has left.
+            // A draining agent keeps its attempts: its slots count until it has left.
             AgentEvent::Draining => return,
         };
         if let AgentEvent::Registered { .. } = event {
             self.agent(agent);
         }
-        // Only of agents that are kept apart: the places of the others cannot be told apart.
+        // Only for agents with figures of their own: the slots of the others cannot be separated.
         if let Some(known) = self.agents.get_mut(&agent) {
             known.set_capacity(capacity, now);
             if !matches!(event, AgentEvent::Updated { .. }) {
@@ -273,7 +273,7 @@ impl Projection for Metrics {
     }
 }
 
-/// How a task ended.
+/// The outcome of a task.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Succeeded,
@@ -295,7 +295,7 @@ impl End {
     }
 }
 
-/// The group of this name, or that of the others if there is no room for another.
+/// The group of this name, or the group of the others if the bound is reached.
 fn among<'a>(groups: &'a mut BTreeMap<Name, Group>, name: &Name, most: usize, others: &'a mut Group) -> &'a mut Group {
     if groups.contains_key(name) || groups.len() < most { groups.entry(name.clone()).or_default() } else { others }
 }

@@ -1,4 +1,4 @@
-//! Figures of a set of tasks, while they are counted; and who waits.
+//! The counters of a set of tasks, and the tasks that wait.
 
 use super::rate::Rate;
 use super::snapshot::{Compliance, Counts, Figures, Rates, Waits};
@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Figures of a set of tasks.
+/// The counters of a set of tasks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Group {
     pub(super) counts: Counts,
@@ -51,7 +51,7 @@ impl Compliance {
     }
 }
 
-/// Tasks that wait for an agent, by tier and by the moment since which they wait.
+/// Tasks that wait for an agent, by tier and by the time since which they wait.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Line([BTreeSet<(Time, TaskId)>; 4]);
 
@@ -68,7 +68,7 @@ impl Line {
         }
     }
 
-    /// Who waits now. Those that back off are not in line yet.
+    /// The tasks that wait now. Those in a retry delay are not included.
     pub(super) fn waits(&self, tier: Tier, now: Time) -> Waits {
         let Some(line) = self.0.get(tier.index()) else { return Waits::default() };
         let later = line.iter().rev().take_while(|(since, _)| *since > now).count();
@@ -80,12 +80,12 @@ impl Line {
     }
 }
 
-/// What an attempt used, for those who put a price on it.
+/// The use of an agent by an attempt, as input of a price function.
 ///
 /// ```
 /// use counterpoint::observe::{Metrics, Usage};
 ///
-/// // A thousandth of a cent for each millisecond, twice that for what is critical.
+/// // A thousandth of a cent per millisecond, twice that for critical tasks.
 /// let price = |used: &Usage<'_>| {
 ///     let millis = u64::try_from(used.ran.as_millis()).unwrap_or(u64::MAX);
 ///     if used.tier == Some(counterpoint::Tier::Critical) { millis.saturating_mul(2) } else { millis }
@@ -96,17 +96,17 @@ impl Line {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Usage<'a> {
-    /// Whose time it was.
+    /// The agent.
     pub agent: AgentId,
-    /// The task's kind, if its submit was seen.
+    /// The task's kind, if its submission was seen.
     pub kind: Option<&'a Name>,
-    /// The task's tier, if its submit was seen.
+    /// The task's tier, if its submission was seen.
     pub tier: Option<Tier>,
-    /// From assigned to the attempt's end.
+    /// The time from assignment to the end of the attempt.
     pub ran: Duration,
 }
 
-/// What an attempt costs.
+/// The cost of an attempt.
 #[derive(Clone)]
 pub(super) struct Price(pub(super) Arc<dyn Fn(&Usage<'_>) -> u64 + Send + Sync>);
 

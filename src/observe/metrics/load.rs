@@ -1,16 +1,17 @@
-//! How evenly work is spread over agents.
+//! The balance of the load of agents.
 
 use super::agent::AgentFigures;
 use serde::{Deserialize, Serialize};
 
-/// How evenly work is spread over agents, next to how evenly chance would spread it.
+/// The balance of the load of agents, compared with a random assignment.
 ///
-/// Each agent's load is the attempts that it was given per second and place. `cv` is the coefficient of variation of these
-/// loads: their standard deviation (of the whole fleet, not of a sample) divided by their mean. Even the fairest router does
-/// not bring it to zero. If every place were given attempts at random at the same rate (Poisson), an agent with `s`
-/// place-seconds would have a load with a variance of `rate / s`, and `floor` is the coefficient of variation that follows:
-/// the root of the mean of `rate / s`, divided by `rate`. For agents alike that is `1 / sqrt(attempts per agent)`. A `cv`
-/// near the floor is as good as chance; below it the router evens things out; far above it, it does not.
+/// The load of an agent is the number of attempts assigned to it per second and slot. `cv` is the coefficient of
+/// variation of these loads: their standard deviation (of the whole fleet, not of a sample) divided by their mean. No
+/// router brings it to zero. If every slot were assigned attempts at random at the same rate (Poisson), the load of an
+/// agent with `s` slot-seconds would have the variance `rate / s`. `floor` is the resulting coefficient of variation:
+/// the root of the mean of `rate / s`, divided by `rate`. For identical agents it is `1 / sqrt(attempts per agent)`. A
+/// `cv` near the floor is as good as random assignment; a `cv` below it means that the router balances; one far above
+/// it means an imbalance.
 ///
 /// ```
 /// use counterpoint::observe::Metrics;
@@ -36,18 +37,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LoadSpread {
-    /// Over how many agents.
+    /// The number of agents.
     pub agents: u64,
     /// The coefficient of variation of their loads.
     pub cv: f64,
-    /// What it would be by chance.
+    /// The coefficient of variation of a random assignment.
     pub floor: f64,
-    /// The highest load by the mean.
+    /// The highest load divided by the mean.
     pub most: f64,
 }
 
 impl LoadSpread {
-    /// None for fewer than two agents that had places, or without attempts.
+    /// `None` for fewer than two agents with slots, or without attempts.
     pub(super) fn over<'a>(agents: impl Iterator<Item = &'a AgentFigures>) -> Option<Self> {
         #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 may lose their last digits here")]
         let shares = agents.map(|agent| (agent.attempts as f64, agent.slot_time.as_secs_f64()));

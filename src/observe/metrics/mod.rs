@@ -1,4 +1,4 @@
-//! Counts and times of tasks, by tier and by kind, and what each agent did.
+//! Counts and durations of tasks by tier, kind and tenant, and the work of each agent.
 
 mod agent;
 mod fold;
@@ -24,12 +24,12 @@ use group::{Group, Line, Price};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Counts, rates, waiting times and running times of all tasks, by tier, by kind and by tenant; whether promises were kept;
-/// what each agent did, how busy they are and how evenly.
+/// Counts, rates, waiting times and running times of all tasks, by tier, kind and tenant; compliance with latency
+/// targets and deadlines; the work, utilisation and balance of agents.
 ///
-/// Times come from histograms of two significant digits between a microsecond and a thousand hours. Kinds, tenants and
-/// agents beyond the bounds are counted together, as "others". Times of a task are known only if its events were seen from its submit on;
-/// counts in all always are.
+/// Durations come from histograms of two significant digits between a microsecond and a thousand hours. Kinds, tenants
+/// and agents beyond the bounds are counted together, as "others". Durations of a task are known only if its events
+/// were seen from its submission on; total counts are always complete.
 ///
 /// ```
 /// use counterpoint::observe::Metrics;
@@ -76,23 +76,23 @@ pub struct Metrics {
     price: Price,
 }
 
-/// What is known of a task that has not ended.
+/// A task that has not ended.
 #[derive(Debug, Clone)]
 struct Live {
     class: Class,
-    /// Where it waits; it counts for the tier of its class.
+    /// The tier in whose queue it waits; it counts for the tier of its class.
     tier: Tier,
     submitted: Time,
     deadline: Option<Time>,
-    /// Since when it waits for an agent, if it does.
+    /// The time since which it waits for an agent, if it does.
     ready: Option<Time>,
-    /// Whether an agent has had it.
+    /// Whether it was ever assigned.
     begun: bool,
     held: Option<Held>,
     failed_by: Option<AgentId>,
 }
 
-/// The sets to which a task belongs.
+/// The groups that a task belongs to.
 #[derive(Debug, Clone)]
 struct Class {
     kind: Name,
@@ -108,7 +108,7 @@ struct Held {
 }
 
 impl Default for Metrics {
-    /// With room for 128 kinds, 128 tenants, 16,384 agents and a million tasks under way.
+    /// With capacity for 128 kinds, 128 tenants, 16,384 agents and a million tasks under way.
     fn default() -> Self {
         Self {
             since: None,
@@ -133,28 +133,28 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Keeps at most so many kinds apart.
+    /// Sets the number of kinds with figures of their own.
     #[must_use]
     pub const fn with_kinds(mut self, most: usize) -> Self {
         self.most_kinds = most;
         self
     }
 
-    /// Keeps at most so many agents apart.
+    /// Sets the number of agents with figures of their own.
     #[must_use]
     pub const fn with_agents(mut self, most: usize) -> Self {
         self.most_agents = most;
         self
     }
 
-    /// Keeps at most so many tenants apart.
+    /// Sets the number of tenants with figures of their own.
     #[must_use]
     pub const fn with_tenants(mut self, most: usize) -> Self {
         self.most_tenants = most;
         self
     }
 
-    /// Follows at most so many tasks at once.
+    /// Sets the number of tasks under way that are followed.
     #[must_use]
     pub fn with_tasks(mut self, most: usize) -> Self {
         for (task, live) in self.live.set_bound(most) {
@@ -163,7 +163,8 @@ impl Metrics {
         self
     }
 
-    /// Asks what each attempt cost when it ends, in whatever unit the host counts in; whole numbers, so that sums are exact.
+    /// Sets the function that computes the cost of each attempt when it ends, as an integer in a unit of the host's
+    /// choice, so that sums are exact.
     #[must_use]
     pub fn with_cost(mut self, price: impl Fn(&Usage<'_>) -> u64 + Send + Sync + 'static) -> Self {
         self.price = Price(Arc::new(price));
@@ -176,7 +177,7 @@ impl Metrics {
         self.snapshot_at(self.last)
     }
 
-    /// The figures as they are at this moment: what waits has waited longer and rates have faded since the last entry.
+    /// The figures as of this time: waiting times have grown and rates have decayed since the last entry.
     #[must_use]
     pub fn snapshot_at(&self, now: Time) -> MetricsSnapshot {
         let now = now.max(self.last);

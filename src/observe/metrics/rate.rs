@@ -1,13 +1,13 @@
-//! How often something happens, by an average that forgets.
+//! Rates of events, as exponentially decaying averages.
 
 use crate::base::time::Time;
 use core::time::Duration;
 
-/// Of what is counted, two thirds belong to the last minute.
+/// The time constant in seconds: two thirds of the weight belong to the last minute.
 const MEMORY: f64 = 60.0;
 
-/// A time-weighted average: each event adds `1 / memory`, and what was added fades by `exp(-t / memory)`. Divided by what
-/// the weights come to since the beginning, so that it is right from the first minute on.
+/// A time-weighted average: each event adds `1 / memory`, and the sum decays by `exp(-t / memory)`. It is divided by
+/// the weight since the beginning, so that it is unbiased from the first minute on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rate {
     value: f64,
@@ -21,7 +21,7 @@ impl Rate {
         self.at = now;
     }
 
-    /// Events per second, seen from `now`, if they have been watched since `since`.
+    /// Events per second at `now`, if they have been counted since `since`.
     pub(super) fn per_second(&self, since: Time, now: Time) -> f64 {
         let weight = 1.0 - fade(now - since);
         if weight <= 0.0 {
@@ -31,13 +31,13 @@ impl Rate {
     }
 }
 
-/// `exp(-span / memory)` by the four operations alone, which are the same on every machine.
+/// `exp(-span / memory)` by the four basic operations alone, whose results are equal on all machines.
 fn fade(span: Duration) -> f64 {
     let x = span.as_secs_f64() / MEMORY;
     if x > 700.0 {
         return 0.0;
     }
-    // Of a small part of x by its series, and that squared ten times: to a part in 10^9.
+    // The Taylor series of a small part of x, squared ten times: exact to 1 in 10^9.
     let small = -x / 1024.0;
     let mut sum = 1.0;
     for term in (1..=11).rev() {

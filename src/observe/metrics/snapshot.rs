@@ -1,4 +1,4 @@
-//! The figures as data.
+//! Metrics as data.
 
 use super::agent::AgentFigures;
 use super::load::LoadSpread;
@@ -12,97 +12,98 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Everything that [`Metrics`](super::Metrics) knows at a moment.
+/// All figures of [`Metrics`](super::Metrics) at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MetricsSnapshot {
-    /// When the first entry was seen.
+    /// The time of the first entry.
     pub since: Time,
-    /// When the last one was.
+    /// The time of the last entry.
     pub at: Time,
-    /// Of all tasks.
+    /// The figures of all tasks.
     pub all: Figures,
-    /// Of the tasks of each tier that occurred.
+    /// The figures by tier, for the tiers that occurred.
     pub tiers: BTreeMap<Tier, Figures>,
-    /// Of the tasks of each kind, up to the bound.
+    /// The figures by kind, up to the bound.
     pub kinds: BTreeMap<Name, Figures>,
-    /// Of the kinds beyond the bound, together.
+    /// The figures of the kinds beyond the bound, together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_kinds: Option<Figures>,
-    /// What each agent did, up to the bound.
+    /// The figures of each agent, up to the bound.
     pub agents: BTreeMap<AgentId, AgentFigures>,
-    /// What the agents beyond the bound did, together.
+    /// The figures of the agents beyond the bound, together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_agents: Option<AgentFigures>,
-    /// How often an agent was lost.
+    /// The number of times that an agent was lost.
     pub agents_lost: u64,
-    /// Of the tasks of each tenant, up to the bound.
+    /// The figures by tenant, up to the bound.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<Name, Figures>,
-    /// Of the tenants beyond the bound, together.
+    /// The figures of the tenants beyond the bound, together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_tenants: Option<Figures>,
-    /// Who waits for an agent now, by tier. Also when nothing is handed out at all and no waiting time is ever recorded.
+    /// The tasks that wait for an agent now, by tier. They are known even if no attempt is assigned and thus no waiting
+    /// time is ever recorded.
     #[serde(default)]
     pub waits: BTreeMap<Tier, Waits>,
-    /// Of the place-seconds that agents offered, how many were in use: from 0 to 1. None before the first.
+    /// The share of the offered slot time that was in use, from 0 to 1. `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation: Option<f64>,
-    /// How evenly work is spread over the agents.
+    /// The balance of the load of agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSpread>,
 }
 
-/// Figures of a set of tasks.
+/// The figures of a set of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Figures {
-    /// How many.
+    /// The counts.
     pub counts: Counts,
-    /// From ready to assigned, of each attempt.
+    /// The time from ready to assigned, of each attempt.
     pub queue: Summary,
-    /// From assigned to the attempt's end, however it ended.
+    /// The time from assigned to the end of the attempt, whatever its result.
     pub run: Summary,
-    /// From submitted to first assigned, of each task: with what it had to wait for first.
+    /// The time from submission to the first assignment of each task, including its dependencies.
     #[serde(default)]
     pub dispatch: Summary,
-    /// How many in a second.
+    /// The rates.
     #[serde(default)]
     pub rates: Rates,
-    /// Whether tasks found their first agent within [`Tier::latency_target`] of being ready. Tasks that ended before they
-    /// found one count as missed if they had waited longer than that.
+    /// Whether tasks were first assigned within [`Tier::latency_target`] of being ready. Tasks that ended without an
+    /// assignment count as missed if they had waited longer than that.
     #[serde(default)]
     pub in_time: Compliance,
-    /// Whether tasks with a deadline succeeded by then. Cancelled ones are not counted.
+    /// Whether tasks with a deadline succeeded by it. Cancelled tasks are not counted.
     #[serde(default)]
     pub by_deadline: Compliance,
-    /// What their attempts cost, in whatever the host counts in; see [`Metrics::with_cost`](super::Metrics::with_cost).
+    /// The cost of the attempts, in the unit of the host; see [`Metrics::with_cost`](super::Metrics::with_cost).
     #[serde(default)]
     pub cost: u64,
 }
 
-/// How many tasks in a second, by a time-weighted average over about a minute.
+/// Tasks per second, as a time-weighted average over about a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Rates {
-    /// Taken on.
+    /// Accepted tasks per second.
     pub arrivals: f64,
-    /// Ended, one way or another.
+    /// Ended tasks per second, whatever their outcome.
     pub ends: f64,
 }
 
-/// How often a promise was kept.
+/// The compliance with a target or deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Compliance {
-    /// So often it was.
+    /// The number of times that it was met.
     pub met: u64,
-    /// So often it was not.
+    /// The number of times that it was missed.
     pub missed: u64,
 }
 
 impl Compliance {
-    /// The share that was kept, from 0 to 1; none if there was nothing to keep.
+    /// The share that met it, from 0 to 1; `None` if there were no tasks.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
         share(self.met, self.met.saturating_add(self.missed))
@@ -113,54 +114,54 @@ impl Compliance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Waits {
-    /// How many.
+    /// The number of tasks.
     pub count: u64,
-    /// How long the first of them has waited.
+    /// The longest time that one of them has waited.
     #[serde(with = "crate::base::time::span")]
     pub oldest: Duration,
-    /// How many have waited longer than their tier's target.
+    /// The number of tasks that have waited longer than the target of their tier.
     pub late: u64,
 }
 
-/// How many tasks and attempts came to what.
+/// Numbers of tasks and attempts by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Tasks taken on.
+    /// Accepted tasks.
     pub submitted: u64,
-    /// Of these, dead letters tried again.
+    /// Those of the accepted tasks that replay a dead letter.
     pub replayed: u64,
     /// Tasks that succeeded.
     pub succeeded: u64,
-    /// Tasks that failed for good.
+    /// Tasks that failed.
     pub failed: u64,
     /// Tasks that became dead letters.
     pub dead_lettered: u64,
-    /// Tasks that were withdrawn.
+    /// Tasks that were cancelled.
     pub cancelled: u64,
-    /// Tasks whose time ran out.
+    /// Tasks that expired.
     pub expired: u64,
-    /// Dead letters that were given up. Only counted of all tasks, not by tier or kind.
+    /// Dead letters that were discarded. Counted only for all tasks, not by tier or kind.
     pub discarded: u64,
-    /// Attempts given to agents.
+    /// Assigned attempts.
     pub attempts: u64,
-    /// Failed attempts after which the task is tried again.
+    /// Failed attempts after which the task is retried.
     pub retries: u64,
-    /// Retries that went to another agent than the one that failed.
+    /// Retries that were assigned to another agent than the one that failed.
     pub failovers: u64,
-    /// Of those that succeeded, the tasks that were answered with a known result.
+    /// Succeeded tasks that reused the result of another task.
     #[serde(default)]
     pub answered: u64,
-    /// Tasks that ended because the retry budget was used up.
+    /// Tasks that ended because the retry budget was exhausted.
     #[serde(default)]
     pub beyond_budget: u64,
-    /// Attempts that were given back and count as none.
+    /// Attempts that were given back and do not count as tries.
     #[serde(default)]
     pub yields: u64,
 }
 
 impl Counts {
-    /// Tasks that have ended, one way or another.
+    /// Tasks that have ended, whatever their outcome.
     #[must_use]
     pub const fn ended(&self) -> u64 {
         self.succeeded
@@ -170,25 +171,25 @@ impl Counts {
             .saturating_add(self.expired)
     }
 
-    /// Of the tasks that were to be done to the end, the share that succeeded: cancelled ones do not count.
+    /// The share of the ended tasks that succeeded; cancelled tasks are not counted.
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
         share(self.succeeded, self.ended().saturating_sub(self.cancelled))
     }
 
-    /// Of the attempts, the share that failed and was followed by another.
+    /// The share of the attempts that failed and were retried.
     #[must_use]
     pub fn retry_rate(&self) -> Option<f64> {
         share(self.retries, self.attempts)
     }
 
-    /// Of the tasks that have ended, the share that became dead letters.
+    /// The share of the ended tasks that became dead letters.
     #[must_use]
     pub fn dead_letter_rate(&self) -> Option<f64> {
         share(self.dead_lettered, self.ended())
     }
 
-    /// Tasks that have not.
+    /// Tasks that have not ended.
     #[must_use]
     pub const fn under_way(&self) -> u64 {
         self.submitted.saturating_sub(self.ended())

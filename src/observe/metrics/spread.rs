@@ -1,40 +1,40 @@
-//! How a length of time is spread.
+//! Distributions of durations.
 
 use crate::base::time::nanos_of;
 use core::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// A thousand hours; what is longer counts as that long.
+/// A thousand hours; longer durations count as that.
 const MOST_MICROS: u64 = 3_600_000_000_000;
 
-/// Lengths of time, summed up.
+/// The summary of a distribution of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// How many there were.
+    /// The number of durations.
     pub count: u64,
-    /// Their mean, exactly.
+    /// The exact mean.
     #[serde(with = "crate::base::time::span")]
     pub mean: Duration,
-    /// Half of them were not longer, to two digits.
+    /// The median, to two digits.
     #[serde(with = "crate::base::time::span")]
     pub p50: Duration,
-    /// 95 of 100 were not longer, to two digits.
+    /// The 95th percentile, to two digits.
     #[serde(with = "crate::base::time::span")]
     pub p95: Duration,
-    /// 99 of 100 were not longer, to two digits.
+    /// The 99th percentile, to two digits.
     #[serde(with = "crate::base::time::span")]
     pub p99: Duration,
-    /// The longest, exactly.
+    /// The exact maximum.
     #[serde(with = "crate::base::time::span")]
     pub max: Duration,
-    /// Their sum, exactly.
+    /// The exact sum.
     #[serde(with = "crate::base::time::span", default)]
     pub sum: Duration,
 }
 
-/// Lengths of time, counted. Takes no room before the first.
+/// A histogram of durations. It allocates nothing before the first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spread {
     micros: Option<Histogram<u32>>,
@@ -54,7 +54,7 @@ impl Spread {
             self.micros = Histogram::new(2).ok();
         }
         if let Some(histogram) = &mut self.micros {
-            // It grows as it must; the bound keeps it small and the record from failing.
+            // The histogram grows on demand; the bound keeps it small, and the record infallible.
             let _ = histogram.record((nanos / 1_000).min(MOST_MICROS));
         }
     }

@@ -102,7 +102,7 @@ enum End {
     Last,
 }
 
-/// Arrows join nodes, not frames: the node inside a frame that stands for it, and whether it is one.
+/// Arrows connect nodes, not frames. Returns the node inside a frame that represents it, and whether it is a frame.
 fn end<'a>(items: &BTreeMap<&str, &'a Item>, id: &'a str, which: End) -> (&'a str, bool) {
     let mut frame = items.get(id).and_then(|item| item.inner.as_ref());
     let (mut at, inside) = (id, frame.is_some());

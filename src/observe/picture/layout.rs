@@ -1,42 +1,43 @@
-//! Where boxes and arrows of a picture stand: in layers from top to bottom, with few crossings.
+//! The layout of a diagram: boxes in layers from top to bottom, with few crossings of arrows.
 //!
-//! A small layout of our own, after Sugiyama, Tagawa and Toda (1981): longest-path layers, places for arrows that pass a
-//! layer, the order within layers by barycentres, places pulled to the middle of what they are joined with. Whole pixels only,
-//! so that a picture is the same on every machine. Crates that do this bring Graphviz's dialect or floating point with them.
+//! A small layered layout after Sugiyama, Tagawa and Toda (1981): longest-path layers, dummy cells where arrows pass a
+//! layer, order within layers by barycentres, and positions at the mean of the connected cells. It uses integer pixels,
+//! so that a diagram is the same on every machine. The available crates depend on Graphviz's dialect or on floating
+//! point.
 
 use std::collections::BTreeSet;
 
-/// Between layers, and between neighbours.
+/// The distances between layers, and between neighbours.
 const BELOW: u64 = 38;
 const BESIDE: u64 = 22;
-/// More of it where arrows have labels.
+/// The additional distance where arrows have labels.
 const LABEL: u64 = 14;
-/// How wide the place is that an arrow takes which passes a layer.
+/// The width of the cell of an arrow that passes a layer.
 const PASSING: u64 = 12;
-/// Where places are counted from while they are looked for: far enough from zero for whatever is pulled to the left.
+/// The origin of positions during the layout: far enough from zero for moves to the left.
 const ORIGIN: u64 = 1 << 32;
-/// How often the order within the layers is looked at again.
+/// The number of sweeps over the layers that improve the order.
 const SWEEPS: usize = 8;
-/// With more arrows than these it is looked at less often.
+/// The number of arrows above which fewer sweeps are made.
 const MANY: usize = 200;
 
-/// A box as it is to be placed.
+/// A box to be placed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Boxed {
     pub(super) width: u64,
     pub(super) height: u64,
 }
 
-/// An arrow between boxes, by their places in the list.
+/// An arrow between boxes, by their indexes in the list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrowed {
     pub(super) from: usize,
     pub(super) to: usize,
-    /// How wide its label is; 0 if it has none.
+    /// The width of its label; 0 if it has none.
     pub(super) label: u64,
 }
 
-/// A box in its place.
+/// A placed box.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct At {
     pub(super) x: u64,
@@ -45,13 +46,13 @@ pub(super) struct At {
     pub(super) height: u64,
 }
 
-/// The way of an arrow.
+/// The route of an arrow.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// Which arrow of the list.
+    /// The index of the arrow in the list.
     pub(super) arrow: usize,
     pub(super) points: Vec<(u64, u64)>,
-    /// Where its label begins, on its base line.
+    /// The start of its label, on the base line.
     pub(super) label: Option<(u64, u64)>,
 }
 
@@ -63,7 +64,7 @@ pub(super) struct Layout {
     pub(super) height: u64,
 }
 
-/// A box, or the place of an arrow in a layer that it passes.
+/// A box, or the dummy cell of an arrow in a layer that it passes.
 struct Cell {
     layer: usize,
     width: u64,
@@ -76,12 +77,12 @@ struct Cell {
 struct Grid {
     cells: Vec<Cell>,
     layers: Vec<Vec<usize>>,
-    /// For each arrow the cells that it leads through, from the first to the last.
+    /// For each arrow the cells on its route, from the first to the last.
     ways: Vec<Vec<usize>>,
 }
 
 impl Layout {
-    /// Places the boxes. Arrows that would lead upwards (there are none in a sound definition) are left out.
+    /// Places the boxes. Arrows that would lead upwards (a valid definition has none) are left out.
     pub(super) fn new(boxes: &[Boxed], arrows: &[Arrowed]) -> Self {
         let mut grid = Grid::new(boxes, arrows);
         grid.order();
@@ -128,7 +129,7 @@ impl Layout {
             let before = way.iter().rev().nth(1).copied().unwrap_or(arrowed.from);
             let start = (port(from, ports(arrowed.from, false), after), from.y + from.height);
             let end = (port(to, ports(arrowed.to, true), before), to.y);
-            // Past taller neighbours straight down.
+            // Straight down past taller neighbours.
             let bottom = |layer: usize| tops.get(layer + 1).map(|next| next.saturating_sub(BELOW));
             let layer = grid.cells.get(arrowed.from).map_or(0, |cell| cell.layer);
             let edge = bottom(layer).map_or(start.1, |bottom| bottom.saturating_sub(lead(layer)).max(start.1));
@@ -147,7 +148,7 @@ impl Layout {
             let label = (arrowed.label > 0).then(|| {
                 let bend = usize::from(edge > start.1);
                 let (to, _) = points.get(bend + 1).copied().unwrap_or(end);
-                // A third of the way: arrows from one box are apart by then. Outside of the angle that they make.
+                // At a third of the segment, where arrows from one box are apart, on the outer side of their angle.
                 let (at, room) = ((start.0 * 2 + to) / 3, arrowed.label.saturating_sub(4));
                 let x = if to < start.0 && at >= room { at - room } else { at + 4 };
                 (x, edge + 14)
@@ -159,7 +160,7 @@ impl Layout {
         self.width = self.width.max(ends.max().unwrap_or(0));
     }
 
-    /// Labels of one layer that would lie over each other go below each other.
+    /// Moves labels of one layer that would overlap below each other.
     fn part_labels(&mut self, arrows: &[Arrowed]) {
         let mut taken: Vec<(u64, u64, u64)> = Vec::new();
         for route in &mut self.routes {
@@ -222,8 +223,8 @@ impl Grid {
         grid
     }
 
-    /// Orders the cells of each layer by the middle of what they are joined with, down and up again; the order with the fewest
-    /// crossings stays.
+    /// Orders the cells of each layer by the barycentre of their connected cells, downwards and upwards; the order with
+    /// the fewest crossings is used.
     fn order(&mut self) {
         let mut best = (self.crossings(), self.layers.clone());
         let sweeps = if self.ways.len() > MANY { 2 } else { SWEEPS };
@@ -269,7 +270,7 @@ impl Grid {
         }
     }
 
-    /// The place of each cell within its layer.
+    /// The index of each cell within its layer.
     fn ranks(&self) -> Vec<usize> {
         let mut places = vec![0; self.cells.len()];
         for (place, cell) in self.layers.iter().flat_map(|layer| layer.iter().enumerate()) {
@@ -298,8 +299,8 @@ impl Grid {
         crossings
     }
 
-    /// Gives every cell its place from left to right: side by side first, then pulled to the middle of what they are joined
-    /// with, as far as neighbours let them.
+    /// Assigns the horizontal positions: side by side first, then moved to the mean of the connected cells as far as
+    /// the neighbours allow.
     fn spread(&mut self) {
         for layer in 0..self.layers.len() {
             let mut x = ORIGIN;
@@ -325,7 +326,7 @@ impl Grid {
         let order = self.layers.get(layer).cloned().unwrap_or_default();
         let wanted: Vec<u64> = order.iter().map(|cell| self.wish(*cell, down)).collect();
         let widths: Vec<u64> = order.iter().filter_map(|cell| self.cells.get(*cell)).map(|cell| cell.width).collect();
-        // Pushed apart from the left, and from the right; half-way between both everybody has room, too.
+        // Separated from the left, and from the right; the average of both separates all cells, too.
         let mut from_left = wanted.clone();
         let mut least = 0;
         for (x, width) in from_left.iter_mut().zip(&widths) {
@@ -346,7 +347,7 @@ impl Grid {
         }
     }
 
-    /// Where a cell would like to stand: in the middle of what it is joined with.
+    /// The preferred position of a cell: the mean of the connected cells.
     fn wish(&self, cell: usize, down: bool) -> u64 {
         let Some(cell) = self.cells.get(cell) else { return 0 };
         let joined = if down { &cell.above } else { &cell.below };
@@ -366,7 +367,7 @@ impl Cell {
     }
 }
 
-/// The layer of each box: the longest way to it. Arrows that close a cycle count for nothing.
+/// The layer of each box: the length of the longest path to it. Arrows that close a cycle are ignored.
 fn layers(count: usize, arrows: &[Arrowed]) -> Vec<usize> {
     let mut layers = vec![0_usize; count];
     let mut missing = vec![0_usize; count];
@@ -399,8 +400,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever the graph: no box lies over another, every arrow leads downwards from its box to its box, and nothing lies
-        /// outside of the picture.
+        /// For any graph, no boxes overlap, every arrow leads downwards from its source to its target, and nothing lies
+        /// outside of the diagram.
         #[test]
         fn nothing_overlaps(sizes in prop::collection::vec((20_u64..200, 20_u64..80), 1..20), pairs in prop::collection::vec((0_usize..20, 0_usize..20, 0_u64..60), 0..40)) {
             let boxes: Vec<Boxed> = sizes.iter().map(|(width, height)| Boxed { width: *width, height: *height }).collect();

@@ -6,7 +6,7 @@ use crate::message::run::NodeStatus;
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
-/// What is collected while frames are drawn and written at the end.
+/// Statements that are collected while frames are drawn, and written at the end.
 #[derive(Default)]
 struct Later {
     classes: BTreeMap<NodeStatus, Vec<String>>,
@@ -55,7 +55,7 @@ fn frame(out: &mut String, scene: &Frame, depth: usize, later: &mut Later) {
 
 fn node(out: &mut String, item: &Item, depth: usize, later: &mut Later) {
     let pad = "  ".repeat(depth);
-    // The title of a frame has room for one line.
+    // The title of a frame has one line.
     let between = if item.inner.is_some() { " · " } else { "<br/>" };
     let label = item.lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join(between);
     let id = &item.id;
@@ -97,12 +97,12 @@ fn link(out: &mut String, arrow: &Arrow, pad: &str, later: &mut Later) {
     later.arrows = later.arrows.saturating_add(1);
 }
 
-/// Inside double quotes letters, digits and harmless marks stand for themselves; all else is an entity, which keeps it out
-/// of Mermaid's own syntax, of its Markdown and of the HTML that it makes.
+/// Within double quotes, letters, digits and safe punctuation are written as they are; all other characters become
+/// entities, which have no meaning in Mermaid's syntax, its Markdown and the generated HTML.
 pub(in crate::observe) fn escape(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
-        // A list or a heading of Markdown begins with a mark; within a text a dash is harmless.
+        // A list or a heading of Markdown begins with punctuation; within a text a dash is safe.
         let dash = letter == '-' && !out.is_empty();
         if dash || letter.is_alphanumeric() || matches!(letter, ' ' | '_' | ',' | '(' | ')' | '/' | '…' | '↩') {
             out.push(letter);
@@ -111,7 +111,7 @@ pub(in crate::observe) fn escape(text: &str) -> String {
         }
     }
     if out.is_empty() {
-        // Mermaid takes no empty text.
+        // Mermaid rejects an empty text.
         out.push(' ');
     }
     out
@@ -125,9 +125,9 @@ const fn class_of(status: NodeStatus) -> &'static str {
         NodeStatus::Failed => "failed",
         NodeStatus::Skipped => "skipped",
         NodeStatus::Cancelled => "cancelled",
-        NodeStatus::Compensating => "undoing",
-        NodeStatus::Compensated => "undone",
-        NodeStatus::CompensationFailed => "undoFailed",
+        NodeStatus::Compensating => "compensating",
+        NodeStatus::Compensated => "compensated",
+        NodeStatus::CompensationFailed => "compensationFailed",
         NodeStatus::Abandoned => "abandoned",
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures of workflows: Mermaid and DOT as text, and SVG.
+//! Diagrams of workflows: Mermaid and DOT as text, and SVG.
 
 mod dot;
 mod layout;
@@ -16,16 +16,16 @@ use crate::message::run::NodeStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How deep nested workflows are drawn.
+/// The depth up to which nested workflows are drawn.
 const DEPTH: usize = 16;
-/// Characters of a name that are shown.
+/// The number of characters of a name in the diagram.
 const SHOWN: usize = 48;
 
-/// A workflow as a picture, in [Mermaid](https://mermaid.js.org) for web pages and Markdown, in DOT for Graphviz, or as SVG; with the
-/// state of a run in colours if there is one ([`Progress::picture`](super::Progress::picture)).
+/// A workflow as a diagram, in [Mermaid](https://mermaid.js.org) for web pages and Markdown, in DOT for Graphviz, or as
+/// SVG. The statuses of a run's nodes can be shown as colours ([`Progress::picture`](super::Progress::picture)).
 ///
-/// Nodes are shaped by what they do: tasks are boxes, choices diamonds, maps stacks, repeats and waits rounded and
-/// six-sided, nested workflows frames. The point of no return has a thick border, compensations are named beneath the node.
+/// The shape of a node shows its action: tasks are boxes, choices diamonds, maps stacks, repeats rounded, waits
+/// hexagons, nested workflows frames. A pivot has a thick border; compensations are named beneath the node.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Link, Node, Work};
@@ -48,20 +48,21 @@ pub struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// Of this definition, whether it is valid or not: links from nodes that do not exist are left out.
+    /// The diagram of a definition, valid or not: links from nodes that do not exist are left out.
     #[must_use]
     pub const fn of(definition: &'a Definition) -> Self {
         Self { definition, statuses: BTreeMap::new(), most: 400 }
     }
 
-    /// Draws at most so many nodes, nested ones included; 400 unless something else is said.
+    /// Sets the maximum number of nodes, nested ones included. The default is 400.
     #[must_use]
     pub const fn with_nodes(mut self, most: usize) -> Self {
         self.most = most;
         self
     }
 
-    /// Colours a node: its place in the definition, after the places of the nodes that it is nested in.
+    /// Colours a node: `path` is its index in the definition, preceded by the indexes of the nodes that it is nested
+    /// in.
     #[must_use]
     pub fn with_status(mut self, path: &[u32], status: NodeStatus) -> Self {
         self.mark(path, status);
@@ -72,20 +73,20 @@ impl<'a> Picture<'a> {
         self.statuses.insert(path.to_vec(), status);
     }
 
-    /// As a Mermaid flowchart.
+    /// The diagram as a Mermaid flowchart.
     #[must_use]
     pub fn to_mermaid(&self) -> String {
         mermaid::draw(&self.name(), &self.scene())
     }
 
-    /// As a DOT digraph.
+    /// The diagram as a DOT digraph.
     #[must_use]
     pub fn to_dot(&self) -> String {
         dot::draw(&self.name(), &self.scene())
     }
 
-    /// As an SVG image that needs nothing else: layers from top to bottom, workflows within as frames, how nodes stand in colour
-    /// and in words, with a legend. It follows the reader's preference for light or dark.
+    /// The diagram as a self-contained SVG image: layers from top to bottom, nested workflows as frames, statuses as
+    /// colours and as text, and a legend. It follows the reader's preference for a light or dark theme.
     #[must_use]
     pub fn to_svg(&self) -> String {
         svg::draw(&self.name(), &self.scene())
@@ -130,12 +131,12 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// A definition, laid out for drawing.
+/// A definition, prepared for drawing.
 #[derive(Debug, Default)]
 struct Frame {
     items: Vec<Item>,
     arrows: Vec<Arrow>,
-    /// Nodes that there was no room for.
+    /// The number of nodes beyond the maximum.
     missing: usize,
 }
 
@@ -143,7 +144,7 @@ struct Frame {
 struct Item {
     id: String,
     shape: Shape,
-    /// One after the other; the first is the name.
+    /// One line each; the first is the name.
     lines: Vec<String>,
     pivot: bool,
     status: Option<NodeStatus>,
@@ -170,7 +171,7 @@ enum Shape {
 
 impl Item {
     fn new(id: String, node: &Node, status: Option<NodeStatus>, inner: Option<Frame>) -> Self {
-        let (shape, what) = told(&node.action);
+        let (shape, what) = text_of(&node.action);
         let mut lines = vec![line(&node.name, SHOWN)];
         lines.extend(what.filter(|what| *what != *node.name));
         match node.join {
@@ -193,17 +194,17 @@ impl Item {
             lines.push(format!("save-point: {} again{instead}", save.retries));
         }
         if node.pivot {
-            lines.push("no way back".to_owned());
+            lines.push("pivot".to_owned());
         }
         Self { id, shape, lines, pivot: node.pivot, status, inner }
     }
 }
 
-/// How many ways of a race a picture names.
+/// The number of options of a race in the diagram.
 const MOST_WAYS: usize = 6;
 
-/// The shape of a node, and what it does in words.
-fn told(action: &Action) -> (Shape, Option<String>) {
+/// The shape of a node, and its action as text.
+fn text_of(action: &Action) -> (Shape, Option<String>) {
     match action {
         Action::Do(Body::Task(work)) => (Shape::Task, Some(line(&work.kind, SHOWN))),
         Action::Do(Body::Flow(flow)) => (Shape::Flow, Some(line(&flow.name, SHOWN))),
@@ -224,7 +225,7 @@ fn told(action: &Action) -> (Shape, Option<String>) {
             } else {
                 String::new()
             };
-            let what = format!("hands on: {}, {depth} deep, {fan_out} each{gather}", line(&work.kind, SHOWN));
+            let what = format!("delegates: {}, {depth} deep, {fan_out} each{gather}", line(&work.kind, SHOWN));
             (Shape::Repeat, Some(what))
         }
         Action::Wait { signal, timer } => {
@@ -254,13 +255,13 @@ fn body_name(body: &Body) -> String {
     }
 }
 
-/// Ids are made from places, never from names, so that no name can be a word of the language.
+/// Ids are made from indexes, never from names, so that no id can be a keyword of the language.
 fn id_of(path: &[u32]) -> String {
     let places: Vec<String> = path.iter().map(ToString::to_string).collect();
     format!("n{}", places.join("_"))
 }
 
-/// Fill, line and text of a status. None for a node that waits.
+/// Fill, line and text colour of a status. `None` for a waiting node.
 const fn colours(status: NodeStatus) -> Option<[&'static str; 3]> {
     Some(match status {
         NodeStatus::Waiting => return None,

@@ -1,4 +1,4 @@
-//! Workflows as SVG: layers from top to bottom, frames within frames, outcomes in colour and in words.
+//! Workflows as SVG: layers from top to bottom, nested frames, statuses as colours and as text.
 
 use super::layout::{Arrowed, Boxed, Layout, Route};
 use super::{Frame, Item, Shape, colours};
@@ -13,11 +13,11 @@ const LINE: u64 = 15;
 const PADDING: u64 = 9;
 const MARGIN: u64 = 20;
 const HEAD: u64 = 40;
-/// The most letters of a line.
+/// The maximum number of letters in a line.
 const LETTERS: usize = 48;
-/// The most arrows of a frame.
+/// The maximum number of arrows in a frame.
 const ARROWS: usize = 600;
-/// The widest text of a box.
+/// The maximum width of the text of a box.
 const WIDEST: u64 = 250;
 
 const RULES: &str = "\
@@ -31,7 +31,7 @@ const RULES: &str = "\
 @media (prefers-color-scheme:dark){.cpw .bg{fill:#12161d}.cpw .ink{fill:#e7eaef}.cpw .dim{fill:#9aa5b4}\
 .cpw .box{fill:#191f28;stroke:#9aa5b4}.cpw .frame{fill:#161b23}.cpw .on{stroke:#12161d}}";
 
-/// Every status that a node can have, in the order of the legend.
+/// All statuses of a node, in the order of the legend.
 const STATUSES: [NodeStatus; 10] = [
     NodeStatus::Waiting,
     NodeStatus::Running,
@@ -76,7 +76,7 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
     out
 }
 
-/// A frame with the places of all in it.
+/// A frame with the positions of its boxes.
 struct Placed {
     layout: Layout,
     inner: Vec<Option<Self>>,
@@ -91,14 +91,14 @@ fn place(scene: &Frame) -> Placed {
     }
     let place = |id: &str| scene.items.iter().position(|item| item.id == id);
     let arrows = shown(scene).filter_map(|arrow| {
-        let label = told(&arrow.on).map_or(0, |label| width(&label) / 10 + 8);
+        let label = text_of(&arrow.on).map_or(0, |label| width(&label) / 10 + 8);
         Some(Arrowed { from: place(&arrow.from)?, to: place(&arrow.to)?, label })
     });
     let arrows: Vec<Arrowed> = arrows.collect();
     Placed { layout: Layout::new(&boxes, &arrows), inner }
 }
 
-/// How large the box of a node is, its text and what is within it.
+/// The size of a node's box, with its text and its content.
 fn size(item: &Item, inner: Option<&Placed>) -> Boxed {
     let texts = item.lines.iter().map(|line| width(line) / 10).chain(status_text(item).map(|text| width(&text) / 10));
     let text = texts.max().unwrap_or(0).min(WIDEST) + 2 * PADDING + if slanted(item.shape) { 28 } else { 0 };
@@ -141,7 +141,7 @@ fn frame(out: &mut String, scene: &Frame, placed: &Placed, left: u64, top: u64) 
     }
 }
 
-/// The arrows that are drawn, the first of very many.
+/// The arrows that are drawn, up to the maximum.
 fn shown(scene: &Frame) -> impl Iterator<Item = &super::Arrow> {
     let ids: BTreeSet<&str> = scene.items.iter().map(|item| item.id.as_str()).collect();
     let known = move |arrow: &&super::Arrow| ids.contains(arrow.from.as_str()) && ids.contains(arrow.to.as_str());
@@ -192,7 +192,7 @@ fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64),
     }
 }
 
-/// An arrow along its route, with what it is taken on beside its first stretch.
+/// An arrow along its route, with its condition beside the first segment.
 fn line(out: &mut String, route: &Route, on: &On, left: u64, top: u64) {
     let mut path = String::new();
     for (place, (x, y)) in route.points.iter().enumerate() {
@@ -201,14 +201,14 @@ fn line(out: &mut String, route: &Route, on: &On, left: u64, top: u64) {
     }
     let (class, marker) = if *on == On::Failure { ("af", "cpw-f") } else { ("a", "cpw-a") };
     let _ = writeln!(out, "<path class=\"{class}\" d=\"{}\" marker-end=\"url(#{marker})\"/>", path.trim_end());
-    if let (Some(label), Some((x, y))) = (told(on), route.label) {
+    if let (Some(label), Some((x, y))) = (text_of(on), route.label) {
         let (x, y) = (left + x, top + y);
         let _ = writeln!(out, "<text class=\"on dim\" x=\"{x}\" y=\"{y}\">{}</text>", xml(&label, LETTERS));
     }
 }
 
-/// What an arrow is taken on, where that is not success.
-fn told(on: &On) -> Option<String> {
+/// The condition of an arrow, unless it is success.
+fn text_of(on: &On) -> Option<String> {
     match on {
         On::Success => None,
         On::Failure => Some("on failure".to_owned()),
@@ -218,7 +218,7 @@ fn told(on: &On) -> Option<String> {
     }
 }
 
-/// The statuses that there are in a picture.
+/// The statuses in a diagram.
 fn statuses(scene: &Frame) -> BTreeSet<NodeStatus> {
     let (mut found, mut open) = (BTreeSet::new(), vec![scene]);
     while let Some(frame) = open.pop() {

@@ -1,4 +1,4 @@
-//! How far each run is and what it waits for.
+//! The progress of each run, and what it waits for.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -23,17 +23,17 @@ use crate::task::{Owner, Phase};
 use state::{NodeState, RunState, WHOLE};
 use std::sync::Arc;
 
-/// How deep runs within runs are followed.
+/// The depth up to which child runs are followed.
 const DEPTH: u32 = 32;
-/// How deep nested workflows are coloured.
+/// The depth up to which nested workflows are coloured.
 const PAINTED: usize = 16;
-/// How many things that a run waits for, and how many of its children, a report lists.
+/// The number of waits, and of child runs, in a report.
 const LISTED: usize = 16;
 
-/// How far each run is, child runs included: for progress bars and for the question what a run is waiting for.
+/// The progress of each run, including its child runs: for progress bars, and to show what a run waits for.
 ///
-/// Feed it from the first entry on, for it must see the definitions; of a run whose definition it has not seen it knows
-/// only the nodes that something happened to.
+/// Feed it from the first entry on, because it needs the definitions. For a run with an unknown definition it has only
+/// the nodes that occur in events.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Link, Node};
@@ -79,14 +79,14 @@ struct Step {
 }
 
 impl Default for Progress {
-    /// With room for 1,024 definitions, 100,000 runs and a million tasks under way.
+    /// With capacity for 1,024 definitions, 100,000 runs and a million tasks under way.
     fn default() -> Self {
         Self { catalog: Catalog::new(1_024, 100_000), runs: Table::new(100_000), steps: Table::new(1_000_000) }
     }
 }
 
 impl Progress {
-    /// Remembers at most so many runs; beyond it the one that started first is forgotten.
+    /// Sets the maximum number of runs; beyond it the run that started first is evicted.
     #[must_use]
     pub fn with_runs(mut self, most: usize) -> Self {
         self.catalog.set_runs(most);
@@ -94,7 +94,8 @@ impl Progress {
         self
     }
 
-    /// How far a run is; none if it is unknown or forgotten. The cost grows with its nodes and those of its children.
+    /// The progress of a run; `None` if it is unknown or was evicted. The cost grows with the number of its nodes and
+    /// those of its child runs.
     #[must_use]
     pub fn run(&self, run: RunId) -> Option<RunProgress> {
         let state = self.runs.get(&run)?;
@@ -116,12 +117,12 @@ impl Progress {
         })
     }
 
-    /// The runs that it knows, in the order of their ids.
+    /// The runs in this projection, in the order of their ids.
     pub fn runs(&self) -> impl Iterator<Item = RunId> {
         self.runs.iter().map(|(run, _)| *run)
     }
 
-    /// Where a node of a run stands, by its place in the definition.
+    /// The status of a node of a run, by its index in the definition.
     #[must_use]
     pub fn node(&self, run: RunId, node: NodeIx) -> Option<NodeStatus> {
         let state = self.runs.get(&run)?;
@@ -132,13 +133,13 @@ impl Progress {
         }
     }
 
-    /// The definition that a run follows, if it is known.
+    /// The definition of a run, if it is known.
     #[must_use]
     pub fn definition(&self, run: RunId) -> Option<&Arc<Definition>> {
         self.runs.get(&run)?.definition.as_ref()
     }
 
-    /// The run's workflow as a picture, coloured by where its nodes stand; none if its definition is unknown.
+    /// The run's workflow as a diagram, coloured by the statuses of its nodes; `None` if its definition is unknown.
     #[must_use]
     pub fn picture(&self, run: RunId) -> Option<Picture<'_>> {
         let state = self.runs.get(&run)?;
@@ -151,7 +152,7 @@ impl Progress {
         for (place, node) in &state.nodes {
             path.push(place.get());
             picture.mark(path, node.status);
-            // A nested workflow shows the run that did it, or the one of several that was started last.
+            // A nested workflow shows its run, or the one of several that started last.
             if let Some(id) = node.last_child
                 && let Some(child) = self.runs.get(&id)
                 && child.owner.is_some_and(|owner| (owner.run, owner.node) == (run, *place))
@@ -251,15 +252,15 @@ impl Progress {
         match event {
             RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
             RunEvent::Failing { .. } => self.set_phase(run, RunPhase::Failing),
-            RunEvent::RolledBack { .. } => self.goes_back(run),
+            RunEvent::RolledBack { .. } => self.rolls_back(run),
             RunEvent::Restarted { nodes } => {
                 if let Some(run) = self.runs.get_mut(&run) {
-                    run.goes_back = false;
+                    run.rolls_back = false;
                     nodes.iter().for_each(|node| _ = run.nodes.remove(&node.index));
                 }
             }
             RunEvent::Compensating { nodes } => {
-                self.unwinding(run);
+                self.rolling_back(run);
                 for node in nodes {
                     self.set_status(run, node.index, NodeStatus::Compensating);
                 }
@@ -269,7 +270,7 @@ impl Progress {
             RunEvent::Retried { nodes, .. } => self.retried(run, nodes),
             RunEvent::Reset { .. } => {
                 self.retried(run, &[]);
-                self.goes_back(run);
+                self.rolls_back(run);
             }
             _ => {}
         }
@@ -280,7 +281,7 @@ impl Progress {
             NodeEvent::Map(MapEvent::ItemsAdded { items }) => self.added(run, node, items.len()),
             NodeEvent::Opened { what } => self.opened(run, node, what),
             NodeEvent::Finished { outcome, .. } => self.set_status(run, node, outcome.into()),
-            NodeEvent::Compensated { outcome } => self.undone(run, node, outcome),
+            NodeEvent::Compensated { outcome } => self.compensated(run, node, outcome),
             NodeEvent::CompensationRetried => {
                 self.set_status(run, node, NodeStatus::Compensating);
                 self.settle(run);
@@ -308,9 +309,9 @@ impl Progress {
         }
     }
 
-    fn goes_back(&mut self, run: RunId) {
+    fn rolls_back(&mut self, run: RunId) {
         if let Some(run) = self.runs.get_mut(&run) {
-            run.goes_back = true;
+            run.rolls_back = true;
         }
     }
 
@@ -366,7 +367,7 @@ impl Progress {
         }
     }
 
-    fn undone(&mut self, run: RunId, node: NodeIx, outcome: &CompensationOutcome) {
+    fn compensated(&mut self, run: RunId, node: NodeIx, outcome: &CompensationOutcome) {
         let status = match outcome {
             CompensationOutcome::Compensated | CompensationOutcome::Declared { .. } => NodeStatus::Compensated,
             CompensationOutcome::Failed { .. } => NodeStatus::CompensationFailed,
@@ -376,21 +377,21 @@ impl Progress {
         self.settle(run);
     }
 
-    /// Whether an operator is asked for depends on whether any compensation stands failed.
+    /// The run waits for an operator if any compensation has failed.
     fn settle(&mut self, run: RunId) {
         let Some(state) = self.runs.get_mut(&run) else { return };
-        if state.phase != RunPhase::Finished && !state.goes_back {
+        if state.phase != RunPhase::Finished && !state.rolls_back {
             let failed = state.nodes.values().any(|node| node.status == NodeStatus::CompensationFailed);
             state.phase = if failed { RunPhase::CompensationFailed } else { RunPhase::Compensating };
         }
     }
 
-    /// What is undone on the way to a save-point leaves the run as it is.
-    fn unwinding(&mut self, run: RunId) {
+    /// Compensations on the way to a save-point leave the status of the run unchanged.
+    fn rolling_back(&mut self, run: RunId) {
         if let Some(state) = self.runs.get_mut(&run)
-            && !(state.goes_back && state.phase == RunPhase::Running)
+            && !(state.rolls_back && state.phase == RunPhase::Running)
         {
-            state.goes_back = false;
+            state.rolls_back = false;
             state.phase = RunPhase::Compensating;
         }
     }

@@ -1,4 +1,4 @@
-//! How far a run is, as data.
+//! The progress of a run as data.
 
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::name::Name;
@@ -7,7 +7,7 @@ use crate::message::run::RunPhase;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunProgress {
@@ -15,29 +15,29 @@ pub struct RunProgress {
     pub run: RunId,
     /// Its workflow.
     pub workflow: Name,
-    /// The run that it is a step of.
+    /// The parent run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
-    /// Where it stands.
+    /// The phase.
     pub phase: RunPhase,
-    /// How it ended, in words.
+    /// The outcome as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Box<str>>,
-    /// When it began.
+    /// The time of its start.
     pub started: Time,
-    /// When it ended.
+    /// The time of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Time>,
-    /// Its nodes, by where they stand.
+    /// The numbers of its nodes by status.
     pub nodes: NodeCounts,
-    /// The share that is done, from 0 to 1: every node weighs the same; an unfinished map counts by its items, a repeat by
-    /// its rounds, a nested workflow by its own share. 1 when the run is over, whatever became of it.
+    /// The completed share, from 0 to 1. Every node has the same weight; an unfinished map counts by its items, a
+    /// repeat by its rounds, a nested workflow by its own share. 1 when the run has ended, whatever its outcome.
     pub share: f64,
-    /// What it waits for now, the first few of it.
+    /// What the run waits for, up to a maximum of 16.
     pub waits: Vec<Waiting>,
-    /// How many more things it waits for.
+    /// The number of further waits.
     pub more_waits: u32,
-    /// The child runs that are under way, the first few of them.
+    /// The child runs that are under way, up to a maximum of 16.
     pub children: Vec<RunId>,
 }
 
@@ -57,8 +57,13 @@ impl fmt::Display for RunProgress {
         if nodes.failed > 0 {
             write!(f, ", {} failed", nodes.failed)?;
         }
-        if nodes.undoing > 0 || nodes.undone > 0 {
-            write!(f, ", {} of {} undone", nodes.undone, nodes.undone.saturating_add(nodes.undoing))?;
+        if nodes.compensating > 0 || nodes.compensated > 0 {
+            write!(
+                f,
+                ", {} of {} compensated",
+                nodes.compensated,
+                nodes.compensated.saturating_add(nodes.compensating)
+            )?;
         }
         for (at, wait) in self.waits.iter().enumerate() {
             write!(f, "{} {wait}", if at == 0 { "; waits for" } else { "," })?;
@@ -70,60 +75,60 @@ impl fmt::Display for RunProgress {
     }
 }
 
-/// The nodes of a run, by where they stand.
+/// The numbers of the nodes of a run by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NodeCounts {
-    /// All of them.
+    /// All nodes.
     pub total: u32,
-    /// Those that have ended going forward, in whatever way.
+    /// Nodes that have ended, whatever their outcome.
     pub over: u32,
-    /// Under way.
+    /// Nodes under way.
     pub running: u32,
-    /// Ended well, undone later or not.
+    /// Nodes that succeeded, including those that were compensated later.
     pub succeeded: u32,
-    /// Ended badly.
+    /// Nodes that failed.
     pub failed: u32,
-    /// Not on the way that the run took.
+    /// Nodes on paths that the run did not take.
     pub skipped: u32,
-    /// Withdrawn.
+    /// Nodes that were cancelled.
     pub cancelled: u32,
-    /// To be undone, compensations that failed included.
-    pub undoing: u32,
-    /// Undone.
-    pub undone: u32,
-    /// Items of the maps under way or ended.
+    /// Nodes to be compensated, including those whose compensation failed.
+    pub compensating: u32,
+    /// Nodes that were compensated.
+    pub compensated: u32,
+    /// The items of maps under way or ended.
     pub items: u64,
-    /// Those of them that have ended.
+    /// The items that have ended.
     pub items_over: u64,
-    /// Those of them that ended badly.
+    /// The items that failed.
     pub items_failed: u64,
 }
 
-/// A thing that a run waits for.
+/// A wait of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Waiting {
-    /// The node's name, or its place if the definition is unknown.
+    /// The node's name, or its index if the definition is unknown.
     pub node: Name,
     /// The item of a map or the round of a repeat; 0 otherwise.
     pub item: u32,
-    /// What it waits for.
+    /// The awaited object.
     pub what: WaitsFor,
 }
 
-/// What a node waits for.
+/// The object that a node waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WaitsFor {
-    /// A task, which waits for an agent itself if it has none.
+    /// A task. A task without an agent waits for one.
     Task {
         /// The task.
         task: TaskId,
         /// Its kind.
         kind: Name,
-        /// Who does it.
+        /// The agent that holds the task.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<AgentId>,
     },
@@ -132,16 +137,16 @@ pub enum WaitsFor {
         /// The child run.
         run: RunId,
     },
-    /// A signal, a moment, or whichever comes first.
+    /// A signal, a time, or the first of both.
     Wait {
         /// The signal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<Name>,
-        /// The moment.
+        /// The time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
-    /// An operator's word on a compensation that failed.
+    /// An operator's decision on a compensation that failed.
     Operator,
 }
 

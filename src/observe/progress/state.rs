@@ -1,4 +1,4 @@
-//! What is remembered of a run.
+//! The stored state of a run.
 
 use super::report::{NodeCounts, WaitsFor};
 use super::{Action, Definition};
@@ -12,9 +12,9 @@ use crate::task::{Owner, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// All of a share.
+/// The whole of a share.
 pub(super) const WHOLE: u32 = 1_000_000;
-/// Nodes that are remembered of a run whose definition is unknown.
+/// The maximum number of nodes of a run with an unknown definition.
 const UNKNOWN_NODES: usize = 4_096;
 
 #[derive(Debug, Clone)]
@@ -23,23 +23,23 @@ pub(super) struct RunState {
     pub(super) definition: Option<Arc<Definition>>,
     pub(super) owner: Option<Owner>,
     pub(super) phase: RunPhase,
-    /// Whether it goes back to a save-point.
-    pub(super) goes_back: bool,
+    /// Whether it rolls back to a save-point.
+    pub(super) rolls_back: bool,
     pub(super) outcome: Option<Box<str>>,
     pub(super) started: Time,
     pub(super) ended: Option<Time>,
-    /// Those to which something happened.
+    /// The nodes that occurred in events.
     pub(super) nodes: BTreeMap<NodeIx, NodeState>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct NodeState {
     pub(super) status: NodeStatus,
-    /// Of a map.
+    /// The number of items of a map.
     pub(super) items: Option<u32>,
-    /// Of a wait.
+    /// The end of a wait.
     pub(super) until: Option<Time>,
-    /// Items of a map or rounds of a repeat that have ended.
+    /// The items of a map, or rounds of a repeat, that have ended.
     pub(super) over: u32,
     pub(super) failed: u32,
     pub(super) tasks: BTreeSet<TaskId>,
@@ -60,7 +60,7 @@ impl RunState {
             definition,
             owner,
             phase: RunPhase::Running,
-            goes_back: false,
+            rolls_back: false,
             outcome: None,
             started,
             ended: None,
@@ -68,7 +68,7 @@ impl RunState {
         }
     }
 
-    /// The node, unless the definition has no such node.
+    /// The state of a node, unless the definition has no such node.
     pub(super) fn node_mut(&mut self, ix: NodeIx) -> Option<&mut NodeState> {
         let room = match &self.definition {
             Some(_) => self.defined(ix).is_some(),
@@ -81,7 +81,7 @@ impl RunState {
         self.defined(ix).map_or_else(|| Name::from(format!("#{}", ix.get())), |node| node.name.clone())
     }
 
-    /// What the node itself waits for, besides tasks and child runs.
+    /// What the node itself waits for, apart from tasks and child runs.
     pub(super) fn own_wait(&self, ix: NodeIx, node: &NodeState) -> Option<WaitsFor> {
         if self.phase == RunPhase::Finished {
             return None;
@@ -110,8 +110,8 @@ impl RunState {
                 NodeStatus::Failed => counts.failed += 1,
                 NodeStatus::Skipped => counts.skipped += 1,
                 NodeStatus::Cancelled => counts.cancelled += 1,
-                NodeStatus::Compensating | NodeStatus::CompensationFailed => counts.undoing += 1,
-                NodeStatus::Compensated => counts.undone += 1,
+                NodeStatus::Compensating | NodeStatus::CompensationFailed => counts.compensating += 1,
+                NodeStatus::Compensated => counts.compensated += 1,
             }
             if let Some(items) = node.items {
                 counts.items += u64::from(items);
@@ -122,7 +122,7 @@ impl RunState {
         counts
     }
 
-    /// The share that is done, in parts of [`WHOLE`], given the shares of child runs.
+    /// The completed share, in parts of [`WHOLE`], given the shares of child runs.
     pub(super) fn share(&self, child: impl Fn(&RunId) -> u32) -> u32 {
         let total = self.definition.as_ref().map_or(self.nodes.len(), |flow| flow.nodes.len());
         let sum: u64 = self.nodes.iter().map(|(ix, node)| self.node_share(*ix, node, &child)).sum();

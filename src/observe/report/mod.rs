@@ -1,4 +1,4 @@
-//! A run as a page.
+//! The report of a run as an HTML page.
 
 mod page;
 
@@ -12,16 +12,16 @@ use crate::journal::Projection;
 use crate::message::event::{AgentEvent, CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Lines of the story that are kept: the first of them, and a count of the others.
+/// The number of story lines that are stored; further lines are counted.
 const LINES: usize = 2_000;
-/// Characters of an outcome that a row shows.
+/// The number of characters of an outcome in a row.
 const SHOWN: usize = 160;
 
-/// A run as one HTML page that can be sent and kept: how it ended and how long it took, who did what when, every node with
-/// its attempts, what each output was made from, and the whole story in words. The page brings its style with it, loads
-/// nothing and runs no script; every text in it is escaped.
+/// The report of a run as one self-contained HTML page: its outcome and duration, the timeline of its agents, every
+/// node with its attempts, the sources of each output, and the whole story as text. The page includes its style, loads
+/// no resources and runs no script; every text in it is escaped.
 ///
-/// Feed it from the first entry on: it must see the definition and the agents' names. Runs within the run are part of it.
+/// Feed it from the first entry on: it needs the definition and the agents' names. Child runs are part of the report.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Node};
@@ -52,16 +52,16 @@ pub struct Report {
     timeline: Timeline,
     lineage: Lineage,
     agents: BTreeMap<AgentId, Name>,
-    /// The run and those within it, each with the node of the run that it is part of.
+    /// The run and its child runs, each with the node of the run that it belongs to.
     runs: BTreeMap<RunId, Option<NodeIx>>,
-    /// The tasks of these runs, with the node that they are part of.
+    /// The tasks of these runs, with the node that they belong to.
     tasks: BTreeMap<TaskId, NodeIx>,
     nodes: BTreeMap<NodeIx, Row>,
-    lines: Vec<Said>,
+    lines: Vec<StoryLine>,
     more_lines: u64,
 }
 
-/// What is told of a node.
+/// The row of a node.
 #[derive(Debug, Clone, Default)]
 struct Row {
     began: Option<Time>,
@@ -73,7 +73,7 @@ struct Row {
 }
 
 #[derive(Debug, Clone)]
-struct Said {
+struct StoryLine {
     seq: Seq,
     at: Time,
     text: String,
@@ -98,7 +98,7 @@ impl Report {
         }
     }
 
-    /// The page; none if the run has not begun.
+    /// The page; `None` if the run has not started.
     #[must_use]
     pub fn to_html(&self) -> Option<String> {
         let progress = self.progress.run(self.run)?;
@@ -106,13 +106,13 @@ impl Report {
     }
 
     fn timeline_svg(&self, progress: &RunProgress) -> String {
-        let until = progress.ended.or_else(|| self.lines.last().map(|said| said.at)).unwrap_or(progress.started);
+        let until = progress.ended.or_else(|| self.lines.last().map(|line| line.at)).unwrap_or(progress.started);
         let options = SvgOptions::default().with_title("").with_width(1_100).with_window(progress.started, until);
         self.timeline.to_svg(&options)
     }
 
-    /// The node of the run that a fact is part of, if it is part of the run at all.
-    fn place(&mut self, event: &Event) -> Option<Option<NodeIx>> {
+    /// The node of the run that an event belongs to. `None` if the event does not belong to the run.
+    fn node_of(&mut self, event: &Event) -> Option<Option<NodeIx>> {
         match event {
             Event::Run { run, event: RunEvent::Started { owner, .. } } => {
                 let node = match owner {
@@ -146,13 +146,13 @@ impl Report {
                 row.failed = row.failed.saturating_add(1);
             }
         }
-        // What is done for a node after it has ended is its undoing.
+        // Attempts for a node after its end are its compensation.
         if row.ended.is_some() {
             row.ended = Some(entry.at);
         }
     }
 
-    /// A node of the run itself began or ended.
+    /// Records the start or end of a node of the run itself.
     fn note_node(&mut self, node: NodeIx, event: &NodeEvent, at: Time) {
         if let NodeEvent::Opened { .. } = event {
             self.nodes.entry(node).or_default().began.get_or_insert(at);
@@ -163,20 +163,20 @@ impl Report {
         }
     }
 
-    fn say(&mut self, entry: &Entry) {
+    fn add_line(&mut self, entry: &Entry) {
         if self.lines.len() >= LINES {
             self.more_lines = self.more_lines.saturating_add(1);
             return;
         }
-        self.lines.push(Said { seq: entry.seq, at: entry.at, text: describe(entry) });
+        self.lines.push(StoryLine { seq: entry.seq, at: entry.at, text: describe(entry) });
     }
 }
 
 impl Projection for Report {
     fn apply(&mut self, entry: &Entry) {
-        let place = self.place(&entry.event);
+        let node_of = self.node_of(&entry.event);
         let common = matches!(entry.event, Event::Agent { .. } | Event::Catalogue(CatalogueEvent::Defined { .. }));
-        if place.is_none() && !common {
+        if node_of.is_none() && !common {
             return;
         }
         self.progress.apply(entry);
@@ -194,11 +194,11 @@ impl Projection for Report {
         {
             self.note_node(node.index, event, entry.at);
         }
-        if let Some(node) = place {
+        if let Some(node) = node_of {
             if let Some(node) = node {
                 self.note(node, entry);
             }
-            self.say(entry);
+            self.add_line(entry);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The page of a run: no scripts, nothing from outside, everything escaped.
+//! The page of a run: without scripts and external resources, with all texts escaped.
 
-use super::{Report, Row, Said};
+use super::{Report, Row, StoryLine};
 use crate::base::id::NodeIx;
 use crate::base::time::Time;
 use crate::message::run::{NodeStatus, RunPhase};
@@ -10,7 +10,7 @@ use crate::observe::{Maker, Product, RunProgress, Source};
 use core::fmt::{Display, Write as _};
 
 const STYLE: &str = include_str!("page.css");
-/// What the page has beyond the common style.
+/// Style rules beyond the common style.
 const OWN: &str = ".card svg{display:block;max-width:100%;height:auto}
 td.words{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:220px}
 .dot.good{background:var(--good)}.dot.bad{background:var(--concern)}.dot.busy{background:var(--accent)}
@@ -18,9 +18,9 @@ td.words{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:220
 .track{display:block;position:relative;width:150px;height:8px;border-radius:4px;background:var(--track)}
 .track i{position:absolute;top:0;height:8px;min-width:3px;border-radius:4px;background:var(--accent)}
 ";
-/// Lines of the story that are shown at once.
+/// The number of story lines that are visible at first.
 const AT_ONCE: usize = 40;
-/// Characters of a text that a cell shows.
+/// The number of characters of a text in a cell.
 const SHOWN: usize = 200;
 
 pub(super) fn render(report: &Report, progress: &RunProgress) -> String {
@@ -30,19 +30,15 @@ pub(super) fn render(report: &Report, progress: &RunProgress) -> String {
     let _ = writeln!(page, "<title>{}</title>\n<style>\n{STYLE}{OWN}</style>\n</head>\n<body>\n<main>", text(&title));
     page.push_str(&header(report, progress));
     page.push_str(&waits(progress));
-    page.push_str(&section(
-        "Who did what when",
-        "Each lane is an agent, each bar an attempt.",
-        &timeline(report, progress),
-    ));
+    page.push_str(&section("Timeline", "Each lane is an agent, each bar an attempt.", &timeline(report, progress)));
     page.push_str(&section(
         "Nodes",
-        "In the order of the definition; moments are counted from the start.",
+        "In the order of the definition; times are relative to the start.",
         &nodes(report, progress),
     ));
     page.push_str(&lineage(report));
     page.push_str(&story(report, progress));
-    page.push_str("<footer>Told from the facts in the journal.</footer>\n</main>\n</body>\n</html>\n");
+    page.push_str("<footer>Computed from the events in the journal.</footer>\n</main>\n</body>\n</html>\n");
     page
 }
 
@@ -50,7 +46,7 @@ fn text(words: &dyn Display) -> String {
     xml(&words.to_string(), SHOWN)
 }
 
-/// A section with a heading and a sentence that says how to read it. Both are our own text.
+/// A section with a heading and a hint. Both are constant texts of this module.
 fn section(title: &str, hint: &str, content: &str) -> String {
     format!(
         "<section>\n<h2>{title}</h2>\n<p class=\"hint\">{hint}</p>\n<div class=\"card\">{content}</div>\n</section>\n"
@@ -63,15 +59,15 @@ fn header(report: &Report, progress: &RunProgress) -> String {
     let attempts: u32 = report.nodes.values().map(|row| row.attempts).sum();
     let failed: u32 = report.nodes.values().map(|row| row.failed).sum();
     let agents: std::collections::BTreeSet<_> = report.nodes.values().flat_map(|row| &row.agents).collect();
-    let until = progress.ended.or_else(|| report.lines.last().map(|said| said.at)).unwrap_or(progress.started);
+    let until = progress.ended.or_else(|| report.lines.last().map(|line| line.at)).unwrap_or(progress.started);
     let took = if progress.ended.is_some() { "from start to end" } else { "so far" };
     let keys = [
         (Span::from(until - progress.started).to_string(), took),
-        (format!("{} of {}", progress.nodes.over, progress.nodes.total), "nodes are over"),
+        (format!("{} of {}", progress.nodes.over, progress.nodes.total), "nodes ended"),
         (attempts.to_string(), "attempts"),
         (failed.to_string(), "of them failed"),
         (agents.len().to_string(), "agents"),
-        (report.runs.len().saturating_sub(1).to_string(), "runs within it"),
+        (report.runs.len().saturating_sub(1).to_string(), "child runs"),
     ];
     let mut out = format!(
         "<header>\n<p class=\"kicker\">Run {}</p>\n<h1>{}</h1>\n<p class=\"lead\">The run {}.</p>\n<div class=\"keys\">\n",
@@ -104,7 +100,7 @@ fn waits(progress: &RunProgress) -> String {
 
 fn timeline(report: &Report, progress: &RunProgress) -> String {
     if report.timeline.bars().next().is_none() {
-        return "<p class=\"quiet\">No agent was asked for anything.</p>".to_owned();
+        return "<p class=\"quiet\">No attempts.</p>".to_owned();
     }
     format!("<div class=\"timeline\">{}</div>", report.timeline_svg(progress))
 }
@@ -155,7 +151,7 @@ fn node_row(report: &Report, progress: &RunProgress, name: &str, status: Option<
     )
 }
 
-/// Where in the run's time a node was at work.
+/// The time span of a node within that of the run.
 fn track(progress: &RunProgress, row: &Row) -> String {
     let (Some(began), Some(ended), Some(over)) = (row.began, row.ended, progress.ended) else { return String::new() };
     let whole = (over - progress.started).as_secs_f64();
@@ -209,12 +205,12 @@ fn lineage(report: &Report) -> String {
         );
     }
     out.push_str("</table></div>");
-    section("What was made from what", "Every output of a node, and what went into it by the definition.", &out)
+    section("Lineage", "Every output of a node, and its sources by the definition.", &out)
 }
 
 fn product_name(product: &Product) -> String {
     let item = if product.item > 0 { format!(" [{}]", product.item) } else { String::new() };
-    format!("{}{item}{}", product.node, if product.undo { ", undone" } else { "" })
+    format!("{}{item}{}", product.node, if product.undo { ", compensation" } else { "" })
 }
 
 fn maker(report: &Report, by: &Maker) -> String {
@@ -223,7 +219,7 @@ fn maker(report: &Report, by: &Maker) -> String {
             let name = report.agents.get(&by.agent()).map_or_else(|| by.agent().to_string(), ToString::to_string);
             format!("{name}, attempt {attempt}")
         }
-        Maker::Known(task) => format!("known from {task}"),
+        Maker::Known(task) => format!("reused from {task}"),
         Maker::Run(run) => format!("run {run}"),
         Maker::Core => "the engine".to_owned(),
     }
@@ -234,19 +230,19 @@ fn sources(from: &std::collections::BTreeSet<Source>) -> String {
         Source::Input => "the input".to_owned(),
         Source::Node(node) => node.to_string(),
         Source::Variable(variable) => format!("the variable {variable}"),
-        Source::RoundBefore => "the round before".to_owned(),
+        Source::PreviousRound => "the previous round".to_owned(),
         Source::Signal(signal) => format!("the signal {signal}"),
     };
     from.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn story(report: &Report, progress: &RunProgress) -> String {
-    let row = |said: &Said| {
-        let (at, words) = (since(progress, said.at), text(&said.text));
-        format!("<tr><td>{at}</td><td class=\"words\">{words}</td><td class=\"quiet\">{}</td></tr>\n", said.seq)
+    let row = |line: &StoryLine| {
+        let (at, words) = (since(progress, line.at), text(&line.text));
+        format!("<tr><td>{at}</td><td class=\"words\">{words}</td><td class=\"quiet\">{}</td></tr>\n", line.seq)
     };
     let (first, rest) = report.lines.split_at(AT_ONCE.min(report.lines.len()));
-    let table = |lines: &[Said]| format!("<table>\n{}</table>", lines.iter().map(row).collect::<String>());
+    let table = |lines: &[StoryLine]| format!("<table>\n{}</table>", lines.iter().map(row).collect::<String>());
     let mut out = format!("<div class=\"scroll\">{}</div>", table(first));
     if !rest.is_empty() {
         let _ = write!(
@@ -257,7 +253,7 @@ fn story(report: &Report, progress: &RunProgress) -> String {
         );
     }
     if report.more_lines > 0 {
-        let _ = write!(out, "<p class=\"quiet\">and {} facts that are not shown</p>", report.more_lines);
+        let _ = write!(out, "<p class=\"quiet\">and {} events that are not shown</p>", report.more_lines);
     }
-    section("The story", "Every fact about the run, its tasks and the runs within it.", &out)
+    section("Story", "Every event of the run, its tasks and its child runs.", &out)
 }

@@ -1,4 +1,4 @@
-//! What a timeline is made of.
+//! The parts of a timeline.
 
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::name::Name;
@@ -11,22 +11,22 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bar {
-    /// Who held it.
+    /// The agent that held it.
     pub agent: AgentId,
-    /// At which task.
+    /// The task.
     pub task: TaskId,
-    /// The task's kind; "unknown" if its submit was not seen.
+    /// The task's kind; "unknown" if its submission was not seen.
     pub kind: Name,
-    /// Which attempt, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// When it was assigned.
+    /// The time of its assignment.
     pub start: Time,
-    /// When it ended.
+    /// The time of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Time>,
-    /// How it ended.
+    /// Its result.
     pub result: BarResult,
-    /// Why it ended so, if there is something to say.
+    /// The reason of the result, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
     /// The step of a run that the task performs.
@@ -34,20 +34,20 @@ pub struct Bar {
     pub step: Option<Step>,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BarResult {
-    /// It is under way.
+    /// The attempt is under way.
     Open,
-    /// It did what it should.
+    /// The attempt succeeded.
     Succeeded,
-    /// It did not.
+    /// The attempt failed.
     Failed,
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown,
-    /// The task was withdrawn or its time ran out.
+    /// The task was cancelled or expired, or the attempt was given back.
     Cancelled,
 }
 
@@ -72,11 +72,11 @@ pub struct Step {
     /// Its workflow, if its start was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Name>,
-    /// The node's name; its place, as in `#3`, if the definition was not seen.
+    /// The node's name; its index, as in `#3`, if the definition was not seen.
     pub node: Name,
     /// The item of a map or the round of a repeat; 0 otherwise.
     pub item: u32,
-    /// Whether the node is being undone.
+    /// Whether it is the compensation of the node.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub undo: bool,
 }
@@ -94,19 +94,19 @@ impl fmt::Display for Step {
     }
 }
 
-/// A moment worth a mark.
+/// A marked event on the lane of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Mark {
-    /// When.
+    /// The time.
     pub at: Time,
-    /// Whose lane it belongs to.
+    /// The agent of the lane.
     pub agent: AgentId,
-    /// What happened.
+    /// The event.
     pub what: MarkKind,
 }
 
-/// What a mark is for.
+/// The kind of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -117,13 +117,13 @@ pub enum MarkKind {
     Left,
     /// The agent was lost.
     Lost,
-    /// An attempt of the agent failed, and the task is tried again.
+    /// An attempt of the agent failed, and the task is retried.
     Retry {
         /// The task.
         task: TaskId,
         /// The attempt that failed.
         attempt: u32,
-        /// Not before this moment.
+        /// The time before which the next attempt does not start.
         due: Time,
     },
 }
@@ -132,14 +132,14 @@ pub enum MarkKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TimelineData {
-    /// When the first entry was seen.
+    /// The time of the first entry.
     pub since: Time,
-    /// When the last one was.
+    /// The time of the last entry.
     pub until: Time,
-    /// What agents are called.
+    /// The names of the agents.
     pub agents: BTreeMap<AgentId, Name>,
-    /// The bars, in the order in which they began.
+    /// The bars in the order of their starts.
     pub bars: Vec<Bar>,
-    /// The marks, in the order in which they were made.
+    /// The marks in the order of their times.
     pub marks: Vec<Mark>,
 }

@@ -1,4 +1,4 @@
-//! Who did what when.
+//! The timeline of attempts by agent.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
@@ -21,11 +21,12 @@ use crate::task::Bound;
 use crate::task::{Failure, FailureKind, Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Characters of a failure's message that are kept.
+/// The number of characters of a failure's message that are stored.
 const KEPT: usize = 160;
 
-/// Who did what when: one bar for each attempt, marks for agents that came, left or were lost and for tasks that are tried
-/// again. As data ([`bars`](Self::bars), [`data`](Self::data)) and as a picture ([`to_svg`](Self::to_svg)).
+/// The attempts of each agent over time: one bar for each attempt, and marks for agents that registered, left or were
+/// lost, and for retries. As data ([`bars`](Self::bars), [`data`](Self::data)) and as an SVG chart
+/// ([`to_svg`](Self::to_svg)).
 ///
 /// ```
 /// use counterpoint::observe::{BarResult, SvgOptions, Timeline};
@@ -57,9 +58,9 @@ pub struct Timeline {
     names: Table<AgentId, Name>,
     tasks: Table<TaskId, Known>,
     bars: VecDeque<Bar>,
-    /// How many bars have been dropped: the number of the first one held.
+    /// The number of bars that were dropped, which is the number of the first one stored.
     dropped: u64,
-    /// The bars that have not ended, by their numbers.
+    /// The open bars by their numbers.
     open: BTreeMap<TaskId, u64>,
     marks: VecDeque<Mark>,
     most: usize,
@@ -67,7 +68,7 @@ pub struct Timeline {
     last: Time,
 }
 
-/// What is known of a task that has not ended.
+/// A task that has not ended.
 #[derive(Debug, Clone)]
 struct Known {
     kind: Name,
@@ -75,14 +76,14 @@ struct Known {
 }
 
 impl Default for Timeline {
-    /// With room for 100,000 bars and as many marks.
+    /// With capacity for 100,000 bars and as many marks.
     fn default() -> Self {
         Self::new(100_000)
     }
 }
 
 impl Timeline {
-    /// With room for so many bars and as many marks; beyond it the oldest are forgotten. 0 counts as 1.
+    /// With capacity for this number of bars and as many marks; beyond it the oldest are dropped. 0 counts as 1.
     #[must_use]
     pub fn new(bars: usize) -> Self {
         Self {
@@ -99,23 +100,23 @@ impl Timeline {
         }
     }
 
-    /// The bars, in the order in which they began.
+    /// The bars in the order of their starts.
     pub fn bars(&self) -> impl Iterator<Item = &Bar> {
         self.bars.iter()
     }
 
-    /// The marks, in the order in which they were made.
+    /// The marks in the order of their times.
     pub fn marks(&self) -> impl Iterator<Item = &Mark> {
         self.marks.iter()
     }
 
-    /// What an agent is called, if it said so when it registered.
+    /// The name of an agent, if its registration had one.
     #[must_use]
     pub fn agent_name(&self, agent: AgentId) -> Option<&Name> {
         self.names.get(&agent)
     }
 
-    /// All of it, as data.
+    /// The whole timeline as data.
     #[must_use]
     pub fn data(&self) -> TimelineData {
         TimelineData {
@@ -127,8 +128,8 @@ impl Timeline {
         }
     }
 
-    /// As a picture: a Gantt chart in SVG that needs nothing else, one lane for each agent. With more bars than can be told
-    /// apart, the lanes of the busiest agents show how busy they were instead. At most about 300 kB.
+    /// The timeline as a self-contained SVG Gantt chart with one lane for each agent. If there are too many bars to
+    /// distinguish, the lanes of the busiest agents show their load over time instead. At most about 300 kB.
     #[must_use]
     pub fn to_svg(&self, options: &SvgOptions) -> String {
         svg::draw(self, options)
@@ -174,7 +175,7 @@ impl Timeline {
 
     fn assigned(&mut self, attempt: AttemptId, to: Incarnation, now: Time) {
         let task = attempt.task();
-        // Another attempt of the task that never ended: nobody knows what became of it.
+        // The previous attempt of the task has no end event: its outcome is unknown.
         self.close(task, None, BarResult::Unknown, None, now);
         let known = self.tasks.get(&task);
         let bar = Bar {
@@ -232,7 +233,7 @@ impl Timeline {
         }
     }
 
-    /// Ends the open bar of a task; with a number, only if it is that attempt's. Returns whose it was.
+    /// Ends the open bar of a task; with a number, only if it is that attempt's. Returns the bar's agent.
     fn close(
         &mut self,
         task: TaskId,

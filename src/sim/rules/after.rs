@@ -1,4 +1,4 @@
-//! What must hold when a call is over.
+//! Rules for the state after a call.
 
 use super::{Judged, Known, Member, Rules, Stage, rule};
 use crate::base::id::{AttemptId, Incarnation};
@@ -10,24 +10,24 @@ use crate::task::Tier;
 use std::collections::BTreeSet;
 
 impl Rules {
-    /// The rules between the parts of the state, what is outstanding, and what is due.
+    /// The rules between the parts of the state, the outstanding effects, and due timers.
     ///
-    /// All that looks at everything is asked after each call that stated something or followed a crash. The others, most of
-    /// them signs of life, change a timer at the most: of these it is asked after some.
-    pub(super) fn hold_up(&self, step: &Step<'_>) -> Judged {
+    /// Rules that examine the whole state are checked after each call that produced entries or followed a crash. The
+    /// other calls, mostly heartbeats, change at most a timer: the rules are checked after some of them.
+    pub(super) fn check_state(&self, step: &Step<'_>) -> Judged {
         if !step.entries.is_empty() || step.command.is_none() || self.steps.is_multiple_of(8) {
             step.engine.check()?;
             self.outstanding(step)?;
-            self.nobody_is_forgotten(step)?;
+            self.no_task_is_lost(step)?;
         }
         self.due(step)?;
         if self.prompt && !matches!(step.command, Some(Command::Tick)) {
-            self.nobody_waits_in_vain()?;
+            self.is_work_conserving()?;
         }
         Ok(())
     }
 
-    /// What agents hold is what is outstanding.
+    /// The outstanding effects match the attempts that agents hold.
     fn outstanding(&self, step: &Step<'_>) -> Judged {
         let mut owed: BTreeSet<(AttemptId, Incarnation)> = BTreeSet::new();
         for effect in step.engine.outstanding() {
@@ -36,46 +36,46 @@ impl Rules {
             }
         }
         let held = self.tasks.values().filter_map(|task| Some((task.attempt(), task.hold()?.by)));
-        let held: BTreeSet<_> = held.filter(|(_, by)| self.living(*by).is_some()).collect();
-        rule(owed == held, || format!("outstanding is {owed:?}, agents hold {held:?}"))
+        let held: BTreeSet<_> = held.filter(|(_, by)| self.registered(*by).is_some()).collect();
+        rule(owed == held, || format!("outstanding are {owed:?}, but agents hold {held:?}"))
     }
 
-    /// Every task that the facts know the engine knows, as the facts have it.
-    fn nobody_is_forgotten(&self, step: &Step<'_>) -> Judged {
+    /// Every task in the events is known to the engine, in the same state.
+    fn no_task_is_lost(&self, step: &Step<'_>) -> Judged {
         for (id, known) in &self.tasks {
             let view = step.engine.task(*id);
             let here = view.is_some_and(|view| {
                 view.status().is_terminal() == known.ended().is_some() && view.attempts() == known.attempts
             });
-            rule(here, || format!("{id} is {view:?}, by the facts {:?}", known.stage))?;
+            rule(here, || format!("{id} is {view:?}, but {:?} by the events", known.stage))?;
             if let Some(hold) = known.hold() {
-                // Its agent's end ends the attempt in the same call.
-                rule(self.living(hold.by).is_some(), || format!("{id} is held by {}, who is gone", hold.by))?;
+                // The end of its agent ends the attempt in the same call.
+                rule(self.registered(hold.by).is_some(), || format!("{id} is held by {}, which is gone", hold.by))?;
             }
         }
         Ok(())
     }
 
-    /// Nothing is overdue, and the next wake-up is not after what is due.
+    /// No timer is overdue, and the next wakeup is not after the next due time.
     fn due(&self, step: &Step<'_>) -> Judged {
         let wakes = step.engine.next_wakeup();
-        // Ticks go on until nothing is due; before any other command they have. What a fact of this call has put into line
-        // beyond its time has its tick to come.
+        // Ticks are repeated until no timer is due, and precede any other command. A task that an event of this call
+        // queued beyond its time is handled by the next tick.
         let quiet = step.entries.is_empty() && !matches!(step.command, None | Some(Command::Tick));
         let judge = |at: Time, what: &dyn core::fmt::Display| {
             rule(!quiet || at >= step.now, || {
-                format!("{what} was due at {at}, it is {}, after {:?}", step.now, step.command)
+                format!("{what} was due at {at}, but it is {} after {:?}", step.now, step.command)
             })?;
-            // A lease that was renewed may be looked at early; nothing may be looked at late.
+            // A renewed lease may be checked early; no timer may be checked late.
             rule(wakes.is_some_and(|wakes| wakes <= at.max(step.now)), || {
-                format!("{what} is due at {at}, the wake-up is {wakes:?}")
+                format!("{what} is due at {at}, but the next wakeup is {wakes:?}")
             })
         };
         for task in self.tasks.values() {
             self.task_due(task).map_or(Ok(()), |at| judge(at, &task.spec.id))?;
         }
         for member in self.agents.values() {
-            member.spec.lease.map_or(Ok(()), |lease| judge(member.heard + lease, &member.by))?;
+            member.spec.lease.map_or(Ok(()), |lease| judge(member.last_message + lease, &member.by))?;
         }
         Ok(())
     }
@@ -92,15 +92,15 @@ impl Rules {
                 let timeout = policy.attempt_timeout().filter(|_| !hold.unstarted).map(|span| hold.since + span);
                 let grace = self.grace?;
                 let asked = hold.cancel.into_iter().chain(hold.yielding).min().map(|since| since + grace);
-                // An attempt that was told to stop has its grace, whatever it had before.
+                // A cancelled attempt has its grace period, regardless of its earlier timeouts.
                 let timeout = if hold.cancel.is_some() || hold.yielding.is_some() { None } else { timeout };
                 [total, timeout, asked].into_iter().flatten().min()
             }
         }
     }
 
-    /// No task waits that an agent with room could take.
-    fn nobody_waits_in_vain(&self) -> Judged {
+    /// No task waits that an agent with a free slot could take.
+    fn is_work_conserving(&self) -> Judged {
         let waiting = self.tasks.values().filter(|task| task.stage == Stage::Queued && !self.is_paused(&task.spec));
         let mut waiting = waiting.peekable();
         if waiting.peek().is_none() {
@@ -110,7 +110,7 @@ impl Rules {
         for task in waiting {
             let agent = load.iter().find(|(agent, held)| self.could_take(task, agent, *held));
             rule(agent.is_none(), || {
-                format!("{} waits, and {:?} could take it", task.spec.id, agent.map(|(agent, _)| agent.by))
+                format!("{} waits although {:?} could take it", task.spec.id, agent.map(|(agent, _)| agent.by))
             })?;
         }
         Ok(())
@@ -130,9 +130,9 @@ impl Rules {
             && !task.failed_by.contains(&agent.by.agent())
     }
 
-    /// Among those that this agent could take, the first in the order goes first.
+    /// Among the tasks that this agent could take, the first in the order is assigned first.
     pub(super) fn judge_order(&self, task: &Known, to: Incarnation) -> Judged {
-        let Some(agent) = self.living(to).filter(|_| self.prompt) else { return Ok(()) };
+        let Some(agent) = self.registered(to).filter(|_| self.prompt) else { return Ok(()) };
         let first = self.tasks.values().filter(|other| {
             other.stage == Stage::Queued
                 && other.tier == task.tier
@@ -143,7 +143,7 @@ impl Rules {
         });
         let first = first.min_by_key(|other| other.rank());
         rule(first.is_none(), || {
-            format!("{} goes before {:?}, which has waited longer", task.spec.id, first.map(|first| first.spec.id))
+            format!("{} is assigned before {:?}, which precedes it", task.spec.id, first.map(|first| first.spec.id))
         })
     }
 }

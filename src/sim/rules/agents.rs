@@ -1,4 +1,4 @@
-//! Facts about agents.
+//! Rules for the events of agents.
 
 use super::{Judged, Member, Rules, rule};
 use crate::base::id::Incarnation;
@@ -17,49 +17,56 @@ impl Rules {
         match event {
             AgentEvent::Registered { spec } => {
                 let asked = matches!(word, Some(AgentCommand::Register(asked)) if *asked == **spec);
-                rule(asked, || format!("{by} registers unasked"))?;
-                let next = by.number() == self.lives + 1 && by.agent() == spec.id;
-                rule(next, || format!("{by} is not the next life after {}", self.lives))
+                rule(asked, || format!("{by} registers without a command"))?;
+                let next = by.number() == self.incarnations + 1 && by.agent() == spec.id;
+                rule(next, || format!("{by} is not the next incarnation after {}", self.incarnations))
             }
             AgentEvent::Updated { spec } => {
                 let asked = matches!(word, Some(AgentCommand::Update { by: who, spec: asked })
                     if *who == by && *asked == **spec);
-                rule(asked && self.living(by).is_some(), || format!("{by} changes unasked, or after its life"))
+                rule(asked && self.registered(by).is_some(), || {
+                    format!("{by} changes without a command, or after its end")
+                })
             }
             AgentEvent::Draining => {
                 let asked = matches!(word, Some(AgentCommand::Drain { agent }) if *agent == by.agent());
-                rule(asked && self.living(by).is_some(), || format!("{by} drains unasked"))
+                rule(asked && self.registered(by).is_some(), || format!("{by} drains without a command"))
             }
             AgentEvent::Deregistered => {
                 let asked = matches!(word, Some(AgentCommand::Deregister { agent }) if *agent == by.agent());
-                rule(asked && self.living(by).is_some(), || format!("{by} leaves unasked"))
+                rule(asked && self.registered(by).is_some(), || format!("{by} leaves without a command"))
             }
             AgentEvent::Lost => self.judge_lost(by, step.now),
-            AgentEvent::Throttled { .. } => rule(self.living(by).is_some(), || format!("{by} is bounded and gone")),
+            AgentEvent::Throttled { .. } => {
+                rule(self.registered(by).is_some(), || format!("{by} is throttled but gone"))
+            }
         }
     }
 
-    /// A lease is taken back when it has run out, and not before.
+    /// A lease expires at its time, and not before.
     fn judge_lost(&self, by: Incarnation, now: Time) -> Judged {
-        let member = self.living(by).ok_or_else(|| format!("{by} is lost, and was not there"))?;
-        let until = member.spec.lease.map(|lease| member.heard + lease);
+        let member = self.registered(by).ok_or_else(|| format!("{by} is lost but was not registered"))?;
+        let until = member.spec.lease.map(|lease| member.last_message + lease);
         rule(until.is_some_and(|until| until <= now), || {
-            format!("{by} counts as lost at {now}; it was heard at {}, its lease runs until {until:?}", member.heard)
+            format!(
+                "{by} counts as lost at {now}; its last message was at {}, its lease runs until {until:?}",
+                member.last_message
+            )
         })
     }
 
     pub(super) fn learn_agent(&mut self, by: Incarnation, event: &AgentEvent, at: Time) {
         match event {
             AgentEvent::Registered { spec } => {
-                self.lives = by.number();
+                self.incarnations = by.number();
                 let spec = Arc::clone(spec);
-                let member = Member { by, spec, draining: false, heard: at, gated: false };
+                let member = Member { by, spec, draining: false, last_message: at, gated: false };
                 self.agents.insert(by.agent(), member);
             }
             AgentEvent::Updated { spec } => {
                 if let Some(member) = self.agents.get_mut(&by.agent()) {
                     member.spec = Arc::clone(spec);
-                    member.heard = at;
+                    member.last_message = at;
                 }
             }
             AgentEvent::Draining => {

@@ -1,4 +1,5 @@
-//! What must hold whatever happens, judged from outside: an account of the facts that shares nothing with the engine.
+//! The invariants of the engine, checked from outside: a model computed from the events that shares no code with the
+//! engine.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
 
@@ -27,26 +28,27 @@ use std::sync::Arc;
 
 type Judged = Result<(), String>;
 
-/// The rules of scheduler and engine as an [`Oracle`]: each fact must be legal given what was before it, and caused by the
-/// command or by time; each effect must be called for; each legal word must be taken; what is due must happen; nothing may
-/// be lost or done twice, and what is undone must be undone in order.
+/// The rules of scheduler and engine as an [`Oracle`]. Each event must be legal in the state before it and caused by
+/// the command or by time; each effect must be caused by an event; each legal message must be accepted; due timers must
+/// fire; no work may be lost or done twice, and compensation must follow its order.
 ///
-/// The rules, by the letters of the test plan: conservation of tasks (S1), attempts held by living agents (S2),
-/// dependencies (S3), capacity (S4), attempts within their budget (S6), the engine's own [`Engine::check`] (S8); an attempt
-/// ends once, by the word of who holds it (O1), time does not go back (O2), leases end only when they have run out (O3),
-/// budgets are used and back-offs kept (O4), a refused or repeated command changes nothing (O6, O7, O9), compensation once
-/// per step and in reverse order (O8), what is outstanding is what agents hold (R4), the next wake-up is not later than what
-/// is due (L3). [`prompt`](Self::prompt) adds: nobody waits who could be served, and nobody is overtaken (O5, L2).
+/// The rules, by the letters of the test plan: conservation of tasks (S1), attempts held by registered agents (S2),
+/// dependencies (S3), capacity (S4), attempts within their budget (S6), the engine's own [`Engine::check`] (S8); an
+/// attempt ends once, by a message of its holder (O1), time does not go back (O2), leases end only when they have
+/// expired (O3), retry budgets are used and back-offs observed (O4), a rejected or repeated command changes nothing
+/// (O6, O7, O9), compensation once per step and in reverse order (O8), the outstanding effects match the attempts that
+/// agents hold (R4), the next wakeup is not later than the next due time (L3). [`prompt`](Self::prompt) adds:
+/// work-conserving assignment in the order of virtual deadlines (O5, L2).
 ///
-/// They assume that agents are fit for what they are given by [`Needs::met_by`](crate::Needs::met_by); with skills that stand
-/// for others say [`trusting_routing`](Self::trusting_routing).
+/// The rules assume that [`Needs::met_by`](crate::Needs::met_by) decides whether agents meet the needs of tasks; if
+/// some skills imply others, use [`trusting_routing`](Self::trusting_routing).
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     last: Seq,
     now: Time,
     tasks: BTreeMap<TaskId, Known>,
     agents: BTreeMap<AgentId, Member>,
-    lives: u64,
+    incarnations: u64,
     paused: BTreeSet<(u8, Name)>,
     paused_agents: BTreeSet<AgentId>,
     definitions: BTreeMap<(Name, u32), Arc<Definition>>,
@@ -55,11 +57,11 @@ pub struct Rules {
     kept: Option<(Seq, EngineSnapshot)>,
     prompt: bool,
     trusting: bool,
-    /// How long a cancelled attempt may take to answer.
+    /// The grace period of a cancelled attempt.
     grace: Option<Duration>,
 }
 
-/// A task, as far as facts tell.
+/// A task, computed from events.
 #[derive(Debug, Clone)]
 struct Known {
     spec: Arc<TaskSpec>,
@@ -69,8 +71,8 @@ struct Known {
     stage: Stage,
     attempts: u32,
     yields: u32,
-    doubtful: bool,
-    /// Agents that failed it.
+    outcome_unknown: bool,
+    /// The agents that failed it.
     failed_by: Vec<AgentId>,
     side_effects: SideEffects,
 }
@@ -88,7 +90,7 @@ enum Stage {
 struct Hold {
     by: Incarnation,
     since: Time,
-    /// Whether it waits with its agent.
+    /// Whether it waits at its agent.
     unstarted: bool,
     cancel: Option<Time>,
     yielding: Option<Time>,
@@ -99,7 +101,7 @@ struct Member {
     by: Incarnation,
     spec: Arc<AgentSpec>,
     draining: bool,
-    heard: Time,
+    last_message: Time,
     gated: bool,
 }
 
@@ -126,49 +128,50 @@ impl Known {
         }
     }
 
-    /// Where it stands in the order of virtual deadlines.
+    /// Its position in the order of virtual deadlines.
     fn rank(&self) -> (Time, Seq) {
         let target = self.submitted + self.tier.latency_target();
         (self.spec.deadline.map_or(target, |deadline| deadline.min(target)), self.seq)
     }
 }
 
-/// Breaks the rule unless it holds.
+/// Returns the violation unless the rule holds.
 fn rule(holds: bool, says: impl FnOnce() -> String) -> Judged {
     if holds { Ok(()) } else { Err(says()) }
 }
 
 impl Rules {
-    /// Adds that nobody waits whom an agent with room could serve, and that nobody is overtaken in the order of virtual
-    /// deadlines. Holds for the default discipline and strategy, without quotas, batches, resources, guards, affinity and agents
-    /// that ask for work.
+    /// Adds the rules that no task waits while an agent with a free slot could take it, and that tasks are assigned in
+    /// the order of virtual deadlines. They hold for the default discipline and strategy, without quotas, batches,
+    /// resources, guards, affinity and polling agents.
     #[must_use]
     pub const fn prompt(mut self) -> Self {
         self.prompt = true;
         self
     }
 
-    /// Leaves out whether agents meet the needs of what they are given.
+    /// Leaves out the rule that agents meet the needs of their tasks.
     #[must_use]
     pub const fn trusting_routing(mut self) -> Self {
         self.trusting = true;
         self
     }
 
-    /// The configured [`cancel_grace`](crate::Limits::cancel_grace): an attempt that is cancelled or called back ends by then.
+    /// Sets the configured [`cancel_grace`](crate::Limits::cancel_grace): a cancelled or preempted attempt ends within
+    /// it.
     #[must_use]
     pub const fn with_cancel_grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
-    /// The tasks that have not ended.
+    /// The number of tasks that have not ended.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         self.tasks.values().filter(|task| task.ended().is_none()).count()
     }
 
-    /// Learns from a fact without judging it.
+    /// Applies an entry to the model without checking it.
     fn fold(&mut self, entry: &Entry) {
         self.last = entry.seq;
         self.now = self.now.max(entry.at);
@@ -184,7 +187,9 @@ impl Rules {
 
     fn judge(&mut self, entry: &Entry, step: &Step<'_>) -> Judged {
         rule(entry.seq == self.last.next(), || format!("{} follows {}", entry.seq, self.last))?;
-        rule(entry.at == step.now, || format!("{} is of {}, the call of {}", entry.seq, entry.at, step.now))?;
+        rule(entry.at == step.now, || {
+            format!("{} has the time {}, but the call has {}", entry.seq, entry.at, step.now)
+        })?;
         let judged = match &entry.event {
             Event::Agent { agent, event } => self.judge_agent(*agent, event, step),
             Event::Task { task, event } => self.judge_task(*task, event, step),
@@ -197,61 +202,61 @@ impl Rules {
         judged.map_err(|why| format!("{why} ({} {:?})", entry.seq, entry.event))
     }
 
-    fn living(&self, by: Incarnation) -> Option<&Member> {
+    fn registered(&self, by: Incarnation) -> Option<&Member> {
         self.agents.get(&by.agent()).filter(|member| member.by == by)
     }
 
-    /// What must be answered, where that can be told.
+    /// Checks the answer, where the model determines it.
     fn expected(&self, step: &Step<'_>) -> Judged {
         let Some(command) = step.command else { return Ok(()) };
-        let said = step.verdict;
+        let reported = step.verdict;
         match command {
             Command::Agent(AgentCommand::Complete { by, attempt, .. } | AgentCommand::Fail { by, attempt, .. }) => {
                 let task = self.tasks.get(&attempt.task());
                 let held = task
                     .is_some_and(|task| task.attempt() == *attempt && task.hold().is_some_and(|hold| hold.by == *by));
-                let legal = held && self.living(*by).is_some();
-                let fits = !matches!(said, Err(Rejected::Invalid(Invalid::TooLarge { .. })));
-                rule(legal == said.is_ok() || (legal && !fits), || {
-                    format!("a word about {attempt} by {by}, who {} it, was answered {said:?}", holds(legal))
+                let legal = held && self.registered(*by).is_some();
+                let fits = !matches!(reported, Err(Rejected::Invalid(Invalid::TooLarge { .. })));
+                rule(legal == reported.is_ok() || (legal && !fits), || {
+                    format!("a message of {by}, which {} {attempt}, was answered {reported:?}", holds(legal))
                 })
             }
             Command::Agent(AgentCommand::Heartbeat { by }) => {
-                let alive = self.living(*by).is_some();
-                rule(alive == said.is_ok(), || format!("a heartbeat of {by} was answered {said:?}"))
+                let alive = self.registered(*by).is_some();
+                rule(alive == reported.is_ok(), || format!("a heartbeat of {by} was answered {reported:?}"))
             }
             Command::Task(TaskCommand::Submit(spec)) => match self.tasks.get(&spec.id) {
                 Some(known) if known.spec == *spec => {
-                    rule(*said == Ok(Accepted::Repeated), || format!("{} again was answered {said:?}", spec.id))
+                    rule(*reported == Ok(Accepted::Repeated), || format!("{} again was answered {reported:?}", spec.id))
                 }
-                Some(_) => rule(*said == Err(Rejected::Conflict(Conflict::Task(spec.id))), || {
-                    format!("another task under {} was answered {said:?}", spec.id)
+                Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Task(spec.id))), || {
+                    format!("another task under {} was answered {reported:?}", spec.id)
                 }),
-                None => rule(*said != Ok(Accepted::Repeated), || format!("{} is new, and counts as known", spec.id)),
+                None => rule(*reported != Ok(Accepted::Repeated), || format!("{} is new but counts as known", spec.id)),
             },
             Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => Ok(()),
         }
     }
 
-    /// A command that was refused or repeated leaves nothing behind.
-    fn nothing_happened(&self, step: &Step<'_>) -> Judged {
+    /// A rejected or repeated command has no consequences.
+    fn has_no_consequences(&self, step: &Step<'_>) -> Judged {
         let quiet = matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Unheard));
         if quiet && step.command.is_some() {
             rule(step.entries.is_empty() && step.effects.is_empty(), || {
-                format!("{:?} is answered {:?} and has consequences: {:?}", step.command, step.verdict, step.entries)
+                format!("{:?} was answered {:?} but has consequences: {:?}", step.command, step.verdict, step.entries)
             })?;
         }
         match &self.kept {
             Some((seq, state)) if step.entries.is_empty() && *seq == step.engine.last_seq() => {
                 let place = difference(state, &step.engine.snapshot());
-                rule(place.is_none(), || format!("{:?} changed the state without a fact: {place:?}", step.command))
+                rule(place.is_none(), || format!("{:?} changed the state without an event: {place:?}", step.command))
             }
             _ => Ok(()),
         }
     }
 
-    /// Any word that is taken is a sign of life.
-    fn note_heard(&mut self, step: &Step<'_>) {
+    /// Every accepted message of an agent renews its lease.
+    fn note_message(&mut self, step: &Step<'_>) {
         let Some(Command::Agent(word)) = step.command.filter(|_| step.verdict.is_ok()) else { return };
         let by = match word {
             AgentCommand::Update { by, .. }
@@ -264,11 +269,11 @@ impl Rules {
             AgentCommand::Register(_) | AgentCommand::Drain { .. } | AgentCommand::Deregister { .. } => return,
         };
         if let Some(member) = self.agents.get_mut(&by.agent()).filter(|member| member.by == by) {
-            member.heard = step.now;
+            member.last_message = step.now;
         }
     }
 
-    /// Each attempt that begins is given out, and nothing else is.
+    /// Each assigned attempt is dispatched, and no other.
     fn judge_effects(&self, step: &Step<'_>) -> Judged {
         let mut given: BTreeSet<(AttemptId, Incarnation)> = BTreeSet::new();
         for effect in step.effects {
@@ -277,7 +282,7 @@ impl Rules {
                 Effect::DispatchBatch { to, attempts } => given.extend(attempts.iter().map(|one| (one.attempt, *to))),
                 Effect::Scale { fact, .. } => {
                     let stated = step.entries.iter().any(|entry| entry.seq == *fact && is_advice(&entry.event));
-                    rule(stated, || format!("{effect:?} is asked for without a fact"))?;
+                    rule(stated, || format!("{effect:?} has no event"))?;
                 }
                 Effect::Cancel { .. } | Effect::Yield { .. } => {}
             }
@@ -287,21 +292,21 @@ impl Rules {
             if let TaskEvent::Assigned { attempt, to } = event {
                 let attempt = attempt.of(*task);
                 rule(given.remove(&(attempt, *to)), || {
-                    format!("{attempt} is given to {to} by a fact without an effect")
+                    format!("{attempt} is assigned to {to} by an event without an effect")
                 })?;
             }
             if let TaskEvent::CancelRequested { .. } = event {
-                let told = step
+                let announced = step
                     .effects
                     .iter()
                     .any(|effect| matches!(effect, Effect::Cancel { attempt, .. } if attempt.task() == *task));
-                rule(told, || format!("nobody is told that {task} is cancelled"))?;
+                rule(announced, || format!("the cancellation of {task} has no effect"))?;
             }
         }
-        // A host that goes on asks again for what is outstanding.
+        // A host that resumes repeats the outstanding effects.
         let again = step.command.is_none();
         let stray = given.into_iter().find(|(attempt, _)| !(again && self.tasks.contains_key(&attempt.task())));
-        rule(stray.is_none(), || format!("{stray:?} is given out without a fact"))
+        rule(stray.is_none(), || format!("{stray:?} is dispatched without an event"))
     }
 
     fn judge_control(&self, event: &ControlEvent, step: &Step<'_>) -> Judged {
@@ -312,21 +317,25 @@ impl Rules {
             _ => false,
         };
         match event {
-            ControlEvent::Paused { scope, .. } => rule(asked(scope, true), || format!("{scope} is paused unasked")),
-            ControlEvent::Resumed { scope } => rule(asked(scope, false), || format!("{scope} goes on unasked")),
+            ControlEvent::Paused { scope, .. } => {
+                rule(asked(scope, true), || format!("{scope} is paused without a command"))
+            }
+            ControlEvent::Resumed { scope } => {
+                rule(asked(scope, false), || format!("{scope} is resumed without a command"))
+            }
             ControlEvent::TasksPrioritised { tier, .. } => {
                 let asked = match step.command {
                     Some(Command::Task(TaskCommand::Prioritise { tier: asked, .. })) => asked == tier,
                     Some(Command::Run(RunCommand::Prioritise { tier: asked, .. })) => asked == tier,
                     _ => false,
                 };
-                rule(asked, || format!("no command asked for {tier}"))
+                rule(asked, || format!("no command requested {tier}"))
             }
             ControlEvent::TasksForgotten { tasks } => tasks.iter().try_for_each(|task| {
                 let over = self.tasks.get(task).is_some_and(|task| task.ended().is_some());
-                rule(over, || format!("{task} is forgotten and has not ended"))
+                rule(over, || format!("{task} is removed but has not ended"))
             }),
-            ControlEvent::RunsForgotten { runs } => self.judge_forgotten(runs),
+            ControlEvent::RunsForgotten { runs } => self.judge_removed(runs),
             _ => Ok(()),
         }
     }
@@ -339,7 +348,7 @@ impl Rules {
             ControlEvent::TasksForgotten { tasks } => {
                 return tasks.iter().for_each(|task| drop(self.tasks.remove(task)));
             }
-            ControlEvent::RunsForgotten { runs } => return self.forget_runs(runs),
+            ControlEvent::RunsForgotten { runs } => return self.remove_runs(runs),
             _ => return,
         };
         let changed = match scope {
@@ -347,7 +356,7 @@ impl Rules {
             Scope::Kind(name) => toggle(&mut self.paused, (1, name.clone()), on),
             Scope::Agent(agent) => toggle(&mut self.paused_agents, *agent, on),
         };
-        debug_assert!(changed || !on, "a pause that was there is not recorded again");
+        debug_assert!(changed || !on, "an existing pause was recorded again");
     }
 
     /// Whether the task's tenant or kind is paused.
@@ -375,13 +384,13 @@ impl Oracle for Rules {
         self.now = step.now;
         self.steps += 1;
         self.expected(step)?;
-        self.nothing_happened(step)?;
+        self.has_no_consequences(step)?;
         for entry in step.entries {
             self.judge(entry, step)?;
         }
-        self.note_heard(step);
+        self.note_message(step);
         self.judge_effects(step)?;
-        self.hold_up(step)?;
+        self.check_state(step)?;
         self.kept = self.steps.is_multiple_of(16).then(|| (step.engine.last_seq(), step.engine.snapshot()));
         Ok(())
     }
@@ -393,9 +402,9 @@ impl Oracle for Rules {
             self.fold(entry);
         }
         self.now = now;
-        // Nobody could have been heard while the host was away.
+        // No message could arrive while the host was down.
         for member in self.agents.values_mut() {
-            member.heard = now;
+            member.last_message = now;
         }
     }
 

@@ -1,5 +1,5 @@
-//! Facts about work that is handed on in parts: bounds are kept, every part ends once, after its own, and nobody is asked for
-//! the same twice on the way to it.
+//! Rules for delegated work: bounds are observed, every part ends once and after its own parts, and no agent on the
+//! path to a part is asked for the same work again.
 
 use super::{Judged, rule};
 use crate::base::id::AgentId;
@@ -9,7 +9,7 @@ use crate::definition::Delegate;
 use crate::message::event::PartEvent;
 use crate::message::run::DelegatedPart;
 
-/// The parts of a node's work, as far as facts tell.
+/// The parts of a node's work, computed from events.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     known: Vec<Part>,
@@ -45,30 +45,30 @@ impl Parts {
         let known = self.get(part)?;
         let place = Some(part as usize);
         let open = self.known.iter().any(|other| other.of == place && !other.ended);
-        rule(!known.ended && !open, || format!("part {part} ends twice, or is gathered before its parts have ended"))
+        rule(!known.ended && !open, || format!("part {part} ends twice, or before its own parts"))
     }
 
     fn judge_split(&self, delegate: &Delegate, part: u32, into: &[DelegatedPart]) -> Judged {
         let known = self.get(part)?;
-        rule(known.begun && !known.ended, || format!("part {part} is split and not under way"))?;
+        rule(known.begun && !known.ended, || format!("part {part} is split but not under way"))?;
         let count = u32::try_from(into.len()).unwrap_or(u32::MAX);
         let most = known.split.saturating_add(count) <= delegate.fan_out;
         rule(most, || format!("part {part} is split into more than {}", delegate.fan_out))?;
         let deep = into.is_empty() || known.depth < delegate.depth;
-        rule(deep, || format!("part {part} is split, {} deep", known.depth))?;
+        rule(deep, || format!("part {part} is split at depth {}", known.depth))?;
         let all = self.known.len() + into.len();
         rule(all <= delegate.max_parts as usize, || format!("there are {all} parts"))?;
-        into.iter().try_for_each(|handed| self.judge_handed(part, handed))
+        into.iter().try_for_each(|delegated| self.judge_delegated(part, delegated))
     }
 
-    /// Whoever has the same in hand further up must not get it.
-    fn judge_handed(&self, of: u32, handed: &DelegatedPart) -> Judged {
-        let task = (handed.task.kind.clone(), handed.task.payload.clone());
+    /// An agent with the same work further up must be excluded.
+    fn judge_delegated(&self, of: u32, delegated: &DelegatedPart) -> Judged {
+        let task = (delegated.task.kind.clone(), delegated.task.payload.clone());
         let mut next = Some(of as usize);
         while let Some(above) = next.and_then(|place| self.known.get(place)) {
             let same = above.task.as_ref() == Some(&task);
-            let free = above.agents.iter().find(|agent| same && !handed.excluded.contains(agent));
-            rule(free.is_none(), || format!("{free:?} may be asked for {} again", task.0))?;
+            let free = above.agents.iter().find(|agent| same && !delegated.excluded.contains(agent));
+            rule(free.is_none(), || format!("{free:?} can be assigned {} again", task.0))?;
             next = above.of;
         }
         Ok(())
@@ -82,8 +82,8 @@ impl Parts {
                 if let Some(known) = self.known.get_mut(part) {
                     known.split = known.split.saturating_add(u32::try_from(into.len()).unwrap_or(u32::MAX));
                 }
-                self.known.extend(into.iter().map(|handed| {
-                    let task = Some((handed.task.kind.clone(), handed.task.payload.clone()));
+                self.known.extend(into.iter().map(|delegated| {
+                    let task = Some((delegated.task.kind.clone(), delegated.task.payload.clone()));
                     Part { of: Some(part), depth, task, ..Part::default() }
                 }));
             }
@@ -97,7 +97,7 @@ impl Parts {
         }
     }
 
-    /// A task begins: for which part.
+    /// The part that a starting task belongs to.
     pub(super) fn begins(&mut self, kind: &Name, payload: &Payload) -> Option<usize> {
         if !self.due.is_empty() {
             return Some(self.due.remove(0));

@@ -1,4 +1,4 @@
-//! Events of runs and nodes: nothing of them is done twice, and what is undone is undone once and in order.
+//! Rules for the events of runs and nodes: nothing is done twice, and compensation happens once and in order.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
 
@@ -15,42 +15,42 @@ use crate::task::{Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A run, as far as facts tell.
+/// A run, computed from events.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Story {
-    /// None for one within another, whose definition is inside a step.
+    /// `None` for a child run, whose definition is nested in a step.
     definition: Option<Arc<Definition>>,
     owner: Option<Owner>,
     finished: bool,
     ended: BTreeSet<NodeIx>,
-    unwinding: BTreeSet<NodeIx>,
-    undone: BTreeMap<NodeIx, CompensationOutcome>,
-    /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
-    pieces: BTreeMap<(NodeIx, u32, Phase), Vec<TaskId>>,
+    compensating: BTreeSet<NodeIx>,
+    compensated: BTreeMap<NodeIx, CompensationOutcome>,
+    /// The tasks that do or compensate each instance; a retried compensation may have more than one.
+    instances: BTreeMap<(NodeIx, u32, Phase), Vec<TaskId>>,
     retried: BTreeSet<NodeIx>,
-    /// The nodes that an operator wants done anew, and whether undone first.
-    set_back: Option<(Vec<NodeIx>, bool)>,
-    /// The nodes whose work a guard refused: it may be done again.
+    /// The nodes that an operator resets, and whether they are compensated first.
+    reset: Option<(Vec<NodeIx>, bool)>,
+    /// The nodes whose work a guard rejected: it may be repeated.
     refused: BTreeSet<NodeIx>,
-    /// Of nodes whose work may be handed on; and for which part of which node a task is.
+    /// The delegated work of nodes; and the part of a node that each task belongs to.
     parts: BTreeMap<NodeIx, Parts>,
     works: BTreeMap<TaskId, (NodeIx, usize)>,
 }
 
 impl Story {
-    /// These nodes stand as if they had never begun.
-    fn start_anew(&mut self, nodes: &[NodeIx]) {
+    /// Resets nodes to the state before their start.
+    fn reset_nodes(&mut self, nodes: &[NodeIx]) {
         let stays = |node: &NodeIx| !nodes.contains(node);
         self.ended.retain(stays);
-        self.unwinding.retain(stays);
+        self.compensating.retain(stays);
         self.retried.retain(stays);
         self.refused.retain(stays);
-        self.undone.retain(|node, _| stays(node));
-        self.pieces.retain(|(node, _, _), _| stays(node));
+        self.compensated.retain(|node, _| stays(node));
+        self.instances.retain(|(node, _, _), _| stays(node));
         self.parts.retain(|node, _| stays(node));
     }
 
-    /// An event names nodes as the definition does, where that is known.
+    /// An event names nodes as the definition does, if the definition is known.
     fn judge_names(&self, nodes: &[NodeRef]) -> Judged {
         let Some(definition) = &self.definition else { return Ok(()) };
         let known = |node: &&NodeRef| definition.nodes.get(node.index.index()).is_some_and(|at| at.name == node.name);
@@ -58,28 +58,28 @@ impl Story {
         rule(other.is_none(), || format!("{other:?} is no node of {}", definition.name))
     }
 
-    /// What may be handed on at a node; not known of runs within runs.
+    /// The bounds of the delegation of a node; unknown for child runs.
     fn delegate(&self, node: NodeIx) -> Option<&Delegate> {
         let node = self.definition.as_ref()?.nodes.get(node.index())?;
         if let Action::Delegate(delegate) = &node.action { Some(delegate) } else { None }
     }
 
-    /// The run follows another definition: `from` says which node each of its nodes was.
+    /// Migrates to another definition: `from` maps each of its nodes to its previous index.
     fn move_to(&mut self, definition: Option<Arc<Definition>>, from: &[Option<NodeIx>]) {
         self.definition = definition;
         let image = |was: NodeIx| {
             (0..).map(NodeIx::new).zip(from).find(|(_, from)| **from == Some(was)).map(|(place, _)| place)
         };
-        for known in [&mut self.ended, &mut self.unwinding, &mut self.retried, &mut self.refused] {
+        for known in [&mut self.ended, &mut self.compensating, &mut self.retried, &mut self.refused] {
             *known = known.iter().filter_map(|was| image(*was)).collect();
         }
-        let undone = core::mem::take(&mut self.undone);
-        self.undone = undone.into_iter().filter_map(|(was, how)| Some((image(was)?, how))).collect();
+        let compensated = core::mem::take(&mut self.compensated);
+        self.compensated = compensated.into_iter().filter_map(|(was, how)| Some((image(was)?, how))).collect();
         let parts = core::mem::take(&mut self.parts);
         self.parts = parts.into_iter().filter_map(|(was, parts)| Some((image(was)?, parts))).collect();
-        let pieces = core::mem::take(&mut self.pieces);
+        let instances = core::mem::take(&mut self.instances);
         let moved = |((was, item, phase), tasks)| Some(((image(was)?, item, phase), tasks));
-        self.pieces = pieces.into_iter().filter_map(moved).collect();
+        self.instances = instances.into_iter().filter_map(moved).collect();
     }
 }
 
@@ -89,7 +89,7 @@ impl Rules {
             RunEvent::Started { spec, owner: None, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Start(asked))) if *asked == **spec);
                 let new = spec.id == run && !self.runs.contains_key(&run);
-                rule(asked && new, || format!("{run} starts unasked or twice"))
+                rule(asked && new, || format!("{run} starts without a command or twice"))
             }
             RunEvent::Signalled { signal, payload, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Signal { run: to, signal: what, payload: with }))
@@ -104,7 +104,7 @@ impl Rules {
             RunEvent::Reset { nodes, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Reset { run: of, .. })) if *of == run);
                 let story = self.story(run)?;
-                rule(asked && story.set_back.is_none(), || format!("{run} is reset unasked, or twice"))?;
+                rule(asked && story.reset.is_none(), || format!("{run} is reset without a command, or twice"))?;
                 story.judge_names(nodes)
             }
             RunEvent::RolledBack { to: nodes, .. }
@@ -134,123 +134,130 @@ impl Rules {
         }
     }
 
-    pub(super) fn judge_forgotten(&self, runs: &[RunId]) -> Judged {
+    pub(super) fn judge_removed(&self, runs: &[RunId]) -> Judged {
         runs.iter()
-            .try_for_each(|run| rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended")))
+            .try_for_each(|run| rule(self.story(*run)?.finished, || format!("{run} is removed but has not ended")))
     }
 
     fn judge_compensated(&self, run: RunId, node: NodeIx, outcome: &CompensationOutcome, step: &Step<'_>) -> Judged {
         let story = self.story(run)?;
-        rule(story.unwinding.contains(&node), || format!("node {node} of {run} is undone, and need not be"))?;
-        let again = matches!(story.undone.get(&node), None | Some(CompensationOutcome::Failed { .. }));
-        rule(again, || format!("node {node} of {run} is undone twice"))?;
-        let words = matches!(outcome, CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. });
+        rule(story.compensating.contains(&node), || format!("node {node} of {run} is compensated without need"))?;
+        let again = matches!(story.compensated.get(&node), None | Some(CompensationOutcome::Failed { .. }));
+        rule(again, || format!("node {node} of {run} is compensated twice"))?;
+        let declared = matches!(outcome, CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. });
         let asked = matches!(step.command, Some(Command::Run(RunCommand::Remedy { run: of, .. })) if *of == run);
-        rule(!words || asked, || format!("node {node} of {run} is declared undone by nobody"))
+        rule(!declared || asked, || format!("node {node} of {run} is declared compensated without a command"))
     }
 
     fn story(&self, run: RunId) -> Result<&Story, String> {
         self.runs.get(&run).ok_or_else(|| format!("{run} is not known"))
     }
 
-    /// A task of a run begins: no piece is done or undone twice, and what came after it is undone before it is.
-    pub(super) fn judge_piece(&self, spec: &TaskSpec) -> Judged {
+    /// A task of a run begins: no instance is done or compensated twice, and later nodes are compensated before earlier
+    /// ones.
+    pub(super) fn judge_instance(&self, spec: &TaskSpec) -> Judged {
         let Some(owner) = spec.owner else { return Ok(()) };
         let story = self.story(owner.run)?;
         rule(!story.finished || owner.phase != Phase::Do, || format!("{} begins after the end of its run", spec.id))?;
-        let before = story.pieces.get(&(owner.node, owner.item, owner.phase));
+        let before = story.instances.get(&(owner.node, owner.item, owner.phase));
         let again = match owner.phase {
             Phase::Undo | Phase::Query => story.retried.contains(&owner.node),
             Phase::Do => story.refused.contains(&owner.node),
         };
-        let goes_back = story.set_back.as_ref().is_some_and(|(nodes, _)| nodes.contains(&owner.node));
-        rule(owner.phase != Phase::Do || !goes_back, || format!("{} begins where its run is set back", spec.id))?;
+        let rolls_back = story.reset.as_ref().is_some_and(|(nodes, _)| nodes.contains(&owner.node));
+        rule(owner.phase != Phase::Do || !rolls_back, || format!("{} begins while its run rolls back", spec.id))?;
         rule(before.is_none() || again, || format!("{} does {owner:?} again, after {before:?}", spec.id))?;
         if owner.phase != Phase::Undo {
             return Ok(());
         }
         let Some(definition) = &story.definition else { return Ok(()) };
         for later in after(definition, owner.node) {
-            let open = story.unwinding.contains(&later)
-                && matches!(story.undone.get(&later), None | Some(CompensationOutcome::Failed { .. }));
-            rule(!open, || format!("node {} of {} is undone before node {later}", owner.node, owner.run))?;
+            let open = story.compensating.contains(&later)
+                && matches!(story.compensated.get(&later), None | Some(CompensationOutcome::Failed { .. }));
+            rule(!open, || format!("node {} of {} is compensated before node {later}", owner.node, owner.run))?;
         }
         Ok(())
     }
 
-    /// What an operator wants done anew is over, and undone if that was wanted.
+    /// Nodes that an operator resets have ended, and are compensated first if requested.
     fn judge_forward(&self, run: RunId, nodes: &[NodeRef]) -> Judged {
         let story = self.story(run)?;
         story.judge_names(nodes)?;
         let nodes = indexes(nodes);
-        let Some((wanted, undo)) = &story.set_back else { return Ok(()) };
-        rule(*wanted == nodes, || format!("{run} does {nodes:?} anew, and {wanted:?} was asked for"))?;
-        for ((node, item, phase), tasks) in &story.pieces {
+        let Some((wanted, undo)) = &story.reset else { return Ok(()) };
+        rule(*wanted == nodes, || format!("{run} repeats {nodes:?}, but {wanted:?} was requested"))?;
+        for ((node, item, phase), tasks) in &story.instances {
             if !nodes.contains(node) {
                 continue;
             }
             let over = |task: &TaskId| self.tasks.get(task).is_none_or(|task| task.ended().is_some());
-            rule(tasks.iter().all(over), || format!("{run} does node {node} anew while it is under way"))?;
+            rule(tasks.iter().all(over), || format!("{run} repeats node {node} while it is under way"))?;
             if *undo && *phase == Phase::Do {
-                self.judge_undone(run, story, (*node, *item), tasks)?;
+                self.judge_instance_compensated(run, story, (*node, *item), tasks)?;
             }
         }
         Ok(())
     }
 
-    /// Nothing of a run goes on after its end, and one that says that it is undone is.
+    /// No work of a run continues after its end, and a compensated run has no uncompensated work.
     fn judge_finished(&self, run: RunId, outcome: &RunOutcome) -> Judged {
         let story = self.story(run)?;
         rule(!story.finished, || format!("{run} ends twice"))?;
-        for task in story.pieces.values().flatten() {
+        for task in story.instances.values().flatten() {
             let ended = self.tasks.get(task).is_none_or(|task| task.ended().is_some());
-            rule(ended, || format!("{run} ends while {task} goes on"))?;
+            rule(ended, || format!("{run} ends while {task} is under way"))?;
         }
         if !matches!(outcome, RunOutcome::Compensated { .. }) {
             return Ok(());
         }
-        for ((node, item, phase), tasks) in &story.pieces {
+        for ((node, item, phase), tasks) in &story.instances {
             if *phase == Phase::Do {
-                rule(!matches!(story.undone.get(node), Some(CompensationOutcome::Abandoned { .. })), || {
-                    format!("{run} counts as undone, and node {node} was given up")
+                rule(!matches!(story.compensated.get(node), Some(CompensationOutcome::Abandoned { .. })), || {
+                    format!("{run} counts as compensated, but node {node} was abandoned")
                 })?;
-                self.judge_undone(run, story, (*node, *item), tasks)?;
+                self.judge_instance_compensated(run, story, (*node, *item), tasks)?;
             }
         }
         Ok(())
     }
 
-    /// A piece that has happened is undone, if it can be, or somebody has said what becomes of it.
-    fn judge_undone(&self, run: RunId, story: &Story, (node, item): (NodeIx, u32), tasks: &[TaskId]) -> Judged {
+    /// An instance with side effects is compensated, or an operator has declared its state.
+    fn judge_instance_compensated(
+        &self,
+        run: RunId,
+        story: &Story,
+        (node, item): (NodeIx, u32),
+        tasks: &[TaskId],
+    ) -> Judged {
         let Some(definition) = &story.definition else { return Ok(()) };
         let undo = definition.nodes.get(node.index()).and_then(|node| node.undo.as_ref());
-        // A query may have told that what may have happened did not.
-        let queried = story.pieces.contains_key(&(node, item, Phase::Query));
+        // A query may have found that possible side effects did not occur.
+        let queried = story.instances.contains_key(&(node, item, Phase::Query));
         let side_effects = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.side_effects {
             SideEffects::Done(_) => true,
             SideEffects::Possible => !queried,
             SideEffects::None => false,
         });
-        let said = matches!(
-            story.undone.get(&node),
+        let reported = matches!(
+            story.compensated.get(&node),
             Some(CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. })
         );
-        let undone = said || self.was_done(story, (node, item, Phase::Undo));
-        rule(undo.is_none() || !side_effects || undone, || {
-            format!("{run} counts as undone, and node {node} item {item} is not")
+        let compensated = reported || self.was_done(story, (node, item, Phase::Undo));
+        rule(undo.is_none() || !side_effects || compensated, || {
+            format!("{run} counts as compensated, but node {node} item {item} is not")
         })
     }
 
-    fn was_done(&self, story: &Story, piece: (NodeIx, u32, Phase)) -> bool {
-        let tasks = story.pieces.get(&piece).into_iter().flatten();
+    fn was_done(&self, story: &Story, instance: (NodeIx, u32, Phase)) -> bool {
+        let tasks = story.instances.get(&instance).into_iter().flatten();
         tasks.filter_map(|task| self.tasks.get(task)).any(|task| matches!(task.side_effects, SideEffects::Done(_)))
     }
 
-    pub(super) fn note_piece(&mut self, spec: &TaskSpec) {
+    pub(super) fn note_instance(&mut self, spec: &TaskSpec) {
         if let Some(owner) = spec.owner
             && let Some(story) = self.runs.get_mut(&owner.run)
         {
-            story.pieces.entry((owner.node, owner.item, owner.phase)).or_default().push(spec.id);
+            story.instances.entry((owner.node, owner.item, owner.phase)).or_default().push(spec.id);
             if owner.phase == Phase::Do && story.delegate(owner.node).is_some() {
                 let parts = story.parts.entry(owner.node).or_default();
                 if let Some(part) = parts.begins(&spec.kind, &spec.payload) {
@@ -260,7 +267,7 @@ impl Rules {
         }
     }
 
-    /// A task that is for a part of a work was given to an agent.
+    /// Records that a task of a delegated part was assigned.
     pub(super) fn note_given(&mut self, task: TaskId, to: AgentId) {
         let owner = self.tasks.get(&task).and_then(|known| known.spec.owner);
         let Some(story) = owner.and_then(|owner| self.runs.get_mut(&owner.run)) else { return };
@@ -271,8 +278,8 @@ impl Rules {
         }
     }
 
-    /// Whether a task is work that may be handed on, so that not every answer is one.
-    pub(super) fn may_be_misread(&self, task: TaskId) -> bool {
+    /// Whether the task's work can be delegated, so that its answer may be malformed.
+    pub(super) fn is_delegable(&self, task: TaskId) -> bool {
         let owner = self.tasks.get(&task).and_then(|known| known.spec.owner);
         let story = owner.and_then(|owner| self.runs.get(&owner.run));
         story.is_some_and(|story| story.definition.is_none() || story.works.contains_key(&task))
@@ -299,22 +306,22 @@ impl Rules {
                 let next = story.definition.as_ref().and_then(|old| definition.clone().or_else(|| known(old)));
                 story.move_to(next, from);
             }
-            RunEvent::Compensating { nodes } => story.unwinding.extend(indexes(nodes)),
+            RunEvent::Compensating { nodes } => story.compensating.extend(indexes(nodes)),
             RunEvent::Restarted { nodes } => {
-                story.start_anew(&indexes(nodes));
-                story.set_back = None;
+                story.reset_nodes(&indexes(nodes));
+                story.reset = None;
             }
             RunEvent::Reset { nodes, undo, .. } => {
-                story.set_back = Some((indexes(nodes), *undo));
+                story.reset = Some((indexes(nodes), *undo));
                 story.finished = false;
             }
             RunEvent::Retried { nodes, .. } => {
-                story.start_anew(&indexes(nodes));
+                story.reset_nodes(&indexes(nodes));
                 story.finished = false;
             }
             RunEvent::Finished { .. } => story.finished = true,
-            // A child run that is compensated as a whole goes on after its end.
-            RunEvent::Failing { .. } => (story.finished, story.set_back) = (false, None),
+            // A child run that is compensated as a whole continues after its end.
+            RunEvent::Failing { .. } => (story.finished, story.reset) = (false, None),
             _ => {}
         }
     }
@@ -328,17 +335,17 @@ impl Rules {
                     parts.learn(*part, event);
                 }
             }
-            NodeEvent::Compensated { outcome } => _ = story.undone.insert(node, outcome.clone()),
+            NodeEvent::Compensated { outcome } => _ = story.compensated.insert(node, outcome.clone()),
             NodeEvent::CompensationRetried => {
                 story.retried.insert(node);
-                story.undone.remove(&node);
+                story.compensated.remove(&node);
             }
             NodeEvent::Refused { .. } => _ = story.refused.insert(node),
             _ => {}
         }
     }
 
-    pub(super) fn forget_runs(&mut self, runs: &[RunId]) {
+    pub(super) fn remove_runs(&mut self, runs: &[RunId]) {
         self.runs.retain(|id, story| {
             let root = story.owner.map_or(*id, |owner| owner.run);
             !runs.contains(id) && !runs.contains(&root)
@@ -350,7 +357,7 @@ fn indexes(nodes: &[NodeRef]) -> Vec<NodeIx> {
     nodes.iter().map(|node| node.index).collect()
 }
 
-/// The nodes that come after a node by any way. States have cycles, and order of their own.
+/// The nodes reachable from a node. States have cycles and their own order.
 fn after(definition: &Definition, node: NodeIx) -> BTreeSet<NodeIx> {
     let name = |ix: NodeIx| definition.nodes.get(ix.index()).map(|node| &node.name);
     let mut found = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Events of tasks.
+//! Rules for the events of tasks.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
 
@@ -31,50 +31,51 @@ impl Rules {
             TaskEvent::Yielded { attempt, by, .. } => {
                 let attempt = attempt.of(id);
                 self.held(attempt, *by)?;
-                let said = gave_back(step, attempt) || said_failed(step, attempt, *by).is_some();
-                self.judge_cause(attempt, *by, said, step.now)
+                let reported = gives_back(step, attempt) || reported_failure(step, attempt, *by).is_some();
+                self.judge_cause(attempt, *by, reported, step.now)
             }
             TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, beyond_budget } => {
                 let (held, next) = ((attempt.of(id), *by), (*next, *beyond_budget));
                 self.judge_failed(held, failure, next, *outcome_unknown, step)
             }
             TaskEvent::Answered { .. } => {
-                rule(self.known(id)?.stage == Stage::Queued, || format!("{id} is answered and does not wait"))
+                rule(self.known(id)?.stage == Stage::Queued, || format!("{id} is answered but does not wait"))
             }
             TaskEvent::Succeeded { attempt, by, output } => {
                 let attempt = attempt.of(id);
                 let hold = self.held(attempt, *by)?;
-                let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave, .. }))
+                let reported = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave, .. }))
                     if who == by && *which == attempt && gave == output);
-                rule(said && self.living(*by).is_some(), || {
-                    format!("no agent that holds {attempt} reported that it is done")
+                rule(reported && self.registered(*by).is_some(), || {
+                    format!("the holder of {attempt} did not complete it")
                 })?;
-                rule(hold.cancel.is_none(), || format!("{attempt} was cancelled before it was done"))
+                rule(hold.cancel.is_none(), || format!("{attempt} was cancelled before it completed"))
             }
             TaskEvent::CancelRequested { reason } => {
                 let known = self.known(id)?;
                 rule(known.hold().is_some(), || format!("{id} is not under way"))?;
-                self.judge_withdrawn(id, known, reason, step)
+                self.judge_cancel_requested(id, known, reason, step)
             }
             TaskEvent::Cancelled { reason, side_effects } => self.judge_cancelled(id, reason, side_effects, step),
             TaskEvent::Expired { bound, outcome_unknown } => self.judge_expired(id, *bound, *outcome_unknown, step.now),
             TaskEvent::Discarded { .. } => {
                 let dead = self.known(id)?.ended() == Some(TaskStatus::DeadLettered);
-                rule(dead, || format!("{id} is no dead letter"))
+                rule(dead, || format!("{id} is not a dead letter"))
             }
             TaskEvent::Used { attempt, by, usage } => {
                 let attempt = attempt.of(id);
                 self.held(attempt, *by)?;
-                let said = match step.command {
+                let reported = match step.command {
                     Some(Command::Agent(
                         AgentCommand::Complete { attempt, usage, .. } | AgentCommand::Fail { attempt, usage, .. },
                     )) => Some((*attempt, *usage)),
                     _ => None,
                 };
-                // Of an agent that reports nothing, what it costs counts.
-                rule(said.is_none_or(|(which, said)| which != attempt || said.tokens == usage.tokens), || {
-                    format!("{attempt} has used up {usage:?}, its agent reported {said:?}")
-                })
+                // An agent that reports no usage is charged the estimate.
+                rule(
+                    reported.is_none_or(|(which, reported)| which != attempt || reported.tokens == usage.tokens),
+                    || format!("{attempt} used {usage:?}, but its agent reported {reported:?}"),
+                )
             }
         }
     }
@@ -99,8 +100,8 @@ impl Rules {
             Some(Command::Task(TaskCommand::ReplayAll { .. })) => replays.is_some(),
             _ => false,
         };
-        rule(asked || spec.owner.is_some(), || format!("nobody submitted {}", spec.id))?;
-        self.judge_piece(spec)
+        rule(asked || spec.owner.is_some(), || format!("no command submitted {}", spec.id))?;
+        self.judge_instance(spec)
     }
 
     fn judge_ready(&self, id: TaskId, now: Time) -> Judged {
@@ -109,10 +110,10 @@ impl Rules {
             Stage::Backoff(until) => rule(until <= now, || format!("{id} backs off until {until}")),
             Stage::Blocked => {
                 let open = known.spec.after.iter().find(|before| {
-                    // One that was forgotten has succeeded.
+                    // A dependency that was removed has succeeded.
                     self.tasks.get(before).is_some_and(|task| task.ended() != Some(TaskStatus::Succeeded))
                 });
-                rule(open.is_none(), || format!("{id} goes on before {open:?} has succeeded"))
+                rule(open.is_none(), || format!("{id} is ready before {open:?} has succeeded"))
             }
             Stage::Queued | Stage::Running(_) | Stage::Ended(_) => Err(format!("{id} did not wait")),
         }
@@ -120,34 +121,36 @@ impl Rules {
 
     fn judge_assigned(&self, attempt: AttemptId, to: Incarnation, now: Time) -> Judged {
         let known = self.known(attempt.task())?;
-        rule(known.stage == Stage::Queued, || format!("{attempt} begins, and its task does not wait for an agent"))?;
+        rule(known.stage == Stage::Queued, || format!("{attempt} begins, but its task does not wait for an agent"))?;
         rule(attempt.number().get() == known.attempts + 1, || format!("{attempt} is not the next attempt"))?;
-        let member = self.living(to).ok_or_else(|| format!("{to} is gone"))?;
-        rule(!member.draining, || format!("{to} drains, and is given {attempt}"))?;
-        rule(!self.paused_agents.contains(&to.agent()), || format!("{to} is paused, and is given {attempt}"))?;
+        let member = self.registered(to).ok_or_else(|| format!("{to} is gone"))?;
+        rule(!member.draining, || format!("{to} drains but is assigned {attempt}"))?;
+        rule(!self.paused_agents.contains(&to.agent()), || format!("{to} is paused but is assigned {attempt}"))?;
         rule(!self.is_paused(&known.spec), || format!("the tenant or kind of {attempt} is paused"))?;
         let fit = self.trusting || known.spec.needs.met_by(&member.spec);
-        rule(fit, || format!("{to} cannot do {attempt}: {}", known.spec.needs))?;
+        rule(fit, || format!("{to} does not meet the needs of {attempt}: {}", known.spec.needs))?;
         let kept = if known.tier == Tier::Critical { 0 } else { member.spec.reserved };
         let room = self.in_flight(to) + kept < member.spec.slots();
-        rule(room, || format!("{to} holds {} of {}, and is given {attempt}", self.in_flight(to), member.spec.slots()))?;
+        rule(room, || {
+            format!("{to} holds {} of {} attempts and is assigned {attempt}", self.in_flight(to), member.spec.slots())
+        })?;
         rule(known.spec.deadline.is_none_or(|at| at > now), || format!("{attempt} begins after its deadline"))?;
         let most = attempts(known.spec.policy.retry());
-        let insists = known.doubtful && known.spec.policy.retry().in_doubt == InDoubt::Insist;
+        let insists = known.outcome_unknown && known.spec.policy.retry().in_doubt == InDoubt::Insist;
         rule(known.tries() < most || insists, || format!("{attempt} is beyond its budget of {most}"))?;
         self.judge_order(known, to)
     }
 
-    /// How many attempts this life holds.
+    /// The number of attempts that this incarnation holds.
     pub(super) fn in_flight(&self, by: Incarnation) -> u32 {
         let held = self.tasks.values().filter(|task| task.hold().is_some_and(|hold| hold.by == by)).count();
         u32::try_from(held).unwrap_or(u32::MAX)
     }
 
-    /// Why an attempt ends that its holder has said nothing about: the holder is gone, or time is over.
-    fn judge_cause(&self, attempt: AttemptId, by: Incarnation, said: bool, now: Time) -> Judged {
+    /// An attempt that ends without a message of its holder needs a cause: the holder is gone, or a timeout.
+    fn judge_cause(&self, attempt: AttemptId, by: Incarnation, reported: bool, now: Time) -> Judged {
         let hold = self.held(attempt, by)?;
-        if said || self.living(by).is_none() {
+        if reported || self.registered(by).is_none() {
             return Ok(());
         }
         let policy = &self.known(attempt.task())?.spec.policy;
@@ -156,7 +159,7 @@ impl Rules {
         let asked = hold.cancel.into_iter().chain(hold.yielding).map(|since| since + grace).min();
         let due = [timeout, asked].into_iter().flatten().min();
         rule(due.is_some_and(|due| due <= now), || {
-            format!("{attempt} is taken from {by}, who lives and has until {due:?}, at {now}")
+            format!("{attempt} of {by} ends at {now}, but {by} is registered and has until {due:?}")
         })
     }
 
@@ -169,26 +172,32 @@ impl Rules {
         step: &Step<'_>,
     ) -> Judged {
         let known = self.known(attempt.task())?;
-        let said = said_failed(step, attempt, by);
-        // An answer to work that may be handed on can be one that says nothing.
-        let misread = self.may_be_misread(attempt.task()) && said_done(step, attempt, by);
-        self.judge_cause(attempt, by, said.is_some() || misread, step.now)?;
-        match said {
-            None if misread => rule(failure.kind != FailureKind::Permanent, || format!("{attempt} fails for good"))?,
-            Some(said) => rule(said == failure, || format!("{attempt} failed as {failure}, its agent said {said}"))?,
-            None => rule(failure.kind == FailureKind::Unknown, || format!("{attempt} failed as {failure} in silence"))?,
+        let reported = reported_failure(step, attempt, by);
+        // A malformed answer to delegable work fails the attempt.
+        let misread = self.is_delegable(attempt.task()) && completes(step, attempt, by);
+        self.judge_cause(attempt, by, reported.is_some() || misread, step.now)?;
+        match reported {
+            None if misread => {
+                rule(failure.kind != FailureKind::Permanent, || format!("{attempt} does not fail permanently"))?
+            }
+            Some(reported) => rule(reported == failure, || {
+                format!("{attempt} failed as {failure}, but its agent reported {reported}")
+            })?,
+            None => rule(failure.kind == FailureKind::Unknown, || {
+                format!("{attempt} failed as {failure} without a message")
+            })?,
         }
         let retry = known.spec.policy.retry();
         let settled = retry.in_doubt == InDoubt::Insist && failure.kind == FailureKind::Permanent;
-        let doubt = !settled && (known.doubtful || failure.kind == FailureKind::Unknown);
-        rule(unknown == doubt, || format!("that the outcome of {attempt} is unknown is {unknown}"))?;
+        let unknown_outcome = !settled && (known.outcome_unknown || failure.kind == FailureKind::Unknown);
+        rule(unknown == unknown_outcome, || format!("{attempt}: outcome unknown is {unknown}"))?;
         judge_next(known, failure, (next, beyond_budget), step.now)
     }
 
-    fn judge_withdrawn(&self, id: TaskId, known: &Known, reason: &str, step: &Step<'_>) -> Judged {
+    fn judge_cancel_requested(&self, id: TaskId, known: &Known, reason: &str, step: &Step<'_>) -> Judged {
         let asked = matches!(step.command, Some(Command::Task(TaskCommand::Cancel { task, reason: why }))
             if *task == id && why.as_str() == reason);
-        rule(asked || known.spec.owner.is_some(), || format!("nobody withdrew {id}"))
+        rule(asked || known.spec.owner.is_some(), || format!("no command cancelled {id}"))
     }
 
     fn judge_cancelled(&self, id: TaskId, reason: &str, side_effects: &SideEffects, step: &Step<'_>) -> Judged {
@@ -200,20 +209,22 @@ impl Rules {
             _ => None,
         };
         match (done, side_effects) {
-            (Some(output), SideEffects::Done(gave)) => rule(output == gave, || format!("{id} gave {output:?}"))?,
+            (Some(output), SideEffects::Done(gave)) => rule(output == gave, || format!("{id} returned {output:?}"))?,
             (Some(_), _) | (None, SideEffects::Done(_)) => {
-                return Err(format!("that {id} was done is {side_effects:?}"));
+                return Err(format!("{id}: side effects are {side_effects:?}"));
             }
             (None, SideEffects::None | SideEffects::Possible) => {}
         }
         match &known.stage {
             Stage::Running(hold) => {
-                rule(hold.cancel.is_some(), || format!("{id} ends as cancelled, and nobody was told"))?;
+                rule(hold.cancel.is_some(), || {
+                    format!("{id} ends as cancelled without a cancellation of its attempt")
+                })?;
                 let by = hold.by;
-                // It may have been asked for its place before it was cancelled.
-                let back = gave_back(step, known.attempt());
-                let said = done.is_some() || back || said_failed(step, known.attempt(), by).is_some();
-                self.judge_cause(known.attempt(), by, said, step.now)
+                // It may have been preempted before it was cancelled.
+                let back = gives_back(step, known.attempt());
+                let reported = done.is_some() || back || reported_failure(step, known.attempt(), by).is_some();
+                self.judge_cause(known.attempt(), by, reported, step.now)
             }
             Stage::Ended(status) => Err(format!("{id} has {status} already")),
             Stage::Blocked | Stage::Backoff(_) | Stage::Queued => {
@@ -222,7 +233,7 @@ impl Rules {
                         .get(before)
                         .is_none_or(|task| task.ended().is_some_and(|end| end != TaskStatus::Succeeded))
                 });
-                if dead { Ok(()) } else { self.judge_withdrawn(id, known, reason, step) }
+                if dead { Ok(()) } else { self.judge_cancel_requested(id, known, reason, step) }
             }
         }
     }
@@ -236,8 +247,8 @@ impl Rules {
             Bound::Queue => known.spec.policy.queue_timeout().filter(|_| !running).map(|span| known.submitted + span),
             Bound::Total => known.spec.policy.total_timeout().map(|span| known.submitted + span),
         };
-        rule(at.is_some_and(|at| at <= now), || format!("{id} expires by its {bound} at {now}, not at {at:?}"))?;
-        rule(unknown == (known.doubtful || running), || format!("that the outcome of {id} is unknown is {unknown}"))
+        rule(at.is_some_and(|at| at <= now), || format!("{id} expires by its {bound} at {now} instead of {at:?}"))?;
+        rule(unknown == (known.outcome_unknown || running), || format!("{id}: outcome unknown is {unknown}"))
     }
 
     pub(super) fn prioritise(&mut self, tasks: &[TaskId], tier: Tier) {
@@ -250,15 +261,15 @@ impl Rules {
 
     pub(super) fn learn_task(&mut self, id: TaskId, event: &TaskEvent, (seq, at): (Seq, Time)) {
         if let TaskEvent::Submitted { spec, replays, .. } = event {
-            // What was replayed is no dead letter any more, and known as long as all that has ended.
+            // A replayed task is no dead letter any more, and stays known until all its replays have ended.
             if let Some(known) = replays.and_then(|dead| self.tasks.get_mut(&dead)) {
-                known.give_up();
+                known.discard();
             }
-            self.note_piece(spec);
+            self.note_instance(spec);
             self.tasks.insert(id, Known::new(spec, seq, at));
             return;
         }
-        let waits = |to: &Incarnation| self.living(*to).is_some_and(|member| member.spec.prefetch > 0);
+        let waits = |to: &Incarnation| self.registered(*to).is_some_and(|member| member.spec.prefetch > 0);
         let unstarted = matches!(event, TaskEvent::Assigned { to, .. } if waits(to));
         if let Some(known) = self.tasks.get_mut(&id) {
             known.learn(event, unstarted, at);
@@ -279,7 +290,7 @@ impl Known {
             submitted,
             attempts: 0,
             yields: 0,
-            doubtful: false,
+            outcome_unknown: false,
             failed_by: Vec::new(),
             side_effects: SideEffects::None,
         }
@@ -297,17 +308,17 @@ impl Known {
             TaskEvent::CancelRequested { .. } => self.with_hold(|hold| hold.cancel = Some(at)),
             TaskEvent::Yielded { outcome_unknown, .. } => {
                 self.yields += 1;
-                self.doubtful |= *outcome_unknown;
+                self.outcome_unknown |= *outcome_unknown;
                 self.stage = Stage::Queued;
             }
             TaskEvent::AttemptFailed { by, next, outcome_unknown, .. } => {
-                self.doubtful |= *outcome_unknown;
+                self.outcome_unknown |= *outcome_unknown;
                 self.failed_by.push(by.agent());
                 if let Next::Retry { at, tier } = next {
                     self.stage = Stage::Backoff(*at);
                     self.tier = tier.unwrap_or(self.tier);
                 }
-                // A policy that insists has settled what was unknown before.
+                // A policy that insists has resolved earlier unknown outcomes.
                 self.side_effects = if *outcome_unknown { SideEffects::Possible } else { SideEffects::None };
             }
             TaskEvent::Expired { outcome_unknown: true, .. } => self.side_effects = SideEffects::Possible,
@@ -315,7 +326,7 @@ impl Known {
                 self.side_effects = SideEffects::Done(output.clone());
             }
             TaskEvent::Cancelled { side_effects, .. } => self.side_effects = side_effects.clone(),
-            TaskEvent::Discarded { .. } => self.give_up(),
+            TaskEvent::Discarded { .. } => self.discard(),
             _ => {}
         }
         if let Some(outcome) = event.outcome() {
@@ -323,9 +334,9 @@ impl Known {
         }
     }
 
-    /// It is no dead letter any more; what it was stays so.
-    fn give_up(&mut self) {
-        let failure = TaskOutcome::Failed(Failure::permanent("given up"));
+    /// Marks a dead letter as discarded or replayed; its side effects remain.
+    fn discard(&mut self) {
+        let failure = TaskOutcome::Failed(Failure::permanent("discarded"));
         self.stage = Stage::Ended(TaskStatus::from(&failure));
     }
 
@@ -336,19 +347,19 @@ impl Known {
     }
 }
 
-/// Whether the command says that an attempt is done.
-fn said_done(step: &Step<'_>, attempt: AttemptId, by: Incarnation) -> bool {
+/// Whether the command completes an attempt.
+fn completes(step: &Step<'_>, attempt: AttemptId, by: Incarnation) -> bool {
     matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, .. }))
         if *who == by && *which == attempt)
 }
 
 /// Whether the command gives an attempt back.
-fn gave_back(step: &Step<'_>, which: AttemptId) -> bool {
+fn gives_back(step: &Step<'_>, which: AttemptId) -> bool {
     matches!(step.command, Some(Command::Agent(AgentCommand::Yield { attempt, .. })) if *attempt == which)
 }
 
-/// The failure that the holder has just told.
-fn said_failed<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> Option<&'a Failure> {
+/// The failure that the holder reports with this command.
+fn reported_failure<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> Option<&'a Failure> {
     match step.command {
         Some(Command::Agent(AgentCommand::Fail { by, attempt, failure, .. })) if *attempt == which && *by == who => {
             Some(failure)
@@ -357,39 +368,39 @@ fn said_failed<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> Optio
     }
 }
 
-/// The most attempts that any kind of failure allows.
+/// The largest number of attempts over all kinds of failure.
 fn attempts(retry: &Retry) -> u32 {
     let kinds = [FailureKind::Transient, FailureKind::Overloaded, FailureKind::Unknown];
     kinds.into_iter().map(|kind| retry.for_kind(kind).attempts).max().unwrap_or(1).max(1)
 }
 
-/// What becomes of a task after a failed attempt: the budget is used, and the back-off kept.
+/// The consequence of a failed attempt: the retry budget is used, and the back-off observed.
 fn judge_next(known: &Known, failure: &Failure, (next, beyond_budget): (Next, bool), now: Time) -> Judged {
     let id = known.spec.id;
     let retry = known.spec.policy.retry().for_kind(failure.kind);
     let permanent = failure.kind == FailureKind::Permanent;
-    let doubtful = known.doubtful || failure.kind == FailureKind::Unknown;
-    let insists = doubtful && retry.in_doubt == InDoubt::Insist;
+    let outcome_unknown = known.outcome_unknown || failure.kind == FailureKind::Unknown;
+    let insists = outcome_unknown && retry.in_doubt == InDoubt::Insist;
     let again = !permanent && (insists || known.tries() < retry.attempts.max(1)) && !beyond_budget;
     match next {
         Next::Retry { at, .. } => {
-            rule(again, || format!("{id} is tried again after {} of {} tries", known.tries(), retry.attempts))?;
+            rule(again, || format!("{id} is retried after {} of {} tries", known.tries(), retry.attempts))?;
             let (least, most) = backoff(&retry, known.tries(), failure.retry_after);
             rule(at >= now + least && at <= now + most, || {
-                format!("{id} backs off for {:?}, not between {least:?} and {most:?}", at.since(now))
+                format!("{id} backs off for {:?} instead of {least:?} to {most:?}", at.since(now))
             })
         }
         Next::Fail | Next::DeadLetter => {
-            rule(!again, || format!("{id} is given up after {} of {} tries", known.tries(), retry.attempts))?;
-            // The run of a step decides what follows: there is nothing to replay.
+            rule(!again, || format!("{id} is not retried after {} of {} tries", known.tries(), retry.attempts))?;
+            // A failed step is handled by its run: it is not replayed.
             let owned = known.spec.owner.is_some();
             let failed = permanent || owned || known.spec.policy.exhausted() == Exhausted::Fail;
-            rule(failed == (next == Next::Fail), || format!("{id} is given up in the wrong way"))
+            rule(failed == (next == Next::Fail), || format!("{id} has the wrong kind of final failure"))
         }
     }
 }
 
-/// The bounds of a delay, by the words of the documentation.
+/// The bounds of a delay, according to the documentation.
 fn backoff(retry: &Retry, tries: u32, asked: Option<Duration>) -> (Duration, Duration) {
     let doubled = retry.base.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(31)));
     let ceiling = doubled.min(retry.cap);

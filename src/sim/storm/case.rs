@@ -1,4 +1,4 @@
-//! A case: a seed, and what is left out of what follows from it.
+//! A case: a seed, and the parts that are left out.
 
 use crate::sim::fault::{Fault, Strike};
 use core::fmt;
@@ -6,7 +6,7 @@ use core::str::FromStr;
 use std::collections::BTreeSet;
 use thiserror::Error;
 
-/// Which world: a seed, less the faults, strikes and jobs that are left out. As text it is what `--replay` takes.
+/// A case: a seed without the faults, strikes and jobs that are left out. Its text form is the argument of `--replay`.
 ///
 /// ```
 /// use counterpoint::sim::Fault;
@@ -21,18 +21,18 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Case {
-    /// From which all is drawn.
+    /// The seed of all draws.
     pub seed: u64,
-    /// Faults that never strike.
+    /// The faults that are left out.
     pub without: BTreeSet<Fault>,
-    /// Single strikes that are left out.
+    /// The single strikes that are left out.
     pub spared: BTreeSet<Strike>,
-    /// Jobs that do not come, by their numbers.
+    /// The jobs that are left out, by number.
     pub jobs: BTreeSet<u32>,
 }
 
 impl Case {
-    /// All that follows from this seed.
+    /// The complete case of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
@@ -48,10 +48,10 @@ impl fmt::Display for Case {
     }
 }
 
-/// Text that is no case.
+/// The error for a text that is not a case.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "`{0}` is no seed, fault, strike or job: a case is written as in \"17 -message-lost -crash-torn-append#3 -job#4\""
+    "`{0}` is not a seed, fault, strike or job; an example of a case is \"17 -message-lost -crash-torn-append#3 -job#4\""
 )]
 pub struct BadCase(String);
 

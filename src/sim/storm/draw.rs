@@ -1,4 +1,4 @@
-//! A world drawn from a seed: who works, what is asked, what goes wrong and how often.
+//! Draws a case from a seed: agents, load, faults and their rates.
 
 use super::case::Case;
 use super::flows;
@@ -17,21 +17,21 @@ use crate::task::agent::{AgentSpec, Scope};
 use crate::task::{Exhausted, InDoubt, Jitter, Policy, Retry, TaskSpec, Tier};
 use core::time::Duration;
 
-/// What the world is like.
+/// The configuration of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavour {
-    /// The defaults, judged by all rules.
+    /// The defaults, checked by all rules.
     Plain,
-    /// Shares, quotas, preemption, batches, agents that wait with work or ask for it.
+    /// Shares, quotas, preemption, batches, prefetching and polling agents.
     Shares,
-    /// Breakers, ejection, adaptive concurrency, rates, retry budgets.
+    /// Circuit breakers, ejection, adaptive concurrency, rates, retry budgets.
     Guards,
 }
 
 pub(super) struct Drawn {
     pub(super) flavour: Flavour,
     pub(super) faults: Faults,
-    /// When faults stop; none for a world in which they never do.
+    /// The time at which faults stop; `None` for a case in which they never stop.
     pub(super) quiet: Option<Time>,
     pub(super) agents: Vec<AgentModel>,
     pub(super) jobs: Vec<Job>,
@@ -60,7 +60,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// How much is asked, if nobody says it: mostly little.
+/// The number of jobs, unless configured: mostly small.
 pub(super) fn size(case: &Case, jobs: Option<u32>) -> u32 {
     let mut random = Random::new(case.seed, 0x0073_697a_6500);
     jobs.unwrap_or_else(|| {
@@ -90,7 +90,7 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
     };
     draw.span = draw.between(60, 600);
     if jobs.is_none() {
-        // As dense as a world of thirty.
+        // The same density as with thirty jobs.
         draw.span = (draw.span * u64::from(count) / 30).max(20);
     }
     let endless = draw.below(8) == 0;
@@ -140,7 +140,7 @@ impl Draw {
         self.below(odds) == 0
     }
 
-    /// The first agent can do everything; all say a word now and then.
+    /// The first agent has all skills; all agents have leases.
     fn agent(&mut self, number: usize, flavour: Flavour) -> AgentModel {
         let id = AgentId::new(number as u64 + 1);
         let mut spec = AgentSpec::new(id).with_capacity(self.small(1, 3)).with_lease(ms(self.between(1_500, 20_000)));
@@ -163,23 +163,23 @@ impl Draw {
         model
     }
 
-    /// Each seed draws its own rates: half of the faults never strike.
+    /// Each seed draws its own rates; half of the faults have the rate 0.
     fn faults(&mut self, case: &Case) -> Faults {
         let mut faults = Faults::none().sparing(case.spared.iter().copied());
         for fault in Fault::ALL {
             let most = match fault {
                 Fault::MessageLost | Fault::MessageTwice | Fault::MessageLate => 120,
-                Fault::CrashRestoring | Fault::TailMangled | Fault::SnapshotLost | Fault::AgentHaunts => 400,
+                Fault::CrashRestoring | Fault::TailMangled | Fault::SnapshotLost | Fault::AgentAnswersLate => 400,
                 Fault::ClockForward | Fault::ClockBack => 8,
                 Fault::CrashBefore | Fault::CrashTorn | Fault::CrashAfter | Fault::CrashActing => 25,
                 Fault::AppendRefused | Fault::AppendLost | Fault::AppendKept | Fault::SecondHost => 20,
                 Fault::AgentRejoins | Fault::AgentShrinks | Fault::TickLate => 20,
                 Fault::AgentDies
-                | Fault::AgentDiesUnheard
+                | Fault::AgentDiesDone
                 | Fault::AgentStalls
                 | Fault::AgentSilent
                 | Fault::AgentAnswersTwice
-                | Fault::AgentLies => 100,
+                | Fault::AgentForges => 100,
             };
             let rate = if self.one_in(2) { 0 } else { self.between(1, most) };
             if !case.without.contains(fault) {
@@ -213,7 +213,7 @@ impl Draw {
             82..85 => AgentCommand::Drain { agent: self.some_agent() }.into(),
             85..88 => AgentCommand::Deregister { agent: self.some_agent() }.into(),
             88..91 => self.replay(number),
-            _ => self.meddle(),
+            _ => self.manage(),
         }
     }
 
@@ -277,7 +277,7 @@ impl Draw {
         Command::start(run)
     }
 
-    /// The same again, or something else under the same id.
+    /// Repeats a task, or sends another task under its id.
     fn again(&mut self) -> Command {
         let Some(task) = self.some_task() else { return Command::Tick };
         let other = self.one_in(2);
@@ -296,7 +296,7 @@ impl Draw {
     }
 
     fn cancel(&mut self) -> Command {
-        let reason = Name::from("changed their mind");
+        let reason = Name::from("no longer needed");
         let run = self.one_in(2).then(|| self.some_run()).flatten();
         match (run, self.some_task()) {
             (Some(run), _) => RunCommand::Cancel { run, reason }.into(),
@@ -330,11 +330,11 @@ impl Draw {
         }
     }
 
-    /// What operators and others do with runs.
-    fn meddle(&mut self) -> Command {
+    /// Management commands for runs.
+    fn manage(&mut self) -> Command {
         let Some(run) = self.some_run() else { return Command::Tick };
         match self.below(4) {
-            0 => RunCommand::Pause { run, reason: "a look".into() }.into(),
+            0 => RunCommand::Pause { run, reason: "inspection".into() }.into(),
             1 => RunCommand::Resume { run }.into(),
             _ => RunCommand::Signal { run, signal: flows::GO.into(), payload: Payload::NULL }.into(),
         }

@@ -1,4 +1,4 @@
-//! The workflows of a storm: one of each sort that can go wrong in a way of its own.
+//! The workflows of a storm: one for each class of failures.
 
 use crate::base::name::Name;
 use crate::definition::{
@@ -34,7 +34,7 @@ pub(super) fn all() -> Vec<Definition> {
     vec![order(), harvest(), review(), rounds()]
 }
 
-/// A saga with a pivot, and something after it that may fail.
+/// A saga with a pivot, and a step after it that may fail.
 fn order() -> Definition {
     Definition::new("order")
         .with_node(undoable("reserve", "k0"))
@@ -46,7 +46,7 @@ fn order() -> Definition {
         .with_output(Expr::node("ship"))
 }
 
-/// A map whose items are undone one by one, and a check that may send everything back.
+/// A map whose items are compensated one by one, and a check that may fail the run.
 fn harvest() -> Definition {
     let items = Map::over(Expr::Input.at("/items"), Body::Task(work("k0"))).max_concurrent(2).tolerate(1);
     Definition::new("harvest")
@@ -57,7 +57,7 @@ fn harvest() -> Definition {
         .with_output(Expr::node("sum"))
 }
 
-/// A race between a signal and a moment, and a workflow within that can be undone as a whole.
+/// A race between a signal and a time, and a nested workflow that can be compensated as a whole.
 fn review() -> Definition {
     let within = Definition::new("within")
         .with_node(undoable("draft", "k1"))
@@ -74,7 +74,7 @@ fn review() -> Definition {
         .with_signal(SignalRule::new(GO).max_kept(4))
 }
 
-/// A loop that takes three rounds at the most, then a choice.
+/// A loop of at most three rounds, then a choice.
 fn rounds() -> Definition {
     let again = Repeat::until(Body::Task(work("k1")), Condition::equal(Expr::Item.at("/did"), Expr::value("k2")), 3);
     let cases = vec![Case::new("done", Condition::Exists(Expr::Item))];

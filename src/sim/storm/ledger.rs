@@ -1,7 +1,7 @@
-//! The world outside: what has happened in it, counted where it happened.
+//! The outside system with the side effects of attempts.
 //!
-//! It recognises a repeated request by its task, as a real one should, and refuses what comes after its own undoing. So what
-//! it cannot recognise are two tasks for one step: if that ever happens, the engine has done something twice.
+//! It recognises a repeated request by its task id, as a real system should, and rejects requests that arrive after
+//! their compensation. It cannot recognise two tasks for one step: if there are two, the engine has a bug.
 
 use crate::base::id::{NodeIx, RunId, TaskId, mix};
 use crate::base::payload::Payload;
@@ -13,37 +13,37 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Piece = (RunId, NodeIx, u32);
+type Instance = (RunId, NodeIx, u32);
 
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    /// The tasks that have had their effect.
+    /// The tasks with side effects.
     done: BTreeSet<TaskId>,
-    /// The tasks that have had it for each piece of a run.
-    pieces: BTreeMap<Piece, Vec<TaskId>>,
-    undone: BTreeSet<Piece>,
-    /// How often a piece could not be undone.
-    stubborn: BTreeMap<Piece, u32>,
+    /// The tasks with side effects, by instance.
+    instances: BTreeMap<Instance, Vec<TaskId>>,
+    compensated: BTreeSet<Instance>,
+    /// The number of failed compensations by instance.
+    failed_compensations: BTreeMap<Instance, u32>,
     pub(super) repeats: u64,
     pub(super) too_late: u64,
 }
 
-/// The world, as agents see it.
+/// The outside system, as an agent.
 #[derive(Debug, Clone)]
 pub(super) struct Ledger {
     seed: u64,
     books: Arc<Mutex<Books>>,
 }
 
-/// What comes of a task whenever it is tried.
+/// The behaviour of a task in all its attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Nature {
     Good,
-    /// It fails so often before it succeeds.
+    /// It fails this number of times before it succeeds.
     Slow(u32),
-    /// It never succeeds, and nobody knows why.
+    /// It always fails with a transient failure.
     Poison,
-    Hopeless,
+    Infeasible,
     Busy,
     Unclear,
 }
@@ -54,7 +54,7 @@ impl Ledger {
     }
 
     pub(super) fn books(&self) -> MutexGuard<'_, Books> {
-        // Nothing below panics half-way, so a poisoned lock guards whole books.
+        // No code below panics with the lock held in an inconsistent state, so a poisoned lock can be used.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,9 +68,9 @@ impl Ledger {
         match random.below(100) {
             0..8 => Nature::Slow(1),
             8..13 => Nature::Slow(3),
-            // What is insisted on must be settled some time.
+            // A task with an insisting policy must succeed eventually.
             13..18 if !insists => Nature::Poison,
-            18..22 => Nature::Hopeless,
+            18..22 => Nature::Infeasible,
             22..26 => Nature::Busy,
             26..30 if !insists => Nature::Unclear,
             _ => Nature::Good,
@@ -79,53 +79,56 @@ impl Ledger {
 }
 
 impl Books {
-    fn undo(&mut self, piece: Piece, task: TaskId, certainly_fails: bool) -> Result<Payload, Failure> {
-        let stubborn = self.stubborn.entry(piece).or_default();
-        if certainly_fails && *stubborn == 0 {
-            *stubborn += 1;
-            return Err(Failure::permanent("somebody has to call"));
+    fn undo(&mut self, instance: Instance, task: TaskId, certainly_fails: bool) -> Result<Payload, Failure> {
+        let failed_compensations = self.failed_compensations.entry(instance).or_default();
+        if certainly_fails && *failed_compensations == 0 {
+            *failed_compensations += 1;
+            return Err(Failure::permanent("an operator has to decide"));
         }
-        self.undone.insert(piece);
+        self.compensated.insert(instance);
         self.done.insert(task);
         Ok(Payload::NULL)
     }
 
-    /// The task has its effect, once.
+    /// Performs the side effect of the task, once.
     fn act(&mut self, task: &TaskSpec) -> Result<Payload, Failure> {
         if !self.done.insert(task.id) {
             self.repeats += 1;
             return Ok(output(task));
         }
         if let Some(owner) = task.owner {
-            let piece = piece(owner);
-            if self.undone.contains(&piece) {
+            let instance = instance(owner);
+            if self.compensated.contains(&instance) {
                 self.done.remove(&task.id);
                 self.too_late += 1;
-                return Err(Failure::permanent("it was withdrawn"));
+                return Err(Failure::permanent("the request was withdrawn"));
             }
-            self.pieces.entry(piece).or_default().push(task.id);
+            self.instances.entry(instance).or_default().push(task.id);
         }
         Ok(output(task))
     }
 
-    /// Whether the task had its effect.
+    /// Whether the task had its side effect.
     pub(super) fn has_done(&self, task: TaskId) -> bool {
         self.done.contains(&task)
     }
 
-    /// Pieces of runs that were done by more than one task.
+    /// Instances of runs that were done by more than one task.
     pub(super) fn twice(&self) -> impl Iterator<Item = String> {
-        self.pieces.iter().filter(|(_, tasks)| tasks.len() > 1).map(|(piece, tasks)| format!("{piece:?} by {tasks:?}"))
+        self.instances
+            .iter()
+            .filter(|(_, tasks)| tasks.len() > 1)
+            .map(|(instance, tasks)| format!("{instance:?} by {tasks:?}"))
     }
 
-    /// Pieces of this run that were done and not undone, of nodes that pass.
-    pub(super) fn standing(&self, run: RunId, node: impl Fn(NodeIx) -> bool) -> Vec<Piece> {
-        let done = self.pieces.keys().filter(|piece| piece.0 == run && node(piece.1));
-        done.filter(|piece| !self.undone.contains(piece)).copied().collect()
+    /// Instances of this run that were done and not compensated, for matching nodes.
+    pub(super) fn uncompensated(&self, run: RunId, node: impl Fn(NodeIx) -> bool) -> Vec<Instance> {
+        let done = self.instances.keys().filter(|instance| instance.0 == run && node(instance.1));
+        done.filter(|instance| !self.compensated.contains(instance)).copied().collect()
     }
 }
 
-const fn piece(owner: Owner) -> Piece {
+const fn instance(owner: Owner) -> Instance {
     (owner.run, owner.node, owner.item)
 }
 
@@ -138,15 +141,15 @@ impl Agent for Ledger {
         let nature = self.nature(task);
         let mut books = self.books();
         if let Some(owner) = task.owner.filter(|owner| owner.phase == Phase::Undo) {
-            return books.undo(piece(owner), task.id, nature == Nature::Hopeless);
+            return books.undo(instance(owner), task.id, nature == Nature::Infeasible);
         }
         match nature {
             Nature::Slow(times) if attempt.number() <= times => Err(Failure::transient("not yet")),
             Nature::Poison => Err(Failure::transient("never")),
-            Nature::Hopeless => Err(Failure::permanent("impossible")),
+            Nature::Infeasible => Err(Failure::permanent("impossible")),
             Nature::Busy if attempt.number() == 1 => Err(Failure::overloaded("later", Duration::from_secs(3))),
             Nature::Unclear => {
-                // Whether it has happened nobody can tell, and this time it has.
+                // The outcome is unknown to the agent; the side effect took place.
                 books.act(task).and_then(|_| Err(Failure::unknown("perhaps")))
             }
             Nature::Slow(_) | Nature::Busy | Nature::Good => books.act(task),

@@ -1,9 +1,9 @@
-//! Worlds drawn from seeds, in which everything goes wrong that can.
+//! Storms: cases drawn from seeds, with random faults.
 //!
-//! A seed draws the agents, what is asked and when, and the rate of each fault; so no two worlds are rough in the same way.
-//! Every call of the engine is judged by [`Rules`], every crash and many calls by a replay. A world outside counts
-//! what really happened. In most worlds faults stop, and then everything must end within a time that is [computed](liveness);
-//! in some they never do.
+//! A seed draws the agents, the load, and the rate of each fault, so each case has its own mix of faults. [`Rules`]
+//! checks every call of the engine; every crash and many calls are checked by a replay. An outside system records the
+//! side effects. In most cases faults stop at some time, and all work must end within a [computed](liveness) time after
+//! it; in some cases they never stop.
 //!
 //! ```
 //! use counterpoint::sim::storm::{Case, Storm};
@@ -16,7 +16,7 @@
 //! # Ok::<(), counterpoint::sim::storm::Failed>(())
 //! ```
 //!
-//! With a configuration of your own ([`Storm::with_config`]) it is a test of your strategy, limits and guards.
+//! With a configuration of your own ([`Storm::with_config`]) a storm tests your strategy, limits and guards.
 
 mod case;
 mod draw;
@@ -53,29 +53,29 @@ use ledger::Ledger;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// How long a cancelled attempt may take to answer.
+/// The grace period of a cancelled attempt.
 const GRACE: Duration = Duration::from_secs(10);
-/// The longest that an attempt can take: the longest service, at half speed, stalled.
+/// The longest duration of an attempt: the longest service time, at half speed, stalled.
 const LONGEST: Duration = Duration::from_secs(1_200);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A case that failed.
+/// A failed case.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("case \"{case}\": {why}")]
 #[non_exhaustive]
 pub struct Failed {
-    /// Which.
+    /// The case.
     pub case: Case,
-    /// What is wrong.
+    /// The violation.
     pub why: String,
-    /// The faults that struck until then.
+    /// The faults that struck before it.
     pub strikes: Vec<Strike>,
-    /// The facts that were kept until then.
+    /// The entries before it.
     pub journal: Vec<Entry>,
 }
 
 impl Failed {
-    /// A failure that whoever plays cases has found, a panic for example.
+    /// A failure found by the caller, for example a panic.
     #[must_use]
     pub const fn new(case: Case, why: String) -> Self {
         Self { case, why, strikes: Vec::new(), journal: Vec::new() }
@@ -84,7 +84,7 @@ impl Failed {
 
 type Configure = dyn Fn(u64) -> Config + Send + Sync;
 
-/// Plays cases.
+/// Runs cases.
 #[derive(Clone)]
 pub struct Storm {
     jobs: Option<u32>,
@@ -93,42 +93,41 @@ pub struct Storm {
 }
 
 impl Default for Storm {
-    /// Worlds of 4 to 80 jobs, most of them small, engines set up in one of three ways.
+    /// Cases of 4 to 80 jobs, most of them small, with one of three configurations.
     fn default() -> Self {
         Self { jobs: None, verify: 256, config: None }
     }
 }
 
 impl Storm {
-    /// How much is asked in each world: tasks, runs, and what operators do. If nothing is said, the seed says it: most of
-    /// what can go wrong goes wrong in a small world, too, and of those many more can be played; one in fourteen is large.
+    /// Sets the number of jobs of each case: tasks, runs, and commands of operators. By default the seed draws it:
+    /// small cases find most bugs and many more of them can be run; one case in fourteen is large.
     #[must_use]
     pub const fn with_jobs(mut self, jobs: u32) -> Self {
         self.jobs = Some(jobs);
         self
     }
 
-    /// Replays the journal each time that the engine has been called so often and something was added, and after each
-    /// crash; 0 for never.
+    /// Replays the journal after this number of calls that produced entries, and after each crash; 0 for never.
     #[must_use]
     pub const fn with_verification(mut self, every: u64) -> Self {
         self.verify = every;
         self
     }
 
-    /// Sets the engines up in this way, from the seed. Whether nobody waits in vain and nobody is overtaken is then not
-    /// judged: that depends on what is set up.
+    /// Sets the configuration of the engines, from the seed. The rules of [`Rules::prompt`] are then left out, because
+    /// they depend on the configuration.
     #[must_use]
     pub fn with_config(mut self, config: impl Fn(u64) -> Config + Send + Sync + 'static) -> Self {
         self.config = Some(Arc::new(config));
         self
     }
 
-    /// Plays a case.
+    /// Runs a case.
     ///
     /// # Errors
     ///
-    /// What is wrong, with the case and the faults that struck.
+    /// The violation, with the case and the faults that struck.
     pub fn play(&self, case: &Case) -> Result<Tally, Box<Failed>> {
         let ledger = Ledger::new(case.seed);
         let simulation = self.simulation(case, &ledger);
@@ -195,10 +194,11 @@ impl fmt::Debug for Storm {
     }
 }
 
-/// By when everything ends once faults have stopped, at the latest: one agent does all of it, one after the other, every
-/// attempt takes as long as it may and fails but for the last, and each is followed by its longest back-off.
+/// An upper bound of the time in which all work ends once faults have stopped: one agent performs all tasks one after
+/// the other, every attempt takes its longest time and fails except for the last, and each is followed by its longest
+/// back-off.
 ///
-/// `longest` is the longest that an attempt takes, `grace` the configured
+/// `longest` is the longest duration of an attempt, `grace` the configured
 /// [`cancel_grace`](crate::Limits::cancel_grace).
 #[must_use]
 pub fn liveness<'a>(policies: impl IntoIterator<Item = &'a Policy>, longest: Duration, grace: Duration) -> Duration {
@@ -210,7 +210,7 @@ pub fn liveness<'a>(policies: impl IntoIterator<Item = &'a Policy>, longest: Dur
     policies.into_iter().fold(longest, |all, policy| all.saturating_add(each(policy)))
 }
 
-/// The same for a world: the tasks of its runs, and what is on its way when faults stop, are added.
+/// The same for a case, including the tasks of its runs and the work under way when faults stop.
 fn bound(world: &Drawn) -> Duration {
     let step = Policy::default().with_retry(crate::task::Retry::exponential(8, SECOND, Duration::from_secs(10)));
     let steps = core::iter::repeat_n(step, (world.runs as usize + 1) * 16);
@@ -239,7 +239,7 @@ fn shares(seed: u64, config: Config) -> Config {
     if seed.is_multiple_of(3) { config.with_batch("k2", Batch::new(2, 3, Duration::from_millis(700))) } else { config }
 }
 
-/// Small numbers, so that a few failures reach every guard.
+/// Small numbers, so that a few failures trigger every guard.
 fn guards(config: Config) -> Config {
     let breaker =
         breaker::Config::default().with_consecutive(2).with_probes(1).with_close_after(1).with_open_for(SECOND);
@@ -263,7 +263,7 @@ fn guards(config: Config) -> Config {
     }
 }
 
-/// Somebody calls where a compensation has failed; once faults have stopped, nothing stays paused and nobody drained.
+/// Resolves failed compensations; once faults have stopped, resumes what is paused and replaces drained agents.
 fn operator(quiet: Option<Time>) -> impl FnMut(&Engine, Time) -> Vec<Operation> {
     move |engine, now| {
         let mut wanted: Vec<Command> = Vec::new();
@@ -294,35 +294,35 @@ fn operator(quiet: Option<Time>) -> impl FnMut(&Engine, Time) -> Vec<Operation> 
             let drained = engine.agents().filter(|agent| agent.status() == AgentStatus::Draining);
             wanted.extend(drained.map(|agent| AgentCommand::Deregister { agent: agent.spec().id }.into()));
         }
-        wanted.into_iter().map(Operation::Say).collect()
+        wanted.into_iter().map(Operation::Send).collect()
     }
 }
 
-/// What the world outside says: what counts as done was done, once, and what counts as undone was undone.
+/// Compares the report with the outside system: completed work was done once, and compensated work was compensated.
 fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
     if report.lost > 0 {
-        return Err(format!("{} tasks or runs were promised and are not known", report.lost));
+        return Err(format!("{} accepted tasks or runs are unknown to the journal", report.lost));
     }
     if report.twice > 0 {
         return Err(format!("{} tasks ended twice", report.twice));
     }
     let books = ledger.books();
-    if let Some(piece) = books.twice().next() {
-        return Err(format!("done twice: {piece}"));
+    if let Some(instance) = books.twice().next() {
+        return Err(format!("done twice: {instance}"));
     }
     let phantom =
         report.tasks.iter().find(|task| task.status() == Some(TaskStatus::Succeeded) && !books.has_done(task.id));
     if let Some(task) = phantom {
-        return Err(format!("{} counts as done, and was not", task.id));
+        return Err(format!("{} counts as done but was not", task.id));
     }
     let definitions = flows::all();
     for run in &report.runs {
         let Some(RunOutcome::Compensated { .. }) = &run.outcome else { continue };
         let Some(definition) = definitions.iter().find(|it| it.name == run.workflow) else { continue };
         let undoable = |node: NodeIx| definition.nodes.get(node.index()).is_some_and(|node| node.undo.is_some());
-        let standing = books.standing(run.id, undoable);
-        if !standing.is_empty() {
-            return Err(format!("{} counts as undone, and these stand: {standing:?}", run.id));
+        let uncompensated = books.uncompensated(run.id, undoable);
+        if !uncompensated.is_empty() {
+            return Err(format!("{} counts as compensated, but these instances are not: {uncompensated:?}", run.id));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The smallest case that still fails: faults, jobs and single strikes are left out while it does.
+//! Shrinking: leaves out faults, jobs and single strikes as long as the case fails.
 
 use super::draw::size;
 use super::{Case, Failed, Storm};
@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 struct Shrinking<'a> {
     storm: &'a Storm,
     best: Failed,
-    /// How many more cases may be tried.
+    /// The number of further cases that may be tried.
     left: usize,
 }
 
 impl Storm {
-    /// Leaves out of a case that fails what its failure does not need: whole faults first, then jobs, then single strikes.
-    /// Tries up to so many cases; the failure of the smallest may be another one.
+    /// Leaves out of a failed case what its failure does not depend on: whole faults first, then jobs, then single
+    /// strikes. Tries up to `patience` cases; the failure of the smallest case may be a different one.
     #[must_use]
     pub fn shrink(&self, failed: Failed, patience: usize) -> Failed {
         let mut work = Shrinking { storm: self, best: failed, left: patience };

@@ -1,4 +1,4 @@
-//! What came of many cases, added up.
+//! Totals of the results of many cases.
 
 use crate::sim::fault::Fault;
 use crate::sim::report::Report;
@@ -6,45 +6,45 @@ use crate::task::TaskStatus;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// What came of one case or of many.
+/// The results of one case, or the totals of many.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Tally {
-    /// How many cases.
+    /// The number of cases.
     pub cases: u64,
     /// Virtual time.
     pub time: Duration,
-    /// Calls of the engine, each of them judged.
+    /// The number of calls of the engine; the oracles check the state after each of them.
     pub calls: u64,
-    /// Facts that were kept.
-    pub facts: u64,
-    /// Deaths of hosts.
+    /// The number of events.
+    pub events: u64,
+    /// The number of crashes of hosts.
     pub crashes: u64,
-    /// Hosts that were taken over and found out.
+    /// The number of hosts that were replaced and whose appends the journal then rejected.
     pub fenced: u64,
-    /// Replays that were compared.
+    /// The number of replays of the journal whose state was compared.
     pub verified: u64,
-    /// How often each fault struck.
+    /// The number of times that each fault was injected.
     pub faults: BTreeMap<Fault, u64>,
-    /// Tasks that were taken on, those of runs among them.
+    /// The number of tasks that were accepted, including those of runs.
     pub tasks: u64,
-    /// Of these, by how they ended.
+    /// The number of tasks by their final status.
     pub ended: BTreeMap<TaskStatus, u64>,
-    /// Runs that were taken on.
+    /// The number of runs that were accepted.
     pub runs: u64,
-    /// Attempts that failed and were followed by another.
+    /// The number of failed attempts that were followed by another attempt.
     pub retries: u64,
-    /// Agents whose lease ran out.
+    /// The number of agents whose lease expired.
     pub lost_agents: u64,
-    /// Requests that the world outside recognised as repeated.
+    /// The number of requests that the outside world recognised as repetitions.
     pub repeats: u64,
-    /// Requests that the world outside refused because they had been withdrawn.
+    /// The number of requests that the outside world rejected because they had been withdrawn.
     pub too_late: u64,
-    /// Work that was under way when a world without an end was left.
+    /// The number of tasks still under way when a case without an end was stopped.
     pub unfinished: u64,
-    /// Promised and not known any more. Always 0, or there is a bug.
+    /// The number of accepted tasks and runs that the journal does not contain. A number other than 0 is a bug.
     pub lost: u64,
-    /// Done or ended twice. Always 0, or there is a bug.
+    /// The number of tasks that were done or ended more than once. A number other than 0 is a bug.
     pub twice: u64,
 }
 
@@ -58,7 +58,7 @@ impl Tally {
             cases: 1,
             time: Duration::from_nanos(report.end.as_nanos()),
             calls: report.calls,
-            facts: report.journal.len() as u64,
+            events: report.journal.len() as u64,
             crashes: report.crashes,
             fenced: report.fenced,
             verified: report.verified,
@@ -76,12 +76,12 @@ impl Tally {
         }
     }
 
-    /// Adds another.
+    /// Adds the numbers of another tally.
     pub fn add(&mut self, other: &Self) {
         self.cases += other.cases;
         self.time = self.time.saturating_add(other.time);
         self.calls += other.calls;
-        self.facts += other.facts;
+        self.events += other.events;
         self.crashes += other.crashes;
         self.fenced += other.fenced;
         self.verified += other.verified;

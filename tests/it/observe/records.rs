@@ -40,8 +40,8 @@ fn audit_of_a_run() {
     check("audit.jsonl", &audit.to_json_lines());
     let lines: Vec<AuditLine> = audit.to_json_lines().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().eq(audit.lines()));
-    assert!(lines.iter().any(|line| line.who == Actor::Core && line.why.as_deref() == Some("its lease ran out")));
-    assert_eq!(audit.about(RunId::new(2)).last().unwrap().who, Actor::Core);
+    assert!(lines.iter().any(|line| line.actor == Actor::Core && line.reason.as_deref() == Some("its lease expired")));
+    assert_eq!(audit.about(RunId::new(2)).last().unwrap().actor, Actor::Core);
     assert_eq!(audit.about(AgentId::new(2)).count(), 2);
 }
 

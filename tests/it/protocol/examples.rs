@@ -3,8 +3,8 @@
 use super::validator::faults;
 use counterpoint::message::rejected::{Overload, Stale};
 use counterpoint::protocol::{
-    Act, AgentCard, Body, Kind, Malformed, Message, MessageId, Proposal, Submission, TraceContext, Unwilling, Verdict,
-    WireLimits, schema,
+    Act, AgentCard, Body, Kind, Malformed, Message, MessageId, Proposal, RefusalReason, Submission, TraceContext,
+    Verdict, WireLimits, schema,
 };
 use counterpoint::scheduler::TaskStatus;
 use counterpoint::task::Usage;
@@ -97,7 +97,7 @@ pub(super) fn examples() -> Vec<(String, Message)> {
             Body::Refuse {
                 by,
                 attempt,
-                why: Unwilling::Busy,
+                why: RefusalReason::Busy,
                 message: "two pages wait already".into(),
                 retry_after: Some(Duration::from_secs(3)),
             },
@@ -273,7 +273,7 @@ fn an_agent_elsewhere_does_a_task() {
     let Body::Assign { attempt, to, .. } = told.body else { panic!("assigned") };
     assert_eq!(to, by);
     let busy =
-        Body::Refuse { by, attempt, why: Unwilling::Busy, message: "".into(), retry_after: Some(Duration::ZERO) };
+        Body::Refuse { by, attempt, why: RefusalReason::Busy, message: "".into(), retry_after: Some(Duration::ZERO) };
     say(&mut scheduler, &mut outbox, &message("3", busy)).unwrap();
     assert_eq!(scheduler.task(spec.id).unwrap().attempts(), 1);
     let late = say(&mut scheduler, &mut outbox, &message("4", Body::Accept { by, attempt }));

@@ -89,7 +89,7 @@ fn set_back(world: Simulation, times: usize) -> Simulation {
             if *asked < times && stands {
                 *asked += 1;
                 let (to, reason) = (ResetPoint::before(["charge"]), "once more".into());
-                wanted.push(Operation::Say(RunCommand::Reset { run: run.id(), to, undo: *asked > 1, reason }.into()));
+                wanted.push(Operation::Send(RunCommand::Reset { run: run.id(), to, undo: *asked > 1, reason }.into()));
             }
         }
         wanted

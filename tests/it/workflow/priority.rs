@@ -167,10 +167,10 @@ fn the_audit_tells_of_operations_with_their_grounds() {
     let set = RunCommand::SetDefault { workflow: "flow".into(), version: Some(1), reason: reason() };
     world.say(set.into()).unwrap();
     world.say(RunCommand::Retire { workflow: "flow".into(), version: 0, reason: reason() }.into()).unwrap();
-    let by_host = |entry: &Entry| Some(AuditLine::of(entry)).filter(|line| line.why.as_deref() == Some("the boss"));
+    let by_host = |entry: &Entry| Some(AuditLine::of(entry)).filter(|line| line.reason.as_deref() == Some("the boss"));
     let lines: Vec<AuditLine> = world.journal.iter().filter_map(by_host).collect();
-    assert!(lines.iter().all(|line| line.who == Actor::Host));
-    let told: Vec<&str> = lines.iter().map(|line| &*line.what).collect();
+    assert!(lines.iter().all(|line| line.actor == Actor::Host));
+    let told: Vec<&str> = lines.iter().map(|line| &*line.action).collect();
     assert_eq!(
         told,
         [

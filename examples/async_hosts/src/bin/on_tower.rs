@@ -29,7 +29,7 @@ async fn work() -> Result<(), BoxError> {
         }
     });
     let model = ServiceBuilder::new().concurrency_limit(2).timeout(Duration::from_millis(100)).service(model);
-    let agent = ServiceAgent::new(model).judging(|error: BoxError| Failure::unknown(error.to_string()));
+    let agent = ServiceAgent::new(model).with_classifier(|error: BoxError| Failure::unknown(error.to_string()));
     host.add_custom_agent(AgentSpec::new(AgentId::new(1)).with_skill("shout", 1).with_capacity(8), agent).await?;
 
     // The engine as a service: a prompt in, the answer out. Every request becomes a task with an id of its own.

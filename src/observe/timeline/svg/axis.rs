@@ -1,4 +1,4 @@
-//! Where the ticks of a time axis stand.
+//! The ticks of a time axis.
 
 use crate::observe::text::Span;
 
@@ -8,7 +8,7 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Steps above a second, where time is not decimal.
+/// Steps from a second upwards, where time is not decimal.
 const LARGE: [u64; 18] = [
     SECOND,
     2 * SECOND,

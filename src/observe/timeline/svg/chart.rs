@@ -1,4 +1,4 @@
-//! What is drawn where: the window, the lanes, the colours.
+//! The content of the chart: the window, the lanes, the colours.
 
 use super::density::Density;
 use super::scale::{Scale, end_of};
@@ -10,15 +10,15 @@ use crate::observe::timeline::{Bar, BarResult, Mark, MarkKind, Timeline};
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More attempts at once than this, and a lane shows how busy it was.
+/// With more concurrent attempts than this, a lane shows its load over time.
 const ROWS: usize = 16;
-/// More attempts than this, and a lane shows how busy it was, if not all lanes can show their bars.
+/// With more attempts than this, a lane shows its load over time if not all lanes can show their bars.
 const CROWD: usize = 120;
 
 pub(super) struct Chart<'a> {
     pub(super) scale: Scale,
     pub(super) lanes: Vec<Lane<'a>>,
-    /// Those with a colour of their own and how often they occur, the most frequent first.
+    /// The kinds with a colour of their own and their numbers of attempts, the most frequent first.
     pub(super) kinds: Vec<(Name, u64)>,
     pub(super) other_kinds: usize,
     pub(super) attempts: u64,
@@ -28,7 +28,7 @@ pub(super) struct Chart<'a> {
     pub(super) cancelled: u64,
     pub(super) open: u64,
     pub(super) lost: u64,
-    /// Tooltips that each dense lane may have.
+    /// The number of tooltips of each dense lane.
     pub(super) tips: u64,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Lane<'a> {
 pub(super) enum Body<'a> {
     /// Bars, each in a row.
     Rows { bars: Vec<(&'a Bar, usize)>, rows: usize },
-    /// How busy it was.
+    /// The load over time.
     Dense(Density),
 }
 
@@ -101,7 +101,7 @@ impl<'a> Chart<'a> {
         let shares = if all <= options.bars && rest.is_empty() {
             all
         } else {
-            // The lanes that show how busy they were need room, too; and the others stay few and readable.
+            // Space is reserved for the dense lanes; the other lanes are few and readable.
             shares(&by_agent, &rest, options.bars / 3).min(CROWD)
         };
         let dense = by_agent.iter().filter(|(id, bars)| !rest.contains(id) && bars.len() > shares).count();
@@ -152,7 +152,7 @@ impl<'a> Chart<'a> {
         Lane { title, about, tip, body, marks }
     }
 
-    /// Gives each bar the first row that is free when it begins.
+    /// Places each bar in the first row that is free at its start.
     fn rows(&self, bars: &[&'a Bar]) -> Option<(Vec<(&'a Bar, usize)>, usize)> {
         let mut free: Vec<u64> = Vec::new();
         let mut out = Vec::with_capacity(bars.len());
@@ -171,7 +171,7 @@ impl<'a> Chart<'a> {
         Some((out, free.len().max(1)))
     }
 
-    /// How long at least one of the bars was under way; they are sorted by their starts.
+    /// The time during which at least one of the bars was under way; they are sorted by their starts.
     fn busy(&self, bars: &[&Bar]) -> u64 {
         let (mut sum, mut seen) = (0_u64, self.scale.from);
         for bar in bars {
@@ -183,7 +183,7 @@ impl<'a> Chart<'a> {
     }
 }
 
-/// The most attempts that were under way at once; they are sorted by their starts.
+/// The largest number of bars under way at once; they are sorted by their starts.
 fn at_once(bars: &[&Bar]) -> usize {
     let mut ends: Vec<u64> = bars.iter().map(|bar| end_of(bar, u64::MAX)).collect();
     ends.sort_unstable();
@@ -220,7 +220,7 @@ fn kinds(bars: &[&Bar]) -> (Vec<(Name, u64)>, usize) {
     (order.into_iter().take(PALETTE.len()).map(|(name, count)| (name.clone(), count)).collect(), others)
 }
 
-/// The agents for whom there is no lane: those with the fewest bars.
+/// The agents without a lane: those with the fewest bars.
 fn least(by_agent: &BTreeMap<AgentId, Vec<&Bar>>, lanes: usize) -> BTreeSet<AgentId> {
     if by_agent.len() <= lanes {
         return BTreeSet::new();
@@ -231,7 +231,7 @@ fn least(by_agent: &BTreeMap<AgentId, Vec<&Bar>>, lanes: usize) -> BTreeSet<Agen
     order.into_iter().take(beyond).map(|(_, id)| id).collect()
 }
 
-/// How many bars a lane may have and still show them one by one, so that all of them together have room.
+/// The number of bars up to which a lane shows them one by one, chosen so that all lanes together fit.
 fn shares(by_agent: &BTreeMap<AgentId, Vec<&Bar>>, rest: &BTreeSet<AgentId>, room: usize) -> usize {
     let mut sizes: Vec<usize> =
         by_agent.iter().filter(|(id, _)| !rest.contains(id)).map(|(_, bars)| bars.len()).collect();
@@ -247,7 +247,7 @@ fn shares(by_agent: &BTreeMap<AgentId, Vec<&Bar>>, rest: &BTreeSet<AgentId>, roo
     share
 }
 
-/// How wide a cell of a dense lane is, in tenths of a pixel: narrow, unless there are many of them.
+/// The width of a cell of a dense lane, in tenths of a pixel: narrow, unless there are many of them.
 fn cell(plot: u64, lanes: usize, kinds: usize) -> u64 {
     let columns = 14_000 / count(lanes.max(1)).saturating_mul(count(kinds.clamp(1, 12))).max(1);
     (plot / columns.max(1)).div_ceil(10).saturating_mul(10).clamp(40, 400)

@@ -1,4 +1,4 @@
-//! A lane with too many bars to tell apart: how busy it was with what, cell by cell.
+//! A lane with too many bars to distinguish: the load by kind, cell by cell.
 
 use super::GUTTER;
 use super::scale::{Scale, end_of};
@@ -39,7 +39,7 @@ impl Density {
         for bar in bars {
             let colour = colour(&bar.kind).unwrap_or(usize::MAX);
             let start = bar.start.as_nanos().max(scale.from);
-            // A moment is worth a little, or the shortest attempts could not be seen.
+            // A minimal duration, so that the shortest attempts are visible.
             let end = end_of(bar, scale.until()).min(scale.until()).max(start.saturating_add(length / 20));
             let (first, last) = (column(scale, start, cell), column(scale, end, cell));
             for at in first..=last {
@@ -63,7 +63,7 @@ impl Density {
         Self { cell, cells, peak, most_failed }
     }
 
-    /// Columns of kinds upon kinds: from the highest pile down, each covers what is not its own of the one before.
+    /// Stacked columns by kind, drawn from the highest stack down: each covers all but its own part of the one before.
     pub(super) fn draw(&self, out: &mut String, scale: Scale, tips: u64, top: u64) {
         let floor = top.saturating_add(STRIP).saturating_add(HEIGHT).saturating_mul(10);
         let mut piles = vec![0_u64; self.cells.len()];
@@ -129,9 +129,9 @@ impl Density {
             }
             let (from, until) =
                 (Span(nanos(scale, self.cell, first)), Span(nanos(scale, self.cell, last).min(scale.span)));
-            let mut told = format!("{from} to {until}: {began} begun");
+            let mut text = format!("{from} to {until}: {began} begun");
             if failed > 0 {
-                let _ = write!(told, ", {failed} failed");
+                let _ = write!(text, ", {failed} failed");
             }
             let (left, right) = (self.edge(scale, first), self.edge(scale, last));
             let _ = writeln!(
@@ -140,7 +140,7 @@ impl Density {
                 Px(left),
                 Px(right.saturating_sub(left)),
                 STRIP + HEIGHT,
-                xml(&told, 80)
+                xml(&text, 80)
             );
         }
     }
@@ -163,7 +163,7 @@ impl Cell {
     }
 }
 
-/// How far from the start of the window a column begins, in nanoseconds.
+/// The start of a column, in nanoseconds from the start of the window.
 fn nanos(scale: Scale, cell: u64, at: usize) -> u64 {
     let offset =
         u128::try_from(at).unwrap_or(0) * u128::from(cell) * u128::from(scale.span) / u128::from(scale.plot.max(1));

@@ -1,4 +1,4 @@
-//! Drawing the lanes.
+//! The drawing of the lanes.
 
 use super::chart::{Body, Chart, Lane};
 use super::density::HEIGHT;
@@ -11,29 +11,29 @@ use crate::observe::timeline::{Bar, BarResult, Mark, MarkKind};
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
-/// The narrowest bar, in tenths of a pixel.
+/// The width of the narrowest bar, in tenths of a pixel.
 const NARROWEST: u64 = 18;
-/// Retries that are drawn; with more of them the picture would be nothing else.
+/// The number of retries that are drawn; more of them would cover the chart.
 const RETRIES: usize = 24;
-/// Marks of a lane that are drawn.
+/// The number of marks that are drawn in a lane.
 const MARKS: usize = 40;
 
-/// Where a bar was drawn, in tenths of a pixel.
+/// The position of a drawn bar, in tenths of a pixel.
 struct Place {
     start: u64,
     end: u64,
     middle: u64,
 }
 
-/// What is drawn when all bars are: it lies over them.
+/// Elements that are drawn after all bars, on top of them.
 #[derive(Default)]
 struct Over {
     places: BTreeMap<(TaskId, u32), Place>,
-    /// What stands in bars, so that no line crosses it out.
+    /// The labels of bars, drawn last so that no line crosses them.
     labels: String,
 }
 
-/// Draws the lanes from `top` on; returns where they end.
+/// Draws the lanes from `top` on; returns the lower edge.
 pub(super) fn draw(out: &mut String, chart: &Chart<'_>, top: u64) -> u64 {
     let rows: usize = chart
         .lanes
@@ -137,18 +137,18 @@ fn draw_bar(out: &mut String, chart: &Chart<'_>, bar: &Bar, y: u64, height: u64)
         BarResult::Cancelled => Some("c"),
         BarResult::Open => Some("o"),
     };
-    let told = xml(&tip(chart, bar), if chart.attempts <= 300 { 400 } else { 120 });
+    let title = xml(&tip(chart, bar), if chart.attempts <= 300 { 400 } else { 120 });
     let _ = match over {
-        None => writeln!(out, "<rect class=\"{colour}\" {shape}><title>{told}</title></rect>"),
+        None => writeln!(out, "<rect class=\"{colour}\" {shape}><title>{title}</title></rect>"),
         Some(over) => writeln!(
             out,
-            "<g><title>{told}</title><rect class=\"{colour}\" {shape}/><rect class=\"{over}\" {shape}/></g>"
+            "<g><title>{title}</title><rect class=\"{colour}\" {shape}/><rect class=\"{over}\" {shape}/></g>"
         ),
     };
     Place { start, end, middle: y.saturating_mul(10).saturating_add(height * 5) }
 }
 
-/// What a bar is, where there is room for it and no hatching.
+/// The label of a bar, if it is wide enough and not hatched.
 fn write_label(out: &mut String, bar: &Bar, place: &Place, y: u64, height: u64) {
     let wide = place.end.saturating_sub(place.start);
     if !matches!(bar.result, BarResult::Succeeded | BarResult::Open) || height < 13 || wide <= 260 {
@@ -194,7 +194,7 @@ fn tip(chart: &Chart<'_>, bar: &Bar) -> String {
     out
 }
 
-/// Shades the times when the agent was not there.
+/// Shades the times at which the agent was offline.
 fn away(out: &mut String, chart: &Chart<'_>, marks: &[&Mark], top: u64, height: u64) {
     let mut gone: Option<u64> = None;
     let mut spans = Vec::new();
@@ -222,19 +222,19 @@ fn marks(out: &mut String, chart: &Chart<'_>, lane: &Lane<'_>, top: u64, height:
     for mark in ends.take(MARKS) {
         let at = chart.scale.x(mark.at.as_nanos());
         let (x, bottom) = (Px(at), top.saturating_add(height));
-        let moment = Span(mark.at.as_nanos().saturating_sub(chart.scale.from));
+        let time = Span(mark.at.as_nanos().saturating_sub(chart.scale.from));
         let title = xml(&lane.title, 60);
         if mark.what == MarkKind::Lost {
             let (left, y) = (Px(at.saturating_sub(40)), top.saturating_add(3));
             let _ = writeln!(
                 out,
-                "<g><title>{title} was lost at {moment}</title><path class=\"lost\" d=\"M{x} {}V{bottom}M{left} {y}l8 8m0 -8l-8 8\"/></g>",
+                "<g><title>{title} was lost at {time}</title><path class=\"lost\" d=\"M{x} {}V{bottom}M{left} {y}l8 8m0 -8l-8 8\"/></g>",
                 top.saturating_add(13)
             );
         } else {
             let _ = writeln!(
                 out,
-                "<g><title>{title} left at {moment}</title><path class=\"left\" d=\"M{x} {top}V{bottom}\"/></g>"
+                "<g><title>{title} left at {time}</title><path class=\"left\" d=\"M{x} {top}V{bottom}\"/></g>"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! A timeline as a picture.
+//! The timeline as an SVG chart.
 
 mod axis;
 mod chart;
@@ -16,7 +16,7 @@ use core::fmt::Write as _;
 use write::Px;
 pub(in crate::observe) use write::{fit, width, xml};
 
-/// How a timeline is drawn.
+/// Options for drawing a timeline.
 ///
 /// ```
 /// use counterpoint::Time;
@@ -38,14 +38,14 @@ pub struct SvgOptions {
 }
 
 impl Default for SvgOptions {
-    /// 1,200 pixels wide, everything from the first attempt to the last, at most 48 lanes and 1,000 bars drawn one by one.
+    /// 1,200 pixels wide, from the first attempt to the last, at most 48 lanes and 1,000 bars drawn one by one.
     fn default() -> Self {
         Self { title: "Timeline".to_owned(), width: 1_200, window: None, lanes: 48, bars: 1_000 }
     }
 }
 
 impl SvgOptions {
-    /// Sets what stands above it. An empty one takes no room.
+    /// Sets the title. An empty title takes no space.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
@@ -59,22 +59,22 @@ impl SvgOptions {
         self
     }
 
-    /// Shows only what happened between two moments.
+    /// Shows only the time between two instants.
     #[must_use]
     pub const fn with_window(mut self, from: Time, until: Time) -> Self {
         self.window = Some((from, until));
         self
     }
 
-    /// Draws at most so many lanes, between 1 and 200; the agents with the fewest attempts share the last one.
+    /// Sets the maximum number of lanes, between 1 and 200; the agents with the fewest attempts share the last lane.
     #[must_use]
     pub fn with_lanes(mut self, most: usize) -> Self {
         self.lanes = most.clamp(1, 200);
         self
     }
 
-    /// Draws at most so many bars one by one, up to 5,000; lanes with more than their share show how busy they were
-    /// instead. The file grows by about 250 bytes with each.
+    /// Sets the maximum number of bars that are drawn one by one, up to 5,000; lanes with more than their share show
+    /// their load over time instead. Each bar adds about 250 bytes to the file.
     #[must_use]
     pub fn with_bars(mut self, most: usize) -> Self {
         self.bars = most.min(5_000);
@@ -82,7 +82,7 @@ impl SvgOptions {
     }
 }
 
-/// Pixels at the left for names, at the right for the last label.
+/// The margins in pixels: left for names, right for the last label.
 const GUTTER: u64 = 176;
 const MARGIN: u64 = 20;
 
@@ -107,7 +107,7 @@ pub(super) fn draw(timeline: &Timeline, options: &SvgOptions) -> String {
     out
 }
 
-/// Title, a line of figures and the legend; returns where they end.
+/// The title, a line of figures and the legend; returns the lower edge.
 fn header(out: &mut String, chart: &Chart<'_>, options: &SvgOptions) -> u64 {
     let mut y = 19;
     if !options.title.is_empty() {
@@ -126,7 +126,7 @@ fn figures(chart: &Chart<'_>) -> String {
         (attempts, agents) => format!("{attempts} attempts by {agents} agents"),
     };
     let _ = write!(out, " in {}", Span(chart.scale.span));
-    // A moment far from the epoch, which the host chose, means nothing to people.
+    // A time far from the epoch, which the host chose, is of no use to a reader.
     if (1..DAY).contains(&chart.scale.from) {
         let _ = write!(out, ", from {} on", Span(chart.scale.from));
     }
@@ -183,7 +183,7 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64, top: u64) -> u64 {
     y + 20
 }
 
-/// Grid lines and the labels of the axis, above and beneath the lanes; returns the height of the picture.
+/// Grid lines and the labels of the axis above and beneath the lanes; returns the height of the chart.
 fn scale(out: &mut String, chart: &Chart<'_>, top: u64, bottom: u64) -> u64 {
     let most = (chart.scale.plot / 900).clamp(2, 40);
     for (offset, label) in axis::ticks(chart.scale.span, most) {

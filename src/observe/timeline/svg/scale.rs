@@ -1,19 +1,19 @@
-//! The window of time that is drawn, and where its instants stand in the picture.
+//! The window of time that is drawn, and the positions of instants in it.
 
 use super::GUTTER;
 use crate::observe::timeline::Bar;
 
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
-    /// Nanoseconds: where the window begins, and how long it is, at least 1.
+    /// The start and the length (at least 1) of the window, in nanoseconds.
     pub(super) from: u64,
     pub(super) span: u64,
-    /// Tenths of a pixel: the width of the window.
+    /// The width of the window, in tenths of a pixel.
     pub(super) plot: u64,
 }
 
 impl Scale {
-    /// Where an instant stands, in tenths of a pixel from the left edge of the picture.
+    /// The position of an instant, in tenths of a pixel from the left edge of the chart.
     pub(super) fn x(self, at: u64) -> u64 {
         let offset = u128::from(at.saturating_sub(self.from).min(self.span));
         let x = offset * u128::from(self.plot) / u128::from(self.span);
@@ -25,7 +25,7 @@ impl Scale {
     }
 }
 
-/// When a bar ends; one that has not ended ends with the window.
+/// The end of a bar; an open bar ends with the window.
 pub(super) fn end_of(bar: &Bar, until: u64) -> u64 {
     bar.end.map_or_else(|| until.max(bar.start.as_nanos()), |end| end.as_nanos())
 }

@@ -2,8 +2,8 @@
 
 use core::fmt::Write as _;
 
-/// Colours of kinds, without red, which means failure; white text is legible on each of them, and each stands out from
-/// white and from black.
+/// The colours of kinds. Red is excluded because it marks failures. White text is legible on each of them, and each
+/// contrasts with white and with black.
 pub(super) const PALETTE: [&str; 12] = [
     "#4a6fd4", "#1b9a8c", "#c2841c", "#8d63cf", "#4f9440", "#2a8bc0", "#a0694a", "#bf5c9c", "#7b8730", "#3f7277",
     "#d07a3a", "#6c6fa8",
@@ -40,7 +40,7 @@ const PATTERNS: &str = "<defs>\
 <pattern id=\"cpt-off\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
 <rect width=\"1.2\" height=\"7\" fill=\"#8a94a3\" fill-opacity=\".4\"/></pattern></defs>";
 
-/// Writes the style sheet with the colours of so many kinds.
+/// Writes the style sheet with the colours of this number of kinds.
 pub(super) fn write(out: &mut String, kinds: usize) {
     out.push_str("<style>");
     out.push_str(RULES);

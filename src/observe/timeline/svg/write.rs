@@ -1,9 +1,9 @@
-//! Writing SVG: escaping, lengths, and a guess at how wide a text is.
+//! SVG output: escaping, lengths, and estimated text widths.
 
 use crate::observe::text::line;
 use core::fmt;
 
-/// Tenths of a pixel: positions are whole numbers of them, so that a picture is the same on every machine.
+/// Tenths of a pixel: positions are integers, so that a chart is the same on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Px(pub(super) u64);
 
@@ -16,7 +16,7 @@ impl fmt::Display for Px {
     }
 }
 
-/// Text for XML: at most so many characters, escaped, without what XML forbids.
+/// Text for XML: truncated to `most` characters, escaped, without characters that XML forbids.
 pub(in crate::observe) fn xml(text: &str, most: usize) -> String {
     let mut out = String::new();
     for letter in line(text, most).chars() {
@@ -33,7 +33,7 @@ pub(in crate::observe) fn xml(text: &str, most: usize) -> String {
     out
 }
 
-/// About how wide a text of 11 pixels is, in tenths of a pixel.
+/// The estimated width of a text of 11 pixels, in tenths of a pixel.
 pub(in crate::observe) fn width(text: &str) -> u64 {
     text.chars()
         .map(|letter| match letter {
@@ -46,7 +46,7 @@ pub(in crate::observe) fn width(text: &str) -> u64 {
         .sum()
 }
 
-/// As much of a text as fits into a width.
+/// The beginning of a text that fits into a width.
 pub(in crate::observe) fn fit(text: &str, room: u64) -> String {
     if width(text) <= room {
         return text.to_owned();

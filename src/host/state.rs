@@ -1,7 +1,8 @@
-//! What every host has: the engine, and who waits for what of it.
+//! The part that all hosts share: the engine, the callers that wait for results, and the subscriptions.
 //!
-//! A host hands commands in, takes what they led to out as a [`Batch`], makes its facts durable, and only then lets go of
-//! the rest. How it waits and who does the work is its own.
+//! A host passes commands in and takes the results out as a [`Batch`]. It appends the entries of the batch to the
+//! journal, and answers and performs effects after that. How a host waits, and what runs the attempts, differs between
+//! hosts.
 
 use super::HostError;
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
@@ -19,30 +20,30 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) type Verdict = Result<Accepted, HostError>;
-/// Somebody who waits to be told once. Dropped untold, it hears that the host has ended.
+/// Called once with the result. A reply that is dropped without a call reports that the host has ended.
 pub(super) type Reply<T> = Box<dyn FnOnce(T) + Send>;
-/// Somebody who sees every fact, until it says that it has seen enough.
+/// Called with every durable entry, until it returns false.
 pub(super) type Watcher = Box<dyn FnMut(&Entry) -> bool + Send>;
 
-/// What any host may be asked.
+/// A request to a host.
 pub(super) enum Ask {
     Command { command: Command, reply: Reply<Verdict> },
-    Submit { spec: Arc<TaskSpec>, tell: Reply<TaskOutcome>, reply: Reply<Verdict> },
-    Start { spec: RunSpec, tell: Reply<RunOutcome>, reply: Reply<Verdict> },
+    Submit { spec: Arc<TaskSpec>, on_end: Reply<TaskOutcome>, reply: Reply<Verdict> },
+    Start { spec: RunSpec, on_end: Reply<RunOutcome>, reply: Reply<Verdict> },
     Watch { watcher: Watcher, reply: Reply<()> },
     Inspect { look: Box<dyn FnOnce(&Engine) + Send> },
 }
 
-/// What calls to the engine led to, until it is durable.
+/// The results of calls to the engine, held until they are durable.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) outbox: Outbox,
-    /// Who asked, with what they are to be told.
+    /// The replies to callers, with their results.
     answers: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Batch {
-    /// Tells those who asked; only when the facts are durable.
+    /// Sends the replies. Called once the entries are durable.
     pub(super) fn answer(&mut self) {
         for answer in self.answers.drain(..) {
             answer();
@@ -50,13 +51,13 @@ impl Batch {
     }
 }
 
-/// The attempts that a fact ends.
+/// The attempts that an event ends.
 pub(super) enum Ended {
     Attempt(AttemptId),
     AllOf(TaskId),
 }
 
-pub(super) struct Desk {
+pub(super) struct HostState {
     pub(super) engine: Engine,
     batch: Batch,
     tasks: BTreeMap<TaskId, Vec<Reply<TaskOutcome>>>,
@@ -64,8 +65,8 @@ pub(super) struct Desk {
     watchers: Vec<Watcher>,
 }
 
-impl Desk {
-    /// The engine of a journal that was taken over.
+impl HostState {
+    /// Restores the engine from a journal that this host has taken over.
     pub(super) fn restore(
         config: Config,
         snapshot: Option<&EngineSnapshot>,
@@ -81,12 +82,12 @@ impl Desk {
         })
     }
 
-    /// Goes on after a restore. The agents of an earlier host ended with it.
+    /// Continues after a restore. The agents of the previous host are deregistered: they ended with it.
     pub(super) fn resume(&mut self, now: Time) {
         self.engine.resume(now, &mut self.batch.outbox);
         for agent in self.agents() {
             let left = self.handle(now, AgentCommand::Deregister { agent }.into());
-            debug_assert!(left.is_ok(), "an agent that is registered cannot leave");
+            debug_assert!(left.is_ok(), "a registered agent could not be deregistered");
         }
     }
 
@@ -96,7 +97,7 @@ impl Desk {
 
     pub(super) fn tick(&mut self, now: Time) {
         let ticked = self.handle(now, Command::Tick);
-        debug_assert!(ticked.is_ok(), "a tick was refused");
+        debug_assert!(ticked.is_ok(), "a tick was rejected");
     }
 
     pub(super) fn take(&mut self, now: Time, ask: Ask) {
@@ -105,19 +106,19 @@ impl Desk {
                 let verdict = self.handle(now, command);
                 self.answer(reply, verdict);
             }
-            Ask::Submit { spec, tell, reply } => {
+            Ask::Submit { spec, on_end, reply } => {
                 let id = spec.id;
                 let verdict = self.handle(now, TaskCommand::Submit(spec).into());
                 if verdict.is_ok() {
-                    self.tell_of_task(id, tell);
+                    self.on_task_end(id, on_end);
                 }
                 self.answer(reply, verdict);
             }
-            Ask::Start { spec, tell, reply } => {
+            Ask::Start { spec, on_end, reply } => {
                 let id = spec.id;
                 let verdict = self.handle(now, Command::start(spec));
                 if verdict.is_ok() {
-                    self.tell_of_run(id, tell);
+                    self.on_run_end(id, on_end);
                 }
                 self.answer(reply, verdict);
             }
@@ -129,29 +130,29 @@ impl Desk {
         }
     }
 
-    /// Answers once what has been handled so far is durable.
+    /// Sends the reply once everything that has been handled so far is durable.
     pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, what: T) {
         self.batch.answers.push(Box::new(move || reply(what)));
     }
 
-    /// The words of agents have no reply. One that comes too late is refused, and that is all; an output that is too large
-    /// is a failure of the attempt, which would be waited for otherwise.
-    pub(super) fn hear(&mut self, now: Time, word: Command) {
+    /// Handles a command of an agent, which gets no reply. A late command is rejected without consequence. An output
+    /// that is too large fails the attempt, which would otherwise stay open until its timeout.
+    pub(super) fn handle_agent(&mut self, now: Time, command: Command) {
         let mut held = None;
-        if let Command::Agent(AgentCommand::Complete { by, attempt, .. }) = &word {
+        if let Command::Agent(AgentCommand::Complete { by, attempt, .. }) = &command {
             held = Some((*by, *attempt));
         }
-        let verdict = self.handle(now, word);
+        let verdict = self.handle(now, command);
         if let (Err(HostError::Rejected(refusal @ Rejected::Invalid(Invalid::TooLarge { .. }))), Some((by, attempt))) =
             (verdict, held)
         {
-            let failure = Failure::permanent(format!("its output was refused: {refusal}"));
+            let failure = Failure::permanent(format!("output rejected: {refusal}"));
             let failed = self.handle(now, Command::fail(by, attempt, failure));
-            debug_assert!(failed.is_ok(), "an attempt that could be completed can fail");
+            debug_assert!(failed.is_ok(), "an attempt that was under way could not be failed");
         }
     }
 
-    /// Registers an agent that the host itself gives work to: it need not ask.
+    /// Registers an agent of this host. The host dispatches to it, so the agent does not poll.
     pub(super) fn register(&mut self, now: Time, spec: &mut AgentSpec) -> Result<Incarnation, HostError> {
         spec.polls = false;
         match self.handle(now, Command::register(spec.clone()))? {
@@ -162,48 +163,50 @@ impl Desk {
         }
     }
 
-    /// Whoever waits for a task is told when its end is durable: by the fact, or at once if that was before.
-    fn tell_of_task(&mut self, id: TaskId, tell: Reply<TaskOutcome>) {
+    /// Registers a reply for the outcome of a task. It is sent once the task's last event is durable, or with this
+    /// batch if the task has ended already.
+    fn on_task_end(&mut self, id: TaskId, on_end: Reply<TaskOutcome>) {
         match self.engine.task(id).and_then(|task| task.outcome()) {
             Some((outcome, _)) => {
                 let outcome = outcome.clone();
-                self.answer(tell, outcome);
+                self.answer(on_end, outcome);
             }
-            None => self.tasks.entry(id).or_default().push(tell),
+            None => self.tasks.entry(id).or_default().push(on_end),
         }
     }
 
-    fn tell_of_run(&mut self, id: RunId, tell: Reply<RunOutcome>) {
+    fn on_run_end(&mut self, id: RunId, on_end: Reply<RunOutcome>) {
         match self.engine.run(id).and_then(|run| run.outcome()) {
             Some(outcome) => {
                 let outcome = outcome.clone();
-                self.answer(tell, outcome);
+                self.answer(on_end, outcome);
             }
-            None => self.runs.entry(id).or_default().push(tell),
+            None => self.runs.entry(id).or_default().push(on_end),
         }
     }
 
-    /// Whether something waits to become durable, or to be told.
+    /// Whether entries wait to become durable, or replies to be sent.
     #[cfg(feature = "async")]
     pub(super) fn has_news(&self) -> bool {
         !self.batch.outbox.is_empty() || !self.batch.answers.is_empty()
     }
 
-    /// How many facts wait to become durable.
+    /// The number of entries that wait to become durable.
     #[cfg(feature = "async")]
     pub(super) fn undurable(&self) -> usize {
         self.batch.outbox.entries().len()
     }
 
-    /// What calls to the engine have led to since the last time, and the number of the last fact in it. `spare` is used for
-    /// what comes next, so that its memory is.
+    /// Takes the results of all calls since the last time, with the number of their last event. `spare` becomes the
+    /// next batch, so that its memory is reused.
     pub(super) fn news(&mut self, mut spare: Batch) -> (Batch, Seq) {
         spare.outbox.clear();
         spare.answers.clear();
         (core::mem::replace(&mut self.batch, spare), self.engine.last_seq())
     }
 
-    /// Shows a durable fact to whoever watches or waits for it, and says which attempts it ends.
+    /// Passes a durable entry to the subscriptions and to those that wait for an outcome. Returns the attempts that it
+    /// ends.
     pub(super) fn show(&mut self, entry: &Entry) -> Option<Ended> {
         self.watchers.retain_mut(|watcher| watcher(entry));
         if let Event::Task { task, event } = &entry.event {
@@ -211,21 +214,21 @@ impl Desk {
             return ended(*task, event);
         }
         if let Event::Run { run, event: RunEvent::Finished { outcome } } = &entry.event {
-            for tell in self.runs.remove(run).unwrap_or_default() {
-                tell(outcome.clone());
+            for on_end in self.runs.remove(run).unwrap_or_default() {
+                on_end(outcome.clone());
             }
         }
         None
     }
 
     fn note_end(&mut self, task: TaskId, event: &TaskEvent) {
-        // Few ends are waited for: the outcome is copied only then.
+        // Most tasks have no waiting caller: the outcome is copied only for those that have.
         if !self.tasks.contains_key(&task) {
             return;
         }
         let Some(outcome) = event.outcome() else { return };
-        for tell in self.tasks.remove(&task).unwrap_or_default() {
-            tell(outcome.clone());
+        for on_end in self.tasks.remove(&task).unwrap_or_default() {
+            on_end(outcome.clone());
         }
     }
 
@@ -233,11 +236,11 @@ impl Desk {
         self.engine.agents().map(|agent| agent.spec().id).collect()
     }
 
-    /// Nothing new for anybody.
+    /// Drains all agents: none is assigned new work.
     pub(super) fn drain(&mut self, now: Time) {
         for agent in self.agents() {
             let drained = self.handle(now, AgentCommand::Drain { agent }.into());
-            debug_assert!(drained.is_ok(), "an agent that is registered cannot drain");
+            debug_assert!(drained.is_ok(), "a registered agent could not be drained");
         }
     }
 
@@ -246,14 +249,16 @@ impl Desk {
     }
 }
 
-/// Which attempts an event ends. It is read from the event and not from the engine, which may be ahead of what is durable.
+/// The attempts that an event ends. They are read from the event and not from the engine, which may be ahead of the
+/// journal.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most events end no attempt")]
 const fn ended(task: TaskId, event: &TaskEvent) -> Option<Ended> {
     match event {
         TaskEvent::AttemptFailed { attempt, .. } | TaskEvent::Yielded { attempt, .. } => {
             Some(Ended::Attempt(attempt.of(task)))
         }
-        // Perhaps by an answer that came while the task waited for another attempt: whatever there is has ended.
+        // The answer may have come while the task waited for its next attempt, so this covers every attempt of the
+        // task.
         TaskEvent::Succeeded { .. }
         | TaskEvent::Answered { .. }
         | TaskEvent::Cancelled { .. }
