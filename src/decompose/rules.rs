@@ -122,7 +122,7 @@ impl Rule {
 pub struct RulePack(Vec<Rule>);
 
 /// The limit on nested decompositions.
-const MOST_LEVELS: u32 = 8;
+const MAX_LEVELS: u32 = 8;
 
 impl RulePack {
     /// Rules for common goals: to develop a model (requirements, design, implementation, testing), to analyse data (collection,
@@ -194,7 +194,7 @@ impl RulePack {
         let input =
             Expr::object([("goal", goal), ("about", Expr::Input.at("/about")), ("before", Expr::object(given))]);
         let body = match &step.goal {
-            Some(goal) if level >= MOST_LEVELS => {
+            Some(goal) if level >= MAX_LEVELS => {
                 return Err(DecomposeError::Refused {
                     reason: format!("rule `{}` applies to its own goal `{goal}` again", rule.name),
                 });
