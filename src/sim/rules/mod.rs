@@ -235,7 +235,7 @@ impl Rules {
 
     /// A command that was refused or repeated leaves nothing behind.
     fn nothing_happened(&self, step: &Step<'_>) -> Judged {
-        let quiet = matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Unheard));
+        let quiet = matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Ignored));
         if quiet && step.command.is_some() {
             rule(step.entries.is_empty() && step.effects.is_empty(), || {
                 format!("{:?} is answered {:?} and has consequences: {:?}", step.command, step.verdict, step.entries)
@@ -275,8 +275,8 @@ impl Rules {
             match effect {
                 Effect::Dispatch { attempt, to, .. } => given.extend([(*attempt, *to)]),
                 Effect::DispatchBatch { to, attempts } => given.extend(attempts.iter().map(|one| (one.attempt, *to))),
-                Effect::Scale { fact, .. } => {
-                    let stated = step.entries.iter().any(|entry| entry.seq == *fact && is_advice(&entry.event));
+                Effect::Scale { event, .. } => {
+                    let stated = step.entries.iter().any(|entry| entry.seq == *event && is_advice(&entry.event));
                     rule(stated, || format!("{effect:?} is asked for without a fact"))?;
                 }
                 Effect::Cancel { .. } | Effect::Yield { .. } => {}
