@@ -453,8 +453,8 @@ mod tests {
     }
 
     proptest! {
-        /// The facts alone make the same board; sums lose nothing, whoever writes in whatever order; subscribers hear of each
-        /// write to what they follow once, and of nothing else.
+        /// The events alone rebuild the same board; sums lose no write in any order of writers; each subscriber is
+        /// notified of each matching write once, and of no other.
         #[test]
         fn facts_make_the_board(writes in prop::collection::vec((0_u64..3, 0_u8..3, 0_u64..4, 0_u64..100), 0..60)) {
             let declare = |board: &mut Blackboard| {

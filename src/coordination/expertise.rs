@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// How often the weighted majority is right between two options, by enumeration; a tie is right half of the time.
+    /// How often the weighted majority of two options is right, by enumeration; a tie is right half of the time.
     fn group_accuracy(voters: &[(f64, u64)]) -> f64 {
         let all: u64 = voters.iter().map(|(_, weight)| weight).sum();
         let mut right = 0.0;

@@ -76,7 +76,8 @@ impl RuleStep {
 pub struct Rule {
     /// The name.
     pub name: Name,
-    /// The goal must contain a word of each list: `[["develop", "train"], ["model"]]`. Without lists the rule applies to any goal.
+    /// For each list, the goal must contain one of its words: `[["develop", "train"], ["model"]]`. Without lists the
+    /// rule applies to any goal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Vec<String>>,
     /// The steps.

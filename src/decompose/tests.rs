@@ -132,7 +132,7 @@ fn it_turns_back_as_far_as_it_must() {
     assert_eq!(stuck, NoPlan::Stuck { goal: Goal::new("getv", ["1"]), steps: 3 });
 }
 
-/// A way that is given up leaves nothing behind: not what it said is the case, nor its steps.
+/// An abandoned branch leaves neither its changes of the state nor its steps.
 #[test]
 fn what_was_the_case_is_the_case_again() {
     let set = |name: &'static str| move |facts: &Facts, _: &[Value]| Some(with(facts, &[(name.into(), json!(true))]));

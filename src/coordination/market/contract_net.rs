@@ -445,8 +445,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is said in whatever order: one award at a time, to one who has bid and has not failed before, and one
-        /// word for every bid.
+        /// In any order of messages: one award at a time, to a bidder that has not failed before, and one answer for
+        /// every bid.
         #[test]
         fn every_bid_is_answered_once(
             agents in 1_u64..5, words in prop::collection::vec((0_u8..6, 0_u64..6, 0_u64..9, 0_u64..4), 0..80),

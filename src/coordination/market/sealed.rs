@@ -273,7 +273,7 @@ mod tests {
         }
     }
 
-    /// What the auction is worth to a bidder whose true value, or cost, is `worth`.
+    /// The value of the auction for a bidder whose true value, or cost, is `worth`.
     fn gain(rules: &Rules, bids: &[Bid], by: AgentId, worth: u64) -> i128 {
         let awards = hold(rules, bids).unwrap();
         awards.iter().find(|award| award.to == by).map_or(0, |award| {

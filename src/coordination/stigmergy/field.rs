@@ -229,7 +229,7 @@ mod tests {
     }
 
     proptest! {
-        /// Decay by looking is decay by steps; what is deposited within a tick may come in any order.
+        /// Decay on read equals decay by steps; deposits within a tick may come in any order.
         #[test]
         fn lazy_is_eager(
             first: bool, rate in 0.0_f64..1.0, bounded: bool, mut deposits in prop::collection::vec((0_u64..60, 0.0_f64..5.0), 0..30),
@@ -258,8 +258,8 @@ mod tests {
             prop_assert!(lazy.level(&rules, 59) <= config.start + within + 1e-9);
         }
 
-        /// What is not walked fades, in any parts; what is walked in each tick settles below the most that one tick brings
-        /// over the share that is lost; within a tick the order of what is left does not matter.
+        /// A trail without deposits decays, in any number of steps; a trail with a deposit in each tick converges below
+        /// the largest deposit over the evaporation; within a tick the order of the other deposits does not matter.
         #[test]
         fn trails_fade_settle_and_add_up(
             first: bool, rate in 0.01_f64..1.0, a in 1_u64..50, b in 1_u64..50, mut amounts in prop::collection::vec(prop::collection::vec(0.0_f64..5.0, 0..4), 1..40),
