@@ -1,10 +1,10 @@
-//! Errors that belong to single values. Refused commands are [`Rejected`](crate::Rejected); broken journals are
-//! [`RestoreError`]; work that fails is an event.
+//! Errors of single values and of journals. Rejected commands are [`Rejected`](crate::Rejected); journals that cannot
+//! be restored are [`RestoreError`]; failures of work are events.
 
 use crate::base::id::Seq;
 use thiserror::Error;
 
-/// Data that could not become a [`Payload`](crate::Payload), or a payload that is not the data asked for.
+/// Data without a JSON form, or a payload that does not have the requested type.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{kind} {type_name}: {reason}")]
 pub struct PayloadError {
@@ -22,43 +22,43 @@ impl PayloadError {
         Self { kind: "the payload is not a", type_name: core::any::type_name::<T>(), reason: source.to_string() }
     }
 
-    /// The Rust type that was asked for.
+    /// The requested Rust type.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         self.type_name
     }
 }
 
-/// A setting that makes no sense. Nothing was built from it.
+/// A setting with an invalid value. No value is built from an invalid configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BadConfig {
-    /// It has to be more than nothing.
+    /// The setting must be positive.
     #[error("{setting} must not be zero")]
     Zero {
-        /// Which one.
+        /// The setting.
         setting: &'static str,
     },
-    /// It is beyond its bound.
+    /// The setting exceeds its bound.
     #[error("{setting} must be at most {most}")]
     TooLarge {
-        /// Which one.
+        /// The setting.
         setting: &'static str,
-        /// Its bound.
+        /// The bound.
         most: u64,
     },
     /// Two settings contradict each other.
     #[error("{low} must not exceed {high}")]
     Order {
-        /// The one that has to be the smaller.
+        /// The setting that must be the smaller.
         low: &'static str,
-        /// The one that has to be the larger.
+        /// The setting that must be the larger.
         high: &'static str,
     },
-    /// It is no number, or infinite, or negative where that means nothing.
+    /// The setting is not a number, is infinite, or is outside its range.
     #[error("{setting} must be a number in its range")]
     NotANumber {
-        /// Which one.
+        /// The setting.
         setting: &'static str,
     },
 }
@@ -85,121 +85,121 @@ impl BadConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// Entries are missing, doubled or out of order.
+    /// Entries are missing, duplicated or out of order.
     #[error("the journal has a gap: expected entry {expected}, found {found}")]
     Gap {
-        /// The number that had to come.
+        /// The expected sequence number.
         expected: Seq,
-        /// The number that came.
+        /// The sequence number found.
         found: Seq,
     },
     /// An entry is earlier than the one before it.
     #[error("entry {seq} is earlier than the one before it")]
     TimeWentBack {
-        /// The entry.
+        /// The sequence number of the entry.
         seq: Seq,
     },
-    /// An entry does not follow from those before it.
+    /// An event cannot be applied to the state that the entries before it produce.
     #[error("entry {seq} does not follow from those before it: {reason}")]
     InconsistentEvent {
-        /// The entry.
+        /// The sequence number of the entry.
         seq: Seq,
-        /// What does not fit.
+        /// The inconsistency.
         reason: Box<str>,
     },
-    /// Each entry follows from those before it, as far as it can be told from one, but what they lead to contradicts itself:
-    /// some have been left out, or are not what was written.
-    #[error("the entries up to {seq} contradict each other: {reason}")]
+    /// Every entry can be applied, but the resulting state violates an invariant: entries were left out or altered.
+    #[error("the state after entry {seq} violates an invariant: {reason}")]
     Unsound {
-        /// The last entry.
+        /// The sequence number of the last entry.
         seq: Seq,
-        /// What does not fit.
+        /// The violated invariant.
         reason: String,
     },
-    /// The snapshot contradicts itself.
-    #[error("the snapshot contradicts itself: {reason}")]
+    /// The snapshot is inconsistent.
+    #[error("the snapshot is inconsistent: {reason}")]
     Snapshot {
-        /// What does not fit.
+        /// The inconsistency.
         reason: String,
     },
-    /// A record is sound, but follows another history than the one before it; or a writer that had been replaced wrote it.
-    #[error("the record of entry {seq} follows another history")]
+    /// The record is intact, but it continues another history than the record before it, or a writer of an earlier
+    /// epoch wrote it.
+    #[error("the record of entry {seq} continues another history")]
     Fork {
-        /// Its first entry.
+        /// The sequence number of its first entry.
         seq: Seq,
     },
-    /// A record is not what was written.
+    /// The record differs from what was written.
     #[error("the record of entry {seq} is damaged")]
     Damaged {
-        /// The entry that had to come.
+        /// The expected sequence number.
         seq: Seq,
     },
-    /// The last record was not written to its end, as after a loss of power: nobody was told that it was kept.
-    #[error("the record after entry {after} was not written to its end")]
+    /// The last record is incomplete, as after a power failure. Its append was never acknowledged.
+    #[error("the record after entry {after} is incomplete")]
     Torn {
-        /// The last entry that is sound.
+        /// The sequence number of the last intact entry.
         after: Seq,
     },
-    /// The journal ends before it should.
-    #[error("the journal ends at {ends}, and reached {expected} once")]
+    /// The journal ends before an entry that it is known to have contained.
+    #[error("the journal ends at entry {ends}, but once reached entry {expected}")]
     Truncated {
-        /// Its last entry.
+        /// The sequence number of its last entry.
         ends: Seq,
-        /// How far it must reach.
+        /// The sequence number that it must reach.
         expected: Seq,
     },
-    /// A record is in a form that this version does not know.
-    #[error("the record of entry {seq} is of version {version}, which is not known")]
+    /// The record has a format version that this version of the crate does not support.
+    #[error("the record of entry {seq} has format version {version}, which is not supported")]
     UnknownVersion {
-        /// The entry that had to come.
+        /// The expected sequence number.
         seq: Seq,
-        /// The version.
+        /// The format version.
         version: u64,
     },
     /// A record is larger than [`Limits::record_bytes`](crate::Limits::record_bytes).
     #[error("the record of entry {seq} has {bytes} bytes, more than the {limit} allowed")]
     RecordTooLarge {
-        /// The entry that had to come.
+        /// The expected sequence number.
         seq: Seq,
-        /// Its size.
+        /// The size in bytes.
         bytes: u64,
-        /// What is allowed.
+        /// The largest size in bytes that is allowed.
         limit: u64,
     },
-    /// A record is what was written, but says what this version cannot read.
+    /// The record is intact, but this version of the crate cannot decode it.
     #[error("the record of entry {seq} cannot be read: {reason}")]
     Unreadable {
-        /// The entry that had to come.
+        /// The expected sequence number.
         seq: Seq,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
-    /// What the bytes begin with is not, or not any more, the beginning of a journal or snapshot.
-    #[error("this is no journal: {reason}")]
+    /// The bytes do not begin with the header of a journal or snapshot.
+    #[error("this is not a journal: {reason}")]
     NoJournal {
-        /// What is wrong.
+        /// The reason.
         reason: &'static str,
     },
-    /// It belongs to another stream.
+    /// The journal belongs to another stream.
     #[error("this is the journal of {found:?}")]
     WrongStream {
-        /// Which.
+        /// The stream that it belongs to.
         found: String,
     },
-    /// It was sealed with another key, or by somebody who had none.
+    /// The journal was sealed with another key, or was altered by a writer without the key.
     #[error("the journal was sealed with another key")]
     WrongKey,
-    /// It was sealed with a key, and none was given.
-    #[error("the journal was sealed with a key, and none was given")]
+    /// The journal was sealed with a key, and no key was given.
+    #[error("the journal was sealed with a key, and no key was given")]
     KeyNeeded,
-    /// A key was given, and it was sealed without one: anybody could have written it.
+    /// A key was given, but the journal was sealed without one, so its author is not verified.
     #[error("the journal was sealed without a key")]
     NotKeyed,
 }
 
 impl RestoreError {
-    /// Whether it is what a crash leaves behind: the last append was cut short, and whoever had asked for it was not told
-    /// that it was kept. What is sound before it is all that was ever promised.
+    /// Whether the last record is incomplete, as a crash leaves it. The append of that record was never acknowledged,
+    /// so cutting it off loses no acknowledged entry.
     #[must_use]
     pub const fn is_torn(&self) -> bool {
         matches!(self, Self::Torn { .. })

@@ -1,8 +1,8 @@
 //! Identifiers: small, ordered, printable, never reused.
 //!
-//! What a host submits, the host names: [`TaskId`], [`AgentId`] and [`RunId`] are made by the host, from a number of its
-//! own or from a text key ([`TaskId::from_key`]), so that a repeated submit is recognised. What the engine makes, the
-//! engine numbers: the steps of a workflow ([`TaskId::is_engine_made`]), [`AttemptId`] and [`Incarnation`].
+//! The host creates [`TaskId`], [`AgentId`] and [`RunId`], from its own numbers or from a text key
+//! ([`TaskId::from_key`]), so that the engine recognises a repeated submit. The engine creates the ids of workflow
+//! steps ([`TaskId::is_engine_made`]), [`AttemptId`] and [`Incarnation`].
 //!
 //! ```
 //! use counterpoint::{AttemptId, TaskId};
@@ -16,7 +16,7 @@
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// Set in the ids that the engine makes, clear in those that a host makes, so that the two can never meet.
+/// The bit that is set in ids that the engine creates and clear in ids that a host creates, so that they never collide.
 const ENGINE_MADE: u64 = 1 << 63;
 
 macro_rules! id {
@@ -27,30 +27,31 @@ macro_rules! id {
         pub struct $name(u64);
 
         impl $name {
-            /// The id with this number. The top bit is the engine's own: a command that brings a new id with it is
-            /// refused, see `Invalid::ReservedId`.
+            /// The id with this number. The top bit is reserved for the engine: a command that introduces an id with
+            /// that bit set is rejected with `Invalid::ReservedId`.
             #[must_use]
             pub const fn new(number: u64) -> Self {
                 Self(number)
             }
 
-            /// The id that belongs to a text key: the same key gives the same id, on every machine and in every version.
+            /// The id derived from a text key: the same key gives the same id on every machine and in every version.
             ///
-            /// 63 bits of a 64-bit FNV-1a hash with a final mix: among a million keys two meet with a chance of 1 in
-            /// 18 million, and the submit that would meet another's id is refused, never merged. Keys that an
-            /// adversary chooses deserve ids that the host hands out itself.
+            /// The id consists of 63 bits of a 64-bit FNV-1a hash with a final mix. Among a million keys the
+            /// probability of a collision is 1 in 18 million; the second submit under one id with other content is
+            /// rejected, never merged. Where an adversary chooses the keys, assign ids from the host's own numbers
+            /// instead.
             #[must_use]
             pub fn from_key(key: &str) -> Self {
                 Self(stable_hash(key.as_bytes()) & !ENGINE_MADE)
             }
 
-            /// The number behind the id.
+            /// The number of the id.
             #[must_use]
             pub const fn get(self) -> u64 {
                 self.0
             }
 
-            /// Whether the engine made this id (a workflow's step, a child run) and not the host.
+            /// Whether the engine created this id (for a workflow step or a child run).
             #[must_use]
             pub const fn is_engine_made(self) -> bool {
                 self.0 & ENGINE_MADE != 0
@@ -87,11 +88,11 @@ macro_rules! id {
 }
 
 id! {
-    /// A task: one piece of work for one agent at a time.
+    /// A task: a unit of work that one agent at a time attempts.
     TaskId, "t"
 }
 id! {
-    /// An agent: whoever performs attempts at tasks.
+    /// An agent: a component that performs attempts at tasks.
     AgentId, "a"
 }
 id! {
@@ -99,13 +100,13 @@ id! {
     RunId, "r"
 }
 
-/// The number of an entry in the journal, from 1, without gaps.
+/// The sequence number of an entry in the journal, from 1, without gaps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(u64);
 
 impl Seq {
-    /// Before the first entry.
+    /// The sequence number before the first entry.
     pub const ZERO: Self = Self(0);
 
     /// The sequence number with this value.
@@ -120,7 +121,7 @@ impl Seq {
         self.0
     }
 
-    /// The number after this one.
+    /// The next sequence number.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -139,7 +140,7 @@ impl fmt::Debug for Seq {
     }
 }
 
-/// The number of an attempt at its task, from 1. Together with the task it is an [`AttemptId`].
+/// The number of an attempt within its task, from 1. With the task it forms an [`AttemptId`].
 ///
 /// ```
 /// use counterpoint::{AttemptId, TaskId};
@@ -167,7 +168,7 @@ impl AttemptNumber {
         self.0
     }
 
-    /// The attempt of this number at `task`.
+    /// The attempt with this number at `task`.
     #[must_use]
     pub const fn of(self, task: TaskId) -> AttemptId {
         AttemptId { task, number: self }
@@ -186,8 +187,8 @@ impl fmt::Debug for AttemptNumber {
     }
 }
 
-/// One attempt at a task, made by the engine and never reused: the fencing token. Only the current attempt of a task may
-/// end it, and only the agent that holds it.
+/// One attempt at a task, created by the engine and never reused. It is a fencing token: only the current attempt of a
+/// task can end it, and only the agent that holds the attempt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId {
     task: TaskId,
@@ -226,9 +227,9 @@ impl fmt::Debug for AttemptId {
     }
 }
 
-/// One session of an agent, from its registration to the next. Every message of an agent carries it, so that a late message
-/// of an earlier incarnation is recognised and refused. The engine numbers incarnations across all agents and never reuses a
-/// number.
+/// One session of an agent, from one registration to the next. Every message of an agent carries its incarnation, so
+/// that late messages of an earlier incarnation are rejected. The engine numbers incarnations across all agents and
+/// never reuses a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation {
     agent: AgentId,
@@ -236,8 +237,8 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Incarnation `number` of `agent`. A host gets it from the answer to a registration; the constructor is for tests and
-    /// for messages that come from outside.
+    /// Incarnation `number` of `agent`. A host receives it in the answer to a registration; the constructor is for
+    /// tests and for messages from a remote agent.
     #[must_use]
     pub const fn new(agent: AgentId, number: u64) -> Self {
         Self { agent, number }
@@ -270,7 +271,7 @@ impl fmt::Debug for Incarnation {
 
 /// The index of a node in its graph or workflow definition, from 0, in the order of declaration.
 ///
-/// An index means something only together with the graph or definition that it belongs to.
+/// An index is valid only with the graph or definition that it belongs to.
 ///
 /// ```
 /// use counterpoint::task::NodeIx;
@@ -290,7 +291,7 @@ impl NodeIx {
         Self(index)
     }
 
-    /// As an index into a slice.
+    /// The index into a slice.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -315,7 +316,7 @@ impl fmt::Debug for NodeIx {
     }
 }
 
-/// 64-bit FNV-1a with the final mix of MurmurHash3, stable for ever because ids derived from it are in journals.
+/// 64-bit FNV-1a with the final mix of MurmurHash3. It must never change, because journals contain ids derived from it.
 pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for &byte in bytes {
@@ -324,7 +325,7 @@ pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
     mix(hash)
 }
 
-/// Spreads every input bit over every output bit (the finaliser of MurmurHash3).
+/// Makes every input bit affect every output bit (the finaliser of MurmurHash3).
 pub(crate) const fn mix(mut bits: u64) -> u64 {
     bits ^= bits >> 33;
     bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -347,7 +348,7 @@ mod tests {
     #[test]
     fn keys_are_stable_across_versions() {
         assert_ne!(RunId::from_key("a"), RunId::from_key("b"));
-        // A change of this number would orphan the ids in every journal written so far.
+        // Ids in stored journals depend on this number.
         assert_eq!(TaskId::from_key("order-17").get(), 5_591_944_181_023_715_231);
     }
 }

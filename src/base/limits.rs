@@ -1,4 +1,4 @@
-//! Every bound of the core, in one place.
+//! The configurable bounds of the core.
 //!
 //! ```
 //! use counterpoint::Limits;
@@ -11,12 +11,12 @@ use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How much the core takes on. Beyond a bound a command is [`Rejected`](crate::Rejected) and nothing is lost.
+/// The bounds of the core. A command that would exceed one is [`Rejected`](crate::Rejected) and changes no state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Tasks that are accepted and not finished. Steps of accepted runs are always accepted.
+    /// Accepted tasks that have not ended. Steps of accepted runs are always accepted.
     pub waiting_tasks: u32,
     /// Registered agents.
     pub agents: u32,
@@ -26,43 +26,45 @@ pub struct Limits {
     pub classes: u32,
     /// Bytes of one payload.
     pub payload_bytes: u32,
-    /// Nesting of one payload.
+    /// Nesting depth of one payload.
     pub payload_depth: u32,
     /// Bytes of one name.
     pub name_bytes: u32,
-    /// Skills or labels of one agent or one requirement; tasks that one task waits for.
+    /// Skills or labels of one agent or one requirement; dependencies of one task.
     pub list_len: u32,
-    /// Runs that are not finished.
+    /// Runs that have not ended.
     pub active_runs: u32,
-    /// Workflow definitions held.
+    /// Workflow definitions that are stored.
     pub definitions: u32,
     /// Nodes of one definition.
     pub nodes: u32,
     /// Items of one map node.
     pub map_items: u32,
-    /// Nesting of definitions within definitions.
+    /// Depth of definitions nested in definitions.
     pub nesting: u32,
-    /// Signals that one run holds and nobody has consumed.
+    /// Signals that one run keeps and no node has consumed.
     pub signals: u32,
-    /// Updates from outside that one run keeps.
+    /// External updates of variables that one run keeps.
     pub updates: u32,
-    /// Finished tasks that are remembered: the window in which a repeated submit is recognised and an outcome can be read.
+    /// Ended tasks that are retained. A repeated submit is recognised and an outcome can be read while the task is
+    /// retained.
     pub finished_tasks: u32,
-    /// Finished runs that are remembered.
+    /// Ended runs that are retained.
     pub finished_runs: u32,
-    /// How long finished tasks and runs are remembered at the most, within their numbers above: they leave memory at this age
-    /// or up to an eighth of it later, many at once. If nothing is said, only numbers count. Dead letters stay until they are
-    /// replayed or given up. Age is counted in the host's time, and `next_wakeup` asks for the call that lets go.
+    /// The longest time for which ended tasks and runs are retained, within the numbers above. They are removed in
+    /// batches at this age or up to an eighth of it later. Without a value only the numbers apply. Dead letters are
+    /// retained until they are replayed or discarded. The age is measured in the host's time; `next_wakeup` includes
+    /// the time of the next removal.
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub finished_for: Option<Duration>,
-    /// Dead letters held for replay; beyond it the oldest is forgotten.
+    /// Dead letters that are retained for replay; beyond it the oldest is removed.
     pub dead_letters: u32,
-    /// Bytes of one record of a sealed journal: what is appended at once is split into records no larger than this, and
-    /// none larger is read.
+    /// Bytes of one record of a sealed journal. A larger append is split into several records; reading a larger record
+    /// fails.
     pub record_bytes: u32,
-    /// Timers that fire within one call; what is left stays due.
+    /// Timers that fire within one call; the remaining due timers fire in later calls.
     pub timers_per_call: u32,
-    /// How long a cancelled attempt may take to answer before its outcome counts as unknown.
+    /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
     #[serde(with = "crate::base::time::span")]
     pub cancel_grace: Duration,
 }
@@ -137,16 +139,16 @@ with! {
     with_cancel_grace => cancel_grace: Duration,
 }
 
-/// What has been finished for too long leaves memory in batches of this size at the most.
+/// The largest batch in which tasks and runs that have exceeded their age are removed.
 pub(crate) const AGED_AT_ONCE: usize = 1_000;
 
 impl Limits {
-    /// When what ended then is to leave memory, so that what ends soon after goes with it.
+    /// When a task or run that ended at that time is to be removed: late enough to be removed in one batch with others.
     pub(crate) fn forgotten_at(&self, ended: Time) -> Option<Time> {
         self.finished_for.map(|age| ended + age + age / 8)
     }
 
-    /// Whether what ended then may leave memory.
+    /// Whether a task or run that ended at that time may be removed.
     pub(crate) fn is_aged(&self, ended: Time, now: Time) -> bool {
         self.finished_for.is_some_and(|age| ended + age <= now)
     }

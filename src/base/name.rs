@@ -6,7 +6,7 @@ use core::ops::Deref;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A short text that many things share. Cloning is a reference count.
+/// A short shared text. Cloning increments a reference count.
 ///
 /// ```
 /// use counterpoint::Name;

@@ -1,4 +1,4 @@
-//! Payloads: JSON values behind a cheap shared handle, typed at the edges.
+//! Payloads: JSON values behind a shared handle, with typed conversion.
 //!
 //! ```
 //! use counterpoint::Payload;
@@ -17,10 +17,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Data that travels through the core without being looked at: what a task is given, what it gives back.
+/// Data that the core passes on without inspecting it: the input and the output of a task.
 ///
-/// Cloning is a reference count. Size and depth are measured once, when it is made, so that limits cost nothing later.
-/// Large data travels by reference: put a key into the host's own store here.
+/// Cloning increments a reference count. Size and depth are measured once, at construction, so that checking limits is
+/// cheap. For large data, store the data on the host's side and put a reference into the payload.
 #[derive(Clone, Default)]
 pub struct Payload(Option<Arc<Measured>>);
 
@@ -33,7 +33,7 @@ struct Measured {
 static NULL: Value = Value::Null;
 
 impl Payload {
-    /// The payload that holds nothing: JSON `null`.
+    /// The empty payload: JSON `null`.
     pub const NULL: Self = Self(None);
 
     /// The payload with this value.
@@ -46,55 +46,55 @@ impl Payload {
         Self(Some(Arc::new(Measured { value, bytes, depth })))
     }
 
-    /// The payload that holds `data`, through serde.
+    /// The payload with `data` serialized to JSON.
     ///
     /// # Errors
     ///
-    /// When `data` has no JSON form, such as a map whose keys are not text.
+    /// Returns an error if `data` has no JSON form, such as a map whose keys are not text.
     pub fn of<T: Serialize + ?Sized>(data: &T) -> Result<Self, PayloadError> {
         serde_json::to_value(data).map(Self::new).map_err(|source| PayloadError::encode::<T>(&source))
     }
 
-    /// The data inside, as a `T`.
+    /// The value, deserialized as a `T`.
     ///
     /// # Errors
     ///
-    /// When the value is not a `T`; the error names the type and what stood in the way.
+    /// Returns an error if the value is not a `T`; the error contains the type and the reason.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         T::deserialize(self.value()).map_err(|source| PayloadError::decode::<T>(&source))
     }
 
-    /// The value itself.
+    /// The JSON value.
     #[must_use]
     pub fn value(&self) -> &Value {
         self.0.as_ref().map_or(&NULL, |inner| &inner.value)
     }
 
-    /// Whether it holds nothing.
+    /// Whether it is JSON `null`.
     #[must_use]
     pub const fn is_null(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Its length in bytes as compact JSON, to within the escapes of its texts.
+    /// Its length in bytes as compact JSON, not counting escape characters in strings.
     #[must_use]
     pub fn bytes(&self) -> u32 {
         self.0.as_ref().map_or(4, |inner| inner.bytes)
     }
 
-    /// How deep its lists and objects nest; 0 for a plain value.
+    /// The nesting depth of its lists and objects; 0 for a scalar.
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.0.as_ref().map_or(0, |inner| inner.depth)
     }
 }
 
-/// The length of a value in bytes, as [`Payload::bytes`] tells it.
+/// The length of a value in bytes, computed as for [`Payload::bytes`].
 pub(crate) fn size(value: &Value) -> usize {
     measure(value).0 as usize
 }
 
-/// Size and depth by a work list: a value as deep as memory must not overflow the stack.
+/// Size and depth with an explicit work list: recursion would overflow the stack on a deeply nested value.
 fn measure(value: &Value) -> (u32, u32) {
     let (mut bytes, mut deepest) = (0_usize, 0_u32);
     let mut work = vec![(value, 0_u32)];
@@ -136,7 +136,7 @@ impl PartialEq for Payload {
     }
 }
 
-/// JSON has no number that differs from itself.
+/// Sound because JSON has no NaN.
 impl Eq for Payload {}
 
 impl From<Value> for Payload {
@@ -152,13 +152,14 @@ impl fmt::Display for Payload {
 }
 
 impl fmt::Debug for Payload {
-    /// The size and not the content: payloads may carry what should not be in a log.
+    /// Prints the size and not the content: payloads may contain data that must not be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.bytes())
     }
 }
 
-/// As a value where people read, as JSON text where they do not: compact formats cannot read a value of unknown shape.
+/// A JSON value in human-readable formats, JSON text in binary ones: compact formats cannot decode a value of unknown
+/// type.
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         if to.is_human_readable() { self.value().serialize(to) } else { to.serialize_str(&self.to_string()) }

@@ -1,6 +1,6 @@
-//! The crate's own time: nanoseconds since an epoch that the host chooses.
+//! Time of the core: nanoseconds since an epoch that the host chooses.
 //!
-//! The core never reads a clock. Every call brings the time with it; a host maps its clock to [`Time`] once.
+//! The core never reads a clock. Each call passes the current time; the host maps its clock to [`Time`].
 //!
 //! ```
 //! use counterpoint::Time;
@@ -17,7 +17,7 @@ use core::ops::{Add, Sub};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// A moment, in nanoseconds since the host's epoch. Arithmetic saturates: 584 years after the epoch time stands still.
+/// An instant, in nanoseconds since the host's epoch. Arithmetic saturates at 584 years after the epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(u64);
@@ -25,22 +25,22 @@ pub struct Time(u64);
 impl Time {
     /// The host's epoch.
     pub const ZERO: Self = Self(0);
-    /// The last moment that can be told.
+    /// The latest representable instant.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// So many nanoseconds after the epoch.
+    /// The instant this many nanoseconds after the epoch.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// So many milliseconds after the epoch.
+    /// The instant this many milliseconds after the epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// So many seconds after the epoch.
+    /// The instant this many seconds after the epoch.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000_000))
@@ -52,13 +52,13 @@ impl Time {
         self.0
     }
 
-    /// Seconds since the epoch, for reports.
+    /// Seconds since the epoch as a float, for reports.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.since(Self::ZERO).as_secs_f64()
     }
 
-    /// How long after `earlier` this is; nothing if it is not after it.
+    /// The duration from `earlier` to this instant; zero if this instant is not later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -98,19 +98,20 @@ pub(crate) fn nanos_of(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Durations in definitions and journals: text such as `"1m 30s"` where people read, nanoseconds where they do not.
+/// Durations in definitions and journals: text such as `"1m 30s"` in human-readable formats, nanoseconds in binary
+/// ones.
 ///
-/// For `#[serde(with = "crate::base::time::span")]`. Reading takes both forms.
+/// Use with `#[serde(with = "crate::base::time::span")]`. Both forms can be read.
 pub(crate) mod span {
     use super::{Duration, nanos_of};
     use core::fmt;
     use serde::{Deserializer, Serializer, de};
 
-    /// Writes a duration.
+    /// Serializes a duration.
     ///
     /// # Errors
     ///
-    /// Only those of the serializer.
+    /// Returns only errors of the serializer.
     pub(crate) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
         let nanos = nanos_of(*span);
         if to.is_human_readable() {
@@ -120,11 +121,11 @@ pub(crate) mod span {
         }
     }
 
-    /// Reads a duration from text (`"250ms"`, `"1h 5m"`) or from a number of nanoseconds.
+    /// Deserializes a duration from text (`"250ms"`, `"1h 5m"`) or from a number of nanoseconds.
     ///
     /// # Errors
     ///
-    /// When the text is no duration, or longer than 584 years.
+    /// Returns an error if the text is not a duration, or is longer than 584 years.
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         if from.is_human_readable() { from.deserialize_any(Span) } else { from.deserialize_u64(Span) }
     }
@@ -151,7 +152,7 @@ pub(crate) mod span {
         }
     }
 
-    /// The same for an optional duration.
+    /// Serialization of an optional duration.
     pub(crate) mod option {
         use super::Duration;
         use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -160,21 +161,21 @@ pub(crate) mod span {
         #[serde(transparent)]
         struct Wrapped(#[serde(with = "super")] Duration);
 
-        /// Writes a duration, if there is one.
+        /// Serializes a duration, if there is one.
         ///
         /// # Errors
         ///
-        /// Only those of the serializer.
+        /// Returns only errors of the serializer.
         #[allow(clippy::ref_option, reason = "the signature that serde calls")]
         pub(crate) fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
             span.map(Wrapped).serialize(to)
         }
 
-        /// Reads a duration, if there is one.
+        /// Deserializes a duration, if there is one.
         ///
         /// # Errors
         ///
-        /// When there is one and it cannot be read, as in [`span::deserialize`](super::deserialize).
+        /// Returns an error if there is one and it is invalid, as for [`span::deserialize`](super::deserialize).
         pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
             Ok(Option::<Wrapped>::deserialize(from)?.map(|wrapped| wrapped.0))
         }

@@ -1,10 +1,10 @@
-//! What proves who speaks.
+//! Authentication tokens.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What somebody shows to prove who they are: a bearer token, a signed claim, whatever the host's verifier reads. The core does
-/// not look into it, writes it down nowhere, and shows it to nobody.
+/// A credential that a caller presents: a bearer token, a signed claim, or another text that the host's verifier
+/// accepts. The core does not inspect it, does not store it and does not print it.
 ///
 /// ```
 /// use counterpoint::access::Token;
@@ -24,7 +24,7 @@ impl Token {
         Self(text.into())
     }
 
-    /// The token within what an HTTP request says in its `Authorization`, if that is a bearer token (RFC 6750).
+    /// The token in the value of an HTTP `Authorization` header, if that is a bearer token (RFC 6750).
     ///
     /// ```
     /// use counterpoint::access::Token;
@@ -39,7 +39,7 @@ impl Token {
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Self::new(token))
     }
 
-    /// Its text, for who verifies it.
+    /// The text of the token, for verification.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,8 +1,8 @@
 //! Aggregation of results: votes, medians, rankings.
 //!
-//! | results are | with | source |
+//! | results | function | source |
 //! |---|---|---|
-//! | answers to choose from | [`vote`] | plurality by weight, dissent kept |
+//! | answers | [`vote`] | weighted plurality, with dissent |
 //! | numbers | [`median`] | - |
 //! | rankings | [`reciprocal_rank_fusion`] | Cormack, Clarke and Büttcher 2009 |
 
@@ -12,22 +12,22 @@ use crate::base::payload::Payload;
 use crate::base::structure;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a vote over answers has come to.
+/// The result of a vote over answers.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Voted {
-    /// The answer with the most weight behind it; among equals the one that the lowest agent gave.
+    /// The answer with the most weight; among equals the one of the agent with the lowest id.
     pub answer: Payload,
-    /// The weight behind it.
+    /// The weight of the answer.
     pub weight: u128,
     /// The weight of all answers.
     pub of: u128,
-    /// Who gave another answer, and which.
+    /// The agents that gave other answers, with their answers.
     pub dissent: BTreeMap<AgentId, Payload>,
 }
 
-/// The answer with the most weight behind it; agents without a weight have 1. Answers are the same if their data is, in
-/// whatever order fields stand. None if there are no answers.
+/// The answer with the most weight; agents without a weight have weight 1. Answers are equal if their data is equal,
+/// regardless of the order of fields. `None` without answers.
 ///
 /// For quorums, rounds and escalation see [`consensus`](super::consensus).
 ///
@@ -59,8 +59,8 @@ pub fn vote(answers: &BTreeMap<AgentId, Payload>, weights: &BTreeMap<AgentId, u6
     Some(Voted { answer, weight: weight_of_best, of: answers.keys().map(weight).sum(), dissent })
 }
 
-/// The middle one, or the mean of the two in the middle: up to half of the values may be anything without it going astray.
-/// None if there are no numbers.
+/// The middle value, or the mean of the two middle values. It stays within the range of the correct values if fewer
+/// than half are wrong. `None` without numbers.
 ///
 /// ```
 /// assert_eq!(counterpoint::coordination::aggregate::median(&[1.0, 900.0, 3.0, 2.0]), Some(2.5));
@@ -70,8 +70,9 @@ pub fn median(values: &[f64]) -> Option<f64> {
     structure::median(values)
 }
 
-/// Ranks by the sum of 1 / (k + rank) over all rankings, with ranks from 1; k = 60 in the literature. Good for lists of
-/// different lengths and sources, whose scores cannot be compared. The best first, by name among equals.
+/// Ranks by the sum of 1 / (k + rank) over all rankings, with ranks from 1; k = 60 in the literature. Suitable for
+/// lists of different lengths and sources, whose scores cannot be compared. The best first; equal scores are ordered by
+/// name.
 ///
 /// ```
 /// use counterpoint::coordination::aggregate::reciprocal_rank_fusion;
@@ -96,7 +97,7 @@ pub fn reciprocal_rank_fusion(rankings: &[Vec<Name>], k: f64) -> Vec<(Name, f64)
     order
 }
 
-/// Each name with the first of its places, from 0.
+/// Each name with the index of its first occurrence.
 fn firsts(ranking: &[Name]) -> impl Iterator<Item = (&Name, usize)> {
     let mut seen = BTreeSet::new();
     ranking.iter().enumerate().filter(move |(_, name)| seen.insert(*name)).map(|(rank, name)| (name, rank))

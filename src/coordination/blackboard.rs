@@ -1,4 +1,4 @@
-//! What agents know together: a board of named values, each in a scope, each with a version.
+//! A blackboard: a shared store of named values, each in a scope and with a version.
 
 use crate::base::error::PayloadError;
 use crate::base::id::{AgentId, RunId};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// Who shares a value.
+/// The agents that share a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,49 +20,49 @@ pub enum Scope {
     Run(RunId),
     /// The agents of a team.
     Team(Name),
-    /// All of a tenant.
+    /// All agents of a tenant.
     Tenant(Name),
 }
 
-/// A value on the board.
+/// A value on the blackboard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cell {
     /// The value.
     pub value: Payload,
-    /// How many writes there have been on the board when this one was made: no two cells have the same.
+    /// The number of writes to the blackboard up to this one; unique among cells.
     pub version: u64,
-    /// Who wrote last.
+    /// The agent that wrote last.
     pub by: AgentId,
-    /// When.
+    /// The time of the last write.
     pub at: Time,
 }
 
-/// What an agent wants to write.
+/// A write that an agent requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Write {
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// Under which name.
+    /// The key.
     pub key: Name,
-    /// What.
+    /// The value.
     pub value: Payload,
-    /// The version that the writer has seen; 0: nothing was there. Where a key has no merge declared, a write that has seen
-    /// another version than the present one is refused.
+    /// The version that the writer has read; 0 if the key had no value. For a key without a declared reducer, the write
+    /// is rejected if this is not the current version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<u64>,
 }
 
 impl Write {
-    /// A write of a new value.
+    /// A write of a value, without a version.
     #[must_use]
     pub fn new(scope: Scope, key: impl Into<Name>, value: impl Into<Payload>) -> Self {
         Self { scope, key: key.into(), value: value.into(), seen: None }
     }
 
-    /// Says which version the writer has seen.
+    /// Sets the version that the writer has read.
     #[must_use]
     pub const fn with_seen(mut self, version: u64) -> Self {
         self.seen = Some(version);
@@ -70,55 +70,55 @@ impl Write {
     }
 }
 
-/// A write that was made: a fact, from which the board can be rebuilt.
+/// The event of a write; the blackboard can be rebuilt from these events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Written {
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// Under which name.
+    /// The key.
     pub key: Name,
-    /// What is there now, merged.
+    /// The new cell, after merging.
     pub cell: Cell,
 }
 
-/// A write that was refused; nothing has changed.
+/// A rejected write. The blackboard is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum NotWritten {
-    /// Somebody else has written in between, or the writer has not said what it has seen.
-    #[error("`{key}` is at version {found}, and the writer has seen {seen:?}")]
+pub enum WriteError {
+    /// Another agent has written in the meantime, or the writer gave no version.
+    #[error("`{key}` is at version {found}, but the writer has read {seen:?}")]
     Conflict {
-        /// Which.
+        /// The key.
         key: Name,
-        /// What the writer has seen.
+        /// The version that the writer has read.
         seen: Option<u64>,
-        /// The version that is there.
+        /// The current version.
         found: u64,
     },
-    /// The reducer of the key does not take the value.
+    /// The reducer of the key does not accept the value.
     #[error("`{key}`: the value is not {wanted}")]
     NotMerged {
-        /// Which.
+        /// The key.
         key: Name,
-        /// What the reducer takes.
+        /// The type of value that the reducer accepts.
         wanted: &'static str,
     },
 }
 
-/// A subscription to the keys of a scope, by a name of the subscriber's.
+/// A subscription of an agent to the keys of a scope with a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Subscription {
-    /// Who is told.
+    /// The subscriber.
     pub by: AgentId,
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// The keys that begin so; empty: all.
+    /// The prefix of the keys; empty for all.
     pub prefix: Name,
 }
 
-/// A question to the board, which serialises: what a remote agent asks as JSON.
+/// A query of the blackboard. It can be serialized, so that remote agents can send it as JSON.
 ///
 /// ```
 /// use counterpoint::coordination::blackboard::Query;
@@ -133,52 +133,52 @@ pub struct Subscription {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Query {
-    /// Where to look, the nearest first: a key that is in several is taken from the first.
+    /// The scopes to search. A key that is in several scopes is taken from the first of them.
     pub scopes: Vec<Scope>,
-    /// The keys that begin so.
+    /// The prefix of the keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Name>,
-    /// Only what was written after this version: what is new since the last answer.
+    /// Returns only values that were written after this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// What has to hold of the values, all of it.
+    /// The conditions that a value must meet.
     #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
     pub filter: Vec<Test>,
-    /// The parts of each value that are asked for, by JSON pointers; none: all of it.
+    /// The parts of each value to return, as JSON pointers; none for the whole value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub select: Vec<String>,
-    /// So many at most, in the order of their keys.
+    /// The largest number of items, in the order of their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// Something that has to hold of a value.
+/// A condition on a value.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Test {
-    /// The part that it is about, by a JSON pointer; empty: all of it.
+    /// The part of the value, as a JSON pointer; empty for the whole value.
     #[serde(default)]
     pub at: String,
-    /// It is this.
+    /// The part equals this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equal: Option<Value>,
-    /// It is a number, and no less than this.
+    /// The part is a number not below this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<f64>,
-    /// It is a number, and no more than this.
+    /// The part is a number not above this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<f64>,
-    /// It is a list or text with this in it.
+    /// The part is a list or a string that contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<Value>,
 }
 
-/// The board.
+/// A blackboard.
 ///
-/// Two agents that write the same key at once would lose one value. So a key either has a [`Reducer`] declared, which puts
-/// the new value and the present one together, or each write says which version it has seen and is refused if that is not the present
-/// one.
+/// Concurrent writes to one key must not be lost. Therefore a key either has a declared [`Reducer`], which combines the
+/// written value with the current one, or each write gives the version that the writer has read and is rejected if that
+/// is not the current version.
 ///
 /// ```
 /// use counterpoint::coordination::blackboard::{Blackboard, Query, Scope, Write};
@@ -199,7 +199,7 @@ pub struct Test {
 /// let plan = Write::new(run.clone(), "plan", json!("mend it"));
 /// board.write(plan.clone(), ann, Time::ZERO)?;
 /// assert!(board.write(plan, ben, Time::ZERO).is_err(), "who has not seen the plan does not replace it");
-/// # Ok::<(), counterpoint::coordination::blackboard::NotWritten>(())
+/// # Ok::<(), counterpoint::coordination::blackboard::WriteError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Blackboard {
@@ -210,13 +210,13 @@ pub struct Blackboard {
 }
 
 impl Blackboard {
-    /// Declares the reducer of a key. The board calls no functions of the host: [`Reducer::Custom`] acts as
+    /// Declares the reducer of a key. The blackboard calls no functions of the host: [`Reducer::Custom`] acts as
     /// [`Reducer::Replace`].
     pub fn declare(&mut self, scope: Scope, key: impl Into<Name>, reducer: Reducer) {
         self.reducers.insert((scope, key.into()), reducer);
     }
 
-    /// Has an agent told of every write to the keys of a scope that begin so. Who subscribes twice is told once.
+    /// Subscribes an agent to writes to the keys of a scope with this prefix. A repeated subscription has no effect.
     pub fn subscribe(&mut self, by: AgentId, scope: Scope, prefix: impl Into<Name>) {
         let subscription = Subscription { by, scope, prefix: prefix.into() };
         if !self.subscriptions.contains(&subscription) {
@@ -224,17 +224,18 @@ impl Blackboard {
         }
     }
 
-    /// Ends the subscriptions of an agent.
+    /// Removes the subscriptions of an agent.
     pub fn unsubscribe(&mut self, by: AgentId) {
         self.subscriptions.retain(|subscription| subscription.by != by);
     }
 
-    /// What a write would come to; changes nothing.
+    /// The result of a write, computed without changing the blackboard.
     ///
     /// # Errors
     ///
-    /// When somebody has written in between and no reducer is declared, or the reducer does not take the value.
-    pub fn decide(&self, write: Write, by: AgentId, at: Time) -> Result<Written, NotWritten> {
+    /// Returns an error if the key has no reducer and the version is not the current one, or if the reducer does not
+    /// accept the value.
+    pub fn decide(&self, write: Write, by: AgentId, at: Time) -> Result<Written, WriteError> {
         let Write { scope, key, value, seen } = write;
         let place = (scope, key);
         let there = self.cells.get(&place);
@@ -242,20 +243,20 @@ impl Blackboard {
         let value = match self.reducers.get(&place) {
             Some(reducer) => {
                 if let Some(wanted) = reducer.expected_type(value.value()) {
-                    return Err(NotWritten::NotMerged { key: place.1, wanted });
+                    return Err(WriteError::NotMerged { key: place.1, wanted });
                 }
                 let old = there.map_or(Value::Null, |cell| cell.value.value().clone());
                 Payload::new(reducer.reduce(old, value.value()))
             }
             None if seen.unwrap_or(0) == found => value,
-            None => return Err(NotWritten::Conflict { key: place.1, seen, found }),
+            None => return Err(WriteError::Conflict { key: place.1, seen, found }),
         };
         let cell = Cell { value, version: self.version + 1, by, at };
         Ok(Written { scope: place.0, key: place.1, cell })
     }
 
-    /// Takes a write that was made, and says who is to be told: the subscribers but for the writer, in the order in which they
-    /// subscribed.
+    /// Applies a write and returns the agents to notify: the subscribers except the writer, in the order of their
+    /// subscriptions.
     pub fn apply(&mut self, written: &Written) -> Vec<AgentId> {
         self.version = self.version.max(written.cell.version);
         self.cells.insert((written.scope.clone(), written.key.clone()), written.cell.clone());
@@ -269,44 +270,46 @@ impl Blackboard {
         told
     }
 
-    /// Decides a write and takes it: the fact, and who is to be told.
+    /// Decides and applies a write. Returns its event and the agents to notify.
     ///
     /// # Errors
     ///
-    /// As [`decide`](Self::decide).
-    pub fn write(&mut self, write: Write, by: AgentId, at: Time) -> Result<(Written, Vec<AgentId>), NotWritten> {
+    /// Returns the errors of [`decide`](Self::decide).
+    pub fn write(&mut self, write: Write, by: AgentId, at: Time) -> Result<(Written, Vec<AgentId>), WriteError> {
         let written = self.decide(write, by, at)?;
         let told = self.apply(&written);
         Ok((written, told))
     }
 
-    /// What is there under a key.
+    /// The cell of a key.
     #[must_use]
     pub fn get(&self, scope: &Scope, key: &str) -> Option<&Cell> {
         self.cells.get(&(scope.clone(), Name::from(key)))
     }
 
-    /// What is there under a key in the first of these scopes that has it: an agent's run, then its team, then its tenant.
+    /// The cell of a key in the first of these scopes that has it, for example an agent's run, then its team, then its
+    /// tenant.
     #[must_use]
     pub fn look_up(&self, scopes: &[Scope], key: &str) -> Option<&Cell> {
         scopes.iter().find_map(|scope| self.get(scope, key))
     }
 
-    /// How many writes there have been.
+    /// The number of writes so far.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// Forgets everything of a scope, such as of a run that is over: values, reducers, subscriptions.
+    /// Removes a scope with its values, reducers and subscriptions, for example after the end of a run.
     pub fn forget(&mut self, scope: &Scope) {
         self.cells.retain(|(of, _), _| of != scope);
         self.reducers.retain(|(of, _), _| of != scope);
         self.subscriptions.retain(|subscription| subscription.scope != *scope);
     }
 
-    /// Answers a question: `{"version", "items": [{"key", "scope", "version", "by", "value"}]}`. What is asked for of each value
-    /// is an object by pointers. Which scopes an agent may ask about is the host's to say, before it asks.
+    /// Evaluates a query: `{"version", "items": [{"key", "scope", "version", "by", "value"}]}`. With
+    /// [`select`](Query::select), each value is an object of parts by pointer. The host must check which scopes the
+    /// agent may read.
     #[must_use]
     pub fn query(&self, query: &Query) -> Payload {
         let mut found: BTreeMap<&Name, (&Scope, &Cell)> = BTreeMap::new();
@@ -334,11 +337,11 @@ impl Blackboard {
         Payload::new(json!({"version": self.version, "items": items}))
     }
 
-    /// Answers a question that came as data.
+    /// Evaluates a query that is given as data.
     ///
     /// # Errors
     ///
-    /// When it is no [`Query`].
+    /// Returns an error if it is not a [`Query`].
     pub fn query_payload(&self, query: &Payload) -> Result<Payload, PayloadError> {
         query.to().map(|query| self.query(&query))
     }
@@ -438,10 +441,10 @@ mod tests {
         let (first, _) = board.write(Write::new(run(1), "plan", json!("a")), ANN, Time::ZERO).unwrap();
         let before = board.clone();
         let blind = board.write(Write::new(run(1), "plan", json!("b")), BEN, Time::ZERO);
-        assert_eq!(blind, Err(NotWritten::Conflict { key: "plan".into(), seen: None, found: 1 }));
+        assert_eq!(blind, Err(WriteError::Conflict { key: "plan".into(), seen: None, found: 1 }));
         assert!(matches!(
             board.write(Write::new(run(1), "sum", json!("x")), BEN, Time::ZERO),
-            Err(NotWritten::NotMerged { .. })
+            Err(WriteError::NotMerged { .. })
         ));
         assert_eq!(board, before);
         let seen = Write::new(run(1), "plan", json!("b")).with_seen(first.cell.version);
@@ -450,8 +453,8 @@ mod tests {
     }
 
     proptest! {
-        /// The facts alone make the same board; sums lose nothing, whoever writes in whatever order; subscribers hear of each
-        /// write to what they follow once, and of nothing else.
+        /// The events alone rebuild the same board; sums lose no write in any order of writers; each subscriber is
+        /// notified of each matching write once, and of no other.
         #[test]
         fn facts_make_the_board(writes in prop::collection::vec((0_u64..3, 0_u8..3, 0_u64..4, 0_u64..100), 0..60)) {
             let declare = |board: &mut Blackboard| {

@@ -1,17 +1,17 @@
-//! What may be spent: granted, promised, gone.
+//! A budget of which parts are reserved and spent.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An amount that is given out bit by bit, in whatever whole unit the host counts in. At any time what is spent, what is
-/// reserved and what is left make up what was granted: nothing is promised twice.
+/// An amount of which parts are reserved and spent, in an integer unit of the host. The spent, the reserved and the
+/// remaining amount always add up to the granted one.
 ///
 /// ```
 /// use counterpoint::coordination::Budget;
 ///
 /// let mut budget = Budget::new(100);
 /// budget.reserve(70)?;
-/// assert!(budget.reserve(40).is_err(), "30 are left");
+/// assert!(budget.reserve(40).is_err(), "only 30 are left");
 /// budget.settle(70, 50)?;
 /// assert_eq!((budget.spent(), budget.reserved(), budget.left()), (50, 0, 50));
 /// # Ok::<(), counterpoint::coordination::Overdrawn>(())
@@ -24,29 +24,29 @@ pub struct Budget {
     spent: u64,
 }
 
-/// More was asked for than there is; nothing has changed.
+/// The requested amount exceeds the remaining one. The budget is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{asked} were asked for, and there are {left}")]
+#[error("{asked} were requested, but only {left} are left")]
 #[non_exhaustive]
 pub struct Overdrawn {
-    /// What was asked for.
+    /// The requested amount.
     pub asked: u64,
-    /// What there is.
+    /// The remaining amount.
     pub left: u64,
 }
 
 impl Budget {
-    /// A budget of which nothing is spent.
+    /// A budget of which nothing is spent or reserved.
     #[must_use]
     pub const fn new(granted: u64) -> Self {
         Self { granted, reserved: 0, spent: 0 }
     }
 
-    /// Sets so much aside.
+    /// Reserves an amount.
     ///
     /// # Errors
     ///
-    /// When less than that is left.
+    /// Returns an error if less than that is left.
     pub const fn reserve(&mut self, amount: u64) -> Result<(), Overdrawn> {
         if amount > self.left() {
             return Err(Overdrawn { asked: amount, left: self.left() });
@@ -55,17 +55,18 @@ impl Budget {
         Ok(())
     }
 
-    /// Turns what was reserved into what it has really cost. The rest is free again; more than was reserved comes out of
-    /// what is left.
+    /// Replaces a reservation by the actual cost. The rest of the reservation is released; a cost above the reservation
+    /// is taken from the remaining amount.
     ///
     /// # Errors
     ///
-    /// When that much was never reserved, or the cost is more than that and what is left together.
+    /// Returns an error if less than that is reserved, or the cost exceeds the reservation and the remaining amount
+    /// together.
     pub const fn settle(&mut self, reserved: u64, cost: u64) -> Result<(), Overdrawn> {
         if reserved > self.reserved {
             return Err(Overdrawn { asked: reserved, left: self.reserved });
         }
-        // No overflow: all parts are at most what was granted.
+        // No overflow: all parts are at most the granted amount.
         let most = self.left() + reserved;
         if cost > most {
             return Err(Overdrawn { asked: cost, left: most });
@@ -75,34 +76,34 @@ impl Budget {
         Ok(())
     }
 
-    /// Gives back what was reserved.
+    /// Releases a reservation.
     ///
     /// # Errors
     ///
-    /// When that much was never reserved.
+    /// Returns an error if less than that is reserved.
     pub const fn release(&mut self, reserved: u64) -> Result<(), Overdrawn> {
         self.settle(reserved, 0)
     }
 
-    /// What there was to begin with.
+    /// The granted amount.
     #[must_use]
     pub const fn granted(&self) -> u64 {
         self.granted
     }
 
-    /// What is set aside.
+    /// The reserved amount.
     #[must_use]
     pub const fn reserved(&self) -> u64 {
         self.reserved
     }
 
-    /// What is gone.
+    /// The spent amount.
     #[must_use]
     pub const fn spent(&self) -> u64 {
         self.spent
     }
 
-    /// What may still be reserved.
+    /// The amount that is neither spent nor reserved.
     #[must_use]
     pub const fn left(&self) -> u64 {
         self.granted - self.reserved - self.spent

@@ -1,28 +1,28 @@
-//! When to stop going round.
+//! Convergence of repeated rounds.
 
 use crate::base::error::BadConfig;
 use crate::base::structure::{rules, with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// When rounds have led somewhere, or nowhere.
+/// When rounds have converged, and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// A round is near the one before if they are no further apart than this, in whatever the caller measures.
+    /// The largest distance at which a round counts as equal to the previous one, in units of the caller.
     pub near: f64,
-    /// So many near rounds in a row are an agreement.
+    /// The number of consecutive equal rounds that count as converged.
     pub settled: u32,
-    /// So many rounds there are at most.
+    /// The largest number of rounds.
     pub rounds: u32,
-    /// So many rounds without a better score are no progress; none: scores are not looked at.
+    /// The number of rounds without a better score after which there is no progress; none to ignore scores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
 }
 
 impl Default for Config {
-    /// Two rounds in a row that are the same to a millionth, a hundred rounds at most.
+    /// Two consecutive rounds within a millionth of each other, at most a hundred rounds.
     fn default() -> Self {
         Self { near: 1e-6, settled: 2, rounds: 100, patience: None }
     }
@@ -45,37 +45,37 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A valid [`Config`].
     derive(Copy)
 }
 
-/// Why it is time to stop.
+/// The reason to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stop {
-    /// Nothing changes any more.
+    /// The rounds have converged.
     Converged,
-    /// The same comes again every so many rounds.
+    /// The results repeat in a cycle.
     Cycle {
-        /// How many.
+        /// The length of the cycle in rounds.
         length: u32,
     },
-    /// It does not get better.
+    /// The score has not improved.
     NoProgress,
-    /// There were as many rounds as allowed.
+    /// The largest number of rounds is reached.
     Rounds,
 }
 
-/// What a round has brought, in whatever terms the caller has.
+/// The result of a round, in units of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Round {
-    /// A fingerprint of it: equal for what is the same.
+    /// A fingerprint: equal for equal results.
     pub fingerprint: Option<u64>,
-    /// How far it is from the round before.
+    /// The distance from the previous round.
     pub distance: Option<f64>,
-    /// How good it is: the higher, the better.
+    /// The score: higher is better.
     pub score: Option<f64>,
 }
 
@@ -86,20 +86,20 @@ impl Round {
         Self { fingerprint: Some(fingerprint), distance: None, score: None }
     }
 
-    /// A round that is so far from the one before.
+    /// A round at this distance from the previous one.
     #[must_use]
     pub const fn distance(distance: f64) -> Self {
         Self { fingerprint: None, distance: Some(distance), score: None }
     }
 
-    /// Adds a fingerprint.
+    /// Sets the fingerprint.
     #[must_use]
     pub const fn with_fingerprint(mut self, fingerprint: u64) -> Self {
         self.fingerprint = Some(fingerprint);
         self
     }
 
-    /// Adds a score.
+    /// Sets the score.
     #[must_use]
     pub const fn with_score(mut self, score: f64) -> Self {
         self.score = Some(score);
@@ -107,7 +107,7 @@ impl Round {
     }
 }
 
-/// Watches rounds of anything that is repeated until it settles: drafts and reviews, opinions, iterations.
+/// Detects convergence of repeated rounds: of drafts and reviews, of opinions, of iterations.
 ///
 /// ```
 /// use counterpoint::coordination::convergence::{Config, Convergence, Round, Rules, Stop};
@@ -129,14 +129,14 @@ pub struct Convergence {
 }
 
 impl Convergence {
-    /// Before the first round.
+    /// The state before the first round.
     #[must_use]
     pub const fn new(rules: Rules) -> Self {
         Self { rules, rounds: 0, near: 0, seen: BTreeMap::new(), best: None, stop: None }
     }
 
-    /// Takes a round; why it is time to stop, if it is. A round that is near the one before is one whose distance says so, or
-    /// whose fingerprint is the same.
+    /// Records a round. Returns the reason to stop, if there is one. A round is equal to the previous one if its
+    /// distance is small enough or its fingerprint is the same.
     pub fn round(&mut self, round: Round) -> Option<Stop> {
         if self.stop.is_none() {
             self.rounds += 1;
@@ -145,13 +145,13 @@ impl Convergence {
         self.stop
     }
 
-    /// How many rounds there were.
+    /// The number of rounds.
     #[must_use]
     pub const fn rounds(&self) -> u32 {
         self.rounds
     }
 
-    /// Why it is over, if it is.
+    /// The reason to stop, if there is one.
     #[must_use]
     pub const fn stop(&self) -> Option<Stop> {
         self.stop

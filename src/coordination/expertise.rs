@@ -1,21 +1,22 @@
-//! Who is worth listening to: weights for votes, learned from outcomes.
+//! Expertise: weights for votes, learned from outcomes.
 //!
-//! | question | answer | source |
+//! | purpose | item | source |
 //! |---|---|---|
-//! | what weight does a voter deserve who is right with chance p? | [`log_odds`] | Nitzan and Paroush 1982, Shapley and Grofman 1984 |
-//! | who has been right so far? | [`Expertise`] | Laplace's rule on what is known to be right |
+//! | the optimal weight of a voter who is right with probability p | [`log_odds`] | Nitzan and Paroush 1982, Shapley
+//! and Grofman 1984 |
+//! | the probability that an agent is right | [`Expertise`] | Laplace's rule of succession |
 
 use crate::base::id::AgentId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Chances closer to certainty than this count as this: nobody's word outweighs everybody else's for ever.
-const DOUBT: f64 = 1e-6;
+/// Probabilities are clamped to this distance from 0 and 1, so that no voter has an unbounded weight.
+const MIN_DOUBT: f64 = 1e-6;
 
-/// The weight of a voter who is right with chance `chance`, in millionths of the natural logarithm of the odds. Nothing for
-/// who is right half of the time or less, and nothing for what is no number.
+/// The weight of a voter who is right with probability `chance`, in millionths of the natural logarithm of the odds.
+/// Zero for a probability of one half or less, and for NaN.
 ///
-/// With these weights the weighted majority is right more often than with any others, if voters err independently.
+/// If voters err independently, the weighted majority with these weights is right more often than with any others.
 ///
 /// ```
 /// use counterpoint::coordination::expertise::log_odds;
@@ -25,11 +26,11 @@ const DOUBT: f64 = 1e-6;
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 13.9 million")]
 pub fn log_odds(chance: f64) -> u64 {
-    let chance = if chance.is_nan() { 0.5 } else { chance.clamp(0.5, 1.0 - DOUBT) };
+    let chance = if chance.is_nan() { 0.5 } else { chance.clamp(0.5, 1.0 - MIN_DOUBT) };
     ((chance / (1.0 - chance)).ln() * 1e6).round() as u64
 }
 
-/// How often each agent has been right where the truth came out, and the weight that this earns it.
+/// How often each agent was right, and the weight of its vote that results.
 ///
 /// ```
 /// use counterpoint::AgentId;
@@ -46,27 +47,27 @@ pub fn log_odds(chance: f64) -> u64 {
 pub struct Expertise(BTreeMap<AgentId, (u32, u32)>);
 
 impl Expertise {
-    /// The agent was right, or was not.
+    /// Records whether the agent was right.
     pub fn learn(&mut self, agent: AgentId, was_right: bool) {
         let (right, wrong) = self.0.entry(agent).or_default();
         let count = if was_right { right } else { wrong };
         *count = count.saturating_add(1);
     }
 
-    /// The chance that the agent is right, by what it has been so far: (right + 1) / (all + 2).
+    /// The estimated probability that the agent is right: (right + 1) / (all + 2).
     #[must_use]
     pub fn chance(&self, agent: AgentId) -> f64 {
         let (right, wrong) = self.0.get(&agent).copied().unwrap_or_default();
         (f64::from(right) + 1.0) / (f64::from(right) + f64::from(wrong) + 2.0)
     }
 
-    /// The weight of the agent's vote, as [`log_odds`] of its chance.
+    /// The weight of the agent's vote: [`log_odds`] of the estimated probability.
     #[must_use]
     pub fn weight(&self, agent: AgentId) -> u64 {
         log_odds(self.chance(agent))
     }
 
-    /// The weights of all who are known.
+    /// The weights of all agents with recorded outcomes.
     pub fn weights(&self) -> impl Iterator<Item = (AgentId, u64)> + '_ {
         self.0.keys().map(|agent| (*agent, self.weight(*agent)))
     }
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// How often the weighted majority is right between two options, by enumeration; a tie is right half of the time.
+    /// How often the weighted majority of two options is right, by enumeration; a tie is right half of the time.
     fn group_accuracy(voters: &[(f64, u64)]) -> f64 {
         let all: u64 = voters.iter().map(|(_, weight)| weight).sum();
         let mut right = 0.0;

@@ -1,22 +1,22 @@
-//! How agents come to act as one: votes, markets, traces, hierarchies. Each mechanism is a small state that serialises, or a
-//! function; it is usable alone and knows nothing of a scheduler.
+//! Coordination of agents: votes, markets, pheromone trails, hierarchies. Each mechanism is a small serializable state
+//! or a function; it can be used alone and does not depend on the scheduler.
 //!
-//! | module | question | source |
+//! | module | purpose | source |
 //! |---|---|---|
-//! | [`consensus`] | what does the group want? | weighted votes with two quorums, rounds, escalation |
-//! | [`expertise`] | whose vote weighs how much? | Nitzan and Paroush 1982 |
-//! | [`market`] | who does it for the least, at what price? | Vickrey 1961; contract net (Smith 1980) |
-//! | [`hierarchy`] | who leads, who hands work to whom? | - |
-//! | [`stigmergy`] | who has done it well so far? | ant system (Dorigo 1996) |
-//! | [`delegation`] | who has handed what to whom, how far may it go? | - |
-//! | [`convergence`] | has it settled? | - |
-//! | [`aggregate`] | how do many results become one? | Cormack, Clarke and Büttcher 2009 |
-//! | [`blackboard`] | what do agents know together? | - |
-//! | [`Reputation`] | who can be relied on? | Jøsang and Ismail 2002 |
-//! | [`Budget`] | what may still be spent? | - |
+//! | [`consensus`] | a decision of a group | weighted votes with two quorums, rounds, escalation |
+//! | [`expertise`] | weights of votes | Nitzan and Paroush 1982 |
+//! | [`market`] | assignment by price | Vickrey 1961; contract net (Smith 1980) |
+//! | [`hierarchy`] | leader election, delegation down a tree | - |
+//! | [`stigmergy`] | selection by pheromone trails | ant system (Dorigo 1996) |
+//! | [`delegation`] | delegation between agents, with bounds | - |
+//! | [`convergence`] | convergence of rounds | - |
+//! | [`aggregate`] | combination of results | Cormack, Clarke and Büttcher 2009 |
+//! | [`blackboard`] | a shared store of values | - |
+//! | [`Reputation`] | trust from past outcomes | Jøsang and Ismail 2002 |
+//! | [`Budget`] | reserved and spent amounts | - |
 //!
-//! Calls take the time, where it matters, and say what follows. What is counted is counted in whole numbers; floats are where
-//! something is estimated (chances, trails), and then what they lead to is for whoever asks to write down.
+//! Calls get the time where it matters, and return what follows. Counts are integers. Estimates (probabilities, trails)
+//! are floats; the caller must record a decision that depends on them.
 
 pub mod aggregate;
 #[cfg(feature = "coordination")]

@@ -1,4 +1,4 @@
-//! What agents are worth, by what they have done: reputation and skill, with forgetting.
+//! Reputation of agents: trust computed from past outcomes, with decay.
 
 use crate::base::error::BadConfig;
 use crate::base::id::AgentId;
@@ -8,9 +8,9 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How far each agent can be relied on: the beta reputation of Jøsang and Ismail (2002). Good and bad outcomes are counted,
-/// old ones less and less, and the expected share of good ones is `(good + a) / (good + a + bad + b)`, where `a` and `b` are
-/// what is assumed of a stranger.
+/// How far each agent can be trusted: the beta reputation of Jøsang and Ismail (2002). Good and bad outcomes are
+/// counted with decaying weights, and the expected share of good ones is `(good + a) / (good + a + bad + b)`, where `a`
+/// and `b` are the prior of an unknown agent.
 ///
 /// ```
 /// use counterpoint::coordination::Reputation;
@@ -33,7 +33,7 @@ pub struct Reputation {
     records: BTreeMap<AgentId, Record>,
 }
 
-/// Outcomes of late.
+/// Outcomes with their decayed weights.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Record {
     good: f64,
@@ -42,26 +42,26 @@ struct Record {
 }
 
 impl Default for Reputation {
-    /// Nothing is forgotten, and a stranger has done one thing well and one badly.
+    /// No decay, and a prior of one good and one bad outcome.
     fn default() -> Self {
         Self { half_life: None, prior: (1, 1), records: BTreeMap::new() }
     }
 }
 
 impl Reputation {
-    /// An outcome counts half after `half_life`, if there is one; a stranger is taken for one with so many good and bad
-    /// outcomes.
+    /// The weight of an outcome halves after `half_life`, if there is one; `prior` is the number of good and bad
+    /// outcomes that is assumed of every agent.
     ///
     /// # Errors
     ///
-    /// When the half-life is zero, or a stranger has no outcomes at all.
+    /// Returns an error if the half-life is zero, or the prior has no outcomes.
     pub fn new(half_life: Option<Duration>, prior: (u32, u32)) -> Result<Self, BadConfig> {
         half_life.map_or(Ok(()), |span| BadConfig::unless_positive(nanos_of(span), "half_life"))?;
         BadConfig::unless_positive(u64::from(prior.0) + u64::from(prior.1), "prior")?;
         Ok(Self { half_life, prior, records: BTreeMap::new() })
     }
 
-    /// The agent has done something well, or has not.
+    /// Records an outcome of the agent.
     pub fn note(&mut self, agent: AgentId, good: bool, now: Time) {
         let mut record = self.record(agent, now);
         *(if good { &mut record.good } else { &mut record.bad }) += 1.0;
@@ -69,7 +69,7 @@ impl Reputation {
         self.records.insert(agent, record);
     }
 
-    /// The share of good outcomes that is expected of the agent, from 0 to 1.
+    /// The expected share of good outcomes of the agent, from 0 to 1.
     #[must_use]
     pub fn expected(&self, agent: AgentId, now: Time) -> f64 {
         let Record { good, bad, .. } = self.record(agent, now);
@@ -77,14 +77,14 @@ impl Reputation {
         if good + a + bad + b > 0.0 { (good + a) / (good + a + bad + b) } else { 0.0 }
     }
 
-    /// The same in millionths, as [`Bid::with_trust`](super::market::Bid::with_trust) takes it.
+    /// The expected share in millionths, as [`Bid::with_trust`](super::market::Bid::with_trust) expects it.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
     pub fn trust(&self, agent: AgentId, now: Time) -> u32 {
         (self.expected(agent, now) * 1e6).round() as u32
     }
 
-    /// Forgets an agent that has gone.
+    /// Removes an agent.
     pub fn forget(&mut self, agent: AgentId) {
         self.records.remove(&agent);
     }

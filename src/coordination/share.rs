@@ -4,7 +4,7 @@ use crate::base::error::BadConfig;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A share between nothing and all, as a fraction of whole numbers: what a float gets wrong at its very edge, this does not.
+/// A share between 0 and 1 as a fraction of integers, so that comparisons at the boundary are exact.
 ///
 /// Two thirds are not 67 %: with a share of 67 %, two of three equal voters are too few.
 ///
@@ -25,23 +25,23 @@ pub struct Share {
 }
 
 impl Share {
-    /// Nothing at all: always reached.
+    /// A share of zero: always reached.
     pub const NONE: Self = Self { part: 0, whole: 1 };
-    /// All of it.
+    /// A share of one.
     pub const ALL: Self = Self { part: 1, whole: 1 };
 
     /// `part` of `whole`.
     ///
     /// # Errors
     ///
-    /// When `whole` is zero, or `part` is more than it.
+    /// Returns an error if `whole` is zero, or `part` exceeds it.
     pub fn new(part: u32, whole: u32) -> Result<Self, BadConfig> {
         BadConfig::unless_positive(whole.into(), "whole")?;
         BadConfig::unless_ordered((part, "part"), (whole, "whole"))?;
         Ok(Self { part, whole })
     }
 
-    /// So many hundredths; more than a hundred count as all.
+    /// This many percent; more than 100 counts as 100.
     #[must_use]
     pub const fn percent(hundredths: u8) -> Self {
         Self { part: if hundredths > 100 { 100 } else { hundredths as u32 }, whole: 100 }
@@ -53,14 +53,14 @@ impl Share {
         part.saturating_mul(self.whole as u128) >= whole.saturating_mul(self.part as u128)
     }
 
-    /// The fewest of `whole` that reach it.
+    /// The smallest part of `whole` that reaches it.
     #[must_use]
     pub fn least_of(self, whole: u64) -> u64 {
         let least = (u128::from(whole) * u128::from(self.part)).div_ceil(u128::from(self.whole));
         u64::try_from(least).unwrap_or(whole)
     }
 
-    /// Whether it is nothing.
+    /// Whether it is zero.
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.part == 0

@@ -132,7 +132,7 @@ pub fn plan(domain: &Domain, facts: Facts, goals: &[Goal], bounds: Bounds) -> Re
         search.agenda = rest;
         let done = search.take(branch, 0)?;
         if !done {
-            search.turn_back(branch)?;
+            search.backtrack(branch)?;
         }
     }
 }
@@ -146,7 +146,7 @@ struct Search<'a> {
     steps: Vec<Goal>,
     choices: Vec<Choice>,
     looked_at: u64,
-    turned_back: u64,
+    backtracks: u64,
     /// The goal at which the longest attempt failed, and the limit, if one was the reason.
     farthest: Option<(usize, Goal, Option<&'static str>)>,
 }
@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
             steps: Vec::new(),
             choices: Vec::new(),
             looked_at: 0,
-            turned_back: 0,
+            backtracks: 0,
             farthest: None,
         }
     }
@@ -224,7 +224,7 @@ impl<'a> Search<'a> {
     }
 
     /// Backtracks to the last goal with another method.
-    fn turn_back(&mut self, mut stuck: usize) -> Result<(), NoPlan> {
+    fn backtrack(&mut self, mut stuck: usize) -> Result<(), NoPlan> {
         loop {
             let Some(choice) = self.choices.pop() else {
                 let (steps, goal, bound) = match self.farthest.take() {
@@ -240,7 +240,7 @@ impl<'a> Search<'a> {
                     None => NoPlan::Stuck { goal, steps },
                 });
             };
-            self.turned_back += 1;
+            self.backtracks += 1;
             self.branches.truncate(choice.branches);
             self.steps.truncate(choice.steps);
             for branch in &mut self.branches {
@@ -274,7 +274,7 @@ impl<'a> Search<'a> {
     }
 
     fn plan(self) -> Plan {
-        Plan { steps: self.steps, branches: self.branches, facts: self.facts, turned_back: self.turned_back }
+        Plan { steps: self.steps, branches: self.branches, facts: self.facts, backtracks: self.backtracks }
     }
 }
 

@@ -196,7 +196,7 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
     while let Some(definition) = open.pop() {
         for node in &definition.nodes {
             if let Action::Delegate(delegate) = &node.action {
-                handed_on(node, delegate, kinds)?;
+                check_delegated_kinds(node, delegate, kinds)?;
             }
             for body in bodies(node) {
                 match body {
@@ -218,7 +218,7 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
 }
 
 /// The kinds of delegated parts must be listed and allowed.
-fn handed_on(node: &Node, delegate: &Delegate, kinds: &[Name]) -> Result<(), DecomposeError> {
+fn check_delegated_kinds(node: &Node, delegate: &Delegate, kinds: &[Name]) -> Result<(), DecomposeError> {
     let gather = if let Gather::Work(work) = &delegate.gather { Some(&work.kind) } else { None };
     let any = Name::from("any");
     let said = if delegate.kinds.is_empty() { core::slice::from_ref(&any) } else { &delegate.kinds[..] };

@@ -38,7 +38,7 @@ pub struct Plan {
     /// The state after all steps.
     pub facts: Facts,
     /// The number of times that the planner backtracked.
-    pub turned_back: u64,
+    pub backtracks: u64,
 }
 
 impl Plan {

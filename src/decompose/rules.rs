@@ -76,7 +76,8 @@ impl RuleStep {
 pub struct Rule {
     /// The name.
     pub name: Name,
-    /// The goal must contain a word of each list: `[["develop", "train"], ["model"]]`. Without lists the rule applies to any goal.
+    /// For each list, the goal must contain one of its words: `[["develop", "train"], ["model"]]`. Without lists the
+    /// rule applies to any goal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Vec<String>>,
     /// The steps.
@@ -122,7 +123,7 @@ impl Rule {
 pub struct RulePack(Vec<Rule>);
 
 /// The limit on nested decompositions.
-const MOST_LEVELS: u32 = 8;
+const MAX_LEVELS: u32 = 8;
 
 impl RulePack {
     /// Rules for common goals: to develop a model (requirements, design, implementation, testing), to analyse data (collection,
@@ -194,7 +195,7 @@ impl RulePack {
         let input =
             Expr::object([("goal", goal), ("about", Expr::Input.at("/about")), ("before", Expr::object(given))]);
         let body = match &step.goal {
-            Some(goal) if level >= MOST_LEVELS => {
+            Some(goal) if level >= MAX_LEVELS => {
                 return Err(DecomposeError::Refused {
                     reason: format!("rule `{}` applies to its own goal `{goal}` again", rule.name),
                 });

@@ -127,12 +127,12 @@ fn it_turns_back_as_far_as_it_must() {
     ] {
         assert_eq!(steps(&run(&goals).unwrap()), expected, "{goals:?}");
     }
-    assert!(run(&["put_it", "need1"]).unwrap().turned_back >= 2);
+    assert!(run(&["put_it", "need1"]).unwrap().backtracks >= 2);
     let stuck = run(&["put_it", "need0", "need1"]).unwrap_err();
     assert_eq!(stuck, NoPlan::Stuck { goal: Goal::new("getv", ["1"]), steps: 3 });
 }
 
-/// A way that is given up leaves nothing behind: not what it said is the case, nor its steps.
+/// An abandoned branch leaves neither its changes of the state nor its steps.
 #[test]
 fn what_was_the_case_is_the_case_again() {
     let set = |name: &'static str| move |facts: &Facts, _: &[Value]| Some(with(facts, &[(name.into(), json!(true))]));
@@ -148,7 +148,7 @@ fn what_was_the_case_is_the_case_again() {
         .with_method("in", "by the door", way(["open", "enter"]));
     let found = plan(&domain, Facts::new(), &[Goal::new("in", [""; 0])], Bounds::default()).unwrap();
     assert_eq!(steps(&found), ["open()", "enter()"]);
-    assert_eq!((found.turned_back, found.facts), (1, Facts::from([("open".into(), json!(true))])));
+    assert_eq!((found.backtracks, found.facts), (1, Facts::from([("open".into(), json!(true))])));
 }
 
 /// Blocks: facts say on what each stands ("pos x") and what the hand holds.
@@ -363,7 +363,7 @@ proptest! {
             plan(&trees(&parts, dead_ends).0, Facts::new(), &[Goal::new("g0", [""; 0])], Bounds::default()).unwrap()
         };
         let (with, without) = (found(true), found(false));
-        prop_assert_eq!(with.turned_back > 0, !parts.is_empty());
+        prop_assert_eq!(with.backtracks > 0, !parts.is_empty());
         prop_assert_eq!(with.links(), without.links());
         prop_assert_eq!((with.steps, with.branches), (without.steps, without.branches));
     }

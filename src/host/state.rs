@@ -157,7 +157,7 @@ impl HostState {
         spec.polls = false;
         match self.handle(now, Command::register(spec.clone()))? {
             Accepted::Registered(by) => Ok(by),
-            Accepted::Done | Accepted::Repeated | Accepted::Unheard | Accepted::Count(_) | Accepted::Late(_) => {
+            Accepted::Done | Accepted::Repeated | Accepted::Ignored | Accepted::Count(_) | Accepted::Late(_) => {
                 Err(HostError::Ended)
             }
         }

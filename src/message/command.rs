@@ -1,7 +1,7 @@
-//! What a host asks of the core.
+//! Commands: requests to the core.
 //!
-//! One enum, by family, so that there is one place to check, trace, fuzz and replay. The words of agents are commands,
-//! too: a host passes on what its agents say.
+//! One enum, with a family for each subject, so that there is one type to check, trace, fuzz and replay. Messages of
+//! agents are commands, too: a host passes on what its agents send.
 
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
@@ -14,164 +14,166 @@ use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What a host asks of the core. [`Tick`](Self::Tick) asks nothing: it only lets time pass.
+/// A request to the core. [`Tick`](Self::Tick) changes nothing itself: it only advances the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
-    /// About agents, or said by one.
+    /// Commands about agents, or sent by an agent.
     Agent(AgentCommand),
-    /// About tasks.
+    /// Commands about tasks.
     Task(TaskCommand),
-    /// About workflows and their runs.
+    /// Commands about workflows and their runs.
     Run(RunCommand),
-    /// About the scheduler as a whole.
+    /// Commands about the scheduler as a whole.
     Control(ControlCommand),
-    /// Fires what is due.
+    /// Fires due timers.
     Tick,
 }
 
-/// About agents, or said by one.
+/// Commands about agents, or sent by an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgentCommand {
-    /// A new agent, or a new life of a known one: what the old life held goes back to the queue. Answered by
-    /// [`Accepted::Registered`].
+    /// Registers a new agent, or a new incarnation of a known one; attempts of the previous incarnation return to the
+    /// queue. The answer is [`Accepted::Registered`].
     Register(AgentSpec),
-    /// The agent has changed: skills, capacity, anything but its id.
+    /// Changes the declaration of an agent: its skills, its capacity, anything but its id.
     Update {
-        /// Who says so.
+        /// The agent that sends it.
         by: Incarnation,
-        /// What it is now.
+        /// The new declaration.
         spec: AgentSpec,
     },
-    /// The agent is alive.
+    /// Renews the lease of an agent.
     Heartbeat {
-        /// Who says so.
+        /// The agent that sends it.
         by: Incarnation,
     },
-    /// The agent shall finish what it holds and take nothing new.
+    /// Drains an agent: it finishes the attempts that it holds and gets no others.
     Drain {
-        /// Which agent.
+        /// The agent.
         agent: AgentId,
     },
-    /// The agent leaves. What it holds goes back to the queue with its outcome unknown; drain first to avoid that.
+    /// Removes an agent. Its attempts return to the queue with their outcomes unknown; drain the agent first to avoid
+    /// that.
     Deregister {
-        /// Which agent.
+        /// The agent.
         agent: AgentId,
     },
-    /// An attempt succeeded.
+    /// Reports that an attempt succeeded.
     Complete {
-        /// Who says so: the agent that holds the attempt.
+        /// The agent that holds the attempt.
         by: Incarnation,
         /// The attempt.
         attempt: AttemptId,
-        /// What it gave.
+        /// Its output.
         output: Payload,
-        /// What it used up.
+        /// The usage of the attempt.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
     },
-    /// An agent that asks for work is ready for so many attempts more, now or when there are any, in place of what it asked
-    /// for before. Says nothing to agents that are given work unasked.
+    /// Reports that an agent that polls is ready for a number of further attempts, now or when tasks arrive. The number
+    /// replaces that of an earlier request. Rejected for agents that do not poll.
     Poll {
-        /// Who says so.
+        /// The agent that sends it.
         by: Incarnation,
-        /// How many; 0 takes the request back.
+        /// The number of attempts; 0 withdraws the request.
         most: u32,
     },
-    /// An attempt that waited with the agent has begun.
+    /// Reports that an attempt that waited at the agent has begun.
     Start {
-        /// Who says so: the agent that holds the attempt.
+        /// The agent that holds the attempt.
         by: Incarnation,
         /// The attempt.
         attempt: AttemptId,
     },
-    /// An attempt is given back, as was asked or because the agent drains. Nothing has happened of it.
+    /// Gives an attempt back, as requested or because the agent drains. The attempt has had no side effects.
     Yield {
-        /// Who says so: the agent that holds the attempt.
+        /// The agent that holds the attempt.
         by: Incarnation,
         /// The attempt.
         attempt: AttemptId,
     },
-    /// An attempt failed, or was given up because it was cancelled.
+    /// Reports that an attempt failed, or was stopped because it was cancelled.
     Fail {
-        /// Who says so: the agent that holds the attempt.
+        /// The agent that holds the attempt.
         by: Incarnation,
         /// The attempt.
         attempt: AttemptId,
-        /// Why.
+        /// The failure.
         failure: Failure,
-        /// What it used up.
+        /// The usage of the attempt.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
     },
 }
 
-/// About tasks.
+/// Commands about tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskCommand {
-    /// A new task. The same again is recognised and changes nothing; another task under a known id is refused.
+    /// Submits a task. The same task again changes nothing; another task under a known id is rejected.
     Submit(Arc<TaskSpec>),
-    /// New tasks, all or none. Those that are known already count as taken; a task may wait for one that comes before it in
-    /// the list.
+    /// Submits tasks, all or none. Known tasks with the same content count as accepted; a task may depend on an earlier
+    /// one of the list.
     SubmitAll(Vec<Arc<TaskSpec>>),
-    /// The task is no longer wanted.
+    /// Cancels a task.
     Cancel {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Makes tasks that wait more urgent, or less: all of them or none. Among their like they keep their places. Refused if
-    /// one has begun.
+    /// Changes the tier of waiting tasks: of all of them or of none. Among tasks of their new tier they keep the order
+    /// of their arrival. Rejected if one of them has begun.
     Prioritise {
-        /// Which tasks.
+        /// The tasks.
         tasks: Vec<TaskId>,
-        /// How urgent they are from now on.
+        /// Their new tier.
         tier: Tier,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Tries a dead letter again, as a new task.
+    /// Submits a dead letter again, as a new task.
     Replay {
         /// The dead letter.
         dead: TaskId,
-        /// The new task's id.
+        /// The id of the new task.
         fresh: TaskId,
     },
-    /// Tries all dead letters again that pass, as new tasks, all or none. Answered by [`Accepted::Count`].
+    /// Submits all dead letters again that match a filter, as new tasks, all or none. The answer is
+    /// [`Accepted::Count`].
     ReplayAll {
-        /// Which.
+        /// The filter.
         filter: DeadFilter,
-        /// The id of the first new task; the others have those that follow, in the order of [`dead_letters`].
+        /// The id of the first new task; the others get the following ids, in the order of [`dead_letters`].
         ///
         /// [`dead_letters`]: crate::scheduler::Reader::dead_letters
         first: TaskId,
-        /// How urgent they are now; as they were, if nothing is said.
+        /// The tier of the new tasks; without one, each keeps the tier of its dead letter.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
     },
-    /// Gives all dead letters up that pass. Answered by [`Accepted::Count`].
+    /// Discards all dead letters that match a filter. The answer is [`Accepted::Count`].
     DiscardAll {
-        /// Which.
+        /// The filter.
         filter: DeadFilter,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Gives a dead letter up.
+    /// Discards a dead letter.
     Discard {
         /// The dead letter.
         dead: TaskId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
 }
 
-/// Which dead letters: those for which all holds that is said.
+/// A filter of dead letters: those that meet every condition that is set.
 ///
 /// ```
 /// use counterpoint::FailureKind;
@@ -183,63 +185,63 @@ pub enum TaskCommand {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DeadFilter {
-    /// Of this kind.
+    /// The kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Name>,
-    /// Of this tenant.
+    /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Name>,
-    /// Whose last failure was of this kind.
+    /// The kind of the last failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureKind>,
-    /// Dead since then, or later.
+    /// Dead since this time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// Dead before then.
+    /// Dead before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Time>,
-    /// So many at the most, the oldest.
+    /// The largest number of dead letters, the oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most: Option<u32>,
 }
 
 impl DeadFilter {
-    /// Only those of this kind.
+    /// Sets the kind.
     #[must_use]
     pub fn with_kind(mut self, kind: impl Into<Name>) -> Self {
         self.kind = Some(kind.into());
         self
     }
 
-    /// Only those of this tenant.
+    /// Sets the tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
 
-    /// Only those whose last failure was of this kind.
+    /// Sets the kind of the last failure.
     #[must_use]
     pub const fn with_failure(mut self, kind: FailureKind) -> Self {
         self.failure = Some(kind);
         self
     }
 
-    /// Only those that are dead since then or later.
+    /// Sets the time since which they are dead at the earliest.
     #[must_use]
     pub const fn with_since(mut self, at: Time) -> Self {
         self.since = Some(at);
         self
     }
 
-    /// Only those that were dead before then.
+    /// Sets the time before which they were dead.
     #[must_use]
     pub const fn with_before(mut self, at: Time) -> Self {
         self.before = Some(at);
         self
     }
 
-    /// The oldest so many at the most.
+    /// Bounds the number of dead letters.
     #[must_use]
     pub const fn with_most(mut self, most: u32) -> Self {
         self.most = Some(most);
@@ -247,267 +249,275 @@ impl DeadFilter {
     }
 }
 
-/// About the scheduler as a whole: for operators.
+/// Commands of operators about the scheduler as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlCommand {
-    /// Lets nothing of this scope begin; what is under way goes on.
+    /// Lets no attempt of this scope begin; attempts under way continue.
     Pause {
-        /// What is paused.
+        /// The scope.
         scope: Scope,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Lets what was paused go on.
+    /// Ends a pause.
     Resume {
-        /// What was paused.
+        /// The scope.
         scope: Scope,
     },
 }
 
-/// About workflows and their runs.
+/// Commands about workflows and their runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunCommand {
-    /// A workflow that runs may use. The same again changes nothing; another under the same name and version is refused.
+    /// Defines a workflow. The same definition again changes nothing; another one under the same name and version is
+    /// rejected.
     Define(Arc<Definition>),
-    /// Runs that ask for no version take this one from now on; so a new version that does not do well is rolled back for
-    /// new runs. Runs that have begun keep theirs.
+    /// Sets the version that new runs without a version use, for example to return from a faulty version to the one
+    /// before. Existing runs keep their version.
     SetDefault {
-        /// The workflow's name.
+        /// The name of the workflow.
         workflow: Name,
-        /// The version; the newest, if none, which is how it is at first.
+        /// The version; none for the newest, which is the initial setting.
         version: Option<u32>,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// No run can be started of this version any more, and it makes room for another. Refused while runs of it are not
-    /// over, and if it was made the default. Runs that are over keep it, and its number never comes to mean another.
+    /// Retires a version: no run of it can be started any more, and it no longer counts against the bound on
+    /// definitions. Rejected while runs of it are active, and if it was set as the default. Ended runs keep it, and its
+    /// number is never reused.
     Retire {
-        /// The workflow's name.
+        /// The name of the workflow.
         workflow: Name,
         /// The version.
         version: u32,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// A new run. The same again changes nothing; another under a known id is refused.
+    /// Starts a run. The same run again changes nothing; another one under a known id is rejected.
     Start(RunSpec),
-    /// Brings a signal to a run, which keeps it until a node that waits for it takes it: a node of the run itself first, then
-    /// one of the runs within, the oldest first. A node that begins to wait later finds it all the same. Each signal is taken
-    /// once.
+    /// Sends a signal to a run, which keeps it until a node that waits for it takes it: a node of the run itself first,
+    /// then one of its child runs, the oldest first. A node that begins to wait later takes a kept signal, too. Each
+    /// signal is taken once.
     Signal {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// The signal's name.
+        /// The name of the signal.
         signal: Name,
-        /// What it brings.
+        /// Its payload.
         payload: Payload,
     },
-    /// Writes to a variable of a run that goes forward, from outside and at once, if the variable takes such updates
-    /// ([`Variable::with_updates`](crate::definition::Variable::with_updates)); else it is refused, and nothing is kept. What
-    /// the variable is then, [`RunView::variable`](crate::engine::RunView::variable) tells. The same again is another update.
+    /// Updates a variable of a running run from outside, at once. Rejected unless the variable accepts such updates
+    /// ([`Variable::with_updates`](crate::definition::Variable::with_updates)).
+    /// [`RunView::variable`](crate::engine::RunView::variable) returns the new value. The command is not idempotent:
+    /// sent twice, it updates twice.
     Update {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which of its variables.
+        /// The variable.
         variable: Name,
-        /// What is written.
+        /// The value.
         value: Payload,
     },
-    /// The run makes no more moves, nor do those within it: what is under way goes on, what ends is written down, and nothing
-    /// new begins.
+    /// Pauses a run and its child runs: work under way continues and its end is recorded, and nothing new begins.
     Pause {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// A run that was paused goes on.
+    /// Resumes a paused run.
     Resume {
-        /// Which run.
+        /// The run.
         run: RunId,
     },
-    /// Moves a run to another definition: another version of its workflow, or one of its own. What has happened stays, what
-    /// is under way goes on, what has not started follows the new definition. Refused with everything that stands in the
-    /// way ([`Obstacle`](crate::message::Obstacle)), if anything would be lost or come to mean something else; ask
-    /// [`Engine::migration`](crate::Engine::migration) first. Moving back is the same command. Runs within keep what they
-    /// began with, and are moved by commands of their own.
+    /// Migrates a run to another definition: another version of its workflow, or a definition of its own. Ended nodes
+    /// keep their results, work under way continues, and nodes that have not started follow the new definition.
+    /// Rejected with all [obstacles](crate::message::Obstacle) if state would be lost or change its meaning;
+    /// [`Engine::migration`](crate::Engine::migration) is the dry run. The same command migrates back. Child runs keep
+    /// their definitions and are migrated by commands of their own.
     Migrate {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Where to, and what becomes of its nodes.
+        /// The target, and the mapping of nodes.
         migration: Migration,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Makes a run more urgent, or less, and the runs within it: its tasks that wait are moved, and those to come are as
-    /// urgent, where their nodes do not say otherwise. What an agent holds goes on as it is.
+    /// Changes the tier of a run and of its child runs: of their waiting tasks and of tasks to come, except for nodes
+    /// that set a tier of their own. Attempts under way are not affected.
     Prioritise {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// How urgent it is from now on.
+        /// The new tier.
         tier: Tier,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Lets a run that failed go on from where it failed. What has succeeded stays; the nodes whose failures nothing took
-    /// care of, those that were withdrawn because of them, and those that were skipped after them are done anew. It is for
-    /// a run that is over, for one that is paused in which work has failed: before it goes on and the failure has
-    /// consequences; and for nodes that are held ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)). A node is done anew as a whole,
-    /// a map with all of its items. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`WrongState::NotRetriable`]); a run
-    /// within another is not retried, but the run around it. Signals that nobody had taken when the run ended are gone.
+    /// Continues a failed run from its failure. Nodes that succeeded keep their results; the nodes whose failures were
+    /// not handled, those that were cancelled because of them and those that were skipped after them are executed
+    /// again. A node is executed again as a whole, a map with all of its items.
+    ///
+    /// The command applies to a run that has ended; to a paused run in which a node has failed, before the failure has
+    /// consequences; and to held failures ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)). Rejected for a run
+    /// in which a step was or would have to be compensated, and if the run has gone on after the failure
+    /// ([`WrongState::NotRetriable`]). A child run is not retried itself: retry its parent run. Signals that no node
+    /// had taken when the run ended are lost.
     ///
     /// [`WrongState::NotRetriable`]: crate::message::rejected::WrongState::NotRetriable
     Retry {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which node alone; every one that has failed, if none.
+        /// The node; none for all that have failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         node: Option<Name>,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Sets a run back to a point: all that came after it is withdrawn and awaited, undone in reverse causal order if `undo`
-    /// says so, and done anew from there. What does not come after the point goes on and does not notice. It is for a run that
-    /// goes forward or is paused (then it is set back when it goes on), and for one that has failed or was undone; one that
-    /// succeeded has told its result, so start another. A compensation that fails on the way waits for a
-    /// [remedy](Self::Remedy); one that is abandoned does not keep the run from going forward. Without `undo`, and after
-    /// abandoning, what was done stays: if the run fails later, its outcome lists it among what is left
-    /// ([`RunView::left_behind`](crate::engine::RunView::left_behind)). Runs within that are under way are withdrawn as always: they
-    /// undo themselves. Signals that were taken are not given again; items added to open maps stay theirs; what was used up of
-    /// budgets is used up.
+    /// Resets a run to a point: the work after it is cancelled and awaited, compensated in reverse causal order if
+    /// `undo` is set, and executed again from there. Work that is not causally after the point is not affected.
     ///
-    /// Refused past a pivot that comes after the point, and if anything that is to stay could not
-    /// ([`ResetObstacle`](crate::message::ResetObstacle)). A run within another is set back by its own id while it goes forward; once
-    /// it is over, set back the run around it.
+    /// The command applies to a run that goes forward or is paused (the reset then begins when it is resumed), and to a
+    /// run that has failed or was compensated. A run that succeeded has published its result: start another one. A
+    /// compensation that fails waits for a [remedy](Self::Remedy); an abandoned one does not prevent the run from going
+    /// forward. Without `undo`, and after an abandoned compensation, the side effects remain: if the run fails later,
+    /// its outcome lists them ([`RunView::left_behind`](crate::engine::RunView::left_behind)). Child runs under way are
+    /// cancelled and compensate themselves. Signals that were taken are not delivered again, items that were added to
+    /// open maps are kept, and used budgets stay used.
+    ///
+    /// Rejected if a pivot after the point has succeeded, and if a node that is to keep its state could not
+    /// ([`ResetObstacle`](crate::message::ResetObstacle)). A child run is reset by its own id while it goes forward;
+    /// once it has ended, reset its parent run.
     Reset {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// To where.
+        /// The point.
         to: ResetPoint,
-        /// Whether what is done anew is undone first.
+        /// Whether the work is compensated before it is executed again.
         undo: bool,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Decides how a node ends that has not ended.
+    /// Decides how a node that has not ended ends.
     Operate {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which node.
+        /// The node.
         node: Name,
-        /// How.
+        /// How it ends.
         remedy: NodeRemedy,
     },
-    /// Gives more items to a map that is open.
+    /// Adds items to an open map.
     Add {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which node.
+        /// The node.
         node: Name,
         /// The items.
         items: Vec<Payload>,
     },
-    /// A map that is open gets no more items: it ends when those that it has are done.
+    /// Closes an open map: it gets no more items and ends when its items are done.
     Close {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which node.
+        /// The node.
         node: Name,
     },
-    /// Decides what a node of a run waits for.
+    /// Makes a decision that a node of a run waits for.
     Decide {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which node.
+        /// The node.
         node: Name,
-        /// Who decides.
+        /// The person or system that decides.
         by: Name,
-        /// The roles that they have, on the host's word.
+        /// Its roles. The engine trusts the host for them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         roles: Vec<Name>,
-        /// What for.
+        /// The chosen option.
         option: Name,
-        /// What they add.
+        /// A note.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         note: Payload,
     },
-    /// Hands a decision to somebody else, who alone may take it or hand it on from then on.
+    /// Delegates a decision to another person, who alone may make it or delegate it from then on.
     Delegate {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// Which node.
+        /// The node.
         node: Name,
-        /// Who hands it on, and could have taken it.
+        /// The person who delegates, and who may make the decision.
         by: Name,
-        /// The roles that they have, on the host's word.
+        /// The roles of that person. The engine trusts the host for them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         roles: Vec<Name>,
-        /// To whom.
+        /// The person who is to decide.
         to: Name,
     },
-    /// The run is no longer wanted: what is under way is withdrawn, what was done is undone. Refused once the run has passed
-    /// its pivot: it goes forward to its end. While a pivot is under way, its end decides between forward and back.
+    /// Cancels a run: work under way is cancelled, completed steps are compensated. Rejected once the run has passed
+    /// its pivot: it goes forward to its end. While the pivot is under way, its outcome decides whether the run goes
+    /// forward or is compensated.
     Cancel {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// The same even past the pivot: what is under way is withdrawn, nothing is undone any more, and the outcome lists what
-    /// stays. A run within that has passed its own pivot still goes forward to its end; it can be aborted by its id.
+    /// Cancels a run even past its pivot: work under way is cancelled, nothing more is compensated, and the outcome
+    /// lists the side effects that remain. A child run that has passed its own pivot still goes forward to its end; it
+    /// can be aborted by its id.
     Abort {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Says what becomes of a compensation that failed.
+    /// Decides what happens after a compensation has failed.
     Remedy {
-        /// Which run.
+        /// The run.
         run: RunId,
         /// The node whose compensation failed.
         node: Name,
-        /// What becomes of it.
+        /// The decision.
         remedy: CompensationRemedy,
     },
 }
 
 impl Command {
-    /// A new task.
+    /// Submits a task.
     #[must_use]
     pub fn submit(task: impl Into<Arc<TaskSpec>>) -> Self {
         TaskCommand::Submit(task.into()).into()
     }
 
-    /// New tasks, all or none.
+    /// Submits tasks, all or none.
     #[must_use]
     pub fn submit_all(tasks: impl IntoIterator<Item = TaskSpec>) -> Self {
         TaskCommand::SubmitAll(tasks.into_iter().map(Arc::new).collect()).into()
     }
 
-    /// A new agent.
+    /// Registers an agent.
     #[must_use]
     pub fn register(agent: AgentSpec) -> Self {
         AgentCommand::Register(agent).into()
     }
 
-    /// An attempt succeeded.
+    /// Reports that an attempt succeeded.
     #[must_use]
     pub fn complete(by: Incarnation, attempt: AttemptId, output: Payload) -> Self {
         AgentCommand::Complete { by, attempt, output, usage: Usage::default() }.into()
     }
 
-    /// An attempt failed.
+    /// Reports that an attempt failed.
     #[must_use]
     pub fn fail(by: Incarnation, attempt: AttemptId, failure: Failure) -> Self {
         AgentCommand::Fail { by, attempt, failure, usage: Usage::default() }.into()
     }
 
-    /// Says what the attempt used up that this command ends. Nothing but such a command is changed by it.
+    /// Adds the usage of the attempt that this command ends. Other commands are returned unchanged.
     #[must_use]
     pub fn using(mut self, used: Usage) -> Self {
         if let Self::Agent(AgentCommand::Complete { usage, .. } | AgentCommand::Fail { usage, .. }) = &mut self {
@@ -516,25 +526,25 @@ impl Command {
         self
     }
 
-    /// Lets nothing of this scope begin.
+    /// Pauses a scope.
     #[must_use]
     pub fn pause(scope: Scope, reason: impl Into<Name>) -> Self {
         ControlCommand::Pause { scope, reason: reason.into() }.into()
     }
 
-    /// Lets what was paused go on.
+    /// Resumes a scope.
     #[must_use]
     pub fn resume(scope: Scope) -> Self {
         ControlCommand::Resume { scope }.into()
     }
 
-    /// A workflow that runs may use.
+    /// Defines a workflow.
     #[must_use]
     pub fn define(definition: impl Into<Arc<Definition>>) -> Self {
         RunCommand::Define(definition.into()).into()
     }
 
-    /// A new run.
+    /// Starts a run.
     #[must_use]
     pub fn start(run: RunSpec) -> Self {
         RunCommand::Start(run).into()
@@ -565,21 +575,21 @@ impl From<RunCommand> for Command {
     }
 }
 
-/// A command was taken.
+/// The answer to an accepted command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Accepted {
-    /// It took effect.
+    /// The command took effect.
     Done,
-    /// It had been said before, word for word: nothing changed.
+    /// The command repeats an earlier one with the same content: nothing changed.
     Repeated,
-    /// Nobody waited for the signal, which is one that is not kept: nothing changed.
-    Unheard,
-    /// It took effect, on so many.
+    /// No node waited for the signal, and signals of its name are not kept: nothing changed.
+    Ignored,
+    /// The command took effect on this many tasks.
     Count(u32),
-    /// It took effect; by what is known the task will be done at this moment, after its deadline.
+    /// The task was accepted, although by the current estimate it ends at this time, after its deadline.
     Late(Time),
-    /// The agent lives this life from now on; every word of its carries it.
+    /// The agent was registered under this incarnation, which every message of the agent must carry.
     Registered(Incarnation),
 }

@@ -1,4 +1,4 @@
-//! What the host must do next, and the outbox in which a call leaves it.
+//! Effects, and the outbox in which a call returns its entries and effects.
 
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::time::Time;
@@ -7,59 +7,61 @@ use crate::task::TaskSpec;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the host must do next. Performing one twice is harmless: the attempt's id tells an agent that it has it already.
+/// An action that the host must perform. Performing one twice is harmless: the agent recognises the id of an attempt
+/// that it has already.
 ///
-/// A host that meets a variant that it does not know may leave it undone.
+/// A host may ignore a variant that it does not support.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Effect {
-    /// Give an attempt to an agent.
+    /// Sends an attempt to an agent.
     Dispatch {
-        /// The attempt: the fencing token of everything that the agent says about it. The task's id within is the key by
-        /// which the world outside recognises a repeated effect.
+        /// The attempt: the fencing token of every message of the agent about it. The id of the task is the idempotency
+        /// key for external systems.
         attempt: AttemptId,
-        /// To whom.
+        /// The receiving agent.
         to: Incarnation,
         /// The task.
         task: Arc<TaskSpec>,
         /// When the core stops waiting for the answer.
         until: Option<Time>,
     },
-    /// Give attempts at tasks of one kind to an agent, to be done together. Each is answered on its own.
+    /// Sends several attempts at tasks of one kind to an agent, to be performed together. Each is answered separately.
     DispatchBatch {
-        /// To whom.
+        /// The receiving agent.
         to: Incarnation,
         /// The attempts.
         attempts: Vec<Dispatched>,
     },
-    /// Ask an agent to give an attempt back, because somebody else needs the agent more or another agent would be sooner.
-    /// It answers with `AgentCommand::Yield`, or with a completion or a failure if it was faster.
+    /// Asks an agent to give an attempt back, because a more urgent task needs the agent or another agent would
+    /// complete it sooner. The agent answers with `AgentCommand::Yield`, or with a completion or a failure if it has
+    /// ended the attempt already.
     Yield {
         /// The attempt.
         attempt: AttemptId,
-        /// Whose it is.
+        /// The agent that holds it.
         from: Incarnation,
         /// When the core stops waiting for the answer.
         until: Time,
     },
-    /// Tell an agent that an attempt is no longer wanted. If the attempt is still the agent's, it answers with a completion
-    /// or a failure as ever. Where messages can come late or twice, an agent that has answered so, or has given an attempt
-    /// back, must know the attempt when the request for it comes once more, and not begin it: its word is believed, and what
-    /// it does then nobody undoes.
+    /// Notifies an agent that an attempt is cancelled. An agent that still holds the attempt answers with a completion
+    /// or a failure. Where messages can be delayed or duplicated, an agent that has answered, or has given the attempt
+    /// back, must remember the attempt and must not begin it when its dispatch arrives again: the core accepts the
+    /// first answer, and side effects of a second execution are not compensated.
     Cancel {
         /// The attempt.
         attempt: AttemptId,
-        /// Whose it is or was.
+        /// The agent that holds or held it.
         from: Incarnation,
     },
-    /// Start or drain agents until there are so many. Advice: a host that cannot may leave it undone.
+    /// Start or drain agents until this many are running. This is advice: a host may ignore it.
     Scale {
-        /// The number of the fact that says so: by it a host recognises advice that it has followed already.
-        fact: Seq,
-        /// How many there were.
+        /// The sequence number of the event: a host uses it to recognise advice that it has followed already.
+        event: Seq,
+        /// The number of agents at that time.
         agents: u32,
-        /// How many there should be.
+        /// The advised number of agents.
         advised: u32,
     },
 }
@@ -76,9 +78,9 @@ pub struct Dispatched {
     pub until: Option<Time>,
 }
 
-/// What a call to the core leaves for its host: facts to write down first, then effects to perform.
+/// The output of a call to the core: entries to store first, then effects to perform.
 ///
-/// The host owns it and uses it again; there is nothing to forget to drain inside the core.
+/// The host owns it and reuses it; the core keeps no output of its own.
 ///
 /// ```
 /// use counterpoint::{Outbox, Scheduler, Config, Command, TaskId, TaskSpec, Time};
@@ -98,31 +100,31 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// The facts, in order: what a journal appends.
+    /// The entries, in order, to be appended to the journal.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The effects, in order: to be performed once the facts are durable.
+    /// The effects, in order, to be performed once the entries are durable.
     #[must_use]
     pub fn effects(&self) -> &[Effect] {
         &self.effects
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.effects.is_empty()
     }
 
-    /// Empties it and keeps its memory.
+    /// Empties it and retains its memory.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.effects.clear();
     }
 
-    /// Moves the facts to the end of `entries`, for hosts that hand them to another thread.
+    /// Moves the entries to the end of `entries`, for hosts that pass them to another thread.
     pub fn drain_entries(&mut self, entries: &mut Vec<Entry>) {
         entries.append(&mut self.entries);
     }
@@ -136,7 +138,7 @@ impl Outbox {
         self.entries.push(entry);
     }
 
-    /// Makes one effect of the attempts that one agent was given, from this place on.
+    /// Merges the dispatches to one agent, from this index on, into one effect.
     pub(crate) fn bundle(&mut self, from: usize, agent: Incarnation) {
         if self.effects.len() <= from.saturating_add(1) {
             return;

@@ -1,4 +1,4 @@
-//! Messages between a host and the core, as data: commands in, events and effects out, reasons of refusals.
+//! Messages between a host and the core, as data: commands in, events and effects out, and the reasons of rejections.
 //!
 //! | type | direction | meaning |
 //! |---|---|---|

@@ -1,8 +1,8 @@
-//! Refused commands: a typed reason for each, by family. A refused command changes no state.
+//! Rejected commands: a typed reason for each, by family. A rejected command changes no state.
 //!
-//! A caller that decides what to do next asks for the [class](Rejected::class): it says whether the command names something
-//! that does not exist, contradicts what is there, comes too late, can be sent again later, or can never succeed as it is.
-//! Mappings to other protocols (HTTP status codes, error codes of the wire protocol) go by the class.
+//! A caller that must choose its next step uses the [class](Rejected::class): the command names something that does not
+//! exist, contradicts existing state, is too late, can be sent again later, or can never succeed as it is. Mappings to
+//! other protocols (HTTP status codes, error codes of the wire protocol) use the class.
 
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
@@ -23,7 +23,7 @@ use thiserror::Error;
 /// let mut engine = Engine::new(Config::default());
 /// let cancel = TaskCommand::Cancel { task: TaskId::new(7), reason: "no longer needed".into() };
 /// let refused = engine.handle(Time::ZERO, cancel.into(), &mut Outbox::default());
-/// let Err(refused) = refused else { panic!("the engine knows no task 7") };
+/// let Err(refused) = refused else { panic!("there is no task 7") };
 /// assert_eq!(refused.class(), RejectedClass::Unknown);
 /// assert_eq!(refused.to_string(), "no task t7 is known");
 /// ```

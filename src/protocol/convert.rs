@@ -88,7 +88,7 @@ impl Body {
     pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
         match accepted {
             Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
-            Accepted::Done | Accepted::Repeated | Accepted::Unheard | Accepted::Count(_) | Accepted::Late(_) => None,
+            Accepted::Done | Accepted::Repeated | Accepted::Ignored | Accepted::Count(_) | Accepted::Late(_) => None,
         }
     }
 
@@ -187,7 +187,7 @@ impl From<&Effect> for Message {
             ),
             Effect::Yield { attempt, .. } => named("yield", *attempt),
             Effect::Cancel { attempt, .. } => named("cancel", *attempt),
-            Effect::Scale { fact, .. } => MessageId::made(format!("scale-{}", fact.get())),
+            Effect::Scale { event, .. } => MessageId::made(format!("scale-{}", event.get())),
         };
         let mut message = Self::new(id, Body::from(effect));
         message.trace = trace_of(effect).cloned();

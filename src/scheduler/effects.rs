@@ -40,7 +40,7 @@ impl<'a> Effects<'a> {
             Event::Task { task, event: TaskEvent::Assigned { .. } } => self.dispatch(*task),
             Event::Task { task, event: TaskEvent::YieldRequested { .. } } => self.yielding(*task),
             Event::Control(ControlEvent::Scaling { agents, advised, .. }) => {
-                Some(Effect::Scale { fact: entry.seq, agents: *agents, advised: *advised })
+                Some(Effect::Scale { event: entry.seq, agents: *agents, advised: *advised })
             }
             _ => None,
         }

@@ -30,12 +30,12 @@ impl Fleet {
 
 impl World {
     /// Starts and retires agents until their number matches the advice. Old and repeated advice is ignored.
-    pub(super) fn follow_advice(&mut self, fact: Seq, advised: u32) {
+    pub(super) fn follow_advice(&mut self, event: Seq, advised: u32) {
         let (Some(fleet), Some(host)) = (&mut self.fleet, &self.host) else { return };
-        if fact <= fleet.followed {
+        if event <= fleet.followed {
             return;
         }
-        fleet.followed = fact;
+        fleet.followed = event;
         let online = host.engine.agents().filter(|it| it.status() == AgentStatus::Online && !it.spec().backup);
         let online: Vec<AgentId> = online.map(|it| it.spec().id).collect();
         let works = |number: &usize| self.workers.get(*number).is_some_and(|worker| !worker.is_leaving());

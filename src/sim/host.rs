@@ -258,7 +258,7 @@ impl World {
             }
             Effect::Yield { attempt, from, .. } => self.post(from.agent(), Post::Yield { attempt, from }),
             Effect::Cancel { attempt, from } => self.post(from.agent(), Post::Cancel { attempt, from }),
-            Effect::Scale { fact, advised, .. } => self.follow_advice(fact, advised),
+            Effect::Scale { event, advised, .. } => self.follow_advice(event, advised),
         }
     }
 

@@ -1,21 +1,21 @@
-//! With whom a task belongs, and with whom not.
+//! The affinity of a task: agents to prefer, and agents to avoid.
 
 use crate::base::id::{AgentId, TaskId};
 use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 
-/// With whom a task belongs, and with whom not.
+/// The affinity of a task: agents to prefer, and agents to avoid.
 ///
-/// What a task must not meet is a filter that the core itself keeps, whatever the strategy: [`not_agents`](Self::not_agents),
-/// [`not_labels`](Self::not_labels) and [`apart_from`](Self::apart_from). What it would rather have is a wish, which
-/// strategies such as [`Affine`](crate::routing::Affine) and [`ConsistentHash`](crate::routing::ConsistentHash) heed:
+/// Agents to avoid are a filter that the core enforces with every strategy: [`not_agents`](Self::not_agents),
+/// [`not_labels`](Self::not_labels) and [`apart_from`](Self::apart_from). The others are preferences, which strategies
+/// such as [`Affine`](crate::routing::Affine) and [`ConsistentHash`](crate::routing::ConsistentHash) follow:
 /// [`preferred`](Self::preferred), [`familiar`](Self::familiar), [`session`](Self::session), [`spread`](Self::spread).
 ///
 /// ```
 /// use counterpoint::{AgentId, TaskId, TaskSpec};
 /// use counterpoint::task::Affinity;
 ///
-/// // Whoever wrote the report does not review it; the reviews of one customer stay with one agent.
+/// The author of the report does not review it; the reviews of one customer stay with one agent.
 /// let write = TaskId::from_key("report-7/write");
 /// let review = TaskSpec::new(TaskId::from_key("report-7/review"), "review")
 ///     .with_after([write])
@@ -25,27 +25,28 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Affinity {
-    /// This agent if it has room.
+    /// Prefers this agent if it has a free slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred: Option<AgentId>,
-    /// The agent that was last given this task, if it has room: it knows the case. As long as that task is remembered.
+    /// Prefers the agent to which this task was last assigned, if it has a free slot and the task is still retained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub familiar: Option<TaskId>,
-    /// Tasks with the same key go to the same agent as long as it can take them.
+    /// Tasks with the same key prefer the same agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Name>,
     /// Tasks with the same session key, or of the same kind if there is none, are spread evenly over the values of this
     /// label, such as a zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<Name>,
-    /// None of these agents.
+    /// Excludes these agents.
     #[serde(skip_serializing_if = "<[AgentId]>::is_empty")]
     pub not_agents: Box<[AgentId]>,
-    /// No agent that has one of these labels with this value.
+    /// Excludes agents that have one of these labels with this value.
     #[serde(skip_serializing_if = "<[(Name, Name)]>::is_empty")]
     pub not_labels: Box<[(Name, Name)]>,
-    /// Not the agent that was last given one of these tasks: separation of duties. Looked up when this task begins to wait
-    /// for an agent, as long as those are remembered, so this task should come [`after`](crate::TaskSpec::after) them.
+    /// Excludes the agents to which these tasks were last assigned: separation of duties. The agents are determined
+    /// when this task becomes ready, as long as those tasks are retained, so this task should come
+    /// [`after`](crate::TaskSpec::after) them.
     #[serde(skip_serializing_if = "<[TaskId]>::is_empty")]
     pub apart_from: Box<[TaskId]>,
 }

@@ -1,4 +1,4 @@
-//! What an agent is, as data: somebody or something that performs attempts at tasks.
+//! Agents as data: the components that perform attempts at tasks.
 //!
 //! ```
 //! use counterpoint::{AgentId, AgentSpec};
@@ -20,62 +20,63 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An agent as it registers.
+/// The declaration with which an agent registers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentSpec {
-    /// Chosen by the host.
+    /// The id, chosen by the host.
     pub id: AgentId,
-    /// For people: shown in timelines and reports.
+    /// A name for people: shown in timelines and reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// What it can do, and how well: higher is better, the scale is the host's.
+    /// Its skills and their levels: higher is better, on a scale of the host.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<Name, u16>,
-    /// Where and what it is: region, zone, hardware, anything.
+    /// Its fixed properties: region, zone, hardware.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Name, Name>,
-    /// How much it has of resources of its own, which the attempts that it holds take a part of.
+    /// The amounts of its own resources, of which attempts hold a part.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub amounts: BTreeMap<Name, u64>,
-    /// How many attempts it may hold at once. Made smaller while it holds more, it drains down to the new bound.
+    /// The number of attempts that it may hold at once. If it is lowered below the number held, those are completed
+    /// first.
     pub capacity: u32,
-    /// How many of these attempts are kept for tasks of the first tier: others are given to it only while more than so
-    /// many are free (trunk reservation).
+    /// The number of slots reserved for tasks of the first tier: other tasks are assigned to it only while more slots
+    /// than these are free (trunk reservation).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reserved: u32,
-    /// Whether it stands in for others: it is given a task only if none of the others that could do it takes work, and
-    /// guards let none of these have any.
+    /// Whether the agent is a backup: a task is assigned to it only if no other eligible agent is available, because
+    /// they are gone or held back by guards.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub backup: bool,
-    /// How many attempts beyond its capacity may wait with it, so that it need not wait for the next. It says when one
-    /// begins; one that has not is called back when somebody more urgent finds no agent.
+    /// The number of attempts beyond its capacity that may wait at the agent. The agent reports when one begins; an
+    /// attempt that has not begun is recalled if a more urgent task finds no agent.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prefetch: u32,
-    /// Whether it is given work only when it asks for it, see `AgentCommand::Poll`: many agents that compete for the same
-    /// queue, behind a connection that only they can open.
+    /// Whether it gets work only on request, see `AgentCommand::Poll`: for agents that compete for one queue and must
+    /// open the connection themselves.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub polls: bool,
-    /// For strategies that prefer some agents to others: the higher, the sooner.
+    /// Its priority, for strategies that prefer some agents: the higher, the sooner.
     #[serde(default)]
     pub priority: i32,
-    /// Its share where strategies share work out; none: its capacity.
+    /// Its weight, for strategies that share work out; none for its capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// What an attempt costs, in millionths of whatever the host counts in.
+    /// The cost of an attempt, in millionths of the host's currency unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_per_task: Option<u64>,
-    /// What a second of an attempt costs, in millionths of whatever the host counts in.
+    /// The cost of a second of an attempt, in millionths of the host's currency unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_per_second: Option<u64>,
-    /// After this long without a word the agent counts as lost and its attempts go to others. None for agents that
-    /// cannot be lost, such as threads of the host.
+    /// The time without a message after which the agent counts as lost and its attempts go to others. None for agents
+    /// that cannot be lost, such as threads of the host.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Duration>,
 }
 
 impl AgentSpec {
-    /// An agent without skills that does one thing at a time.
+    /// An agent without skills that performs one attempt at a time.
     #[must_use]
     pub const fn new(id: AgentId) -> Self {
         Self {
@@ -97,7 +98,7 @@ impl AgentSpec {
         }
     }
 
-    /// Names it for people.
+    /// Sets the name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Name>) -> Self {
         self.name = Some(name.into());
@@ -118,49 +119,49 @@ impl AgentSpec {
         self
     }
 
-    /// Adds a resource of its own, with how much it has of it.
+    /// Adds a resource of its own with this amount.
     #[must_use]
     pub fn with_amount(mut self, name: impl Into<Name>, amount: u64) -> Self {
         self.amounts.insert(name.into(), amount);
         self
     }
 
-    /// Sets how many attempts it may hold at once.
+    /// Sets the capacity.
     #[must_use]
     pub const fn with_capacity(mut self, capacity: u32) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// Keeps so many of its attempts for tasks of the first tier.
+    /// Reserves this many of its slots for tasks of the first tier.
     #[must_use]
     pub const fn with_reserved(mut self, attempts: u32) -> Self {
         self.reserved = attempts;
         self
     }
 
-    /// Has it stand in for others.
+    /// Sets whether it is a backup.
     #[must_use]
     pub const fn with_backup(mut self, backup: bool) -> Self {
         self.backup = backup;
         self
     }
 
-    /// Lets so many attempts beyond its capacity wait with it.
+    /// Sets the number of attempts beyond its capacity that may wait at it.
     #[must_use]
     pub const fn with_prefetch(mut self, attempts: u32) -> Self {
         self.prefetch = attempts;
         self
     }
 
-    /// Gives it work only when it asks for it.
+    /// Assigns work to it only on request.
     #[must_use]
     pub const fn with_polls(mut self) -> Self {
         self.polls = true;
         self
     }
 
-    /// How many attempts it may hold at once, those that wait with it included.
+    /// The number of attempts that it may hold at once, including those that wait at it.
     #[must_use]
     pub const fn slots(&self) -> u32 {
         self.capacity.saturating_add(self.prefetch)
@@ -173,14 +174,14 @@ impl AgentSpec {
         self
     }
 
-    /// Sets its share where strategies share work out.
+    /// Sets its weight for strategies that share work out.
     #[must_use]
     pub const fn with_weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);
         self
     }
 
-    /// What an attempt of this length costs by these rates, in millionths of whatever the host counts in; rounded up.
+    /// The cost of an attempt of this length by these rates, in millionths of the host's currency unit, rounded up.
     #[must_use]
     pub fn cost_of(&self, span: Duration) -> u64 {
         let by_time = u128::from(self.cost_per_second.unwrap_or(0)).saturating_mul(span.as_nanos());
@@ -188,21 +189,21 @@ impl AgentSpec {
         self.cost_per_task.unwrap_or(0).saturating_add(by_time)
     }
 
-    /// Sets what an attempt costs, in millionths of whatever the host counts in.
+    /// Sets the cost of an attempt, in millionths of the host's currency unit.
     #[must_use]
     pub const fn with_cost_per_task(mut self, millionths: u64) -> Self {
         self.cost_per_task = Some(millionths);
         self
     }
 
-    /// Sets what a second of an attempt costs, in millionths of whatever the host counts in.
+    /// Sets the cost of a second of an attempt, in millionths of the host's currency unit.
     #[must_use]
     pub const fn with_cost_per_second(mut self, millionths: u64) -> Self {
         self.cost_per_second = Some(millionths);
         self
     }
 
-    /// Requires a word from it at least this often.
+    /// Sets the lease: the longest time between two messages of the agent.
     #[must_use]
     pub const fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
@@ -215,18 +216,18 @@ const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// What bounds the attempts of an agent, whatever its capacity.
+/// A mechanism that bounds the attempts of an agent, regardless of its capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Guard {
-    /// A circuit breaker: too much of what it does fails, or takes too long.
+    /// The circuit breaker: too many of its attempts fail or take too long.
     Breaker,
-    /// Outlier ejection: it does worse than the others.
+    /// Outlier ejection: it performs worse than the rest of the fleet.
     Outlier,
-    /// Adaptive concurrency: it said that it has too much to do.
+    /// Adaptive concurrency: it reported an overload.
     Concurrency,
-    /// A bound on the attempts begun over time.
+    /// The rate limit: a bound on the attempts begun over time.
     Rate,
 }
 
@@ -241,7 +242,7 @@ impl fmt::Display for Guard {
     }
 }
 
-/// What an operator may pause and resume.
+/// A scope that an operator can pause and resume.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -264,15 +265,15 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Whether an agent takes work.
+/// Whether an agent accepts work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgentStatus {
-    /// It takes work.
+    /// It accepts work.
     Online,
-    /// It finishes what it holds and takes nothing new.
+    /// It finishes the attempts that it holds and gets no others.
     Draining,
-    /// It has left or was lost.
+    /// It was deregistered or lost.
     Offline,
 }

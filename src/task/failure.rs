@@ -1,11 +1,11 @@
-//! How an attempt fails, and what it may have left behind.
+//! Failures of attempts, and the side effects that they may have left.
 
 use crate::base::payload::Payload;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// Why an attempt did not succeed, and what that means for the next one.
+/// Why an attempt did not succeed, and whether to try again.
 ///
 /// ```
 /// use counterpoint::{Failure, FailureKind};
@@ -17,35 +17,35 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Failure {
-    /// What it means for the next attempt.
+    /// The kind, which determines whether the task is tried again.
     pub kind: FailureKind,
-    /// For people.
+    /// A message for people.
     pub message: Box<str>,
-    /// The agent asks not to be tried again sooner.
+    /// The shortest time before the next attempt, on request of the agent.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// It may work next time.
+    /// A failure that may not occur in the next attempt.
     #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
         Self::of(FailureKind::Transient, message)
     }
 
-    /// It will never work.
+    /// A failure that would occur in every attempt.
     #[must_use]
     pub fn permanent(message: impl Into<String>) -> Self {
         Self::of(FailureKind::Permanent, message)
     }
 
-    /// Too much at once: try later.
+    /// An overload of the agent, with the time after which to try again.
     #[must_use]
     pub fn overloaded(message: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::of(FailureKind::Overloaded, message) }
     }
 
-    /// Nobody can say whether it happened.
+    /// An unknown outcome: the attempt may have had side effects.
     #[must_use]
     pub fn unknown(message: impl Into<String>) -> Self {
         Self::of(FailureKind::Unknown, message)
@@ -64,19 +64,19 @@ impl fmt::Display for Failure {
 
 impl core::error::Error for Failure {}
 
-/// What a failure means for the next attempt.
+/// The kind of a failure, which determines whether the task is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// Nothing happened; another attempt may succeed.
+    /// No side effects; another attempt may succeed.
     Transient,
-    /// Nothing happened; no attempt will succeed.
+    /// No side effects; no attempt will succeed.
     Permanent,
-    /// Nothing happened; the agent has too much to do.
+    /// No side effects; the agent is overloaded.
     Overloaded,
-    /// The outcome is unknown: a timeout, a lost agent. The work may have been done. An agent that is not sure says this
-    /// and nothing else.
+    /// The outcome is unknown, after a timeout or the loss of an agent: the work may have been done. An agent that
+    /// cannot determine its outcome must report this kind.
     Unknown,
 }
 
@@ -96,11 +96,11 @@ impl fmt::Display for FailureKind {
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "none, done and unknown are all there is")]
 pub enum SideEffects {
-    /// The task had no effect.
+    /// The task had no side effects.
     #[default]
     None,
-    /// The outcome of an attempt is unknown: the task may have had its effect.
+    /// The outcome of an attempt is unknown: side effects are possible.
     Possible,
-    /// The task had its effect, with this output.
+    /// The task had its side effects, with this output.
     Done(Payload),
 }

@@ -1,4 +1,4 @@
-//! What a task is, as data: a piece of work that one agent at a time attempts.
+//! Tasks as data: units of work that one agent at a time attempts.
 //!
 //! ```
 //! use counterpoint::{Needs, Payload, Policy, Retry, TaskId, TaskSpec, Tier, Time};
@@ -32,7 +32,7 @@ pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use failure::{Failure, FailureKind, SideEffects};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
-pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};
+pub use policy::{Exhausted, InDoubt, Jitter, Policy, Retry, RetryOverride, RetryOverrides};
 pub use status::TaskStatus;
 pub use trace::{BadTrace, TraceContext, Traced};
 pub use usage::{Spending, Usage};
@@ -47,59 +47,60 @@ use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// A task as it is submitted. Nothing in it changes afterwards.
+/// A task as it is submitted. It is immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskSpec {
-    /// Chosen by the host, so that a repeated submit is recognised.
+    /// The id, chosen by the host so that a repeated submit is recognised.
     pub id: TaskId,
-    /// What sort of work it is: what an agent dispatches on, what metrics are kept by.
+    /// The type of work: agents dispatch on it, and metrics are kept by it.
     pub kind: Name,
-    /// For whom it is done: shares and quotas are kept by tenant.
+    /// The tenant: shares and quotas are kept by tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Name>,
-    /// What the agent is given.
+    /// The input for the agent.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
-    /// Which agents can do it.
+    /// What the task requires of an agent.
     pub needs: Needs,
-    /// With whom and where it belongs, and with whom not.
+    /// The agents to prefer, and the agents to avoid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Box<Affinity>>,
-    /// How urgent it is.
+    /// Its urgency.
     #[serde(default)]
     pub tier: Tier,
-    /// Whether an attempt may be called back for the sake of a task of the first tier: it is given back, and the task is
-    /// given out again.
+    /// Whether its attempts may be preempted for tasks of the first tier: the agent gives the attempt back, and the
+    /// task is assigned again.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub preemptible: bool,
-    /// Until when its result is worth having: no attempt begins after it. A task that waits at that moment, for its first
-    /// attempt or another, expires; an attempt that is under way goes on, and its success counts.
+    /// The time after which no attempt begins. A task that waits at that time, for its first attempt or another,
+    /// expires; an attempt under way continues, and its success counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
-    /// How long the host expects an attempt to take, if it can tell: what a [`Discipline`](crate::scheduler::Discipline) may go by,
-    /// and what an [`Estimator`](crate::routing::Estimator) may start from. It binds nobody.
+    /// The expected length of an attempt, if the host has an estimate: input for a
+    /// [`Discipline`](crate::scheduler::Discipline) and the initial value of an
+    /// [`Estimator`](crate::routing::Estimator). It is not enforced.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Duration>,
-    /// What happens when attempts fail or take too long.
+    /// Retries and timeouts.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
-    /// Tasks that must succeed first. If one of them ends otherwise, this one is cancelled.
+    /// Tasks that must succeed first. If one of them ends otherwise, this task is cancelled.
     #[serde(default, skip_serializing_if = "<[TaskId]>::is_empty")]
     pub after: Box<[TaskId]>,
-    /// What is put aside for it of the budgets that its run is under. Set by the engine, as is its owner.
+    /// The reservation for this task in the budgets of its run. Set by the engine, like the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Box<Spending>>,
-    /// The step of a run that this task performs. Set by the engine; a host that sets it is refused.
+    /// The step of a run that this task performs. Set by the engine; a task of a host with an owner is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// The trace that it belongs to: carried to whoever performs it. A step has that of its run.
+    /// The trace that it belongs to, passed on to the agent. A step has the trace of its run.
     #[serde(default, skip_serializing_if = "Traced::is_none")]
     pub trace: Traced,
 }
 
 impl TaskSpec {
-    /// A task of this kind, normal in urgency, for any agent whose skills include one of the kind's name.
+    /// A task of this kind and of normal urgency, for agents with a skill that is named after the kind.
     #[must_use]
     pub fn new(id: TaskId, kind: impl Into<Name>) -> Self {
         let kind = kind.into();
@@ -107,7 +108,7 @@ impl TaskSpec {
         Self::needing(id, kind, needs)
     }
 
-    /// A task of this kind, normal in urgency, for any agent that meets these needs. Many tasks may share one `Needs`.
+    /// A task of this kind and of normal urgency, for agents that meet these needs. Many tasks may share one `Needs`.
     #[must_use]
     pub fn needing(id: TaskId, kind: impl Into<Name>, needs: Needs) -> Self {
         let kind = kind.into();
@@ -130,64 +131,64 @@ impl TaskSpec {
         }
     }
 
-    /// Makes it a part of this trace.
+    /// Sets the trace.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         self.trace = trace.into();
         self
     }
 
-    /// Says for whom it is done.
+    /// Sets the tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
 
-    /// Gives the agent this.
+    /// Sets the input.
     #[must_use]
     pub fn with_payload(mut self, payload: Payload) -> Self {
         self.payload = payload;
         self
     }
 
-    /// Asks for these skills and labels in place of a skill of the kind's name.
+    /// Requires these skills and labels in place of the skill that is named after the kind.
     #[must_use]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
         self
     }
 
-    /// Says with whom and where it belongs.
+    /// Sets the affinity.
     #[must_use]
     pub fn with_affinity(mut self, affinity: Affinity) -> Self {
         self.affinity = Some(Box::new(affinity));
         self
     }
 
-    /// Sets the urgency.
+    /// Sets the tier.
     #[must_use]
     pub const fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
         self
     }
 
-    /// Lets its attempts be called back for the sake of tasks of the first tier.
+    /// Allows preemption for tasks of the first tier.
     #[must_use]
     pub const fn with_preemptible(mut self) -> Self {
         self.preemptible = true;
         self
     }
 
-    /// Sets the deadline: no attempt begins after it, and a task that waits then expires. One that is under way goes on; what
-    /// stops it is a timeout of its [`Policy`].
+    /// Sets the deadline: no attempt begins after it, and a task that waits then expires. A timeout of the [`Policy`]
+    /// also stops an attempt under way.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Time) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Says how long an attempt is expected to take.
+    /// Sets the expected length of an attempt.
     #[must_use]
     pub const fn with_estimate(mut self, span: Duration) -> Self {
         self.estimate = Some(span);
@@ -201,7 +202,7 @@ impl TaskSpec {
         self
     }
 
-    /// Waits for these tasks to succeed.
+    /// Sets the tasks that must succeed first.
     #[must_use]
     pub fn with_after(mut self, tasks: impl IntoIterator<Item = TaskId>) -> Self {
         self.after = tasks.into_iter().collect();
@@ -209,33 +210,33 @@ impl TaskSpec {
     }
 }
 
-/// How urgent a task is.
+/// The urgency of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "four tiers are a promise: hosts match on them")]
 pub enum Tier {
-    /// P0: somebody is waiting for it right now.
+    /// P0: a caller waits for the result.
     Critical,
     /// P1.
     High,
     /// P2, the default.
     #[default]
     Normal,
-    /// P3: whenever there is room.
+    /// P3: in the background.
     Low,
 }
 
 impl Tier {
-    /// All of them, the most urgent first.
+    /// All tiers, the most urgent first.
     pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
 
-    /// 0 for the most urgent to 3.
+    /// The index of the tier: 0 for the most urgent, 3 for the least.
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// How long a task of this tier should wait at the most, unless the host says otherwise: 100 ms, 1 s, 10 s, 60 s.
+    /// The target for the longest wait of a task of this tier, unless configured: 100 ms, 1 s, 10 s, 60 s.
     #[must_use]
     pub const fn latency_target(self) -> Duration {
         match self {
@@ -266,9 +267,9 @@ pub struct Owner {
     pub run: RunId,
     /// The node.
     pub node: NodeIx,
-    /// The index of the instance: of an item of a map, of a round of a repeat; 0 otherwise.
+    /// The index of the instance: of the item of a map, or of the round of a repeat; 0 otherwise.
     pub item: u32,
-    /// Whether the instance is performed, undone or queried.
+    /// Whether the instance is performed, compensated or queried.
     #[serde(default, skip_serializing_if = "Phase::is_do")]
     pub phase: Phase,
 }
@@ -279,17 +280,17 @@ impl Owner {
     }
 }
 
-/// Whether a step is being done or undone, or asked about.
+/// Whether a step is performed, compensated or queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Forward.
+    /// The step itself.
     #[default]
     Do,
-    /// Compensation.
+    /// Its compensation.
     Undo,
-    /// Finding out whether it has happened.
+    /// A query whether the step has had its side effects.
     Query,
 }
 

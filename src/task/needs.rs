@@ -1,4 +1,4 @@
-//! What a task requires of an agent.
+//! Requirements of a task on agents.
 
 use crate::base::id::{mix, stable_hash};
 use crate::base::name::Name;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Skills with minimum levels and labels that an agent must have: a filter, never a score. Cloning is a reference count;
-/// many tasks share one.
+/// Skills with minimum levels, labels and amounts of resources that an agent must have: a filter, not a score. Cloning
+/// increments a reference count; many tasks share one value.
 ///
 /// ```
 /// use counterpoint::{AgentId, AgentSpec, Needs};
@@ -25,7 +25,7 @@ pub struct Needs(Arc<Inner>);
 
 #[derive(Clone, PartialEq)]
 struct Inner {
-    /// Of the rest, once: classes are looked up at every submit.
+    /// The hash of the other field, computed once: classes are looked up at every submit.
     hash: u64,
     wanted: Wanted,
 }
@@ -44,19 +44,19 @@ struct Wanted {
 }
 
 impl Needs {
-    /// Any agent will do.
+    /// No requirements: any agent is eligible.
     #[must_use]
     pub fn nothing() -> Self {
         Self::of(Wanted::default())
     }
 
-    /// An agent with this skill, at any level.
+    /// Requires this skill, at any level.
     #[must_use]
     pub fn skill(name: impl Into<Name>) -> Self {
         Self::nothing().and_skill(name, 0)
     }
 
-    /// And this skill, at this level or above.
+    /// Requires this skill at this level or above, too.
     #[must_use]
     pub fn and_skill(self, name: impl Into<Name>, level: u16) -> Self {
         let mut wanted = self.0.wanted.clone();
@@ -64,7 +64,7 @@ impl Needs {
         Self::of(wanted)
     }
 
-    /// And this label with this value.
+    /// Requires this label with this value, too.
     #[must_use]
     pub fn and_label(self, name: impl Into<Name>, value: impl Into<Name>) -> Self {
         let mut wanted = self.0.wanted.clone();
@@ -72,7 +72,7 @@ impl Needs {
         Self::of(wanted)
     }
 
-    /// And so much of a resource of the agent's own, for as long as it holds the attempt: memory, a disk, a context window.
+    /// Requires this amount of a resource of the agent, held during the attempt: memory, disk, a context window.
     #[must_use]
     pub fn and_amount(self, name: impl Into<Name>, amount: u64) -> Self {
         let mut wanted = self.0.wanted.clone();
@@ -80,7 +80,8 @@ impl Needs {
         Self::of(wanted)
     }
 
-    /// And so much of a resource that all agents share, for as long as one holds the attempt: licences, tokens, connections.
+    /// Requires this amount of a resource that all agents share, held during the attempt: licences, tokens,
+    /// connections.
     #[must_use]
     pub fn and_shared(self, name: impl Into<Name>, amount: u64) -> Self {
         let mut wanted = self.0.wanted.clone();
@@ -88,37 +89,37 @@ impl Needs {
         Self::of(wanted)
     }
 
-    /// The amounts asked of the agent's own resources, by name.
+    /// The required amounts of the agent's own resources, by name.
     pub fn amounts(&self) -> impl Iterator<Item = (&Name, u64)> {
         self.0.wanted.amounts.iter().map(|(name, amount)| (name, *amount))
     }
 
-    /// The amounts asked of shared resources, by name.
+    /// The required amounts of shared resources, by name.
     pub fn shared(&self) -> impl Iterator<Item = (&Name, u64)> {
         self.0.wanted.shared.iter().map(|(name, amount)| (name, *amount))
     }
 
-    /// Whether any resource is asked for.
-    pub(crate) fn is_heavy(&self) -> bool {
+    /// Whether any resource is required.
+    pub(crate) fn uses_resources(&self) -> bool {
         !self.0.wanted.amounts.is_empty() || !self.0.wanted.shared.is_empty()
     }
 
-    /// Whether the agent has as much of its own as is asked for, when it is idle.
+    /// Whether the agent, when idle, has the required amounts of its own resources.
     pub(crate) fn fits_in(&self, agent: &AgentSpec) -> bool {
         self.amounts().all(|(name, amount)| agent.amounts.get(name).copied().unwrap_or(0) >= amount)
     }
 
-    /// The skills asked for, with their levels, by name.
+    /// The required skills with their levels, by name.
     pub fn skills(&self) -> impl Iterator<Item = (&Name, u16)> {
         self.0.wanted.skills.iter().map(|(name, &level)| (name, level))
     }
 
-    /// The labels asked for, by name.
+    /// The required labels, by name.
     pub fn labels(&self) -> impl Iterator<Item = (&Name, &Name)> {
         self.0.wanted.labels.iter()
     }
 
-    /// Whether this agent has all of it.
+    /// Whether this agent meets all requirements.
     #[must_use]
     pub fn met_by(&self, agent: &AgentSpec) -> bool {
         self.skills().all(|(name, level)| agent.skills.get(name).is_some_and(|&has| has >= level))

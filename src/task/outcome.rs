@@ -1,4 +1,4 @@
-//! How a task ends.
+//! Outcomes of tasks.
 
 use super::failure::{Failure, SideEffects};
 use crate::base::name::Name;
@@ -6,26 +6,26 @@ use crate::base::payload::Payload;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// How a task ended. Every accepted task ends in exactly one of these.
+/// How a task ended. Every accepted task ends in exactly one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskOutcome {
-    /// It succeeded, with this output.
+    /// It succeeded with this output.
     Succeeded(Payload),
-    /// It failed for good.
+    /// It failed, and is not tried again.
     Failed(Failure),
     /// Its attempts are used up; an operator may replay it.
     DeadLettered(Failure),
-    /// It was withdrawn.
+    /// It was cancelled.
     Cancelled {
-        /// On what grounds.
+        /// The reason.
         reason: Name,
-        /// Whether it had an effect all the same.
+        /// Its side effects.
         #[serde(default)]
         side_effects: SideEffects,
     },
-    /// Its time ran out.
+    /// It exceeded a time limit.
     Expired(Bound),
 }
 
@@ -47,16 +47,16 @@ impl fmt::Display for TaskOutcome {
     }
 }
 
-/// Which bound of time a task ran into.
+/// A time limit of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Bound {
-    /// Its deadline, while it waited.
+    /// The deadline, which passed while the task waited.
     Deadline,
-    /// Its queue timeout.
+    /// The queue timeout.
     Queue,
-    /// Its total timeout.
+    /// The total timeout.
     Total,
 }
 

@@ -1,15 +1,15 @@
-//! What happens when attempts fail or take too long.
+//! Retries and timeouts of tasks.
 
 use super::{FailureKind, Tier};
 use core::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 
-/// Retries and timeouts of a task. Cloning is a reference count; the default costs nothing.
+/// Retries and timeouts of a task. Cloning increments a reference count; the default allocates nothing.
 ///
-/// Four bounds that are often confused: an attempt's timeout (then its outcome is unknown and the task is tried again),
-/// the queue timeout (from when on it may no longer wait), the total timeout (everything, retries included), and
-/// the task's deadline, which is a moment and not a length.
+/// There are four time limits: the *attempt timeout* bounds one attempt, whose outcome is then unknown; the *queue
+/// timeout* bounds the wait; the *total timeout* bounds the whole task with its retries; the task's *deadline* is an
+/// instant and not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy(Option<Arc<Rules>>);
 
@@ -35,26 +35,28 @@ impl Policy {
         self.with(|rules| rules.retry = retry)
     }
 
-    /// Bounds each attempt: when it is over, the attempt's outcome is unknown and the task goes to another agent.
+    /// Bounds each attempt. When the time is over, the outcome of the attempt is unknown and the task is assigned
+    /// again.
     #[must_use]
     pub fn with_attempt_timeout(self, span: Duration) -> Self {
         self.with(|rules| rules.attempt_timeout = Some(span))
     }
 
-    /// Bounds the wait, counted from the submit: a task that waits at that moment, for its first attempt or another,
+    /// Bounds the wait since the submit: a task that waits at the end of this time, for its first attempt or another,
     /// expires.
     #[must_use]
     pub fn with_queue_timeout(self, span: Duration) -> Self {
         self.with(|rules| rules.queue_timeout = Some(span))
     }
 
-    /// Bounds everything from submit to end: a task that has not succeeded by then expires, under way or not.
+    /// Bounds the time from submit to end: a task that has not succeeded by then expires, even if an attempt is under
+    /// way.
     #[must_use]
     pub fn with_total_timeout(self, span: Duration) -> Self {
         self.with(|rules| rules.total_timeout = Some(span))
     }
 
-    /// Says where a task goes when its attempts are used up.
+    /// Sets the outcome of a task whose attempts are used up.
     #[must_use]
     pub fn with_exhausted(self, exhausted: Exhausted) -> Self {
         self.with(|rules| rules.exhausted = exhausted)
@@ -66,31 +68,31 @@ impl Policy {
         self.0.as_ref().map_or(&DEFAULT_RETRY, |rules| &rules.retry)
     }
 
-    /// How long an attempt may take.
+    /// The attempt timeout.
     #[must_use]
     pub fn attempt_timeout(&self) -> Option<Duration> {
         self.0.as_ref()?.attempt_timeout
     }
 
-    /// How long the task may wait for an agent.
+    /// The queue timeout.
     #[must_use]
     pub fn queue_timeout(&self) -> Option<Duration> {
         self.0.as_ref()?.queue_timeout
     }
 
-    /// How long all of it may take.
+    /// The total timeout.
     #[must_use]
     pub fn total_timeout(&self) -> Option<Duration> {
         self.0.as_ref()?.total_timeout
     }
 
-    /// Where the task goes when its attempts are used up.
+    /// The outcome of a task whose attempts are used up.
     #[must_use]
     pub fn exhausted(&self) -> Exhausted {
         self.0.as_ref().map_or(Exhausted::DeadLetter, |rules| rules.exhausted)
     }
 
-    /// Whether nothing was set.
+    /// Whether every setting has its default.
     #[must_use]
     pub const fn is_default(&self) -> bool {
         self.0.is_none()
@@ -119,45 +121,45 @@ impl<'de> Deserialize<'de> for Policy {
     }
 }
 
-/// How often and how patiently a task is tried again: exponential backoff, `base * 2^k` up to `cap`, with jitter.
+/// Retries with exponential backoff: `base * 2^k` up to `cap`, with jitter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Retry {
-    /// Attempts in all, the first included; 0 counts as 1.
+    /// The number of attempts, including the first; 0 counts as 1.
     pub attempts: u32,
-    /// The ceiling of the first delay.
+    /// The upper bound of the first delay.
     #[serde(with = "crate::base::time::span")]
     pub base: Duration,
-    /// The ceiling of every delay.
+    /// The upper bound of every delay.
     #[serde(with = "crate::base::time::span")]
     pub cap: Duration,
-    /// How a delay is drawn below its ceiling.
+    /// How a delay is drawn below its upper bound.
     pub jitter: Jitter,
-    /// What an attempt with an unknown outcome means.
+    /// How an unknown outcome counts.
     pub in_doubt: InDoubt,
-    /// What is different for failures of a kind.
-    #[serde(default, skip_serializing_if = "Kinds::is_empty")]
-    pub kinds: Kinds,
-    /// For every so many failed attempts it waits in a tier more urgent by one than its own, but for the first tier, which
-    /// is for what was urgent from the start. Never if nothing is said.
+    /// Overrides for single kinds of failures.
+    #[serde(default, skip_serializing_if = "RetryOverrides::is_empty")]
+    pub kinds: RetryOverrides,
+    /// After every this many failed attempts the task waits in the next more urgent tier, except for the first tier,
+    /// which contains only tasks submitted to it. Without a value the tier never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate_after: Option<u32>,
 }
 
 impl Retry {
-    /// The attempts that it allows at the most, whatever the kinds of failures.
+    /// The largest number of attempts over all kinds of failures.
     pub(crate) fn most(&self) -> u32 {
         let kinds = [self.kinds.transient, self.kinds.overloaded, self.kinds.unknown];
-        let kinds = kinds.into_iter().flatten().filter_map(|patience| patience.attempts);
+        let kinds = kinds.into_iter().flatten().filter_map(|overrides| overrides.attempts);
         kinds.fold(self.attempts, u32::max).max(1)
     }
 
-    /// Allows no more attempts than these, whatever the kinds of failures.
+    /// Bounds the number of attempts for all kinds of failures.
     pub(crate) fn at_most(mut self, attempts: u32) -> Self {
         self.attempts = self.attempts.min(attempts);
-        for patience in [&mut self.kinds.transient, &mut self.kinds.overloaded, &mut self.kinds.unknown] {
-            if let Some(Patience { attempts: Some(own), .. }) = patience {
+        for overrides in [&mut self.kinds.transient, &mut self.kinds.overloaded, &mut self.kinds.unknown] {
+            if let Some(RetryOverride { attempts: Some(own), .. }) = overrides {
                 *own = (*own).min(attempts);
             }
         }
@@ -165,40 +167,40 @@ impl Retry {
     }
 }
 
-/// What is different for failures of each kind; a permanent failure is never tried again.
+/// Overrides for single kinds of failures. A permanent failure is never tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Kinds {
+pub struct RetryOverrides {
     /// For transient failures.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub transient: Option<Patience>,
-    /// For agents that have too much to do.
+    pub transient: Option<RetryOverride>,
+    /// For overloaded agents.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub overloaded: Option<Patience>,
+    pub overloaded: Option<RetryOverride>,
     /// For unknown outcomes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unknown: Option<Patience>,
+    pub unknown: Option<RetryOverride>,
 }
 
-impl Kinds {
+impl RetryOverrides {
     const NONE: Self = Self { transient: None, overloaded: None, unknown: None };
 
-    /// Whether nothing is different.
+    /// Whether there are no overrides.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.transient.is_none() && self.overloaded.is_none() && self.unknown.is_none()
     }
 }
 
-/// What is different for one kind of failure; what is not set is as for all.
+/// Overrides of the retries for one kind of failure; settings that are absent are as for all kinds.
 ///
 /// ```
-/// use counterpoint::task::Patience;
+/// use counterpoint::task::RetryOverride;
 /// use counterpoint::{FailureKind, Retry};
 /// use std::time::Duration;
 ///
-/// let busy = Patience::default().with_attempts(10).with_base(Duration::from_secs(2));
+/// let busy = RetryOverride::default().with_attempts(10).with_base(Duration::from_secs(2));
 /// let retry = Retry::default().with_kind(FailureKind::Overloaded, busy);
 /// assert_eq!(retry.for_kind(FailureKind::Overloaded).attempts, 10);
 /// assert_eq!(retry.for_kind(FailureKind::Transient).attempts, 3);
@@ -207,34 +209,34 @@ impl Kinds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Patience {
-    /// A failure of this kind ends the task if it was this attempt or a later one.
+pub struct RetryOverride {
+    /// A failure of this kind ends the task if this attempt or a later one had it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// The ceiling of the first delay.
+    /// The upper bound of the first delay.
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub base: Option<Duration>,
-    /// The ceiling of every delay.
+    /// The upper bound of every delay.
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub cap: Option<Duration>,
 }
 
-impl Patience {
-    /// Sets the attempts.
+impl RetryOverride {
+    /// Sets the number of attempts.
     #[must_use]
     pub const fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts);
         self
     }
 
-    /// Sets the ceiling of the first delay.
+    /// Sets the upper bound of the first delay.
     #[must_use]
     pub const fn with_base(mut self, base: Duration) -> Self {
         self.base = Some(base);
         self
     }
 
-    /// Sets the ceiling of every delay.
+    /// Sets the upper bound of every delay.
     #[must_use]
     pub const fn with_cap(mut self, cap: Duration) -> Self {
         self.cap = Some(cap);
@@ -249,36 +251,36 @@ impl Retry {
         cap: Duration::from_secs(30),
         jitter: Jitter::Full,
         in_doubt: InDoubt::Count,
-        kinds: Kinds::NONE,
+        kinds: RetryOverrides::NONE,
         escalate_after: None,
     };
 
-    /// One attempt and no more.
+    /// A single attempt.
     #[must_use]
     pub const fn never() -> Self {
         Self { attempts: 1, ..Self::DEFAULT }
     }
 
-    /// So many attempts, with full jitter below `base`, `2 * base`, `4 * base` and so on up to `cap`.
+    /// This many attempts, with full jitter below `base`, `2 * base`, `4 * base` and so on up to `cap`.
     #[must_use]
     pub const fn exponential(attempts: u32, base: Duration, cap: Duration) -> Self {
         Self { attempts, base, cap, ..Self::DEFAULT }
     }
 
-    /// Sets what an attempt with an unknown outcome means.
+    /// Sets how an unknown outcome counts.
     #[must_use]
     pub const fn with_in_doubt(mut self, in_doubt: InDoubt) -> Self {
         self.in_doubt = in_doubt;
         self
     }
 
-    /// Sets what is different for failures of a kind. There is nothing to set for permanent ones.
+    /// Sets the overrides for a kind of failure. They have no effect for permanent failures.
     #[must_use]
-    pub const fn with_kind(mut self, kind: FailureKind, patience: Patience) -> Self {
+    pub const fn with_kind(mut self, kind: FailureKind, overrides: RetryOverride) -> Self {
         match kind {
-            FailureKind::Transient => self.kinds.transient = Some(patience),
-            FailureKind::Overloaded => self.kinds.overloaded = Some(patience),
-            FailureKind::Unknown => self.kinds.unknown = Some(patience),
+            FailureKind::Transient => self.kinds.transient = Some(overrides),
+            FailureKind::Overloaded => self.kinds.overloaded = Some(overrides),
+            FailureKind::Unknown => self.kinds.unknown = Some(overrides),
             FailureKind::Permanent => {}
         }
         self
@@ -287,30 +289,30 @@ impl Retry {
     /// The retries after a failure of this kind.
     #[must_use]
     pub fn for_kind(&self, kind: FailureKind) -> Self {
-        let patience = match kind {
+        let overrides = match kind {
             FailureKind::Transient => self.kinds.transient,
             FailureKind::Overloaded => self.kinds.overloaded,
             FailureKind::Unknown => self.kinds.unknown,
-            FailureKind::Permanent => Some(Patience::default().with_attempts(1)),
+            FailureKind::Permanent => Some(RetryOverride::default().with_attempts(1)),
         };
-        let patience = patience.unwrap_or_default();
+        let overrides = overrides.unwrap_or_default();
         Self {
-            attempts: patience.attempts.unwrap_or(self.attempts),
-            base: patience.base.unwrap_or(self.base),
-            cap: patience.cap.unwrap_or(self.cap),
-            kinds: Kinds::NONE,
+            attempts: overrides.attempts.unwrap_or(self.attempts),
+            base: overrides.base.unwrap_or(self.base),
+            cap: overrides.cap.unwrap_or(self.cap),
+            kinds: RetryOverrides::NONE,
             ..self.clone()
         }
     }
 
-    /// Sets after how many failed attempts each it waits in a more urgent tier.
+    /// Sets the number of failed attempts after which the task waits in a more urgent tier.
     #[must_use]
     pub const fn with_escalate_after(mut self, failures: u32) -> Self {
         self.escalate_after = Some(failures);
         self
     }
 
-    /// In which tier a task of this one waits after so many failed attempts.
+    /// The tier in which a task of tier `own` waits after this many failed attempts.
     #[must_use]
     pub fn tier_after(&self, own: Tier, failures: u32) -> Tier {
         let Some(steps) = self.escalate_after.and_then(|every| failures.checked_div(every)) else { return own };
@@ -334,44 +336,45 @@ impl Default for Retry {
     }
 }
 
-/// How a delay is drawn below its ceiling.
+/// How a delay is drawn below its upper bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Jitter {
-    /// Evenly between nothing and the ceiling: spreads a crowd best.
+    /// Uniformly between zero and the upper bound: spreads simultaneous retries best.
     #[default]
     Full,
-    /// Evenly between half the ceiling and the ceiling.
+    /// Uniformly between half the upper bound and the upper bound.
     Equal,
-    /// Evenly between `base` and three times the delay before, up to `cap`: spreads a crowd and is never shorter than
-    /// `base`. As if drawn afresh each time: the delays of one task depend on the number of its attempts alone.
+    /// Uniformly between `base` and three times the previous delay, up to `cap`: spreads simultaneous retries and is
+    /// never shorter than `base`. The previous delay is not stored but drawn again, so the delays of a task depend on
+    /// the number of its attempts alone.
     Decorrelated,
-    /// The ceiling itself.
+    /// The upper bound itself.
     None,
 }
 
-/// What an attempt with an unknown outcome means for the attempts that are left.
+/// How an unknown outcome counts against the number of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum InDoubt {
-    /// It counts like any other.
+    /// It counts like any other failure.
     #[default]
     Count,
-    /// Once an outcome is unknown, the task is tried until it succeeds or fails for good: agents recognise the task by its
-    /// id and do it once. The pivot of a saga is tried so.
+    /// Once an outcome is unknown, the task is tried until it succeeds or fails permanently: agents recognise the id of
+    /// the task and perform it once. The pivot of a saga uses this.
     Insist,
 }
 
-/// Where a task goes when its attempts are used up.
+/// The outcome of a task whose attempts are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Exhausted {
-    /// To the dead letters, from which an operator may replay it.
+    /// A dead letter, which an operator may replay.
     #[default]
     DeadLetter,
-    /// It fails and is done with.
+    /// A failure.
     Fail,
 }

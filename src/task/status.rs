@@ -1,38 +1,38 @@
-//! Where a task stands, in one word.
+//! The status of a task.
 
 use super::outcome::TaskOutcome;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskStatus {
-    /// It waits for other tasks.
+    /// It waits for tasks that it depends on.
     Blocked,
-    /// It waits for its next attempt.
+    /// It waits for the end of a back-off.
     Backoff,
     /// It waits for an agent.
     Queued,
     /// An agent holds it.
     Running,
-    /// An agent holds it and was asked to stop.
+    /// An agent holds it and was notified to cancel it.
     Cancelling,
     /// It succeeded.
     Succeeded,
-    /// It failed for good.
+    /// It failed, and is not tried again.
     Failed,
     /// Its attempts are used up.
     DeadLettered,
-    /// It was withdrawn.
+    /// It was cancelled.
     Cancelled,
-    /// Its time ran out.
+    /// It exceeded a time limit.
     Expired,
 }
 
 impl TaskStatus {
-    /// Whether nothing more will happen to it.
+    /// Whether the task has ended.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::DeadLettered | Self::Cancelled | Self::Expired)

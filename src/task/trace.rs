@@ -1,15 +1,15 @@
-//! The context of a distributed trace, as W3C Trace Context has it. It is carried and never looked into.
+//! The context of a distributed trace (W3C Trace Context). It is passed on and not interpreted.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Characters of a `tracestate` that are carried.
-const MOST_STATE: usize = 512;
+/// The largest length of a `tracestate`, in characters.
+const MAX_STATE: usize = 512;
 /// The length of a `traceparent` of version 00.
 const PARENT: usize = 55;
 
-/// A `traceparent`, with the `tracestate` that came with it: valid in form, opaque in content.
+/// A `traceparent` with its `tracestate`: valid in form, not interpreted further.
 ///
 /// ```
 /// use counterpoint::task::TraceContext;
@@ -27,23 +27,23 @@ pub struct TraceContext {
     state: Option<Box<str>>,
 }
 
-/// Why a text is no trace context.
+/// Why a text is not a trace context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum BadTrace {
-    /// Too short, or longer than its version has it.
+    /// Shorter than required, or longer than its version allows.
     #[error("a traceparent of version 00 has 55 characters")]
     Length,
-    /// A dash is missing, or there is something else than digits and `a` to `f` between the dashes.
+    /// A dash is missing, or a field contains characters other than digits and `a` to `f`.
     #[error("a traceparent is four lower-case hexadecimal fields with dashes between")]
     Form,
-    /// The version `ff` is forbidden.
+    /// The version is `ff`, which is forbidden.
     #[error("a traceparent of version ff is forbidden")]
     Version,
-    /// A trace or parent id of zeros only.
-    #[error("the ids of a traceparent are not all zero")]
+    /// The trace id or the parent id is all zeros.
+    #[error("the trace id and the parent id of a traceparent must not be all zeros")]
     Zero,
-    /// Too long, or not printable.
+    /// Too long, or not printable ASCII.
     #[error("a tracestate is at most 512 printable ASCII characters")]
     State,
 }
@@ -57,17 +57,17 @@ struct Raw {
 }
 
 impl TraceContext {
-    /// The context that a `traceparent` brings. Versions after 00 may carry more than is known of them.
+    /// Parses a `traceparent`. In versions after 00, additional fields are accepted and ignored.
     ///
     /// # Errors
     ///
-    /// When it is not of the form that the recommendation prescribes.
+    /// Returns an error if it does not have the form that the recommendation requires.
     pub fn new(traceparent: &str) -> Result<Self, BadTrace> {
         let bytes = traceparent.as_bytes();
         let longer = bytes.get(PARENT..).ok_or(BadTrace::Length)?;
         let in_order = match longer.first() {
             None => true,
-            Some(next) => !traceparent.starts_with("00") && *next == b'-' && longer.len() <= MOST_STATE,
+            Some(next) => !traceparent.starts_with("00") && *next == b'-' && longer.len() <= MAX_STATE,
         };
         if !in_order {
             return Err(BadTrace::Length);
@@ -89,26 +89,26 @@ impl TraceContext {
         Ok(Self { parent: traceparent.into(), state: None })
     }
 
-    /// Adds what vendors say.
+    /// Sets the `tracestate`.
     ///
     /// # Errors
     ///
-    /// When it is longer than 512 characters or not printable ASCII.
+    /// Returns an error if it is longer than 512 characters or not printable ASCII.
     pub fn with_state(mut self, tracestate: &str) -> Result<Self, BadTrace> {
-        if tracestate.len() > MOST_STATE || !tracestate.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
+        if tracestate.len() > MAX_STATE || !tracestate.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
             return Err(BadTrace::State);
         }
         self.state = Some(tracestate.into());
         Ok(self)
     }
 
-    /// As it came.
+    /// The `traceparent` as received.
     #[must_use]
     pub fn traceparent(&self) -> &str {
         &self.parent
     }
 
-    /// What vendors say, as it came.
+    /// The `tracestate` as received.
     #[must_use]
     pub fn tracestate(&self) -> Option<&str> {
         self.state.as_deref()
@@ -126,7 +126,7 @@ impl TraceContext {
         self.parent.get(36..52).unwrap_or_default()
     }
 
-    /// Whether somebody upstream records it.
+    /// Whether the sampled flag is set.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         let flags = self.parent.get(53..55).and_then(|flags| u8::from_str_radix(flags, 16).ok());
@@ -158,8 +158,8 @@ impl From<TraceContext> for Raw {
     }
 }
 
-/// The trace that a task or run belongs to, if any. It says nothing about what the work is: two that differ in it only are
-/// equal, so that a caller who asks again under another trace is recognised.
+/// The trace that a task or run belongs to, if any. Two traces always compare as equal, so that a repeated submit is
+/// recognised even if it is part of another trace.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Traced(Option<Box<TraceContext>>);

@@ -1,9 +1,9 @@
-//! What work uses up.
+//! Usage of resources by work.
 
 use core::ops::{Add, Sub};
 use serde::{Deserialize, Serialize};
 
-/// What an attempt used up, in whole units: no rounding adds up.
+/// The usage of an attempt, in integer units, so that sums have no rounding errors.
 ///
 /// ```
 /// use counterpoint::task::Usage;
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Usage {
-    /// In millionths of whatever the host counts in.
+    /// The cost, in millionths of the host's currency unit.
     #[serde(skip_serializing_if = "is_zero")]
     pub cost: u64,
-    /// Of language models, both ways.
+    /// Tokens of language models, input and output together.
     #[serde(skip_serializing_if = "is_zero")]
     pub tokens: u64,
 }
@@ -29,7 +29,7 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Usage {
-    /// Sets the cost, in millionths of whatever the host counts in.
+    /// Sets the cost, in millionths of the host's currency unit.
     #[must_use]
     pub const fn with_cost(mut self, millionths: u64) -> Self {
         self.cost = millionths;
@@ -43,14 +43,14 @@ impl Usage {
         self
     }
 
-    /// Whether nothing was used up.
+    /// Whether there is no usage.
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
         self.cost == 0 && self.tokens == 0
     }
 }
 
-/// What several attempts used up, or may.
+/// The used or reserved amounts of several attempts.
 ///
 /// ```
 /// use counterpoint::task::{Spending, Usage};
@@ -62,12 +62,12 @@ impl Usage {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Spending {
-    /// How many attempts.
+    /// The number of attempts.
     pub attempts: u64,
-    /// In millionths of whatever the host counts in.
+    /// The cost, in millionths of the host's currency unit.
     #[serde(skip_serializing_if = "is_zero")]
     pub cost: u64,
-    /// Of language models, both ways.
+    /// Tokens of language models, input and output together.
     #[serde(skip_serializing_if = "is_zero")]
     pub tokens: u64,
 }
@@ -76,7 +76,7 @@ impl Spending {
     /// Nothing.
     pub const NOTHING: Self = Self { attempts: 0, cost: 0, tokens: 0 };
 
-    /// One attempt that used up this.
+    /// One attempt with this usage.
     #[must_use]
     pub const fn attempt(usage: Usage) -> Self {
         Self { attempts: 1, cost: usage.cost, tokens: usage.tokens }
@@ -96,7 +96,7 @@ impl Spending {
 impl Add for Spending {
     type Output = Self;
 
-    /// At most as much as fits.
+    /// Saturates.
     fn add(self, other: Self) -> Self {
         Self {
             attempts: self.attempts.saturating_add(other.attempts),
@@ -109,7 +109,7 @@ impl Add for Spending {
 impl Sub for Spending {
     type Output = Self;
 
-    /// At least nothing.
+    /// Saturates at zero.
     fn sub(self, other: Self) -> Self {
         Self {
             attempts: self.attempts.saturating_sub(other.attempts),

@@ -97,13 +97,13 @@ pub enum NoTeam {
 }
 
 /// The limit on skills for the exact method without pair costs, for any number of agents.
-pub const MOST_SKILLS: usize = 12;
+pub const MAX_SKILLS: usize = 12;
 
 /// The limit on agents for the exact method with pair costs.
-pub const MOST_AGENTS: usize = 14;
+pub const MAX_AGENTS: usize = 14;
 
-/// Forms the team of the least cost that covers the skills: exactly for up to [`MOST_SKILLS`] skills (weighted set cover by
-/// dynamic programming), or, with pair costs, for up to [`MOST_AGENTS`] agents with any of the skills; otherwise greedily, improved
+/// Forms the team of the least cost that covers the skills: exactly for up to [`MAX_SKILLS`] skills (weighted set cover by
+/// dynamic programming), or, with pair costs, for up to [`MAX_AGENTS`] agents with any of the skills; otherwise greedily, improved
 /// by removing and exchanging members (within a factor of H(n) of the optimum without pair costs, Chvátal 1979).
 ///
 /// ```
@@ -126,9 +126,9 @@ pub const MOST_AGENTS: usize = 14;
 /// [`NoTeam`] with the skills that no agent of sufficient availability has.
 pub fn form(matrix: &Matrix, request: &Request) -> Result<Team, NoTeam> {
     let board = Board::of(matrix, request)?;
-    let (members, best) = if board.pairs.is_empty() && board.width <= MOST_SKILLS {
+    let (members, best) = if board.pairs.is_empty() && board.width <= MAX_SKILLS {
         (board.exact(), true)
-    } else if board.people.len() <= MOST_AGENTS {
+    } else if board.people.len() <= MAX_AGENTS {
         (board.by_trying(), true)
     } else {
         (board.improved(board.greedy()), false)
@@ -157,7 +157,7 @@ pub fn backups(matrix: &Matrix, request: &Request, team: &BTreeSet<AgentId>) -> 
             request.skills.iter().filter(|(skill, level)| !rest.iter().any(|one| one.has_skill(skill, **level)));
         missing.map(|(skill, level)| (skill.clone(), *level)).collect::<BTreeMap<Name, u16>>()
     };
-    let outside = |person: &&Person| !team.contains(&person.agent) && is_there(person, request);
+    let outside = |person: &&Person| !team.contains(&person.agent) && is_available(person, request);
     team.iter()
         .map(|member| {
             let missing = covered_without(*member);
@@ -169,7 +169,7 @@ pub fn backups(matrix: &Matrix, request: &Request, team: &BTreeSet<AgentId>) -> 
         .collect()
 }
 
-const fn is_there(person: &Person, request: &Request) -> bool {
+const fn is_available(person: &Person, request: &Request) -> bool {
     person.available > 0 && person.available >= request.available
 }
 
@@ -189,7 +189,7 @@ type Key = (i128, usize, usize);
 
 impl Board {
     fn of(matrix: &Matrix, request: &Request) -> Result<Self, NoTeam> {
-        let there: Vec<&Person> = matrix.people().filter(|person| is_there(person, request)).collect();
+        let there: Vec<&Person> = matrix.people().filter(|person| is_available(person, request)).collect();
         let missing: BTreeMap<Name, u16> = request
             .skills
             .iter()
@@ -285,7 +285,7 @@ impl Board {
     }
 
     fn by_trying(&self) -> BTreeSet<usize> {
-        let teams = (0_u32..1 << self.people.len().min(MOST_AGENTS))
+        let teams = (0_u32..1 << self.people.len().min(MAX_AGENTS))
             .map(|case| (0..self.people.len()).filter(|place| case >> place & 1 == 1).collect::<BTreeSet<usize>>());
         teams.filter(|team| self.is_covered(team)).min_by_key(|team| self.key(team)).unwrap_or_default()
     }
@@ -311,10 +311,10 @@ impl Board {
             members.insert(place);
             missing = self.missing(&members);
         }
-        self.without_the_needless(members)
+        self.without_redundant(members)
     }
 
-    fn without_the_needless(&self, mut members: BTreeSet<usize>) -> BTreeSet<usize> {
+    fn without_redundant(&self, mut members: BTreeSet<usize>) -> BTreeSet<usize> {
         let mut dear: Vec<usize> = members.iter().copied().collect();
         dear.sort_by_key(|place| core::cmp::Reverse((self.costs.get(*place).copied(), *place)));
         for place in dear {

@@ -15,7 +15,7 @@ mod growth;
 mod matrix;
 mod phases;
 
-pub use formation::{Keep, MOST_AGENTS, MOST_SKILLS, NoTeam, Request, Team, backups, form, form_greedily};
+pub use formation::{Keep, MAX_AGENTS, MAX_SKILLS, NoTeam, Request, Team, backups, form, form_greedily};
 pub use growth::{Gap, growth};
 pub use matrix::{Matrix, Person};
 pub use phases::{Formed, Handover, Phase, PhaseError, Phases, Stint};

@@ -113,7 +113,7 @@ pub enum PhaseError {
     },
     /// The task has no owner, or another one.
     #[error("agent {agent} does not own task {task}")]
-    NotInHand {
+    NotOwner {
         /// The agent.
         agent: AgentId,
         /// The task.
@@ -221,7 +221,7 @@ impl Phases {
     pub fn finish(&mut self, task: TaskId, agent: AgentId) -> Result<(), PhaseError> {
         let mine = self.work.get(&task).is_some_and(|work| work.owner == agent && !self.lost.contains(&agent));
         if !mine {
-            return Err(PhaseError::NotInHand { agent, task });
+            return Err(PhaseError::NotOwner { agent, task });
         }
         self.work.remove(&task);
         self.done.insert(task);

@@ -1,4 +1,4 @@
-//! Which reader of a variable sees which writes: computed once for all runs.
+//! The writes that each reader of a variable sees, computed once for all runs of a definition.
 
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -6,16 +6,16 @@ use crate::dag::Topology;
 use crate::definition::{Definition, Reducer};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The reader of a variable: a node, or, if none, the output of the run.
+/// The reader of a variable: a node, or the output of the run if `None`.
 pub(crate) type Reader = Option<NodeIx>;
 
 /// The variables of a definition, ready to be read.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     names: BTreeMap<Name, u32>,
-    /// For each reader and variable the nodes whose writes it sees, in the order in which they count.
+    /// For each reader and variable: the nodes whose writes it sees, in the order in which they are combined.
     seen: BTreeMap<(Reader, u32), Box<[NodeIx]>>,
-    /// For each reader the variables that it reads and a function of the host combines.
+    /// For each reader: the variables that it reads and that a reducer of the host combines.
     custom: BTreeMap<Reader, Box<[u32]>>,
 }
 
@@ -33,7 +33,7 @@ impl Context {
             if read.is_empty() {
                 continue;
             }
-            // In the reversed graph, what came before is what follows.
+            // In the reversed graph, the predecessors of a node are its successors.
             let before: BTreeSet<NodeIx> = reversed.descendants(&[ix]).into_iter().collect();
             context.add(definition, Some(ix), &read, &ranks, |writer| before.contains(&writer));
         }
@@ -71,19 +71,19 @@ impl Context {
         self.names.get(name).copied()
     }
 
-    /// The nodes whose writes to a variable a reader sees, in the order in which they count.
+    /// The nodes whose writes to a variable a reader sees, in the order in which they are combined.
     pub(crate) fn seen(&self, reader: Reader, variable: u32) -> &[NodeIx] {
         self.seen.get(&(reader, variable)).map(|writers| &writers[..]).unwrap_or_default()
     }
 
-    /// The variables that a reader sees and a function of the host combines.
+    /// The variables that a reader sees and that a reducer of the host combines.
     pub(crate) fn custom(&self, reader: Reader) -> &[u32] {
         self.custom.get(&reader).map(|variables| &variables[..]).unwrap_or_default()
     }
 }
 
-/// The rank of each node in the order in which writes count: after all that it follows, and of those that could come next
-/// the first in the definition.
+/// The rank of each node in the order in which writes are combined: a topological order in which, of several possible
+/// next nodes, the first in the definition comes first.
 fn ranks(nodes: usize, reversed: &Topology) -> Vec<u32> {
     let mut waits = vec![0_usize; nodes];
     for node in reversed.nodes() {

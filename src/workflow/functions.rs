@@ -1,4 +1,4 @@
-//! Functions of the host that definitions name.
+//! Functions of the host that definitions refer to by name.
 
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -30,8 +30,8 @@ impl Functions {
         self.reducers.insert(name, Arc::new(reduce));
     }
 
-    /// The answer of a predicate; no, if there is none of this name. A run whose definition names a missing predicate makes no
-    /// move, so that answer has no effect.
+    /// The result of a predicate; false if there is none of this name. A run whose definition refers to a missing
+    /// predicate makes no progress, so that result has no effect.
     pub(crate) fn asks(&self, name: &str, of: &Payload) -> bool {
         self.predicates.get(name).is_some_and(|asks| asks(of))
     }
@@ -40,7 +40,7 @@ impl Functions {
         self.reducers.get(name).map_or_else(|| there.clone(), |reduce| reduce(there, written))
     }
 
-    /// The functions that a definition names and that are not there, those of workflows within it not counted.
+    /// The functions that a definition refers to and that are not registered, without those of nested workflows.
     pub(crate) fn missing(&self, definition: &Definition) -> Vec<Name> {
         let mut predicates: BTreeSet<&Name> = definition.parts().names().1;
         for node in &definition.nodes {

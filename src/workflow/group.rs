@@ -1,4 +1,4 @@
-//! A group decides within a workflow: several agents answer, and one step counts.
+//! Group decisions in a workflow: several agents answer, and one step counts the answers.
 
 use super::step::{Attempt, Step};
 use crate::base::id::AgentId;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Who is asked, and how the answers are counted.
+/// The voters of a group, and the rules by which their answers are counted.
 ///
 /// ```
 /// use counterpoint::coordination::consensus::Config;
@@ -36,21 +36,21 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group of nobody that counts by these rules. As everybody answers once, there is one round; what is to be asked again is
-    /// a workflow of these nodes in a [`Repeat`](crate::definition::Repeat).
+    /// A group without voters that counts by these rules. Each voter answers once, so there is one round; for several
+    /// rounds, put a workflow of these nodes into a [`Repeat`](crate::definition::Repeat).
     #[must_use]
     pub const fn new(rules: Config) -> Self {
         Self { rules, voters: Vec::new() }
     }
 
-    /// Asks somebody, by a piece of work that says who, with a weight.
+    /// Adds a voter with the work that asks it and its weight.
     #[must_use]
     pub fn with_voter(mut self, name: impl Into<Name>, work: Work, weight: u64) -> Self {
         self.voters.push((name.into(), work, weight, 0));
         self
     }
 
-    /// Sets the expertise of who was added last, which decides where the rules say so.
+    /// Sets the expertise of the voter that was added last, which decides if the rules use expertise.
     #[must_use]
     pub fn with_expertise(mut self, expertise: u64) -> Self {
         if let Some((.., last)) = self.voters.last_mut() {
@@ -59,9 +59,9 @@ impl Group {
         self
     }
 
-    /// The nodes: one for each voter, called `<name>_<voter>`, which is given the question; and one called `name` that counts
-    /// when all have ended, a task of the kind [`Decide::KIND`] for an agent with the step [`Decide`]. Who fails has said
-    /// nothing. What the counting node gives is a [`GroupDecision`].
+    /// The nodes: one for each voter, called `<name>_<voter>`, with the question as its input; and one called `name`
+    /// that counts the answers when all voters have ended, a task of the kind [`Decide::KIND`] for an agent with the
+    /// step [`Decide`]. A voter that fails counts as absent. The output of the counting node is a [`GroupDecision`].
     #[must_use]
     pub fn nodes(&self, name: &str, question: Expr) -> Vec<Node> {
         let asked = |voter: &Name| Name::from(format!("{name}_{voter}"));
@@ -88,42 +88,42 @@ impl Group {
     }
 }
 
-/// Answers, and how they are counted: what [`Decide`] is given.
+/// The answers and the rules: the input of [`Decide`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Answers {
-    /// How they are counted.
+    /// The rules by which the answers are counted.
     pub rules: Config,
-    /// By voter: any data. Null: nothing was said. `{"abstain": true}`: the voter takes part, and is for nothing.
+    /// The answers by voter: any data. Null counts as absent; `{"abstain": true}` counts as an abstention.
     pub answers: BTreeMap<Name, Value>,
-    /// By voter.
+    /// The weights by voter.
     pub weights: BTreeMap<Name, u64>,
-    /// By voter; who is not named has none.
+    /// The expertise by voter; zero for voters without an entry.
     #[serde(default)]
     pub expertise: BTreeMap<Name, u64>,
 }
 
-/// What a group has decided, with everything that it was decided against.
+/// The decision of a group, with the dissent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupDecision {
-    /// The answer; none if there is no decision.
+    /// The chosen answer; none if there is no decision.
     pub decision: Option<Value>,
-    /// By what.
+    /// How the decision was made.
     pub by: Option<Means>,
-    /// Whether a person is to be asked.
+    /// Whether a person must decide.
     pub escalated: bool,
-    /// Who said something else, and what.
+    /// The voters with other answers, and these answers.
     pub dissent: BTreeMap<Name, Value>,
-    /// Who said nothing.
+    /// The voters without an answer.
     pub absent: Vec<Name>,
-    /// The count: options are the answers as JSON text.
+    /// The tally; its options are the answers as JSON text.
     pub tally: Option<Tally>,
 }
 
-/// The step that counts what a [`Group`] has said. It only calculates: any agent of the host's can have it, and it gives the same
-/// for the same answers.
+/// The step that counts the answers of a [`Group`]. It is a pure function: any agent can perform it, with the same
+/// result for the same answers.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Decide;
@@ -144,7 +144,7 @@ impl Step for Decide {
         let mut vote = vote.with_expertise(known);
         for (id, name, _) in &voters {
             if let Some(ballot) = input.answers.get(*name).and_then(ballot) {
-                // What comes when it is settled is kept as dissent below.
+                // An answer after the decision is recorded as dissent below.
                 let _ = vote.cast(*id, 1, ballot, Time::ZERO);
             }
         }
@@ -188,7 +188,7 @@ mod tests {
     use crate::coordination::consensus::Otherwise;
     use serde_json::json;
 
-    /// Who says what, with weight and expertise.
+    /// A voter with its answer, weight and expertise.
     type Said<'a> = (&'a str, Value, u64, u64);
 
     fn count(rules: Config, answers: &[Said<'_>]) -> Result<GroupDecision, Failure> {

@@ -1,9 +1,9 @@
 //! Workflows: steps that users write, a typed builder, and validation.
 //!
-//! A [`Step`] is a type with a kind, an input and an output. A [`Workflow`] says which steps there are and what each is
-//! given; the compiler checks that the types fit, and [`validate`] all the rest. What comes out is a
-//! [`Definition`](crate::definition::Definition): data, the same as if it had been written as JSON or YAML by hand.
-//! [`Steps`] does the work of an attempt, wherever the agent lives.
+//! A [`Step`] is a type with a kind, an input and an output. A [`Workflow`] declares the steps and their inputs; the
+//! compiler checks the types, and [`validate`] everything else. The result is a
+//! [`Definition`](crate::definition::Definition): plain data, the same as one written as JSON or YAML by hand.
+//! [`Steps`] performs attempts, in any process.
 //!
 //! ```
 //! use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
@@ -57,7 +57,7 @@
 //!     }
 //! }
 //!
-//! // What is to be done: two steps at once, each undone if the order fails; then a third, after which there is no way back.
+//! The workflow: two concurrent steps, each compensated if the order fails, and then the pivot.
 //! let flow = Workflow::<Order, Shipment>::named("order");
 //! let stock = flow.step(Reserve, flow.input()).undoable();
 //! let payment = flow
@@ -70,7 +70,7 @@
 //! let names: Vec<&str> = order.definition().nodes.iter().map(|node| node.name.as_str()).collect();
 //! assert_eq!(names, ["reserve", "charge", "ship"]);
 //!
-//! // Who does it: a host hands each attempt that an agent is given to the agent's steps.
+//! The agent: a host passes each attempt to the steps of its agent.
 //! let steps = Steps::new().with_undo(Reserve).with_undo(Charge).with(Ship);
 //! let kinds: Vec<&str> = steps.kinds().map(|kind| kind.as_str()).collect();
 //! assert_eq!(kinds, ["charge", "charge.undo", "reserve", "reserve.undo", "ship"]);

@@ -1,10 +1,10 @@
-//! "Did you mean": the name nearest to a mistyped one.
+//! Suggestions for mistyped names.
 
-/// Longer names get no suggestion: comparing them would cost more than it helps.
+/// Longer names get no suggestion, to bound the cost of the comparison.
 const LONGEST: usize = 64;
 
-/// The candidate nearest to `name`, if one is near enough to be meant: at most a third of its letters away, counting
-/// insertions, deletions, replacements and swaps of neighbours. Of equals the first.
+/// The candidate nearest to `name`, if its edit distance (insertions, deletions, substitutions and transpositions) is
+/// at most a third of the length. The first of equally near ones.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = name.chars().take(LONGEST + 1).collect();
     if wanted.len() > LONGEST {
@@ -20,7 +20,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         let distance = distance(&wanted, &letters);
         if distance <= most && distance < letters.len().max(wanted.len()) {
             best = Some((distance, candidate));
-            // Only what is strictly nearer can replace it.
+            // Only a strictly nearer candidate replaces it.
             match distance.checked_sub(1) {
                 Some(nearer) => most = nearer,
                 None => break,
@@ -30,7 +30,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
     best.map(|(_, candidate)| candidate)
 }
 
-/// Edit distance with swaps of neighbours, by rows.
+/// The edit distance with transpositions of neighbours, computed row by row.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();

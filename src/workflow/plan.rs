@@ -1,4 +1,4 @@
-//! A definition made ready to run: names resolved to indexes, links to counts, once for all runs.
+//! Plans: definitions prepared for execution once for all runs, with names resolved to indexes and links to counts.
 
 use super::context::Context;
 use super::functions::Functions;
@@ -15,7 +15,7 @@ use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A sound definition, ready to run.
+/// A valid definition, prepared for execution.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) definition: Arc<Definition>,
@@ -23,56 +23,57 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<PlanNode>,
     /// The links.
     pub(crate) graph: Arc<Topology>,
-    /// The links turned round: the order of compensation.
+    /// The reversed links: the order of compensation.
     pub(crate) reversed: Arc<Topology>,
-    /// Who reads which writes of its variables.
+    /// The writes that each reader of a variable sees.
     pub(crate) context: Context,
-    /// Functions of the host, and the names of those that it lacks.
+    /// Functions of the host, and the names of missing ones.
     pub(crate) functions: Arc<Functions>,
     pub(crate) missing: Box<[Name]>,
-    /// Whether a node of it waits for a signal.
+    /// Whether any of its nodes waits for a signal.
     pub(crate) listens: bool,
     names: IdMap<Name, NodeIx>,
 }
 
-/// A node, ready to run.
+/// A node, prepared for execution.
 #[derive(Debug)]
 pub(crate) struct PlanNode {
-    /// How many links lead here.
+    /// The number of incoming links.
     pub(crate) links: u32,
-    /// Where its own links lead, and when they are taken.
+    /// The outgoing links.
     pub(crate) next: Box<[Next]>,
-    /// Whether its failure is taken care of: a link for failures, or a join that can do without it.
+    /// Whether its failure is handled: by a link on failure, or by a join that can start without it.
     pub(crate) handled: bool,
-    /// The counting joins for which alone this node works: once one of them has started, its end does not matter.
+    /// The counting joins that are the only destinations of this node: once one of them has started, the end of this
+    /// node has no effect.
     pub(crate) serves: Box<[NodeIx]>,
-    /// For a counting join, the nodes that work for it alone, to be cancelled when it starts.
+    /// For a counting join: the nodes that lead only to it, which are cancelled when it starts.
     pub(crate) cancels: Box<[NodeIx]>,
     pub(crate) work: WorkPlan,
-    /// For states: the work of each.
+    /// For a state machine: the work of each state.
     pub(crate) states: Box<[WorkPlan]>,
-    /// The nodes that must not be under way together with this one.
+    /// The nodes that must not be under way at the same time as this one.
     pub(crate) rivals: Box<[NodeIx]>,
     /// The nodes between which this one may start.
     pub(crate) milestone: Option<MilestonePlan>,
     /// The nodes whose milestones depend on this one.
     pub(crate) wakes: Box<[NodeIx]>,
-    /// The nodes that this one withdraws when it succeeds.
-    pub(crate) withdraws: Box<[NodeIx]>,
-    /// The nodes that withdraw this one.
+    /// The nodes that are cancelled when this one succeeds.
+    pub(crate) cancels_on_success: Box<[NodeIx]>,
+    /// The nodes whose success cancels this one.
     pub(crate) cancelled_by: Box<[NodeIx]>,
 }
 
-/// What is done, once or several times, ready to run.
+/// Work that is performed once or several times, prepared for execution.
 #[derive(Debug, Default)]
 pub(crate) struct WorkPlan {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
     pub(crate) query: Option<Template>,
-    /// Of work that is handed on in parts: puts results together.
+    /// For delegated work: the task that combines results.
     pub(crate) gather: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
-    /// A workflow that is found when it begins.
+    /// A workflow that is resolved by name when the work begins.
     pub(crate) call: Option<Call>,
 }
 
@@ -88,20 +89,20 @@ impl WorkPlan {
         Some(plan)
     }
 
-    /// Whether it can be undone: by a task, or as a workflow by itself.
+    /// Whether it can be compensated: by a task, or as a nested workflow.
     pub(crate) const fn can_be_undone(&self) -> bool {
         self.undo.is_some() || self.child.is_some() || self.call.is_some()
     }
 }
 
-/// A link as its source sees it.
+/// An outgoing link.
 #[derive(Debug, Clone)]
 pub(crate) struct Next {
-    /// Where it leads.
+    /// The destination.
     pub(crate) to: NodeIx,
     /// When it is taken.
     pub(crate) on: On,
-    /// Its index among the links that lead there.
+    /// Its index among the incoming links of the destination.
     pub(crate) link: u32,
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct MilestonePlan {
     pub(crate) until: NodeIx,
 }
 
-/// A task as every run of a node submits it.
+/// The template from which every run submits the task.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     pub(crate) kind: Name,
@@ -137,8 +138,7 @@ impl Template {
 }
 
 impl Plan {
-    /// The plan of a definition that has passed validation. None if its links form no acyclic graph, which validation
-    /// would have told.
+    /// The plan of a definition that has passed validation. None if its links form a cycle, which validation rejects.
     pub(crate) fn new(definition: Arc<Definition>, functions: &Arc<Functions>) -> Option<Arc<Self>> {
         let mut index = IdMap::default();
         for (ix, node) in indexed(&definition.nodes) {
@@ -187,17 +187,17 @@ impl Plan {
         self.names.get(name).copied()
     }
 
-    /// The node as events name it.
+    /// The node as events refer to it.
     pub(crate) fn node_ref(&self, ix: NodeIx) -> NodeRef {
         NodeRef::new(ix, self.name(ix))
     }
 
-    /// Nodes as events name them.
+    /// Nodes as events refer to them.
     pub(crate) fn node_refs(&self, nodes: &[NodeIx]) -> Vec<NodeRef> {
         nodes.iter().map(|ix| self.node_ref(*ix)).collect()
     }
 
-    /// Whether an event names a node as the definition does.
+    /// Whether the index and the name of a node in an event match the definition.
     pub(crate) fn is_node(&self, node: &NodeRef) -> bool {
         self.definition.nodes.get(node.index.index()).is_some_and(|known| known.name == node.name)
     }
@@ -234,12 +234,12 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
         rivals: Box::default(),
         milestone: None,
         wakes: Box::default(),
-        withdraws: Box::default(),
+        cancels_on_success: Box::default(),
         cancelled_by: Box::default(),
     })
 }
 
-/// Finds the nodes that must not be under way together, and those that wait for a milestone.
+/// Finds the nodes that exclude each other, and those that wait for a milestone.
 fn plan_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, NodeIx>) {
     let mut shared: BTreeMap<&Name, Vec<NodeIx>> = BTreeMap::new();
     for (ix, node) in indexed(&definition.nodes) {
@@ -267,12 +267,12 @@ fn plan_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Nam
     }
 }
 
-/// Finds which nodes withdraw which.
+/// Finds the nodes that each node cancels when it succeeds.
 fn plan_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, NodeIx>) {
     let mut by: BTreeMap<NodeIx, Vec<NodeIx>> = BTreeMap::new();
     for ((ix, node), plan) in indexed(&definition.nodes).zip(nodes.iter_mut()) {
-        plan.withdraws = node.cancels.iter().filter_map(|name| index.get(name).copied()).collect();
-        for other in &plan.withdraws {
+        plan.cancels_on_success = node.cancels.iter().filter_map(|name| index.get(name).copied()).collect();
+        for other in &plan.cancels_on_success {
             by.entry(*other).or_default().push(ix);
         }
     }
@@ -283,7 +283,7 @@ fn plan_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<N
     }
 }
 
-/// Finds, for each counting join, the nodes all of whose ways lead into it; and the nodes whose failures are handled.
+/// Finds, for each counting join, the nodes all of whose paths lead to it; and the nodes whose failures are handled.
 fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
     for (join, node) in indexed(&definition.nodes) {
         let Join::Count { remaining: rest, .. } = node.join else { continue };
@@ -312,11 +312,12 @@ fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
     }
 }
 
-/// The nodes from which every way leads into `join`: walking the links backwards, a node belongs once all its links do.
+/// The nodes from which every path leads to `join`: going backwards, a node belongs to the region if all of its
+/// outgoing links lead into it.
 fn region(join: NodeIx, nodes: &[PlanNode], reversed: &Topology) -> Vec<NodeIx> {
     let mut inside = vec![false; nodes.len()];
     let mut region = Vec::new();
-    // In the reversed graph the order puts every node after all that it leads to.
+    // The topological order of the reversed graph has every node after all its successors.
     for &node in reversed.order() {
         let Some(plan) = nodes.get(node.index()) else { continue };
         let belongs = |to: NodeIx| to == join || inside.get(to.index()) == Some(&true);

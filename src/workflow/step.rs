@@ -1,4 +1,4 @@
-//! What users write: a step, how it is undone, and what it can see of the attempt.
+//! Steps and their compensations and queries, and the attempt that a step sees.
 
 use crate::base::id::{AttemptId, TaskId};
 use crate::base::name::Name;
@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A piece of work with a name, an input and an output.
+/// A step of a workflow, with a kind, an input and an output.
 ///
-/// The same type says what a workflow needs (to the [builder](crate::workflow::Workflow)) and does the work (in the
-/// [`Steps`](crate::workflow::Steps) of an agent). The two need not be in the same process: the kind is what links them.
+/// The same type declares a task to the [builder](crate::workflow::Workflow) and performs it in the
+/// [`Steps`](crate::workflow::Steps) of an agent. The two need not be in the same process: the kind connects them.
 ///
-/// An attempt may be made twice: when an answer is lost, the work was done and is tried again. What a step does to the
-/// world should carry [`Attempt::task`], which stays the same over all attempts, so that the world can tell.
+/// A step may be performed more than once: if the answer of an attempt is lost, the task is tried again. Requests to
+/// external systems should carry [`Attempt::task`], which is the same for all attempts, as an idempotency key.
 ///
 /// ```
 /// use counterpoint::Failure;
@@ -35,39 +35,38 @@ use std::sync::Arc;
 /// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a step of a workflow")]
 pub trait Step {
-    /// What sort of work it is: the task's kind, and the skill that an agent needs unless [`needs`](Self::needs) says
-    /// otherwise.
+    /// The kind of the task, and the skill that an agent needs unless [`needs`](Self::needs) is overridden.
     const KIND: &'static str;
-    /// What it is given.
+    /// The input.
     type Input: Serialize + DeserializeOwned;
-    /// What it gives back.
+    /// The output.
     type Output: Serialize + DeserializeOwned;
 
-    /// Does the work.
+    /// Performs the step.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] that says what it means for the next attempt. A step that cannot tell whether its work was done says
-    /// [`Failure::unknown`] and nothing else.
+    /// A [`Failure`], whose kind determines whether the task is tried again. A step that cannot determine whether its
+    /// work was done must return [`Failure::unknown`].
     fn run(&self, input: Self::Input, attempt: &Attempt) -> Result<Self::Output, Failure>;
 
-    /// Which agents can do it.
+    /// The requirements on agents.
     fn needs(&self) -> Needs {
         Needs::skill(Self::KIND)
     }
 
-    /// Its retries and timeouts, where a workflow does not say otherwise.
+    /// The default retries and timeouts.
     fn policy(&self) -> Policy {
         Policy::default()
     }
 
-    /// How urgent it is, where a workflow does not say otherwise; as urgent as the run if nothing is said.
+    /// The default tier; none for the tier of the run.
     fn tier(&self) -> Option<Tier> {
         None
     }
 }
 
-/// A step that can be undone. The task that undoes it has the kind `"{KIND}.undo"`.
+/// A step that can be compensated. The compensating task has the kind `"{KIND}.undo"`.
 ///
 /// ```
 /// use counterpoint::Failure;
@@ -101,29 +100,30 @@ pub trait Step {
     note = "implement `counterpoint::workflow::Undo` for it; a workflow within the workflow undoes itself"
 )]
 pub trait Undo: Step {
-    /// Undoes the work. Like [`run`](Step::run), it may be asked twice. It is also asked when the work may have been done
-    /// and nobody knows ([`Done::certain`] is false), and must then succeed if there is nothing to undo.
+    /// Undoes the work. Like [`run`](Step::run), it may be performed more than once. It is also performed if it is
+    /// unknown whether the work was done ([`Done::certain`] is false), and must then succeed if there is nothing to
+    /// undo.
     ///
     /// # Errors
     ///
-    /// A [`Failure`]. When the attempts are used up, the run waits for an operator: it is never called compensated.
+    /// A [`Failure`]. When the attempts are used up, the run waits for an operator; it does not count as compensated.
     fn undo(&self, done: Done<Self::Input, Self::Output>, attempt: &Attempt) -> Result<(), Failure>;
 
-    /// Retries and timeouts of the undoing, where a workflow does not say otherwise.
+    /// The default retries and timeouts of the compensation.
     #[must_use]
     fn undo_policy() -> Policy {
         Policy::default()
     }
 
-    /// The kind of the task that undoes this step.
+    /// The kind of the compensating task.
     #[must_use]
     fn undo_kind() -> Name {
         Name::from(format!("{}.undo", Self::KIND))
     }
 }
 
-/// A step about which one can find out whether it has been done, for when its outcome is unknown. The task that finds out has
-/// the kind `"{KIND}.query"`.
+/// A step with a query that finds out whether its work was done, for attempts with an unknown outcome. The querying
+/// task has the kind `"{KIND}.query"`.
 ///
 /// ```
 /// use counterpoint::Failure;
@@ -151,32 +151,32 @@ pub trait Undo: Step {
 /// assert_eq!(kinds, ["charge", "charge.query"]);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "nobody can be asked whether the step `{Self}` has been done",
+    message = "the step `{Self}` has no query for whether its work was done",
     note = "implement `counterpoint::workflow::Query` for it"
 )]
 pub trait Query: Step {
-    /// Finds out whether the work has been done: what it gave if it has, none if it has not and never will.
+    /// Finds out whether the work was done: returns its output if it was, and `None` if it was not and never will be.
     ///
     /// # Errors
     ///
-    /// A [`Failure`]. When the attempts are used up, the outcome stays unknown, and the step is undone as one that may have
-    /// been done.
+    /// A [`Failure`]. When the attempts are used up, the outcome stays unknown, and the step is compensated as one that
+    /// may have been done.
     fn find(&self, input: Self::Input, attempt: &Attempt) -> Result<Option<Self::Output>, Failure>;
 
-    /// Retries and timeouts of finding out, where a workflow does not say otherwise.
+    /// The default retries and timeouts of the query.
     #[must_use]
     fn query_policy() -> Policy {
         Policy::default()
     }
 
-    /// The kind of the task that finds out about this step.
+    /// The kind of the querying task.
     #[must_use]
     fn query_kind() -> Name {
         Name::from(format!("{}.query", Self::KIND))
     }
 }
 
-/// What is to be undone.
+/// The work that a compensation undoes.
 ///
 /// ```
 /// use counterpoint::Payload;
@@ -189,29 +189,29 @@ pub trait Query: Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Done<I, O> {
-    /// What the step was given.
+    /// The input of the step.
     pub input: I,
-    /// What it gave back, if that is known.
+    /// The output of the step, if it is known.
     pub output: Option<O>,
-    /// Whether it is certain that the work was done. If not, it may have been: some attempt's outcome is unknown.
+    /// Whether the work was certainly done. Otherwise the outcome of an attempt is unknown, and it may have been done.
     pub certain: bool,
 }
 
 impl<I, O> Done<I, O> {
-    /// Work that was given `input` and gave back `output`.
+    /// Work with this input that gave this output.
     #[must_use]
     pub const fn certainly(input: I, output: O) -> Self {
         Self { input, output: Some(output), certain: true }
     }
 
-    /// Work that was given `input` and may or may not have been done.
+    /// Work with this input that may or may not have been done.
     #[must_use]
     pub const fn perhaps(input: I) -> Self {
         Self { input, output: None, certain: false }
     }
 }
 
-/// What a step can see of the attempt that it is part of. Hosts make it; a clone speaks of the same attempt.
+/// The attempt that a step is performed in. Hosts create it; clones refer to the same attempt.
 ///
 /// ```
 /// use counterpoint::{AttemptId, TaskId};
@@ -244,20 +244,19 @@ impl Attempt {
         self
     }
 
-    /// The attempt's id, made by the engine and never used again.
+    /// The attempt's id, created by the engine and never reused.
     #[must_use]
     pub const fn id(&self) -> AttemptId {
         self.id
     }
 
-    /// The task that is tried: the same over all attempts, and so the key by which the world outside can recognise a
-    /// repeated effect.
+    /// The task: the same for all attempts, and therefore the idempotency key for external systems.
     #[must_use]
     pub const fn task(&self) -> TaskId {
         self.id.task()
     }
 
-    /// Which try it is, from 1.
+    /// The number of the attempt, from 1.
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.id.number().get()
@@ -269,14 +268,14 @@ impl Attempt {
         &self.kind
     }
 
-    /// Whether the attempt is no longer wanted. A step that takes long should ask now and then, and end early; it still
-    /// says truly what it did.
+    /// Whether the attempt was cancelled. A long step should check this regularly and end early; its result must still
+    /// report truthfully whether the work was done.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Tells the step that the attempt is no longer wanted.
+    /// Cancels the attempt.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }

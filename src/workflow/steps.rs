@@ -1,4 +1,4 @@
-//! The steps that an agent can do, by kind.
+//! A registry of steps by kind.
 
 use super::nearest::nearest;
 use super::step::{Attempt, Done, Query, Step, Undo};
@@ -13,25 +13,25 @@ use std::sync::Arc;
 
 type Handler = dyn Fn(&Payload, &Attempt) -> Result<Payload, Failure> + Send + Sync;
 
-/// How many kinds a message lists.
+/// The number of kinds that a message lists.
 const LISTED: usize = 16;
 
-/// What a query is given.
+/// The input of a query.
 #[derive(Deserialize)]
 struct About<I> {
     input: I,
 }
 
-/// What a query answers.
+/// The output of a query.
 #[derive(Serialize)]
 struct Found<O> {
     happened: bool,
     output: Option<O>,
 }
 
-/// The steps that an agent can do, by kind: what any host uses to turn an attempt into an answer.
+/// A registry of steps by kind, with which a host performs attempts.
 ///
-/// Cloning is cheap; threads share one.
+/// Cloning is cheap; threads can share one registry.
 ///
 /// ```
 /// use counterpoint::workflow::{Attempt, Steps};
@@ -47,7 +47,7 @@ struct Found<O> {
 ///
 /// let failure = steps.perform("ad", &Payload::NULL, &attempt).unwrap_err();
 /// assert_eq!(failure.kind, FailureKind::Permanent);
-/// assert_eq!(&*failure.message, "no step of kind `ad` is known here; did you mean `add`? Known are: add, greet");
+/// assert_eq!(&*failure.message, "no step of kind `ad` is registered; did you mean `add`? Registered are: add, greet");
 /// # Ok::<(), counterpoint::PayloadError>(())
 /// ```
 #[derive(Clone, Default)]
@@ -56,19 +56,19 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// No steps yet.
+    /// A registry without steps.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a step. Of two with the same kind the later one stays.
+    /// Adds a step. It replaces a step of the same kind.
     #[must_use]
     pub fn with<S: Step + Send + Sync + 'static>(self, step: S) -> Self {
         self.with_fn(S::KIND, move |input: S::Input, attempt: &Attempt| step.run(input, attempt))
     }
 
-    /// Adds a step and the task that undoes it.
+    /// Adds a step and its compensation.
     #[must_use]
     pub fn with_undo<S: Undo + Send + Sync + 'static>(self, step: S) -> Self {
         let step = Arc::new(step);
@@ -77,7 +77,7 @@ impl Steps {
         self.with(step).with_fn(S::undo_kind(), undo)
     }
 
-    /// Adds a step and the task that finds out whether it has been done.
+    /// Adds a step and its query.
     #[must_use]
     pub fn with_query<S: Query + Send + Sync + 'static>(self, step: S) -> Self {
         let step = Arc::new(step);
@@ -102,7 +102,7 @@ impl Steps {
         let handler = move |payload: &Payload, attempt: &Attempt| {
             let input = payload.to::<I>().map_err(|error| Failure::permanent(format!("step {name}: {error}")))?;
             let output = step(input, attempt)?;
-            // The work is done: a failure that says that nothing happened would be a lie.
+            // The work was done, so a failure without side effects would be wrong.
             Payload::of(&output).map_err(|error| Failure::unknown(format!("step {name} was done, but: {error}")))
         };
         self.handlers.insert(kind, Arc::new(handler));
@@ -116,17 +116,18 @@ impl Steps {
         self
     }
 
-    /// Does the work of one attempt.
+    /// Performs one attempt.
     ///
     /// # Errors
     ///
-    /// What the step says; and permanent failures when the kind is not known or the payload is not what the step takes.
+    /// Returns the failure of the step, or a permanent failure if the kind is not registered or the payload is not a
+    /// valid input.
     pub fn perform(&self, kind: &str, payload: &Payload, attempt: &Attempt) -> Result<Payload, Failure> {
         let handler = self.handlers.get(kind).ok_or_else(|| self.unknown(kind))?;
         handler(payload, attempt)
     }
 
-    /// The kinds, in order. An agent that does these steps has them as skills.
+    /// The kinds, in order: the skills of an agent that performs these steps.
     pub fn kinds(&self) -> impl ExactSizeIterator<Item = &Name> + Clone {
         self.handlers.keys()
     }
@@ -154,9 +155,9 @@ impl Steps {
     }
 }
 
-/// The failure of an attempt whose kind an agent does not know.
+/// The failure of an attempt whose kind the agent does not support.
 pub(crate) fn unknown_step<'a>(kind: &str, known: impl ExactSizeIterator<Item = &'a Name> + Clone) -> Failure {
-    let mut message = format!("no step of kind `{kind}` is known here");
+    let mut message = format!("no step of kind `{kind}` is registered");
     if let Some(near) = nearest(kind, known.clone().map(Name::as_str)) {
         message.push_str(&format!("; did you mean `{near}`?"));
     } else {
@@ -165,7 +166,7 @@ pub(crate) fn unknown_step<'a>(kind: &str, known: impl ExactSizeIterator<Item = 
     let more = known.len().saturating_sub(LISTED);
     let known: Vec<&str> = known.take(LISTED).map(Name::as_str).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    message.push_str(&format!(" Known are: {known}"));
+    message.push_str(&format!(" Registered are: {known}"));
     if more > 0 {
         message.push_str(&format!(" and {more} more"));
     }
@@ -240,8 +241,8 @@ mod tests {
     #[test]
     fn an_unknown_kind_lists_the_known() {
         let failure = perform("reserve.redo", json!(3)).unwrap_err();
-        assert!(failure.message.ends_with("Known are: reserve, reserve.undo"), "{failure}");
+        assert!(failure.message.ends_with("Registered are: reserve, reserve.undo"), "{failure}");
         let empty = Steps::new().unknown("x");
-        assert_eq!(&*empty.message, "no step of kind `x` is known here. Known are: none");
+        assert_eq!(&*empty.message, "no step of kind `x` is registered. Registered are: none");
     }
 }

@@ -376,7 +376,7 @@ fn a_kind_that_an_agent_does_not_know_is_told() {
     let steps = AsyncSteps::new().with_fn("greet", |name: String, _: Assignment| async move { Ok::<_, Failure>(name) });
     world.join(agent(1), steps);
     let Ok(TaskOutcome::Failed(failure)) = world.ended(task(1)) else { panic!("it cannot succeed") };
-    assert_eq!(&*failure.message, "no step of kind `work` is known here. Known are: greet");
+    assert_eq!(&*failure.message, "no step of kind `work` is registered. Registered are: greet");
 }
 
 #[test]

@@ -431,7 +431,7 @@ fn faults_of_the_builder() {
     assert_eq!(
         error.to_string(),
         "workflow wrong is not sound: node a: waits for case `larg`, which choice `choice` does not have; \
-         did you mean `large`?; the links close a cycle: a -> b -> a"
+         did you mean `large`?; the links form a cycle: a -> b -> a"
     );
 
     let flow = Workflow::<u64, u64>::named("wrong");

@@ -1,11 +1,12 @@
-//! Broken invariants: a debug build panics where it finds one, a release build counts it and does nothing.
+//! Broken invariants: a debug build panics when it detects one; a release build counts it and leaves the state
+//! unchanged.
 
 use core::fmt;
 
-/// How many broken invariants an engine has found in its own state, and the last of them in words.
+/// The number of broken invariants that an engine has detected in its own state, and a description of the last one.
 ///
-/// A broken invariant is a bug of this crate. A debug build panics at the place where it finds one. A release build does not
-/// act on a state that it cannot explain: it leaves the state as it is, counts the anomaly here, and goes on with everything
+/// A broken invariant is a bug of this crate. A debug build panics where it is detected. A release build does not act
+/// on an inconsistent state: it leaves that state unchanged, counts the anomaly here, and continues with everything
 /// else.
 ///
 /// ```
@@ -21,26 +22,26 @@ pub struct Anomalies {
 }
 
 impl Anomalies {
-    /// How many there were since the engine was created or restored.
+    /// The number of anomalies since the engine was created or restored.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The state that the last one was found in, in words.
+    /// The description of the last anomaly.
     #[must_use]
     pub fn last(&self) -> Option<&str> {
         self.last.as_deref()
     }
 
-    /// Records a broken invariant; `state` says what was found. Panics in a debug build.
+    /// Records a broken invariant, described by `state`. Panics in a debug build.
     #[cold]
     #[track_caller]
     pub(crate) fn note(&mut self, state: impl fmt::Display) {
         self.record(Anomaly::new(state));
     }
 
-    /// Records an anomaly that was found elsewhere.
+    /// Records an anomaly that another component detected.
     #[cold]
     pub(crate) fn record(&mut self, Anomaly(state): Anomaly) {
         self.count = self.count.saturating_add(1);
@@ -48,7 +49,8 @@ impl Anomalies {
     }
 }
 
-/// One broken invariant: the state that was found, in words. The finder returns it to a caller that has an [`Anomalies`].
+/// One broken invariant, with a description. The function that detects it returns it to a caller that has an
+/// [`Anomalies`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "an anomaly that is not recorded is invisible"]
 pub(crate) struct Anomaly(Box<str>);
@@ -63,7 +65,7 @@ impl Anomaly {
     }
 }
 
-/// Of what must be there.
+/// Values that must exist unless an invariant is broken.
 pub(crate) trait OrAnomaly<T> {
     /// The value, or an anomaly described by `state`. Panics in a debug build if there is none.
     fn or_anomaly(self, state: impl fmt::Display) -> Result<T, Anomaly>;

@@ -1,6 +1,6 @@
-//! Values in dense slots that are found by index and reused when freed.
+//! Values in dense slots, addressed by index; freed slots are reused.
 
-/// Where a value stands in an [`Arena`]. Internal: never in an event, an effect or an answer.
+/// The index of a value in an [`Arena`]. Internal: it never appears in an event, an effect or an answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Slot(u32);
 
@@ -18,22 +18,22 @@ impl Slot {
     }
 }
 
-/// How many values stand side by side: what an arena holds in reserve is no more than so many.
-const ROOM: usize = 64;
+/// Slots per chunk; an arena reserves at most this many slots more than it uses.
+const CHUNK: usize = 64;
 
-/// A vector with holes, in rooms of a fixed size, so that it grows without moving what it holds. The lowest free slot is not
-/// preferred, the last freed is: reuse stays warm in the cache.
+/// A vector with holes, allocated in chunks of a fixed size, so that growing moves no value. The slot freed last is
+/// reused first, because it is likely in the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena<T> {
-    rooms: Vec<Box<[Option<T>; ROOM]>>,
-    /// How many slots have been used.
+    chunks: Vec<Box<[Option<T>; CHUNK]>>,
+    /// The number of slots that have been used.
     len: usize,
     free: Vec<u32>,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { rooms: Vec::new(), len: 0, free: Vec::new() }
+        Self { chunks: Vec::new(), len: 0, free: Vec::new() }
     }
 }
 
@@ -52,21 +52,21 @@ impl<T> Arena<T> {
         Slot(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    /// One slot more, and its index.
+    /// Adds a slot and returns its index.
     fn widen(&mut self) -> usize {
-        if self.len == self.rooms.len() * ROOM {
-            self.rooms.push(Box::new(core::array::from_fn(|_| None)));
+        if self.len == self.chunks.len() * CHUNK {
+            self.chunks.push(Box::new(core::array::from_fn(|_| None)));
         }
         self.len += 1;
         self.len - 1
     }
 
     fn place(&mut self, index: usize) -> Option<&mut Option<T>> {
-        self.rooms.get_mut(index / ROOM)?.get_mut(index % ROOM)
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
     }
 
-    /// Puts a value at a place of the caller's choice. None if the place is taken, or beyond any that a crate of this
-    /// kind would have filled.
+    /// Stores a value in a slot that the caller chooses. Returns `None` if the slot is occupied, or beyond any index
+    /// that this crate could have reached.
     pub(crate) fn insert_at(&mut self, slot: Slot, value: T) -> Option<Slot> {
         const FAR: usize = 1 << 20;
         if slot.index() >= FAR || self.get(slot).is_some() {
@@ -81,8 +81,8 @@ impl<T> Arena<T> {
         Some(slot)
     }
 
-    /// Puts a value into the lowest free slot: which one that is depends on what is there, not on the order in which
-    /// others left.
+    /// Stores a value in the lowest free slot, which depends on the occupied slots only and not on the order of
+    /// removals.
     pub(crate) fn insert_lowest(&mut self, value: T) -> Slot {
         if let Some(lowest) = (0..self.free.len()).min_by_key(|&at| self.free.get(at)) {
             let last = self.free.len() - 1;
@@ -92,7 +92,7 @@ impl<T> Arena<T> {
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
-        self.rooms.get(slot.index() / ROOM)?.get(slot.index() % ROOM)?.as_ref()
+        self.chunks.get(slot.index() / CHUNK)?.get(slot.index() % CHUNK)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
@@ -112,7 +112,7 @@ impl<T> Arena<T> {
     /// All values in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
         (0..)
-            .zip(self.rooms.iter().flat_map(|room| room.iter()))
+            .zip(self.chunks.iter().flat_map(|chunk| chunk.iter()))
             .filter_map(|(index, value)| Some((Slot(index), value.as_ref()?)))
     }
 }
@@ -121,25 +121,26 @@ impl<T> Arena<T> {
 mod tests {
     use super::*;
 
-    /// Beyond the first room as within it: what was put somewhere is there, what was freed last is filled first.
+    /// Behaves the same beyond the first chunk as within it: stored values can be read, and the slot freed last is
+    /// reused first.
     #[test]
-    fn an_arena_of_several_rooms_is_one() {
+    fn an_arena_of_several_chunks_is_one() {
         let mut arena = Arena::default();
-        let slots: Vec<Slot> = (0..3 * ROOM + 7).map(|value| arena.insert(value)).collect();
+        let slots: Vec<Slot> = (0..3 * CHUNK + 7).map(|value| arena.insert(value)).collect();
         assert!(
             slots.iter().enumerate().all(|(value, slot)| arena.get(*slot) == Some(&value) && slot.index() == value)
         );
-        let gone = [ROOM - 1, ROOM, 2 * ROOM + 3];
+        let gone = [CHUNK - 1, CHUNK, 2 * CHUNK + 3];
         gone.iter().for_each(|at| assert_eq!(arena.remove(slots[*at]), Some(*at)));
-        assert_eq!(arena.remove(slots[ROOM]), None);
-        assert_eq!(arena.len(), 3 * ROOM + 4);
-        assert_eq!(arena.insert(9), slots[2 * ROOM + 3]);
-        assert_eq!(arena.insert_lowest(8), slots[ROOM - 1]);
+        assert_eq!(arena.remove(slots[CHUNK]), None);
+        assert_eq!(arena.len(), 3 * CHUNK + 4);
+        assert_eq!(arena.insert(9), slots[2 * CHUNK + 3]);
+        assert_eq!(arena.insert_lowest(8), slots[CHUNK - 1]);
         let there: Vec<usize> = arena.iter().map(|(slot, _)| slot.index()).collect();
-        assert_eq!(there, (0..3 * ROOM + 7).filter(|at| *at != ROOM).collect::<Vec<_>>());
+        assert_eq!(there, (0..3 * CHUNK + 7).filter(|at| *at != CHUNK).collect::<Vec<_>>());
         let far = Slot::new(5 * 64 + 1);
         assert_eq!(arena.insert_at(far, 1), Some(far));
-        assert_eq!((arena.insert_at(far, 2), arena.get(far), arena.len()), (None, Some(&1), 3 * ROOM + 7));
+        assert_eq!((arena.insert_at(far, 2), arena.get(far), arena.len()), (None, Some(&1), 3 * CHUNK + 7));
         assert_eq!(arena.insert_at(Slot::new(u32::MAX), 2), None);
     }
 }

@@ -1,10 +1,10 @@
 //! Sets of small numbers as bits.
 
-/// A set of small numbers that grows as needed. A bit for each word that holds any is kept beside the words, so that
-/// searching sparse sets skips what is empty.
+/// A growable set of small numbers. A second bit set marks the words that are not zero, so that searches in sparse sets
+/// skip empty words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bits {
-    /// Whole blocks.
+    /// The words, in whole blocks.
     words: Vec<u64>,
     /// Which words are not zero.
     tops: Vec<u64>,
@@ -12,7 +12,7 @@ pub(crate) struct Bits {
 
 const WORD: usize = 64;
 
-/// Words that are looked at together: one step for the processor's wide registers.
+/// Words that are intersected in one step, to use wide registers.
 const BLOCK: usize = 8;
 
 impl Bits {
@@ -46,7 +46,7 @@ impl Bits {
         if on { self.set(index) } else { self.clear(index) }
     }
 
-    /// Empties it and keeps its memory.
+    /// Removes all numbers and retains the memory.
     pub(crate) fn clear_all(&mut self) {
         self.words.clear();
         self.tops.clear();
@@ -64,7 +64,7 @@ impl Bits {
         Common::new([self])
     }
 
-    /// What is in both sets, in ascending order, without building the intersection.
+    /// The numbers in both sets, in ascending order, without building the intersection.
     pub(crate) fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + Clone + use<'a> {
         Common::new([self, other])
     }
@@ -77,7 +77,7 @@ impl Bits {
         self.words.iter().zip(&other.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
     }
 
-    /// The number in both sets that has `rank` others before it.
+    /// The number in both sets with `rank` smaller common numbers.
     pub(crate) fn nth_common(&self, other: &Self, rank: usize) -> Option<usize> {
         let mut left = rank;
         for (at, (a, b)) in self.words.iter().zip(&other.words).enumerate() {
@@ -112,14 +112,14 @@ pub(crate) fn next_in<const K: usize>(sets: [&Bits; K], from: usize) -> Option<u
     Some(at * WORD + bits.trailing_zeros() as usize)
 }
 
-/// The first number from `from` on that is in all of the sets, starting over at the end.
+/// The first number from `from` on that is in all of the sets; after the end the search continues at the beginning.
 #[inline]
 pub(crate) fn next_around<const K: usize>(sets: [&Bits; K], from: usize) -> Option<usize> {
     let found = next_in(sets, from);
     if found.is_some() || from == 0 {
         return found;
     }
-    // What is left is before `from`: in its word there may be some still.
+    // Only numbers before `from` remain; some of them may be in the same word.
     let (at, bits) = next_word(sets, 0, from / WORD + 1)?;
     Some(at * WORD + bits.trailing_zeros() as usize)
 }
@@ -129,10 +129,10 @@ fn word_of<const K: usize>(sets: [&Bits; K], at: usize) -> u64 {
     sets.iter().fold(u64::MAX, |bits, set| bits & set.word(at))
 }
 
-/// The first word from `from` on and before `end` that is not zero in the intersection, and what it is.
+/// The first word from `from` on and before `end` that is not zero in the intersection, and its value.
 ///
-/// The tops only say which words may meet. In crowded sets almost all may and few do, so after the first they are looked at
-/// in blocks and not word by word.
+/// The summary bits mark only words that may intersect. In dense sets almost all words are marked and few intersect, so
+/// words after the first are intersected in blocks and not one by one.
 #[inline]
 fn next_word<const K: usize>(sets: [&Bits; K], from: usize, end: usize) -> Option<(usize, u64)> {
     let tops = sets.iter().map(|set| set.tops.len()).min().unwrap_or(0).min(end.div_ceil(WORD));
@@ -149,7 +149,7 @@ fn next_word<const K: usize>(sets: [&Bits; K], from: usize, end: usize) -> Optio
                 return Some((word, bits));
             }
             left &= left - 1;
-            // The rest of the block: two or more words of it at once, one like this one.
+            // The rest of the block, if two or more of its words are marked: intersected in one step.
             let beyond = beyond_block(word);
             let rest = left & !beyond;
             if rest & rest.wrapping_sub(1) != 0 {
@@ -164,14 +164,14 @@ fn next_word<const K: usize>(sets: [&Bits; K], from: usize, end: usize) -> Optio
     None
 }
 
-/// The bits of a top that are beyond the block of this word.
+/// The summary bits beyond the block of this word.
 #[inline]
 const fn beyond_block(word: usize) -> u64 {
     let end = (word % WORD / BLOCK + 1) * BLOCK;
     if end < WORD { u64::MAX << end } else { 0 }
 }
 
-/// The first word of a block, after so many, that is not zero in the intersection.
+/// The first word of a block, after `skip` words, that is not zero in the intersection.
 #[inline]
 fn in_block<const K: usize>(sets: [&Bits; K], block: usize, skip: usize) -> Option<(usize, u64)> {
     let mut meet = [u64::MAX; BLOCK];
@@ -186,7 +186,7 @@ fn in_block<const K: usize>(sets: [&Bits; K], block: usize, skip: usize) -> Opti
     Some((block * BLOCK + at, bits))
 }
 
-/// What is in all of the sets, in ascending order.
+/// The numbers in all of the sets, in ascending order.
 #[derive(Clone)]
 struct Common<'a, const K: usize> {
     sets: [&'a Bits; K],
@@ -245,7 +245,7 @@ mod tests {
     }
 
     proptest! {
-        /// Crowded sets that hardly meet: the search goes by blocks.
+        /// Dense sets with few common numbers: the search goes by blocks.
         #[test]
         fn crowded_sets_are_searched_whole(
             odd in prop::collection::btree_set(0_usize..5_000, 0..40),

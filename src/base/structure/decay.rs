@@ -1,9 +1,9 @@
-//! Forgetting, the same on every machine.
+//! Exponential decay with bit-identical results on every machine.
 
 use core::time::Duration;
 
-/// What is left of a weight of 1 after `past`, if half of it goes every `half`: halved for each whole span and in a straight
-/// line between. Not `exp`, whose last digits differ from machine to machine.
+/// The remainder of a weight of 1 after `past`, with half-life `half`: exact at multiples of the half-life and
+/// interpolated linearly in between. `exp` is not used, because its last digits differ between machines.
 pub(crate) fn decay(past: Duration, half: Duration) -> f64 {
     let half = half.as_nanos().max(1);
     let whole = past.as_nanos() / half;

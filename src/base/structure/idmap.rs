@@ -1,15 +1,15 @@
-//! A hash index that cannot be iterated, so that its random order can never reach a decision.
+//! A hash index without iteration, so that its random order cannot affect a decision.
 
 use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash, Hasher};
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-/// From an id to where it stands. The hash is seeded at random against chosen collisions; nothing can observe the order.
+/// Maps ids to indexes. The hash is seeded at random, against deliberate collisions; the order is not observable.
 #[derive(Debug, Clone)]
 pub(crate) struct IdMap<K, V, S = DefaultHashBuilder>(HashMap<K, V, S>);
 
-/// The same for ids that are numbers: sixteen ids in a row stand beside each other, so that work which comes in the order of
-/// its ids meets a warm cache. Which sixteen share a place is as random as ever.
+/// The same for numeric ids: groups of sixteen consecutive ids are stored near each other, so that access in the order
+/// of ids is cache-friendly. The position of a group is random.
 pub(crate) type NearMap<K, V> = IdMap<K, V, NearBuilder>;
 
 impl<K, V, S: Default> Default for IdMap<K, V, S> {
@@ -42,7 +42,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> IdMap<K, V, S> {
     }
 }
 
-/// Makes [`Near`] hashers.
+/// Builds [`Near`] hashers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NearBuilder(DefaultHashBuilder);
 
@@ -54,7 +54,7 @@ impl BuildHasher for NearBuilder {
     }
 }
 
-/// Hashes one number, all but its low digit, and keeps the digit as the low bits, which say where a map looks first.
+/// Hashes a number without its low digit, and keeps that digit as the low bits, which select the position in the map.
 #[derive(Debug)]
 pub(crate) struct Near {
     builder: DefaultHashBuilder,

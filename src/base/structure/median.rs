@@ -1,6 +1,6 @@
 //! The median.
 
-/// The middle value, or the mean of the two middle values; values that are not numbers do not count. None without values.
+/// The middle value, or the mean of the two middle values; NaN values are ignored. `None` without values.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);

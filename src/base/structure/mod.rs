@@ -1,7 +1,7 @@
-//! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel,
-//! random draws, forgetting, the median; threads.
+//! Data structures that several modules share: dense slots, an index without iteration, bit sets, a timing wheel,
+//! random draws, decay, the median, bounded maps; and the threads.
 //!
-//! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
+//! All of them are generic over their content. An invalid index yields `None`, never a panic.
 
 mod anomalies;
 mod arena;

@@ -1,6 +1,6 @@
-//! Configurations that are checked once: `Config` is data, `Rules` is a `Config` that makes sense.
+//! Configurations that are validated once: `Config` is plain data, `Rules` is a valid `Config`.
 
-/// Makes `Rules` out of a `Config` that has a `check`.
+/// Defines `Rules` for a `Config` that has a `check` method.
 macro_rules! rules {
     ($(#[$doc:meta])* derive($($extra:ident),*)) => {
         $(#[$doc])*
@@ -9,17 +9,17 @@ macro_rules! rules {
         pub struct Rules(Config);
 
         impl Rules {
-            /// Rules out of a configuration.
+            /// Rules from a configuration.
             ///
             /// # Errors
             ///
-            /// The first setting that makes no sense.
+            /// Returns the first invalid setting.
             pub fn new(config: Config) -> Result<Self, crate::base::error::BadConfig> {
                 config.check()?;
                 Ok(Self(config))
             }
 
-            /// What they were made of.
+            /// The configuration that they were built from.
             #[must_use]
             pub const fn config(&self) -> &Config {
                 &self.0
@@ -55,7 +55,7 @@ macro_rules! rules {
     };
 }
 
-/// Makes setters of a `Config`.
+/// Defines setters of a `Config`.
 macro_rules! with {
     ($($method:ident => $field:ident: $kind:ty),* $(,)?) => {
         impl Config {

@@ -1,8 +1,8 @@
-//! A map that never grows beyond a bound.
+//! A map with a bounded number of rows.
 
 use std::collections::BTreeMap;
 
-/// A map with a bound: beyond it, what was put in or touched longest ago leaves.
+/// A bounded map: beyond the bound, the row that was inserted or touched longest ago is evicted.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<K, V> {
     rows: BTreeMap<K, (u64, V)>,
@@ -13,12 +13,12 @@ pub(crate) struct Table<K, V> {
 
 #[cfg_attr(not(feature = "observe"), expect(dead_code, reason = "projections use the rest"))]
 impl<K: Ord + Clone, V> Table<K, V> {
-    /// An empty one; a bound of 0 counts as 1.
+    /// An empty map; a bound of 0 counts as 1.
     pub(crate) fn new(bound: usize) -> Self {
         Self { rows: BTreeMap::new(), ages: BTreeMap::new(), clock: 0, bound: bound.max(1) }
     }
 
-    /// Changes the bound; returns what no longer has room.
+    /// Changes the bound; returns the evicted rows.
     pub(crate) fn set_bound(&mut self, bound: usize) -> Vec<(K, V)> {
         self.bound = bound.max(1);
         core::iter::from_fn(|| self.pop_beyond()).collect()
@@ -32,7 +32,7 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.rows.get_mut(key).map(|(_, value)| value)
     }
 
-    /// Puts a row in, in place of the one with its key; returns the one that had to leave for it.
+    /// Inserts or replaces a row; returns the evicted row, if any.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<(K, V)> {
         self.remove(&key);
         self.clock = self.clock.saturating_add(1);
@@ -41,7 +41,7 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.pop_beyond()
     }
 
-    /// The row with this key, now the youngest.
+    /// The row with this key, which becomes the most recent one.
     pub(crate) fn touch(&mut self, key: &K) -> Option<&mut V> {
         let (age, value) = self.rows.get_mut(key)?;
         self.clock = self.clock.saturating_add(1);

@@ -1,5 +1,5 @@
-//! Threads and atomics: the system's. Built with `--cfg shuttle` they are those of a model checker, which `tests/shuttle` puts
-//! in the place of channels and locks as well.
+//! Threads and atomics of the standard library. With `--cfg shuttle` they are those of a model checker, for which
+//! `tests/shuttle` also replaces channels and locks.
 
 #[cfg(shuttle)]
 pub(crate) use crossbeam::model::{atomic, thread};

@@ -1,11 +1,11 @@
-//! A hierarchical timing wheel: insert and cancel in constant time, jumps to any moment in a few steps.
+//! A hierarchical timing wheel: insert and cancel in constant time, jumps to any instant in a few steps.
 //!
-//! Eleven levels of 64 slots cover every [`Time`] exactly: a timer sits at the level of the highest 6-bit digit in which
-//! its moment differs from the wheel's own, and sinks as that moment nears (Varghese and Lauck 1987, scheme 7). Most timers
-//! are cancelled long before they are due, which is where a wheel is an order of magnitude cheaper than a heap.
+//! Eleven levels of 64 slots cover every [`Time`] exactly: a timer is stored at the level of the highest 6-bit digit in
+//! which its time differs from the wheel's base, and moves to lower levels as its time approaches (Varghese and Lauck
+//! 1987, scheme 7). Most timers are cancelled long before they are due, which makes a wheel much cheaper than a heap.
 //!
-//! What is due comes out in the order of moment, then key: the order does not depend on how the wheel was filled, so a
-//! restored engine fires as the first one did.
+//! Due timers are returned in the order of time, then key. The order does not depend on the order of insertion, so a
+//! restored engine fires timers in the same order.
 
 use super::{Arena, Slot};
 use crate::base::time::Time;
@@ -28,7 +28,7 @@ struct Timer<T> {
     place: u32,
 }
 
-/// Timers that carry a `T`, which must differ between timers of the same moment.
+/// Timers with a value of type `T` each, which must differ between timers of the same time.
 #[derive(Debug, Clone)]
 pub(crate) struct Wheel<T> {
     timers: Arena<Timer<T>>,
@@ -50,7 +50,7 @@ impl<T: Copy + Ord> Wheel<T> {
         TimerKey(slot)
     }
 
-    /// Takes a timer out; nothing if it has fired, even if its slot serves another timer by now.
+    /// Removes a timer; does nothing if it has fired, even if another timer uses its slot now.
     pub(crate) fn cancel(&mut self, key: TimerKey, what: T) {
         if self.timers.get(key.0).is_some_and(|timer| timer.what == what) {
             self.remove(key.0);
@@ -61,17 +61,17 @@ impl<T: Copy + Ord> Wheel<T> {
         self.timers.len()
     }
 
-    /// A moment not later than that of the first timer. It may be earlier: advancing to it then brings the first timer
-    /// nearer, at most ten times.
+    /// A lower bound for the time of the first timer. If it is earlier, advancing to it brings the first timer to a
+    /// lower level; after at most ten such steps the bound is exact.
     pub(crate) fn next(&self) -> Option<Time> {
-        let (level, slot) = self.first_place()?;
+        let (level, slot) = self.first_slot()?;
         Some(Time::from_nanos(self.start_of(level, slot)))
     }
 
-    /// Moves to `now` and takes out up to `most` due timers, in order. What is left over stays due.
+    /// Moves to `now` and removes up to `most` due timers, in order. The others remain due.
     pub(crate) fn advance(&mut self, now: Time, most: usize, out: &mut Vec<(Time, T)>) {
         let now = now.as_nanos();
-        while let Some((level, slot)) = self.first_place() {
+        while let Some((level, slot)) = self.first_slot() {
             let start = self.start_of(level, slot);
             if start > now || out.len() >= most {
                 break;
@@ -79,27 +79,27 @@ impl<T: Copy + Ord> Wheel<T> {
             self.base = self.base.max(start);
             if level == 0 { self.take(slot, most - out.len(), out) } else { self.sink(level, slot) }
         }
-        if self.first_place().is_none_or(|(level, slot)| self.start_of(level, slot) > now) {
+        if self.first_slot().is_none_or(|(level, slot)| self.start_of(level, slot) > now) {
             self.move_base(now);
         }
     }
 
-    /// Every timer shares the base's digits above its level and has a larger digit at it, so a lower level is always
-    /// earlier, and within a level the lowest slot is first.
-    fn first_place(&self) -> Option<(usize, usize)> {
+    /// Every timer agrees with the base in the digits above its level and has a larger digit at it, so a lower level is
+    /// always earlier, and within a level the lowest slot is first.
+    fn first_slot(&self) -> Option<(usize, usize)> {
         let level = self.occupied.iter().position(|&bits| bits != 0)?;
         Some((level, self.occupied.get(level)?.trailing_zeros() as usize))
     }
 
-    /// The first moment of a slot, given the base's digits above its level.
+    /// The first instant of a slot, given the base's digits above its level.
     fn start_of(&self, level: usize, slot: usize) -> u64 {
         let shift = shift_of(level);
         let above = self.base.checked_shr(shift + DIGIT).and_then(|high| high.checked_shl(shift + DIGIT)).unwrap_or(0);
         above | ((slot as u64) << shift)
     }
 
-    /// Jumps over a stretch without timers. Levels below the highest changed digit are empty then, and only the slot that
-    /// the base lands in must be placed anew.
+    /// Skips a period without timers. Levels below the highest changed digit are empty then, and only the timers of the
+    /// slot that the base enters must be inserted again.
     fn move_base(&mut self, now: u64) {
         if now > self.base {
             let level = level_of(self.base ^ now);
@@ -108,7 +108,7 @@ impl<T: Copy + Ord> Wheel<T> {
         }
     }
 
-    /// Places the timers of a slot anew, relative to a base that has reached it.
+    /// Inserts the timers of a slot again, relative to a base that has reached the slot.
     fn sink(&mut self, level: usize, slot: usize) {
         let Some(head) = self.heads.get_mut(level * SLOTS + slot) else { return };
         let mut at = core::mem::replace(head, NONE);
@@ -130,21 +130,21 @@ impl<T: Copy + Ord> Wheel<T> {
             at = timer.next;
         }
         batch.sort_unstable();
-        for (moment, what, index) in batch.into_iter().take(most) {
+        for (time, what, index) in batch.into_iter().take(most) {
             self.remove(index);
-            out.push((moment, what));
+            out.push((time, what));
         }
     }
 
     fn link(&mut self, slot: Slot) {
         let Some(timer) = self.timers.get(slot) else { return };
-        let moment = timer.at.as_nanos().max(self.base);
-        let level = level_of(moment ^ self.base);
-        let place = level * SLOTS + digit(moment, level);
+        let time = timer.at.as_nanos().max(self.base);
+        let level = level_of(time ^ self.base);
+        let place = level * SLOTS + digit(time, level);
         let Some(head) = self.heads.get_mut(place) else { return };
         let next = core::mem::replace(head, slot.get());
         if let Some(bits) = self.occupied.get_mut(level) {
-            *bits |= 1 << digit(moment, level);
+            *bits |= 1 << digit(time, level);
         }
         if let Some(timer) = self.timers.get_mut(slot) {
             (timer.prev, timer.next) = (NONE, next);
@@ -188,9 +188,9 @@ const fn shift_of(level: usize) -> u32 {
     level * DIGIT
 }
 
-const fn digit(moment: u64, level: usize) -> usize {
+const fn digit(time: u64, level: usize) -> usize {
     #[allow(clippy::cast_possible_truncation, reason = "a digit is below 64")]
-    let digit = ((moment >> shift_of(level)) & (SLOTS as u64 - 1)) as usize;
+    let digit = ((time >> shift_of(level)) & (SLOTS as u64 - 1)) as usize;
     digit
 }
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        /// In lock-step with a sorted map: the same timers fire in the same order, and `next` is never late.
+        /// In lock-step with a sorted map: the same timers fire in the same order, and `next` is never too late.
         #[test]
         fn agrees_with_a_sorted_map(steps in steps()) {
             let mut wheel = Wheel::default();

@@ -1,11 +1,12 @@
-//! A group decides: weighted votes, two quorums, rounds, and what is done when the group cannot agree.
+//! Consensus: weighted votes with quorums for participation and approval, in rounds, with fallbacks if the rounds bring
+//! no decision.
 //!
-//! The electorate and its weights are fixed when the vote opens. A round ends when the ballots that are out cannot change
-//! its result, when its time is over, or when the host closes it; a round without a decision is followed by the next, in
-//! which everybody votes anew. After the last one what [`Config::otherwise`] names is tried in order. A decision is final:
-//! whatever comes later is refused and changes nothing.
+//! The electorate and its weights are fixed when the vote opens. A round ends when the outstanding ballots cannot
+//! change its result, when its time is over, or when the host closes it. A round without a decision is followed by
+//! another round, in which all agents vote again. After the last round the fallbacks of [`Config::otherwise`] are tried
+//! in order. A decision is final: later ballots are rejected.
 //!
-//! Everything is counted in whole numbers, so the same ballots give the same decision everywhere, in any order.
+//! All sums are integers, so the same ballots give the same decision on every machine, in any order.
 //!
 //! ```
 //! use counterpoint::coordination::consensus::{Ballot, Config, Consensus, Means, Otherwise, Rules};
@@ -17,7 +18,7 @@
 //! vote.cast(a, 1, Ballot::For("ship".into()), Time::ZERO)?;
 //! vote.cast(b, 1, Ballot::For("wait".into()), Time::ZERO)?;
 //! vote.cast(c, 1, Ballot::For("wait".into()), Time::ZERO)?;
-//! // Two of three are less than 67 %, so the expert decides.
+//! // Two of three are less than 67 %, so expertise decides.
 //! let decision = vote.decision().unwrap();
 //! assert_eq!((&*decision.option, decision.by.clone()), ("ship", Means::Expertise));
 //! assert_eq!(decision.dissent.len(), 2);
@@ -40,152 +41,152 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally::Count;
 use thiserror::Error;
 
-/// Who may vote, with what weight.
+/// The agents that may vote, with their weights.
 pub type Electorate = BTreeMap<AgentId, u64>;
 
-/// So many may vote at most, so that no sum overflows.
-pub const MOST_VOTERS: usize = 1 << 16;
+/// The largest electorate; it bounds the sums so that none can overflow.
+pub const MAX_VOTERS: usize = 1 << 16;
 
-/// What an agent says in a round.
+/// The vote of an agent in a round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ballot {
-    /// It is for this option.
+    /// A vote for this option.
     For(Name),
-    /// It takes part, and is for nothing.
+    /// Participation without a vote for an option.
     Abstain,
 }
 
-/// What has happened in a vote, for records and for people.
+/// A record of what happened in a vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Record {
-    /// A round has ended.
+    /// A round ended.
     Counted(Tally),
-    /// The next one has begun.
+    /// The next round began.
     Opened {
-        /// Which, from 1.
+        /// The number of the round, from 1.
         round: u32,
-        /// When it ends.
+        /// The deadline of the round.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closes: Option<Time>,
     },
-    /// A person is asked.
+    /// A person is asked to decide.
     Escalated,
-    /// The group, its experts or a person has decided.
+    /// The vote ended with a decision.
     Decided(Decision),
-    /// There is no decision, and there will be none.
+    /// The vote ended without a decision.
     Undecided,
 }
 
-/// What was decided.
+/// The decision of a vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Decision {
-    /// The option.
+    /// The chosen option.
     pub option: Name,
-    /// By what.
+    /// How the decision was made.
     pub by: Means,
-    /// In which round, or after which.
+    /// The number of the round in which, or after which, it was made.
     pub round: u32,
-    /// Who was for something else, and for what.
+    /// The agents that voted for other options, with their options.
     pub dissent: BTreeMap<AgentId, Name>,
-    /// Who abstained.
+    /// The agents that abstained.
     pub abstained: BTreeSet<AgentId>,
-    /// Who said nothing.
+    /// The agents that did not vote.
     pub absent: BTreeSet<AgentId>,
 }
 
-/// By what a decision came about.
+/// How a decision was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Means {
-    /// By the approval of the group.
+    /// By the approval of the electorate.
     Approval,
-    /// By the expertise of those who were for it.
+    /// By the expertise behind the option.
     Expertise,
-    /// By the word of this person.
+    /// By this person.
     Person(Name),
 }
 
-/// Where a vote stands.
+/// The state of a vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Standing {
     /// A round is under way.
     Open,
-    /// A person is asked.
+    /// A person is asked to decide.
     Escalated,
-    /// It is decided.
+    /// The vote ended with a decision.
     Decided(Decision),
-    /// It is over without a decision.
+    /// The vote ended without a decision.
     Undecided,
 }
 
-/// A ballot or call that is refused; nothing has changed.
+/// A rejected ballot or call. The vote is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum VoteError {
-    /// Nobody may vote, or nobody's vote weighs anything.
-    #[error("nobody's vote would count")]
+    /// The electorate is empty, or all weights are zero.
+    #[error("the electorate has no weight")]
     NoElectorate,
-    /// More may vote than [`MOST_VOTERS`].
-    #[error("{voters} voters are more than {MOST_VOTERS}")]
+    /// The electorate is larger than [`MAX_VOTERS`].
+    #[error("the electorate has {voters} agents, more than {MAX_VOTERS}")]
     TooManyVoters {
-        /// How many.
+        /// The number of agents.
         voters: usize,
     },
     /// An agent is in the electorate twice.
     #[error("{agent} is in the electorate twice")]
     Twice {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// The agent may not vote.
+    /// The agent is not in the electorate.
     #[error("{agent} is not in the electorate")]
     NotEligible {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// The option is none of those that were declared.
-    #[error("`{option}` is not among the options")]
+    /// The option is not one of the declared options.
+    #[error("`{option}` is not a declared option")]
     UnknownOption {
-        /// What was voted for.
+        /// The option.
         option: Name,
     },
-    /// The ballot is for another round than the one under way.
-    #[error("the ballot is for round {ballot}, and this is round {round}")]
+    /// The ballot is for a round that is not under way.
+    #[error("the ballot is for round {ballot}, but round {round} is under way")]
     OtherRound {
-        /// The ballot's round.
+        /// The round of the ballot.
         ballot: u32,
         /// The round under way.
         round: u32,
     },
-    /// The round's time is over.
+    /// The time of the round is over.
     #[error("the round closed at {closed}")]
     Late {
-        /// When.
+        /// The deadline of the round.
         closed: Time,
     },
-    /// The agent has voted in this round, and the first ballot counts.
-    #[error("{agent} has voted in this round")]
+    /// The agent has voted in this round, and a second ballot is not accepted.
+    #[error("{agent} has already voted in this round")]
     VotedAlready {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// The vote is over, or a person is asked.
+    /// No round is under way: the vote has ended, or a person is asked to decide.
     #[error("no round is under way")]
     NotOpen,
-    /// No person is asked.
-    #[error("nobody has been asked for a ruling")]
+    /// No person was asked to decide.
+    #[error("no person was asked to decide")]
     NotEscalated,
 }
 
-/// A vote: the state of it, which serialises.
+/// The state of a vote. It can be serialized.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consensus {
     rules: Rules,
@@ -206,7 +207,7 @@ impl Consensus {
     ///
     /// # Errors
     ///
-    /// When nobody's vote would count, an agent is named twice, or there are more than [`MOST_VOTERS`].
+    /// Returns an error if the electorate has no weight, contains an agent twice, or is larger than [`MAX_VOTERS`].
     pub fn open(
         rules: Rules,
         electorate: impl IntoIterator<Item = (AgentId, u64)>,
@@ -217,7 +218,7 @@ impl Consensus {
             if members.insert(agent, weight).is_some() {
                 return Err(VoteError::Twice { agent });
             }
-            if members.len() > MOST_VOTERS {
+            if members.len() > MAX_VOTERS {
                 return Err(VoteError::TooManyVoters { voters: members.len() });
             }
         }
@@ -239,26 +240,26 @@ impl Consensus {
     }
 
     /// Sets the weights by which [`Otherwise::Expertise`] decides, such as those of
-    /// [`Expertise`](super::expertise::Expertise); who is not named has none.
+    /// [`Expertise`](super::expertise::Expertise). Agents without an entry have weight zero.
     #[must_use]
     pub fn with_expertise(mut self, weights: impl IntoIterator<Item = (AgentId, u64)>) -> Self {
         self.expertise = weights.into_iter().filter(|(agent, _)| self.electorate.contains_key(agent)).collect();
         self
     }
 
-    /// Allows votes for these options only.
+    /// Restricts votes to these options.
     #[must_use]
     pub fn with_options<N: Into<Name>>(mut self, options: impl IntoIterator<Item = N>) -> Self {
         self.options = Some(options.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Takes a ballot for a round, and says what followed.
+    /// Casts a ballot in a round. Returns records of what followed.
     ///
     /// # Errors
     ///
-    /// When it does not count: from outside the electorate, for another round, too late, a second one where the first
-    /// counts, for no option, or after the end.
+    /// Returns an error if the ballot does not count: the agent is not in the electorate, the round is another one or
+    /// over, a second ballot is not accepted, the option is not declared, or the vote has ended.
     pub fn cast(&mut self, by: AgentId, round: u32, ballot: Ballot, now: Time) -> Result<Vec<Record>, VoteError> {
         self.may_cast(by, round, &ballot, now)?;
         self.ballots.insert(by, ballot);
@@ -272,25 +273,25 @@ impl Consensus {
         }
     }
 
-    /// Lets time pass: ends the round if its time is over.
+    /// Advances the time: ends the round if its time is over.
     pub fn tick(&mut self, now: Time) -> Vec<Record> {
         if self.is_open() && self.closes.is_some_and(|closes| now >= closes) { self.count(now) } else { Vec::new() }
     }
 
-    /// Ends the round now, with the ballots that are in.
+    /// Ends the round with the ballots cast so far.
     ///
     /// # Errors
     ///
-    /// When no round is under way.
+    /// Returns an error if no round is under way.
     pub fn close(&mut self, now: Time) -> Result<Vec<Record>, VoteError> {
         if self.is_open() { Ok(self.count(now)) } else { Err(VoteError::NotOpen) }
     }
 
-    /// Takes the word of a person who was asked. It may be for an option that nobody has voted for.
+    /// Records the decision of the person who was asked. The option may be one without votes.
     ///
     /// # Errors
     ///
-    /// When nobody was asked, or the option is none of those declared.
+    /// Returns an error if no person was asked, or the option is not declared.
     pub fn rule(&mut self, person: impl Into<Name>, option: impl Into<Name>) -> Result<Vec<Record>, VoteError> {
         let option = option.into();
         if self.standing != Standing::Escalated {
@@ -300,13 +301,13 @@ impl Consensus {
         Ok(vec![self.decide(option, Means::Person(person.into()))])
     }
 
-    /// Where it stands.
+    /// The state of the vote.
     #[must_use]
     pub const fn standing(&self) -> &Standing {
         &self.standing
     }
 
-    /// What was decided, if it was.
+    /// The decision, if there is one.
     #[must_use]
     pub const fn decision(&self) -> Option<&Decision> {
         match &self.standing {
@@ -315,19 +316,19 @@ impl Consensus {
         }
     }
 
-    /// Which round is under way, or was last; from 1.
+    /// The number of the round under way, or of the last one; from 1.
     #[must_use]
     pub const fn round(&self) -> u32 {
         self.round
     }
 
-    /// When the round ends by itself, while one is under way.
+    /// The deadline of the round under way.
     #[must_use]
     pub fn closes(&self) -> Option<Time> {
         self.closes.filter(|_| self.is_open())
     }
 
-    /// The results of the rounds that are over.
+    /// The tallies of the rounds that have ended.
     #[must_use]
     pub fn tallies(&self) -> &[Tally] {
         &self.tallies
@@ -343,7 +344,7 @@ impl Consensus {
         self.standing == Standing::Open
     }
 
-    /// Whether those who have not voted have a word in what is done when the group cannot agree.
+    /// Whether outstanding ballots can affect the fallback after the last round.
     fn waits_for_all(&self) -> bool {
         let config = self.rules.config();
         let experts = self.round >= config.rounds && config.otherwise.contains(&Otherwise::Expertise);
@@ -399,7 +400,7 @@ impl Consensus {
         records
     }
 
-    /// What is done when the group could not agree.
+    /// Applies the fallbacks after the last round.
     fn resolve(&mut self) -> Record {
         for way in self.rules.config().otherwise.clone() {
             match way {
@@ -418,7 +419,7 @@ impl Consensus {
         Record::Undecided
     }
 
-    /// The option with the most expertise behind it, if one has.
+    /// The option with the most expertise behind it, if there is exactly one.
     fn expert_choice(&self) -> Option<Name> {
         let count = Count::of(&self.expertise, &self.ballots);
         let any = Config { participation: super::Share::NONE, approval: super::Share::NONE, ..Config::default() };

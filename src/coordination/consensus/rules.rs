@@ -1,4 +1,4 @@
-//! How a group decides.
+//! The rules of a vote.
 
 use super::super::share::Share;
 use crate::base::error::BadConfig;
@@ -7,33 +7,34 @@ use crate::base::time::nanos_of;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How a group decides.
+/// The rules of a vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The share of the electorate's weight that has to take part.
+    /// The share of the electorate's weight that must take part.
     pub participation: Share,
-    /// The share that an option has to reach.
+    /// The share that an option must reach.
     pub approval: Share,
-    /// What it is a share of.
+    /// The weight that approval is a share of.
     pub of: Of,
-    /// Whether who abstains has taken part.
+    /// Whether abstentions count as participation.
     pub abstaining_counts: bool,
-    /// What a second ballot of an agent in a round is.
+    /// How a second ballot of an agent in a round is treated.
     pub again: Again,
-    /// How many rounds there are at most. Every round has the electorate of the first.
+    /// The largest number of rounds. All rounds have the same electorate.
     pub rounds: u32,
-    /// How long a round lasts at most.
+    /// The longest duration of a round.
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Duration>,
-    /// What is tried, in this order, when no round has brought a decision.
+    /// The fallbacks after the last round, in the order in which they are tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub otherwise: Vec<Otherwise>,
 }
 
 impl Default for Config {
-    /// 67 % of the electorate take part, and 67 % of it agree; one round without end, and no decision otherwise.
+    /// 67 % of the electorate must take part and 67 % of it must approve; one round without a deadline, and no
+    /// fallback.
     fn default() -> Self {
         Self {
             participation: Share::percent(67),
@@ -68,43 +69,43 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A valid [`Config`].
     derive(Eq)
 }
 
-/// What approval is a share of.
+/// The weight that approval is a share of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Of {
-    /// The weight of all who may vote: who stays away or abstains is against. The safe one.
+    /// The weight of the whole electorate: absence and abstention count against an option. The conservative choice.
     #[default]
     Eligible,
-    /// The weight of those who voted for an option.
+    /// The weight of the votes for options.
     Cast,
 }
 
-/// What a second ballot of an agent in a round is.
+/// How a second ballot of an agent in a round is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Again {
-    /// Refused: the first counts. A round ends as soon as the ballots that are out cannot change its result, nor what experts
-    /// decide after it.
+    /// It is rejected. A round ends as soon as the outstanding ballots cannot change its result, nor that of a
+    /// fallback.
     #[default]
     Refused,
-    /// The last counts. As every ballot can still change, a round ends at its deadline or when it is closed.
+    /// It replaces the first. As every ballot can still change, a round ends at its deadline or when it is closed.
     Replaces,
 }
 
-/// What is tried when the rounds have brought no decision.
+/// A fallback when the rounds have brought no decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Otherwise {
-    /// The option of the last round with the most expertise behind it, see
-    /// [`with_expertise`](super::Consensus::with_expertise); not if there is none, or two have the same.
+    /// Chooses the option of the last round with the most expertise behind it, see
+    /// [`with_expertise`](super::Consensus::with_expertise). Skipped if no option has any, or two have the same.
     Expertise,
-    /// A person is asked, see [`rule`](super::Consensus::rule).
+    /// Asks a person to decide, see [`rule`](super::Consensus::rule).
     Escalate,
 }

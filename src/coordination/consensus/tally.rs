@@ -1,4 +1,4 @@
-//! What the ballots of a round amount to.
+//! The tally of a round.
 
 use super::rules::{Config, Of};
 use super::{Ballot, Electorate};
@@ -11,34 +11,34 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Which round, from 1.
+    /// The number of the round, from 1.
     pub round: u32,
-    /// The weight behind each option.
+    /// The weight of the votes for each option.
     pub options: BTreeMap<Name, u128>,
-    /// The weight of those who abstained.
+    /// The weight of the abstentions.
     pub abstained: u128,
-    /// The weight of those who said nothing.
+    /// The weight of the agents that did not vote.
     pub absent: u128,
-    /// What it comes to.
+    /// The result.
     pub verdict: Verdict,
 }
 
-/// What a round has brought.
+/// The result of a round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// This option has the approval that it takes.
+    /// This option reached the required approval.
     Carried(Name),
-    /// Too few took part.
+    /// Too little weight took part.
     NoQuorum,
-    /// No option has the approval that it takes.
+    /// No option reached the required approval.
     NoMajority,
-    /// Two options have it, and the same weight.
+    /// Two options reached the required approval with the same weight.
     Tied,
 }
 
-/// The sums of a round.
+/// The sums of the ballots of a round.
 pub(super) struct Count<'a> {
     options: BTreeMap<&'a Name, u128>,
     abstained: u128,
@@ -61,7 +61,7 @@ impl<'a> Count<'a> {
         Self { options, abstained, rest: eligible.saturating_sub(voted), eligible }
     }
 
-    /// What it comes to if nobody votes any more.
+    /// The result if no further ballot is cast.
     pub(super) fn verdict(&self, rules: &Config) -> Verdict {
         let Some((option, lead, second)) = self.lead() else {
             return if self.has_quorum(rules) { Verdict::NoMajority } else { Verdict::NoQuorum };
@@ -77,7 +77,7 @@ impl<'a> Count<'a> {
         }
     }
 
-    /// What it comes to whatever those who have not voted do; none if that depends on them.
+    /// The result if it does not depend on the outstanding ballots; otherwise none.
     pub(super) fn certain(&self, rules: &Config) -> Option<Verdict> {
         if self.rest == 0 {
             return Some(self.verdict(rules));
@@ -97,7 +97,7 @@ impl<'a> Count<'a> {
         Tally { round, options, abstained: self.abstained, absent: self.rest, verdict }
     }
 
-    /// The option with the most weight, that weight, and the next one's.
+    /// The option with the most weight, its weight, and the weight of the next option.
     fn lead(&self) -> Option<(&'a Name, u128, u128)> {
         let mut best = None;
         for (option, weight) in &self.options {
@@ -107,7 +107,7 @@ impl<'a> Count<'a> {
                 Some((leader, lead, second)) => Some((leader, lead, second.max(*weight))),
             };
         }
-        // Who has no weight leads nothing.
+        // An option without weight cannot lead.
         best.filter(|(_, lead, _)| *lead > 0)
     }
 
@@ -120,7 +120,7 @@ impl<'a> Count<'a> {
         rules.participation.is_reached(part, self.eligible)
     }
 
-    /// What approval is a share of, if so much more is cast.
+    /// The weight that approval is a share of, if `more` weight is cast in addition.
     fn base(&self, rules: &Config, more: u128) -> u128 {
         match rules.of {
             Of::Eligible => self.eligible,

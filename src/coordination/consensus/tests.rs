@@ -191,7 +191,7 @@ proptest! {
         prop_assert_eq!(chosen(&held(config, &scaled, &cast)), expected.clone());
     }
 
-    /// Where all are asked for, one who says something else is enough; above a half at most one option is enough.
+    /// With unanimity required, one other vote prevents a decision; above one half at most one option can be decided.
     #[test]
     fn all_means_all_and_a_majority_is_one((weights, ballots) in votes(), percent in 51_u8..=100) {
         let cast: Vec<(usize, u8)> = ballots.iter().map(|(id, ballot)| (*id, *ballot)).collect();

@@ -1,14 +1,15 @@
-//! Who leads.
+//! Leader election.
 
 use crate::base::id::AgentId;
 use core::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Keeps the most capable of those present as the leader: the highest score, the lowest id among equals. A leader is replaced
-/// when it leaves, or when somebody is better by more than the margin, so that small changes do not turn a group over.
+/// Elects the candidate with the highest score, and among equal scores the one with the lowest id. The leader is
+/// replaced when it leaves, or when another candidate exceeds its score by more than the margin, so that small changes
+/// of scores do not change the leader.
 ///
-/// Every change has a term, which never comes twice: a word that a leader gave in an old term can be told and refused.
+/// Every change begins a term with a new number. Orders from an earlier term can be recognised and rejected.
 ///
 /// ```
 /// use counterpoint::AgentId;
@@ -32,32 +33,32 @@ pub struct Election {
     term: u64,
 }
 
-/// Another leads from now on.
+/// A change of the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// The number of the term that begins.
+    /// The number of the new term.
     pub term: u64,
-    /// Who led before.
+    /// The previous leader.
     pub from: Option<AgentId>,
-    /// Who leads now; none if nobody is left.
+    /// The new leader; none if there is no candidate.
     pub to: Option<AgentId>,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
-/// Why another leads.
+/// The reason for a change of the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Why {
     /// There was no leader.
     First,
-    /// The leader has left.
+    /// The leader left.
     Left,
-    /// The new leader is better by so much.
+    /// The new leader's score is higher by more than the margin.
     Better {
-        /// By how much.
+        /// The difference of the scores.
         by: u64,
     },
 }
@@ -71,13 +72,14 @@ struct State {
 }
 
 impl Election {
-    /// An election without candidates, in which a leader is only outdone by more than `margin`.
+    /// An election without candidates, in which a leader is replaced only by a candidate whose score is higher by more
+    /// than `margin`.
     #[must_use]
     pub const fn new(margin: u64) -> Self {
         Self { margin, scores: BTreeMap::new(), order: BTreeSet::new(), leader: None, term: 0 }
     }
 
-    /// Sets how capable an agent is; it is a candidate from now on.
+    /// Sets the score of an agent, which becomes a candidate.
     pub fn set(&mut self, agent: AgentId, score: u64) -> Option<Change> {
         if let Some(old) = self.scores.insert(agent, score) {
             self.order.remove(&(old, Reverse(agent)));
@@ -86,26 +88,26 @@ impl Election {
         self.settle()
     }
 
-    /// An agent has left.
+    /// Removes a candidate.
     pub fn remove(&mut self, agent: AgentId) -> Option<Change> {
         let old = self.scores.remove(&agent)?;
         self.order.remove(&(old, Reverse(agent)));
         self.settle()
     }
 
-    /// Who leads.
+    /// The leader.
     #[must_use]
     pub const fn leader(&self) -> Option<AgentId> {
         self.leader
     }
 
-    /// The number of the term: how often the leader has changed.
+    /// The number of the term, which is the number of changes of the leader.
     #[must_use]
     pub const fn term(&self) -> u64 {
         self.term
     }
 
-    /// How capable an agent is, if it is a candidate.
+    /// The score of an agent, if it is a candidate.
     #[must_use]
     pub fn score(&self, agent: AgentId) -> Option<u64> {
         self.scores.get(&agent).copied()
@@ -133,7 +135,7 @@ impl From<State> for Election {
     fn from(state: State) -> Self {
         let State { margin, scores, leader, term } = state;
         let order = scores.iter().map(|(agent, score)| (*score, Reverse(*agent))).collect();
-        // Who is no candidate does not lead.
+        // A leader must be a candidate.
         let leader = leader.filter(|leader| scores.contains_key(leader));
         Self { margin, scores, order, leader, term }
     }

@@ -1,9 +1,9 @@
-//! Hierarchies of agents: elections with hysteresis, and a tree that hands work down.
+//! Hierarchies of agents: leader election with hysteresis, and a tree through which tasks are delegated.
 //!
-//! | what | with |
+//! | purpose | type |
 //! |---|---|
-//! | who leads | [`Election`] |
-//! | who does what | [`Hierarchy`] |
+//! | leader election | [`Election`] |
+//! | delegation down a tree | [`Hierarchy`] |
 
 mod election;
 mod tree;

@@ -1,4 +1,4 @@
-//! A tree of agents: work goes down to the least loaded who can do it.
+//! A tree of agents, in which a task is delegated to the least loaded capable agent.
 
 use crate::base::id::{AgentId, TaskId};
 use crate::task::Needs;
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
-/// A rooted tree of agents, bounded in width. Those who have agents below them hand work on, those who have none do it.
+/// A rooted tree of agents with bounded fan-out. Agents with children delegate tasks, agents without children perform
+/// them.
 ///
-/// Work goes down level by level: to the child whose capable agents have the smallest share of their capacity in use. When
-/// somebody leaves, the most capable of those below takes the place, and so on down, so the tree keeps its shape; what the one
-/// who left had in hand comes back.
+/// A task is delegated level by level to the child whose capable agents have the smallest share of their capacity in
+/// use. When an agent leaves, its best child takes its position, and so on downwards, so that the tree keeps its shape;
+/// the tasks of the agent that left are returned.
 ///
 /// ```
 /// use counterpoint::coordination::hierarchy::Hierarchy;
@@ -44,60 +45,60 @@ struct Member {
     held: BTreeSet<TaskId>,
 }
 
-/// Where a piece of work went.
+/// The result of a delegation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delegated {
-    /// Who does it.
+    /// The agent that performs the task.
     pub to: AgentId,
-    /// From the root to who does it.
+    /// The agents from the root to that agent.
     pub path: Vec<AgentId>,
 }
 
-/// What the leaving of an agent has led to.
+/// The result of the removal of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Left {
-    /// What it had in hand, and what those had who lead now, which do no work themselves.
+    /// The tasks of the agent, and of agents that became inner nodes and perform no tasks themselves.
     pub orphans: Vec<TaskId>,
-    /// Who has taken whose place, from the top down.
+    /// The promoted agents with those whose positions they took, from the top down.
     pub promoted: Vec<(AgentId, AgentId)>,
 }
 
-/// A tree that is none, or a word about who or what is not in it; nothing has changed.
+/// A rejected change of a hierarchy. The hierarchy is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HierarchyError {
-    /// Nobody may have anybody below.
+    /// The fan-out is zero.
     #[error("the fan-out must not be zero")]
     FanOut,
-    /// An agent is in it twice.
+    /// The agent is in the hierarchy already.
     #[error("{agent} is in the hierarchy already")]
     Twice {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// An agent is not in it.
+    /// The agent is not in the hierarchy.
     #[error("{agent} is not in the hierarchy")]
     Unknown {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// Nobody has this work in hand.
-    #[error("nobody has {task} in hand")]
+    /// No agent holds the task.
+    #[error("no agent holds {task}")]
     NotHeld {
-        /// What.
+        /// The task.
         task: TaskId,
     },
 }
 
 impl Hierarchy {
-    /// The tree in which the most capable is the root, the next ones are its children, and so on, each with up to `fan_out`;
-    /// the lowest id first among equals.
+    /// The tree in which the agent with the highest score is the root, the next ones are its children, and so on, each
+    /// with up to `fan_out` children. Agents with equal scores are ordered by id.
     ///
     /// # Errors
     ///
-    /// When an agent comes twice, or the fan-out is zero.
+    /// Returns an error if an agent is given twice, or the fan-out is zero.
     pub fn form(agents: impl IntoIterator<Item = (AgentSpec, u64)>, fan_out: u32) -> Result<Self, HierarchyError> {
         if fan_out == 0 {
             return Err(HierarchyError::FanOut);
@@ -114,16 +115,16 @@ impl Hierarchy {
         Ok(tree)
     }
 
-    /// Adds an agent: below the first from the top who has room below.
+    /// Adds an agent below the first agent, from the top, that has fewer children than the fan-out.
     ///
     /// # Errors
     ///
-    /// When it is in the tree already.
+    /// Returns an error if it is in the tree already.
     pub fn join(&mut self, spec: AgentSpec, score: u64) -> Result<Option<AgentId>, HierarchyError> {
         let mut open: VecDeque<AgentId> = self.root.into_iter().collect();
         let mut parent = None;
         while let Some((agent, member)) = open.pop_front().and_then(|agent| Some((agent, self.members.get(&agent)?))) {
-            // Who has work in hand goes on with it and is given nobody to lead.
+            // An agent with tasks keeps them and gets no children.
             if member.children.len() < self.fan_out as usize && (!member.children.is_empty() || member.held.is_empty())
             {
                 parent = Some(agent);
@@ -131,22 +132,22 @@ impl Hierarchy {
             }
             open.extend(&member.children);
         }
-        // If all have work in hand, the first from the top who has room takes it on all the same.
+        // If all agents with free child positions hold tasks, the first of them becomes a parent nevertheless.
         let parent = parent.or_else(|| self.levels().into_iter().flatten().find(|agent| self.has_room_below(*agent)));
         self.attach(spec, score, parent)?;
         Ok(parent)
     }
 
-    /// An agent leaves.
+    /// Removes an agent.
     ///
     /// # Errors
     ///
-    /// When it is not in the tree.
+    /// Returns an error if it is not in the tree.
     pub fn leave(&mut self, agent: AgentId) -> Result<Left, HierarchyError> {
         let gone = self.members.remove(&agent).ok_or(HierarchyError::Unknown { agent })?;
         let mut left = Left { orphans: gone.held.iter().copied().collect(), promoted: Vec::new() };
         let (mut place, mut parent, mut children) = (agent, gone.parent, gone.children);
-        // The best child takes the place, its best child takes the child's, down to one who led nobody.
+        // The best child takes the position, its best child takes the child's, down to an agent without children.
         loop {
             let next = children.iter().max_by_key(|child| (self.score(**child), core::cmp::Reverse(**child))).copied();
             self.replace(parent, place, next);
@@ -167,7 +168,7 @@ impl Hierarchy {
             if below.is_empty() {
                 break;
             }
-            // Its own place, below itself, is open now.
+            // Its own former position, below itself, is empty now.
             member.children.insert(next);
             (place, parent, children) = (next, Some(next), below);
         }
@@ -177,8 +178,8 @@ impl Hierarchy {
         Ok(left)
     }
 
-    /// Hands a piece of work down to the least loaded who can do it and has room; none if nobody can now. What is in hand
-    /// already stays where it is.
+    /// Delegates a task to the least loaded capable agent with free capacity; none if there is no such agent. Tasks
+    /// that are assigned already are not moved.
     pub fn delegate(&mut self, task: TaskId, needs: &Needs) -> Option<Delegated> {
         if let Some(to) = self.tasks.get(&task).copied() {
             return Some(Delegated { to, path: self.path(to) });
@@ -194,7 +195,7 @@ impl Hierarchy {
             }
             let open = member.children.iter().filter_map(|child| Some((*child, *loads.get(child)?)));
             let open = open.filter(|(_, load)| load.room);
-            // The first of equals is the one of the lowest id.
+            // Agents with equal load are ordered by id.
             let (next, _) = open.reduce(|best, other| if other.1.is_less_than(best.1) { other } else { best })?;
             at = next;
         }
@@ -203,11 +204,11 @@ impl Hierarchy {
         Some(Delegated { to: at, path })
     }
 
-    /// A piece of work has ended.
+    /// Records the end of a task.
     ///
     /// # Errors
     ///
-    /// When nobody has it in hand.
+    /// Returns an error if no agent holds it.
     pub fn finish(&mut self, task: TaskId) -> Result<AgentId, HierarchyError> {
         let by = self.tasks.remove(&task).ok_or(HierarchyError::NotHeld { task })?;
         if let Some(member) = self.members.get_mut(&by) {
@@ -216,24 +217,24 @@ impl Hierarchy {
         Ok(by)
     }
 
-    /// Who leads all; none if nobody is there.
+    /// The root; none if the tree is empty.
     #[must_use]
     pub const fn root(&self) -> Option<AgentId> {
         self.root
     }
 
-    /// Whom an agent reports to.
+    /// The parent of an agent.
     #[must_use]
     pub fn parent(&self, agent: AgentId) -> Option<AgentId> {
         self.members.get(&agent)?.parent
     }
 
-    /// Who reports to an agent.
+    /// The children of an agent.
     pub fn children(&self, agent: AgentId) -> impl Iterator<Item = AgentId> {
         self.members.get(&agent).into_iter().flat_map(|member| &member.children).copied()
     }
 
-    /// How many work an agent has in hand.
+    /// The number of tasks that an agent holds.
     #[must_use]
     pub fn load(&self, agent: AgentId) -> usize {
         self.members.get(&agent).map_or(0, |member| member.held.len())
@@ -251,27 +252,28 @@ impl Hierarchy {
         levels
     }
 
-    /// Whether the parts of the state agree: one root, a tree, no more children than allowed, work in one hand each.
+    /// Whether the state is consistent: one root, a tree, no more children than the fan-out, each task held by one
+    /// agent.
     ///
     /// # Errors
     ///
-    /// What does not.
+    /// Returns the first inconsistency.
     pub fn check(&self) -> Result<(), String> {
         let levels = self.levels();
         let reached: usize = levels.iter().map(Vec::len).sum();
         if reached != self.members.len() {
-            return Err(format!("{reached} of {} are below the root", self.members.len()));
+            return Err(format!("{reached} of {} are reachable from the root", self.members.len()));
         }
         for (agent, member) in &self.members {
             let above = member.parent.is_none_or(|parent| self.children(parent).any(|child| child == *agent));
             if !above || member.parent.is_none() != (self.root == Some(*agent)) {
-                return Err(format!("{agent} and its parent do not agree"));
+                return Err(format!("{agent} is not a child of its parent"));
             }
             if member.children.len() > self.fan_out as usize {
-                return Err(format!("{agent} has {} below", member.children.len()));
+                return Err(format!("{agent} has {} children, more than the fan-out", member.children.len()));
             }
             if member.held.iter().any(|task| self.tasks.get(task) != Some(agent)) {
-                return Err(format!("{agent} holds what is not its own"));
+                return Err(format!("{agent} holds a task that is not assigned to it"));
             }
         }
         let held: usize = self.members.values().map(|member| member.held.len()).sum();
@@ -321,7 +323,7 @@ impl Hierarchy {
         path
     }
 
-    /// For each agent who can do it, or below whom somebody can: what all of them have in hand.
+    /// For each agent that is capable, or has a capable agent below: the load of all those agents.
     fn loads(&self, needs: &Needs) -> BTreeMap<AgentId, Load> {
         let mut loads: BTreeMap<AgentId, Load> = BTreeMap::new();
         for level in self.levels().into_iter().rev() {
@@ -343,7 +345,7 @@ impl Hierarchy {
     }
 }
 
-/// What those of a part of the tree have in hand who can do a piece of work, and whether one of them has room.
+/// The load of the capable agents in a part of the tree, and whether one of them has free capacity.
 #[derive(Debug, Clone, Copy, Default)]
 struct Load {
     held: u64,
@@ -352,7 +354,7 @@ struct Load {
 }
 
 impl Load {
-    /// By the share of capacity in use; exact, by products.
+    /// Compares the shares of capacity in use, exactly, by cross-multiplication.
     fn is_less_than(self, other: Self) -> bool {
         u128::from(self.held) * u128::from(other.capacity) < u128::from(other.held) * u128::from(self.capacity)
     }

@@ -1,4 +1,4 @@
-//! The contract net: a manager calls for bids, gives the work to the best, and calls again if it fails.
+//! The contract net: a manager calls for bids, awards the task to the best bidder, and calls again if it fails.
 
 use super::sealed::{self, Award, Bid, Price, Side};
 use crate::base::error::BadConfig;
@@ -15,22 +15,22 @@ use thiserror::Error;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// What the winner is paid.
+    /// The pricing rule.
     pub price: Price,
-    /// The most that is paid.
+    /// The highest price.
     pub reserve: u64,
-    /// How long bids are taken.
+    /// The time for bids.
     #[serde(with = "crate::base::time::span")]
     pub bidding: Duration,
-    /// How long the winner has; after it, it has failed. None: until it says so.
+    /// The time that the winner has; after it, the winner has failed. None for no limit.
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub performing: Option<Duration>,
-    /// How often the work is called out at most. Who has failed at it is not called again.
+    /// The largest number of calls. An agent that has failed is not called again.
     pub rounds: u32,
 }
 
 impl Default for Config {
-    /// Ten seconds for bids, the second price, a million at most, three calls.
+    /// Ten seconds for bids, second price, at most a million, three calls.
     fn default() -> Self {
         Self { price: Price::Second, reserve: 1_000_000, bidding: Duration::from_secs(10), performing: None, rounds: 3 }
     }
@@ -53,88 +53,88 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A valid [`Config`].
     derive(Copy, Eq)
 }
 
-/// What the manager says next, to whom.
+/// A message of the manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Message {
-    /// Bids are asked for.
+    /// A call for bids.
     Call {
-        /// Whom.
+        /// The recipient.
         to: AgentId,
-        /// Which call it is, from 1.
+        /// The number of the call, from 1.
         round: u32,
-        /// Until when bids are taken.
+        /// The deadline for bids.
         until: Time,
     },
-    /// The work is the bidder's.
+    /// The bid is accepted.
     Accept {
-        /// Whose.
+        /// The bidder.
         of: AgentId,
-        /// For how much.
+        /// The price.
         price: u64,
     },
-    /// The bid is not taken.
+    /// The bid is rejected.
     Reject {
-        /// Whose.
+        /// The bidder.
         of: AgentId,
     },
-    /// It is over, whatever the participant was asked for.
+    /// The contract is over; the participant need not bid or perform the task.
     Cancel {
-        /// Whom.
+        /// The recipient.
         to: AgentId,
     },
 }
 
-/// Where a contract stands.
+/// The state of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Standing {
-    /// Bids are taken until then.
+    /// Bids are accepted.
     Bidding {
-        /// Until when.
+        /// The deadline for bids.
         until: Time,
     },
-    /// The winner is at work.
+    /// The winner performs the task.
     Awarded {
-        /// To whom, and for how much.
+        /// The winner and the price.
         award: Award,
-        /// Until when it has time.
+        /// The deadline for the winner.
         until: Option<Time>,
     },
-    /// The work is done.
+    /// The task is done.
     Done {
-        /// By whom, and for how much.
+        /// The winner and the price.
         award: Award,
     },
-    /// Nobody has done it.
+    /// No agent has performed the task.
     Failed {
-        /// Why not.
+        /// The reason.
         why: WhyFailed,
     },
-    /// The manager does not want it any more.
+    /// The manager has cancelled the contract.
     Cancelled,
 }
 
-/// Why nobody has done the work.
+/// Why no agent has performed the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WhyFailed {
-    /// Nobody has bid, or not for what may be paid.
+    /// No agent has bid, or no bid was within the highest price.
     NoBids,
-    /// All who could be called have failed.
-    NobodyLeft,
-    /// It was called out as often as the terms allow.
+    /// All agents that could be called have failed.
+    NoAgentsLeft,
+    /// The largest number of calls is reached.
     Rounds,
 }
 
-/// What an agent has answered to a call.
+/// The answer of an agent to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -143,43 +143,43 @@ enum Answer {
     Refused,
 }
 
-/// A word that may not come now; nothing has changed.
+/// A rejected call. The contract is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ContractError {
-    /// Nobody is called.
-    #[error("nobody is called")]
-    Nobody,
+    /// There are no agents to call.
+    #[error("there are no agents to call")]
+    NoAgents,
     /// The agent was not called.
     #[error("{agent} was not called")]
     NotCalled {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// No bids are taken, or not any more.
-    #[error("no bids are taken")]
+    /// Bids are not accepted at present.
+    #[error("the contract does not accept bids at present")]
     NotBidding,
-    /// The agent has answered this call.
-    #[error("{agent} has answered")]
+    /// The agent has already answered this call.
+    #[error("{agent} has already answered this call")]
     AnsweredAlready {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// The work is not this agent's.
-    #[error("the work is not {agent}'s")]
+    /// The task was not awarded to this agent.
+    #[error("the task was not awarded to {agent}")]
     NotTheContractor {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// It is over.
-    #[error("the contract is over")]
+    /// The contract has ended.
+    #[error("the contract has ended")]
     Over,
 }
 
-/// A contract from the first call to its end: the state of it, which serialises. Each call that changes it returns what the
-/// manager has to say.
+/// The state of a contract from the first call to its end. It can be serialized. Each call that changes it returns the
+/// messages that the manager must send.
 ///
-/// Every bidder of a round hears exactly one word: accept or reject (or, if the manager gives up, cancel).
+/// Every bidder of a round gets exactly one message: accept or reject, or cancel if the manager cancels.
 ///
 /// ```
 /// use counterpoint::coordination::market::{Bid, ContractConfig, ContractNet, ContractRules, Message};
@@ -192,7 +192,7 @@ pub enum ContractError {
 /// contract.bid(Bid::new(a, 30), Time::from_secs(1))?;
 /// let said = contract.bid(Bid::new(b, 20), Time::from_secs(2))?; // all have answered
 /// assert_eq!(said, [Message::Accept { of: b, price: 30 }, Message::Reject { of: a }]);
-/// // The winner fails: the work is called out again, without it.
+/// The winner fails: the manager calls again, without the winner.
 /// let said = contract.failed(b, Time::from_secs(3))?;
 /// assert!(matches!(said[..], [Message::Call { to, round: 2, .. }] if to == a));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -211,7 +211,7 @@ impl ContractNet {
     ///
     /// # Errors
     ///
-    /// When there are none.
+    /// Returns an error if there are none.
     pub fn call(
         rules: Rules,
         agents: impl IntoIterator<Item = AgentId>,
@@ -219,7 +219,7 @@ impl ContractNet {
     ) -> Result<(Self, Vec<Message>), ContractError> {
         let answers: BTreeMap<AgentId, Answer> = agents.into_iter().map(|agent| (agent, Answer::Silent)).collect();
         if answers.is_empty() {
-            return Err(ContractError::Nobody);
+            return Err(ContractError::NoAgents);
         }
         let standing = Standing::Bidding { until: now };
         let mut contract = Self { rules, round: 0, answers, failed: BTreeSet::new(), standing };
@@ -227,26 +227,26 @@ impl ContractNet {
         Ok((contract, calls))
     }
 
-    /// Takes a bid.
+    /// Submits a bid.
     ///
     /// # Errors
     ///
-    /// When none are taken now, or not from this agent.
+    /// Returns an error if bids are not accepted now, or not from this agent.
     pub fn bid(&mut self, bid: Bid, now: Time) -> Result<Vec<Message>, ContractError> {
         let bid = bid.with_trust(bid.trust);
         self.answer(bid.by, Answer::Bid(bid), now)
     }
 
-    /// An agent does not want the work.
+    /// Declines the task for an agent.
     ///
     /// # Errors
     ///
-    /// When it was not asked, or has answered.
+    /// Returns an error if the agent was not called, or has answered.
     pub fn refuse(&mut self, by: AgentId, now: Time) -> Result<Vec<Message>, ContractError> {
         self.answer(by, Answer::Refused, now)
     }
 
-    /// Lets time pass: ends the bidding, or the time that the winner had.
+    /// Advances the time: ends the bidding, or the time of the winner.
     pub fn tick(&mut self, now: Time) -> Vec<Message> {
         match self.standing {
             Standing::Bidding { until } if now >= until => self.award(now),
@@ -263,32 +263,32 @@ impl ContractNet {
         }
     }
 
-    /// The winner has done the work.
+    /// Records that the winner has performed the task.
     ///
     /// # Errors
     ///
-    /// When the work is not this agent's.
+    /// Returns an error if the task was not awarded to this agent.
     pub fn done(&mut self, by: AgentId) -> Result<Award, ContractError> {
         let award = self.contractor(by)?;
         self.standing = Standing::Done { award };
         Ok(award)
     }
 
-    /// The winner has failed, or has left: the work is called out again, without it.
+    /// Records that the winner has failed or left: the manager calls again, without the winner.
     ///
     /// # Errors
     ///
-    /// When the work is not this agent's.
+    /// Returns an error if the task was not awarded to this agent.
     pub fn failed(&mut self, by: AgentId, now: Time) -> Result<Vec<Message>, ContractError> {
         self.contractor(by)?;
         Ok(self.call_without(by, now))
     }
 
-    /// The manager gives up.
+    /// Cancels the contract.
     ///
     /// # Errors
     ///
-    /// When it is over.
+    /// Returns an error if it has ended.
     pub fn cancel(&mut self) -> Result<Vec<Message>, ContractError> {
         let told: Vec<AgentId> = match self.standing {
             Standing::Bidding { .. } => {
@@ -301,25 +301,25 @@ impl ContractNet {
         Ok(told.into_iter().map(|to| Message::Cancel { to }).collect())
     }
 
-    /// Where it stands.
+    /// The state of the contract.
     #[must_use]
     pub const fn standing(&self) -> Standing {
         self.standing
     }
 
-    /// How often it was called out.
+    /// The number of calls so far.
     #[must_use]
     pub const fn round(&self) -> u32 {
         self.round
     }
 
-    /// Who was given the work and did not do it.
+    /// The agents to which the task was awarded and that failed.
     #[must_use]
     pub const fn failures(&self) -> &BTreeSet<AgentId> {
         &self.failed
     }
 
-    /// When [`tick`](Self::tick) has something to do.
+    /// The time of the next [`tick`](Self::tick) with an effect.
     #[must_use]
     pub const fn due(&self) -> Option<Time> {
         match self.standing {
@@ -351,13 +351,13 @@ impl ContractNet {
         }
     }
 
-    /// Takes the best bid and tells every bidder.
+    /// Accepts the best bid and answers every bidder.
     fn award(&mut self, now: Time) -> Vec<Message> {
         let config = self.rules.config();
         let bids: Vec<Bid> = self.answers.values().filter_map(Answer::bid).collect();
         let auction =
             sealed::Config { side: Side::Procurement, price: config.price, reserve: Some(config.reserve), items: 1 };
-        // The bids are those of different agents, each trusted fully at most: they can be compared.
+        // The bids are from different agents, with at most full trust each, so they are valid.
         let won = sealed::Rules::new(auction).ok().and_then(|rules| sealed::hold(&rules, &bids).ok());
         let award = won.and_then(|awards| awards.first().copied());
         self.standing = match award {
@@ -373,8 +373,8 @@ impl ContractNet {
     fn call_without(&mut self, failed: AgentId, now: Time) -> Vec<Message> {
         self.failed.insert(failed);
         self.answers.remove(&failed);
-        let why = if self.answers.is_empty() { WhyFailed::NobodyLeft } else { WhyFailed::Rounds };
-        if why == WhyFailed::NobodyLeft || self.round >= self.rules.config().rounds {
+        let why = if self.answers.is_empty() { WhyFailed::NoAgentsLeft } else { WhyFailed::Rounds };
+        if why == WhyFailed::NoAgentsLeft || self.round >= self.rules.config().rounds {
             self.standing = Standing::Failed { why };
             return Vec::new();
         }
@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(contract.tick(Time::from_secs(10)), []);
         assert_eq!(contract.standing(), Standing::Failed { why: WhyFailed::NoBids });
         assert_eq!(contract.cancel(), Err(ContractError::Over));
-        assert_eq!(ContractNet::call(Rules::default(), [], Time::ZERO).unwrap_err(), ContractError::Nobody);
+        assert_eq!(ContractNet::call(Rules::default(), [], Time::ZERO).unwrap_err(), ContractError::NoAgents);
     }
 
     #[test]
@@ -445,8 +445,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is said in whatever order: one award at a time, to one who has bid and has not failed before, and one
-        /// word for every bid.
+        /// In any order of messages: one award at a time, to a bidder that has not failed before, and one answer for
+        /// every bid.
         #[test]
         fn every_bid_is_answered_once(
             agents in 1_u64..5, words in prop::collection::vec((0_u8..6, 0_u64..6, 0_u64..9, 0_u64..4), 0..80),

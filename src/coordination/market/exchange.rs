@@ -1,4 +1,4 @@
-//! Many contracts, one purse, and a memory of who has failed.
+//! A market of several contracts with one budget, in which bids are weighted by reputation.
 
 use super::contract_net::{ContractError, ContractNet, Message, Rules, Standing};
 use super::sealed::{Award, Bid};
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// The manager's side of a market: each piece of work is a [`ContractNet`], what it may cost is set aside from a budget when
-/// it is called out, and bids count by the reputation of the bidder. Who fails after an award is trusted less in all that
-/// follows.
+/// The manager's side of a market: each task is a [`ContractNet`], its highest price is reserved from a budget when it
+/// is announced, and bids are weighted by the reputation of the bidder. An agent that fails after an award loses
+/// reputation for all later bids.
 ///
 /// ```
 /// use counterpoint::coordination::market::{ContractConfig, ContractRules, Exchange};
@@ -22,7 +22,7 @@ use thiserror::Error;
 /// let mut market = Exchange::new(Budget::new(100), Reputation::default());
 /// let (work, a, b) = (TaskId::new(1), AgentId::new(1), AgentId::new(2));
 /// market.announce(work, rules, [a, b], Time::ZERO)?;
-/// assert!(market.announce(TaskId::new(2), rules, [a, b], Time::ZERO).is_err(), "60 of 100 are promised");
+/// assert!(market.announce(TaskId::new(2), rules, [a, b], Time::ZERO).is_err(), "60 of 100 are reserved");
 /// market.bid(work, a, 20, Time::ZERO)?;
 /// market.bid(work, b, 30, Time::ZERO)?;
 /// market.done(work, a, Time::ZERO)?;
@@ -36,42 +36,43 @@ pub struct Exchange {
     contracts: BTreeMap<TaskId, (ContractNet, u64)>,
 }
 
-/// A word that the market refuses; nothing has changed.
+/// A rejected call. The market is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// The work is called out already.
-    #[error("{task} is called out already")]
+    /// The task is announced already.
+    #[error("{task} is already announced")]
     Known {
-        /// What.
+        /// The task.
         task: TaskId,
     },
-    /// There is no such contract under way.
-    #[error("{task} is not under way")]
+    /// There is no active contract for the task.
+    #[error("there is no active contract for {task}")]
     Unknown {
-        /// What.
+        /// The task.
         task: TaskId,
     },
-    /// The budget does not allow for it.
-    #[error("the budget does not allow for it: {0}")]
+    /// The budget does not cover the highest price.
+    #[error("the budget does not cover the highest price: {0}")]
     Budget(#[from] Overdrawn),
-    /// The contract refuses it.
+    /// The contract rejects the call.
     #[error(transparent)]
     Contract(#[from] ContractError),
 }
 
 impl Exchange {
-    /// A market of which this may be spent, among agents of whom this is known.
+    /// A market with this budget and the reputation of agents known so far.
     #[must_use]
     pub const fn new(budget: Budget, reputation: Reputation) -> Self {
         Self { budget, reputation, contracts: BTreeMap::new() }
     }
 
-    /// Calls out a piece of work, and sets the most that it may cost aside.
+    /// Announces a task, and reserves its highest price.
     ///
     /// # Errors
     ///
-    /// When it is known, nobody is called, or less is left than it may cost.
+    /// Returns an error if the task is announced already, there are no agents, or the budget does not cover the highest
+    /// price.
     pub fn announce(
         &mut self,
         task: TaskId,
@@ -89,11 +90,11 @@ impl Exchange {
         Ok(calls)
     }
 
-    /// Takes a bid, which counts by the bidder's reputation.
+    /// Submits a bid, weighted by the bidder's reputation.
     ///
     /// # Errors
     ///
-    /// When no bids are taken for it now, or not from this agent.
+    /// Returns an error if the task accepts no bids now, or not from this agent.
     pub fn bid(&mut self, task: TaskId, by: AgentId, amount: u64, now: Time) -> Result<Vec<Message>, ExchangeError> {
         let bid = Bid::new(by, amount).with_trust(self.reputation.trust(by, now));
         let said = self.contract(task)?.bid(bid, now)?;
@@ -101,22 +102,22 @@ impl Exchange {
         Ok(said)
     }
 
-    /// An agent does not want the work.
+    /// Declines a task for an agent.
     ///
     /// # Errors
     ///
-    /// When it was not asked, or has answered.
+    /// Returns an error if the agent was not called, or has answered.
     pub fn refuse(&mut self, task: TaskId, by: AgentId, now: Time) -> Result<Vec<Message>, ExchangeError> {
         let said = self.contract(task)?.refuse(by, now)?;
         self.close(task);
         Ok(said)
     }
 
-    /// The winner has done the work, and is paid.
+    /// Records that the winner has performed the task, and pays it.
     ///
     /// # Errors
     ///
-    /// When the work is not this agent's.
+    /// Returns an error if the task was not awarded to this agent.
     pub fn done(&mut self, task: TaskId, by: AgentId, now: Time) -> Result<Award, ExchangeError> {
         let award = self.contract(task)?.done(by)?;
         self.reputation.note(by, true, now);
@@ -124,11 +125,11 @@ impl Exchange {
         Ok(award)
     }
 
-    /// The winner has failed. It is not paid, and is trusted less.
+    /// Records that the winner has failed. It is not paid, and loses reputation.
     ///
     /// # Errors
     ///
-    /// When the work is not this agent's.
+    /// Returns an error if the task was not awarded to this agent.
     pub fn failed(&mut self, task: TaskId, by: AgentId, now: Time) -> Result<Vec<Message>, ExchangeError> {
         let said = self.contract(task)?.failed(by, now)?;
         self.reputation.note(by, false, now);
@@ -136,18 +137,19 @@ impl Exchange {
         Ok(said)
     }
 
-    /// Gives up a piece of work.
+    /// Cancels a task.
     ///
     /// # Errors
     ///
-    /// When it is not under way.
+    /// Returns an error if it has no active contract.
     pub fn cancel(&mut self, task: TaskId) -> Result<Vec<Message>, ExchangeError> {
         let said = self.contract(task)?.cancel()?;
         self.close(task);
         Ok(said)
     }
 
-    /// Lets time pass for every contract: what is said, by the work that it is about. Who let its time pass has failed.
+    /// Advances the time of every contract. Returns the messages to send, with their tasks. A winner that exceeds its
+    /// time has failed.
     pub fn tick(&mut self, now: Time) -> Vec<(TaskId, Message)> {
         let due = |contract: &ContractNet| contract.due().is_some_and(|due| due <= now);
         let tasks: Vec<TaskId> =
@@ -165,25 +167,25 @@ impl Exchange {
         said
     }
 
-    /// When [`tick`](Self::tick) has something to do.
+    /// The time of the next [`tick`](Self::tick) with an effect.
     #[must_use]
     pub fn due(&self) -> Option<Time> {
         self.contracts.values().filter_map(|(contract, _)| contract.due()).min()
     }
 
-    /// A contract that is under way.
+    /// An active contract.
     #[must_use]
     pub fn get(&self, task: TaskId) -> Option<&ContractNet> {
         self.contracts.get(&task).map(|(contract, _)| contract)
     }
 
-    /// What may be spent, is promised, is gone.
+    /// The budget.
     #[must_use]
     pub const fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// What is known of the agents.
+    /// The reputation of the agents.
     #[must_use]
     pub const fn reputation(&self) -> &Reputation {
         &self.reputation
@@ -193,7 +195,7 @@ impl Exchange {
         self.contracts.get_mut(&task).map(|(contract, _)| contract).ok_or(ExchangeError::Unknown { task })
     }
 
-    /// Settles a contract that is over: the price is spent, the rest is free again.
+    /// Settles the budget of a contract that has ended: the price is spent, the rest of the reservation is released.
     fn close(&mut self, task: TaskId) {
         let Some((contract, reserve)) = self.contracts.get(&task) else { return };
         let price = match contract.standing() {
@@ -201,7 +203,7 @@ impl Exchange {
             Standing::Done { award } => award.price,
             Standing::Failed { .. } | Standing::Cancelled => 0,
         };
-        // No price is above the reserve, which was set aside.
+        // No price exceeds the reserve price, which was reserved.
         if self.budget.settle(*reserve, price).is_ok() {
             self.contracts.remove(&task);
         }

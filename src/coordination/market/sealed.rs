@@ -1,4 +1,4 @@
-//! Sealed bids for one thing, or for several that are alike.
+//! Sealed-bid auctions for one item, or for several equal items.
 
 use crate::base::error::BadConfig;
 use crate::base::id::AgentId;
@@ -8,27 +8,28 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use thiserror::Error;
 
-/// All the trust there is, in the millionths in which trust is counted.
+/// Full trust, in millionths.
 pub const FULL_TRUST: u32 = 1_000_000;
 
-/// How an auction is held.
+/// The rules of an auction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
     /// Whether bidders pay or are paid.
     pub side: Side,
-    /// What winners pay or are paid.
+    /// The pricing rule.
     pub price: Price,
-    /// In a sale the least that is taken, in a procurement the most that is paid. None: in a sale, nothing at least.
+    /// The reserve price: in a sale the lowest price, in a procurement the highest. Without one, a sale accepts any
+    /// bid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserve: Option<u64>,
-    /// How many things there are, all alike; each bidder wants one.
+    /// The number of items, all equal; each bidder gets at most one.
     pub items: u32,
 }
 
 impl Default for Config {
-    /// One thing is procured for the second lowest price, and at most a million is paid.
+    /// One item is procured at the second price, for at most a million.
     fn default() -> Self {
         Self { side: Side::Procurement, price: Price::Second, reserve: Some(1_000_000), items: 1 }
     }
@@ -44,14 +45,14 @@ with! {
 impl Config {
     fn check(&self) -> Result<(), BadConfig> {
         BadConfig::unless_positive(self.items.into(), "items")?;
-        // What a lone bidder is paid must not depend on its own bid.
+        // The payment of a single bidder must not depend on its own bid.
         let open = self.side == Side::Procurement && self.price == Price::Second && self.reserve.is_none();
         if open { Err(BadConfig::Zero { setting: "reserve" }) } else { Ok(()) }
     }
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A valid [`Config`].
     derive(Copy, Eq)
 }
 
@@ -60,21 +61,22 @@ rules! {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Side {
-    /// Something is sold: the highest bids win.
+    /// Sells items: the highest bids win.
     Sale,
-    /// Work is given out: the lowest bids win.
+    /// Procures work: the lowest bids win.
     #[default]
     Procurement,
 }
 
-/// What winners pay or are paid.
+/// The pricing rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Price {
-    /// What they have bid.
+    /// Winners pay or are paid their own bids.
     First,
-    /// What the best of those who did not win has bid, or the reserve (Vickrey 1961). An honest bid is then the best one.
+    /// Winners pay or are paid the best losing bid, or the reserve price (Vickrey 1961). Truthful bidding is then
+    /// optimal.
     #[default]
     Second,
 }
@@ -83,23 +85,23 @@ pub enum Price {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bid {
-    /// Whose.
+    /// The bidder.
     pub by: AgentId,
-    /// How much, in whatever whole unit the host counts in.
+    /// The amount, in an integer unit of the host.
     pub amount: u64,
-    /// How far the bidder is trusted to do what it promises, in millionths. A bid to do work for 80 from who is trusted half
-    /// competes as one for 160. Who is not trusted at all cannot win.
+    /// The trust in the bidder, in millionths. A bid to perform a task for 80 at half the full trust competes like one
+    /// for 160. A bidder with zero trust cannot win.
     pub trust: u32,
 }
 
 impl Bid {
-    /// A bid of one who is trusted.
+    /// A bid with full trust.
     #[must_use]
     pub const fn new(by: AgentId, amount: u64) -> Self {
         Self { by, amount, trust: FULL_TRUST }
     }
 
-    /// Sets how far the bidder is trusted; more than all of it counts as all.
+    /// Sets the trust; more than full trust counts as full trust.
     #[must_use]
     pub const fn with_trust(mut self, millionths: u32) -> Self {
         self.trust = if millionths > FULL_TRUST { FULL_TRUST } else { millionths };
@@ -107,15 +109,15 @@ impl Bid {
     }
 }
 
-/// What a bidder gets.
+/// The award to a winner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Award {
-    /// Who.
+    /// The winner.
     pub to: AgentId,
-    /// What it had bid.
+    /// The winner's bid.
     pub bid: u64,
-    /// What it pays, or is paid.
+    /// The price that it pays or is paid.
     pub price: u64,
 }
 
@@ -123,22 +125,22 @@ pub struct Award {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BadBid {
-    /// A bidder has bid twice.
-    #[error("{by} has bid twice")]
+    /// A bidder submitted two bids.
+    #[error("{by} submitted two bids")]
     Twice {
-        /// Who.
+        /// The bidder.
         by: AgentId,
     },
-    /// A bid claims more trust than there is.
-    #[error("{by} is trusted more than fully")]
+    /// A bid has more than full trust.
+    #[error("the bid of {by} has more than full trust")]
     Trust {
-        /// Whose.
+        /// The bidder.
         by: AgentId,
     },
 }
 
-/// Holds an auction: who wins, and at what price, the best bid first. Equal bids are settled by id, whatever the order in
-/// which they came. Who is not among the winners pays nothing.
+/// Holds an auction: the winners and their prices, the best bid first. Ties are broken by id, regardless of the order
+/// of bids. Losing bidders pay nothing.
 ///
 /// ```
 /// use counterpoint::AgentId;
@@ -153,7 +155,7 @@ pub enum BadBid {
 ///
 /// # Errors
 ///
-/// When a bidder has bid twice, or claims more trust than there is.
+/// Returns an error if a bidder submitted two bids, or a bid has more than full trust.
 pub fn hold(rules: &Rules, bids: &[Bid]) -> Result<Vec<Award>, BadBid> {
     let config = rules.config();
     let mut seen = BTreeSet::new();
@@ -184,7 +186,8 @@ impl Config {
         })
     }
 
-    /// The better bid first: by amount times trust in a sale, by amount over trust in a procurement, without a division.
+    /// Orders the better bid first: by amount times trust in a sale, by amount over trust in a procurement, without a
+    /// division.
     fn order(&self, a: &Bid, b: &Bid) -> Ordering {
         let score = |amount: u64, trust: u32| u128::from(amount) * u128::from(trust);
         let best = match self.side {
@@ -194,7 +197,8 @@ impl Config {
         best.then(a.by.cmp(&b.by))
     }
 
-    /// The worst bid with which the winner would still have won, where the price is the second.
+    /// The award for a winning bid. At the second price, that is the worst bid with which the winner would still have
+    /// won.
     fn award(&self, bid: &Bid, next: Option<&Bid>) -> Award {
         let whole = |amount: u128| u64::try_from(amount).unwrap_or(u64::MAX);
         let price = match (self.price, self.side) {
@@ -269,7 +273,7 @@ mod tests {
         }
     }
 
-    /// What the auction is worth to a bidder whose true value, or cost, is `worth`.
+    /// The value of the auction for a bidder whose true value, or cost, is `worth`.
     fn gain(rules: &Rules, bids: &[Bid], by: AgentId, worth: u64) -> i128 {
         let awards = hold(rules, bids).unwrap();
         awards.iter().find(|award| award.to == by).map_or(0, |award| {

@@ -1,32 +1,32 @@
-//! Trails that fade unless they are walked.
+//! Pheromone trails, which evaporate unless they are reinforced.
 
 use crate::base::error::BadConfig;
 use crate::base::structure::{rules, with};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
-/// How trails fade and grow.
+/// Evaporation and deposits of trails.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The share that is lost in a tick: .1 loses a tenth, it does not keep a tenth.
+    /// The share of a trail that evaporates in a tick: 0.1 loses a tenth, it does not keep a tenth.
     pub evaporation: f64,
-    /// What a deposit is worth where nothing else is said.
+    /// The default deposit.
     pub deposit: f64,
-    /// What comes first within a tick.
+    /// The order of evaporation and deposit within a tick.
     pub order: Order,
-    /// How strong a trail is at tick 0 that nobody has walked.
+    /// The level of a new trail at tick 0.
     pub start: f64,
-    /// No trail is weaker.
+    /// The lowest level of a trail.
     pub floor: f64,
-    /// No trail is stronger; none: as strong as deposits make it.
+    /// The highest level of a trail; none for no bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<f64>,
 }
 
 impl Default for Config {
-    /// A tenth is lost in a tick, then 2 are deposited; trails begin at 1 and fade away.
+    /// A tenth evaporates in a tick, then 2 is deposited; trails begin at 1 and have no bounds.
     fn default() -> Self {
         Self { evaporation: 0.1, deposit: 2.0, order: Order::EvaporateFirst, start: 1.0, floor: 0.0, ceiling: None }
     }
@@ -63,24 +63,25 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A valid [`Config`].
     derive(Copy)
 }
 
-/// What comes first within a tick. A trail that gets the same deposit in every tick ends at `deposit / evaporation` if it
-/// evaporates first, which is the ant system, and at that less one deposit if the deposit evaporates, too.
+/// The order of evaporation and deposit within a tick. With the same deposit in every tick, a trail converges to
+/// `deposit / evaporation` if it evaporates first, as in the ant system, and to that less one deposit if the deposit
+/// evaporates in the same tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Order {
-    /// What is deposited in a tick begins to fade in the next.
+    /// A deposit begins to evaporate in the next tick.
     #[default]
     EvaporateFirst,
-    /// What is deposited in a tick fades in the same tick.
+    /// A deposit evaporates in the same tick.
     DepositFirst,
 }
 
-/// One trail: its strength at the tick in which it was last walked. It fades without being looked at.
+/// One trail: its level at the tick of the last deposit. Evaporation since then is computed on read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trail {
     level: f64,
@@ -88,20 +89,21 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// A trail that nobody has walked.
+    /// A trail without deposits.
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
         Self { level: rules.config().bounded(rules.config().start), tick: 0 }
     }
 
-    /// Its strength at a tick; before it was last walked, the strength that it had then.
+    /// The level at a tick; for a tick before the last deposit, the level at that deposit.
     #[must_use]
     pub fn level(&self, rules: &Rules, tick: u64) -> f64 {
         let config = rules.config();
         config.bounded(self.level * power(1.0 - config.evaporation, tick.saturating_sub(self.tick)))
     }
 
-    /// Makes it stronger. Deposits within a tick add up in any order; what is no positive number adds nothing.
+    /// Adds a deposit. The order of deposits within a tick does not matter; an amount that is not a positive number is
+    /// ignored.
     pub fn deposit(&mut self, rules: &Rules, amount: f64, tick: u64) {
         let config = rules.config();
         let amount = if amount.is_finite() { amount.max(0.0) } else { 0.0 };
@@ -114,7 +116,7 @@ impl Trail {
     }
 }
 
-/// A number to a whole power by squaring, the same on every machine.
+/// An integer power by squaring, with the same result on every machine.
 fn power(base: f64, exponent: u64) -> f64 {
     let (mut result, mut square, mut rest) = (1.0, base, exponent);
     while rest > 0 {
@@ -127,7 +129,7 @@ fn power(base: f64, exponent: u64) -> f64 {
     result
 }
 
-/// A field of trails by their keys. Only trails that were walked take memory.
+/// A field of trails by key. Only trails with deposits take memory.
 ///
 /// ```
 /// use counterpoint::coordination::stigmergy::{Field, Rules};
@@ -146,35 +148,35 @@ pub struct Field<K> {
 }
 
 impl<K: Ord> Field<K> {
-    /// A field that nobody has walked.
+    /// A field without deposits.
     #[must_use]
     pub const fn new(rules: Rules) -> Self {
         Self { rules, trails: BTreeMap::new() }
     }
 
-    /// How strong a trail is at a tick.
+    /// The level of a trail at a tick.
     #[must_use]
     pub fn level(&self, key: &K, tick: u64) -> f64 {
         self.trails.get(key).copied().unwrap_or_else(|| Trail::new(&self.rules)).level(&self.rules, tick)
     }
 
-    /// Deposits what [`Config::deposit`] says.
+    /// Adds the default deposit ([`Config::deposit`]).
     pub fn reinforce(&mut self, key: K, tick: u64) {
         self.deposit(key, self.rules.config().deposit, tick);
     }
 
-    /// Deposits so much.
+    /// Adds a deposit of this amount.
     pub fn deposit(&mut self, key: K, amount: f64, tick: u64) {
         let trail = self.trails.entry(key).or_insert_with(|| Trail::new(&self.rules));
         trail.deposit(&self.rules, amount, tick);
     }
 
-    /// Forgets the trails that do not pass: they are as if nobody had walked them.
+    /// Removes the trails whose keys do not pass; their levels are those of new trails again.
     pub fn retain(&mut self, mut pass: impl FnMut(&K) -> bool) {
         self.trails.retain(|key, _| pass(key));
     }
 
-    /// The trails that were walked, with their strength at a tick, in the order of their keys.
+    /// The trails with deposits, with their levels at a tick, in the order of their keys.
     pub fn iter(&self, tick: u64) -> impl Iterator<Item = (&K, f64)> {
         self.trails.iter().map(move |(key, trail)| (key, trail.level(&self.rules, tick)))
     }
@@ -227,7 +229,7 @@ mod tests {
     }
 
     proptest! {
-        /// Decay by looking is decay by steps; what is deposited within a tick may come in any order.
+        /// Decay on read equals decay by steps; deposits within a tick may come in any order.
         #[test]
         fn lazy_is_eager(
             first: bool, rate in 0.0_f64..1.0, bounded: bool, mut deposits in prop::collection::vec((0_u64..60, 0.0_f64..5.0), 0..30),
@@ -256,8 +258,8 @@ mod tests {
             prop_assert!(lazy.level(&rules, 59) <= config.start + within + 1e-9);
         }
 
-        /// What is not walked fades, in any parts; what is walked in each tick settles below the most that one tick brings
-        /// over the share that is lost; within a tick the order of what is left does not matter.
+        /// A trail without deposits decays, in any number of steps; a trail with a deposit in each tick converges below
+        /// the largest deposit over the evaporation; within a tick the order of the other deposits does not matter.
         #[test]
         fn trails_fade_settle_and_add_up(
             first: bool, rate in 0.01_f64..1.0, a in 1_u64..50, b in 1_u64..50, mut amounts in prop::collection::vec(prop::collection::vec(0.0_f64..5.0, 0..4), 1..40),

@@ -1,10 +1,10 @@
-//! Agents that coordinate by the traces they leave: trails that fade, and are chosen the more the stronger they are.
+//! Stigmergy: agents coordinate through pheromone trails that evaporate; stronger trails are chosen more often.
 //!
-//! | what | with | source |
+//! | purpose | item | source |
 //! |---|---|---|
 //! | a field of trails by key | [`Field`], [`Trail`] | Dorigo 1996 |
-//! | the chances of a choice | [`chances`] | Dorigo 1996 |
-//! | who does which kind of tasks | [`routing::Trails`](crate::routing::Trails) | - |
+//! | selection probabilities | [`chances`] | Dorigo 1996 |
+//! | routing of kinds of tasks to agents | [`routing::Trails`](crate::routing::Trails) | - |
 
 mod field;
 
@@ -12,8 +12,9 @@ pub use field::{Config, Field, Order, Rules, Trail};
 
 use crate::base::structure::Random;
 
-/// The chances of choices, each with the strength of its trail and how desirable it is by itself: in proportion to
-/// `trail^alpha * desirable^beta`. They add up to 1; if nothing weighs anything, all are alike.
+/// The selection probabilities of choices, each given as the level of its trail and its heuristic desirability:
+/// proportional to `trail^alpha * desirability^beta`. They add up to 1; if all weights are zero, all probabilities are
+/// equal.
 ///
 /// ```
 /// use counterpoint::coordination::stigmergy::chances;
@@ -37,7 +38,7 @@ pub fn chances(choices: &[(f64, f64)], alpha: f64, beta: f64) -> Vec<f64> {
     vec![even; choices.len()]
 }
 
-/// A place drawn by its chance; none if there are none.
+/// An index drawn with these probabilities; none if the list is empty.
 pub(crate) fn draw(chances: &[f64], random: &mut Random) -> Option<usize> {
     let mut rest = random.unit();
     for (place, chance) in chances.iter().enumerate() {
@@ -46,7 +47,7 @@ pub(crate) fn draw(chances: &[f64], random: &mut Random) -> Option<usize> {
         }
         rest -= chance;
     }
-    // What rounding left over is the last one's.
+    // The last index covers the rounding error.
     chances.iter().rposition(|chance| *chance > 0.0)
 }
 

@@ -151,12 +151,12 @@ impl Index {
 
     /// Whether the tasks of a class take a part of any resource.
     pub(crate) fn uses_resources(&self, class: ClassIx) -> bool {
-        self.classes.key(class).is_some_and(|key| key.needs.is_heavy())
+        self.classes.key(class).is_some_and(|key| key.needs.uses_resources())
     }
 
     /// Whether enough is left of all resources for a task of the class at this agent.
     pub(crate) fn has_resources(&self, class: ClassIx, member: &Member) -> bool {
-        let needs = self.classes.key(class).map(|key| &key.needs).filter(|needs| needs.is_heavy());
+        let needs = self.classes.key(class).map(|key| &key.needs).filter(|needs| needs.uses_resources());
         needs.is_none_or(|needs| self.pools.fits(needs) && member.fits(needs))
     }
 

@@ -70,7 +70,7 @@ impl Traits {
             bounded: spec.deadline.is_some() || !spec.policy.is_default(),
             affine: spec.affinity.is_some(),
             preemptible: spec.preemptible && spec.tier != Tier::Critical,
-            uses_resources: spec.needs.is_heavy(),
+            uses_resources: spec.needs.uses_resources(),
         }
     }
 }

@@ -240,7 +240,7 @@ impl Rules {
 
     /// A rejected or repeated command has no consequences.
     fn has_no_consequences(&self, step: &Step<'_>) -> Judged {
-        let quiet = matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Unheard));
+        let quiet = matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Ignored));
         if quiet && step.command.is_some() {
             rule(step.entries.is_empty() && step.effects.is_empty(), || {
                 format!("{:?} was answered {:?} but has consequences: {:?}", step.command, step.verdict, step.entries)
@@ -280,8 +280,8 @@ impl Rules {
             match effect {
                 Effect::Dispatch { attempt, to, .. } => given.extend([(*attempt, *to)]),
                 Effect::DispatchBatch { to, attempts } => given.extend(attempts.iter().map(|one| (one.attempt, *to))),
-                Effect::Scale { fact, .. } => {
-                    let stated = step.entries.iter().any(|entry| entry.seq == *fact && is_advice(&entry.event));
+                Effect::Scale { event, .. } => {
+                    let stated = step.entries.iter().any(|entry| entry.seq == *event && is_advice(&entry.event));
                     rule(stated, || format!("{effect:?} has no event"))?;
                 }
                 Effect::Cancel { .. } | Effect::Yield { .. } => {}

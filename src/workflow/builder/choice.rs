@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::definition::{Action, Case, Condition, Expr, On, Pick, RaceOption, States};
 use core::fmt;
 
-/// A node that takes branches by conditions on its input, which they call [`Expr::Item`]. Made by
+/// A node that takes branches by conditions on its input, which is [`Expr::Item`] in them. Created by
 /// [`Workflow::choose`](super::Workflow::choose).
 ///
 /// ```
@@ -44,22 +44,22 @@ impl<'f> Choice<'f> {
         Self { handle: Handle::add(draft, Sketch::new("states", Action::States(states)).with_input(input)) }
     }
 
-    /// What came with what happened: what a signal brought, or `by`, `option` and `note` of a decision. That it is a `T` is on
-    /// the word of the caller.
+    /// The output of the node: for a race the payload of the signal, or `by`, `option` and `note` of the decision; for
+    /// states the final value of the token. The caller asserts that it is a `T`.
     #[must_use]
-    pub fn brought<T>(self) -> Value<'f, T> {
+    pub fn output<T>(self) -> Value<'f, T> {
         self.handle.retyped::<T, ()>().value()
     }
 
-    /// Adds a case. Conditions are asked in the order in which the cases are added, and the first that holds decides,
-    /// unless the choice takes [`every`](Self::every) one.
+    /// Adds a case. Conditions are evaluated in the order in which the cases are added, and the first one that holds is
+    /// taken, unless the choice takes [`every`](Self::every) one.
     #[must_use]
     pub fn when(self, case: impl Into<Name>, condition: Condition) -> Self {
         let case = Case::new(case, condition);
         self.change(|_, cases, _| cases.push(case))
     }
 
-    /// Adds the case for when no condition holds. Without one that is a failure of the node.
+    /// Adds the case for when no condition holds. Without one, the node fails then.
     #[must_use]
     pub fn otherwise(self, case: impl Into<Name>) -> Self {
         let case = case.into();
@@ -72,19 +72,19 @@ impl<'f> Choice<'f> {
         self.change(|pick, _, _| *pick = Pick::Every)
     }
 
-    /// Names the node. Without a name it is called `choice`, with a number if there are several.
+    /// Sets the name of the node. By default it is `choice`, with a number if there are several.
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
         Self { handle: self.handle.named(name) }
     }
 
-    /// One of its cases, for [`Handle::on`]. That it has this case is checked when the workflow is finished.
+    /// A case of the choice, for [`Handle::on`]. Finishing the workflow checks that the case exists.
     #[must_use]
     pub fn case(self, case: impl Into<Name>) -> CaseRef<'f> {
         CaseRef::of(self.handle.draft(), self.handle.place(), case.into())
     }
 
-    /// The choice as a node: for what is said of every node.
+    /// The choice as a node, for settings that every node has.
     #[must_use]
     pub const fn node(self) -> Handle<'f, ()> {
         self.handle
@@ -113,7 +113,7 @@ impl<'f> CaseRef<'f> {
         Self { draft, link: draft.keep(link) }
     }
 
-    /// The link from this case; none, and a fault, in another workflow.
+    /// The link from this case; none, and a fault, if the case belongs to another workflow.
     pub(super) fn link_for(self, draft: &Draft) -> Option<(usize, On)> {
         if draft.owns(self.draft) { self.draft.datum(self.link).after.pop() } else { None }
     }

@@ -1,4 +1,4 @@
-//! Nodes whose work may be handed on in parts.
+//! Nodes whose work may be delegated in parts.
 
 use super::draft::Sketch;
 use super::kind::{Delegating, work_of};
@@ -7,15 +7,15 @@ use crate::definition::{Action, Answer, Delegate, Gather, Results};
 use crate::workflow::Step;
 
 impl<I, O> Workflow<I, O> {
-    /// A node whose agent answers with a result or with sub-tasks, for agents who may do the same; a second step puts the
-    /// results of sub-tasks together. How far that may go is said by [`handed_on`](Handle::handed_on).
+    /// A node whose agent answers with a result or with sub-tasks, for agents that may do the same; a second step
+    /// combines the results of sub-tasks. [`delegation`](Handle::delegation) sets the limits.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
     /// # use counterpoint::Failure;
     /// use counterpoint::definition::{Answer, Results, Subtask};
     ///
-    /// struct Research; // answers short questions, and breaks long ones down
+    /// struct Research; // answers short questions and splits long ones
     /// impl Step for Research {
     ///     const KIND: &'static str = "research";
     ///     type Input = String;
@@ -37,7 +37,7 @@ impl<I, O> Workflow<I, O> {
     /// }
     ///
     /// let flow = Workflow::<String, String>::named("study");
-    /// let found = flow.delegate(Research, Write, flow.input()).handed_on(|work| work.to_depth(2).with_fan_out(4));
+    /// let found = flow.delegate(Research, Write, flow.input()).delegation(|work| work.to_depth(2).with_fan_out(4));
     /// let study = flow.output(found)?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
@@ -55,7 +55,8 @@ impl<I, O> Workflow<I, O> {
         self.delegate_by::<T, T, S>(step, gather, input)
     }
 
-    /// The same, where the results of sub-tasks are put together by a rule. That this gives a `U` is on the word of the caller.
+    /// A node as [`delegate`](Self::delegate) creates it, whose results of sub-tasks are combined by a rule. The caller
+    /// asserts that the result is a `U`.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -86,9 +87,9 @@ impl<I, O> Workflow<I, O> {
 }
 
 impl<T, S: Step> Handle<'_, T, Delegating<S>> {
-    /// Says how far the work may be handed on, and what follows when it would go further.
+    /// Changes the settings of the delegation: its limits, and what happens when a limit is reached.
     #[must_use]
-    pub fn handed_on(self, change: impl FnOnce(Delegate) -> Delegate) -> Self {
+    pub fn delegation(self, change: impl FnOnce(Delegate) -> Delegate) -> Self {
         self.with(|node| {
             if let Action::Delegate(delegate) = &mut node.action {
                 *delegate = change(delegate.clone());

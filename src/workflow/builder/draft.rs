@@ -1,4 +1,4 @@
-//! A workflow while it is being written: nodes and data by number; names come at the end.
+//! The draft of a workflow: nodes and data by index; names are assigned when it is finished.
 
 use super::super::validate::Fault;
 use crate::base::name::Name;
@@ -9,10 +9,10 @@ use crate::definition::{
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// In front of the number of a node whose name is not settled yet. No text that a person writes begins with it.
+/// The first character of a placeholder for the name of a node. Names given by users do not begin with it.
 const MARK: char = '\u{0}';
 
-/// A node's number, in place of its name.
+/// The placeholder for the name of a node.
 pub(super) fn mark(node: usize) -> Name {
     Name::from(format!("{MARK}{node}"))
 }
@@ -21,7 +21,7 @@ fn marked(name: &str) -> Option<usize> {
     name.strip_prefix(MARK)?.parse().ok()
 }
 
-/// Data and what must have ended before it exists.
+/// Data, with the nodes that must have ended before it is available.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Datum {
     pub(super) expr: Expr,
@@ -33,7 +33,7 @@ impl Datum {
         Self { expr, after: Vec::new() }
     }
 
-    /// One datum of several.
+    /// Combines several data into one.
     pub(super) fn join(parts: Vec<Self>, expr: impl FnOnce(Vec<Expr>) -> Expr) -> Self {
         let (mut exprs, mut after) = (Vec::with_capacity(parts.len()), Vec::new());
         for part in parts {
@@ -44,15 +44,15 @@ impl Datum {
     }
 }
 
-/// A node as far as it is known.
+/// A node of a draft.
 #[derive(Debug, Clone)]
 pub(super) struct Sketch {
-    /// What it is called if it is given no name.
+    /// Its name, if no other is set.
     base: Name,
     name: Option<Name>,
     /// Links that must all be taken.
     pub(super) after: Vec<(usize, On)>,
-    /// Links that are counted, by a node that joins.
+    /// Links that its join counts.
     branches: Vec<(usize, On)>,
     pub(super) join: Join,
     pub(super) action: Action,
@@ -96,14 +96,14 @@ impl Sketch {
         }
     }
 
-    /// Gives it this, once all that the data comes from has ended.
+    /// Sets the input, and links from all nodes that it comes from.
     pub(super) fn with_input(mut self, input: Datum) -> Self {
         self.input = input.expr;
         self.after.extend(input.after);
         self
     }
 
-    /// Gives it this, once so many of those that it comes from have ended.
+    /// Sets the input, and counts the links from the nodes that it comes from.
     pub(super) fn with_branches(mut self, input: Datum, join: Join) -> Self {
         self.input = input.expr;
         self.branches = input.after;
@@ -119,7 +119,7 @@ impl Sketch {
         self.after.push((node, on));
     }
 
-    /// The task that it does, if it does one.
+    /// The task that it performs, if it performs one.
     pub(super) fn work(&mut self) -> Option<&mut Work> {
         match &mut self.action {
             Action::Do(Body::Task(work))
@@ -140,8 +140,8 @@ impl Sketch {
     }
 }
 
-/// What all handles of a builder point to.
-#[expect(unnameable_types, reason = "sealed traits name it, nobody else can")]
+/// The shared state of a builder, to which all handles refer.
+#[expect(unnameable_types, reason = "only sealed traits name it")]
 #[derive(Debug, Default)]
 pub struct Draft(RefCell<Inner>);
 
@@ -208,7 +208,7 @@ impl Draft {
         }
     }
 
-    /// Whether `other` is this very draft; if not, that is a fault of this one.
+    /// Whether `other` is the same draft; if not, records a fault.
     pub(super) fn owns(&self, other: &Self) -> bool {
         let own = core::ptr::eq(self, other);
         if !own {
@@ -217,7 +217,7 @@ impl Draft {
         own
     }
 
-    /// The definition, with all names in place, and the faults that were met while it was written.
+    /// The definition with final names, and the faults found while it was built.
     pub(super) fn freeze(&self, name: Name, version: u32, output: Expr) -> (Definition, Vec<Fault>) {
         let inner = self.0.borrow();
         let nodes = split(inner.nodes.clone());
@@ -232,8 +232,8 @@ impl Draft {
     }
 }
 
-/// A node that counts its links cannot also wait for all of others: where both are asked for, the counting goes into a
-/// node of its own, at the end.
+/// A node that counts its links cannot also require all of others: if it has both kinds, the counting moves into an
+/// additional node at the end.
 fn split(mut nodes: Vec<Sketch>) -> Vec<Sketch> {
     let mut joins = Vec::new();
     let count = nodes.len();
@@ -253,7 +253,7 @@ fn split(mut nodes: Vec<Sketch>) -> Vec<Sketch> {
     nodes
 }
 
-/// The names of all nodes: those given stay as they are, the others get a number if their name is taken.
+/// The names of all nodes: given names stay as they are, default names get a number if they are taken.
 fn settle(nodes: &[Sketch]) -> Vec<Name> {
     let mut taken: BTreeSet<Name> = nodes.iter().filter_map(|node| node.name.clone()).collect();
     let mut next: BTreeMap<Name, u32> = BTreeMap::new();
@@ -276,7 +276,7 @@ fn settle(nodes: &[Sketch]) -> Vec<Name> {
 fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let needs = sketch.work().and_then(|work| work.needs.clone());
     if let Some(undo) = &mut sketch.undo {
-        // Who can do it can undo it; if nothing is said, the skill of each kind is what is needed.
+        // The agents that can perform the work can compensate it; without needs, each kind requires its own skill.
         undo.needs = needs;
     }
     let mut node = Node::new(name, sketch.action).with_join(sketch.join).with_input(named(sketch.input, names));
@@ -338,8 +338,8 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     node
 }
 
-/// Each link once, in the order in which they were first asked for. A link that is taken in any case adds nothing to
-/// another one from the same node.
+/// Removes duplicate links, keeping the order of their first use. A link that is always taken is redundant beside
+/// another link from the same node.
 fn links(after: Vec<(usize, On)>, names: &[Name]) -> Vec<Link> {
     let strict: BTreeSet<usize> = after.iter().filter(|(_, on)| *on != On::Always).map(|&(node, _)| node).collect();
     let mut links: Vec<Link> = Vec::with_capacity(after.len());
@@ -362,7 +362,7 @@ fn named(mut expr: Expr, names: &[Name]) -> Expr {
     expr
 }
 
-/// Puts names for numbers, by a work list: an expression may come from anywhere and be as deep as it likes.
+/// Replaces placeholders by names, with a work list, because the depth of an expression is not bounded here.
 fn name_expr(expr: &mut Expr, names: &[Name]) {
     let mut work = vec![expr];
     while let Some(expr) = work.pop() {

@@ -1,4 +1,4 @@
-//! A finished workflow that remembers its types.
+//! Finished workflows with typed input and output.
 
 use crate::base::error::PayloadError;
 use crate::base::id::RunId;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// A sound definition that takes an `I` and gives an `O`. Cloning is a reference count.
+/// A valid definition with input type `I` and output type `O`. Cloning increments a reference count.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Expr, Node};
@@ -34,11 +34,11 @@ pub struct Flow<I, O> {
 }
 
 impl<I, O> Flow<I, O> {
-    /// Takes a definition that was written as data. That its types are these is on the word of the caller.
+    /// A definition that was written as data. The caller asserts that its types are `I` and `O`.
     ///
     /// # Errors
     ///
-    /// When the definition is not sound.
+    /// Returns an error if the definition is invalid.
     pub fn from_definition(definition: Definition, limits: &Limits) -> Result<Self, DefinitionError> {
         validate(&definition, limits)?;
         Ok(Self::sound(definition))
@@ -54,17 +54,17 @@ impl<I, O> Flow<I, O> {
         &self.definition
     }
 
-    /// Which definition exactly.
+    /// The identity of the definition.
     #[must_use]
     pub fn id(&self) -> DefinitionId {
         self.definition.id()
     }
 
-    /// A run of this workflow, in this version.
+    /// A run of this version of the workflow.
     ///
     /// # Errors
     ///
-    /// When the input has no JSON form.
+    /// Returns an error if the input has no JSON form.
     pub fn run(&self, id: RunId, input: &I) -> Result<RunSpec, PayloadError>
     where
         I: Serialize,
@@ -73,11 +73,11 @@ impl<I, O> Flow<I, O> {
         Ok(run.with_input(Payload::of(input)?))
     }
 
-    /// Reads what a run of this workflow gave back.
+    /// Deserializes the output of a run of this workflow.
     ///
     /// # Errors
     ///
-    /// When that is no `O`.
+    /// Returns an error if the output is not an `O`.
     pub fn read(&self, output: &Payload) -> Result<O, PayloadError>
     where
         O: DeserializeOwned,

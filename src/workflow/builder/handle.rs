@@ -1,4 +1,4 @@
-//! Handles: what a builder gives for a node, and for a part of a node's data.
+//! Handles: references to nodes, and to parts of their outputs.
 
 use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
@@ -15,11 +15,11 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-/// A node of a workflow that gives a `T` when it has succeeded. `K` is what the node is, which decides what can be said of
-/// it: only a node with a step that implements [`Undo`](crate::workflow::Undo) is [`undoable`](Self::undoable), only a
-/// map has [`max_concurrent`](Self::max_concurrent).
+/// A node of a workflow with output type `T`. `K` is the kind of the node, which determines its settings: only a node
+/// with a step that implements [`Undo`](crate::workflow::Undo) is [`undoable`](Self::undoable), only a map has
+/// [`max_concurrent`](Self::max_concurrent).
 ///
-/// Handles are `Copy`. What is said of one holds for the node, whichever copy it is said of.
+/// Handles are `Copy`. A setting applies to the node, regardless of the copy it is set through.
 ///
 /// ```
 /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -91,24 +91,24 @@ impl<'f, T, K> Handle<'f, T, K> {
         if self.draft.owns(other.draft) { self.with(|node| node.link(other.node, on)) } else { self }
     }
 
-    /// Names the node. Without a name it is called after its kind, with a number if there are several.
+    /// Sets the name of the node. By default it is named after its kind, with a number if there are several.
     #[must_use = "a handle is how other nodes refer to this one"]
     pub fn named(self, name: impl Into<Name>) -> Self {
         let name = name.into();
         self.with(|node| node.rename(name))
     }
 
-    /// Starts only after `other` has succeeded, whose data it does not need.
+    /// Starts only after `other` has succeeded, without using its output.
     pub fn after<U, L>(self, other: Handle<'f, U, L>) -> Self {
         self.link(other, On::Success)
     }
 
-    /// Starts only after `other` has ended, in whatever way, skipped included.
+    /// Starts only after `other` has ended in any way, including being skipped.
     pub fn after_end_of<U, L>(self, other: Handle<'f, U, L>) -> Self {
         self.link(other, On::Always)
     }
 
-    /// Starts only if `other` fails: the alternative path, which keeps that failure from failing the run.
+    /// Starts only if `other` fails: the alternative path. The failure of `other` then does not fail the run.
     pub fn on_failure_of<U, L>(self, other: Handle<'f, U, L>) -> Self {
         self.link(other, On::Failure)
     }
@@ -119,7 +119,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.with(|sketch| sketch.link(node, on))
     }
 
-    /// Starts if the choice takes at least one of these cases.
+    /// Starts if at least one of these cases is taken.
     pub fn on_any(self, cases: impl IntoIterator<Item = CaseRef<'f>>) -> Self {
         let after = cases.into_iter().filter_map(|case| case.link_for(self.draft)).collect();
         let cases = Datum { expr: Expr::default(), after };
@@ -128,7 +128,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.after(gate)
     }
 
-    /// Keeps a failure of the node from failing the run. What needs its output is skipped then, unless it takes it as
+    /// Makes a failure of the node not fail the run. Nodes that need its output are skipped then, unless they use it as
     /// [`optional`](Self::optional).
     #[must_use]
     pub fn may_fail(self) -> Self {
@@ -138,9 +138,8 @@ impl<'f, T, K> Handle<'f, T, K> {
         self
     }
 
-    /// The output if there is one: `None` if the node is skipped, or fails without failing the run (see
-    /// [`may_fail`](Self::may_fail) and [`on_failure_of`](Self::on_failure_of)). Who takes this waits until the node has
-    /// ended in whatever way.
+    /// The output, or `None` if the node is skipped, or fails without failing the run (see [`may_fail`](Self::may_fail)
+    /// and [`on_failure_of`](Self::on_failure_of)). A node that uses it waits until this node has ended in any way.
     #[must_use]
     pub fn optional(self) -> Value<'f, Option<T>> {
         let datum = Datum { expr: Expr::Node(mark(self.node)), after: vec![(self.node, On::Always)] };
@@ -153,13 +152,13 @@ impl<'f, T, K> Handle<'f, T, K> {
         Value::keep(self.draft, self.seen_from(self.draft))
     }
 
-    /// The part of the output that a JSON pointer leads to. That it is a `U` is on the word of the caller.
+    /// The part of the output at a JSON pointer. The caller asserts that it is a `U`.
     #[must_use]
     pub fn field<U>(self, pointer: &str) -> Value<'f, U> {
         self.value().field(pointer)
     }
 
-    /// The same handle without what the node is, so that handles of several sorts fit into one list.
+    /// The same handle without the kind of the node, so that handles of different kinds fit into one list.
     #[must_use]
     pub const fn plain(self) -> Handle<'f, T> {
         self.retyped()
@@ -167,7 +166,7 @@ impl<'f, T, K> Handle<'f, T, K> {
 }
 
 impl<T, K> Handle<'_, T, K> {
-    /// Makes the node the point of no return: once it has succeeded nothing is undone any more.
+    /// Makes the node the pivot: once it has succeeded, the run is not compensated any more.
     #[must_use]
     pub fn pivot(self) -> Self
     where
@@ -176,7 +175,7 @@ impl<T, K> Handle<'_, T, K> {
         self.with(|node| node.pivot = true)
     }
 
-    /// Makes the end of the node a save-point: a failure after it leads back here and forward again, so many times.
+    /// Makes the end of the node a save-point, to which the run may roll back this many times.
     #[must_use]
     pub fn save_point(self, again: u32) -> Self {
         self.with(|node| node.save = Some(SavePoint::retries(again)))
@@ -192,7 +191,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         })
     }
 
-    /// Sets retries and timeouts, all at once.
+    /// Sets all retries and timeouts.
     #[must_use]
     pub fn policy(self, policy: Policy) -> Self
     where
@@ -219,7 +218,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.policy = work.policy.clone().with_attempt_timeout(span))
     }
 
-    /// Sets how urgent it is.
+    /// Sets the tier of the task.
     #[must_use]
     pub fn tier(self, tier: Tier) -> Self
     where
@@ -228,7 +227,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.tier = Some(tier))
     }
 
-    /// Sets which agents can do it.
+    /// Sets the needs of the task.
     #[must_use]
     pub fn needs(self, needs: Needs) -> Self
     where
@@ -237,7 +236,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.needs = Some(needs))
     }
 
-    /// Handles something that can happen to the node while it is under way; what comes back is where the run goes then.
+    /// Adds a handler for an event while the node is under way; returns the case that leads to its branch.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -269,8 +268,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         CaseRef::of(self.draft, self.node, name)
     }
 
-    /// Writes the part of the output that this JSON pointer leads to, all of it if empty, to a variable when the node
-    /// succeeds.
+    /// Writes the part of the output at this JSON pointer (all of it if empty) to a variable when the node succeeds.
     #[must_use]
     pub fn writes<U>(self, variable: VariableRef<'f, U>, pointer: &str) -> Self {
         match variable.name_in(self.draft) {
@@ -279,13 +277,13 @@ impl<'f, T, K> Handle<'f, T, K> {
         }
     }
 
-    /// Bounds how much the node may use up.
+    /// Bounds the resources that the node may use.
     #[must_use]
     pub fn budget(self, budget: Budget) -> Self {
         self.with(|node| node.budget = Some(budget))
     }
 
-    /// Says what an attempt is expected to use up: so much is put aside of budgets.
+    /// Sets the expected usage of an attempt, which is reserved from budgets.
     #[must_use]
     pub fn estimate(self, usage: Usage) -> Self
     where
@@ -294,13 +292,13 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.estimate = usage)
     }
 
-    /// Asks before the node starts; what it is given is [`Expr::Item`].
+    /// Sets the precondition, with the input of the node as [`Expr::Item`].
     #[must_use]
     pub fn requires(self, precondition: Precondition) -> Self {
         self.with(|node| node.precondition = Some(precondition))
     }
 
-    /// Asks of the output, which is [`Expr::Item`], before anything sees it.
+    /// Sets the postcondition, with the output of the node as [`Expr::Item`].
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -330,15 +328,15 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.with(|node| node.postcondition = Some(postcondition))
     }
 
-    /// Withdraws `other` when this node succeeds, wherever it stands.
+    /// Cancels `other`, in any state, when this node succeeds.
     #[must_use]
     pub fn cancels<U, L>(self, other: Handle<'f, U, L>) -> Self {
         if self.draft.owns(other.draft) { self.with(|node| node.cancels.push(other.node)) } else { self }
     }
 
-    /// Never under way together with another node of the same mutual exclusion.
+    /// Excludes the nodes with the same mutex name from being under way at the same time as this one.
     #[must_use]
-    pub fn apart(self, mutex: impl Into<Name>) -> Self {
+    pub fn mutex(self, mutex: impl Into<Name>) -> Self {
         let mutex = mutex.into();
         self.with(|node| node.mutex.push(mutex))
     }
@@ -352,8 +350,8 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.with(|node| node.milestone = Some(Milestone::between(mark(after.node), mark(until.node))))
     }
 
-    /// Takes another way if the node fails: `step` is given the same input, and the handle that comes back gives the
-    /// output of whichever succeeded. Say what is to be said of the first node before this.
+    /// Adds an alternative for when the node fails: `step` gets the same input, and the returned handle gives the
+    /// output of the one that succeeded. Change the settings of the first node before this call.
     #[must_use]
     pub fn or_else<S>(self, step: S) -> Handle<'f, T>
     where
@@ -371,7 +369,7 @@ impl<'f, T, K> Handle<'f, T, K> {
 }
 
 impl<T, K> Handle<'_, T, K> {
-    /// Undoes the node if the run fails after it, by [`Undo::undo`](crate::workflow::Undo::undo) of its step.
+    /// Compensates the node by [`Undo::undo`](crate::workflow::Undo::undo) of its step if the run fails after it.
     #[must_use]
     pub fn undoable(self) -> Self
     where
@@ -380,7 +378,7 @@ impl<T, K> Handle<'_, T, K> {
         self.with(|node| node.undo = Some(K::undo()))
     }
 
-    /// The same, with retries and timeouts of the undoing.
+    /// Like [`undoable`](Self::undoable), with other retries and timeouts of the compensation.
     #[must_use]
     pub fn undoable_with(self, policy: Policy) -> Self
     where
@@ -391,8 +389,8 @@ impl<T, K> Handle<'_, T, K> {
 }
 
 impl<T, K> Handle<'_, T, K> {
-    /// Finds out whether the node has happened when its outcome is unknown, by
-    /// [`Query::find`](crate::workflow::Query::find) of its step.
+    /// Finds out by [`Query::find`](crate::workflow::Query::find) of the step whether the node took effect when its
+    /// outcome is unknown.
     #[must_use]
     pub fn queryable(self) -> Self
     where
@@ -403,7 +401,7 @@ impl<T, K> Handle<'_, T, K> {
 }
 
 impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
-    /// Does at most so many items at a time.
+    /// Bounds the number of items under way at a time.
     #[must_use]
     pub fn max_concurrent(self, items: u32) -> Self {
         self.with(|node| {
@@ -413,7 +411,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
         })
     }
 
-    /// Need not wait for all items; the results of the others are `None`.
+    /// Lets the map end before all items have ended; the results of the others are `None`.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -428,21 +426,21 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     /// use counterpoint::definition::Completion;
     ///
     /// let flow = Workflow::<Vec<u32>, Vec<Option<u32>>>::named("quorum");
-    /// let answers = flow.map(Ask, flow.input()).enough(Completion::after(3).cancel_rest());
+    /// let answers = flow.map(Ask, flow.input()).completion(Completion::after(3).cancel_rest());
     /// let quorum = flow.output(answers)?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
     #[must_use]
-    pub fn enough(self, enough: Completion) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
+    pub fn completion(self, completion: Completion) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
             if let Action::Map(map) = &mut node.action {
-                map.completion = Some(enough);
+                map.completion = Some(completion);
             }
         })
         .retyped()
     }
 
-    /// Takes more items while it is under way, until it is closed.
+    /// Accepts further items while the map is under way, until it is closed.
     #[must_use]
     pub fn open(self) -> Self {
         self.with(|node| {
@@ -452,7 +450,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
         })
     }
 
-    /// Lets so many items fail; their results are `None`.
+    /// Sets how many items may fail; their results are `None`.
     #[must_use]
     pub fn tolerate(self, items: u32) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
@@ -465,7 +463,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
 }
 
 impl<T, K: Counts> Handle<'_, T, K> {
-    /// Cancels the branches that the join no longer needs. Without this they go on, and their ends are ignored.
+    /// Cancels the branches that the join no longer needs. Without this they continue, and their results are ignored.
     #[must_use]
     pub fn cancel_rest(self) -> Self {
         self.with(|node| {
@@ -477,7 +475,7 @@ impl<T, K: Counts> Handle<'_, T, K> {
 }
 
 impl<'f, T> Handle<'f, T, Waits> {
-    /// Waits no longer than this; `None` if the signal has not come by then.
+    /// Bounds the wait; the output is `None` if no signal arrives in time.
     #[must_use]
     pub fn or_after(self, span: Duration) -> Handle<'f, Option<T>> {
         self.with(|node| {
@@ -489,7 +487,7 @@ impl<'f, T> Handle<'f, T, Waits> {
     }
 }
 
-/// A `T` that is there when the workflow runs: its input, a constant, or a part of what a node gave.
+/// A `T` that is available when the workflow runs: its input, a constant, or a part of the output of a node.
 ///
 /// ```
 /// use counterpoint::workflow::Workflow;
@@ -531,8 +529,8 @@ impl<'f, T> Value<'f, T> {
         if draft.owns(self.draft) { draft.datum(self.datum) } else { Datum::default() }
     }
 
-    /// The part that a JSON pointer leads to. That it is a `U` is on the word of the caller; a step that is given
-    /// something else fails and says so.
+    /// The part at a JSON pointer. The caller asserts that it is a `U`; a step that gets another type of input fails
+    /// with an error that names it.
     #[must_use]
     pub fn field<U>(self, pointer: &str) -> Value<'f, U> {
         let Datum { expr, after } = self.draft.datum(self.datum);
@@ -541,7 +539,7 @@ impl<'f, T> Value<'f, T> {
 }
 
 impl<'f, T> Value<'f, Option<T>> {
-    /// This, or the other if this is `None`.
+    /// This value, or the other one if this is `None`.
     #[must_use]
     pub fn or(self, other: impl Source<'f, T>) -> Value<'f, T> {
         let parts = vec![self.draft.datum(self.datum), other.datum(self.draft).0];

@@ -1,4 +1,4 @@
-//! What a node is, as types: they decide which words a handle has.
+//! The kinds of nodes, as types that determine the settings of a handle.
 
 use crate::base::name::Name;
 use crate::definition::{Body, Work};
@@ -7,23 +7,23 @@ use crate::workflow::{Flow, Query, Step, Undo};
 use core::marker::PhantomData;
 use std::sync::Arc;
 
-/// A node of which nothing more is known.
+/// A node without further settings.
 #[derive(Debug)]
 pub struct Plain(());
 
-/// A node that does the work `B` once.
+/// A node that performs the work `B` once.
 #[derive(Debug)]
 pub struct Once<B>(PhantomData<B>);
 
-/// A node that does the work `B` for each item of a list.
+/// A node that performs the work `B` for each item of a list.
 #[derive(Debug)]
 pub struct Mapped<B>(PhantomData<B>);
 
-/// A node that does the work `B` until a condition holds.
+/// A node that performs the work `B` until a condition holds.
 #[derive(Debug)]
 pub struct Repeated<B>(PhantomData<B>);
 
-/// A node whose work `B` may be handed on in parts.
+/// A node whose work `B` may be delegated in parts.
 #[derive(Debug)]
 pub struct Delegating<B>(PhantomData<B>);
 
@@ -31,13 +31,13 @@ pub struct Delegating<B>(PhantomData<B>);
 #[derive(Debug)]
 pub struct Waits(());
 
-/// A node that starts when so many of its links are taken.
+/// A node that starts when a number of its links are taken.
 #[derive(Debug)]
 pub struct Counted(());
 
 #[expect(unnameable_types, reason = "that is what seals")]
 mod sealed {
-    /// Keeps the traits to this crate.
+    /// Prevents other crates from implementing the traits.
     pub trait Sealed {}
 }
 
@@ -49,7 +49,7 @@ impl<B> Sealed for Repeated<B> {}
 impl<B> Sealed for Delegating<B> {}
 impl Sealed for Counted {}
 
-/// Nodes that do something.
+/// Nodes that perform work.
 #[diagnostic::on_unimplemented(message = "only a node that does work can be a pivot")]
 pub trait Works: Sealed {}
 
@@ -61,7 +61,7 @@ impl<B> Works for Delegating<B> {}
 /// Nodes whose work is a task.
 #[diagnostic::on_unimplemented(message = "only a node whose work is a step has retries, timeouts, needs and a tier")]
 pub trait Tasks: Works {
-    /// What the node as a whole is given, if it is what its step is given.
+    /// The input of the node, if that is also the input of its step.
     type Single;
 }
 
@@ -81,11 +81,11 @@ impl<S: Step> Tasks for Delegating<S> {
     type Single = NotOne;
 }
 
-/// Stands for the input of a node that does its work several times.
+/// The `Single` type of a node that performs its work several times.
 #[derive(Debug)]
 pub struct NotOne(());
 
-/// Nodes that can be undone.
+/// Nodes that can be compensated.
 #[diagnostic::on_unimplemented(
     message = "this node cannot be undone",
     note = "implement `counterpoint::workflow::Undo` for its step; a workflow within the workflow undoes itself"
@@ -119,9 +119,9 @@ impl<S: Undo> Undoable for Delegating<S> {
     }
 }
 
-/// Nodes about which one can find out whether they have happened.
+/// Nodes with a query for unknown outcomes.
 #[diagnostic::on_unimplemented(
-    message = "nobody can be asked whether this node has happened",
+    message = "this node has no query for whether its work was done",
     note = "implement `counterpoint::workflow::Query` for its step"
 )]
 pub trait Queryable: Tasks {
@@ -158,12 +158,12 @@ pub trait Counts: Sealed {}
 
 impl Counts for Counted {}
 
-/// What a map or a repetition can do: a [`Step`], or a workflow by reference.
+/// The body of a map or a repeat: a [`Step`], or a workflow by reference.
 #[diagnostic::on_unimplemented(message = "`{Self}` is neither a `Step` nor a `&Flow`")]
 pub trait Doable: task_sealed::Sealed {
-    /// What it is given.
+    /// The input.
     type Input;
-    /// What it gives back.
+    /// The output.
     type Output;
 
     #[doc(hidden)]
@@ -174,7 +174,7 @@ pub trait Doable: task_sealed::Sealed {
 
 #[expect(unnameable_types, reason = "that is what seals")]
 mod task_sealed {
-    /// Keeps the trait to this crate.
+    /// Prevents other crates from implementing the trait.
     pub trait Sealed {}
 }
 
@@ -208,7 +208,7 @@ impl<I, O> Doable for &Flow<I, O> {
     }
 }
 
-/// The task of a step, with what the step says of itself; what it does not say is left to the data's defaults.
+/// The task of a step with the settings of the step; settings that it lacks have the defaults of the definition.
 pub(super) fn work_of<S: Step>(step: &S) -> Work {
     let mut work = Work::new(S::KIND).with_policy(step.policy());
     let needs = step.needs();

@@ -1,4 +1,4 @@
-//! The typed builder.
+//! The typed workflow builder.
 
 mod choice;
 mod delegate;
@@ -30,11 +30,11 @@ use draft::{Datum, Draft, Sketch};
 use kind::{Counted, Doable, Mapped, Once, Repeated, Waits};
 use serde::Serialize;
 
-/// A workflow while it is being written: takes an `I` and gives an `O`.
+/// A builder of a workflow with input type `I` and output type `O`.
 ///
-/// Every method that adds a node gives a [`Handle`] for it, which is `Copy` and stands for the node's output. Using a
-/// handle as data makes a link: the node that uses it starts when the other has succeeded. What is skipped or fails
-/// takes with it what needs its data.
+/// Every method that adds a node returns a [`Handle`], which is `Copy` and stands for the node's output. Using a handle
+/// as data creates a link: the node that uses it starts when the other one has succeeded. If that one fails or is
+/// skipped, the node is skipped.
 ///
 /// ```
 /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -78,7 +78,7 @@ use serde::Serialize;
 /// let twice = flow.step(Double, flow.input()); // the input is a String, and Double takes a u32
 /// ```
 ///
-/// Nor does undoing a step that cannot be undone:
+/// Compensating a step without a compensation does not compile either:
 ///
 /// ```compile_fail,E0277
 /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -94,7 +94,7 @@ use serde::Serialize;
 /// let twice = flow.step(Double, flow.input()).undoable(); // Double is no Undo
 /// ```
 ///
-/// Nor giving back something else than was promised:
+/// Nor does an output of the wrong type:
 ///
 /// ```compile_fail,E0277
 /// # use counterpoint::workflow::Workflow;
@@ -102,7 +102,7 @@ use serde::Serialize;
 /// let done = flow.output(flow.input()); // a u32, and not a String
 /// ```
 ///
-/// Nor letting branches of different types meet:
+/// Nor do branches of different types in a merge:
 ///
 /// ```compile_fail,E0277
 /// # use counterpoint::workflow::Workflow;
@@ -113,7 +113,7 @@ use serde::Serialize;
 pub struct Workflow<I, O> {
     name: Name,
     version: u32,
-    /// In a box, because its address tells its handles from those of another.
+    /// Boxed, because its address identifies the builder that a handle belongs to.
     draft: Box<Draft>,
     types: PhantomData<fn(I) -> O>,
 }
@@ -125,27 +125,28 @@ impl<I, O> Workflow<I, O> {
         Self { name: name.into(), version: 0, draft: Box::default(), types: PhantomData }
     }
 
-    /// Sets the version. Several versions of a name may be held at once; a run keeps the one that it was started with.
+    /// Sets the version. An engine can hold several versions of a name; a run keeps the version with which it was
+    /// started.
     #[must_use]
     pub const fn version(mut self, version: u32) -> Self {
         self.version = version;
         self
     }
 
-    /// Bounds how much a run may use up.
+    /// Bounds the resources that a run may use.
     #[must_use]
     pub fn budget(self, budget: Budget) -> Self {
         self.draft.grant(budget);
         self
     }
 
-    /// What the run is given.
+    /// The input of the run.
     #[must_use]
     pub fn input(&self) -> Value<'_, I> {
         Value::keep(&self.draft, Datum::of(Expr::Input))
     }
 
-    /// This value. If it has no JSON form, finishing the workflow fails.
+    /// A constant. If it has no JSON form, finishing the workflow fails.
     #[must_use]
     pub fn constant<T: Serialize>(&self, value: T) -> Value<'_, T> {
         let value = Payload::of(&value).unwrap_or_else(|error| {
@@ -180,18 +181,18 @@ impl<I, O> Workflow<I, O> {
         VariableRef::add(&self.draft, name.into(), reducer)
     }
 
-    /// A node that does a step once.
+    /// Adds a node that performs a step once.
     pub fn step<'f, S: Step>(&'f self, step: S, input: impl Source<'f, S::Input>) -> Handle<'f, S::Output, Once<S>> {
         self.add(sketch(&step).with_input(self.datum(input)))
     }
 
-    /// A node that runs another workflow, as a child run.
+    /// Adds a node that runs another workflow, as a child run.
     pub fn sub<'f, A, B>(&'f self, flow: &Flow<A, B>, input: impl Source<'f, A>) -> Handle<'f, B, Once<Flow<A, B>>> {
         self.add(sketch(&flow).with_input(self.datum(input)))
     }
 
-    /// A node that runs a workflow by its name, which may be this one: that it takes an `A` and gives a `B` is on the word of
-    /// the caller.
+    /// Adds a node that runs a workflow by its name, which may be this one. The caller asserts that its input is an `A`
+    /// and its output a `B`.
     ///
     /// ```
     /// # use counterpoint::workflow::Workflow;
@@ -207,8 +208,8 @@ impl<I, O> Workflow<I, O> {
         self.add(node.with_input(self.datum(input)))
     }
 
-    /// A node that does a step, or runs a workflow, for each item of a list. It gives the list of results, in the order of
-    /// the items.
+    /// Adds a node that performs a step or runs a workflow for each item of a list. Its output is the list of results,
+    /// in the order of the items.
     pub fn map<'f, W: Doable>(
         &'f self,
         work: W,
@@ -217,7 +218,7 @@ impl<I, O> Workflow<I, O> {
         self.map_with(work, over, |item| item)
     }
 
-    /// The same, where the step is given more than the item, or a part of it.
+    /// Like [`map`](Self::map), with an input that is computed from the item.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -249,8 +250,8 @@ impl<I, O> Workflow<I, O> {
         self.add(node.with_input(input))
     }
 
-    /// A node that does a step, or runs a workflow, again and again with the same input, until the condition holds for the
-    /// output, which it calls [`Expr::Item`]. If it does not within `most` rounds, the node fails.
+    /// Adds a node that performs a step or runs a workflow repeatedly with the same input, until the condition holds
+    /// for the output, which is [`Expr::Item`] in it. If it does not hold within `most` rounds, the node fails.
     pub fn repeat<'f, W: Doable>(
         &'f self,
         work: W,
@@ -261,7 +262,8 @@ impl<I, O> Workflow<I, O> {
         self.repeat_with(work, |_| input, until, most)
     }
 
-    /// The same, where the input of a round can have in it the output of the round before: `None` in the first.
+    /// Like [`repeat`](Self::repeat), with an input that may use the output of the previous round, which is `None` in
+    /// the first.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -293,8 +295,9 @@ impl<I, O> Workflow<I, O> {
         self.add(Sketch::new(work.name(), action).with_input(input))
     }
 
-    /// A node that does a step, or runs a workflow, again and again while the condition holds for the output of the round
-    /// before, which it calls [`Expr::Item`] and which is null at first. It gives `None` if it never held.
+    /// Adds a node that performs a step or runs a workflow repeatedly while the condition holds for the output of the
+    /// previous round, which is [`Expr::Item`] in it and null at first. Its output is `None` if the condition never
+    /// held.
     pub fn repeat_while<'f, W: Doable>(
         &'f self,
         work: W,
@@ -307,8 +310,8 @@ impl<I, O> Workflow<I, O> {
         self.add(Sketch::new(work.name(), action).with_input(input))
     }
 
-    /// A node in which one token moves between states. The final states are its cases, and what the token carries then is
-    /// what it [`brought`](Choice::brought).
+    /// Adds a node in which one token moves between states. The final states are its cases, and the final value of the
+    /// token is its [`output`](Choice::output).
     ///
     /// ```
     /// # use counterpoint::workflow::Workflow;
@@ -320,14 +323,14 @@ impl<I, O> Workflow<I, O> {
     ///     .with(State::new("draft").doing(Work::new("write")).then("review"))
     ///     .with(State::new("review").doing(Work::new("criticise")).when(good, "done").then("draft"))
     ///     .with(State::new("done"));
-    /// let essay = flow.output(flow.states(states, flow.input()).brought::<String>())?;
+    /// let essay = flow.output(flow.states(states, flow.input()).output::<String>())?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
     pub fn states<'f, T>(&'f self, states: States, input: impl Source<'f, T>) -> Choice<'f> {
         Choice::states(&self.draft, states, self.datum(input))
     }
 
-    /// A node that takes branches by conditions on this data, which they call [`Expr::Item`].
+    /// Adds a node that takes branches by conditions on this data, which is [`Expr::Item`] in them.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -356,20 +359,20 @@ impl<I, O> Workflow<I, O> {
         Choice::add(&self.draft, self.datum(of))
     }
 
-    /// Where branches meet: waits until all have ended, and gives the output of the first, in the order written, that
-    /// has succeeded. Skipped if none has.
+    /// Merges branches: waits until all have ended; the output is that of the first one, in the order of the list, that
+    /// succeeded. Skipped if none succeeded.
     pub fn merge<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T> {
         merged(&self.draft, &branches.nodes())
     }
 
-    /// Goes on as soon as one branch has succeeded, with its output. A branch that fails fails the run, unless it
+    /// Continues as soon as one branch has succeeded, with its output. The failure of a branch fails the run, unless it
     /// [`may_fail`](Handle::may_fail).
     pub fn first_of<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T, Counted> {
         self.join(&branches.nodes(), "first", Join::Count { required: 1, remaining: Remaining::Ignore }, Expr::First)
     }
 
-    /// Goes on as soon as `count` branches have succeeded. It gives one entry for each branch, in the order written:
-    /// `None` for those that have not.
+    /// Continues as soon as `count` branches have succeeded. The output has one entry for each branch, in the order of
+    /// the list: `None` for those that have not succeeded.
     pub fn n_of<'f, T>(&'f self, count: u32, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>, Counted> {
         self.join(
             &branches.nodes(),
@@ -379,8 +382,8 @@ impl<I, O> Workflow<I, O> {
         )
     }
 
-    /// Where branches meet by a trigger rule. It gives one entry for each branch, in the order written: `None` for those
-    /// that have not succeeded by then. A step that goes on from there is linked [`after`](Handle::after) it.
+    /// Joins branches by a trigger rule. The output has one entry for each branch, in the order of the list: `None` for
+    /// those that have not succeeded by then. Link the steps that follow with [`after`](Handle::after).
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -410,13 +413,14 @@ impl<I, O> Workflow<I, O> {
         self.join(&branches.nodes(), "meet", Join::Trigger(rule), Expr::List)
     }
 
-    /// A node that waits for a signal and gives what it brought. A signal that comes early is kept for it.
+    /// Adds a node that waits for a signal; its output is the payload of the signal. A signal that arrives early is
+    /// kept for it.
     pub fn wait_signal<'f, T>(&'f self, signal: impl Into<Name>) -> Handle<'f, T, Waits> {
         let signal = signal.into();
         self.add(Sketch::new(signal.clone(), Action::Wait { signal: Some(signal), timer: None }))
     }
 
-    /// A node that waits for the first of several things; the others are withdrawn with it. What happened is a case of it.
+    /// Adds a node that waits for the first of several options; the others are withdrawn. The options are its cases.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -449,8 +453,8 @@ impl<I, O> Workflow<I, O> {
         Choice::race(&self.draft, offers.into_iter().collect())
     }
 
-    /// A node that does a step, or runs a workflow, once for each branch that succeeds, with its output (multi-merge). It
-    /// gives the results in the order in which the branches came.
+    /// Adds a node that performs a step or runs a workflow once for each branch that succeeds, with its output
+    /// (multi-merge). Its output is the list of results in the order of arrival.
     pub fn each<'f, W: Doable>(
         &'f self,
         work: W,
@@ -459,7 +463,7 @@ impl<I, O> Workflow<I, O> {
         self.stream(&work, &branches.nodes(), Join::Each, &On::Success)
     }
 
-    /// The same, once for each item of maps, as soon as that is done.
+    /// Like [`each`](Self::each), but once for each item of maps, as soon as the item has succeeded.
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -488,9 +492,9 @@ impl<I, O> Workflow<I, O> {
         self.stream(&work, &maps.nodes(), Join::Each, &On::Each)
     }
 
-    /// A node that does its work once for each round: as soon as so many of the maps have done another item, with what they
-    /// gave, in the order written, and `None` for those that have not. What a map does beyond that is held for the next
-    /// round, or ignored.
+    /// Adds a node that performs its work once for each round. A round is complete when `count` of the maps have
+    /// completed another item; its input has the results in the order of the list, with `None` for the other maps.
+    /// Further results of a map are held for the next round, or ignored.
     pub fn rounds<'f, T, W: Doable<Input = Vec<Option<T>>>>(
         &'f self,
         count: u32,
@@ -501,35 +505,35 @@ impl<I, O> Workflow<I, O> {
         self.stream(&work, &maps.nodes(), Join::Rounds { required: count, remaining: rest }, &On::Each)
     }
 
-    /// A node that ends the run with this output, whatever else is under way.
+    /// Adds a node that ends the run with this output and cancels everything else.
     pub fn stop<'f>(&'f self, output: impl Source<'f, O>) -> Handle<'f, ()> {
         self.add(Sketch::new("stop", Action::Stop).with_input(self.datum(output)))
     }
 
-    /// A node that fails with this message.
+    /// Adds a node that fails with this message.
     pub fn fail(&self, message: impl Into<Name>) -> Handle<'_, ()> {
         self.add(Sketch::new("fail", Action::Fail(message.into())))
     }
 
-    /// A node that waits a while.
+    /// Adds a node that waits for a time.
     pub fn sleep(&self, span: Duration) -> Handle<'_, ()> {
         self.add(Sketch::new("sleep", Action::Wait { signal: None, timer: Some(span) }))
     }
 
-    /// Finishes the workflow: checks it, and freezes it.
+    /// Finishes and validates the workflow.
     ///
     /// # Errors
     ///
-    /// All that is wrong with it by the default [`Limits`], each with the node that it belongs to.
+    /// Returns all faults by the default [`Limits`], each with its node.
     pub fn output<'f>(&'f self, output: impl Source<'f, O>) -> Result<Flow<I, O>, DefinitionError> {
         self.output_within(output, &Limits::default())
     }
 
-    /// The same, by limits of one's own.
+    /// Finishes and validates the workflow with other limits.
     ///
     /// # Errors
     ///
-    /// As [`output`](Self::output).
+    /// Returns all faults, as for [`output`](Self::output).
     pub fn output_within<'f>(
         &'f self,
         output: impl Source<'f, O>,
@@ -579,7 +583,7 @@ impl<I, O> fmt::Debug for Workflow<I, O> {
     }
 }
 
-/// A node that does this work once.
+/// A node that performs this work once.
 fn sketch<W: Doable>(work: &W) -> Sketch {
     Sketch::new(work.name(), Action::Do(work.body()))
 }

@@ -1,17 +1,17 @@
-//! What a step can be given: handles, parts of them, and tuples and lists of those.
+//! Inputs of steps: handles, values, and tuples and lists of them.
 
 use super::draft::{Datum, Draft};
 use super::handle::{Handle, Value};
 use crate::definition::Expr;
 use sealed::{Hidden, Sealed};
 
-/// Something that is a `T` when the workflow runs: what a step takes as its input.
+/// A source of a `T` when the workflow runs: the input of a step.
 ///
-/// Handles and values are sources of their own type; a tuple of sources is a source of a tuple, and an array or a `Vec` of
-/// sources is a source of a list. Nobody else can write one.
+/// Handles and values are sources of their own type; a tuple of sources is a source of a tuple, and an array or a `Vec`
+/// of sources is a source of a list. The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not give a `{T}`",
-    label = "this gives something else than a `{T}`",
+    label = "this is not a source of a `{T}`",
     note = "a handle gives the output type of its step; tuples and lists of handles give tuples and lists"
 )]
 pub trait Source<'f, T>: Sealed {
@@ -19,7 +19,7 @@ pub trait Source<'f, T>: Sealed {
     fn datum(self, draft: &Draft) -> Hidden;
 }
 
-/// Several nodes that give the same type, for joins: a tuple, an array or a `Vec` of handles.
+/// Several nodes with outputs of the same type, for joins: a tuple, an array or a `Vec` of handles.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a collection of handles that all give a `{T}`",
     note = "write a tuple, an array or a Vec of handles"
@@ -31,10 +31,10 @@ pub trait Branches<'f, T>: Sealed {
 
 #[expect(unnameable_types, reason = "that is what seals")]
 mod sealed {
-    /// Keeps the traits to this crate.
+    /// Prevents other crates from implementing the traits.
     pub trait Sealed {}
 
-    /// What the builder knows and nobody else.
+    /// Data that is opaque outside of the builder.
     #[derive(Debug)]
     pub struct Hidden(pub(in super::super) super::Datum);
 }

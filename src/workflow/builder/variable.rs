@@ -1,4 +1,4 @@
-//! Variables of a run, as the builder hands them out.
+//! Variables of a run in the builder.
 
 use super::draft::{Datum, Draft};
 use super::handle::Value;
@@ -7,10 +7,10 @@ use crate::definition::{Condition, Expr, Reducer, Variable};
 use core::fmt;
 use core::marker::PhantomData;
 
-/// A variable of the run. Made by [`Workflow::variable`](super::Workflow::variable); written by
+/// A variable of the run. Created by [`Workflow::variable`](super::Workflow::variable); written by
 /// [`Handle::writes`](super::Handle::writes).
 ///
-/// What a node sees of it is what the nodes have written that it is linked after, one way or another; using it makes no link.
+/// A node reads the writes of the nodes that are causally before it. Using the variable creates no link.
 pub struct VariableRef<'f, T> {
     draft: &'f Draft,
     place: usize,
@@ -36,7 +36,7 @@ impl<'f, T> VariableRef<'f, T> {
         Self { draft, place: draft.declare(Variable::new(name, reducer)), types: PhantomData }
     }
 
-    /// What it is before anything is written.
+    /// Sets the initial value.
     #[must_use]
     pub fn initially(self, value: impl Into<serde_json::Value>) -> Self {
         let value = value.into();
@@ -44,14 +44,15 @@ impl<'f, T> VariableRef<'f, T> {
         self
     }
 
-    /// Which updates from outside it takes, asked of the value that is offered, as [`Expr::Item`](crate::definition::Expr::Item).
+    /// Sets the condition under which an update from outside is accepted, with the new value as
+    /// [`Expr::Item`](crate::definition::Expr::Item).
     #[must_use]
     pub fn updated_when(self, condition: Condition) -> Self {
         self.draft.redeclare(self.place, |variable| variable.clone().with_updates(condition));
         self
     }
 
-    /// What who takes it sees of it: `None` if nothing was written and it begins with nothing.
+    /// The value as the reader sees it: `None` if nothing was written and there is no initial value.
     #[must_use]
     pub fn value(self) -> Value<'f, Option<T>> {
         let declared = self.draft.variable(self.place);
@@ -59,7 +60,7 @@ impl<'f, T> VariableRef<'f, T> {
         Value::keep(self.draft, Datum::of(expr))
     }
 
-    /// Its name, where it belongs to this draft.
+    /// Its name, if it belongs to this draft.
     pub(super) fn name_in(self, draft: &Draft) -> Option<Name> {
         if draft.owns(self.draft) { self.draft.variable(self.place).map(|variable| variable.name) } else { None }
     }

@@ -1,11 +1,11 @@
-//! What conditions say whatever the data: which cannot hold, which always do, which of two holds whenever the other does.
+//! Static analysis of conditions: unsatisfiable ones, tautologies, and implications between two.
 //!
-//! All of it is as deep as the conditions, which validation bounds.
+//! The recursion is as deep as the conditions, which validation bounds.
 
 use crate::definition::{Case, Condition, Expr};
 use serde_json::Value;
 
-/// What a condition says whatever the data; none if that depends.
+/// The value of a condition that does not depend on data; none if it does.
 pub(super) fn constant(condition: &Condition) -> Option<bool> {
     match condition {
         Condition::True => Some(true),
@@ -22,7 +22,7 @@ pub(super) fn constant(condition: &Condition) -> Option<bool> {
     }
 }
 
-/// Decided by one part that says so, or by all that say the opposite.
+/// True if one part has the deciding value; false if all parts have the opposite one.
 fn fold(parts: &[Condition], decides: bool) -> Option<bool> {
     let said: Vec<Option<bool>> = parts.iter().map(constant).collect();
     if said.contains(&Some(decides)) {
@@ -35,7 +35,7 @@ fn pair(parts: &[Condition], test: fn(&Condition, &Condition) -> bool) -> bool {
     parts.iter().enumerate().any(|(place, a)| parts.iter().skip(place + 1).any(|b| test(a, b)))
 }
 
-/// Whether one of the cases is taken whatever the data.
+/// Whether at least one of the cases is taken for all data.
 pub(super) fn exhaust(cases: &[Case]) -> bool {
     let conditions: Vec<Condition> = cases.iter().map(|case| case.when.clone()).collect();
     constant(&Condition::Any(conditions)) == Some(true)
@@ -49,7 +49,7 @@ pub(super) fn contradict(a: &Condition, b: &Condition) -> bool {
         (Condition::Less(x, high), Condition::Less(low, y)) | (Condition::Less(low, y), Condition::Less(x, high))
             if x == y =>
         {
-            // Below `high` and above `low`.
+            // The value would be below `high` and above `low`.
             matches!((number(low), number(high)), (Some(low), Some(high)) if low >= high)
         }
         (Condition::Equal(x, value), Condition::Less(y, high))
@@ -62,7 +62,7 @@ pub(super) fn contradict(a: &Condition, b: &Condition) -> bool {
     }
 }
 
-/// Whether one of two conditions always holds.
+/// Whether at least one of two conditions holds for all data.
 fn exhaust_pair(a: &Condition, b: &Condition) -> bool {
     match (a, b) {
         (Condition::Not(one), other) | (other, Condition::Not(one)) => **one == *other,
@@ -91,7 +91,7 @@ fn differ(a: &Expr, b: &Expr) -> bool {
         || matches!((number(a), number(b)), (Some(a), Some(b)) if a < b || b < a)
 }
 
-/// 1 and 1.0 are written differently and are the same.
+/// Whether both are numbers, which are compared by value: 1 and 1.0 are equal.
 fn both_numbers(a: &Value, b: &Value) -> bool {
     a.is_number() && b.is_number()
 }

@@ -1,11 +1,11 @@
-//! Whose output is certain to be there when a node starts.
+//! The outputs that are certain to exist when a node starts.
 
 use crate::base::name::Name;
 use crate::dag::Topology;
 use crate::definition::{Action, Condition, Definition, Expr, Join, Link, Map, On, Repeat, Trigger};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// For each node, by its place, the nodes that have succeeded when it starts, whatever happens.
+/// For each node, by index, the nodes that have certainly succeeded when it starts.
 pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<usize>> {
     let places: BTreeMap<&str, usize> = definition.nodes.iter().map(|node| node.name.as_str()).zip(0..).collect();
     let mut sure: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); definition.nodes.len()];
@@ -14,7 +14,7 @@ pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<us
         let by = |link: &Link| {
             let source = places.get(link.node.as_str()).copied()?;
             let mut certain = sure.get(source).cloned().unwrap_or_default();
-            // A node that was skipped came after nothing for certain.
+            // A skipped node certainly comes after no other.
             match link.on {
                 On::Success | On::Each | On::Case(_) => _ = certain.insert(source),
                 On::Failure => {}
@@ -43,8 +43,8 @@ pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<us
     sure
 }
 
-/// The nodes whose output a node uses although they need not have succeeded, each once. Where the first of several is taken
-/// that is there, nothing is missing.
+/// The nodes whose outputs a node uses although they need not have succeeded, each once. In the first value of several,
+/// alternatives may be missing.
 pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTreeSet<usize>]) -> Vec<&'d Name> {
     let (Some(node), Some(sure)) = (definition.nodes.get(place), sure.get(place)) else { return Vec::new() };
     let mut missing: Vec<&Name> = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTre
     }
     while let Some(condition) = conditions.pop() {
         conditions.extend(condition.parts());
-        // What asks whether something is there expects that it need not be.
+        // A condition on existence allows the value to be missing.
         if !matches!(condition, Condition::Exists(_)) {
             open.extend(condition.operands());
         }

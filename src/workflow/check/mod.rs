@@ -1,4 +1,4 @@
-//! What can be said of a sound definition before it runs: what never happens, what would stay, how wide and how long it is.
+//! Static analysis of valid definitions: unreachable nodes, side effects that would remain, width and critical path.
 
 mod conditions;
 mod data;
@@ -12,7 +12,7 @@ use conditions::{constant, covers};
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A look at a definition before anything runs. Nothing of it is a fault.
+/// The result of the static analysis of a valid definition. None of the advice is a fault.
 ///
 /// ```
 /// use counterpoint::Limits;
@@ -31,69 +31,69 @@ use std::collections::{BTreeMap, BTreeSet};
 /// let check = check(&order, &Limits::default())?;
 /// assert_eq!((check.width, check.critical_path.len()), (2, 2));
 /// let advice: Vec<String> = check.advice.iter().map(ToString::to_string).collect();
-/// assert_eq!(advice, ["node charge: comes before the pivot `ship` and cannot be undone"]);
+/// assert_eq!(advice, ["node charge: comes before the pivot `ship` but has no compensation"]);
 /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
-    /// How many nodes that do work there are on the widest level: nodes as far from the start as each other. A map counts
-    /// once, and so does a workflow within.
+    /// The number of nodes that perform work on the widest level, that is, with the same distance from the start. A map
+    /// or a nested workflow counts once.
     pub width: usize,
-    /// The longest way from the start, by the nodes on it that do work.
+    /// The nodes that perform work on the longest path from the start.
     pub critical_path: Vec<Name>,
-    /// What somebody may want to look at, in the order of the nodes.
+    /// Advice, in the order of the nodes.
     pub advice: Vec<Advice>,
 }
 
-/// What somebody may want to look at.
+/// Advice on a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// The node never starts, whatever happens: its conditions cannot hold, or those of nodes before it.
+    /// The node never starts: its conditions, or those of nodes before it, cannot hold.
     NeverStarts {
-        /// Which.
+        /// The node.
         node: Name,
     },
     /// The case is never taken: its condition cannot hold, or an earlier one holds whenever it does.
     NeverTaken {
         /// The choice.
         node: Name,
-        /// Which of its cases.
+        /// The case.
         case: Name,
     },
-    /// The choice fails when none of its conditions holds, which nothing rules out.
+    /// The choice fails if none of its conditions holds, which is possible.
     MayTakeNone {
         /// The choice.
         node: Name,
     },
-    /// The node uses the output of another that need not have succeeded when it starts: then it is given null.
+    /// The node uses the output of a node that need not have succeeded when it starts, and is null then.
     MayBeMissing {
-        /// Which.
+        /// The node.
         node: Name,
-        /// The other.
+        /// The node whose output is used.
         from: Name,
     },
-    /// A task that would stay done if the run failed before its point of no return.
+    /// A task without a compensation before a pivot: its side effects would remain if the run failed before the pivot.
     NotUndone {
-        /// Which.
+        /// The node.
         node: Name,
-        /// The point of no return.
+        /// The pivot.
         pivot: Name,
     },
-    /// A workflow with a point of no return within, before a node whose failure would turn the run back: once that point is
-    /// passed, this node cannot be undone, and somebody must say what becomes of it.
+    /// A nested workflow with a pivot, before a node that may fail: once the pivot has succeeded, the nested workflow
+    /// cannot be compensated, and an operator must decide about the node.
     PivotWithin {
-        /// The node that holds the workflow.
+        /// The node of the nested workflow.
         node: Name,
         /// A node that follows it and may fail.
         before: Name,
     },
-    /// The same, of the workflow within a node.
+    /// Advice on the nested workflow of a node.
     Within {
         /// The node.
         node: Name,
-        /// What there is to look at.
+        /// The advice.
         advice: Box<Self>,
     },
 }
@@ -108,25 +108,25 @@ impl fmt::Display for Advice {
                 write!(f, "node {node}: uses the output of `{from}`, which need not have succeeded by then")
             }
             Self::PivotWithin { node, before } => {
-                write!(f, "node {node}: holds a pivot and could not be undone if `{before}` failed")
+                write!(f, "node {node}: contains a pivot and could not be compensated if `{before}` failed")
             }
             Self::Within { node, advice } => write!(f, "node {node} > {advice}"),
             Self::NotUndone { node, pivot } => {
-                write!(f, "node {node}: comes before the pivot `{pivot}` and cannot be undone")
+                write!(f, "node {node}: comes before the pivot `{pivot}` but has no compensation")
             }
         }
     }
 }
 
-/// Looks at a definition and at those within it. Width and critical path are those of the definition itself.
+/// Analyses a definition and its nested workflows. Width and critical path are those of the definition itself.
 ///
 /// # Errors
 ///
-/// What [`validate`] finds: of a definition that is not sound there is nothing else to say.
+/// Returns the faults that [`validate`] finds: only valid definitions are analysed.
 pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, DefinitionError> {
     validate(definition, limits)?;
     let mut check = Check { width: 0, critical_path: Vec::new(), advice: Vec::new() };
-    // A definition that has passed closes no cycle.
+    // A valid definition has no cycle.
     let Ok(graph) = topology(definition) else { return Ok(check) };
     let node = |at: &NodeIx| definition.nodes.get(at.index());
     let works = |at: &NodeIx| node(at).is_some_and(|node| does_work(&node.action));
@@ -138,7 +138,7 @@ pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, Definiti
     Ok(check)
 }
 
-/// As deep as the nesting, which validation bounds. `pivot` is one that comes after the definition as a whole.
+/// Recurses as deep as the nesting, which validation bounds. `pivot` is one that comes after the definition as a whole.
 fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Vec<Advice> {
     let never = never(definition, graph);
     let mut stays = stays(definition, graph);
@@ -183,7 +183,7 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
     advice
 }
 
-/// Of a node whose workflow holds a point of no return: one that follows it and may fail.
+/// For a node with a pivot in its nested workflow: a node that follows it and may fail.
 fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, place: usize) -> Option<&'d Name> {
     let node = definition.nodes.get(place)?;
     if !node.action.flows().any(holds_pivot) {
@@ -204,7 +204,7 @@ fn holds_pivot(definition: &Definition) -> bool {
     nodes.into_iter().any(|node| node.pivot || node.action.flows().any(holds_pivot))
 }
 
-/// The tasks before a point of no return that cannot be undone, each with one such point.
+/// The tasks without a compensation before a pivot, each with one such pivot.
 fn stays<'d>(definition: &'d Definition, graph: &Topology) -> BTreeMap<usize, &'d Name> {
     let mut stays = BTreeMap::new();
     for (place, pivot) in definition.nodes.iter().enumerate().filter(|(_, node)| node.pivot) {
@@ -218,7 +218,7 @@ fn stays<'d>(definition: &'d Definition, graph: &Topology) -> BTreeMap<usize, &'
     stays
 }
 
-/// Whether what a node does stays done; what is done within a workflow before the pivot is looked at there.
+/// Whether the side effects of a node may remain; nested workflows are analysed separately.
 fn may_stay(node: &Node) -> bool {
     node.undo.is_none() && !node.pivot && (is_task(&node.action) || node.action.flows().next().is_some())
 }
@@ -235,7 +235,7 @@ fn does_work(action: &Action) -> bool {
     }
 }
 
-/// Workflows within undo themselves, and states what is done in them.
+/// Nested workflows and the states of state machines have compensations of their own.
 fn is_task(action: &Action) -> bool {
     matches!(
         action,
@@ -246,14 +246,14 @@ fn is_task(action: &Action) -> bool {
     )
 }
 
-/// What never happens.
+/// The nodes that never start and the cases that are never taken.
 #[derive(Default)]
 struct Never<'d> {
     nodes: BTreeSet<&'d str>,
     cases: BTreeMap<&'d str, Vec<&'d Name>>,
 }
 
-/// Along the order of the nodes: who never starts takes with it who waits for it.
+/// Goes along the topological order: a node that requires a node that never starts, never starts itself.
 fn never<'d>(definition: &'d Definition, graph: &Topology) -> Never<'d> {
     let mut never = Never::default();
     for node in graph.order().iter().filter_map(|at| definition.nodes.get(at.index())) {

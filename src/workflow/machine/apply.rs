@@ -1,4 +1,4 @@
-//! Inputs become the state of a run. Nothing here decides.
+//! Application of inputs to the state of a run. No decisions are made here.
 
 use super::graph::NodeEnd;
 use super::illegal::{Applied, Illegal};
@@ -14,11 +14,11 @@ use crate::message::event::{NodeEvent, NodeRef, Opening, RunEvent};
 use crate::message::run::RunPhase;
 use std::sync::Arc;
 
-/// Of a list that is made from parts, the most bytes that are looked at to find out how long it is.
-const LOOKED_AT: u32 = 1 << 26;
+/// The largest number of bytes that are constructed to count the items of a list.
+const MAX_COUNTED_BYTES: u32 = 1 << 26;
 
 impl Run {
-    /// Applies an input. One that does not fit the state is refused, and what it left is not to be relied on.
+    /// Applies an input. An input that is not valid in the state is rejected; the state is unspecified then.
     pub(crate) fn apply(&mut self, input: RunInput<'_>, now: Time) -> Applied {
         match input {
             RunInput::Event(event) => self.apply_event(event, now),
@@ -76,7 +76,7 @@ impl Run {
         self.graph.wake_listening();
     }
 
-    /// A variable is written to from outside: whatever may read it is looked at.
+    /// Updates a variable and marks its possible readers as dirty.
     fn update(&mut self, variable: &Name, value: &Payload) -> Applied {
         let index = self.variables.update(self.graph.plan(), variable, value)?;
         self.graph.change_all(|state| state.forget_reduced(index));
@@ -84,7 +84,7 @@ impl Run {
         Ok(())
     }
 
-    /// What was under way has ended. The run is compensated, or the nodes that are rolled back while it goes on.
+    /// Starts compensating after all work under way has ended: the whole run, or the rolled back nodes.
     fn compensate(&mut self, nodes: &[NodeIx]) -> Applied {
         const INPUT: &str = "nodes are compensated";
         let is_partial = self.phase() == RunPhase::Running && self.rollback.is_rolling_back();
@@ -100,16 +100,16 @@ impl Run {
         self.rollback.compensate(&mut self.graph, nodes)
     }
 
-    /// The run goes forward again: the nodes that were rolled back start anew.
+    /// Continues forward after a rollback: the rolled back nodes start again.
     fn restart(&mut self, nodes: &[NodeIx]) -> Applied {
         self.course.require_running("a run goes forward again")?;
         self.rollback.restart(&mut self.graph, nodes)?;
         self.renew(nodes);
         self.graph.wake_all();
-        self.graph.lead_again(nodes)
+        self.graph.redecide_links(nodes)
     }
 
-    /// These nodes stand as if they had never begun.
+    /// Resets these nodes to their initial states.
     pub(super) fn renew(&mut self, nodes: &[NodeIx]) {
         let children = self.graph.renew(nodes);
         if !children.is_empty() {
@@ -167,7 +167,7 @@ impl Run {
         }
     }
 
-    /// Changes one node in a way that concerns no other.
+    /// Changes one node without effects on others.
     fn change(
         &mut self,
         ix: NodeIx,
@@ -197,7 +197,7 @@ impl Run {
         Ok(())
     }
 
-    /// A handler fires: it ends its node, or starts a branch beside it.
+    /// Fires a handler: ends its node, or starts a branch while the node continues.
     fn fire(&mut self, ix: NodeIx, handler: u32, signal: Option<u32>) -> Applied {
         const INPUT: &str = "a handler fires";
         let node = self.graph.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
@@ -214,12 +214,12 @@ impl Run {
         Ok(())
     }
 
-    /// Checks that a map goes over no more items than its list has.
+    /// Checks that a map has no more items than its list.
     pub(super) fn check_opening(&self, ix: NodeIx, opening: &Opening) -> Applied {
         let Opening::Map { items, list } = opening else { return Ok(()) };
         let map = self.graph.node(ix).and_then(|node| node.map());
         let map = map.ok_or(Illegal::new("a map opens", "the node is no map"))?;
-        let over = || self.eval_within(ix, &map.over, LOOKED_AT);
+        let over = || self.eval_within(ix, &map.over, MAX_COUNTED_BYTES);
         MapWork::check_size(*items, list.as_ref(), over).map_err(|why| Illegal::new("a map opens", why))
     }
 }

@@ -1,20 +1,20 @@
-//! How far a run is as a whole.
+//! The phase of a run as a whole.
 
 use super::illegal::{Applied, Illegal};
 use crate::base::time::Time;
 use crate::message::run::{Cause, RunOutcome, RunPhase};
 use serde::{Deserialize, Serialize};
 
-/// The phase of a run, with what belongs to it.
+/// The phase of a run, with its data.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Course {
     #[default]
     Running,
-    /// What is under way is cancelled and awaited.
+    /// Work under way is cancelled and awaited.
     Failing(Box<Cause>),
     Compensating(Box<Cause>),
-    /// An operator is to decide about a compensation that failed.
+    /// An operator must decide about a failed compensation.
     CompensationFailed(Box<Cause>),
     Finished(Box<Finish>),
 }
@@ -37,7 +37,7 @@ impl Course {
         }
     }
 
-    /// Why the run failed.
+    /// The cause of the failure.
     pub(crate) fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Failing(cause) | Self::Compensating(cause) | Self::CompensationFailed(cause) => Some(cause),
@@ -63,7 +63,7 @@ impl Course {
         matches!(self.outcome(), Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }))
     }
 
-    /// Refuses an input that only a run takes that goes forward.
+    /// Rejects an input that is valid only while the run goes forward.
     pub(super) const fn require_running(&self, input: &'static str) -> Applied {
         match self {
             Self::Running => Ok(()),
@@ -73,7 +73,7 @@ impl Course {
         }
     }
 
-    /// The run does not go on forward. A child run that succeeded fails when it is to be compensated.
+    /// Begins to fail. A child run that succeeded also fails when it is to be compensated.
     pub(super) fn fail(&mut self, cause: &Cause) -> Applied {
         const INPUT: &str = "a run fails";
         match self {
@@ -88,14 +88,14 @@ impl Course {
         Ok(())
     }
 
-    /// What was under way has ended, and what happened is undone.
+    /// Begins to compensate after all work under way has ended.
     pub(super) fn compensate(&mut self) -> Applied {
         let Self::Failing(cause) = self else { return Err(Illegal::new("a run is compensated", "it has not failed")) };
         *self = Self::Compensating(cause.clone());
         Ok(())
     }
 
-    /// A compensation has failed, or an operator has decided about all that had.
+    /// Records whether failed compensations wait for an operator.
     pub(super) fn set_stuck(&mut self, is_stuck: bool) {
         match (&*self, is_stuck) {
             (Self::Compensating(cause), true) => *self = Self::CompensationFailed(cause.clone()),
@@ -112,7 +112,7 @@ impl Course {
         Ok(())
     }
 
-    /// An operator has a run that failed go on.
+    /// Continues a failed run, on command of an operator.
     pub(super) fn reopen(&mut self) {
         *self = Self::Running;
     }

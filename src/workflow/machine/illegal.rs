@@ -1,8 +1,8 @@
-//! Inputs that a run, a node or an instance cannot take.
+//! Inputs that are not valid in the state of a run, a node or an instance.
 
 use core::fmt;
 
-/// An input that does not fit the state that it meets. A journal that contains one is refused.
+/// An input that is not valid in the current state. A journal that contains one is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Illegal {
     /// The input.
@@ -16,7 +16,7 @@ impl Illegal {
         Self { input, state }
     }
 
-    /// The input names a node that the run does not have.
+    /// The input refers to a node that the run does not have.
     pub(super) const fn unknown_node(input: &'static str) -> Self {
         Self::new(input, "the run has no such node")
     }

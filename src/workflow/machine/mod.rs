@@ -1,12 +1,12 @@
-//! A run as a state machine: inputs in, the next move out.
+//! A run as a state machine: applies inputs and decides the next move.
 //!
-//! [`apply`](Run::apply) folds a [`RunInput`]; [`next_move`](Run::next_move) says what is to be done next, as a function of the
-//! state alone. So a run that was interrupted anywhere goes on where it was. Every move leads to inputs that take away its
-//! reason.
+//! [`apply`](Run::apply) applies a [`RunInput`]; [`next_move`](Run::next_move) computes the next move as a function of
+//! the state alone, so an interrupted run continues where it was. Every move leads to inputs after which it is no
+//! longer the next one.
 //!
-//! A run is made of components that keep their own invariants: the [`Course`] of the run as a whole, the [`Graph`] of its nodes
-//! (each a [`node::NodeState`] with a machine for its kind of work), the [`Signals`] that it keeps, its [`Rollback`], and its
-//! [`Variables`].
+//! A run consists of components that maintain their own invariants: the [`Course`] of the run as a whole, the [`Graph`]
+//! of its nodes (each a [`node::NodeState`] with a machine for its kind of work), the kept [`Signals`], the
+//! [`Rollback`], and the [`Variables`].
 
 mod apply;
 mod change;
@@ -66,17 +66,17 @@ pub(crate) struct Run {
     signals: Signals,
     rollback: Rollback,
     variables: Variables,
-    /// Why an operator has paused it.
+    /// The reason for which an operator has paused it.
     paused: Option<Name>,
-    /// The tier that an operator has given it.
+    /// The tier that an operator has set.
     raised: Option<Tier>,
-    /// The child runs of nodes that were done anew.
+    /// The child runs of nodes that were executed again.
     former: Box<[RunId]>,
-    /// What nodes spent that the run does not have any more since it migrated.
+    /// The usage of nodes that the run no longer has since a migration.
     gone: Option<Box<Spending>>,
 }
 
-/// The event with which a run began, and its time.
+/// The sequence number and the time of the event with which a run began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Begun {
     pub(crate) seq: Seq,
@@ -129,7 +129,7 @@ impl Run {
         &self.variables
     }
 
-    /// The tasks and child runs that work for it, and what they spend.
+    /// Its tasks and child runs, and their usage.
     pub(crate) const fn workforce(&self) -> Workforce<'_> {
         Workforce::new(self)
     }
@@ -139,7 +139,7 @@ impl Run {
         Values::new(self, limits)
     }
 
-    /// What an operator may change.
+    /// The changes that an operator can make.
     pub(crate) const fn changes(&self) -> Changes<'_> {
         Changes::new(self)
     }
@@ -152,22 +152,22 @@ impl Run {
         matches!(self.course, Course::Finished(_))
     }
 
-    /// Why an operator has paused it.
+    /// The reason for which an operator has paused it.
     pub(crate) const fn paused(&self) -> Option<&Name> {
         self.paused.as_ref()
     }
 
-    /// The tier of its tasks, where nodes declare none.
+    /// The tier of its tasks, unless their nodes declare one.
     pub(crate) fn tier(&self) -> Tier {
         self.raised.unwrap_or(self.spec.tier)
     }
 
-    /// Whether it goes forward and its definition names functions that the host does not provide.
+    /// Whether it goes forward and its definition refers to functions that the host does not provide.
     pub(crate) fn lacks_functions(&self) -> bool {
         self.phase() == RunPhase::Running && !self.plan().missing.is_empty()
     }
 
-    /// What the run may spend: of what the definition and the start allow, of each the smaller.
+    /// The budget of the run: the smaller bound of the definition and of the start for each measure.
     pub(crate) fn budget(&self) -> Option<Budget> {
         match (self.plan().definition.budget, self.spec.budget) {
             (Some(a), Some(b)) => Some(a.within(b)),
@@ -175,36 +175,36 @@ impl Run {
         }
     }
 
-    /// The time at which the bounded time of the run is over.
+    /// The end of the time limit of the run.
     pub(crate) fn time_limit(&self) -> Option<Time> {
         let span = self.budget().filter(|_| self.phase() == RunPhase::Running)?.time?;
         Some(self.begun.at + span)
     }
 }
 
-/// The agenda.
+/// Dirty nodes and timers.
 impl Run {
-    /// Looks at a node again: its time has come, or the budget that it waits for.
+    /// Marks a node as dirty, because of its timer or of a budget.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
         self.graph.wake(ix);
     }
 
-    /// Looks at everything again, after a restore.
+    /// Marks all nodes as dirty, after a restore.
     pub(crate) fn wake_all(&mut self) {
         self.graph.wake_all();
     }
 
-    /// Looks again at the nodes that may wait for a signal.
+    /// Marks the nodes that may wait for a signal as dirty.
     pub(crate) fn wake_listening(&mut self) {
         self.graph.wake_listening();
     }
 
-    /// The node waits for something that only the engine knows, and is looked at when that has come.
+    /// Marks a node as clean that waits for a condition of the engine.
     pub(crate) fn park(&mut self, ix: NodeIx) {
         self.graph.settle(ix);
     }
 
-    /// The times that a node waits for, of its own and of its handlers.
+    /// The times that a node and its handlers wait for.
     pub(crate) fn times(&self, ix: NodeIx) -> Vec<Time> {
         let Some(node) = self.graph.node(ix) else { return Vec::new() };
         let mut times = node.work_times();
@@ -234,12 +234,12 @@ impl Run {
 
 /// Nodes.
 impl Run {
-    /// Whether the run has passed a pivot, or has one under way: it cannot be withdrawn any more.
+    /// Whether the run has passed a pivot, or has one under way: it can no longer be cancelled.
     pub(crate) fn is_committed(&self) -> bool {
         self.rollback.has_passed_pivot() || self.graph.nodes().any(|node| node.has_pivot_under_way())
     }
 
-    /// Whether a failure of a node waits for an operator: nothing handles it, and no operator has decided.
+    /// Whether a node has an unhandled failure that waits for an operator.
     fn holds_failure(&self, node: BoundNode<'_>) -> bool {
         self.plan().definition.on_failure == OnFailure::Hold
             && self.phase() == RunPhase::Running
@@ -249,7 +249,7 @@ impl Run {
             && node.state.aside().remedy.is_none()
     }
 
-    /// Where a node stands.
+    /// The status of a node.
     pub(crate) fn status(&self, ix: NodeIx) -> NodeStatus {
         let Some(state) = self.graph.state(ix) else { return NodeStatus::Waiting };
         match (state.compensated(), state.stage()) {

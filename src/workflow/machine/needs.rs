@@ -1,4 +1,4 @@
-//! What a run waits for, node by node.
+//! What the nodes of a run wait for.
 
 use super::Run;
 use super::graph::{BoundNode, Obstruction, Turn};
@@ -9,10 +9,10 @@ use crate::base::time::Time;
 use crate::message::run::{NodeOutcome, RunPhase};
 use crate::saga::Step;
 
-/// What a node waits for.
+/// Something that a node waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// The end of a task or of a child run, forward or back.
+    /// The end of a task or of a child run, or of its compensation.
     Work(Worker),
     Signal(Name),
     Decision {
@@ -20,21 +20,21 @@ pub(crate) enum Need {
         to: Option<Name>,
     },
     Time(Time),
-    /// More items, or that there are no more.
+    /// Further items, or the closing of the map.
     Items,
-    /// The end of a node that must not be under way at the same time.
+    /// The end of a node with the same mutex.
     Turn(Name),
-    /// The success of the node after which its stretch of the run begins.
+    /// The success of the node that the milestone requires.
     Milestone(Name),
-    /// An operator who decides about a compensation that failed.
+    /// The decision of an operator about a failed compensation.
     Remedy,
-    /// An operator who decides about a failure that is held.
+    /// The decision of an operator about a held failure.
     Decider(String),
 }
 
 impl Run {
-    /// What a node waits for now: the first of it lets the node go on. Nothing if it waits only for nodes before it, which have
-    /// needs of their own.
+    /// What a node waits for now: the first of these to occur lets the node continue. Empty if it waits only for its
+    /// predecessors.
     pub(crate) fn needs(&self, ix: NodeIx) -> Vec<Need> {
         let Some(node) = self.graph.node(ix) else { return Vec::new() };
         let (rolls_back, is_compensating) = (self.rollback.rolls_back(ix), self.rollback.is_compensating());
@@ -42,7 +42,7 @@ impl Run {
             RunPhase::Running if rolls_back && is_compensating => needs_back(self, node),
             RunPhase::Running if rolls_back => working(node.state).collect(),
             RunPhase::Running => needs_forward(self, node),
-            // What was rolled back when the run failed is compensated first.
+            // When a run fails during a rollback, the rolled back nodes are compensated first.
             RunPhase::Failing if is_compensating => working(node.state).chain(needs_back(self, node)).collect(),
             RunPhase::Failing => working(node.state).collect(),
             RunPhase::Compensating | RunPhase::CompensationFailed => needs_back(self, node),
@@ -50,7 +50,7 @@ impl Run {
         }
     }
 
-    /// The work alone that is under way: all that a paused run waits for.
+    /// The work under way, which is all that a paused run waits for.
     pub(crate) fn work_under_way(&self, ix: NodeIx) -> impl Iterator<Item = Need> {
         self.graph.state(ix).into_iter().flat_map(|state| working(state).chain(undoing(state)))
     }
@@ -75,7 +75,7 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
     needs
 }
 
-/// What a node must wait for that could start by its links.
+/// What a node waits for whose links allow it to start.
 fn needs_turn(run: &Run, node: BoundNode<'_>) -> Option<Need> {
     if run.graph.verdict(node)? != Verdict::Starts {
         return None;
@@ -105,7 +105,7 @@ fn needs_occasion(node: BoundNode<'_>) -> Vec<Need> {
     needs
 }
 
-/// How a node has failed, in words.
+/// The failure of a node as text.
 fn failure_text(outcome: &NodeOutcome) -> String {
     match outcome {
         NodeOutcome::Failed { failure, .. } => failure.to_string(),
@@ -113,7 +113,7 @@ fn failure_text(outcome: &NodeOutcome) -> String {
     }
 }
 
-/// The instances of a node that are under way, or whose outcome is queried.
+/// The instances of a node that are under way or being queried.
 fn working(state: &NodeState) -> impl Iterator<Item = Need> {
     let active = state.instances().iter().filter(|instance| instance.is_active());
     let worker = |instance: &Instance| match instance.is_unknown() {

@@ -1,4 +1,4 @@
-//! A run as data, and back; and what must hold within it.
+//! Conversion of runs to records and back, and checks of their invariants.
 
 use super::course::Course;
 use super::graph::Graph;
@@ -16,7 +16,7 @@ use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A run as a snapshot holds it.
+/// A run in a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunRecord {
     pub(crate) spec: Arc<RunSpec>,
@@ -27,7 +27,7 @@ pub(crate) struct RunRecord {
     pub(crate) owner: Option<Owner>,
     course: Course,
     nodes: Vec<NodeState>,
-    /// The nodes that failed, and whose failures nothing handles.
+    /// The nodes with unhandled failures.
     #[serde(default, skip_serializing_if = "is_default")]
     failures: Vec<NodeIx>,
     #[serde(default, skip_serializing_if = "Signals::is_empty")]
@@ -40,10 +40,10 @@ pub(crate) struct RunRecord {
     paused: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
-    /// The child runs of nodes that were done anew.
+    /// The child runs of nodes that were executed again.
     #[serde(default, skip_serializing_if = "<[RunId]>::is_empty")]
     former: Box<[RunId]>,
-    /// What nodes spent that are not there any more.
+    /// The usage of nodes that the run no longer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gone: Option<Box<Spending>>,
 }
@@ -69,7 +69,7 @@ impl Run {
         }
     }
 
-    /// The run that a record was made of. None if the record does not fit the plan.
+    /// The run of a record. None if the record does not match the plan.
     pub(crate) fn from_record(record: &RunRecord, plan: Arc<Plan>) -> Option<Self> {
         let graph = Graph::restored(plan, record.nodes.clone(), record.failures.clone())?;
         Some(Self {
@@ -88,7 +88,7 @@ impl Run {
         })
     }
 
-    /// Checks what must hold within a run.
+    /// Checks the invariants of the run.
     pub(crate) fn check(&self) -> Result<(), String> {
         let named = |why| format!("run {} {why}", self.id());
         self.graph.check().map_err(named)?;
@@ -105,18 +105,18 @@ impl Run {
         Ok(())
     }
 
-    /// Checks that the phase of the run fits its nodes and its way back.
+    /// Checks that the phase of the run is consistent with its nodes and its rollback.
     fn check_phase(&self) -> Result<(), &'static str> {
         let phase = self.phase();
         let compensates = matches!(phase, RunPhase::Compensating | RunPhase::CompensationFailed);
         if compensates && !self.rollback.is_compensating() {
-            return Err("is compensated in no order");
+            return Err("is compensating without an order of compensation");
         }
         if compensates && self.rollback.is_stuck() != (phase == RunPhase::CompensationFailed) {
-            return Err("does not know whether a compensation has failed");
+            return Err("has a phase that disagrees with its failed compensations");
         }
         if self.rollback.is_rolling_back() && !matches!(phase, RunPhase::Running | RunPhase::Failing) {
-            return Err("is rolled back and does not go forward");
+            return Err("is rolling back but not running");
         }
         if !self.graph.is_idle() && (compensates || phase == RunPhase::Finished) {
             return Err("has nodes under way after it ended");

@@ -8,7 +8,7 @@ use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Kept signals by name, those of one name in the order in which they came.
+/// Kept signals by name, each list in the order of arrival.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Signals(BTreeMap<Name, VecDeque<Kept>>);
@@ -40,7 +40,7 @@ impl Signals {
         fresh.map(|(index, kept)| KeptSignal { index, payload: kept.payload.clone() })
     }
 
-    /// The names of the signals, with how many of each there are.
+    /// The names of the signals with their numbers.
     pub(crate) fn counts(&self, now: Time) -> impl Iterator<Item = (&Name, usize)> {
         let fresh = move |kept: &VecDeque<Kept>| kept.iter().filter(|kept| kept.is_fresh(now)).count();
         self.0.iter().map(move |(name, kept)| (name, fresh(kept))).filter(|(_, kept)| *kept > 0)
@@ -51,19 +51,19 @@ impl Signals {
         self.0.iter().map(|(name, kept)| (name, kept.len()))
     }
 
-    /// A signal of a name, by its index.
+    /// A signal of a name by its index.
     pub(crate) fn get(&self, name: &Name, index: u32) -> Option<&Payload> {
         self.0.get(name)?.get(index as usize).map(|kept| &kept.payload)
     }
 
-    /// A signal arrives. What has expired is dropped.
+    /// Receives a signal and drops expired ones.
     pub(super) fn receive(&mut self, name: &Name, payload: Payload, until: Option<Time>, now: Time) {
         let kept = self.0.entry(name.clone()).or_default();
         kept.retain(|kept| kept.is_fresh(now));
         kept.push_back(Kept { payload, until });
     }
 
-    /// A signal is consumed.
+    /// Consumes a signal.
     pub(super) fn consume(&mut self, name: &Name, index: u32) -> Applied {
         const MISSING: Illegal = Illegal::new("a signal is consumed", "it is not kept");
         let kept = self.0.get_mut(name).ok_or(MISSING)?;

@@ -1,4 +1,4 @@
-//! What the expressions of a run see.
+//! The values that the expressions of a run can read.
 
 use super::Run;
 use super::graph::Wanted;
@@ -13,7 +13,7 @@ use crate::base::time::Time;
 use crate::definition::{Condition, Expr, Scope, TooWide};
 use crate::workflow::context::Reader;
 
-/// A run as one of its nodes sees it during a call.
+/// The view of a run from one of its nodes during a call.
 #[derive(Clone, Copy)]
 pub(super) struct NodeSight<'a> {
     pub(super) run: &'a Run,
@@ -58,7 +58,7 @@ impl Surroundings for NodeSight<'_> {
     }
 }
 
-/// The values that the expressions of a run see.
+/// The values that the expressions of a run can read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
     run: &'a Run,
@@ -70,7 +70,7 @@ impl<'a> Values<'a> {
         Self { run, limits }
     }
 
-    /// What a reader's expressions see.
+    /// The scope of a reader's expressions.
     fn scope(self, reader: Reader, item: Payload) -> RunScope<'a> {
         RunScope { run: self.run, reader, item, most: self.limits.payload_bytes }
     }
@@ -85,23 +85,23 @@ impl<'a> Values<'a> {
         *wanted.matching == Condition::True || wanted.matching.holds(&self.scope(Some(wanted.node), payload.clone()))
     }
 
-    /// Whether a variable takes an update.
+    /// Whether a variable accepts an update.
     pub(crate) fn may_update(self, name: &Name, value: &Payload) -> Result<(), NoUpdate> {
         let holds = |condition: &Condition| condition.holds(&self.scope(None, value.clone()));
         self.run.variables.may_update(self.run.plan(), name, value, self.limits.payload_bytes, holds)
     }
 
-    /// The output of the run, if it ended now.
+    /// The output of the run if it ended now.
     pub(super) fn output(self) -> Result<Payload, TooLarge> {
         fit(self.run.plan().definition.output.eval(&self.scope(None, Payload::NULL)), self.limits)
     }
 
-    /// The output of the run, if it ended now; null if that is too large.
+    /// The output of the run if it ended now; null if that is too large.
     pub(crate) fn output_so_far(self) -> Payload {
         self.output().unwrap_or_default()
     }
 
-    /// What the output of the run sees of a variable; none if there is no such variable.
+    /// The value of a variable for the output of the run; none if there is no such variable.
     pub(crate) fn variable_so_far(self, name: &str) -> Option<Payload> {
         self.run.plan().context.index_of(name)?;
         let value = self.run.variables.value(&self.run.graph, None, name, self.limits.payload_bytes);
@@ -110,13 +110,13 @@ impl<'a> Values<'a> {
 }
 
 impl Run {
-    /// The value of an expression of a node, of at most so many bytes.
+    /// The value of an expression of a node, of at most this many bytes.
     pub(super) fn eval_within(&self, node: NodeIx, expr: &Expr, most: u32) -> Result<Payload, TooWide> {
         expr.eval(&RunScope { run: self, reader: Some(node), item: Payload::NULL, most })
     }
 }
 
-/// A run as the expressions of one reader see it.
+/// The view of a run from the expressions of one reader.
 struct RunScope<'a> {
     run: &'a Run,
     reader: Reader,

@@ -1,4 +1,4 @@
-//! The variables of a run: what readers see of them.
+//! The variables of a run, as its readers see them.
 
 use super::graph::{BoundNode, Graph};
 use super::illegal::{Applied, Illegal};
@@ -12,28 +12,29 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a run knows of its variables beyond what its nodes wrote. Few runs have any of it.
+/// The state of variables beyond the outputs of nodes. Few runs have any.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Variables(Option<Box<Known>>);
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Known {
-    /// What functions of the host combined for the output of the run, by variable.
+    /// The values that reducers of the host combined for the output of the run, by variable.
     #[serde(default, skip_serializing_if = "is_default")]
     reduced: BTreeMap<u32, Payload>,
-    /// What was written from outside, by the name of the variable, in the order in which it came; of a variable of which the
-    /// last write counts, only that.
+    /// The updates from outside, by the name of the variable, in the order of arrival; only the last one for a variable
+    /// with [`Reducer::Replace`](crate::definition::Reducer::Replace).
     #[serde(default, skip_serializing_if = "is_default")]
     updates: BTreeMap<Name, Vec<Payload>>,
 }
 
-/// Why an update is not applied.
+/// Why an update is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoUpdate {
-    /// There is no such variable, or it takes no updates.
+    /// There is no such variable, or it accepts no updates.
     NotTaken,
-    /// The variable does not take this value: what its reducer takes, or, if none, the condition of the definition.
+    /// The variable does not accept this value: the type that its reducer accepts, or none if the condition does not
+    /// hold.
     Refused(Option<&'static str>),
     /// The variable would be too large.
     TooWide { bytes: u32 },
@@ -44,24 +45,24 @@ impl Variables {
         self.0.is_none()
     }
 
-    /// What was written to a variable from outside.
+    /// The updates of a variable.
     fn updates_of(&self, name: &str) -> &[Payload] {
         self.0.as_ref().and_then(|known| known.updates.get(name)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The variables that were written to from outside, with what was written.
+    /// The updated variables with their updates.
     pub(crate) fn updates(&self) -> impl Iterator<Item = (&Name, &[Payload])> {
         self.0.iter().flat_map(|known| known.updates.iter().map(|(name, values)| (name, values.as_slice())))
     }
 
-    /// How many updates are kept besides one that a further update of this variable would replace.
+    /// The number of kept updates, not counting one that a further update of this variable would replace.
     pub(crate) fn updates_beside(&self, plan: &Plan, variable: &Name) -> usize {
         let replaces = declared(plan, variable).is_some_and(|variable| variable.reducer == Reducer::Replace);
         let others = self.updates().filter(|(name, _)| !replaces || *name != variable);
         others.map(|(_, values)| values.len()).sum()
     }
 
-    /// Whether a variable takes a value. `holds` evaluates the condition of the definition.
+    /// Whether a variable accepts a value. `holds` evaluates its condition.
     pub(crate) fn may_update(
         &self,
         plan: &Plan,
@@ -84,7 +85,7 @@ impl Variables {
         if grows && bytes > most { Err(NoUpdate::TooWide { bytes }) } else { Ok(()) }
     }
 
-    /// A variable is written to from outside. Returns its index. What a function of the host combined of it is combined anew.
+    /// Updates a variable and returns its index. Its values that reducers of the host combined are dropped.
     pub(super) fn update(&mut self, plan: &Plan, name: &Name, value: &Payload) -> Applied<u32> {
         let unknown = Illegal::new("a variable is updated", "the run has no such variable");
         let index = plan.context.index_of(name).ok_or(unknown)?;
@@ -99,12 +100,12 @@ impl Variables {
         Ok(index)
     }
 
-    /// A function of the host combined a variable for the output of the run.
+    /// Records the value that a reducer of the host combined for the output of the run.
     pub(super) fn reduce(&mut self, variable: u32, value: &Payload) {
         self.0.get_or_insert_default().reduced.insert(variable, value.clone());
     }
 
-    /// What was combined for the output of the run is combined anew.
+    /// Drops the values that were combined for the output of the run.
     pub(super) fn forget_reduced(&mut self) {
         if let Some(known) = &mut self.0 {
             known.reduced.clear();
@@ -112,7 +113,7 @@ impl Variables {
         self.0.take_if(|known| **known == Known::default());
     }
 
-    /// What was combined of a variable for a reader.
+    /// The value of a variable that was combined for a reader.
     fn reduced<'a>(&'a self, graph: &'a Graph, reader: Reader, variable: u32) -> Option<&'a Payload> {
         match reader {
             Some(node) => graph.state(node)?.aside().reduced.get(&variable),
@@ -120,7 +121,7 @@ impl Variables {
         }
     }
 
-    /// The value of a variable for a reader, null if there is no such variable.
+    /// The value of a variable for a reader; null if there is no such variable.
     pub(crate) fn value(&self, graph: &Graph, reader: Reader, name: &str, most: u32) -> Result<Payload, TooWide> {
         let plan = graph.plan();
         let Some(index) = plan.context.index_of(name) else { return Ok(Payload::NULL) };
@@ -133,7 +134,8 @@ impl Variables {
         }
     }
 
-    /// The next variable that a function of the host is to combine for a reader, with its value; none if all are.
+    /// The next variable that a reducer of the host must combine for a reader, with its value; none if there is none
+    /// left.
     pub(crate) fn next_reduction(
         &self,
         graph: &Graph,
@@ -146,7 +148,7 @@ impl Variables {
         Some((index, self.fold(graph, reader, (index, variable), most)))
     }
 
-    /// All writes that a reader sees, combined.
+    /// Combines all writes that a reader sees.
     fn fold(
         &self,
         graph: &Graph,
@@ -184,7 +186,7 @@ fn declared<'p>(plan: &'p Plan, name: &str) -> Option<&'p Variable> {
     plan.definition.variables.get(plan.context.index_of(name)? as usize)
 }
 
-/// What nodes have written to a variable that a reader sees, in the order in which it counts.
+/// The writes of nodes to a variable that a reader sees, in the order in which they are combined.
 fn written<'g>(
     graph: &'g Graph,
     reader: Reader,
@@ -194,17 +196,17 @@ fn written<'g>(
         let done = graph.node(*writer).filter(|node| node.state.has_succeeded());
         let writes = done.map(|node| &node.definition.writes[..]).unwrap_or_default();
         let mine = writes.iter().filter(move |write| write.to == variable.name);
-        // An operator may have put anything in its place.
+        // An operator may have set an output of any type.
         let fits = |value: &&Value| variable.reducer.expected_type(value).is_none();
         mine.filter_map(move |write| write.of(done?.state.output().value()).filter(fits))
     })
 }
 
-/// The first write of a node that its variable cannot take, in words.
+/// The first write of a node that its variable does not accept, as an error text.
 pub(crate) fn unwritable(graph: &Graph, node: BoundNode<'_>, output: &Payload) -> Option<String> {
     node.definition.writes.iter().find_map(|write| {
         let value = write.of(output.value())?;
         let wanted = declared(graph.plan(), &write.to)?.reducer.expected_type(value)?;
-        Some(format!("what it writes to variable `{}` is not {wanted}", write.to))
+        Some(format!("the value that it writes to variable `{}` is not {wanted}", write.to))
     })
 }

@@ -1,4 +1,4 @@
-//! What happens to the tasks and child runs that work for a run.
+//! Inputs from the tasks and child runs of a run.
 
 use super::illegal::Applied;
 use super::node::{ChildRole, Instance, InstanceEnd, Worker, child_end};
@@ -20,7 +20,7 @@ impl Run {
             },
             WorkInput::Reserved(reserved) => graph.charge(owner, |one| one.reserve(reserved)),
             WorkInput::Used { attempt, usage } => graph.charge(owner, |one| one.record_usage(attempt, usage)),
-            // Attempts at compensations and queries do not count.
+            // Attempts at compensations and queries are not counted.
             WorkInput::Assigned(agent) if is_forward => graph.assign(owner, agent),
             WorkInput::Returned if is_forward => graph.charge(owner, Instance::return_attempt),
             WorkInput::Assigned(_) | WorkInput::Returned => Ok(()),
@@ -48,7 +48,7 @@ impl Run {
         self.graph.change_instance("an instance is asked to stop", owner, Instance::request_cancel)
     }
 
-    /// A task undoes an instance, or the child run that performed it compensates.
+    /// Records the task that compensates an instance, or the child run that compensates itself.
     fn begin_undo(&mut self, owner: Owner, worker: Worker) -> Applied {
         self.rollback.begin(owner.node)?;
         self.graph.change_instance("a compensation begins", owner, |one| one.begin_undo(worker))
@@ -58,7 +58,7 @@ impl Run {
         self.graph.change_instance("a compensation ends", owner, |one| one.end_undo(end))
     }
 
-    /// A task or child run has ended that performs an instance, undoes it or queries its outcome.
+    /// Records the end of a task or child run that performs an instance, compensates it or queries its outcome.
     fn end_instance(&mut self, owner: Owner, end: InstanceEnd) -> Applied {
         let (ix, index) = (owner.node, owner.item);
         let has_query = || self.graph.node(ix).is_some_and(|node| node.plan.work.query.is_some());
@@ -76,7 +76,7 @@ impl Run {
     }
 }
 
-/// What a query found out; none if it did not.
+/// The outcome that a query found; none if the query failed.
 fn found(answer: &InstanceEnd) -> Option<SideEffects> {
     let SideEffects::Done(answer) = answer.side_effects() else { return None };
     Some(match query_result(answer)? {

@@ -1,4 +1,4 @@
-//! The tasks and child runs that work for a run, and what they spend.
+//! The tasks and child runs of a run, and their usage.
 
 use super::Run;
 use super::node::{Claim, Instance, InstanceUndo, Worker};
@@ -11,10 +11,10 @@ pub(crate) struct Workforce<'a> {
     run: &'a Run,
 }
 
-/// What was spent by instances that the run does not have any more.
+/// The usage of instances that the run no longer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpentBefore {
-    /// The node whose account it is on; none: only the run's.
+    /// The node whose budget it counts against; none if it counts only against that of the run.
     pub(crate) node: Option<NodeIx>,
     pub(crate) spent: Spending,
 }
@@ -29,7 +29,7 @@ impl<'a> Workforce<'a> {
         nodes.flat_map(|(ix, state)| state.instances().indexed().map(move |(index, instance)| (ix, index, instance)))
     }
 
-    /// The child runs, those of nodes that were done anew included.
+    /// The child runs, including those of nodes that were executed again.
     pub(crate) fn children(self) -> impl Iterator<Item = RunId> + use<'a> {
         let children = self.run.graph.states().iter().flat_map(|state| state.instances().children());
         children.chain(self.run.former.iter().copied())
@@ -40,7 +40,7 @@ impl<'a> Workforce<'a> {
         self.run.graph.states().iter().flat_map(|state| state.instances().active_children())
     }
 
-    /// The tasks and child runs that work for the run now, each as what.
+    /// The tasks and child runs under way, with their owners.
     pub(crate) fn active(self) -> impl Iterator<Item = (Owner, Worker)> + use<'a> {
         self.instances().filter_map(move |(ix, index, instance)| {
             let owner = |phase| Owner::new(self.run.id(), ix, index, phase);
@@ -55,7 +55,7 @@ impl<'a> Workforce<'a> {
         })
     }
 
-    /// The tasks and child runs that work for the run now or did, those of compensations not included.
+    /// The tasks and child runs under way or ended, without those of compensations.
     pub(crate) fn all(self) -> impl Iterator<Item = (Owner, Worker)> + use<'a> {
         self.instances().flat_map(move |(ix, index, instance)| {
             let owner = |phase| Owner::new(self.run.id(), ix, index, phase);
@@ -74,13 +74,13 @@ impl<'a> Workforce<'a> {
         self.run.graph.instance(owner).map(|(_, instance)| instance)
     }
 
-    /// Whether a child run is or was this instance, or one of a node that was done anew.
+    /// Whether a child run is or was this instance, possibly before its node was executed again.
     pub(crate) fn has_child(self, owner: Owner, child: RunId) -> bool {
         let is_instance = self.instance(owner).is_some_and(|known| known.worker() == Worker::Child(child));
         is_instance || self.run.former.contains(&child)
     }
 
-    /// Whether a child run is this instance and under way, or is being compensated for it.
+    /// Whether a child run performs this instance and is under way, or is being compensated for it.
     pub(crate) fn waits_for_child(self, owner: Owner, child: RunId) -> bool {
         let worker = Worker::Child(child);
         let instance = self.instance(owner).filter(|instance| instance.worker() == worker);
@@ -91,24 +91,24 @@ impl<'a> Workforce<'a> {
         })
     }
 
-    /// What an instance takes of budgets.
+    /// The amounts that an instance occupies in budgets.
     pub(crate) fn claim(self, owner: Owner) -> Claim {
         self.instance(owner).map(Instance::claim).unwrap_or_default()
     }
 
-    /// What was spent by nodes that were done anew, or that the run does not have any more.
+    /// The usage of nodes before they were executed again, and of nodes that the run no longer has.
     pub(crate) fn spent_before(self) -> impl Iterator<Item = SpentBefore> + use<'a> {
         let nodes = self.run.graph.nodes().map(|node| (Some(node.ix), node.state.aside().spent_before));
         let all = nodes.chain([(None, self.gone())]).filter(|(_, spent)| !spent.is_nothing());
         all.map(|(node, spent)| SpentBefore { node, spent })
     }
 
-    /// What nodes spent that the run does not have any more.
+    /// The usage of nodes that the run no longer has.
     pub(super) fn gone(self) -> Spending {
         self.run.gone.as_deref().copied().unwrap_or_default()
     }
 
-    /// What the run has spent, that of its child runs not included.
+    /// The usage of the run, without that of its child runs.
     pub(crate) fn spent(self) -> Spending {
         self.run.graph.states().iter().fold(self.gone(), |sum, state| sum + state.spent())
     }

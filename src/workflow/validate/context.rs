@@ -34,7 +34,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// A variable that is named must exist.
+    /// A variable that is referred to must exist.
     pub(super) fn variable(&mut self, name: &Name, site: &Site) {
         let known = |name: &Name| self.definition.variables.iter().any(|variable| variable.name == *name);
         if !known(name) {
@@ -85,10 +85,11 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// Of a variable of which only the last write counts, any two writers must follow each other or exclude each other.
+    /// Concurrent writes to a variable with [`Reducer::Replace`] are faults: two writers must be causally ordered or
+    /// exclude each other.
     ///
-    /// Writers are taken in an order that agrees with the links, and each is compared with the one before: if those follow
-    /// each other, all do. Only where they do not, all pairs are looked at.
+    /// Writers are compared with their predecessors in a topological order: if each pair of neighbours is ordered, all
+    /// are. Only otherwise all pairs are compared.
     pub(super) fn concurrent_writes(&mut self, graph: &Topology) {
         let definition = self.definition;
         let conditions = Conditions::of(self, graph);
@@ -116,7 +117,7 @@ impl<'d> Checker<'d, '_> {
     }
 }
 
-/// How a node must have ended for another to start.
+/// How a node must have ended for another one to start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Ended<'d> {
     Well,
@@ -124,7 +125,7 @@ enum Ended<'d> {
     By(&'d Name),
 }
 
-/// For each node, what must have happened for it to start, as far as that is certain.
+/// For each node: the ends of other nodes that are certain when it starts.
 struct Conditions<'d>(Vec<BTreeMap<usize, Ended<'d>>>);
 
 impl<'d> Conditions<'d> {
@@ -165,7 +166,7 @@ impl<'d> Conditions<'d> {
         Self(all)
     }
 
-    /// Whether two nodes never start both.
+    /// Whether two nodes never both start.
     fn exclude(&self, a: usize, b: usize) -> bool {
         let (Some(a), Some(b)) = (self.0.get(a), self.0.get(b)) else { return false };
         a.iter().any(|(node, ended)| match (ended, b.get(node)) {
@@ -176,8 +177,8 @@ impl<'d> Conditions<'d> {
     }
 }
 
-/// Whether a node that ends so ends in no other way: a choice that takes several cases, and a handler beside its node, leave
-/// others open.
+/// Whether this end of a node excludes all others. A choice that takes several cases, and a non-interrupting handler,
+/// do not exclude others.
 fn is_one_of(checker: &Checker<'_, '_>, node: usize, ended: Ended<'_>) -> bool {
     let Some(node) = checker.definition.nodes.get(node) else { return false };
     match (ended, &node.action) {

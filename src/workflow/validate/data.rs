@@ -1,13 +1,13 @@
-//! The checks of expressions and conditions, by work lists: as deep as they come.
+//! Checks of expressions and conditions, with work lists, because their depth is not bounded yet.
 
 use super::{Checker, Fault, Place};
 use crate::base::payload::Payload;
 use crate::definition::{Condition, Expr};
 
-/// Where an expression stands and what it may use.
+/// The location of an expression and the data that it may use.
 pub(super) struct Site {
     pub(super) place: Place,
-    /// Whether there is an item.
+    /// Whether the item is defined.
     pub(super) item: bool,
     /// The node that it belongs to; none for the output of the workflow, which may use every node.
     pub(super) node: Option<usize>,
@@ -19,7 +19,7 @@ impl Site {
     }
 }
 
-/// The data of `used` in a place of `by`, which is sound only if `used` comes before `by`.
+/// A use of the output of `used` in a place of `by`, which is valid only if `used` comes before `by`.
 pub(super) struct Use {
     pub(super) used: usize,
     pub(super) by: usize,
@@ -75,7 +75,7 @@ impl Checker<'_, '_> {
             }
             let first = work.len();
             work.extend(expr.parts().map(|part| (part, depth.saturating_add(1))));
-            // So that faults come in the order in which they are written.
+            // Reversed, so that faults are reported in the order of the definition.
             if let Some(added) = work.get_mut(first..) {
                 added.reverse();
             }
@@ -121,7 +121,7 @@ impl Checker<'_, '_> {
     }
 }
 
-/// Whether a text is a JSON pointer by RFC 6901.
+/// Whether a text is a JSON pointer (RFC 6901).
 pub(super) fn is_pointer(text: &str) -> bool {
     let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     escaped && (text.is_empty() || text.starts_with('/'))

@@ -1,4 +1,4 @@
-//! The checks of work that may be handed on.
+//! Checks of work that may be delegated.
 
 use super::{Checker, Fault};
 use crate::definition::{Delegate, Gather, Reducer};
@@ -16,7 +16,7 @@ impl Checker<'_, '_> {
             ("settled", delegate.rounds.stable_rounds),
         ] {
             if number == 0 {
-                self.fault(Some(place), Fault::NothingHandedOn { what });
+                self.fault(Some(place), Fault::ZeroBound { what });
             }
         }
         if !delegate.rounds.tolerance.is_finite() || delegate.rounds.tolerance < 0.0 {

@@ -1,4 +1,4 @@
-//! What can be wrong with a definition, in words.
+//! The faults of a definition.
 
 use super::Place;
 use crate::base::name::Name;
@@ -7,13 +7,13 @@ use crate::message::rejected::{Invalid, Rejected};
 use core::fmt;
 use thiserror::Error;
 
-/// How many letters of a name a message shows.
+/// The number of characters of a name that a message shows.
 const SHOWN: usize = 64;
 
-/// How many nodes of a cycle a message shows.
+/// The number of nodes of a cycle that a message shows.
 const SHOWN_NODES: usize = 16;
 
-/// Everything that is wrong with a definition.
+/// All faults of a definition.
 ///
 /// ```
 /// use counterpoint::Limits;
@@ -50,19 +50,19 @@ impl DefinitionError {
         &self.workflow
     }
 
-    /// What is wrong, in the order of the nodes; never empty.
+    /// The faults, in the order of the nodes; never empty.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// How many more faults there are: the list has an end, for definitions that are nothing but faults.
+    /// The number of further faults, beyond the length of the list.
     #[must_use]
     pub const fn omitted(&self) -> u64 {
         self.omitted
     }
 
-    /// Whether one of the faults is this one.
+    /// Whether it contains this fault.
     #[must_use]
     pub fn has(&self, fault: &Fault) -> bool {
         self.findings.iter().any(|finding| finding.fault == *fault)
@@ -89,14 +89,14 @@ impl From<DefinitionError> for Rejected {
     }
 }
 
-/// A fault and where it is.
+/// A fault with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The names of the nodes that lead there, the outermost first: several for a workflow within a workflow, none for a
-    /// fault of the workflow as a whole.
+    /// The names of the nodes that lead to it, the outermost first: several for a nested workflow, none for a fault of
+    /// the workflow as a whole.
     pub path: Vec<Name>,
-    /// What is wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -109,47 +109,47 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is wrong with a node, or with a workflow as a whole.
+/// A fault of a node, or of a workflow as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// A name is empty.
     #[error("the name of {what} is empty")]
     EmptyName {
-        /// Of what.
+        /// The subject of the name.
         what: &'static str,
     },
     /// A name is longer than [`Limits::name_bytes`](crate::Limits::name_bytes).
     #[error("the name of {what} has {bytes} bytes, more than the {limit} allowed")]
     LongName {
-        /// Of what.
+        /// The subject of the name.
         what: &'static str,
-        /// Its length.
+        /// The length in bytes.
         bytes: usize,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
     /// Two nodes have the same name.
     #[error("has the name of an earlier node")]
     DuplicateNode,
-    /// More nodes than [`Limits::nodes`](crate::Limits::nodes), those of workflows within the workflow included.
+    /// The workflow has more nodes than [`Limits::nodes`](crate::Limits::nodes), including those of nested workflows.
     #[error("more than {limit} nodes in all")]
     TooManyNodes {
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
-    /// Workflows within workflows, deeper than [`Limits::nesting`](crate::Limits::nesting).
-    #[error("holds a workflow nested more than {limit} deep")]
+    /// Workflows are nested deeper than [`Limits::nesting`](crate::Limits::nesting).
+    #[error("contains a workflow nested more than {limit} deep")]
     NestedTooDeep {
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
-    /// A task asks for more skills or labels than [`Limits::list_len`](crate::Limits::list_len).
+    /// A task needs more skills and labels than [`Limits::list_len`](crate::Limits::list_len).
     #[error("needs {count} skills and labels, more than the {limit} allowed")]
     TooManyNeeds {
-        /// How many.
+        /// The number of skills and labels.
         count: usize,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
     /// A link comes from a node that does not exist.
@@ -157,35 +157,35 @@ pub enum Fault {
     UnknownSource {
         /// The name that the link gives.
         source_node: Name,
-        /// The name that may have been meant.
+        /// A node with a similar name.
         suggestion: Option<Name>,
     },
-    /// A link leads from a node to itself.
+    /// A link from a node to itself.
     #[error("is linked after itself")]
     SelfLink,
-    /// The same link twice.
+    /// A duplicate link.
     #[error("is linked twice after `{}` ({})", Short(.source_node), on_text(.on))]
     DuplicateLink {
-        /// Where the link comes from.
+        /// The source of the link.
         source_node: Name,
-        /// When it is taken.
+        /// When the link is taken.
         on: On,
     },
-    /// The links close a cycle.
-    #[error("the links close a cycle: {}", cycle_text(.path))]
+    /// The links form a cycle.
+    #[error("the links form a cycle: {}", cycle_text(.path))]
     Cycle {
         /// The nodes, each linked after the one before it, and the first after the last.
         path: Vec<Name>,
     },
-    /// A link waits for a case of a node that has none.
+    /// A link refers to a case of a node without cases.
     #[error("waits for case `{}` of `{}`, which is not a choice", Short(.case), Short(.source_node))]
     NotAChoice {
-        /// Where the link comes from.
+        /// The source of the link.
         source_node: Name,
         /// The case.
         case: Name,
     },
-    /// A link waits for a case that its choice does not have.
+    /// A link refers to a case that the choice does not have.
     #[error("waits for case `{}`, which choice `{}` does not have{}",
         Short(.case), Short(.source_node), meant(.suggestion.as_ref()))]
     UnknownCase {
@@ -193,13 +193,13 @@ pub enum Fault {
         source_node: Name,
         /// The case that the link names.
         case: Name,
-        /// The case that may have been meant.
+        /// A case with a similar name.
         suggestion: Option<Name>,
     },
-    /// Links that can never be taken together, from a node that waits for all of them.
+    /// Links that exclude each other, to a node that requires all of them.
     #[error("can never start: it waits for all its links, and those from `{}` exclude each other", Short(.source_node))]
     NeverStarts {
-        /// Where the links come from.
+        /// The source of the links.
         source_node: Name,
     },
     /// A choice has no cases.
@@ -211,15 +211,15 @@ pub enum Fault {
         /// The name.
         case: Name,
     },
-    /// A join of at least one link on a node that has none.
-    #[error("waits for any of its links, and has none")]
+    /// A join of at least one link on a node without links.
+    #[error("requires at least one of its links, but has none")]
     JoinWithoutLinks,
-    /// A join of none, or of more links than there are.
-    #[error("waits for {of} of its {links} links")]
+    /// A join of zero links, or of more links than there are.
+    #[error("requires {of} of its {links} links")]
     JoinCount {
-        /// How many it waits for.
+        /// The number of required links.
         of: u32,
-        /// How many there are.
+        /// The number of links.
         links: usize,
     },
     /// Two states have the same name.
@@ -228,58 +228,58 @@ pub enum Fault {
         /// The name.
         state: Name,
     },
-    /// A way leads to a state that does not exist.
+    /// A transition leads to a state that does not exist.
     #[error("leads to state `{}`, which does not exist{}", Short(.state), meant(.suggestion.as_ref()))]
     UnknownState {
         /// The name.
         state: Name,
-        /// The state that may have been meant.
+        /// A state with a similar name.
         suggestion: Option<Name>,
     },
-    /// No way leads to a state.
+    /// No transition leads to a state.
     #[error("never enters state `{}`", Short(.state))]
     StateNeverEntered {
         /// The state.
         state: Name,
     },
-    /// No final state can be reached from a state.
+    /// From a state, no final state can be reached.
     #[error("never ends once it is in state `{}`", Short(.state))]
     StateWithoutEnd {
         /// The state.
         state: Name,
     },
-    /// A compensation of states as a whole.
-    #[error("must not have an undo of its own: each state has the undo of what is done in it")]
+    /// A compensation of a state machine as a whole.
+    #[error("must not have a compensation of its own: each state has one")]
     UndoOfStates,
     /// A node that cancels itself.
     #[error("cancels itself")]
     CancelsItself,
-    /// Handlers of a node that is never under way.
-    #[error("has handlers, but is over as soon as it begins")]
+    /// Handlers of a node that ends as soon as it begins.
+    #[error("has handlers, but ends as soon as it begins")]
     HandlersWithoutWork,
-    /// More handlers than 32.
+    /// The node has more than 32 handlers.
     #[error("has {count} handlers, more than the 32 allowed")]
     TooManyHandlers {
-        /// How many.
+        /// The number of handlers.
         count: usize,
     },
-    /// A handler beside the node for something that ends it.
-    #[error("handler `{}` goes on beside what ends the node: an error or a cancellation interrupts", Short(.handler))]
+    /// A non-interrupting handler for an event that ends the node.
+    #[error("handler `{}` must interrupt the node, because an error or a cancellation ends it", Short(.handler))]
     EndsBeside {
         /// The handler.
         handler: Name,
     },
-    /// A race of nothing.
-    #[error("waits for the first of several, and offers nothing")]
+    /// A race without options.
+    #[error("is a race without options")]
     NoOffers,
-    /// More than one decision in a race.
-    #[error("waits for more than one decision: give one decision all the options")]
+    /// A race with more than one decision.
+    #[error("waits for more than one decision: give all options to one decision")]
     SeveralDecisions,
     /// A decision without options.
-    #[error("asks for a decision and leaves no option")]
+    #[error("waits for a decision without options")]
     NoOptions,
-    /// Steps of escalation out of order.
-    #[error("escalates in an order that is not that of time")]
+    /// The steps of escalation are not ordered by time.
+    #[error("has escalation steps that are not in the order of time")]
     EscalationOrder,
     /// Two rules for one signal.
     #[error("two rules for signal `{}`", Short(.signal))]
@@ -287,120 +287,120 @@ pub enum Fault {
         /// The signal.
         signal: Name,
     },
-    /// A node that is named does not exist.
+    /// A reference to a node that does not exist.
     #[error("{what} names `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
     UnknownOther {
-        /// What names it.
+        /// The referring element.
         what: &'static str,
         /// The name.
         node: Name,
-        /// The name that may have been meant.
+        /// A node with a similar name.
         suggestion: Option<Name>,
     },
-    /// A milestone that is the node itself.
+    /// A milestone that refers to its own node.
     #[error("is its own milestone")]
     OwnMilestone,
-    /// A join that starts once and would hold something for a next time.
-    #[error("starts once, and holds what comes for a next round: count in rounds, or ignore or cancel the rest")]
+    /// A join that starts once, with [`Remaining::Hold`](crate::definition::Remaining::Hold).
+    #[error("starts once, but holds values for a next round: use rounds, or ignore or cancel the rest")]
     HoldsOnce,
-    /// A join in rounds that cancels what it does not need.
-    #[error("counts in rounds, and cancels the rest: hold or ignore it, or count once")]
+    /// A join in rounds, with [`Remaining::Cancel`](crate::definition::Remaining::Cancel).
+    #[error("joins in rounds, but cancels the rest: hold or ignore it, or join once")]
     CancelsRounds,
-    /// A node that starts more than once and does no work.
-    #[error("starts each time that something comes, but does no work of its own")]
+    /// A node that starts more than once and performs no work.
+    #[error("starts more than once, but does no work of its own")]
     RepeatsWithoutWork,
-    /// A link for each piece of work from a node that has no several, or to a node that cannot tell them apart.
-    #[error("is linked after each piece of work of `{}`: that must be a map or a repeat, and the node must \
+    /// A link for each instance, from a node with one instance, or to a node that starts once.
+    #[error("is linked after each instance of `{}`, which must be a map or a repeat, and the node must \
         start on each or in rounds", Short(.source_node))]
     EachLink {
-        /// Where the link comes from.
+        /// The source of the link.
         source_node: Name,
     },
-    /// A trigger rule on a node that has no links.
-    #[error("starts by how the nodes before it ended, and has none")]
+    /// A trigger rule on a node without links.
+    #[error("has a trigger rule, but no links")]
     TriggerWithoutLinks,
-    /// A link of a node with a trigger rule that itself says how its node must end.
+    /// A link with a condition on the end of its source, to a node with a trigger rule.
     #[error("starts by a trigger rule, so its link after `{}` must not say how that ends ({})",
         Short(.source_node), on_text(.on))]
     TriggerLink {
-        /// Where the link comes from.
+        /// The source of the link.
         source_node: Name,
-        /// What it says.
+        /// The condition.
         on: On,
     },
-    /// Work that may be handed on, of which a bound of at least one is zero.
-    #[error("may hand work on, and its `{what}` is zero")]
-    NothingHandedOn {
-        /// Which bound.
+    /// A bound of delegated work is zero.
+    #[error("delegates work, but its `{what}` is zero")]
+    ZeroBound {
+        /// The bound.
         what: &'static str,
     },
-    /// A distance that is no number, or negative.
-    #[error("has rounds that are near by a distance that is none")]
+    /// The tolerance of rounds is NaN or negative.
+    #[error("has rounds whose tolerance is negative or not a number")]
     NoDistance,
-    /// Results put together by a function of the host.
-    #[error("puts results together by `{}`, a function of the host, which only variables may", Short(.reducer))]
+    /// Results of parts are combined by a reducer of the host.
+    #[error("combines results by `{}`, a reducer of the host, which is allowed for variables only", Short(.reducer))]
     CustomGather {
-        /// The function.
+        /// The reducer.
         reducer: Name,
     },
-    /// Several rounds, and nobody who could ask for another.
-    #[error("has several rounds, but no task that puts results together and could ask for more")]
+    /// Several rounds without a combining task that could request another round.
+    #[error("has several rounds, but no combining task that could request another round")]
     RoundsWithoutWork,
-    /// A point of no return that does nothing.
+    /// A pivot that performs no work.
     #[error("is a pivot, but does no work")]
     PivotWithoutWork,
-    /// A compensation of a node that does nothing.
-    #[error("can be undone, but does no work")]
+    /// A compensation of a node that performs no work.
+    #[error("has a compensation, but does no work")]
     UndoWithoutWork,
-    /// A way to find out about a node that is not one task, several or a repetition: about others there is nothing to ask.
-    #[error("has a query, but its work is no task")]
+    /// A query of a node whose work is not a task.
+    #[error("has a query, but its work is not a task")]
     QueryWithoutTask,
-    /// A way to find out about a pivot, which is tried until its outcome is known.
-    #[error("has a query and is a pivot, which is tried until its outcome is known")]
+    /// A query of a pivot, which is attempted until its outcome is known.
+    #[error("has a query, but is a pivot, which is attempted until its outcome is known")]
     QueryOfPivot,
-    /// A save-point from which the run never goes forward again.
-    #[error("is a save-point from which nothing is done again")]
+    /// A save-point without retries and without an alternative.
+    #[error("is a save-point without retries and without an alternative")]
     SavePointOfNothing,
-    /// A node that starts more than once, over a link that comes around a save-point before it: what has come over it could
-    /// not come again.
+    /// A node after a save-point starts more than once and has a link from a node that is not after the save-point:
+    /// after a rollback the values of that link would be missing.
     #[error("starts more than once and is linked after `{}`, which does not come after its save-point `{}`", Short(.source_node), Short(.save_point))]
     StreamAroundSavePoint {
-        /// Where the link comes from.
+        /// The source of the link.
         source_node: Name,
         /// The save-point.
         save_point: Name,
     },
-    /// A compensation of a workflow, which undoes itself by the compensations of its own nodes.
-    #[error("must not have an undo of its own: the workflow that it runs undoes itself")]
+    /// A compensation of a nested workflow, whose nodes have compensations of their own.
+    #[error("must not have a compensation of its own: the nodes of its workflow have them")]
     UndoOfFlow,
-    /// Data of a node that does not exist.
+    /// A use of the output of a node that does not exist.
     #[error("{place} uses the output of `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
     UnknownNode {
-        /// Where the name is used.
+        /// The location of the use.
         place: Place,
         /// The name.
         node: Name,
-        /// The name that may have been meant.
+        /// A node with a similar name.
         suggestion: Option<Name>,
     },
-    /// Data of a node before the node can have any.
+    /// A use of the output of a node that need not have ended.
     #[error("{place} uses the output of `{0}`, which need not have ended by then: link it after `{0}`", Short(.node))]
     TooEarly {
-        /// Where the data is used.
+        /// The location of the use.
         place: Place,
         /// The node.
         node: Name,
     },
-    /// The item, where there is no item.
-    #[error("{place} uses the item, and there is none")]
+    /// A use of the item where it is not defined.
+    #[error("{place} uses the item, which is not defined there")]
     NoItem {
-        /// Where it is used.
+        /// The location of the use.
         place: Place,
     },
-    /// A JSON pointer that is none.
+    /// A text that is not a JSON pointer.
     #[error("{place} uses `{}`, which is not a JSON pointer: write /a/b, with ~0 for ~ and ~1 for /", Short(.pointer))]
     BadPointer {
-        /// Where it is used.
+        /// The location of the use.
         place: Place,
         /// The text.
         pointer: Name,
@@ -408,44 +408,44 @@ pub enum Fault {
     /// An expression or a condition nested deeper than [`Limits::payload_depth`](crate::Limits::payload_depth).
     #[error("{place} is nested more than {limit} deep")]
     TooDeep {
-        /// Which one.
+        /// The location of the expression.
         place: Place,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
     /// A pattern longer than [`Limits::name_bytes`](crate::Limits::name_bytes).
-    #[error("{place} holds a pattern of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{place} contains a pattern of {bytes} bytes, more than the {limit} allowed")]
     LongPattern {
-        /// Where it is.
+        /// The location of the pattern.
         place: Place,
-        /// Its length.
+        /// The length in bytes.
         bytes: usize,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
     /// A constant larger than [`Limits::payload_bytes`](crate::Limits::payload_bytes).
-    #[error("{place} holds a constant of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{place} contains a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {
-        /// Where it is.
+        /// The location of the constant.
         place: Place,
-        /// Its size.
+        /// The size in bytes.
         bytes: u32,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
     /// A constant nested deeper than [`Limits::payload_depth`](crate::Limits::payload_depth).
-    #[error("{place} holds a constant nested {depth} deep, more than the {limit} allowed")]
+    #[error("{place} contains a constant nested {depth} deep, more than the {limit} allowed")]
     ConstantTooDeep {
-        /// Where it is.
+        /// The location of the constant.
         place: Place,
-        /// Its depth.
+        /// The depth.
         depth: u32,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
-    /// A variable of which the last write counts takes updates from outside, and a node writes to it: one would undo the
-    /// other.
-    #[error("writes to variable `{}`, which takes updates and keeps the last alone", Short(.variable))]
+    /// A node writes to a variable that accepts updates and has
+    /// [`Reducer::Replace`](crate::definition::Reducer::Replace): a write or an update could be lost.
+    #[error("writes to variable `{}`, which accepts updates and keeps only the last value", Short(.variable))]
     WrittenAndUpdated {
         /// The variable.
         variable: Name,
@@ -456,23 +456,23 @@ pub enum Fault {
         /// The name.
         variable: Name,
     },
-    /// A variable that is read or written does not exist.
-    #[error("{place} names variable `{}`, which does not exist{}", Short(.variable), meant(.suggestion.as_ref()))]
+    /// A reference to a variable that does not exist.
+    #[error("{place} refers to variable `{}`, which does not exist{}", Short(.variable), meant(.suggestion.as_ref()))]
     UnknownVariable {
-        /// Where the name is used.
+        /// The location of the reference.
         place: Place,
         /// The name.
         variable: Name,
-        /// The name that may have been meant.
+        /// A variable with a similar name.
         suggestion: Option<Name>,
     },
-    /// A node writes twice to a variable of which only the last write counts.
-    #[error("writes twice to variable `{}`, of which only the last write counts", Short(.variable))]
+    /// A node writes twice to a variable with [`Reducer::Replace`](crate::definition::Reducer::Replace).
+    #[error("writes twice to variable `{}`, which keeps only the last value", Short(.variable))]
     WritesTwice {
         /// The variable.
         variable: Name,
     },
-    /// Two nodes could both write to a variable of which only the last write counts, and nothing says which is the last.
+    /// Two nodes may write concurrently to a variable with [`Reducer::Replace`](crate::definition::Reducer::Replace).
     #[error("writes to variable `{}`, and so may `{}`: link one after the other, or give the variable another reducer",
         Short(.variable), Short(.other))]
     ConcurrentWrites {
@@ -481,34 +481,34 @@ pub enum Fault {
         /// The other node.
         other: Name,
     },
-    /// A variable begins with what its reducer cannot take.
-    #[error("variable `{}` begins with what is not {wanted}", Short(.variable))]
+    /// The initial value of a variable has a type that its reducer does not accept.
+    #[error("the initial value of variable `{}` is not {wanted}", Short(.variable))]
     InitialValue {
         /// The variable.
         variable: Name,
-        /// What it must be.
+        /// The type that the reducer accepts.
         wanted: &'static str,
     },
-    /// A postcondition of a node that does no work.
+    /// A postcondition of a node that performs no work.
     #[error("has a postcondition, but does no work")]
     PostconditionWithoutWork,
-    /// A link for each piece of work from a node with a postcondition, which is asked after the last piece.
-    #[error("is linked after each piece of work of `{}`, before the postcondition of that is asked", Short(.source_node))]
+    /// A link for each instance of a node with a postcondition, which is evaluated only after the last instance.
+    #[error("is linked after each instance of `{}`, whose postcondition is evaluated only at its end", Short(.source_node))]
     EachBeforePostcondition {
-        /// Where the link comes from.
+        /// The source of the link.
         source_node: Name,
     },
-    /// A map that may do no item at a time.
-    #[error("may do 0 items at once")]
+    /// A map whose concurrency is bounded to zero.
+    #[error("may have 0 items under way")]
     NoneAtOnce,
-    /// A repetition of no rounds.
-    #[error("may do 0 rounds")]
+    /// A repeat with at most zero rounds.
+    #[error("may have 0 rounds")]
     NoRounds,
-    /// A call of a workflow of which no run may begin.
-    #[error("calls a workflow to a depth of 0, so that no run of it may begin")]
+    /// A call with a depth of zero.
+    #[error("calls a workflow with depth 0, which allows no run of it")]
     NoDepth,
-    /// A wait for nothing.
-    #[error("waits for neither a signal nor a while")]
+    /// A wait without a signal and without a timer.
+    #[error("waits for neither a signal nor a timer")]
     EmptyWait,
     /// A handle of another builder was used. Only the builder finds this.
     #[error("a handle of another workflow was used")]
@@ -516,7 +516,7 @@ pub enum Fault {
     /// A constant has no JSON form. Only the builder finds this.
     #[error("{reason}")]
     NoJsonForm {
-        /// The type, and what stood in the way.
+        /// The type and the reason.
         reason: String,
     },
 }

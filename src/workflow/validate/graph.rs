@@ -1,4 +1,4 @@
-//! The links of a definition as a graph: its order, or a cycle, and who comes before whom.
+//! The links of a definition as a graph: its topological order, or a cycle, and reachability.
 
 use crate::base::name::Name;
 use crate::dag::{BuildError, Builder, Limits, NodeIx, Topology};
@@ -6,10 +6,10 @@ use crate::definition::{Definition, Node};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The graph of a definition; a node's handle is its place. Links from nowhere and from a node to itself are left out, and
-/// of several nodes with one name the first counts.
+/// The graph of a definition, with the nodes by index. Links from unknown nodes and from a node to itself are left out;
+/// of several nodes with one name the first is used.
 ///
-/// The error is a cycle.
+/// Returns a cycle as the error.
 pub(in crate::workflow) fn topology(definition: &Definition) -> Result<Arc<Topology>, Vec<usize>> {
     let mut places = BTreeMap::new();
     for (place, node) in definition.nodes.iter().enumerate() {
@@ -27,10 +27,10 @@ fn sources(node: &Node) -> impl Iterator<Item = &Name> {
     node.after.iter().map(|link| &link.node).chain(milestone)
 }
 
-/// The graph of `nodes` nodes with these edges, each from an earlier node to a later one by their places. Edges out of
-/// range and from a node to itself are left out; doubles count once.
+/// The graph of `nodes` nodes with these edges, each from an earlier to a later node by index. Edges with an index out
+/// of range and from a node to itself are left out; duplicate edges count once.
 ///
-/// The error is a cycle.
+/// Returns a cycle as the error.
 fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Result<Arc<Topology>, Vec<usize>> {
     let handle = |place: usize| u32::try_from(place).ok().map(NodeIx::new).filter(|_| place < nodes);
     let mut edges: Vec<(NodeIx, NodeIx)> =
@@ -48,14 +48,15 @@ fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Result<Ar
     match graph.build() {
         Ok(graph) => Ok(Arc::clone(graph.topology())),
         Err(BuildError::Cycle(path)) => Err(path.nodes().iter().map(|node| node.index()).collect()),
-        // What remains is more nodes or edges than a graph can have, which do not fit into memory as a definition.
+        // Only more nodes or edges than a graph can have remain as a cause; such a definition does not fit into memory.
         Err(_) => Err(Vec::new()),
     }
 }
 
-/// Which of the pairs (earlier, later) are not joined by a path from earlier to later, by their places in `pairs`.
+/// The indexes of those pairs (earlier, later) without a path from earlier to later.
 ///
-/// 64 earlier nodes at a time are carried along the whole order, one bit each: memory grows with the nodes only.
+/// Reachability from 64 nodes at a time is propagated along the topological order, one bit each, so that memory is
+/// linear in the number of nodes.
 pub(super) fn not_before(graph: &Topology, pairs: &[(usize, usize)]) -> Vec<usize> {
     let mut by_earlier: Vec<usize> = (0..pairs.len()).collect();
     let pair = |place: &usize| pairs.get(*place).copied().unwrap_or_default();
@@ -77,7 +78,8 @@ pub(super) fn not_before(graph: &Topology, pairs: &[(usize, usize)]) -> Vec<usiz
     wrong
 }
 
-/// Gives a bit to each of the first 64 distinct nodes of a sorted list; also, how many entries of the list that covers.
+/// Assigns a bit to each of the first 64 distinct nodes of a sorted list; returns also how many entries of the list
+/// that covers.
 fn assign_bits(nodes: usize, sorted: impl Iterator<Item = usize>) -> (Vec<u64>, usize) {
     let mut bits = vec![0_u64; nodes];
     let (mut next, mut last, mut taken) = (1_u64, None, 0);
@@ -97,7 +99,7 @@ fn assign_bits(nodes: usize, sorted: impl Iterator<Item = usize>) -> (Vec<u64>, 
     (bits, taken)
 }
 
-/// For each node, the bits of all that come before it.
+/// For each node, the bits of all its predecessors.
 fn carry(graph: &Topology, bits: &[u64]) -> Vec<u64> {
     let mut reached = vec![0_u64; graph.len()];
     for &node in graph.order() {

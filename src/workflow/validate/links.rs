@@ -1,4 +1,4 @@
-//! The checks of links and joins, and of the graph that they make.
+//! Checks of links and joins, and of the graph that they form.
 
 use super::data::Use;
 use super::graph::{not_before, topology};
@@ -74,7 +74,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// A node that may start more than once must do work, and needs links.
+    /// A node that may start more than once must perform work, and needs links.
     fn repeating(&mut self, place: usize, node: &'d Node, of: u32) {
         let links = node.after.len();
         if of == 0 || of as usize > links {
@@ -85,8 +85,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// Each piece of work there is only of a node that does several, and only a node that starts more than once can tell
-    /// them apart.
+    /// A link for each instance is valid only from a node with several instances to a node that starts more than once.
     fn each_link(&mut self, place: usize, source: usize, link: &Link) {
         let several =
             self.definition.nodes.get(source).is_some_and(|source| {
@@ -101,7 +100,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// A trigger rule asks how nodes ended, so its links say nothing of that.
+    /// A trigger rule depends on the ends of the sources, so its links must have no condition on them.
     fn trigger(&mut self, place: usize, node: &'d Node, rule: Trigger) {
         if node.after.is_empty() {
             self.fault(Some(place), Fault::TriggerWithoutLinks);
@@ -117,7 +116,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// A node that waits for all its links can never start if two of them exclude each other.
+    /// A node that requires all its links can never start if two of them exclude each other.
     fn exclusive(&mut self, place: usize, node: &'d Node) {
         let mut sources: BTreeMap<&str, Taken<'d>> = BTreeMap::new();
         for link in &node.after {
@@ -137,7 +136,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// Checks that the links close no cycle, and that data is used only after it can exist.
+    /// Checks that the links form no cycle, and that outputs are used only after their nodes.
     pub(super) fn graph(mut self) {
         let definition = self.definition;
         let graph = match topology(definition) {
@@ -180,7 +179,7 @@ impl Taken<'_> {
     }
 }
 
-/// An order on what a link waits for.
+/// An order on the conditions of links.
 fn rank(on: &On) -> (u8, &str) {
     match on {
         On::Success => (0, ""),

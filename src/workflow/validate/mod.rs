@@ -1,7 +1,7 @@
-//! Everything that is wrong with a definition, at once.
+//! Validation of definitions: reports all faults at once.
 //!
-//! Nothing here recurses: definitions come from outside, and one nested without end must be refused, not end the process.
-//! Work and memory are bounded by the size of the definition and by the limits.
+//! No function here recurses over a definition: an untrusted definition with unbounded nesting must be rejected and
+//! must not overflow the stack. Time and memory are bounded by the size of the definition and by the limits.
 
 mod context;
 mod data;
@@ -24,15 +24,15 @@ use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Work}
 use data::{Site, Use};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many faults are listed; the rest is only counted.
+/// The number of faults that are listed; further ones are only counted.
 const MOST_FINDINGS: usize = 100;
 
-/// How many of them come with a suggestion, which costs a comparison with every name.
+/// The number of faults with a suggestion, which requires a comparison with every name.
 const MOST_SUGGESTIONS: usize = 32;
 
-/// Checks a definition: its names, links, joins, data and nesting.
+/// Validates a definition: its names, links, joins, data and nesting.
 ///
-/// A definition that passes cannot deadlock, uses no data before it exists, and stays within the limits.
+/// A valid definition cannot deadlock, uses no output before it exists, and is within the limits.
 ///
 /// ```
 /// use counterpoint::Limits;
@@ -42,17 +42,17 @@ const MOST_SUGGESTIONS: usize = 32;
 /// let chicken = Node::new("chicken", Action::task("hatch")).with_link(Link::success("egg"));
 /// let egg = Node::new("egg", Action::task("lay")).with_link(Link::success("chicken"));
 /// let error = validate(&Definition::new("life").with_node(chicken).with_node(egg), &Limits::default()).unwrap_err();
-/// assert_eq!(error.to_string(), "workflow life is not sound: the links close a cycle: chicken -> egg -> chicken");
+/// assert_eq!(error.to_string(), "workflow life is not sound: the links form a cycle: chicken -> egg -> chicken");
 /// ```
 ///
 /// # Errors
 ///
-/// All the faults, each with the node that it belongs to.
+/// Returns all faults, each with its node.
 pub fn validate(definition: &Definition, limits: &Limits) -> Result<(), DefinitionError> {
     validate_with(definition, limits, Vec::new())
 }
 
-/// The same, with faults that were found before.
+/// Validates a definition for which faults were found before.
 pub(super) fn validate_with(
     definition: &Definition,
     limits: &Limits,
@@ -89,14 +89,14 @@ impl Report {
     }
 }
 
-/// A definition and the nodes that lead to it.
+/// A definition with the nodes that lead to it.
 struct Scope<'d> {
     path: Vec<Name>,
     definition: &'d Definition,
 }
 
-/// All definitions within a definition, itself first. None if there are more nodes in them than allowed: one definition
-/// can hold another many times at no cost to itself, so the sum is taken before anything else is looked at.
+/// All nested definitions, the outermost first. None if they have more nodes than allowed: one definition can be nested
+/// many times at no cost in memory, so the nodes are counted before anything else is checked.
 fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) -> Vec<Scope<'d>> {
     let mut scopes = vec![Scope { path: Vec::new(), definition }];
     let (mut next, mut nodes) = (0, 0_usize);
@@ -122,12 +122,12 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
     scopes
 }
 
-/// Whether a node does work.
+/// Whether a node performs work.
 fn works(action: &Action) -> bool {
     action.bodies().next().is_some() || matches!(action, Action::Delegate(_))
 }
 
-/// The checks of one definition, without those within it.
+/// The checks of one definition, without nested ones.
 struct Checker<'d, 'r> {
     path: &'d [Name],
     definition: &'d Definition,
@@ -163,7 +163,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.boundary(place, node);
             self.guards(place, node);
             self.writes(place, node);
-            // What was refused is told to the next attempt.
+            // The next attempt gets the rejected output as the item.
             let again = node.postcondition.is_some() && matches!(node.action, Action::Do(_));
             let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats() || again;
             self.expression(&node.input, &Site::of(place, Place::Input, item));
@@ -296,7 +296,7 @@ impl<'d, 'r> Checker<'d, 'r> {
         self.report.add(self.path, node, fault);
     }
 
-    /// The node that may have been meant.
+    /// A node with a similar name.
     fn suggest_node(&self, name: &str) -> Option<Name> {
         self.suggest(name, self.definition.nodes.iter().map(|node| &node.name))
     }

@@ -1,10 +1,10 @@
-//! Where in a definition something stands, in words.
+//! Locations in a definition.
 
 use super::fault::Short;
 use crate::base::name::Name;
 use core::fmt;
 
-/// Where in a node an expression is.
+/// The location of an expression in a node or workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
@@ -12,7 +12,7 @@ pub enum Place {
     Input,
     /// The list of a map.
     Over,
-    /// The condition that ends a repetition.
+    /// The condition that ends a repeat.
     Until,
     /// The condition of this case of a choice.
     Case(Name),
@@ -20,13 +20,13 @@ pub enum Place {
     Precondition,
     /// The postcondition of a node.
     Postcondition,
-    /// What a node writes to variables.
+    /// The writes of a node to variables.
     Writes,
-    /// The value with which a variable begins.
+    /// The initial value of a variable.
     Variable(Name),
-    /// Which updates a variable takes.
+    /// The condition on updates of a variable.
     Updates(Name),
-    /// This state: what it is given, and the conditions of the ways from it.
+    /// A state: its input and the conditions of its transitions.
     State(Name),
     /// The output of the workflow.
     Output,
@@ -42,9 +42,9 @@ impl fmt::Display for Place {
             Self::State(state) => write!(f, "its state `{}`", Short(state)),
             Self::Precondition => f.write_str("its precondition"),
             Self::Postcondition => f.write_str("its postcondition"),
-            Self::Writes => f.write_str("what it writes"),
+            Self::Writes => f.write_str("its writes"),
             Self::Variable(variable) => write!(f, "variable `{}`", Short(variable)),
-            Self::Updates(variable) => write!(f, "which updates variable `{}` takes", Short(variable)),
+            Self::Updates(variable) => write!(f, "the condition on updates of variable `{}`", Short(variable)),
             Self::Output => f.write_str("the output of the workflow"),
         }
     }

@@ -1,4 +1,4 @@
-//! The checks of queries and save-points.
+//! Checks of queries and save-points.
 
 use super::{Checker, Fault};
 use crate::dag::{NodeIx, Topology};
@@ -29,7 +29,8 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// What comes to a node that starts more than once is taken once; it cannot come again from outside of what is done again.
+    /// A node that starts more than once uses each value once; after a rollback, values from nodes outside of the
+    /// rolled back region would be missing.
     pub(super) fn streams(&mut self, graph: &Topology) {
         let points: Vec<usize> =
             (0..).zip(&self.definition.nodes).filter(|(_, node)| node.save.is_some()).map(|(place, _)| place).collect();

@@ -1,4 +1,4 @@
-//! The checks of states.
+//! Checks of state machines.
 
 use super::data::Site;
 use super::{Checker, Fault, Place};
@@ -50,7 +50,7 @@ impl<'d> Checker<'d, '_> {
         self.ends(place, states, &places);
     }
 
-    /// From every state that can be entered a final one must be in reach, and every state must be one that can be entered.
+    /// Every state must be reachable from the initial one, and a final state must be reachable from every state.
     fn ends(&mut self, place: usize, states: &States, places: &BTreeMap<&Name, usize>) {
         let ways = |at: usize| {
             let next = states.states.get(at).map(|state| &state.next[..]).unwrap_or_default();
@@ -70,7 +70,7 @@ impl<'d> Checker<'d, '_> {
                 }
             }
         }
-        // A state without a way on for success is final.
+        // A state without a transition for success is final.
         let is_final =
             |at: &usize| states.states.get(*at).is_some_and(|state| state.next.iter().all(|way| way.on_failure));
         let mut leads: BTreeSet<usize> = (0..states.states.len()).filter(is_final).collect();

@@ -81,7 +81,7 @@ fn links() {
         "node b: is linked twice after `a` (on success)",
     );
     let ring = [after("a", "c"), after("b", "a"), after("c", "b"), task("d")];
-    one(&of(ring), "the links close a cycle: a -> b -> c -> a");
+    one(&of(ring), "the links form a cycle: a -> b -> c -> a");
 }
 
 #[test]
@@ -108,10 +108,10 @@ fn cases() {
 
 #[test]
 fn joins() {
-    one(&of([task("a").with_join(Join::Any)]), "node a: waits for any of its links, and has none");
+    one(&of([task("a").with_join(Join::Any)]), "node a: requires at least one of its links, but has none");
     let count = |of| Join::Count { required: of, remaining: Remaining::Ignore };
-    one(&of([task("a"), after("b", "a").with_join(count(0))]), "node b: waits for 0 of its 1 links");
-    one(&of([task("a"), after("b", "a").with_join(count(2))]), "node b: waits for 2 of its 1 links");
+    one(&of([task("a"), after("b", "a").with_join(count(0))]), "node b: requires 0 of its 1 links");
+    one(&of([task("a"), after("b", "a").with_join(count(2))]), "node b: requires 2 of its 1 links");
     sound(&of([task("a"), after("b", "a").with_join(count(1))]));
 }
 
@@ -142,11 +142,11 @@ fn links_that_exclude_each_other() {
 #[test]
 fn pivots_and_undo() {
     one(&of([Node::new("p", Action::Pass).as_pivot()]), "node p: is a pivot, but does no work");
-    one(&of([Node::new("p", Action::Pass).with_undo(Work::new("u"))]), "node p: can be undone, but does no work");
+    one(&of([Node::new("p", Action::Pass).with_undo(Work::new("u"))]), "node p: has a compensation, but does no work");
     let flow = Node::new("f", Action::flow(Definition::new("inner")));
     one(
         &of([flow.clone().with_undo(Work::new("u"))]),
-        "node f: must not have an undo of its own: the workflow that it runs undoes itself",
+        "node f: must not have a compensation of its own: the nodes of its workflow have them",
     );
     sound(&of([flow.as_pivot()]));
 }
@@ -173,17 +173,23 @@ fn data_that_is_not_there() {
 
 #[test]
 fn items() {
-    one(&of([task("a").with_input(Expr::Item)]), "node a: its input uses the item, and there is none");
-    one(&Definition::new("o").with_output(Expr::Item), "the output of the workflow uses the item, and there is none");
+    one(&of([task("a").with_input(Expr::Item)]), "node a: its input uses the item, which is not defined there");
+    one(
+        &Definition::new("o").with_output(Expr::Item),
+        "the output of the workflow uses the item, which is not defined there",
+    );
     let body = || Body::Task(Work::new("k"));
     let over = Action::Map(Map::over(Expr::Item, body()).max_concurrent(0));
     assert_eq!(
         faults(&of([Node::new("m", over)])),
-        ["node m: the list that it maps over uses the item, and there is none", "node m: may do 0 items at once"]
+        [
+            "node m: the list that it maps over uses the item, which is not defined there",
+            "node m: may have 0 items under way"
+        ]
     );
     let until = Condition::Is(Expr::Item);
     let repeat = Action::Repeat(Repeat::until(body(), until, 0));
-    one(&of([Node::new("r", repeat).with_input(Expr::Item)]), "node r: may do 0 rounds");
+    one(&of([Node::new("r", repeat).with_input(Expr::Item)]), "node r: may have 0 rounds");
     let case = Case::new("x", Condition::Exists(Expr::node("y")));
     let choose = Action::Choose { pick: Pick::First, cases: vec![case], otherwise: None };
     one(
@@ -205,7 +211,7 @@ fn pointers_constants_and_waits() {
     let deep = validate(&constant(json!([[[0]]])), &limits).unwrap_err();
     assert_eq!(deep.findings()[0].fault, Fault::ConstantTooDeep { place: Place::Input, depth: 3, limit: 2 });
     let wait = Action::Wait { signal: None, timer: None };
-    one(&of([Node::new("w", wait)]), "node w: waits for neither a signal nor a while");
+    one(&of([Node::new("w", wait)]), "node w: waits for neither a signal nor a timer");
 }
 
 #[test]
@@ -227,7 +233,7 @@ fn flows_within_flows() {
     sound(&nest(16));
     let faults = faults(&nest(3_000));
     assert_eq!(faults.len(), 1);
-    assert!(faults[0].ends_with("holds a workflow nested more than 16 deep"), "{faults:?}");
+    assert!(faults[0].ends_with("contains a workflow nested more than 16 deep"), "{faults:?}");
 }
 
 #[test]

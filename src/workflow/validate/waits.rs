@@ -1,4 +1,4 @@
-//! The checks of what nodes wait for: races, decisions, turns, milestones.
+//! Checks of races, decisions, handlers, mutual exclusion and milestones.
 
 use super::data::Site;
 use super::{Checker, Fault, Place};
@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::definition::{Action, Boundary, Decision, Node, RaceOption, WaitFor};
 use std::collections::BTreeSet;
 
-/// How many handlers a node may have: they are kept as the bits of one word.
+/// The largest number of handlers of a node: they are stored as the bits of one word.
 const MOST_HANDLERS: usize = 32;
 
 impl<'d> Checker<'d, '_> {
@@ -17,7 +17,7 @@ impl<'d> Checker<'d, '_> {
         let mut names: BTreeSet<&Name> = BTreeSet::new();
         let mut decisions = 0_u32;
         for offer in offers {
-            self.name(Some(place), "an offer", &offer.name);
+            self.name(Some(place), "an option of a race", &offer.name);
             let mut ways: Vec<&Name> = vec![&offer.name];
             match &offer.on {
                 WaitFor::Signal { signal, matching } => {
@@ -63,7 +63,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// Mutual exclusion and milestones.
+    /// Checks mutual exclusion and the milestone.
     pub(super) fn turns(&mut self, place: usize, node: &'d Node) {
         for name in &node.mutex {
             self.name(Some(place), "a mutual exclusion", name);
@@ -77,7 +77,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// Handlers at the boundary of a node, and the region that it cancels.
+    /// Checks the handlers at the boundary of a node, and the nodes that it cancels.
     pub(super) fn boundary(&mut self, place: usize, node: &'d Node) {
         for other in &node.cancels {
             self.known(place, "what it cancels", other);
@@ -113,7 +113,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// A node that is named must exist.
+    /// A node that is referred to must exist.
     fn known(&mut self, place: usize, what: &'static str, other: &Name) {
         if !self.places.contains_key(other.as_str()) {
             let suggestion = self.suggest_node(other);
@@ -121,7 +121,7 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
-    /// What links from a race can name.
+    /// The cases that links from the node can name, without handlers.
     pub(super) fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
         let action = &self.definition.nodes.get(place)?.action;
         if let Action::States(states) = action {
@@ -136,7 +136,7 @@ impl<'d> Checker<'d, '_> {
         Some(ways.collect())
     }
 
-    /// The same, and the handlers; none if there is nothing that links could name.
+    /// The cases and handlers that links from the node can name; none if there are none.
     pub(super) fn named_ways(&self, place: usize) -> Option<Vec<&'d Name>> {
         let node = self.definition.nodes.get(place)?;
         let instead = node.save.as_ref().and_then(|save| save.alternative.as_ref());

@@ -15,7 +15,7 @@ fn the_examples_have_the_expected_width_and_depth() {
     assert_eq!(order.width, 3);
     let path: Vec<&str> = order.critical_path.iter().map(|name| name.as_str()).collect();
     assert_eq!(path, ["reserve", "ship", "notify"]);
-    assert_eq!(advice(&example("order.yaml")), ["node inspect: comes before the pivot `ship` and cannot be undone"]);
+    assert_eq!(advice(&example("order.yaml")), ["node inspect: comes before the pivot `ship` but has no compensation"]);
 
     let research = check(&compiled(&example("research.yaml")).definition, &Limits::default()).unwrap();
     assert_eq!(research.critical_path.len(), 6);

@@ -70,9 +70,9 @@ tasks:
 "#,
     );
     let expected = [
-        "tasks[1].inputs: its input uses the item, and there is none",
+        "tasks[1].inputs: its input uses the item, which is not defined there",
         "tasks[2].depends_on: waits for case `wrnog`, which choice `route` does not have; did you mean `wrong`?",
-        "tasks[5]: waits for neither a signal nor a while",
+        "tasks[5]: waits for neither a signal nor a timer",
         "tasks[0].inputs: its input uses the output of `b`, which need not have ended by then: link it after `b`",
         "tasks[4].workflow.tasks[1]: is a pivot, but does no work",
         "tasks[4].workflow.tasks[0].when: the condition of its case `yes` uses the output of `last`, which need not have ended by then: link it after `last`",
@@ -80,7 +80,7 @@ tasks:
     assert_eq!(lines, expected, "{lines:#?}");
     assert_eq!(
         wrong("{name: ring, tasks: [{id: a, depends_on: c}, {id: b, depends_on: a}, {id: c, depends_on: b}]}"),
-        ["tasks: the links close a cycle: a -> b -> c -> a"]
+        ["tasks: the links form a cycle: a -> b -> c -> a"]
     );
 }
 

@@ -430,7 +430,7 @@ fn the_builder_and_a_document_give_the_same_definition() {
     let late = first.handle(Handler::timeout("late", Duration::from_secs(60)));
     let _again = typed.call::<String, String>(Call::of("flow").to_depth(3), typed.input()).named("again").on(late);
     let _race =
-        typed.race([RaceOption::new("go", WaitFor::signal("go"))]).named("wait").node().after(first).apart("desk");
+        typed.race([RaceOption::new("go", WaitFor::signal("go"))]).named("wait").node().after(first).mutex("desk");
     let built = typed.output(seen.value()).unwrap();
     let read = of("
 budget: {tokens: 9000}

@@ -53,7 +53,7 @@ fn a_signal_is_taken_at_once_or_refused_at_once() {
         Node::new("answer", Action::Pass).with_link(Link::success("ask")).with_input(Expr::node("ask")),
     ]);
     let mut world = World::running(definition.with_signal(SignalRule::new("change").transient()), 0);
-    assert_eq!(world.signal("change", 11), Ok(Accepted::Unheard), "it is not what anybody waits for");
+    assert_eq!(world.signal("change", 11), Ok(Accepted::Ignored), "it is not what anybody waits for");
     assert_eq!(world.status("ask"), NodeStatus::Running);
     assert_eq!(world.signal("change", 7), Ok(Accepted::Done));
     assert_eq!(world.output(), 7, "with the same call");

@@ -87,7 +87,7 @@ fn what_stays_before_a_pivot_is_found_at_every_depth() {
     ]);
     assert_eq!(
         advice(&definition),
-        ["node in > node down > node deep: comes before the pivot `pay` and cannot be undone"]
+        ["node in > node down > node deep: comes before the pivot `pay` but has no compensation"]
     );
 }
 
@@ -98,7 +98,7 @@ fn a_pivot_within_is_told_where_a_later_failure_would_turn_the_run_back() {
     let inner = Node::new("in", Action::flow(inner));
     let later = || step("ship").with_link(Link::success("in"));
     let definition = flow([inner.clone(), later()]);
-    assert_eq!(advice(&definition), ["node in: holds a pivot and could not be undone if `ship` failed"]);
+    assert_eq!(advice(&definition), ["node in: contains a pivot and could not be compensated if `ship` failed"]);
     assert!(advice(&flow([inner.clone()])).is_empty());
     assert!(advice(&flow([inner.as_pivot(), later()])).is_empty(), "it is one itself");
 }

@@ -547,17 +547,17 @@ fn what_makes_no_sense_is_not_sound() {
         let error = validate(&flow([node(delegate)]), &Limits::default()).unwrap_err();
         error.findings().iter().map(|finding| finding.fault.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(faults(research().with_max_parts(0)), [Fault::NothingHandedOn { what: "max_parts" }]);
+    assert_eq!(faults(research().with_max_parts(0)), [Fault::ZeroBound { what: "max_parts" }]);
     assert_eq!(faults(research().max_concurrent(0)), [Fault::NoneAtOnce]);
     assert_eq!(faults(research().in_rounds(Rounds::up_to(2))), [Fault::RoundsWithoutWork]);
     let custom = Gather::Reduce(Reducer::Custom("mine".into()));
     assert_eq!(faults(research().gathered(custom)), [Fault::CustomGather { reducer: "mine".into() }]);
     let merged = || research().gathered(Gather::Work(work("write")));
-    assert_eq!(faults(merged().in_rounds(Rounds::up_to(0))), [Fault::NothingHandedOn { what: "rounds" }]);
+    assert_eq!(faults(merged().in_rounds(Rounds::up_to(0))), [Fault::ZeroBound { what: "rounds" }]);
     assert_eq!(faults(merged().in_rounds(Rounds::up_to(2).until_within(f64::NAN, 1))), [Fault::NoDistance]);
     assert_eq!(
         faults(merged().in_rounds(Rounds::up_to(2).until_within(0.0, 0))),
-        [Fault::NothingHandedOn { what: "settled" }]
+        [Fault::ZeroBound { what: "settled" }]
     );
     assert!(matches!(faults(Delegate::new(work("")))[..], [Fault::EmptyName { .. }]));
     assert!(matches!(faults(research().with_kinds([""]))[..], [Fault::EmptyName { .. }]));

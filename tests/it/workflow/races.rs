@@ -102,7 +102,7 @@ fn ruled(rule: SignalRule) -> World {
 fn a_transient_signal_is_lost_if_nobody_waits_for_it() {
     let mut world = ruled(SignalRule::new("go").transient());
     let before = world.journal.len();
-    assert_eq!(world.signal("go", 1), Ok(Accepted::Unheard));
+    assert_eq!(world.signal("go", 1), Ok(Accepted::Ignored));
     assert_eq!(world.journal.len(), before);
     world.done("before", 0);
     assert_eq!(world.phase(), RunPhase::Running);

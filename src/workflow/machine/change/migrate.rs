@@ -1,4 +1,4 @@
-//! A run goes on under another plan. What has happened stays; what follows from it by the links is found anew.
+//! Migration of a run to another plan. States are kept; data derived from links is recomputed.
 
 use super::obstacles::Case;
 use crate::base::id::NodeIx;
@@ -11,17 +11,17 @@ use crate::workflow::plan::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Which node of a plan becomes which of another.
+/// The mapping between the nodes of two plans.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mapping {
-    /// For each node of the new plan: the node of the old one that it was.
+    /// For each node of the new plan: the node of the old one that it continues.
     pub(crate) from: Vec<Option<NodeIx>>,
-    /// For each node of the old plan: the node of the new one that it becomes.
+    /// For each node of the old plan: the node of the new one that continues it.
     to: Vec<Option<NodeIx>>,
 }
 
 impl Mapping {
-    /// By name, where `given` does not say otherwise. Returns also what is wrong with what is given.
+    /// Maps nodes by name, unless `given` maps them otherwise. Returns also the faults of `given`.
     fn new(old: &Plan, new: &Plan, given: &BTreeMap<Name, Option<Name>>) -> (Self, Vec<Obstacle>) {
         let unknown = |name: &Name| Obstacle::UnknownNode { node: name.clone() };
         let mut wrong: Vec<Obstacle> = given.keys().filter(|name| old.index_of(name).is_none()).map(unknown).collect();
@@ -52,7 +52,7 @@ impl Mapping {
 }
 
 impl Changes<'_> {
-    /// What it would mean for the run to go on under another plan.
+    /// The effects of a migration to another plan.
     pub(crate) fn migration(
         self,
         plan: &Arc<Plan>,
@@ -84,8 +84,8 @@ impl Changes<'_> {
 }
 
 impl Run {
-    /// The same run under another plan. For each node of that, `from` says which node of this one it was. None if it does not
-    /// fit.
+    /// The run under another plan. `from` maps each node of that plan to the node of this one that it continues. None
+    /// if it is inconsistent.
     pub(crate) fn migrated(&self, plan: &Arc<Plan>, from: &[Option<NodeIx>]) -> Option<Self> {
         let graph = self.graph.migrated(plan, from)?;
         let gone = self.graph.dropped(from).fold(self.workforce().gone(), |sum, state| sum + state.spent());
@@ -110,7 +110,7 @@ impl Run {
         Some(run)
     }
 
-    /// Failures that the plan would not hold are not held any more, and found anew.
+    /// Releases held failures that the new plan does not hold.
     fn release_held(&mut self) {
         let held = self.graph.nodes().filter(|node| node.state.aside().held.is_some() && !self.holds_failure(*node));
         let held: Vec<NodeIx> = held.map(|node| node.ix).collect();

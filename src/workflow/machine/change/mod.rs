@@ -1,4 +1,4 @@
-//! What operators change in a run: nodes are done anew, or the run goes on under another definition.
+//! Changes of a run by operators: retry, reset and migration.
 
 mod migrate;
 mod obstacles;
@@ -10,7 +10,7 @@ pub(crate) use retry::NoRetry;
 
 use super::Run;
 
-/// What an operator may change in a run.
+/// The changes of a run that an operator can make.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Changes<'a> {
     run: &'a Run,

@@ -1,5 +1,5 @@
-//! What stands in the way of another plan: everything that is under way, or may have to be compensated, must mean the same in
-//! it, and what has happened must be something that could have happened by it.
+//! Obstacles to a migration: nodes that are under way, or may have to be compensated, must have the same meaning in the
+//! new plan, and the states of nodes must be reachable in it.
 
 use super::migrate::Mapping;
 use crate::base::id::NodeIx;
@@ -10,7 +10,7 @@ use crate::workflow::machine::Run;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{NodeState, Verdict};
 
-/// A run, and what would become of it.
+/// A run before and after a migration.
 pub(super) struct Case<'a> {
     pub(super) old: &'a Run,
     pub(super) new: &'a Run,
@@ -18,7 +18,7 @@ pub(super) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Everything that stands in the way.
+    /// Collects all obstacles.
     pub(super) fn obstacles(&self, out: &mut Vec<Obstacle>) {
         self.old.graph.nodes().for_each(|node| self.old_node(node, out));
         self.new.graph.nodes().for_each(|node| self.new_node(node, out));
@@ -26,7 +26,7 @@ impl Case<'_> {
         self.signals(out);
     }
 
-    /// What a node of the old plan would lose.
+    /// The obstacles from a node of the old plan.
     fn old_node(&self, old: BoundNode<'_>, out: &mut Vec<Obstacle>) {
         let BoundNode { definition: was, state, .. } = old;
         let node = old.name();
@@ -64,7 +64,7 @@ impl Case<'_> {
         }
     }
 
-    /// What a node wrote to variables that are still there must be written by its image.
+    /// The writes of a node to variables that still exist must also be writes of the node that continues it.
     fn writes(&self, old: BoundNode<'_>, out: &mut Vec<Obstacle>) {
         if !old.state.has_succeeded() {
             return;
@@ -78,7 +78,7 @@ impl Case<'_> {
         }
     }
 
-    /// A node that is under way has no image.
+    /// The obstacle for a node under way that no node continues.
     fn lost(&self, node: Name) -> Obstacle {
         let nodes = &self.new.plan().definition.nodes;
         let within = nodes.iter().find(|other| other.action.flows().any(|flow| flow.node(&node).is_some()));
@@ -88,7 +88,7 @@ impl Case<'_> {
         }
     }
 
-    /// The new name of a node of the old plan; a name that no node can have, if there is none.
+    /// The new name of a node of the old plan; a name that no node can have if there is none.
     fn renamed(&self, name: &Name) -> Name {
         let image = self.old.plan().index_of(name).and_then(|ix| self.mapping.image(ix));
         image.map_or_else(|| Name::from(""), |image| self.new.plan().name(image))
@@ -98,13 +98,13 @@ impl Case<'_> {
         was.action.meaning(&|name| self.renamed(name)) == is.action.meaning(&Name::clone)
     }
 
-    /// Whether what a node has done, or did not need to do, can stand for what its image does.
+    /// Whether the state of a node is valid for the action of the node that continues it.
     fn stands(&self, state: &NodeState, was: &Node, is: &Node) -> bool {
         match state.ended() {
             None | Some(NodeOutcome::Skipped) => true,
             Some(NodeOutcome::Cancelled { .. }) if state.instances().is_empty() => true,
             Some(NodeOutcome::Succeeded | NodeOutcome::Failed { .. } | NodeOutcome::Cancelled { .. }) => {
-                // By the index of its state it is known how an instance is undone.
+                // The compensation of an instance depends on the index of its state.
                 let has_states = matches!(was.action, Action::States(_));
                 was.action.is_like(&is.action) && (!has_states || self.means_the_same(was, is))
             }
@@ -116,18 +116,18 @@ impl Case<'_> {
         was.eq(is.handlers.iter().cloned())
     }
 
-    /// What could not stand as it does in the new plan.
+    /// The obstacles from a node of the new plan.
     fn new_node(&self, new: BoundNode<'_>, out: &mut Vec<Obstacle>) {
         let origin = self.mapping.origin(new.ix).and_then(|origin| self.old.graph.node(origin));
         let node = origin.map_or_else(|| new.name(), |origin| origin.name());
         if self.changes_rounds(new, origin) {
             out.push(Obstacle::JoinChanged { node: node.clone() });
-        } else if let Some(after) = self.out_of_turn(new) {
+        } else if let Some(after) = self.order_violation(new) {
             out.push(Obstacle::OrderViolated { node: node.clone(), after });
         }
-        // What is new has nothing to lose.
-        let was_wanted = origin.is_some_and(|origin| !self.old.graph.is_withdrawn(origin.ix));
-        if !new.state.has_ended() && self.new.graph.is_withdrawn(new.ix) && was_wanted {
+        // A new node has no state to lose.
+        let was_wanted = origin.is_some_and(|origin| !self.old.graph.is_to_be_cancelled(origin.ix));
+        if !new.state.has_ended() && self.new.graph.is_to_be_cancelled(new.ix) && was_wanted {
             out.push(Obstacle::Cancelled { node: node.clone() });
         }
         let was_unhandled = origin.is_some_and(|origin| self.old.graph.is_unhandled(origin.ix));
@@ -141,7 +141,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whether a node that starts more than once would lose rounds, or could not know which have come.
+    /// Whether a node that starts more than once would lose rounds, or could not recompute its arrivals.
     fn changes_rounds(&self, new: BoundNode<'_>, origin: Option<BoundNode<'_>>) -> bool {
         let repeats = |node: BoundNode<'_>| node.definition.join.repeats();
         let is_open = origin.is_some_and(repeats) || repeats(new);
@@ -157,10 +157,10 @@ impl Case<'_> {
         !new.state.is_waiting() || links.any(|link| *link.on == On::Each && has_begun(link.source))
     }
 
-    /// A node that should have come first, if a node stands where the new plan could not have brought it.
-    fn out_of_turn(&self, new: BoundNode<'_>) -> Option<Option<Name>> {
+    /// The node that should have ended first, if the state of a node is not reachable in the new plan.
+    fn order_violation(&self, new: BoundNode<'_>) -> Option<Option<Name>> {
         let state = new.state;
-        // An operator may have a node end at any time, and what is withdrawn may be so at any time.
+        // Operators and cancellations may end a node at any time.
         if state.is_waiting() || state.aside().remedy.is_some() || new.definition.join.repeats() {
             return None;
         }
@@ -189,7 +189,7 @@ impl Case<'_> {
         (!is_reached).then(|| Some(self.new.plan().name(milestone.after)))
     }
 
-    /// The first node before another that has not ended; if all have, the first.
+    /// The first predecessor of a node that has not ended; if all have ended, the first one.
     fn first_before(&self, ix: NodeIx) -> Option<Name> {
         let is_open = |source: NodeIx| self.new.graph.state(source).is_some_and(|state| !state.has_ended());
         let mut sources = self.new.graph.links_to(ix).map(|link| link.source);
@@ -198,7 +198,7 @@ impl Case<'_> {
         Some(self.new.plan().name(before))
     }
 
-    /// Updates of a variable that is still there must be such that it takes them.
+    /// The updates of a variable that still exists must be accepted by it.
     fn updates(&self, out: &mut Vec<Obstacle>) {
         let variables = &self.new.plan().definition.variables;
         for (name, values) in self.old.variables.updates() {
@@ -220,7 +220,7 @@ impl Case<'_> {
     }
 }
 
-/// Whether something that was done, or is under way, could be undone and could not be any more.
+/// Whether a compensation of work that was done or is under way would be lost.
 fn loses_undo(old: BoundNode<'_>, new: BoundNode<'_>) -> bool {
     let mut instances = old.state.instances().iter();
     instances.any(|instance| old.has_undo(instance) && !new.has_undo(instance))

@@ -1,4 +1,4 @@
-//! An operator sets a run back: what comes after a point is withdrawn, compensated if that is wanted, and done anew.
+//! Reset of a run by an operator: nodes after a point are cancelled, compensated if requested, and executed again.
 
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -10,7 +10,7 @@ use crate::workflow::machine::{ResetMode, Run};
 use std::collections::BTreeSet;
 
 impl Changes<'_> {
-    /// The nodes that are done anew from a point on, in ascending order. The error names a node that does not exist.
+    /// The nodes to execute again for a point, in ascending order. Returns the name of an unknown node as the error.
     pub(crate) fn nodes_from(self, point: &ResetPoint) -> Result<Vec<NodeIx>, Name> {
         let (names, stay) = match point {
             ResetPoint::Start => return Ok(self.run.graph.indexes().collect()),
@@ -26,7 +26,7 @@ impl Changes<'_> {
         Ok(anew.into_iter().collect())
     }
 
-    /// What stands in the way of doing these nodes anew, as far as this run knows.
+    /// Whether these nodes can be executed again, as far as this run is concerned.
     pub(crate) fn can_be_reset(self, anew: &[NodeIx], point: &ResetPoint) -> Result<(), ResetObstacle> {
         if self.run.rollback.is_rolling_back() {
             return Err(ResetObstacle::RollingBack);
@@ -50,7 +50,7 @@ impl Changes<'_> {
         self.run.graph.nodes().find_map(obstacle).map_or(Ok(()), Err)
     }
 
-    /// Why a node cannot be done anew.
+    /// Why a node cannot be executed again.
     fn cannot_be_renewed(self, node: BoundNode<'_>, anew: &[NodeIx]) -> Option<ResetObstacle> {
         if node.is_irreversible() || node.has_pivot_under_way() {
             return Some(ResetObstacle::Pivot { node: node.name() });
@@ -60,7 +60,7 @@ impl Changes<'_> {
         from_outside.then(|| ResetObstacle::Stream { node: node.name() })
     }
 
-    /// Why a node cannot stay as it is while others are done anew.
+    /// Why a node cannot keep its state while others are executed again.
     fn cannot_stay(self, node: BoundNode<'_>) -> Option<ResetObstacle> {
         if node.state.compensated().is_some() {
             return Some(ResetObstacle::Compensated { node: node.name() });
@@ -69,13 +69,13 @@ impl Changes<'_> {
             return Some(ResetObstacle::Failed { node: node.name() });
         }
         let is_ended_by = node.state.aside().remedy.is_some() || node.state.aside().interrupted().is_some();
-        let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_withdrawn(node.ix);
-        (leaves || self.was_halted(node.ix)).then(|| ResetObstacle::Cancelled { node: node.name() })
+        let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_to_be_cancelled(node.ix);
+        (leaves || self.was_cancelled_by_failure(node.ix)).then(|| ResetObstacle::Cancelled { node: node.name() })
     }
 }
 
 impl Run {
-    /// The run is set back: these nodes are rolled back.
+    /// Resets the run: rolls back these nodes.
     pub(in crate::workflow::machine) fn reset(&mut self, nodes: &[NodeIx], mode: ResetMode, reason: &Name) -> Applied {
         if self.phase() != RunPhase::Running && !self.course.has_failed() {
             return Err(Illegal::new("a run is reset", "it neither goes forward nor has failed"));

@@ -1,4 +1,4 @@
-//! A run that failed goes on from where it failed.
+//! Retry of a failed run from its failure.
 
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -10,17 +10,17 @@ use crate::workflow::machine::illegal::{Applied, Illegal};
 use crate::workflow::machine::node::{Instance, NodeWork};
 use std::collections::BTreeSet;
 
-/// Why no node is done anew.
+/// Why a retry is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoRetry {
     /// Nothing has failed.
     Nothing,
-    /// This node stands in the way: it went on after the failure, or was or could be compensated.
+    /// This node prevents it: it continued after the failure, or was or could be compensated.
     Node(Name),
 }
 
 impl Changes<'_> {
-    /// The nodes that are done anew: those that failed, or the one of these that is named, and what was skipped after them.
+    /// The nodes to execute again: those that failed, or only the given one, and those that were skipped after them.
     pub(crate) fn to_retry(self, only: Option<NodeIx>) -> Result<Vec<NodeIx>, NoRetry> {
         let is_wanted = |ix: &NodeIx| only.is_none_or(|only| *ix == only);
         let failed = match self.run.phase() {
@@ -38,8 +38,9 @@ impl Changes<'_> {
         if let Some(member) = self.run.rollback.first_member() {
             return Err(blocked(member));
         }
-        let has_failed =
-            |ix: &NodeIx| self.run.graph.is_unhandled(*ix) || self.was_halted(*ix) || self.has_failed_pending(*ix);
+        let has_failed = |ix: &NodeIx| {
+            self.run.graph.is_unhandled(*ix) || self.was_cancelled_by_failure(*ix) || self.has_failed_pending(*ix)
+        };
         let mut anew: BTreeSet<NodeIx> = self.run.graph.indexes().filter(is_wanted).filter(has_failed).collect();
         let is_undoable = |ix: &&NodeIx| self.run.graph.node(**ix).is_some_and(|node| node.can_be_compensated());
         if let Some(ix) = anew.iter().find(is_undoable) {
@@ -62,7 +63,7 @@ impl Changes<'_> {
         if anew.is_empty() { Err(NoRetry::Nothing) } else { Ok(anew.into_iter().collect()) }
     }
 
-    /// What becomes of a node when one before it is done anew.
+    /// The effect of executing a node again on a node after it.
     fn after_retried(self, ix: NodeIx, on: &On, anew: &BTreeSet<NodeIx>) -> Follower {
         let Some(state) = self.run.graph.state(ix) else { return Follower::Blocks };
         let is_skipped = matches!(state.ended(), Some(NodeOutcome::Skipped));
@@ -76,7 +77,7 @@ impl Changes<'_> {
         }
     }
 
-    /// Whether a failure of the node is held; or its instance has failed and the run, which is paused, has not taken that up.
+    /// Whether the failure of the node is held; or an instance has failed in a paused run, which has not reacted yet.
     fn has_failed_pending(self, ix: NodeIx) -> bool {
         let Some(state) = self.run.graph.state(ix) else { return false };
         let end = state.instances().last().and_then(Instance::end);
@@ -89,15 +90,15 @@ impl Changes<'_> {
             && (state.aside().held.is_some() || is_pending())
     }
 
-    /// Whether a node was withdrawn for no other reason than that the run failed.
-    pub(super) fn was_halted(self, ix: NodeIx) -> bool {
+    /// Whether a node was cancelled only because the run failed.
+    pub(super) fn was_cancelled_by_failure(self, ix: NodeIx) -> bool {
         let was_cancelled = self.run.graph.state(ix).is_some_and(|state| state.was_cancelled());
-        self.run.is_finished() && was_cancelled && !self.run.graph.is_withdrawn(ix)
+        self.run.is_finished() && was_cancelled && !self.run.graph.is_to_be_cancelled(ix)
     }
 }
 
 impl Run {
-    /// These nodes are done anew.
+    /// Executes these nodes again.
     pub(in crate::workflow::machine) fn retry(&mut self, nodes: &[NodeIx]) -> Applied {
         const INPUT: &str = "a run goes on from where it failed";
         if !matches!(self.phase(), RunPhase::Running | RunPhase::Finished) {
@@ -115,11 +116,11 @@ impl Run {
     }
 }
 
-/// What becomes of a node when one before it is done anew.
+/// The effect of executing a node again on a node after it.
 enum Follower {
     Stays,
-    /// It is done anew, too.
+    /// It is executed again, too.
     Follows,
-    /// It stands in the way.
+    /// It prevents the retry.
     Blocks,
 }

@@ -1,4 +1,4 @@
-//! A node is compensated.
+//! The compensation of a node.
 
 use super::{Decider, Move};
 use crate::base::payload::Payload;
@@ -10,7 +10,7 @@ use crate::workflow::machine::node::{Instance, InstanceUndo, Worker};
 use serde_json::json;
 
 impl Decider<'_> {
-    /// The next move of the compensation of a node, if it may go on.
+    /// The next move of the compensation of a node, if there is one.
     pub(super) fn compensate(&self, node: BoundNode<'_>) -> Option<Move> {
         if !self.run.rollback.may_undo(node.ix) {
             return None;
@@ -31,8 +31,8 @@ impl Decider<'_> {
         Some(Move::Node(node.ix, NodeEvent::Compensated { outcome }))
     }
 
-    /// Begins to undo the latest instance that is not undone: one after the other where each follows from the one before,
-    /// otherwise all at once.
+    /// Begins to compensate the latest instance that is not compensated: one after the other for nodes whose instances
+    /// follow each other, otherwise all at once.
     fn undo_next(&self, node: BoundNode<'_>) -> Option<Move> {
         let instances = node.state.instances();
         let in_turn = node.state.work().is_undone_in_turn() || node.state.aside().refusals > 0;

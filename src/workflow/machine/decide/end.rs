@@ -1,4 +1,4 @@
-//! A node ends, forward or because it is withdrawn.
+//! The end of a node, by itself or by cancellation.
 
 use super::{Decider, Move};
 use crate::base::name::Name;
@@ -11,7 +11,7 @@ use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, NodeWork, Surroundings};
 use crate::workflow::machine::variables::unwritable;
 
-/// Everything that the end of a node says.
+/// The data of the event that ends a node.
 struct Finished {
     outcome: NodeOutcome,
     took: Vec<Name>,
@@ -30,7 +30,7 @@ impl Finished {
 }
 
 impl Decider<'_> {
-    /// The node ends, unless a guard or the policy of its workflow prevents it.
+    /// Ends the node, unless a guard or the policy of its workflow prevents it.
     pub(super) fn end(&self, node: BoundNode<'_>, ending: Ending) -> Move {
         let maybe = node.state.instances().outcome_unknown();
         let failed = |failure, limit| NodeOutcome::Failed { failure, outcome_unknown: maybe, limit };
@@ -69,8 +69,8 @@ impl Decider<'_> {
         Move::Node(node.ix, NodeEvent::Finished { outcome, took, output, signal })
     }
 
-    /// What happens instead if the output of a node that succeeds is refused, by its postcondition or by a variable that it
-    /// writes to. What an operator decides is not checked.
+    /// The move instead of the end if the output of a node that succeeds is rejected, by its postcondition or by a
+    /// variable that it writes to. Outputs set by an operator are not checked.
     fn refused_output(&self, node: BoundNode<'_>, output: Option<&Payload>) -> Option<Move> {
         let is_checked = node.definition.postcondition.is_some() || !node.definition.writes.is_empty();
         let by_operator = matches!(node.state.aside().remedy.as_ref(), Some(NodeRemedy::Complete { .. }));
@@ -86,7 +86,7 @@ impl Decider<'_> {
         Some(self.end(node, Ending::failed(message)))
     }
 
-    /// The handler that takes over when a node ends in this way.
+    /// The handler that matches this end of a node.
     fn handler_of(&self, node: BoundNode<'_>, outcome: &NodeOutcome) -> Option<Name> {
         if !self.goes_forward(node) {
             return None;
@@ -106,13 +106,13 @@ impl Decider<'_> {
         found.map(|handler| handler.name.clone())
     }
 
-    /// The node is no longer wanted: the run goes on without it.
-    pub(super) fn withdraw(&self, node: BoundNode<'_>) -> Option<Move> {
-        if node.state.is_waiting() { Some(self.end_withdrawn(node)) } else { self.halt(node) }
+    /// Cancels a node that is no longer needed while the run continues.
+    pub(super) fn cancel(&self, node: BoundNode<'_>) -> Option<Move> {
+        if node.state.is_waiting() { Some(self.end_cancelled(node)) } else { self.cancel_work(node) }
     }
 
-    /// The node goes no further: what is under way is cancelled, and ends as it ends.
-    pub(super) fn halt(&self, node: BoundNode<'_>) -> Option<Move> {
+    /// Cancels the work of a node under way and awaits its end.
+    pub(super) fn cancel_work(&self, node: BoundNode<'_>) -> Option<Move> {
         let instances = node.state.instances();
         match instances.next_to_cancel() {
             Some(worker) => Some(Move::cancel(worker)),
@@ -120,7 +120,7 @@ impl Decider<'_> {
         }
     }
 
-    /// Ends a node of which nothing is under way any more. What was done in full before counts as done.
+    /// Ends a node without instances under way. Work that was completed before counts as completed.
     fn close(&self, node: BoundNode<'_>) -> Move {
         let has_succeeded = || {
             let mut instances = node.state.instances().iter();
@@ -131,18 +131,18 @@ impl Decider<'_> {
             && node.state.aside().interrupted().is_none()
             && node.state.aside().remedy.is_none()
             && has_succeeded();
-        if is_whole { self.end(node, Ending::Succeeded) } else { self.end_withdrawn(node) }
+        if is_whole { self.end(node, Ending::Succeeded) } else { self.end_cancelled(node) }
     }
 
-    /// A node that is withdrawn ends as an operator decided, or as cancelled.
-    fn end_withdrawn(&self, node: BoundNode<'_>) -> Move {
+    /// Ends a cancelled node as an operator decided, or as cancelled.
+    fn end_cancelled(&self, node: BoundNode<'_>) -> Move {
         match node.state.aside().remedy.as_ref().filter(|_| self.goes_forward(node)) {
             Some(NodeRemedy::Complete { output, .. }) if output.is_null() => self.end(node, Ending::Succeeded),
             Some(NodeRemedy::Complete { output, .. }) => {
                 self.end(node, Ending::With { took: Vec::new(), output: output.clone() })
             }
             Some(NodeRemedy::Fail { reason }) => {
-                self.end(node, Ending::failed(format!("an operator had it fail: {reason}")))
+                self.end(node, Ending::failed(format!("failed by an operator: {reason}")))
             }
             Some(NodeRemedy::Skip { .. }) if node.state.is_waiting() => self.end(node, Ending::Skipped),
             Some(NodeRemedy::Skip { .. }) | None => {

@@ -1,4 +1,4 @@
-//! A node goes forward.
+//! The next step of a node that goes forward.
 
 use super::{Decider, Decision, Kept, Move, Next};
 use crate::base::payload::Payload;
@@ -13,7 +13,7 @@ use crate::workflow::machine::node::{
 };
 
 impl Decider<'_> {
-    /// The node goes on, unless it is held, blocked or refused.
+    /// The next move of a node, unless it is held, blocked or refused.
     pub(super) fn advance(&self, node: BoundNode<'_>) -> Decision {
         if node.state.aside().held.is_some() {
             return Ok(Next::Wait);
@@ -42,7 +42,7 @@ impl Decider<'_> {
         let Some(verdict) = self.run.graph.verdict(node) else { return Ok(Next::Wait) };
         Ok(match verdict {
             Verdict::Short { of, taken } => {
-                self.end(node, Ending::failed(format!("of the {of} branches it needs, {taken} came"))).into()
+                self.end(node, Ending::failed(format!("only {taken} of the {of} required branches were taken"))).into()
             }
             Verdict::Skips => self.end(node, Ending::Skipped).into(),
             Verdict::Starts => match self.run.graph.turn(node) {
@@ -56,7 +56,7 @@ impl Decider<'_> {
         })
     }
 
-    /// What the machine of the node wants.
+    /// The next step of the machine of the node.
     fn step(&self, node: BoundNode<'_>) -> Result<Step, Anomaly> {
         const OTHER_KIND: &str = "a node is of another kind than its definition says";
         let (instances, sight) = (node.state.instances(), self.sight(node));
@@ -82,7 +82,7 @@ impl Decider<'_> {
             Step::Split { part, parts } => Move::Split { node: node.ix, part, parts }.into(),
             Step::Evaluate => {
                 let map = node.map().or_anomaly("the list of a node is to be evaluated that is no map")?;
-                // A list that is too large to be made is empty.
+                // A list that is too large to be constructed is empty.
                 Next::Keep(Kept::List(self.sight(node).eval(&map.over, Payload::NULL).unwrap_or_default()))
             }
             Step::Settle(parts) => Next::Keep(Kept::Settled(parts)),
@@ -97,8 +97,8 @@ impl Decider<'_> {
         if is_child { Move::Spawn { owner, input } } else { Move::Submit { owner, payload: input } }
     }
 
-    /// A node that is blocked begins nothing more. What it has begun is awaited, or cancelled if its time is over; then it
-    /// fails, and what it has done until then is its output. None if the node may go on.
+    /// A blocked node begins nothing more. Its instances under way are awaited, or cancelled if its time is over; then
+    /// it fails with the output up to then. None if the node is not blocked.
     fn within_limits(&self, node: BoundNode<'_>) -> Option<Next> {
         const OVERDUE: LimitReached = LimitReached::Budget { measure: Measure::Time };
         if node.state.has_ended() {
@@ -125,7 +125,7 @@ impl Decider<'_> {
         Some(if is_idle { self.end(node, ending).into() } else { Next::Wait })
     }
 
-    /// Something has happened to a node that one of its handlers waits for.
+    /// Fires a handler of the node whose condition is met.
     pub(super) fn handler_fires(&self, node: BoundNode<'_>) -> Option<Move> {
         let sight = self.sight(node);
         node.armed().find_map(|armed| {

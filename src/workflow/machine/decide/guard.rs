@@ -1,4 +1,4 @@
-//! The guards of a node: what must hold before it starts, and before its output is used.
+//! Guards of nodes: conditions before the start of a node and on its output.
 
 use super::{Decider, Move};
 use crate::base::payload::Payload;
@@ -10,8 +10,8 @@ use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, TooL
 use serde_json::json;
 
 impl Decider<'_> {
-    /// What comes before the start of a node that could start: a variable is combined for it, or its precondition does not
-    /// hold. None if nothing does.
+    /// The move before the start of a node that could start: combining a variable for it, or refusing it by its
+    /// precondition. None if there is none.
     pub(super) fn admit(&self, node: BoundNode<'_>) -> Option<Move> {
         let limit = self.limits.payload_bytes;
         let run = self.run;
@@ -35,7 +35,7 @@ impl Decider<'_> {
         Move::Node(node.ix, NodeEvent::Refused { guard })
     }
 
-    /// Whether a guard did not hold, and nothing has followed from that yet.
+    /// Whether a guard did not hold and the node has not reacted yet.
     pub(super) fn is_refused(node: BoundNode<'_>) -> bool {
         let refusals = node.state.aside().refusals;
         match (node.state.stage(), node.state.work()) {
@@ -45,7 +45,7 @@ impl Decider<'_> {
         }
     }
 
-    /// A guard did not hold: another instance, or the end of the node.
+    /// The move after a guard did not hold: another instance, or the end of the node.
     pub(super) fn after_refusal(&self, node: BoundNode<'_>) -> Option<Move> {
         let instances = node.state.instances();
         if let Some(worker) = instances.next_to_cancel() {

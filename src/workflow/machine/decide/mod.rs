@@ -1,4 +1,4 @@
-//! What a run does next, as a function of its state.
+//! Decisions: the next move of a run as a function of its state.
 
 mod back;
 mod end;
@@ -30,7 +30,7 @@ pub(crate) enum Move {
     Node(NodeIx, NodeEvent),
     /// Submit a task of a node, of its compensation or of a query, with this payload.
     Submit { owner: Owner, payload: Payload },
-    /// Find out which of these parts may be delegated, and record it.
+    /// Determine which of these parts may be delegated, and record it.
     Split { node: NodeIx, part: u32, parts: Vec<Subtask> },
     /// Start a child run with this input.
     Spawn { owner: Owner, input: Payload },
@@ -49,13 +49,13 @@ impl Move {
     }
 }
 
-/// What a decision about a node leads to.
+/// The result of a decision about a node.
 #[derive(Debug)]
 enum Next {
     Move(Move),
-    /// Something is kept for the next decision, which is no part of the state. Then the node is looked at again.
+    /// Cache data for the next decision, which is not part of the state, and decide again.
     Keep(Kept),
-    /// Nothing, before something changes for the node.
+    /// No move until something changes for the node.
     Wait,
 }
 
@@ -63,7 +63,7 @@ enum Next {
 enum Kept {
     /// The list of a map.
     List(Payload),
-    /// The parts of delegated work that need no further look.
+    /// The parts of delegated work that are clean.
     Settled(Vec<u32>),
 }
 
@@ -91,7 +91,7 @@ impl From<Move> for Next {
 
 type Decision = Result<Next, Anomaly>;
 
-/// A run at the time of a call, deciding.
+/// A run during a call.
 #[derive(Clone, Copy)]
 struct Decider<'a> {
     run: &'a Run,
@@ -104,7 +104,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When a node is in a state that cannot be. The node is not looked at again before something changes for it.
+    /// Returns an anomaly if a node is in an inconsistent state. The node is not dirty then until something changes for
+    /// it.
     pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Result<Option<Move>, Anomaly> {
         if let Some(overdue) = (Decider { run: self, now, limits }).overdue() {
             return Ok(Some(overdue));
@@ -141,7 +142,7 @@ impl<'a> Decider<'a> {
         self.run.phase() == RunPhase::Running && !self.rolls_back(node)
     }
 
-    /// What a node does next.
+    /// The next move of a node.
     fn node(&self, ix: NodeIx) -> Decision {
         let node = self.run.graph.node(ix).or_anomaly("a node is to be looked at that the run does not have")?;
         let phase = self.run.phase();
@@ -152,20 +153,20 @@ impl<'a> Decider<'a> {
         Ok(match phase {
             RunPhase::Running | RunPhase::Failing if self.rolls_back(node) => {
                 let is_compensating = self.run.rollback.is_compensating();
-                if is_compensating { self.compensate(node) } else { self.halt(node) }.into()
+                if is_compensating { self.compensate(node) } else { self.cancel_work(node) }.into()
             }
-            RunPhase::Running if self.run.graph.is_withdrawn(ix) => self.withdraw(node).into(),
+            RunPhase::Running if self.run.graph.is_to_be_cancelled(ix) => self.cancel(node).into(),
             RunPhase::Running => match self.handler_fires(node) {
                 Some(fired) => fired.into(),
                 None => return self.advance(node),
             },
-            RunPhase::Failing => self.halt(node).into(),
+            RunPhase::Failing => self.cancel_work(node).into(),
             RunPhase::Compensating | RunPhase::CompensationFailed => self.compensate(node).into(),
             RunPhase::Finished => Next::Wait,
         })
     }
 
-    /// Has a task find out about the next instance whose outcome is unknown.
+    /// Submits a query for the next instance with an unknown outcome.
     fn query(&self, node: BoundNode<'_>) -> Option<Move> {
         let (index, instance) = node.state.instances().next_query()?;
         let payload = Payload::new(serde_json::json!({ "input": instance.input().value() }));

@@ -1,4 +1,4 @@
-//! A node starts.
+//! The start of a node.
 
 use super::{Decider, Move};
 use crate::base::name::Name;
@@ -18,7 +18,7 @@ struct Choice<'a> {
 }
 
 impl Decider<'_> {
-    /// The first move of a node, which can start.
+    /// The first move of a node that can start.
     pub(super) fn start(&self, node: BoundNode<'_>) -> Result<Move, Anomaly> {
         let opened = |what| Move::Node(node.ix, NodeEvent::Opened { what });
         Ok(match &node.definition.action {
@@ -38,13 +38,15 @@ impl Decider<'_> {
             Action::States(_) => opened(Opening::States),
             Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),
-                Err(offer) => self.end(node, Ending::failed(format!("the time that `{offer}` waits for is no time"))),
+                Err(offer) => {
+                    self.end(node, Ending::failed(format!("the time of option `{offer}` is not a valid time")))
+                }
             },
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| self.now + span) }),
         })
     }
 
-    /// Continues with the input of the node. The node fails if that is too large.
+    /// Continues with the input of the node. The node fails if the input is too large.
     pub(super) fn with_input(&self, node: BoundNode<'_>, next: impl FnOnce(Payload) -> Move) -> Move {
         match self.sight(node).input(Payload::NULL) {
             Ok(input) => next(input),
@@ -64,20 +66,20 @@ impl Decider<'_> {
             took.extend(choice.otherwise.cloned());
         }
         if took.is_empty() {
-            return self.end(node, Ending::failed("no case holds, and there is no other"));
+            return self.end(node, Ending::failed("no case holds, and there is no default case"));
         }
         self.end(node, Ending::With { took, output: item })
     }
 
     fn open_map(&self, node: BoundNode<'_>, map: &Map) -> Move {
         let list = self.sight(node).eval(&map.over, Payload::NULL).unwrap_or_default();
-        // If a node waited for all nodes before it, its list is the same whenever it is evaluated, but for updates from
-        // outside.
+        // If the node waited for all of its predecessors, its list is the same at every evaluation, except for updates
+        // of variables from outside.
         let is_early = matches!(node.definition.join, Join::Count { .. } | Join::Trigger(_));
         let is_recorded = is_early || self.run.plan().definition.may_change(&map.over);
         let most = self.limits.map_items;
         match map_opening(&list, is_recorded) {
-            None => self.end(node, Ending::failed("what it maps over is no list")),
+            None => self.end(node, Ending::failed("the value that it maps over is not a list")),
             Some(Opening::Map { items, .. }) if items > most => {
                 let limit = LimitReached::Items { max: most };
                 self.end(node, Ending::Limit { limit, partial: Payload::NULL })

@@ -1,4 +1,4 @@
-//! What a run does as a whole, when none of its nodes has anything to do.
+//! The moves of a run as a whole, when none of its nodes has a move.
 
 use super::{Decider, Move};
 use crate::base::id::NodeIx;
@@ -14,7 +14,7 @@ impl Decider<'_> {
         self.run.values(self.limits)
     }
 
-    /// The run's bounded time is over: it fails, unless it has passed a pivot.
+    /// Fails the run when its time limit has passed, unless it has passed a pivot.
     pub(super) fn overdue(&self) -> Option<Move> {
         let rollback = &self.run.rollback;
         if rollback.has_passed_pivot() || rollback.is_rolling_back() {
@@ -31,7 +31,7 @@ impl Decider<'_> {
         let (graph, rollback) = (&self.run.graph, &self.run.rollback);
         let event = match self.run.phase() {
             RunPhase::Running => return self.forward(),
-            // What is being compensated already is compensated first.
+            // Compensations of a rollback under way are completed first.
             RunPhase::Failing if graph.is_idle() && (!rollback.is_rolling_back() || rollback.is_settled()) => {
                 RunEvent::Compensating { nodes: self.run.plan().node_refs(&rollback.to_compensate(graph)) }
             }
@@ -65,7 +65,7 @@ impl Decider<'_> {
         graph.is_over().then(|| self.succeed())
     }
 
-    /// The run ends with its output, once all that the output reads is combined.
+    /// Ends the run with its output, after all variables that the output reads are combined.
     fn succeed(&self) -> Move {
         let run = self.run;
         let most = self.limits.payload_bytes;
@@ -96,7 +96,7 @@ impl Decider<'_> {
         }
     }
 
-    /// The outcome of a run whose compensation is settled.
+    /// The outcome of a run whose compensations have ended.
     fn outcome_back(&self) -> RunOutcome {
         let cause = self.run.course().cause().cloned();
         let cause = cause.unwrap_or_else(|| Cause::Cancelled { reason: "unknown".into() });

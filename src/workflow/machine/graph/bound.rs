@@ -1,4 +1,4 @@
-//! A node bound to its definition: everything that follows from the two alone.
+//! A node with its definition and plan: everything that is derived from these alone.
 
 use crate::base::id::{AgentId, NodeIx};
 use crate::base::name::Name;
@@ -15,7 +15,7 @@ use crate::workflow::machine::node::{
 use crate::workflow::plan::{PlanNode, Template, WorkPlan};
 use std::borrow::Cow;
 
-/// A node's state together with its definition and its plan.
+/// The state of a node with its definition and its plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BoundNode<'a> {
     pub(crate) ix: NodeIx,
@@ -30,7 +30,7 @@ pub(crate) struct Wanted<'a> {
     /// The node.
     pub(crate) node: NodeIx,
     pub(crate) signal: &'a Name,
-    /// Which signals of that name.
+    /// The condition on signals of that name.
     pub(crate) matching: &'a Condition,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Armed<'a> {
     pub(crate) index: u32,
     pub(crate) handler: &'a Handler,
-    /// Since when its node is under way.
+    /// When its node began.
     pub(crate) since: Time,
 }
 
@@ -78,7 +78,7 @@ impl<'a> BoundNode<'a> {
         &self.definition.handlers
     }
 
-    /// The work of an instance, begun or next to begin.
+    /// The work of an instance that has begun or is the next to begin.
     pub(crate) fn work_of(&self, instance: u32) -> Option<&'a WorkPlan> {
         if self.plan.states.is_empty() {
             return Some(&self.plan.work);
@@ -91,7 +91,7 @@ impl<'a> BoundNode<'a> {
 
 /// The tasks of the node.
 impl<'a> BoundNode<'a> {
-    /// How the task of an instance, begun or next to begin, is submitted.
+    /// The template of the task of an instance that has begun or is the next to begin.
     pub(crate) fn template(&self, instance: u32, phase: Phase) -> Option<Cow<'a, Template>> {
         if let (Phase::Do, Some((work, _))) = (phase, self.delegate_work()) {
             return self.part_template(work, instance);
@@ -117,7 +117,7 @@ impl<'a> BoundNode<'a> {
         Some(Cow::Owned(Template { kind: task.kind.clone(), needs, ..whole.clone() }))
     }
 
-    /// The agents that must not get the task of an instance.
+    /// The agents that are excluded from the task of an instance.
     pub(crate) fn barred(&self, instance: u32) -> &'a [AgentId] {
         let handed = self.delegate_work().and_then(|(work, _)| work.handed_to(instance));
         handed.map(|handed| &handed.excluded[..]).unwrap_or_default()
@@ -145,12 +145,12 @@ impl<'a> BoundNode<'a> {
         if let NodeWork::Wait(work) = self.state.work() { Some(*work) } else { None }
     }
 
-    /// How many items a map has so far that takes more.
+    /// The number of items so far of a map that accepts more.
     pub(crate) fn items_if_open(&self) -> Option<u32> {
         self.map_work()?.items_if_open(self.map()?)
     }
 
-    /// The parts under way that were promised a share of a budget.
+    /// The parts under way with a reserved share of a budget.
     pub(crate) fn shares(&self) -> Vec<Share> {
         match self.delegate_work() {
             Some((work, _)) if !self.state.has_ended() => work.shares(),
@@ -221,7 +221,7 @@ impl<'a> BoundNode<'a> {
         }
     }
 
-    /// The first time at which its work goes on by itself.
+    /// The earliest time of its work.
     pub(crate) fn next_work_time(&self) -> Option<Time> {
         match (self.wait_work(), self.race_work()) {
             (Some(wait), _) => wait.until(),
@@ -230,14 +230,14 @@ impl<'a> BoundNode<'a> {
         }
     }
 
-    /// The time at which its bounded time is over.
+    /// The end of its time limit.
     pub(crate) fn time_limit(&self) -> Option<Time> {
         let span = self.definition.budget?.time?;
         let began = self.state.aside().began().filter(|_| self.state.is_working())?;
         Some(began + span)
     }
 
-    /// The signal that the node consumed, if it ended with this case.
+    /// The signal that the node consumed if it ended with this case.
     pub(crate) fn consumed_signal(&self, took: &Name) -> Option<&'a Name> {
         let offered = || {
             let offer = self.offers().iter().find(|offer| offer.name == *took)?;
@@ -247,9 +247,9 @@ impl<'a> BoundNode<'a> {
     }
 }
 
-/// The end of the node, and what it left behind.
+/// The end of the node, and its side effects.
 impl BoundNode<'_> {
-    /// Whether there is a way to undo an instance.
+    /// Whether an instance has a compensation.
     pub(crate) fn has_undo(&self, instance: &Instance) -> bool {
         match self.plan.states.get(instance.state() as usize) {
             Some(state) => state.can_be_undone(),
@@ -257,7 +257,7 @@ impl BoundNode<'_> {
         }
     }
 
-    /// Whether there is something to undo, and a way to do it.
+    /// Whether there is an instance to compensate, and a compensation.
     pub(crate) fn can_be_compensated(&self) -> bool {
         self.state.compensated().is_none() && self.has_undoable_instance()
     }
@@ -271,13 +271,13 @@ impl BoundNode<'_> {
         self.plan.work.undo.is_some() || self.plan.states.iter().any(|state| state.undo.is_some())
     }
 
-    /// Whether it is a pivot that has had its effect, or may have and cannot be undone.
+    /// Whether it is a pivot that has, or may have, had its side effects and has no compensation.
     pub(crate) fn is_passed_pivot(&self) -> bool {
         let stands = || self.state.instances().had_effect() && !self.declares_undo();
         self.definition.pivot && (self.state.has_succeeded() || stands())
     }
 
-    /// Whether it has had an effect that cannot be undone any more: it is a passed pivot, or a child run passed one.
+    /// Whether it has side effects that can no longer be compensated: it is a passed pivot, or a child run passed one.
     pub(crate) fn is_irreversible(&self) -> bool {
         let is_committed = |instance: &Instance| {
             matches!(instance.worker(), Worker::Child(_)) && instance.is_committed() && instance.had_effect()
@@ -285,7 +285,7 @@ impl BoundNode<'_> {
         self.state.instances().iter().any(is_committed) || self.is_passed_pivot()
     }
 
-    /// Whether it had an effect that should have been undone and was not.
+    /// Whether it has side effects that should have been compensated and were not.
     pub(crate) fn leaves_residue(&self) -> bool {
         let stays = |instance: &Instance| instance.had_effect() && (self.definition.pivot || self.has_undo(instance));
         match self.state.compensated() {
@@ -295,20 +295,21 @@ impl BoundNode<'_> {
         }
     }
 
-    /// Whether a pivot is under way in it: it is not withdrawn, and its end decides between forward and back.
+    /// Whether a pivot is under way in it. It is not cancelled, and its outcome decides between going forward and
+    /// compensating.
     pub(crate) fn has_pivot_under_way(&self) -> bool {
         let mut active = self.state.instances().iter().filter(|instance| instance.is_active());
         active.any(|instance| self.definition.pivot || instance.is_committed())
     }
 
-    /// Whether a handler has started the branch of this case.
+    /// Whether the handler of this case has started its branch.
     pub(crate) fn has_branched(&self, case: &Name) -> bool {
         let Some(watch) = self.state.aside().watch.as_ref() else { return false };
         let mut handlers = (0..).zip(self.handlers());
         handlers.any(|(index, handler)| handler.name == *case && !handler.interrupts && watch.has_fired(index))
     }
 
-    /// How a link from the node is decided, if it is.
+    /// The decision of a link from the node, if it is decided.
     pub(crate) fn link_decision(&self, on: &On) -> Option<LinkDecision> {
         if matches!(on, On::Case(case) if self.has_branched(case)) {
             return Some(LinkDecision::BRANCH);
@@ -324,7 +325,7 @@ impl BoundNode<'_> {
         Some(LinkDecision { route, source })
     }
 
-    /// How it ended, as far as what follows depends on it.
+    /// The end of the node as far as other nodes depend on it.
     pub(crate) const fn source(&self, outcome: &NodeOutcome) -> Source {
         match outcome {
             NodeOutcome::Failed { .. } => Source::Failed,
@@ -333,10 +334,10 @@ impl BoundNode<'_> {
         }
     }
 
-    /// The case that a save-point takes instead of success, if it does now.
+    /// The case that the save-point takes instead of success, if it takes its alternative.
     fn alternative(&self) -> Option<&Name> {
         let save =
-            self.definition.save.as_ref().filter(|_| self.state.aside().save_point.way == SavePointWay::Instead)?;
+            self.definition.save.as_ref().filter(|_| self.state.aside().save_point.way == SavePointWay::Alternative)?;
         save.alternative.as_ref()
     }
 }

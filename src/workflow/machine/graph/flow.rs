@@ -1,4 +1,4 @@
-//! Nodes begin and end: what follows for the nodes around them.
+//! Begin and end of nodes, with the effects on other nodes.
 
 use super::{Graph, NodeState};
 use crate::base::id::NodeIx;
@@ -18,18 +18,18 @@ use std::sync::Arc;
 pub(crate) struct NodeEnd<'a> {
     pub(crate) outcome: &'a NodeOutcome,
     pub(crate) took: &'a [Name],
-    /// None: what its instances gave.
+    /// None for the output of its instances.
     pub(crate) output: Option<&'a Payload>,
 }
 
 impl Graph {
-    /// A node begins work of several instances, or begins to wait.
+    /// Opens a node with several instances, or a node that waits.
     pub(crate) fn open(&mut self, ix: NodeIx, opening: &Opening, now: Time) -> Applied {
         self.change("a node opens", ix, |state| state.open(opening))?;
         self.started(ix, now)
     }
 
-    /// A task or child run is the next instance of a node.
+    /// Begins the next instance of a node with this task or child run.
     pub(crate) fn begin(&mut self, ix: NodeIx, index: u32, worker: Worker, input: &Payload, now: Time) -> Applied {
         let start = self.change("an instance begins", ix, |state| state.begin(index, worker, input))?;
         match start {
@@ -45,19 +45,19 @@ impl Graph {
         if is_timed || !definition.handlers.is_empty() {
             self.state_mut(INPUT, ix)?.watch_from(now);
         }
-        self.wake_around(ix);
+        self.wake_dependents(ix);
         Ok(())
     }
 
-    /// The nodes that depend on whether this one has begun, is under way, or has ended.
-    fn wake_around(&mut self, ix: NodeIx) {
+    /// Marks the nodes as dirty that depend on whether this one has begun, is under way, or has ended.
+    fn wake_dependents(&mut self, ix: NodeIx) {
         self.dirty.insert(ix);
         if let Some(plan) = self.plan.nodes.get(ix.index()) {
             self.dirty.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals));
         }
     }
 
-    /// A node ends, and its links are decided.
+    /// Ends a node and decides its links.
     pub(crate) fn end(&mut self, ix: NodeIx, end: NodeEnd<'_>) -> Applied {
         const INPUT: &str = "a node ends";
         let NodeEnd { outcome, took, output } = end;
@@ -67,14 +67,14 @@ impl Graph {
             (None, NodeOutcome::Failed { .. } | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) => Payload::NULL,
         };
         self.change(INPUT, ix, |state| state.end(outcome, took, output))?;
-        self.wake_around(ix);
+        self.wake_dependents(ix);
         let plan = Arc::clone(&self.plan);
         let (definition, compiled) = plan.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
         if self.is_unhandled(ix) {
             self.failures.push(ix);
         }
         if *outcome == NodeOutcome::Succeeded {
-            self.dirty.extend(compiled.withdraws.iter().copied());
+            self.dirty.extend(compiled.cancels_on_success.iter().copied());
             if definition.action == Action::Stop && self.stop.is_none() {
                 self.stop = Some(ix);
                 self.wake_all();
@@ -82,7 +82,7 @@ impl Graph {
         }
         for next in &compiled.next {
             let node = self.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
-            // The branch of a handler that has fired was decided then.
+            // The link of a handler that has fired was decided then.
             let is_open = !matches!(&next.on, On::Case(case) if node.has_branched(case));
             if let Some(decision) = node.link_decision(&next.on).filter(|_| is_open) {
                 self.decide_link(ix, next, decision)?;
@@ -91,7 +91,7 @@ impl Graph {
         Ok(())
     }
 
-    /// A handler starts a branch beside its node.
+    /// Starts the branch of a non-interrupting handler.
     pub(crate) fn branch(&mut self, ix: NodeIx, handler: &Name) -> Applied {
         let plan = Arc::clone(&self.plan);
         let (_, compiled) = plan.node(ix).ok_or(Illegal::unknown_node("a handler fires"))?;
@@ -99,7 +99,7 @@ impl Graph {
         branches.try_for_each(|next| self.decide_link(ix, next, LinkDecision::BRANCH))
     }
 
-    /// A link is decided: its target counts it.
+    /// Decides a link, which its destination counts.
     pub(super) fn decide_link(&mut self, from: NodeIx, next: &Next, decision: LinkDecision) -> Applied {
         const INPUT: &str = "a link is decided";
         if decision.route == Route::Taken && next.on != On::Each {
@@ -112,7 +112,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Something comes over a link to a node that starts more than once, or nothing will any more.
+    /// Records a token on a link to a node that starts more than once, or that no further token arrives.
     fn arrive(&mut self, next: &Next, arrival: Arrival) -> Applied {
         const INPUT: &str = "a token arrives";
         let (definition, plan) = self.plan.node(next.to).ok_or(Illegal::unknown_node(INPUT))?;
@@ -123,7 +123,7 @@ impl Graph {
         Ok(())
     }
 
-    /// An instance of a node has ended, or a query has found out how it ended.
+    /// Records the end of an instance, or the outcome that a query found.
     pub(crate) fn finish(
         &mut self,
         ix: NodeIx,
@@ -138,7 +138,7 @@ impl Graph {
         let end = state.instances().get(index).and_then(Instance::end);
         let output = end.filter(|end| end.is_success()).map(InstanceEnd::output);
         if state.has_ended() && !state.is_busy() {
-            self.wake_around(ix);
+            self.wake_dependents(ix);
         }
         if let Some(output) = output {
             for next in compiled.next.iter().filter(|next| next.on == On::Each) {

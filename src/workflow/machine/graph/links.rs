@@ -1,4 +1,4 @@
-//! What the links between nodes say: whether a node starts, must wait for its turn, or is not wanted any more.
+//! Decisions from links: whether a node starts, must wait for its turn, or is to be cancelled.
 
 use super::{BoundNode, Graph};
 use crate::base::id::NodeIx;
@@ -7,7 +7,7 @@ use crate::message::run::NodeOutcome;
 use crate::workflow::machine::node::{Arrival, Inflow, Links, NodeWork, RoundsWork, Route, Verdict};
 use crate::workflow::plan::MilestonePlan;
 
-/// Whether a node that could start by its links has its turn.
+/// Whether a node whose links allow it to start has its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Now,
@@ -17,21 +17,21 @@ pub(crate) enum Turn {
     Missed,
 }
 
-/// The node that another must wait for.
+/// The node that another one must wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Obstruction {
     /// It must not be under way at the same time.
     Rival(NodeIx),
-    /// The node's stretch of the run begins after it.
+    /// The milestone is reached when this node has succeeded.
     Milestone(NodeIx),
 }
 
-/// A link that leads to a node.
+/// An incoming link of a node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming<'a> {
     pub(crate) source: NodeIx,
     pub(crate) on: &'a On,
-    /// The index of the link among those that lead to the node.
+    /// The index of the link among the incoming links of the node.
     pub(crate) link: u32,
 }
 
@@ -40,35 +40,36 @@ impl Graph {
         self.state(ix).is_some_and(|state| state.has_started())
     }
 
-    /// Whether a counting join that the node serves alone has started: its end does not matter any more.
+    /// Whether a counting join that is the only destination of the node has started: the end of the node has no effect
+    /// then.
     pub(crate) fn is_spare(&self, ix: NodeIx) -> bool {
         let plan = self.plan.nodes.get(ix.index());
         plan.is_some_and(|plan| plan.serves.iter().any(|join| self.has_started(*join)))
     }
 
-    /// Whether a node failed, and nothing handles that.
+    /// Whether a node has failed and its failure is not handled.
     pub(crate) fn is_unhandled(&self, ix: NodeIx) -> bool {
         self.node(ix).is_some_and(|node| {
             node.state.has_failed() && node.state.took().is_empty() && !node.plan.handled && !self.is_spare(ix)
         })
     }
 
-    /// What the links to a node say; none as long as that is open.
+    /// The result of the incoming links of a node; none while it is open.
     pub(crate) fn verdict(&self, node: BoundNode<'_>) -> Option<Verdict> {
         let round_due = matches!(node.state.work(), NodeWork::Rounds(rounds) if rounds.due().is_some());
         node.state.links().verdict(node.definition.join, node.plan.links, round_due)
     }
 
-    /// Whether all links to a node are decided.
+    /// Whether all incoming links of a node are decided.
     pub(crate) fn inflow(node: BoundNode<'_>) -> Inflow {
         if node.state.links().decided() == node.plan.links { Inflow::Over } else { Inflow::Open }
     }
 
-    /// Whether a node that could start has its turn.
+    /// Whether a node whose links allow it to start has its turn.
     pub(crate) fn turn(&self, node: BoundNode<'_>) -> Turn {
         if let Some(MilestonePlan { after, until }) = node.plan.milestone {
             let ended = |ix: NodeIx| self.state(ix).and_then(|state| state.ended());
-            // A node that was cancelled counts as one that has started: what has passed does not come back.
+            // A cancelled node counts as started: a milestone that has passed stays passed.
             if matches!(ended(until), Some(NodeOutcome::Cancelled { .. })) || self.has_started(until) {
                 return Turn::Missed;
             }
@@ -85,9 +86,9 @@ impl Graph {
         }
     }
 
-    /// Whether the work of a node is not wanted any more: a join that cancels the rest has started, a node that cancels this
-    /// one has succeeded, the run has come to its end, or a handler or an operator has ended the node.
-    pub(crate) fn is_withdrawn(&self, ix: NodeIx) -> bool {
+    /// Whether a node is to be cancelled: a join that cancels the rest has started, a node that cancels this one has
+    /// succeeded, a stop node has ended the run, or a handler or an operator has ended the node.
+    pub(crate) fn is_to_be_cancelled(&self, ix: NodeIx) -> bool {
         let Some(node) = self.node(ix) else { return false };
         let cancels = |join: NodeIx| self.plan.nodes.get(join.index()).is_some_and(|plan| !plan.cancels.is_empty());
         let succeeded = |other: &NodeIx| self.state(*other).is_some_and(|state| state.has_succeeded());
@@ -98,7 +99,7 @@ impl Graph {
             || node.state.aside().remedy.is_some()
     }
 
-    /// The links that lead to a node.
+    /// The incoming links of a node.
     pub(crate) fn links_to(&self, ix: NodeIx) -> impl Iterator<Item = Incoming<'_>> {
         let links = self.plan.node(ix).map(|(node, _)| &node.after[..]).unwrap_or_default();
         links.iter().zip(0..).filter_map(|(link, number)| {
@@ -106,8 +107,8 @@ impl Graph {
         })
     }
 
-    /// What the links to a node have decided, found in the nodes that they come from.
-    pub(super) fn found_links(&self, ix: NodeIx) -> Links {
+    /// The decisions of the incoming links of a node, recomputed from their sources.
+    pub(super) fn recomputed_links(&self, ix: NodeIx) -> Links {
         let mut links = Links::default();
         for Incoming { source, on, .. } in self.links_to(ix) {
             if let Some(decision) = self.node(source).and_then(|source| source.link_decision(on)) {
@@ -117,8 +118,9 @@ impl Graph {
         links
     }
 
-    /// What has come over the links to a node that starts more than once, if nothing comes from single instances.
-    pub(super) fn found_arrivals(&self, ix: NodeIx) -> RoundsWork {
+    /// The arrivals at a node that starts more than once, recomputed from its sources, if no link is taken for each
+    /// instance.
+    pub(super) fn recomputed_arrivals(&self, ix: NodeIx) -> RoundsWork {
         let mut rounds = RoundsWork::default();
         let Some((definition, plan)) = self.plan.node(ix) else { return rounds };
         for Incoming { source, on, link } in self.links_to(ix) {
@@ -132,8 +134,8 @@ impl Graph {
         rounds
     }
 
-    /// Whether a node gets its inputs over the same links, in the same way, from the same nodes as a node of another graph.
-    /// For each node of that graph, `from` says which node of this one it was.
+    /// Whether a node has the same incoming links, from the same nodes, as a node of another graph. `from` maps each
+    /// node of that graph to the node of this one that it continues.
     pub(crate) fn has_same_inputs(&self, ix: NodeIx, new: &Self, image: NodeIx, from: &[Option<NodeIx>]) -> bool {
         let (Some((was, _)), Some((is, _))) = (self.plan.node(ix), new.plan.node(image)) else { return false };
         let is_same = was.after.iter().zip(&is.after).all(|(was, is)| {
@@ -143,10 +145,10 @@ impl Graph {
         was.join == is.join && was.after.len() == is.after.len() && is_same
     }
 
-    /// Checks that what a node has counted of its links is what their sources say.
+    /// Checks that the counted links of each node agree with their sources.
     pub(super) fn check_links(&self) -> Result<(), String> {
         for node in self.nodes().filter(|node| !node.state.has_ended()) {
-            let (known, found) = (node.state.links(), self.found_links(node.ix));
+            let (known, found) = (node.state.links(), self.recomputed_links(node.ix));
             if known != found {
                 return Err(format!("node {} counts its links as {known:?}, not {found:?}", node.ix));
             }

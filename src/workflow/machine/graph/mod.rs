@@ -1,4 +1,4 @@
-//! The nodes of a run, and what is derived from them: which have ended, which are under way, which are to be looked at.
+//! The nodes of a run, and derived state: which have ended, which are under way, which are dirty.
 
 mod bound;
 mod flow;
@@ -24,20 +24,20 @@ pub(crate) struct Graph {
     plan: Arc<Plan>,
     nodes: Vec<NodeState>,
     count: Count,
-    /// The nodes to look at: those for which something has changed. Empty between calls.
+    /// The dirty nodes: those for which something has changed. Empty between calls.
     dirty: BTreeSet<NodeIx>,
-    /// The node that ended the run before the others.
+    /// The stop node that ended the run.
     stop: Option<NodeIx>,
-    /// The nodes that failed, and whose failures nothing handles, in the order in which they failed.
+    /// The nodes with unhandled failures, in the order in which they failed.
     failures: Vec<NodeIx>,
 }
 
-/// How many nodes are in which state.
+/// The numbers of nodes by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Count {
-    /// They have not ended.
+    /// Nodes that have not ended.
     open: u32,
-    /// They are under way, or instances of them are.
+    /// Nodes that are under way, or have instances under way.
     busy: u32,
 }
 
@@ -61,7 +61,7 @@ impl Count {
 
 /// Creation and reading.
 impl Graph {
-    /// The nodes of a run that begins.
+    /// The nodes of a new run.
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let nodes: Vec<NodeState> =
             plan.definition.nodes.iter().map(|node| NodeState::new(NodeKind::of(node))).collect();
@@ -69,7 +69,7 @@ impl Graph {
         Self { plan, nodes, count, dirty, stop: None, failures: Vec::new() }
     }
 
-    /// The nodes that a record holds. None if they are not those of the plan.
+    /// The nodes of a record. None if they do not match the plan.
     pub(crate) fn restored(plan: Arc<Plan>, nodes: Vec<NodeState>, failures: Vec<NodeIx>) -> Option<Self> {
         let fits = |(node, state): (_, &NodeState)| NodeKind::of(node) == state.work().kind();
         let is_sound = nodes.len() == plan.nodes.len()
@@ -116,46 +116,46 @@ impl Graph {
         self.nodes().filter(|node| node.delegate().is_some()).map(|node| node.ix)
     }
 
-    /// The instance that a task or child run is or was, with its node.
+    /// The instance of a task or child run, with its node.
     pub(crate) fn instance(&self, owner: Owner) -> Option<(BoundNode<'_>, &Instance)> {
         let node = self.node(owner.node)?;
         Some((node, node.state.instances().get(owner.item)?))
     }
 
-    /// What a child run does for its instance: as long as that has not ended, it performs it.
+    /// The role of a child run for its instance: until the instance has ended, it performs it.
     pub(crate) fn child_role(&self, owner: Owner) -> ChildRole {
         let has_ended = self.instance(owner).is_some_and(|(_, instance)| !instance.is_active());
         if has_ended { ChildRole::Compensation } else { ChildRole::Forward }
     }
 
-    /// Whether every node has ended, with all of its instances.
+    /// Whether every node has ended with all of its instances.
     pub(crate) const fn is_over(&self) -> bool {
         self.count.open == 0 && self.count.busy == 0
     }
 
-    /// Whether no node is under way, nor an instance of one that has ended.
+    /// Whether no node is under way, nor an instance of an ended node.
     pub(crate) const fn is_idle(&self) -> bool {
         self.count.busy == 0
     }
 
-    /// The node that ended the run before the others.
+    /// The stop node that ended the run.
     pub(crate) const fn stop(&self) -> Option<NodeIx> {
         self.stop
     }
 
-    /// The nodes that failed, and whose failures nothing handles, in the order in which they failed.
+    /// The nodes with unhandled failures, in the order in which they failed.
     pub(crate) fn failures(&self) -> &[NodeIx] {
         &self.failures
     }
 
-    /// All that comes after these nodes, in ascending order.
+    /// All nodes causally after these, in ascending order.
     pub(crate) fn after(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
         let mut after = self.plan.graph.descendants(nodes);
         after.sort_unstable();
         after
     }
 
-    /// Whether these are nodes in ascending order, each once, with all that comes after them.
+    /// Whether these are nodes in ascending order without duplicates, together with all nodes causally after them.
     pub(crate) fn is_closed(&self, nodes: &[NodeIx]) -> bool {
         let ascends = nodes.is_sorted_by(|one, next| one < next);
         let is_known = nodes.iter().all(|ix| self.state(*ix).is_some());
@@ -168,14 +168,14 @@ impl Graph {
     }
 }
 
-/// The agenda.
+/// Dirty nodes.
 impl Graph {
-    /// The first node to look at.
+    /// The first dirty node.
     pub(crate) fn first_dirty(&self) -> Option<NodeIx> {
         self.dirty.first().copied()
     }
 
-    /// The node needs no further look until something changes for it.
+    /// Marks a node as clean until something changes for it.
     pub(crate) fn settle(&mut self, ix: NodeIx) {
         self.dirty.remove(&ix);
     }
@@ -184,7 +184,7 @@ impl Graph {
         self.dirty.clear();
     }
 
-    /// The node is looked at again. A timer of the run as a whole names no node.
+    /// Marks a node as dirty. A timer of the run as a whole has no node.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
         if ix.index() < self.nodes.len() {
             self.dirty.insert(ix);
@@ -195,7 +195,7 @@ impl Graph {
         nodes.into_iter().for_each(|ix| self.wake(ix));
     }
 
-    /// All nodes are looked at again, with all parts of delegated work.
+    /// Marks all nodes and all parts of delegated work as dirty.
     pub(crate) fn wake_all(&mut self) {
         self.dirty = self.plan.indexes().collect();
         self.wake_parts();
@@ -205,7 +205,7 @@ impl Graph {
         self.nodes.iter_mut().for_each(NodeState::wake);
     }
 
-    /// The nodes under way are looked at again, if any node of the run waits for signals.
+    /// Marks the nodes under way as dirty, if any node of the run waits for signals.
     pub(crate) fn wake_listening(&mut self) {
         if self.plan.listens {
             let working = self.nodes().filter(|node| node.state.is_working()).map(|node| node.ix);
@@ -217,7 +217,7 @@ impl Graph {
 
 /// Transitions.
 impl Graph {
-    /// Changes a node. What is counted follows, and the node is looked at again.
+    /// Changes a node, updates the counters and marks the node as dirty.
     pub(crate) fn change<T>(
         &mut self,
         input: &'static str,
@@ -233,7 +233,7 @@ impl Graph {
         changed
     }
 
-    /// For changes that begin and end nothing.
+    /// For changes that neither begin nor end a node.
     fn state_mut(&mut self, input: &'static str, ix: NodeIx) -> Applied<&mut NodeState> {
         self.nodes.get_mut(ix.index()).ok_or_else(|| Illegal::unknown_node(input))
     }
@@ -248,7 +248,7 @@ impl Graph {
         self.change(input, owner.node, |state| state.change_instance(input, owner.item, change))
     }
 
-    /// Changes what an instance spends. That gives its node nothing to do.
+    /// Changes the usage of an instance, which does not make its node dirty.
     pub(crate) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Instance)) -> Applied {
         const INPUT: &str = "the account of an instance changes";
         self.state_mut(INPUT, owner.node)?.change_instance(INPUT, owner.item, |instance| {
@@ -257,17 +257,17 @@ impl Graph {
         })
     }
 
-    /// An attempt at the task of an instance was assigned to an agent. That gives its node nothing to do.
+    /// Records that an attempt at the task of an instance was assigned to an agent, which does not make its node dirty.
     pub(crate) fn assign(&mut self, owner: Owner, agent: AgentId) -> Applied {
         self.state_mut("an attempt is assigned", owner.node)?.assign(owner.item, agent)
     }
 
-    /// Changes every node in a way that begins and ends nothing.
+    /// Changes every node without beginning or ending any.
     pub(crate) fn change_all(&mut self, change: impl FnMut(&mut NodeState)) {
         self.nodes.iter_mut().for_each(change);
     }
 
-    /// Changes what a machine keeps for its next decision, which is no part of its state.
+    /// Changes cached data of a machine, which is not part of its state.
     pub(crate) fn keep(&mut self, ix: NodeIx, keep: impl FnOnce(&mut NodeState)) {
         if let Some(state) = self.nodes.get_mut(ix.index()) {
             keep(state);
@@ -277,7 +277,7 @@ impl Graph {
 
 /// Invariants.
 impl Graph {
-    /// Checks what must hold within and between nodes.
+    /// Checks the invariants of all nodes.
     pub(crate) fn check(&self) -> Result<(), String> {
         let found = Count::all(&self.nodes);
         if found != self.count {

@@ -1,4 +1,4 @@
-//! Nodes stand as if they had never begun, or go on under another definition: what follows for the links.
+//! Resetting nodes to their initial states, and migrating them to another plan, with the effects on links.
 
 use super::{Count, Graph};
 use crate::base::id::{NodeIx, RunId};
@@ -8,7 +8,7 @@ use crate::workflow::plan::Plan;
 use std::sync::Arc;
 
 impl Graph {
-    /// These nodes stand as if they had never begun. Their links are undecided. Returns the child runs that they had.
+    /// Resets these nodes to their initial states with undecided links. Returns the child runs that they had.
     pub(crate) fn renew(&mut self, nodes: &[NodeIx]) -> Vec<RunId> {
         let mut children = Vec::new();
         for ix in nodes {
@@ -24,8 +24,8 @@ impl Graph {
         children
     }
 
-    /// Decides the links again that lead to these nodes, which were renewed, from others.
-    pub(crate) fn lead_again(&mut self, nodes: &[NodeIx]) -> Applied {
+    /// Decides the links from other nodes to these nodes, which were reset, again.
+    pub(crate) fn redecide_links(&mut self, nodes: &[NodeIx]) -> Applied {
         let plan = Arc::clone(&self.plan);
         let is_inside = |ix: &NodeIx| nodes.binary_search(ix).is_ok();
         for (from, compiled) in plan.indexes().zip(&plan.nodes).filter(|(from, _)| !is_inside(from)) {
@@ -39,7 +39,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Finds anew what the nodes know of their links, after these nodes were renewed, and which failures nothing handles.
+    /// Recomputes the links of all nodes after these nodes were reset, and the unhandled failures.
     pub(crate) fn relink(&mut self, renewed: &[NodeIx]) {
         let is_renewed = |ix: &NodeIx| renewed.contains(ix);
         for ix in self.plan.indexes() {
@@ -50,11 +50,11 @@ impl Graph {
         self.failures = self.plan.indexes().filter(|ix| self.is_unhandled(*ix)).collect();
     }
 
-    /// Finds anew what a node knows of its links; what has arrived only if that may have changed.
+    /// Recomputes the links of a node, and its arrivals if they may have changed.
     fn relink_node(&mut self, ix: NodeIx, arrivals_changed: bool) {
-        let links = self.found_links(ix);
+        let links = self.recomputed_links(ix);
         let is_open = self.state(ix).is_some_and(|state| !state.has_ended());
-        let arrivals = (arrivals_changed && is_open).then(|| self.found_arrivals(ix));
+        let arrivals = (arrivals_changed && is_open).then(|| self.recomputed_arrivals(ix));
         if let Some(state) = self.nodes.get_mut(ix.index()) {
             state.set_links(links);
             if let Some(arrivals) = arrivals {
@@ -63,8 +63,8 @@ impl Graph {
         }
     }
 
-    /// The nodes under another plan. For each node of that, `from` says which node of this one it was. What has happened
-    /// stays; what follows from it by the links is found anew. None if `from` names a node that is not there.
+    /// The nodes under another plan. `from` maps each node of that plan to the node of this one that it continues.
+    /// States are kept, and data derived from links is recomputed. None if `from` has an invalid index.
     pub(crate) fn migrated(&self, plan: &Arc<Plan>, from: &[Option<NodeIx>]) -> Option<Self> {
         let mut nodes = Self::new(Arc::clone(plan)).nodes;
         for (slot, was) in nodes.iter_mut().zip(from) {
@@ -90,7 +90,7 @@ impl Graph {
         Some(new)
     }
 
-    /// The nodes that have no image in such a plan.
+    /// The nodes that no node of such a plan continues.
     pub(crate) fn dropped<'a>(&'a self, from: &'a [Option<NodeIx>]) -> impl Iterator<Item = &'a NodeState> {
         self.nodes().filter(|node| !from.contains(&Some(node.ix))).map(|node| node.state)
     }

@@ -1,4 +1,4 @@
-//! What few nodes have, whatever their kind.
+//! State that few nodes have, regardless of their kind.
 
 use super::instance::is_default;
 use super::{Applied, Illegal};
@@ -10,30 +10,30 @@ use crate::task::Spending;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What few nodes have. Each of these can come together with each other.
+/// State that few nodes have. The fields are independent of each other.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Aside {
-    /// Of a node with handlers or bounded time that has begun.
+    /// For a node with handlers or a time limit that has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) watch: Option<Watch>,
-    /// How an operator wants it to end.
+    /// The decision of an operator about the end of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) remedy: Option<NodeRemedy>,
-    /// Why it begins nothing more.
+    /// Why the node begins nothing more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) blocked: Option<Blocked>,
-    /// How it failed, while an operator is to decide what follows.
+    /// The failure that is held for an operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<Box<NodeOutcome>>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) save_point: SavePointUse,
-    /// How many times a guard did not hold.
+    /// The number of times that a guard did not hold.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) refusals: u32,
-    /// The values of variables that functions of the host combined for it.
+    /// The values of variables that reducers of the host combined for the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) reduced: BTreeMap<u32, Payload>,
-    /// What its instances spent before it was done anew.
+    /// The usage of its instances before it was executed again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) spent_before: Spending,
 }
@@ -55,23 +55,23 @@ impl Aside {
         self.watch.as_ref()?.interrupted()
     }
 
-    /// When the node began, if that is kept: for a node with handlers or bounded time.
+    /// When the node began; stored only for a node with handlers or a time limit.
     pub(crate) fn began(&self) -> Option<Time> {
         self.watch.as_ref().map(Watch::since)
     }
 }
 
-/// Why a node begins nothing more: it fails when what it has begun is over.
+/// Why a node begins nothing more. It fails when its instances under way have ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Blocked {
-    /// A limit is reached.
+    /// A limit was reached.
     Limit(LimitReached),
     /// It calls a workflow that is not defined.
     Undefined(Name),
 }
 
-/// How often a run was rolled back to a save-point, and the way that it takes from there.
+/// The number of rollbacks to a save-point, and the branch that is taken from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct SavePointUse {
     pub(crate) times: u32,
@@ -82,18 +82,18 @@ pub(crate) struct SavePointUse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SavePointWay {
-    /// The same as before.
+    /// The same branch as before.
     #[default]
     Same,
-    /// The alternative that the save-point declares.
-    Instead,
+    /// The alternative of the save-point.
+    Alternative,
 }
 
-/// Since when a node is under way, and which of its handlers have fired.
+/// The start of a node, and the handlers that have fired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watch {
     since: Time,
-    /// The handlers that started a branch, one bit each.
+    /// The non-interrupting handlers that have fired, one bit each.
     #[serde(default, skip_serializing_if = "is_default")]
     fired: u32,
     /// The handler that ended the node.
@@ -101,12 +101,12 @@ pub(crate) struct Watch {
     interrupted: Option<u32>,
 }
 
-/// What a handler does with its node when it fires.
+/// The effect of a handler on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HandlerEffect {
-    /// The node is ended.
+    /// The handler ends the node.
     Interrupts,
-    /// A branch starts beside it.
+    /// The handler starts a branch while the node continues.
     Branches,
 }
 
@@ -123,7 +123,7 @@ impl Watch {
         self.interrupted
     }
 
-    /// Whether a handler has started a branch.
+    /// Whether a non-interrupting handler has fired.
     pub(crate) const fn has_fired(&self, handler: u32) -> bool {
         match 1_u32.checked_shl(handler) {
             Some(bit) => self.fired & bit != 0,

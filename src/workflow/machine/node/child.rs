@@ -1,11 +1,11 @@
-//! Instances that are child runs: how the end of a child run is the end of an instance or of its compensation.
+//! Instances that are child runs: converts the end of a child run into the end of an instance or of its compensation.
 
 use super::{InstanceEnd, Reached};
 use crate::base::payload::Payload;
 use crate::message::run::{Cause, RunOutcome};
 use crate::task::{Failure, SideEffects};
 
-/// What ends with a child run.
+/// The work that ends with a child run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChildRole {
     /// The instance that the child run performs.
@@ -14,7 +14,7 @@ pub(crate) enum ChildRole {
     Compensation,
 }
 
-/// The end of a child run as its parent run applies it.
+/// The end of a child run, as an input of its parent run.
 pub(crate) fn child_end(outcome: &RunOutcome, role: ChildRole) -> InstanceEnd {
     let failed = |cause: &Cause, side_effects| {
         InstanceEnd::limited(side_effects, Failure::permanent(cause.to_string()), reached(cause))

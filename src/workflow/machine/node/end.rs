@@ -1,15 +1,15 @@
-//! How an instance of a node's work ended.
+//! The end of an instance of a node's work.
 
 use crate::base::payload::Payload;
 use crate::message::run::LimitReached;
 use crate::task::{Failure, FailureKind, SideEffects};
 use serde::{Deserialize, Serialize};
 
-/// How an instance ended. Most succeed, so what the others add is boxed.
+/// The end of an instance. Most instances succeed, so the data of other ends is boxed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InstanceEnd {
     side_effects: SideEffects,
-    /// None: it succeeded.
+    /// None if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trouble: Option<Box<Trouble>>,
 }
@@ -30,7 +30,7 @@ enum Trouble {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reached {
     pub(crate) limit: LimitReached,
-    /// What the child run would have given if it had ended there.
+    /// The output that the child run would have had if it had ended at the limit.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub(crate) partial: Payload,
 }
@@ -44,7 +44,7 @@ impl InstanceEnd {
         Self { side_effects, trouble: Some(Box::new(Trouble::Failed { failure, reached: None })) }
     }
 
-    /// A child run ended at a limit.
+    /// The end of a child run at a limit.
     pub(crate) fn limited(side_effects: SideEffects, failure: Failure, reached: Option<Reached>) -> Self {
         Self { side_effects, trouble: Some(Box::new(Trouble::Failed { failure, reached })) }
     }
@@ -89,7 +89,8 @@ impl InstanceEnd {
         self.side_effects == SideEffects::Possible
     }
 
-    /// An instance of a pivot is attempted until its outcome is known: a permanent failure had no effect.
+    /// The end of an instance of a pivot, which is attempted until its outcome is known: a permanent failure had no
+    /// side effects.
     pub(crate) fn of_pivot(mut self) -> Self {
         if self.failure().is_some_and(|failure| failure.kind == FailureKind::Permanent) {
             self.side_effects = SideEffects::None;
@@ -97,7 +98,7 @@ impl InstanceEnd {
         self
     }
 
-    /// The same end with the outcome that a query found; none: the query did not find out. What was cancelled stays so.
+    /// The end with the outcome that a query found; none if the query failed. A cancelled instance stays cancelled.
     pub(crate) fn found(mut self, outcome: Option<SideEffects>) -> Self {
         if let Some(side_effects) = outcome {
             let done = matches!(side_effects, SideEffects::Done(_));

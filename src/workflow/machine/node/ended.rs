@@ -1,4 +1,4 @@
-//! How a node ended, and how its compensation did.
+//! The end of a node and of its compensation.
 
 use super::instance::is_default;
 use super::{Applied, Illegal};
@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::message::run::{CompensationOutcome, NodeOutcome};
 use serde::{Deserialize, Serialize};
 
-/// The end of a node, kept small: most nodes succeed or are skipped, take no case and are not compensated.
+/// The end of a node. Most nodes succeed or are skipped, take no case and are not compensated, so other ends are boxed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ended {
@@ -15,11 +15,11 @@ pub(crate) enum Ended {
     With(Box<End>),
 }
 
-/// The end of a node with everything that follows from it.
+/// The end of a node in its general form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct End {
     outcome: NodeOutcome,
-    /// The cases that it took: of a choice, of a race, or a handler.
+    /// The cases that were taken: of a choice, of a race, or a handler.
     #[serde(default, skip_serializing_if = "is_default")]
     took: Vec<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ impl Ended {
         Self::of(Box::new(End { outcome: outcome.clone(), took: took.to_vec(), compensated: None }))
     }
 
-    /// In the small form, where that says it all.
+    /// The compact form if it suffices.
     fn of(end: Box<End>) -> Self {
         match (&end.outcome, &end.took[..], &end.compensated) {
             (NodeOutcome::Succeeded, [], None) => Self::Succeeded,
@@ -64,7 +64,7 @@ impl Ended {
         }
     }
 
-    /// The compensation has ended, or an operator has decided about one that failed.
+    /// Records the end of the compensation, or the decision of an operator about a failed one.
     pub(super) fn compensate(&mut self, outcome: &CompensationOutcome) -> Applied {
         match self.compensated() {
             None | Some(CompensationOutcome::Failed { .. }) => {
@@ -75,7 +75,7 @@ impl Ended {
         }
     }
 
-    /// A compensation that failed is tried again.
+    /// Tries a failed compensation again.
     pub(super) fn retry_compensation(&mut self) -> Applied {
         match self.compensated() {
             Some(CompensationOutcome::Failed { .. }) => {

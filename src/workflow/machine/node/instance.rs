@@ -1,5 +1,5 @@
-//! One instance of a node's work: a task or a child run, and its compensation. A run has as many as its nodes have begun, so
-//! what few instances have is boxed.
+//! One instance of a node's work: a task or a child run, and its compensation. Rare state is boxed, because a run may
+//! have many instances.
 
 use super::{Applied, Illegal, InstanceEnd};
 use crate::base::id::{AttemptId, RunId, TaskId};
@@ -7,7 +7,7 @@ use crate::base::payload::Payload;
 use crate::task::{Failure, SideEffects, Spending, Usage};
 use serde::{Deserialize, Serialize};
 
-/// What performs an instance.
+/// The task or child run that performs an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Worker {
@@ -31,17 +31,18 @@ impl Worker {
     }
 }
 
-/// Whether an instance can still be withdrawn.
+/// Whether an instance can still be cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Commitment {
     #[default]
     Withdrawable,
-    /// An agent has the task of a pivot, or the outcome of its last attempt is unknown; or a child run has passed its pivot.
+    /// An agent holds the task of a pivot, or the outcome of its last attempt is unknown; or a child run has passed its
+    /// pivot.
     Committed,
 }
 
-/// Whether an instance was asked to stop.
+/// Whether the cancellation of an instance was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Cancellation {
@@ -60,7 +61,7 @@ pub(crate) struct Instance {
     cancel: Cancellation,
     #[serde(default, skip_serializing_if = "is_default")]
     commitment: Commitment,
-    /// How many attempts at its task have begun.
+    /// The number of attempts that have begun.
     #[serde(default, skip_serializing_if = "is_default")]
     attempts: u32,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -74,7 +75,7 @@ pub(crate) struct Instance {
 enum Stage {
     #[default]
     Active,
-    /// Its task has ended with an unknown outcome, and a query is to find out.
+    /// Its task has ended with an unknown outcome, which is to be queried.
     Unknown(Box<UnknownOutcome>),
     Ended {
         end: InstanceEnd,
@@ -83,17 +84,17 @@ enum Stage {
     },
 }
 
-/// An outcome that a query is to find out.
+/// An unknown outcome that is to be queried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct UnknownOutcome {
-    /// How the instance ends if the query does not find out.
+    /// The end of the instance if the query fails.
     end: InstanceEnd,
-    /// The task of the query, once it was submitted.
+    /// The task of the query, once it is submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     query: Option<TaskId>,
 }
 
-/// How far the compensation of an instance is.
+/// The state of the compensation of an instance.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum InstanceUndo {
@@ -104,17 +105,17 @@ pub(crate) enum InstanceUndo {
     Failed(Box<Failure>),
 }
 
-/// What few instances have.
+/// State that few instances have.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Aside {
-    /// The state in which it is performed, for a node with states.
+    /// The index of the state that it performs, for a node with states.
     #[serde(default, skip_serializing_if = "is_default")]
     state: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     bill: Bill,
 }
 
-/// What was reserved for an instance, and what its attempts and those of its compensation used.
+/// The reservation for an instance, and the usage of its attempts and of those of its compensation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Bill {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,10 +124,10 @@ struct Bill {
     used: Vec<(AttemptId, Usage)>,
 }
 
-/// What an instance takes of every budget that it is under.
+/// The amounts that an instance occupies in every budget that applies to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Claim {
-    /// Reserved and not spent yet.
+    /// Reserved and not yet spent.
     pub(crate) reserved: Spending,
     pub(crate) spent: Spending,
 }
@@ -168,12 +169,12 @@ impl Instance {
         matches!(self.undo(), InstanceUndo::Idle)
     }
 
-    /// Whether its outcome is unknown and a query is to find out.
+    /// Whether its outcome is unknown and is to be queried.
     pub(crate) const fn is_unknown(&self) -> bool {
         matches!(self.stage, Stage::Unknown(_))
     }
 
-    /// The task of the query that is to find out its outcome.
+    /// The task of the query for its outcome.
     pub(crate) fn query(&self) -> Option<TaskId> {
         match &self.stage {
             Stage::Unknown(unknown) => unknown.query,
@@ -194,8 +195,8 @@ impl Instance {
         self.commitment == Commitment::Committed
     }
 
-    /// Whether it can be asked to stop. What a pivot does is not stopped half-way: its outcome, which decides between forward
-    /// and back, would be unknown.
+    /// Whether it can be cancelled. A pivot under way is not cancelled: its outcome decides between going forward and
+    /// compensating, and must not become unknown.
     pub(crate) fn can_be_cancelled(&self) -> bool {
         matches!(self.stage, Stage::Active) && !self.is_cancelling() && !self.is_committed()
     }
@@ -211,7 +212,7 @@ impl Instance {
         *self.side_effects() != SideEffects::None
     }
 
-    /// Whether there is something to compensate. A child run that failed has compensated what it could.
+    /// Whether there are side effects to compensate. A child run that failed has already compensated its own.
     pub(crate) fn has_something_to_undo(&self) -> bool {
         match self.worker {
             Worker::Child(_) => matches!(self.side_effects(), SideEffects::Done(_)),
@@ -219,12 +220,12 @@ impl Instance {
         }
     }
 
-    /// The output of an instance that succeeded, null otherwise: the output of cancelled work is not used.
+    /// The output of an instance that succeeded, null otherwise: outputs of cancelled work are not used.
     pub(crate) fn output(&self) -> Payload {
         self.end().filter(|end| end.is_success()).map(InstanceEnd::output).unwrap_or_default()
     }
 
-    /// The state in which it is performed, for a node with states.
+    /// The index of the state that it performs, for a node with states.
     pub(crate) fn state(&self) -> u32 {
         self.aside.as_ref().map_or(0, |aside| aside.state)
     }
@@ -268,7 +269,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Its task or child run has ended.
+    /// Records the end of its task or child run.
     pub(crate) fn finish(&mut self, end: InstanceEnd) -> Applied {
         const INPUT: &str = "an instance ends";
         match self.stage {
@@ -279,7 +280,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Its task has ended, and a query is to find out how.
+    /// Records the end of its task with an unknown outcome, which is to be queried.
     pub(crate) fn finish_unknown(&mut self, end: InstanceEnd) -> Applied {
         const INPUT: &str = "an instance ends with an unknown outcome";
         match self.stage {
@@ -290,7 +291,7 @@ impl Instance {
         Ok(())
     }
 
-    /// The query was submitted.
+    /// Records that the query was submitted.
     pub(crate) fn begin_query(&mut self, worker: Worker) -> Applied {
         const INPUT: &str = "an outcome is queried";
         let Worker::Task(task) = worker else { return Err(Illegal::new(INPUT, "the worker is a child run")) };
@@ -302,7 +303,7 @@ impl Instance {
         Ok(())
     }
 
-    /// The query has ended. `conclude` makes of how the task ended how the instance ends.
+    /// Records the end of the query. `conclude` computes the end of the instance from that of the task.
     pub(crate) fn end_query(&mut self, conclude: impl FnOnce(InstanceEnd) -> InstanceEnd) -> Applied {
         match &self.stage {
             Stage::Unknown(unknown) if unknown.query.is_some() => {
@@ -316,7 +317,7 @@ impl Instance {
         }
     }
 
-    /// A task undoes it, or the child run that performed it compensates.
+    /// Records the task that compensates it, or the child run that compensates itself.
     pub(crate) fn begin_undo(&mut self, worker: Worker) -> Applied {
         self.change_undo("the compensation of an instance begins", |undo| {
             matches!(undo, InstanceUndo::Idle).then_some(InstanceUndo::Active(worker))
@@ -332,7 +333,7 @@ impl Instance {
         })
     }
 
-    /// A compensation that failed is to be tried again; others are left as they are.
+    /// Marks a failed compensation to be tried again; has no effect on others.
     pub(crate) fn retry_undo(&mut self) {
         if let Stage::Ended { undo: undo @ InstanceUndo::Failed(_), .. } = &mut self.stage {
             *undo = InstanceUndo::Idle;
@@ -347,12 +348,12 @@ impl Instance {
         self.attempts = self.attempts.saturating_add(1);
     }
 
-    /// An attempt was given back and does not count.
+    /// Uncounts an attempt that was given back.
     pub(crate) const fn return_attempt(&mut self) {
         self.attempts = self.attempts.saturating_sub(1);
     }
 
-    /// The usage of an attempt so far. A later report replaces an earlier one.
+    /// Records the usage of an attempt so far. A later report replaces an earlier one.
     pub(crate) fn record_usage(&mut self, attempt: AttemptId, usage: Usage) {
         let used = &mut self.aside.get_or_insert_default().bill.used;
         match used.iter_mut().find(|(known, _)| *known == attempt) {

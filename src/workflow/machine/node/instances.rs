@@ -1,5 +1,5 @@
-//! The instances of a node's work: none at first, mostly one, rarely many. A run has a list for each of its nodes, so an empty
-//! list takes no more than a pointer.
+//! The instances of a node's work: none at first, mostly one, rarely many. A run has a list for each of its nodes, so
+//! an empty list is a null pointer.
 
 use super::{Applied, Illegal, Instance, InstanceUndo, Worker};
 use crate::base::id::RunId;
@@ -16,12 +16,12 @@ enum List {
     Many(Many),
 }
 
-/// Several instances, and what is counted of them.
+/// Several instances, with counters.
 #[derive(Debug, Clone, Default)]
 struct Many {
     all: Vec<Instance>,
     count: Count,
-    /// No instance before this one can be asked to stop. Found again after a restore.
+    /// The index below which no instance can be cancelled. Recomputed after a restore.
     cancel_from: usize,
 }
 
@@ -31,7 +31,7 @@ impl PartialEq for Many {
     }
 }
 
-/// How many instances of a node are in which state.
+/// The numbers of instances by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Count {
     active: u32,
@@ -123,23 +123,23 @@ impl Instances {
         count
     }
 
-    /// How many have not ended.
+    /// The number of instances that have not ended.
     pub(crate) fn active(&self) -> u32 {
         self.count().active
     }
 
-    /// How many have ended and did not succeed.
+    /// The number of instances that ended without success.
     pub(crate) fn failed(&self) -> u32 {
         self.count().failed
     }
 
-    /// How many have succeeded.
+    /// The number of instances that succeeded.
     pub(crate) fn succeeded(&self) -> u32 {
         let Count { active, failed, .. } = self.count();
         self.len().saturating_sub(active).saturating_sub(failed)
     }
 
-    /// The first whose outcome a query is to find out, once it is submitted.
+    /// The first instance with an unknown outcome that is to be queried, or is being queried.
     pub(crate) fn next_query(&self) -> Option<(u32, &Instance)> {
         if self.count().unknown == 0 {
             return None;
@@ -147,7 +147,7 @@ impl Instances {
         self.indexed().find(|(_, instance)| instance.needs_query())
     }
 
-    /// The worker of the next instance that is to be asked to stop.
+    /// The worker of the next instance that is to be cancelled.
     pub(crate) fn next_to_cancel(&self) -> Option<Worker> {
         let from = match self.0.as_deref() {
             Some(List::Many(many)) => many.cancel_from,
@@ -161,17 +161,17 @@ impl Instances {
         self.iter().any(Instance::had_effect)
     }
 
-    /// Whether the outcome of one that has ended is unknown.
+    /// Whether an ended instance has an unknown outcome.
     pub(crate) fn outcome_unknown(&self) -> bool {
         self.iter().any(|instance| *instance.side_effects() == SideEffects::Possible)
     }
 
-    /// The child runs that are or were instances.
+    /// The child runs of all instances.
     pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
         self.iter().filter_map(|instance| instance.worker().child())
     }
 
-    /// The child runs that are under way as instances.
+    /// The child runs of the instances under way.
     pub(crate) fn active_children(&self) -> impl Iterator<Item = RunId> {
         self.iter().filter(|instance| instance.is_active()).filter_map(|instance| instance.worker().child())
     }
@@ -186,7 +186,7 @@ impl Instances {
         self.iter().fold(Spending::NOTHING, |sum, instance| sum + instance.spent())
     }
 
-    /// Checks that what is counted is there.
+    /// Checks the counters.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut found = Count::default();
         self.iter().for_each(|instance| found.add(instance));
@@ -204,7 +204,7 @@ impl Instances {
 
 /// Transitions.
 impl Instances {
-    /// The next instance begins. Its index must be the next one.
+    /// Begins the next instance. The index must be the next one.
     pub(super) fn begin(&mut self, index: u32, instance: Instance) -> Applied {
         if index != self.len() {
             return Err(Illegal::new("an instance begins", "another is the next one"));
@@ -243,7 +243,7 @@ impl Instances {
         changed.unwrap_or_else(|| Err(Illegal::new(input, "its node has no such instance")))
     }
 
-    /// Compensations that failed are to be tried again.
+    /// Marks failed compensations to be tried again.
     pub(super) fn retry_undo(&mut self) {
         match self.0.as_deref_mut() {
             None => {}
@@ -262,7 +262,7 @@ impl<'a> IntoIterator for &'a Instances {
     }
 }
 
-/// As a sequence, however many there are.
+/// Serialized as a sequence.
 impl Serialize for Instances {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self)
@@ -297,7 +297,7 @@ mod tests {
         instances
     }
 
-    /// However many there are, the list is what a vector would be, also as data.
+    /// For any number of instances, the list behaves and serializes as a vector.
     #[test]
     fn none_one_and_many_are_like_a_vector() {
         for count in 0..4 {

@@ -1,4 +1,4 @@
-//! The links that lead to a node: what they have decided, and whether the node starts.
+//! The incoming links of a node: their decisions, and whether the node starts.
 
 use crate::base::name::Name;
 use crate::definition::{Inputs, Join, On};
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::instance::is_default;
 
-/// What the links to a node have decided so far.
+/// The decisions of the incoming links of a node so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Links {
-    /// How many are decided, and how many of these are taken.
+    /// The number of decided links, and of those that are taken.
     decided: u32,
     taken: u32,
-    /// How many are not taken because their source failed.
+    /// The number of links that are not taken because their source failed.
     #[serde(default, skip_serializing_if = "is_default")]
     failed: u32,
     /// Whether a source has failed, or was skipped after a failure.
@@ -21,7 +21,7 @@ pub(crate) struct Links {
     after_failure: bool,
 }
 
-/// How a link was decided.
+/// The decision of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LinkDecision {
     pub(crate) route: Route,
@@ -35,21 +35,21 @@ pub(crate) enum Route {
     NotTaken,
 }
 
-/// How the source of a link ended, as far as what follows depends on it.
+/// The end of the source of a link, as far as other nodes depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Sound,
     Failed,
-    /// It was skipped after a failure.
+    /// The source was skipped after a failure.
     SkippedAfterFailure,
 }
 
-/// What the links to a node say.
+/// The result of the incoming links of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Starts,
     Skips,
-    /// Of the branches that a counting join needs, too few were taken, and one of them failed.
+    /// A counting join can no longer reach its number of links, and a source failed.
     Short {
         of: u32,
         taken: u32,
@@ -57,7 +57,7 @@ pub(crate) enum Verdict {
 }
 
 impl LinkDecision {
-    /// The link is taken although its source has not ended: a handler starts a branch, or a case was taken before.
+    /// The link is taken although its source has not ended: a handler fired, or a case was taken before.
     pub(crate) const BRANCH: Self = Self { route: Route::Taken, source: Source::Sound };
 }
 
@@ -75,7 +75,7 @@ impl Route {
 }
 
 impl Links {
-    /// One more link is decided. A node that has ended passed on already whether it came after a failure.
+    /// Counts a decided link. A node that has ended has already passed on whether it came after a failure.
     pub(crate) const fn decide(&mut self, decision: LinkDecision, has_ended: bool) {
         self.decided = self.decided.saturating_add(1);
         match (decision.route, decision.source) {
@@ -86,7 +86,7 @@ impl Links {
         self.after_failure |= !has_ended && !matches!(decision.source, Source::Sound);
     }
 
-    /// The same links, of a node that has ended: what it passed on stays.
+    /// The recomputed links of a node that has ended, with the value that it has passed on.
     pub(crate) const fn of_ended(self, before: Self) -> Self {
         Self { after_failure: before.after_failure, ..self }
     }
@@ -99,8 +99,8 @@ impl Links {
         self.after_failure
     }
 
-    /// What the links say to a node with this join; none as long as that is open. `round_due` says whether something has
-    /// arrived at a join that starts more than once.
+    /// The result for a node with this join; none while it is open. `round_due` is whether a token has arrived at a
+    /// join that starts more than once.
     pub(crate) fn verdict(self, join: Join, links: u32, round_due: bool) -> Option<Verdict> {
         let Self { decided, taken, failed, after_failure } = self;
         let open = links.saturating_sub(decided);
@@ -112,7 +112,7 @@ impl Links {
             Join::Count { required: of, .. } if taken.saturating_add(open) < of && after_failure => {
                 return Some(Verdict::Short { of, taken });
             }
-            // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
+            // Only when all links are decided: successors of a skipped node may use the outputs of its predecessors.
             _ if open > 0 => return None,
             Join::All => taken == links,
             Join::Any => taken > 0,

@@ -1,4 +1,4 @@
-//! A node that performs its body for each item of a list, one instance for each item.
+//! A node that performs its body for each item of a list, with one instance for each item.
 
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, first_failure};
@@ -10,7 +10,7 @@ use crate::message::event::{MapEvent, NodeEvent, Opening};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The state of a map. What hosts add is kept when an operator has the map done again.
+/// The state of a map. Items that hosts added are kept when the map is executed again.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct MapWork(Option<Box<State>>);
@@ -20,7 +20,7 @@ struct State {
     /// The list, while the map is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     list: Option<List>,
-    /// Items that a host added.
+    /// Items that hosts added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     added: Vec<Payload>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -31,12 +31,12 @@ struct State {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct List {
-    /// How many items it has.
+    /// The number of items.
     items: u32,
-    /// The list itself, if its expression could change while the map goes on.
+    /// The list, if its expression could change while the map is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded: Option<Payload>,
-    /// The list itself otherwise, evaluated when the first item is taken. Found again after a restore.
+    /// The list otherwise: evaluated when the first item is begun, and again after a restore.
     #[serde(skip)]
     evaluated: Option<Payload>,
 }
@@ -60,12 +60,12 @@ enum Intake {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Progress {
-    /// All, as far as is known.
+    /// All items.
     #[default]
     All,
-    /// The condition for enough is asked after each success; this item succeeded last.
+    /// The completion condition is evaluated after each success; this item succeeded last.
     Since { item: u32 },
-    /// No more.
+    /// No further items.
     Completion,
 }
 
@@ -75,14 +75,14 @@ impl MapWork {
         self.0.as_ref()?.list.as_ref()
     }
 
-    /// How many items there are so far, while the map is under way: those of its list, and those that were added.
+    /// The number of items so far while the map is under way: those of its list and those that were added.
     pub(crate) fn items(&self) -> Option<u32> {
         let state = self.0.as_ref()?;
         let added = u32::try_from(state.added.len()).unwrap_or(u32::MAX);
         Some(state.list.as_ref()?.items.saturating_add(added))
     }
 
-    /// The same, if the map takes more.
+    /// The number of items if the map accepts more.
     pub(crate) fn items_if_open(&self, map: &Map) -> Option<u32> {
         let state = self.0.as_ref()?;
         let takes = map.open && state.intake == Intake::Open && state.progress != Progress::Completion;
@@ -98,7 +98,7 @@ impl MapWork {
         self.0.as_ref().map(|state| state.progress).unwrap_or_default()
     }
 
-    /// An item; none as long as the list has to be evaluated.
+    /// An item; none while the list is not evaluated.
     fn item(&self, index: u32) -> Option<Payload> {
         let state = self.0.as_ref()?;
         let list = state.list.as_ref()?;
@@ -109,7 +109,8 @@ impl MapWork {
         Some(Payload::new(all.value().get(index as usize).cloned().unwrap_or_default()))
     }
 
-    /// Begins items while it may; ends when all are done, when enough are, or when too many have failed.
+    /// Begins items within the bound; ends when all items have ended, when the completion condition holds, or when too
+    /// many have failed.
     pub(crate) fn next(&self, map: &Map, instances: &Instances, around: &dyn Surroundings) -> Decided {
         let items = self.items().or_anomaly("a map is under way without a list")?;
         let (cancels, only_begun) =
@@ -141,7 +142,7 @@ impl MapWork {
         Ok(if is_over { Step::End(Ending::Succeeded) } else { Step::Idle })
     }
 
-    /// Whether what is done is enough, by the condition of the map.
+    /// Whether the completion condition of the map holds.
     fn is_enough(&self, map: &Map, items: u32, instances: &Instances, around: &dyn Surroundings) -> bool {
         let (Some(enough), Progress::Since { item: last }) = (&map.completion, self.progress()) else { return false };
         let last = instances.get(last).and_then(Instance::end);
@@ -151,7 +152,7 @@ impl MapWork {
         around.holds(&enough.when, Payload::new(item))
     }
 
-    /// After its end: cancels what it did not wait for, if the map says so.
+    /// The next step after the end of the map: cancels the remaining items, if the completion requires it.
     pub(crate) fn rest(map: &Map, instances: &Instances) -> Step {
         let cancels = map.completion.as_ref().is_some_and(|enough| enough.cancel_rest);
         match instances.next_to_cancel().filter(|_| cancels) {
@@ -160,14 +161,14 @@ impl MapWork {
         }
     }
 
-    /// Whether the list has as many items as it claims. Room is made for all of them when the map ends, and the number stands
-    /// in a journal or a snapshot that may have been tampered with. A small number is harmless.
+    /// Whether the list has as many items as recorded. Memory for the results is allocated when the map ends, and the
+    /// recorded number comes from a journal or snapshot that may be forged. Small numbers are not checked.
     pub(crate) fn check_size(
         items: u32,
         recorded: Option<&Payload>,
         over: impl FnOnce() -> Result<Payload, TooWide>,
     ) -> Result<(), &'static str> {
-        /// So many items need no proof.
+        /// Numbers of items up to this one are not checked.
         const FEW: u32 = 1_024;
         if items <= FEW {
             return Ok(());
@@ -177,7 +178,7 @@ impl MapWork {
             Some(list) => length(list),
             None => match over() {
                 Ok(list) => length(&list),
-                // Each item takes a byte, and a comma another.
+                // An item takes at least one byte, and a comma another.
                 Err(wide) => wide.bytes as usize / 2,
             },
         };
@@ -195,21 +196,21 @@ impl MapWork {
         self.state_mut().list = Some(List { items, recorded: recorded.cloned(), evaluated: None });
     }
 
-    /// The list was evaluated.
+    /// Stores the evaluated list.
     pub(crate) fn set_list(&mut self, evaluated: Payload) {
         if let Some(list) = self.0.as_mut().and_then(|state| state.list.as_mut()) {
             list.evaluated = Some(evaluated);
         }
     }
 
-    /// The list has to be evaluated again: the run follows another definition.
+    /// Drops the evaluated list, because the run has migrated.
     pub(super) fn forget_list(&mut self) {
         if let Some(list) = self.0.as_mut().and_then(|state| state.list.as_mut()) {
             list.evaluated = None;
         }
     }
 
-    /// What happened to its items.
+    /// Applies a change of its items.
     pub(super) fn apply(&mut self, event: &MapEvent) -> Applied {
         if self.list().is_none() {
             return Err(Illegal::new("the items of a map change", "it is not under way"));
@@ -223,14 +224,14 @@ impl MapWork {
         Ok(())
     }
 
-    /// An item has succeeded.
+    /// Records the success of an item.
     pub(super) fn succeeded(&mut self, map: &Map, item: u32) {
         if map.completion.is_some() && self.progress() != Progress::Completion {
             self.state_mut().progress = Progress::Since { item };
         }
     }
 
-    /// The map has ended, or stands as if it had never begun: only what hosts gave it stays.
+    /// Resets the state to the initial one, except for items that hosts added.
     pub(super) fn reset(&mut self) {
         if let Some(state) = &mut self.0 {
             (state.list, state.progress) = (None, Progress::All);
@@ -239,7 +240,7 @@ impl MapWork {
     }
 }
 
-/// The opening of a map over this list; none if that is no list.
+/// The opening of a map over this list; none if it is not a list.
 pub(crate) fn opening(list: &Payload, is_recorded: bool) -> Option<Opening> {
     let items = u32::try_from(list.value().as_array()?.len()).unwrap_or(u32::MAX);
     Some(Opening::Map { items, list: is_recorded.then(|| list.clone()) })

@@ -1,9 +1,9 @@
-//! A node of a run: what is common to all nodes, and one machine for each kind of work.
+//! A node of a run: the common state of all nodes, and one state machine for each kind of work.
 //!
-//! [`NodeState`] holds what every node has: its [`Links`], its [`Stage`], its [`Instances`] and its output. What the node does
-//! is a [`NodeWork`], whose machines know neither each other nor the run: they see their own state, the node's instances and a
-//! [`Surroundings`], and decide on a [`Step`]. What few nodes have whatever their kind (a handler's watch, an operator's
-//! remedy, a held failure) is in [`Aside`].
+//! [`NodeState`] is the common state: [`Links`], [`Stage`], [`Instances`] and output. The work of the node is a
+//! [`NodeWork`], whose machines depend neither on each other nor on the run: the input of a machine is its own state,
+//! the node's instances and [`Surroundings`], and its output is a [`Step`]. State that few nodes have, regardless of
+//! their kind (the watch of handlers, the remedy of an operator, a held failure), is in [`Aside`].
 
 mod aside;
 mod child;
@@ -51,7 +51,7 @@ use crate::message::run::{CompensationOutcome, NodeOutcome};
 use crate::task::Spending;
 use serde::{Deserialize, Serialize};
 
-/// The state of a node. A run has as many as its definition has nodes, so what few have is boxed.
+/// The state of a node. A run has one for each node of its definition, so rare state is boxed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct NodeState {
     #[serde(default, skip_serializing_if = "is_default")]
@@ -67,7 +67,7 @@ pub(crate) struct NodeState {
     aside: Option<Box<Aside>>,
 }
 
-/// How far a node is.
+/// The stage of a node.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Stage {
@@ -135,7 +135,7 @@ impl NodeState {
         matches!(self.ended(), Some(NodeOutcome::Cancelled { .. }))
     }
 
-    /// Whether it is under way, or has ended without waiting for all of its instances.
+    /// Whether it is under way, or has ended while instances are still under way.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_working() || self.instances.active() > 0
     }
@@ -148,7 +148,7 @@ impl NodeState {
         }
     }
 
-    /// How its compensation ended.
+    /// How its compensation ended, if it has.
     pub(crate) fn compensated(&self) -> Option<&CompensationOutcome> {
         match &self.stage {
             Stage::Ended(ended) => ended.compensated(),
@@ -156,7 +156,7 @@ impl NodeState {
         }
     }
 
-    /// The cases that it took: of a choice, of a race, or a handler.
+    /// The cases that were taken: of a choice, of a race, or a handler.
     pub(crate) fn took(&self) -> &[Name] {
         match &self.stage {
             Stage::Ended(ended) => ended.took(),
@@ -164,24 +164,24 @@ impl NodeState {
         }
     }
 
-    /// What its instances gave, if it ends now; null if it has not begun.
+    /// The output of its instances if it ended now; null if it has not begun.
     pub(crate) fn collected(&self) -> Payload {
         if self.is_working() { self.work.collected(&self.instances) } else { Payload::NULL }
     }
 
-    /// What it gives if it ends at a limit now.
+    /// The output if it ended at a limit now.
     pub(crate) fn partial(&self) -> Payload {
         if self.is_working() { self.work.partial(&self.instances) } else { Payload::NULL }
     }
 
-    /// What few nodes have.
+    /// The state that few nodes have.
     pub(crate) fn aside(&self) -> &Aside {
-        /// That of most nodes.
+        /// The value for most nodes.
         static NONE: Aside = Aside::NONE;
         self.aside.as_deref().unwrap_or(&NONE)
     }
 
-    /// What its instances spent, and those before it was done anew. Child runs have accounts of their own.
+    /// The usage of its instances, including those before it was executed again. Child runs have accounts of their own.
     pub(crate) fn spent(&self) -> Spending {
         self.aside().spent_before + self.instances.spent()
     }

@@ -1,4 +1,4 @@
-//! A node that waits for the first of several offers: signals, times, and a decision.
+//! A node that waits for the first of several options: signals, times, and a decision.
 
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings};
@@ -12,29 +12,29 @@ use crate::message::event::{DecisionEvent, NodeEvent, Opening};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The state of a race, once it has begun. Who decided it is known after its end, too.
+/// The state of a race that has begun. The person who decided is retained after its end.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RaceWork(Option<Box<State>>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State {
-    /// When it began.
+    /// The start of the race.
     since: Time,
-    /// The times waited for, in the order of the offers.
+    /// The times of the options, in the order of the options.
     #[serde(default, skip_serializing_if = "is_default")]
     until: Vec<Option<Time>>,
     #[serde(default, skip_serializing_if = "is_default")]
     ruling: Ruling,
 }
 
-/// How far a decision is.
+/// The state of a decision.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Ruling {
-    /// To whom it was delegated.
+    /// The person to whom it was delegated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<Name>,
-    /// How many steps of escalation have been taken.
+    /// The number of escalation steps taken.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) level: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ impl RaceWork {
         self.ruling()?.made.as_ref()
     }
 
-    /// The times at which an offer comes true or the decision is escalated.
+    /// The times of the options, and the times at which the decision is escalated.
     pub(crate) fn times(&self, offers: &[RaceOption]) -> Vec<Time> {
         let Some(state) = &self.0 else { return Vec::new() };
         let steps = decision(offers).map(|decision| &decision.escalation[..]).unwrap_or_default();
@@ -84,7 +84,7 @@ impl RaceWork {
         state.until.iter().copied().flatten().chain(steps).collect()
     }
 
-    /// The next of these times that changes something.
+    /// The next of these times that has an effect.
     pub(crate) fn next_time(&self, offers: &[RaceOption]) -> Option<Time> {
         let state = self.0.as_ref()?;
         let step = decision(offers).and_then(|decision| decision.escalation.get(state.ruling.level as usize));
@@ -92,8 +92,8 @@ impl RaceWork {
         state.until.iter().copied().flatten().chain(step).min()
     }
 
-    /// Of several offers that have come true a decision comes first, then a signal, then a time, and of these the one that is
-    /// declared first. When the node ends, all others are withdrawn.
+    /// The next step. Of several options that have occurred, a decision takes precedence over a signal and a signal
+    /// over a time; among these the first in the definition wins. When the node ends, the others are withdrawn.
     pub(crate) fn next(&self, offers: &[RaceOption], around: &dyn Surroundings) -> Decided {
         let State { since, until, ruling } = &**self.0.as_ref().or_anomaly("a race is under way without offers")?;
         if let Some(Made { by, option, note }) = &ruling.made {
@@ -123,7 +123,7 @@ impl RaceWork {
     }
 }
 
-/// The opening of a race; the name of an offer whose time is none.
+/// The opening of a race; the name of the option if its time is invalid.
 pub(crate) fn opening<'o>(offers: &'o [RaceOption], around: &dyn Surroundings) -> Result<Opening, &'o Name> {
     let since = around.now();
     let time = |offer: &'o RaceOption| match &offer.on {
@@ -137,7 +137,7 @@ pub(crate) fn opening<'o>(offers: &'o [RaceOption], around: &dyn Surroundings) -
     Ok(Opening::Race { since, until: offers.iter().map(time).collect::<Result<_, _>>()? })
 }
 
-/// The decision among the offers. Validation allows one.
+/// The decision among the options. Validation allows at most one.
 pub(crate) fn decision(offers: &[RaceOption]) -> Option<&Decision> {
     offers.iter().find_map(|offer| match &offer.on {
         WaitFor::Decision(decision) => Some(&**decision),

@@ -1,4 +1,4 @@
-//! A node that performs its body again and again, one instance for each round.
+//! A node that performs its body in rounds, one instance for each round.
 
 use super::Instances;
 use super::step::{Decided, Ending, Step, Surroundings, begin};
@@ -6,7 +6,7 @@ use crate::base::payload::Payload;
 use crate::definition::Repeat;
 use crate::message::run::LimitReached;
 
-/// Another round, or the end.
+/// Begins another round, or ends the node.
 pub(crate) fn next(repeat: &Repeat, instances: &Instances, around: &dyn Surroundings) -> Decided {
     let rounds = instances.len();
     let output = match instances.last() {

@@ -1,7 +1,8 @@
-//! A node that starts more than once: what arrives at it, and the rounds that it makes. It performs its body once for each.
+//! A node that starts more than once: the tokens that arrive at it, and its rounds. It performs its body once for each
+//! round.
 //!
-//! A token is one arrival over one link. Tokens on different links meet; tokens on one link never stand for each other: a
-//! second one on the same link is not another branch.
+//! A token is one arrival over one link. A round combines tokens of different links; two tokens of one link belong to
+//! different rounds.
 
 use super::Instances;
 use super::instance::is_default;
@@ -18,18 +19,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[serde(transparent)]
 pub(crate) struct RoundsWork(Option<Box<Tokens>>);
 
-/// What has arrived and is not used up.
+/// The tokens that are not used yet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Tokens {
-    /// What waits for a later round, by link.
+    /// The tokens that wait for a later round, by link.
     #[serde(default, skip_serializing_if = "is_default")]
     held: BTreeMap<u32, VecDeque<Payload>>,
-    /// The links over which something has arrived in this round, with what, until it starts.
+    /// The tokens of the current round, by link, until it starts.
     #[serde(default, skip_serializing_if = "is_default")]
     here: BTreeMap<u32, Payload>,
     #[serde(default, skip_serializing_if = "is_default")]
     round: Round,
-    /// The links over which nothing arrives any more.
+    /// The links that are closed.
     #[serde(default, skip_serializing_if = "is_default")]
     closed: BTreeSet<u32>,
     /// The inputs of rounds that have started and have no instance yet.
@@ -37,26 +38,26 @@ struct Tokens {
     due: VecDeque<Payload>,
 }
 
-/// Whether the present round has started.
+/// Whether the current round has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Round {
     #[default]
     Gathering,
-    /// It has, and only waits for the rest.
+    /// It has started and waits for the remaining links.
     Started,
 }
 
-/// What comes over a link.
+/// An arrival over a link.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Arrival {
     Token(Payload),
-    /// Nothing comes any more.
+    /// The link is closed: no further tokens arrive.
     Closed,
 }
 
 impl RoundsWork {
-    /// Something comes over a link.
+    /// Records an arrival over a link.
     pub(crate) fn arrive(&mut self, join: Join, links: u32, link: u32, arrival: Arrival) {
         let tokens = self.0.get_or_insert_default();
         match arrival {
@@ -65,24 +66,24 @@ impl RoundsWork {
         }
     }
 
-    /// The input of the next round, if one has started.
+    /// The input of the next round, if it has started.
     pub(crate) fn due(&self) -> Option<&Payload> {
         self.0.as_ref()?.due.front()
     }
 
-    /// The next round has an instance.
+    /// Records that the next round has an instance.
     pub(super) fn begin(&mut self) {
         if let Some(tokens) = &mut self.0 {
             tokens.due.pop_front();
         }
     }
 
-    /// The node has ended.
+    /// Resets the state after the end of the node.
     pub(super) fn reset(&mut self) {
         self.0 = None;
     }
 
-    /// An instance for each round that has started; the end when nothing comes any more.
+    /// Begins an instance for each round that has started; ends the node when all links are closed.
     pub(crate) fn next(&self, inputs: Inflow, instances: &Instances, around: &dyn Surroundings) -> Decided {
         if instances.failed() > 0 {
             return Ok(cancel_then(instances, || first_failure(instances, "an item was cancelled")));
@@ -127,7 +128,7 @@ impl Tokens {
         }
     }
 
-    /// Lets rounds start, end and follow each other as far as what has arrived allows.
+    /// Starts and ends rounds as far as the tokens allow.
     fn advance(&mut self, of: u32, links: u32) {
         loop {
             for link in 0..links {
@@ -171,7 +172,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    /// The rounds, read off the whole history: an independent reading of the two policies for links that never close.
+    /// The rounds computed from the whole history: an independent model of both policies, for links that are never
+    /// closed.
     fn rounds(arrivals: &[u32], links: u32, of: u32, hold: bool) -> Vec<Vec<Option<usize>>> {
         let mut rounds = Vec::new();
         if hold {

@@ -1,4 +1,4 @@
-//! A node in which one token moves between states. Each visit of a state that has a body is an instance.
+//! A node in which one token moves between states. Each visit of a state with a body is an instance.
 
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings, begin, fit};
@@ -11,25 +11,25 @@ use crate::message::run::LimitReached;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The state of a node with states: where its token is, once it has entered the first state.
+/// The state of a node with states: its token, once it has entered the initial state.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct StatesWork(Option<Box<Token>>);
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Token {
-    /// The index of the state that it is in.
+    /// The index of the current state.
     state: u32,
-    /// How many states it has entered.
+    /// The number of states entered.
     entered: u32,
-    /// What it carries.
+    /// The value of the token.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     value: Payload,
     #[serde(default, skip_serializing_if = "is_default")]
     body: Body,
 }
 
-/// Whether the body of the state was begun.
+/// Whether the body of the current state has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Body {
@@ -40,28 +40,28 @@ enum Body {
 }
 
 impl StatesWork {
-    /// What the token carries.
+    /// The value of the token.
     pub(crate) fn value(&self) -> Payload {
         self.0.as_ref().map(|token| token.value.clone()).unwrap_or_default()
     }
 
-    /// The state that the token is in.
+    /// The current state.
     pub(crate) fn state(&self) -> Option<u32> {
         self.0.as_ref().map(|token| token.state)
     }
 
-    /// The instance that performs the body of the state that the token is in.
+    /// The instance that performs the body of the current state.
     fn current<'i>(&self, instances: &'i Instances) -> Option<&'i Instance> {
         self.0.as_ref().filter(|token| token.body == Body::Begun)?;
         instances.last()
     }
 
-    /// Whether a body that was begun has an instance.
+    /// Whether a body that has begun has an instance.
     pub(super) fn is_sound(&self, instances: &Instances) -> bool {
         self.0.as_ref().is_none_or(|token| token.body == Body::Pending || !instances.is_empty())
     }
 
-    /// The token goes on, if it can.
+    /// Moves the token, if possible.
     pub(crate) fn next(&self, states: &States, instances: &Instances, around: &dyn Surroundings) -> Decided {
         let Some(token) = &self.0 else { return first(states, around) };
         let state =
@@ -83,7 +83,7 @@ impl StatesWork {
         leave(states, state, token, end, around)
     }
 
-    /// The token enters a state, with what the body of the state before gave.
+    /// Enters a state, with the output of the body of the previous state.
     pub(super) fn enter(&mut self, state: u32, first: Option<&Payload>, instances: &Instances) {
         let left = self.current(instances).and_then(Instance::end).map(carried);
         let token = self.0.get_or_insert_default();
@@ -93,7 +93,7 @@ impl StatesWork {
         (token.state, token.entered, token.body) = (state, token.entered.saturating_add(1), Body::Pending);
     }
 
-    /// The body of the state that the token is in begins. Returns the state.
+    /// Begins the body of the current state. Returns the index of the state.
     pub(super) fn begin(&mut self) -> Applied<u32> {
         let token = self.0.as_mut().filter(|token| token.body == Body::Pending);
         let token = token.ok_or(Illegal::new("the body of a state begins", "no state waits for it"))?;
@@ -101,13 +101,13 @@ impl StatesWork {
         Ok(token.state)
     }
 
-    /// The node has ended.
+    /// Resets the state after the end of the node.
     pub(super) fn reset(&mut self) {
         self.0 = None;
     }
 }
 
-/// The token enters the first state.
+/// Enters the initial state.
 fn first(states: &States, around: &dyn Surroundings) -> Decided {
     let state = states.states.iter().position(|state| state.name == states.start);
     let state = state.and_then(|state| u32::try_from(state).ok()).or_anomaly("a node has no first state")?;
@@ -117,7 +117,7 @@ fn first(states: &States, around: &dyn Surroundings) -> Decided {
     }
 }
 
-/// The token leaves a state whose body, if it has one, has ended so.
+/// Leaves a state whose body, if it has one, ended in this way.
 fn leave(
     states: &States,
     state: &State,
@@ -134,7 +134,7 @@ fn leave(
             None if state.next.iter().all(|way| way.on_failure) => {
                 Ending::With { took: vec![state.name.clone()], output: value }
             }
-            None => Ending::failed(format!("no way from state {} holds", state.name)),
+            None => Ending::failed(format!("no transition from state {} applies", state.name)),
         }));
     };
     if token.entered >= states.max_steps {
@@ -146,7 +146,7 @@ fn leave(
     Ok(Step::Record(NodeEvent::StateEntered { state: to, item: None }))
 }
 
-/// What the body of a state leaves to the token.
+/// The value of the token after the body of a state.
 fn carried(end: &InstanceEnd) -> Payload {
     match end.failure() {
         Some(failure) => Payload::new(json!({ "failure": failure })),

@@ -1,4 +1,4 @@
-//! What the machine of a node sees, and what it wants next.
+//! The input and the output of the machine of a node.
 
 use super::{Instances, Worker};
 use crate::base::limits::Limits;
@@ -12,24 +12,24 @@ use crate::message::run::LimitReached;
 use crate::task::Failure;
 use core::fmt;
 
-/// What a machine sees of its run: values, signals, time and limits.
+/// The values, signals, time and limits of the run that a machine can read.
 pub(crate) trait Surroundings {
     fn now(&self) -> Time;
 
     fn limits(&self) -> &Limits;
 
-    /// The value of an expression; `item` is what it sees as [`Expr::Item`].
+    /// The value of an expression, with `item` as [`Expr::Item`].
     fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide>;
 
     fn holds(&self, condition: &Condition, item: Payload) -> bool;
 
-    /// The node's input for an item.
+    /// The input of the node for an item.
     fn input(&self, item: Payload) -> Result<Payload, TooLarge>;
 
-    /// The node's input for an item: the item itself, if the node declares no input.
+    /// The input of the node for an item: the item itself if the node declares no input.
     fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge>;
 
-    /// The oldest signal that matches, is kept and has not expired.
+    /// The oldest kept signal that matches and has not expired.
     fn signal(&self, name: &Name, matching: &Condition) -> Option<KeptSignal>;
 }
 
@@ -41,33 +41,33 @@ pub(crate) struct KeptSignal {
     pub(crate) payload: Payload,
 }
 
-/// What a node wants next.
+/// The next step of a node.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Nothing before something changes.
+    /// Nothing until something changes.
     Idle,
-    /// The next instance is to begin with this input.
+    /// Begin the next instance with this input.
     Begin(Payload),
-    /// An instance is to be cancelled.
+    /// Cancel an instance.
     Cancel(Worker),
-    /// A transition of the node is to be recorded.
+    /// Record a transition of the node.
     Record(NodeEvent),
-    /// An agent wants to delegate parts of a part.
+    /// Split a part into parts, as its agent requested.
     Split { part: u32, parts: Vec<Subtask> },
-    /// The list of a map is to be evaluated and kept.
+    /// Evaluate and store the list of a map.
     Evaluate,
-    /// These parts need no further look until they change.
+    /// Mark these parts as clean until they change.
     Settle(Vec<u32>),
-    /// The node is to end.
+    /// End the node.
     End(Ending),
 }
 
-/// How a node wants to end.
+/// How a node is to end.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// With what its instances gave.
+    /// With the output of its instances.
     Succeeded,
-    /// With an output of its own, and the cases that it took.
+    /// With this output, and the cases that were taken.
     With {
         took: Vec<Name>,
         output: Payload,
@@ -78,7 +78,7 @@ pub(crate) enum Ending {
         signal: KeptSignal,
     },
     Failed(Failure),
-    /// At a limit, with the output up to there.
+    /// At a limit, with the output up to it.
     Limit {
         limit: LimitReached,
         partial: Payload,
@@ -121,7 +121,7 @@ impl fmt::Display for TooLarge {
     }
 }
 
-/// The value, if it is no larger and no deeper than a payload may be: what nodes pass on must not grow without bound.
+/// The value, if it is within the limits of a payload, so that values passed between nodes cannot grow without bound.
 pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, TooLarge> {
     let limit = limits.payload_bytes;
     let value = made.map_err(|TooWide { bytes }| TooLarge::Bytes { bytes, limit })?;
@@ -135,7 +135,7 @@ pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Pay
     Ok(value)
 }
 
-/// Begins the next instance. With an input that is too large the node fails, but not before its other instances have ended.
+/// Begins the next instance. If the input is too large, the node fails after its other instances have ended.
 pub(super) fn begin(input: Result<Payload, TooLarge>, instances: &Instances) -> Step {
     match input {
         Ok(input) => Step::Begin(input),
@@ -146,7 +146,7 @@ pub(super) fn begin(input: Result<Payload, TooLarge>, instances: &Instances) -> 
 /// The decision of a machine.
 pub(crate) type Decided = Result<Step, Anomaly>;
 
-/// Cancels the next instance that is under way; if none can be, ends once none is under way.
+/// Cancels the next instance that can be cancelled; ends the node once no instance is under way.
 pub(super) fn cancel_then(instances: &Instances, end: impl FnOnce() -> Ending) -> Step {
     match instances.next_to_cancel() {
         Some(worker) => Step::Cancel(worker),
@@ -155,7 +155,7 @@ pub(super) fn cancel_then(instances: &Instances, end: impl FnOnce() -> Ending) -
     }
 }
 
-/// The end of a node of whose instances too many have failed.
+/// The end of a node of which too many instances failed.
 pub(super) fn first_failure(instances: &Instances, cancelled: &str) -> Ending {
     let mut ends = instances.iter().filter_map(|instance| instance.end());
     let first = ends.find(|end| !end.is_success());

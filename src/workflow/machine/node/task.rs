@@ -1,10 +1,10 @@
-//! A node that performs one task or child run: it ends as its last instance ends.
+//! A node that performs one task or child run. It ends with its last instance.
 
 use super::Instances;
 use super::step::{Decided, Ending, Step};
 use crate::base::structure::OrAnomaly;
 
-/// What follows from the last instance. There are several if a postcondition refused the output of those before.
+/// The step after the last instance. There are several instances if a postcondition rejected earlier outputs.
 pub(crate) fn next(instances: &Instances) -> Decided {
     let last = instances.last().or_anomaly("a node with one instance is under way without it")?;
     let Some(end) = last.end() else { return Ok(Step::Idle) };

@@ -1,4 +1,4 @@
-//! The transitions of a node. An input that does not fit its state is refused.
+//! The transitions of a node. An input that is not valid in its state is rejected.
 
 use super::aside::{HandlerEffect, SavePointWay};
 use super::{
@@ -14,7 +14,7 @@ use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
 use crate::message::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
 use crate::task::SideEffects;
 
-/// Whether a node starts with an input, or was under way before.
+/// Whether a node starts with an input or was already under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     Starts,
@@ -28,17 +28,17 @@ impl NodeState {
         self.links.decide(decision, has_ended);
     }
 
-    /// The links are found anew.
+    /// Sets the links after they were recomputed.
     pub(crate) const fn set_links(&mut self, links: Links) {
         self.links = if self.has_ended() { links.of_ended(self.links) } else { links };
     }
 
-    /// Something comes over a link to a node that starts more than once. Returns whether that changes anything.
+    /// Records a token on a link to a node that starts more than once. Returns whether that changes anything.
     pub(crate) fn arrive(&mut self, join: Join, links: u32, link: u32, arrival: Arrival) -> bool {
         !self.has_ended() && self.work.arrive(join, links, link, arrival)
     }
 
-    /// What has arrived is found anew.
+    /// Sets the arrivals after they were recomputed.
     pub(crate) fn set_arrivals(&mut self, arrivals: super::RoundsWork) {
         if let NodeWork::Rounds(rounds) = &mut self.work {
             *rounds = arrivals;
@@ -46,13 +46,13 @@ impl NodeState {
     }
 }
 
-/// Beginning and ending.
+/// Begin and end.
 impl NodeState {
     fn aside_mut(&mut self) -> &mut Aside {
         self.aside.get_or_insert_default()
     }
 
-    /// Nothing is kept that says nothing, so that equal states are equal data.
+    /// Removes an empty box, so that equal states have equal representations.
     fn tidy(&mut self) {
         self.aside.take_if(|aside| **aside == Aside::default());
     }
@@ -61,7 +61,7 @@ impl NodeState {
         if self.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
     }
 
-    /// The node begins work of several instances, or begins to wait.
+    /// Opens a node with several instances, or a node that waits.
     pub(crate) fn open(&mut self, opening: &Opening) -> Applied {
         match self.stage {
             Stage::Waiting => self.work.open(opening)?,
@@ -72,12 +72,12 @@ impl NodeState {
         Ok(())
     }
 
-    /// Its handlers and its bounded time count from now on.
+    /// Starts the clock of the handlers and of the time limit.
     pub(crate) fn watch_from(&mut self, now: Time) {
         self.aside_mut().watch = Some(Watch::new(now));
     }
 
-    /// A task or child run is the next instance.
+    /// Begins the next instance with this task or child run.
     pub(crate) fn begin(&mut self, index: u32, worker: Worker, input: &Payload) -> Applied<Start> {
         const INPUT: &str = "an instance begins";
         let start = match (&self.stage, &self.work) {
@@ -95,7 +95,7 @@ impl NodeState {
         Ok(start)
     }
 
-    /// The node ends, with this output.
+    /// Ends the node with this output.
     pub(crate) fn end(&mut self, outcome: &NodeOutcome, took: &[Name], output: Payload) -> Applied {
         self.not_ended("a node ends")?;
         self.stage = Stage::Ended(Ended::new(outcome, took));
@@ -108,7 +108,7 @@ impl NodeState {
         Ok(())
     }
 
-    /// The state of the node as if it had never begun, but for what was spent and what hosts gave it. Its links are undecided.
+    /// The initial state of the node, except for its usage and the items that hosts added. Its links are undecided.
     pub(crate) fn renewed(self) -> Self {
         let spent_before = self.spent();
         let mut renewed = Self { work: self.work.renewed(), ..Self::default() };
@@ -117,7 +117,7 @@ impl NodeState {
         renewed
     }
 
-    /// The compensation of the node has ended, or an operator has decided about one that failed.
+    /// Records the end of the compensation, or the decision of an operator about a failed one.
     pub(crate) fn compensate(&mut self, outcome: &CompensationOutcome) -> Applied {
         match &mut self.stage {
             Stage::Ended(ended) => ended.compensate(outcome),
@@ -127,7 +127,7 @@ impl NodeState {
         }
     }
 
-    /// The compensation of the node is tried again.
+    /// Tries the compensation again.
     pub(crate) fn retry_compensation(&mut self) -> Applied {
         match &mut self.stage {
             Stage::Ended(ended) => ended.retry_compensation()?,
@@ -198,7 +198,7 @@ impl NodeState {
         self.instances.change(input, index, change)
     }
 
-    /// An instance has ended.
+    /// Records the end of an instance.
     pub(crate) fn finish(&mut self, index: u32, end: InstanceEnd, node: &Node) -> Applied {
         self.change_instance("an instance ends", index, |instance| {
             let is_task = instance.worker().task().is_some();
@@ -208,7 +208,7 @@ impl NodeState {
         Ok(())
     }
 
-    /// A query has found out how an instance ended, or not.
+    /// Records the end of a query for the outcome of an instance.
     pub(crate) fn end_query(&mut self, index: u32, found: Option<SideEffects>, node: &Node) -> Applied {
         self.change_instance("a query ends", index, |instance| {
             instance.end_query(|end| {
@@ -220,7 +220,7 @@ impl NodeState {
         Ok(())
     }
 
-    /// An attempt at the task of an instance was assigned to an agent.
+    /// Records that an attempt at the task of an instance was assigned to an agent.
     pub(crate) fn assign(&mut self, index: u32, agent: AgentId) -> Applied {
         if let NodeWork::Delegate(work) = &mut self.work {
             work.assign(index, agent);
@@ -231,7 +231,7 @@ impl NodeState {
         })
     }
 
-    /// What follows from the end of an instance for the work.
+    /// Updates the work after the end of an instance.
     fn finished(&mut self, index: u32, node: &Node) {
         let is_success = self.instances.get(index).and_then(Instance::end).is_some_and(InstanceEnd::is_success);
         let has_ended = self.has_ended();
@@ -243,9 +243,9 @@ impl NodeState {
     }
 }
 
-/// Everything else that can happen to a node.
+/// Handlers, operators, limits, guards and save-points.
 impl NodeState {
-    /// A handler fires.
+    /// Fires a handler.
     pub(crate) fn fire(&mut self, handler: u32, effect: HandlerEffect) -> Applied {
         const INPUT: &str = "a handler fires";
         if !self.is_working() {
@@ -255,14 +255,14 @@ impl NodeState {
         watch.fire(handler, effect)
     }
 
-    /// An operator decides how the node ends.
+    /// Records the decision of an operator about the end of the node.
     pub(crate) fn operate(&mut self, remedy: &NodeRemedy) -> Applied {
         self.not_ended("an operator decides how a node ends")?;
         self.aside_mut().remedy = Some(remedy.clone());
         Ok(())
     }
 
-    /// The node failed, and an operator is to decide what follows.
+    /// Holds the failure of the node for an operator.
     pub(crate) fn hold(&mut self, outcome: &NodeOutcome) -> Applied {
         const INPUT: &str = "a failure is held";
         self.not_ended(INPUT)?;
@@ -273,7 +273,7 @@ impl NodeState {
         Ok(())
     }
 
-    /// The failure is not held any more, and found anew.
+    /// Releases the held failure, which is then determined again.
     pub(crate) fn release(&mut self) {
         if let Some(aside) = &mut self.aside {
             aside.held = None;
@@ -281,7 +281,7 @@ impl NodeState {
         self.tidy();
     }
 
-    /// The node begins nothing more.
+    /// Blocks the node: it begins nothing more.
     pub(crate) fn block(&mut self, blocked: Blocked) -> Applied {
         const INPUT: &str = "a node is blocked";
         self.not_ended(INPUT)?;
@@ -292,7 +292,7 @@ impl NodeState {
         Ok(())
     }
 
-    /// A guard of the node did not hold.
+    /// Records that a guard of the node did not hold.
     pub(crate) fn refuse(&mut self) -> Applied {
         self.not_ended("a guard of a node does not hold")?;
         let aside = self.aside_mut();
@@ -300,12 +300,12 @@ impl NodeState {
         Ok(())
     }
 
-    /// A function of the host combined a variable for the node to read.
+    /// Records the value of a variable that a reducer of the host combined for the node.
     pub(crate) fn reduce(&mut self, variable: u32, value: &Payload) {
         self.aside_mut().reduced.insert(variable, value.clone());
     }
 
-    /// A variable was updated: a node that has not begun reads it anew.
+    /// Drops the combined value of a variable that was updated, if the node has not begun.
     pub(crate) fn forget_reduced(&mut self, variable: u32) {
         if self.is_waiting()
             && let Some(aside) = &mut self.aside
@@ -315,7 +315,7 @@ impl NodeState {
         }
     }
 
-    /// The run is rolled back to the node.
+    /// Records a rollback to the node.
     pub(crate) fn roll_back(&mut self) -> Applied {
         if !self.has_succeeded() {
             return Err(Illegal::new("a run is rolled back to a node", "the node has not succeeded"));
@@ -325,15 +325,15 @@ impl NodeState {
         Ok(())
     }
 
-    /// The run goes forward again from the node, which may be used so often before it takes its alternative.
+    /// Continues from the node as a save-point, which may be used this many times before its alternative is taken.
     pub(crate) fn leave_save_point(&mut self, again: u32) {
         let save_point = &mut self.aside_mut().save_point;
-        save_point.way = if save_point.times > again { SavePointWay::Instead } else { SavePointWay::Same };
+        save_point.way = if save_point.times > again { SavePointWay::Alternative } else { SavePointWay::Same };
         self.tidy();
     }
 
-    /// The node goes on under another definition. What guards said before it began, and what was combined for it to read, is
-    /// found anew; what it has begun with it keeps, by the indexes of the variables there.
+    /// Adapts the node to another definition. Refusals of guards and values combined for the node are determined again
+    /// if it has not begun; otherwise they are kept, with the indexes of the variables in the new definition.
     pub(crate) fn migrate(&mut self, variable: impl Fn(u32) -> Option<u32>) {
         let is_waiting = self.is_waiting();
         if let NodeWork::Map(map) = &mut self.work {
@@ -349,21 +349,21 @@ impl NodeState {
         self.tidy();
     }
 
-    /// The node becomes one of another kind. What has begun must be of the same kind, which is checked before a run migrates.
+    /// Changes the kind of the node. A node that has begun must keep its kind, which is checked before a migration.
     pub(crate) fn adopt_kind(&mut self, kind: NodeKind) {
         if self.work.kind() != kind {
             self.work = NodeWork::new(kind);
         }
     }
 
-    /// After a restore everything is looked at.
+    /// Marks the node as dirty after a restore.
     pub(crate) fn wake(&mut self) {
         if let NodeWork::Delegate(work) = &mut self.work {
             work.wake_all();
         }
     }
 
-    /// Checks what must hold within a node.
+    /// Checks the invariants of the node.
     pub(crate) fn check(&self, links: u32) -> Result<(), String> {
         self.links.check(links)?;
         self.instances.check()?;

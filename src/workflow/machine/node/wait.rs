@@ -1,4 +1,4 @@
-//! A node that waits for a signal, a while, or whichever comes first.
+//! A node that waits for a signal, for a time, or for the first of both.
 
 use super::step::{Decided, Ending, Step, Surroundings};
 use crate::base::name::Name;

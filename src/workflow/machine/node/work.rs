@@ -26,7 +26,7 @@ pub(crate) enum NodeWork {
     Race(RaceWork),
 }
 
-/// The kind of a node's work, as its definition says.
+/// The kind of a node's work, from its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NodeKind {
     Immediate,
@@ -85,7 +85,7 @@ impl NodeWork {
         }
     }
 
-    /// What the instances gave: that of the last, of a map or of rounds that of each.
+    /// The output of the instances: of the last one, or for a map or for rounds the list of all.
     pub(super) fn collected(&self, instances: &Instances) -> Payload {
         let each = || instances.iter().map(|instance| instance.output().value().clone());
         match self {
@@ -101,7 +101,7 @@ impl NodeWork {
         }
     }
 
-    /// What there is when a limit ends the node.
+    /// The output when a limit ends the node.
     pub(super) fn partial(&self, instances: &Instances) -> Payload {
         match self {
             Self::States(states) => states.value(),
@@ -116,12 +116,12 @@ impl NodeWork {
         }
     }
 
-    /// Whether a compensation undoes one instance after the other, the last first.
+    /// Whether instances are compensated one after the other, the last first.
     pub(crate) const fn is_undone_in_turn(&self) -> bool {
         matches!(self, Self::Repeat | Self::States(_) | Self::Delegate(_))
     }
 
-    /// The work begins.
+    /// Opens the work.
     pub(super) fn open(&mut self, opening: &Opening) -> Applied {
         match (self, opening) {
             (Self::Map(map), Opening::Map { items, list }) => map.open(*items, list.as_ref()),
@@ -135,7 +135,7 @@ impl NodeWork {
         Ok(())
     }
 
-    /// An instance begins. Returns the index of the state in which it is performed, for a node with states.
+    /// Begins an instance. Returns the index of the state that it performs, for a node with states.
     pub(super) fn begin(&mut self, index: u32) -> Applied<u32> {
         const INPUT: &str = "an instance begins";
         match self {
@@ -153,14 +153,14 @@ impl NodeWork {
         Ok(0)
     }
 
-    /// Something comes over a link to a node that starts more than once. Returns whether it is such a node.
+    /// Records a token on a link. Returns whether the node starts more than once.
     pub(super) fn arrive(&mut self, join: Join, links: u32, link: u32, arrival: Arrival) -> bool {
         let Self::Rounds(rounds) = self else { return false };
         rounds.arrive(join, links, link, arrival);
         true
     }
 
-    /// The node has ended: what cannot be asked for any more is dropped.
+    /// Drops the data that is not needed after the end of the node.
     pub(super) fn close(&mut self) {
         match self {
             Self::Map(map) => map.reset(),
@@ -171,7 +171,7 @@ impl NodeWork {
         }
     }
 
-    /// The work of a node that is done anew: what hosts gave to a map they gave for good.
+    /// The initial work of a node that is executed again. Items that hosts added to a map are kept.
     pub(super) fn renewed(mut self) -> Self {
         if let Self::Map(map) = &mut self {
             map.reset();
@@ -180,7 +180,7 @@ impl NodeWork {
         Self::new(self.kind())
     }
 
-    /// Whether there is work to do for a node of this kind that is under way with these instances.
+    /// Checks that the work of a node under way is consistent with its instances.
     pub(super) fn check_working(&self, instances: &Instances) -> Result<(), String> {
         let is_sound = match self {
             Self::Immediate => false,
