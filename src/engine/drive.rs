@@ -123,10 +123,10 @@ impl Driver {
     }
 
     /// Lets go of what only decisions would take up: what runs could do next, moments that have come, gates that opened.
-    pub(super) fn decide_nothing(&mut self, now: Time) {
+    pub(super) fn discard_opened(&mut self, now: Time) {
         self.book.agenda.clear();
         self.book.wheel.advance(now, usize::MAX, &mut Vec::new());
-        self.core.decide_nothing();
+        self.core.discard_opened();
     }
 
     /// The times that runs wait for.

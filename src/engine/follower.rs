@@ -60,7 +60,7 @@ impl Follower {
     pub fn follow(&mut self, entry: &Entry) -> Result<(), RestoreError> {
         self.engine.log.follow(entry)?;
         self.engine.driver.replay(entry).map_err(|inconsistent| inconsistent.at(entry.seq))?;
-        self.engine.driver.decide_nothing(entry.at);
+        self.engine.driver.discard_opened(entry.at);
         Ok(())
     }
 

@@ -153,10 +153,10 @@ impl Awaited {
     /// Whether it comes by itself. Turns and milestones do not: they come with the end of another node, which has waits of
     /// its own.
     #[must_use]
-    pub const fn comes_by_itself(&self) -> bool {
+    pub const fn ends_automatically(&self) -> bool {
         match self {
             Self::Moment { .. } => true,
-            Self::Task { on, until, .. } => until.is_some() || on.comes_by_itself(),
+            Self::Task { on, until, .. } => until.is_some() || on.ends_automatically(),
             Self::Signal { .. }
             | Self::Decision { .. }
             | Self::Items
@@ -201,7 +201,7 @@ impl Driver {
             return RunStanding::Finished;
         }
         let going = self.each_wait(run.id(), now, &mut |wait| match wait {
-            Some(wait) if !wait.on.comes_by_itself() => ControlFlow::Continue(()),
+            Some(wait) if !wait.on.ends_automatically() => ControlFlow::Continue(()),
             Some(_) | None => ControlFlow::Break(()),
         });
         if going.is_break() { RunStanding::Going } else { RunStanding::Stalled }

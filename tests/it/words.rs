@@ -30,7 +30,6 @@ const NOT_YET: &[&str] = &[
     "src/routing",
     "src/message/run",
     "src/saga",
-    "src/scheduler",
     "src/sim",
     "src/base/structure",
     "src/task",

@@ -252,7 +252,7 @@ impl World {
                 let draining = agent.status() == counterpoint::task::AgentStatus::Draining;
                 (
                     agent.spec().id,
-                    (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.heard()),
+                    (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.last_message()),
                 )
             })
             .collect();
