@@ -637,7 +637,7 @@ impl World {
                     });
                     continue;
                 }
-                Awaited::Word { .. } => {
+                Awaited::Resolution { .. } => {
                     self.speak_of(run, node, seed);
                     continue;
                 }

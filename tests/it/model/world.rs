@@ -159,7 +159,7 @@ impl World {
 
     fn learn_places(&mut self) {
         for agent in self.scheduler.snapshot().agents {
-            self.places.insert(agent.by, agent.place);
+            self.places.insert(agent.by, agent.index);
         }
     }
 
