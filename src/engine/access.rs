@@ -1,4 +1,4 @@
-//! What a gate in front of the core asks it.
+//! Access rules' view of the engine's state.
 
 use super::Engine;
 use crate::access::AccessState;

@@ -1,4 +1,4 @@
-//! Budgets: what is put aside before work begins, and what it used up.
+//! Budgets: amounts that are reserved before work begins, and amounts that it has spent.
 
 use super::book::{Book, Folded};
 use crate::base::id::{NodeIx, RunId};
@@ -8,41 +8,41 @@ use crate::task::{Owner, Phase, Spending, Usage};
 use crate::workflow::machine::{Claim, Share, SpentBefore};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Greater than every index of a node.
+/// Greater than the index of any node.
 const LAST: NodeIx = NodeIx::new(u32::MAX);
 
-/// Whose account: a run's, that of one of its nodes, or that of a part of a node's work.
+/// The holder of an account: a run, a node of it, or a delegated part of a node's work.
 pub(super) type Holder = (RunId, Option<NodeIx>, Option<u32>);
 
-/// The accounts of all budgets. They follow from what runs say of their work, so a snapshot does not hold them.
+/// The accounts of all budgets. They are computed from the states of runs, so a snapshot does not contain them.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     open: BTreeMap<Holder, Account>,
-    /// Runs that have an account, or a run around them has.
+    /// Runs that have an account or have an ancestor with one.
     under: BTreeSet<RunId>,
-    /// Nodes that wait until something comes back to an account. Found again after a restore.
+    /// Nodes that wait until an account gets a reservation back. Recomputed after a restore.
     parked: BTreeSet<(Holder, RunId, NodeIx)>,
 }
 
-/// One budget and where it stands.
+/// One budget and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) granted: Budget,
     pub(super) reserved: Spending,
     pub(super) spent: Spending,
-    /// What is promised to parts, and neither put aside nor spent by them.
+    /// The amounts promised to delegated parts, which these have neither reserved nor spent.
     pub(super) promised: Spending,
-    /// Who has promised it: the account of which it is a share.
-    within: Option<Holder>,
+    /// The account of which this one is a share.
+    parent: Option<Holder>,
 }
 
-/// Whether work may begin.
+/// Whether an instance of work may begin.
 pub(super) enum Affordable {
-    /// It is under no budget.
+    /// It may begin: no budget applies.
     Free,
-    /// With this put aside.
+    /// It may begin with this reservation.
     With(Spending),
-    /// Something may come back to this account.
+    /// It must wait until this account gets a reservation back.
     Later(Holder),
     Never(LimitReached),
 }
@@ -50,10 +50,11 @@ pub(super) enum Affordable {
 impl Account {
     pub(super) const fn new(granted: Budget) -> Self {
         let none = Spending::NOTHING;
-        Self { granted, reserved: none, spent: none, promised: none, within: None }
+        Self { granted, reserved: none, spent: none, promised: none, parent: None }
     }
 
-    /// What is neither put aside nor spent, of what is bounded.
+    /// Each bounded measure with the amount that is neither reserved, promised nor spent, and the amount that may come
+    /// back.
     pub(super) fn free(&self) -> [(Measure, Option<u64>, u64); 3] {
         let put_aside = self.reserved + self.promised;
         let taken = put_aside + self.spent;
@@ -65,8 +66,8 @@ impl Account {
         ]
     }
 
-    /// What is kept for it by the account of which it is a share: what it has not used of what it was granted; of what it may
-    /// use without a bound of its own, what it has promised in turn.
+    /// The amounts that the parent account holds for this share: the unused rest of each bounded measure, and of an
+    /// unbounded one the amount that this share has promised in turn.
     fn promise(&self) -> Spending {
         let taken = self.reserved + self.spent;
         let of = |granted: Option<u64>, taken: u64, promised: u64| {
@@ -79,15 +80,16 @@ impl Account {
         }
     }
 
-    /// The account as it looks to a share of it: what is kept for the share is there.
+    /// The account as available to a share of it: without the promise to that share.
     fn seen_from(mut self, share: Option<&(Holder, Self)>, own: Holder) -> Self {
-        if let Some((_, share)) = share.filter(|(_, share)| share.within == Some(own)) {
+        if let Some((_, share)) = share.filter(|(_, share)| share.parent == Some(own)) {
             self.promised = self.promised - share.promise();
         }
         self
     }
 
-    /// How many attempts there is enough for; or what there is not enough of for one, and whether some of it may come back.
+    /// The number of attempts that the free amounts allow. The error is the measure that does not suffice for one
+    /// attempt, and whether some of it may come back.
     fn attempts(&self, estimate: Usage) -> Result<u64, (Measure, bool)> {
         let mut most = u64::MAX;
         for (measure, free, reserved) in self.free() {
@@ -98,7 +100,7 @@ impl Account {
                 Measure::Tokens => estimate.tokens,
                 Measure::Time => 0,
             };
-            // Of what costs nothing that is known of, there must be something left all the same.
+            // A measure with an estimate of zero must not be exhausted either.
             let enough = free.checked_div(each).unwrap_or(if free == 0 { 0 } else { u64::MAX });
             if enough == 0 {
                 return Err((measure, reserved > 0));
@@ -125,27 +127,27 @@ impl Accounts {
         true
     }
 
-    /// Changes an account, and with it what others keep for it.
+    /// Changes an account and the promises of its ancestors.
     fn change(&mut self, holder: Holder, change: impl FnOnce(&mut Account)) {
         let Some(account) = self.open.get_mut(&holder) else { return };
         let before = account.promise();
         change(account);
-        let (after, within) = (account.promise(), account.within);
-        self.tell(within, before, after);
+        let (after, parent) = (account.promise(), account.parent);
+        self.propagate(parent, before, after);
     }
 
-    /// What is kept for a share has changed.
-    fn tell(&mut self, mut next: Option<Holder>, mut before: Spending, mut after: Spending) {
+    /// Propagates the changed promise of a share to its ancestors.
+    fn propagate(&mut self, mut next: Option<Holder>, mut before: Spending, mut after: Spending) {
         while let Some(account) = next.filter(|_| before != after).and_then(|holder| self.open.get_mut(&holder)) {
             let known = account.promise();
             account.promised = account.promised - before + after;
-            (before, after, next) = (known, account.promise(), account.within);
+            (before, after, next) = (known, account.promise(), account.parent);
         }
     }
 }
 
 impl Book {
-    /// A run has begun: its budgets are there.
+    /// Opens the accounts of a run that has begun.
     pub(super) fn open_accounts(&mut self, id: RunId) {
         let Some(run) = self.get(id) else { return };
         let own = run.budget().filter(Budget::counts).map(|budget| ((id, None, None), budget));
@@ -153,8 +155,8 @@ impl Book {
         let nodes =
             nodes.filter_map(|node| Some(((id, Some(node.ix), None), node.definition.budget.filter(Budget::counts)?)));
         let open: Vec<(Holder, Budget)> = own.into_iter().chain(nodes).collect();
-        let around = run.owner.is_some_and(|owner| self.accounts.under.contains(&owner.run));
-        if around || !open.is_empty() {
+        let has_account = run.owner.is_some_and(|owner| self.accounts.under.contains(&owner.run));
+        if has_account || !open.is_empty() {
             self.accounts.under.insert(id);
         }
         self.accounts.open.extend(open.into_iter().map(|(holder, budget)| (holder, Account::new(budget))));
@@ -162,7 +164,7 @@ impl Book {
         nodes.into_iter().for_each(|node| self.open_shares(id, node));
     }
 
-    /// Parts of a node's work have been promised shares.
+    /// Opens the accounts of parts that were promised shares of a node's budget.
     pub(super) fn open_shares(&mut self, id: RunId, node: NodeIx) {
         let shares = self.get(id).and_then(|run| run.graph().node(node)).map(|node| node.shares()).unwrap_or_default();
         for Share { part, within, budget } in shares.into_iter().filter(|share| share.budget.counts()) {
@@ -172,33 +174,33 @@ impl Book {
             }
             self.accounts.under.insert(id);
             let above = within.into_iter().map(|part| (id, Some(node), Some(part)));
-            let mut around = above.chain(self.around(id, node));
-            let within = around.find(|holder| self.accounts.open.contains_key(holder));
-            let account = Account { within, ..Account::new(budget) };
+            let mut enclosing = above.chain(self.enclosing(id, node));
+            let parent = enclosing.find(|holder| self.accounts.open.contains_key(holder));
+            let account = Account { parent, ..Account::new(budget) };
             self.accounts.open.insert(holder, account);
-            self.accounts.tell(within, Spending::NOTHING, account.promise());
+            self.accounts.propagate(parent, Spending::NOTHING, account.promise());
         }
     }
 
-    /// A part has ended: what it has not used of its share is free again.
+    /// Closes the account of a part that has ended: the unused rest of its share is free again.
     pub(super) fn close_share(&mut self, id: RunId, node: NodeIx, part: u32) {
         if let Some(account) = self.accounts.open.remove(&(id, Some(node), Some(part))) {
-            self.accounts.tell(account.within, account.promise(), Spending::NOTHING);
-            self.around(id, node).into_iter().chain(account.within).for_each(|holder| self.unpark(holder));
+            self.accounts.propagate(account.parent, account.promise(), Spending::NOTHING);
+            self.enclosing(id, node).into_iter().chain(account.parent).for_each(|holder| self.unpark(holder));
         }
     }
 
-    /// A node has ended, and with it all parts of its work.
+    /// Closes the accounts of all parts of a node that has ended.
     pub(super) fn close_shares(&mut self, id: RunId, node: NodeIx) {
         let (first, last) = ((id, Some(node), Some(0)), (id, Some(node), Some(u32::MAX)));
         let mut held: Vec<u32> = self.accounts.open.range(first..=last).filter_map(|one| one.0.2).collect();
-        // What is promised within a share goes before it.
+        // Shares of a share are closed before it.
         while let Some(part) = held.pop() {
             self.close_share(id, node, part);
         }
     }
 
-    /// Nodes are done anew: their parts are gone.
+    /// Recomputes the accounts if nodes with delegated parts were reset.
     pub(super) fn audit_shares(&mut self, id: RunId) {
         let (first, last) = ((id, None, None), (id, Some(LAST), Some(u32::MAX)));
         if self.accounts.open.range(first..=last).any(|(holder, _)| holder.2.is_some()) {
@@ -206,18 +208,18 @@ impl Book {
         }
     }
 
-    /// The accounts of a node, its run and the runs around that, whether they are there or not.
-    fn around(&self, id: RunId, node: NodeIx) -> Vec<Holder> {
-        let (mut around, mut next) = (Vec::new(), Some((id, node)));
+    /// The potential accounts of a node, its run, and the ancestors of the run.
+    fn enclosing(&self, id: RunId, node: NodeIx) -> Vec<Holder> {
+        let (mut holders, mut next) = (Vec::new(), Some((id, node)));
         while let Some((run, node)) = next {
-            around.extend([(run, Some(node), None), (run, None, None)]);
+            holders.extend([(run, Some(node), None), (run, None, None)]);
             next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.node));
         }
-        around
+        holders
     }
 
-    /// What there is not enough of to promise so much more to parts of a piece of work.
-    pub(super) fn lacks(&self, owner: Owner, asked: Spending) -> Option<Measure> {
+    /// The first measure that does not suffice to promise this amount to parts of an instance of work.
+    pub(super) fn shortage(&self, owner: Owner, asked: Spending) -> Option<Measure> {
         let mut share: Option<(Holder, Account)> = None;
         for holder in self.holders(owner) {
             let account = *self.accounts.get(holder)?;
@@ -252,7 +254,7 @@ impl Book {
         }
     }
 
-    /// The accounts that a piece of work is under, the nearest first.
+    /// The accounts that apply to an instance of work, the nearest first.
     fn holders(&self, owner: Owner) -> Vec<Holder> {
         let mut holders = Vec::new();
         let mut next = Some(owner).filter(|owner| self.accounts.under.contains(&owner.run));
@@ -268,7 +270,8 @@ impl Book {
         holders
     }
 
-    /// The accounts that a run is under, and one of its nodes, for what was spent by instances that are not there any more.
+    /// The accounts that apply to a run and one of its nodes, for amounts that were spent by instances that no longer
+    /// exist.
     fn holders_before(&self, id: RunId, node: Option<NodeIx>) -> Vec<Holder> {
         if !self.accounts.under.contains(&id) {
             return Vec::new();
@@ -279,7 +282,7 @@ impl Book {
         here.chain(parent.into_iter().flat_map(|owner| self.holders(owner))).collect()
     }
 
-    /// Something of a piece of work has changed: what it takes of budgets does, too.
+    /// Changes an instance of work, and updates the accounts that apply to it.
     pub(super) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Self) -> Folded) -> Folded {
         if !self.accounts.under.contains(&owner.run) {
             return change(self);
@@ -294,7 +297,7 @@ impl Book {
         self.get(owner.run).map(|run| run.workforce().claim(owner)).unwrap_or_default()
     }
 
-    /// Brings accounts to where a piece of work stands now.
+    /// Updates the accounts that apply to an instance of work to its current claim.
     fn settle_accounts(&mut self, owner: Owner, before: Claim) {
         let after = self.claim(owner);
         if before == after {
@@ -306,7 +309,7 @@ impl Book {
         }
     }
 
-    /// Looks again at the nodes that wait for something to come back to an account.
+    /// Wakes the nodes that wait for a reservation to come back to an account.
     fn unpark(&mut self, holder: Holder) {
         let first = (holder, RunId::new(0), NodeIx::new(0));
         let woken: Vec<_> =
@@ -327,7 +330,7 @@ impl Book {
         }
     }
 
-    /// Whether a task may begin that is expected to use up so much with each attempt, of which it may make so many.
+    /// Whether the budgets allow a task with this estimated usage per attempt and this number of attempts.
     pub(super) fn afford(&self, owner: Owner, estimate: Usage, attempts: u64) -> Affordable {
         let holders = if owner.phase == Phase::Do { self.holders(owner) } else { Vec::new() };
         if holders.is_empty() {
@@ -358,10 +361,10 @@ impl Book {
         }
     }
 
-    /// All accounts anew, from what runs say.
+    /// Recomputes all accounts from the states of runs.
     pub(super) fn reopen_accounts(&mut self) {
         let mut ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
-        // Who is around has the smaller id, or one of the host's.
+        // Parent runs come before their child runs: they have smaller ids, or ids of the host.
         ids.sort_unstable();
         self.accounts = Accounts::default();
         for id in &ids {
@@ -383,7 +386,8 @@ impl Book {
         }
     }
 
-    /// An operator has changed a run: budgets may be other ones, and nodes other ones' nodes.
+    /// Recomputes all accounts after an operator has changed a run: its budgets and the parents of its instances may
+    /// have changed.
     pub(super) fn audit_accounts(&mut self) {
         for (_, run, node) in core::mem::take(&mut self.accounts.parked) {
             if let Some(waiting) = self.get_mut(run) {
@@ -394,7 +398,7 @@ impl Book {
         self.reopen_accounts();
     }
 
-    /// What all accounts say must be what runs say.
+    /// Compares the accounts with those computed from the states of runs.
     pub(super) fn check_accounts(&self) -> Result<(), String> {
         let mut sums: BTreeMap<Holder, Claim> = BTreeMap::new();
         for (_, run) in self.runs.iter() {
@@ -412,12 +416,15 @@ impl Book {
         for (holder, account) in &self.accounts.open {
             let sum = sums.get(holder).copied().unwrap_or_default();
             if (sum.reserved, sum.spent) != (account.reserved, account.spent) {
-                return Err(format!("the account of {holder:?} says {account:?}, its work {sum:?}"));
+                return Err(format!("the account of {holder:?} is {account:?}, but its work claims {sum:?}"));
             }
-            let shares = self.accounts.open.values().filter(|share| share.within == Some(*holder));
+            let shares = self.accounts.open.values().filter(|share| share.parent == Some(*holder));
             let promised = shares.fold(Spending::NOTHING, |sum, share| sum + share.promise());
             if promised != account.promised {
-                return Err(format!("the account of {holder:?} keeps {:?}, not {promised:?}", account.promised));
+                return Err(format!(
+                    "the account of {holder:?} promises {:?}, but its shares add up to {promised:?}",
+                    account.promised
+                ));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What the engine knows of workflows: the fold of the events of definitions, runs and nodes, and of the tasks that runs own.
+//! The workflow state of the engine: the fold of the events of definitions, runs and nodes, and of the tasks of runs.
 
 use super::accounts::Accounts;
 use super::catalog::Catalog;
@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Why an event does not follow from the state.
+/// The reason for which the state does not allow an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Inconsistency(Cow<'static, str>);
 
@@ -58,30 +58,31 @@ impl From<InconsistentEvent> for Inconsistency {
 
 pub(super) type Folded = Result<(), Inconsistency>;
 
-/// More ids than an engine can make in its life: at a million a second, 146,000 years. So there is always a next one.
+/// A bound on the ids that an engine creates: at a million per second it lasts for 146,000 years, so there is always a
+/// next id.
 pub(super) const MOST_IDS: u64 = u64::MAX >> 2;
 
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    /// What budgets say.
+    /// The accounts of budgets.
     pub(super) accounts: Accounts,
-    /// What the host's code says, for plans.
+    /// The predicates and reducers of the host.
     pub(super) functions: Arc<Functions>,
     pub(super) catalog: Catalog,
     pub(super) runs: Arena<Run>,
     pub(super) register: Register,
     pub(super) by_id: IdMap<RunId, Slot>,
-    /// The steps that unfinished tasks perform.
+    /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
-    /// The runs to look at.
+    /// The runs that may have a next move.
     pub(super) agenda: BTreeSet<RunId>,
     pub(super) wheel: Wheel<(RunId, Option<NodeIx>)>,
-    /// Of the ids that the engine makes: the last.
+    /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
-    /// Unfinished runs that no other run owns.
+    /// The number of unfinished runs without a parent run.
     active: u32,
-    /// Finished runs that no other run owns, the oldest first.
+    /// Finished runs without a parent run, the oldest first.
     pub(super) finished: VecDeque<RunId>,
 }
 
@@ -118,7 +119,7 @@ impl Book {
         self.charge(owner, |book| book.work(owner, WorkInput::Ended(end), now))
     }
 
-    /// What work uses up.
+    /// Applies an event that changes the usage of a run's task.
     fn used(&mut self, owner: Owner, task: TaskId, event: &TaskEvent, now: Time) -> Folded {
         let input = if let TaskEvent::Assigned { to, .. } = event {
             WorkInput::Assigned(to.agent())
@@ -132,7 +133,7 @@ impl Book {
         self.charge(owner, |book| book.work_quietly(owner, input, now))
     }
 
-    /// Whether the task of a pivot can still be withdrawn.
+    /// Updates whether the task of a pivot can still be withdrawn.
     fn committed(&mut self, owner: Owner, event: &TaskEvent, now: Time) -> Folded {
         let is_committed = if let TaskEvent::Assigned { .. } = event {
             true
@@ -172,7 +173,7 @@ impl Book {
             }
             CatalogueEvent::DefaultSet { workflow, version, .. } => self.catalog.set_default(workflow, *version),
             CatalogueEvent::Retired { workflow, version, .. } => {
-                self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined")?;
+                self.catalog.retire(workflow, *version).ok_or("a retired version is not defined")?;
             }
         }
         Ok(())
@@ -182,13 +183,13 @@ impl Book {
         match event {
             RunEvent::Started { spec, version, owner, hash } => {
                 if spec.id != id {
-                    return Err("a run starts under the id of another".into());
+                    return Err("the event of a run's start has another id than its spec".into());
                 }
                 return self.begin(spec, (*version, *hash), *owner, Begun { seq, at: now });
             }
             RunEvent::Migrated { .. } => return self.migrated(id, event),
             RunEvent::Prioritised { .. } => {
-                self.get(id).ok_or("an event of an unknown run")?;
+                self.get(id).ok_or("the run of an event is unknown")?;
                 let family: Vec<RunId> = self.family(id).iter().map(|run| run.id()).collect();
                 return family.into_iter().try_for_each(|run| self.apply(run, RunInput::Event(event), now));
             }
@@ -206,11 +207,11 @@ impl Book {
             | RunEvent::Finished { .. } => self.apply(id, RunInput::Event(event), now)?,
         }
         if let RunEvent::Signalled { .. } = event {
-            self.wake_within(id, Run::wake_listening);
+            self.wake_descendants(id, Run::wake_listening);
         } else if let RunEvent::Resumed = event {
-            self.wake_within(id, Run::wake_all);
+            self.wake_descendants(id, Run::wake_all);
         } else if let RunEvent::Failing { .. } = event {
-            self.tell_parent(id, WorkInput::ChildFailing(id), now)?;
+            self.apply_to_parent(id, WorkInput::ChildFailing(id), now)?;
         } else if let RunEvent::Restarted { .. } = event {
             self.audit_shares(id);
         } else if let RunEvent::Finished { outcome } = event {
@@ -219,10 +220,10 @@ impl Book {
         Ok(())
     }
 
-    /// A signal that a run kept is taken over by a child run.
+    /// Moves a kept signal from a run to a descendant run.
     fn move_signal(&mut self, id: RunId, from: RunId, (signal, index): (&Name, u32), now: Time) -> Folded {
         let kept = self.get(from).and_then(|run| run.signals().get(signal, index)).cloned();
-        let payload = kept.ok_or("a signal is moved that is not kept")?;
+        let payload = kept.ok_or("a moved signal is not kept by its run")?;
         self.apply(from, RunInput::SignalGiven { signal, index }, now)?;
         self.apply(id, RunInput::SignalTaken { signal, payload }, now)
     }
@@ -240,9 +241,9 @@ impl Book {
             self.close_share(id, ix, *part);
         } else if let NodeEvent::Finished { .. } = event {
             self.close_shares(id, ix);
-            // A child run that passes its pivot goes forward from there, whatever becomes of its parent run.
+            // A child run that has passed its pivot goes forward, even if its parent run fails.
             if !before && has_passed_pivot(self) {
-                return self.tell_parent(id, WorkInput::Committed(Commitment::Committed), now);
+                return self.apply_to_parent(id, WorkInput::Committed(Commitment::Committed), now);
             }
         }
         Ok(())
@@ -255,9 +256,9 @@ impl Book {
         owner: Option<Owner>,
         begun: Begun,
     ) -> Folded {
-        let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
+        let plan = self.plan_for(spec, version, owner).ok_or("the definition of a started run is not defined")?;
         if hash.is_some_and(|hash| hash != plan.id.hash) {
-            return Err("a run starts of another definition than the one that it is pinned to".into());
+            return Err("the hash of a started run differs from that of its definition".into());
         }
         self.started(Run::new(plan, Arc::clone(spec), owner, begun), begun.at)
     }
@@ -267,10 +268,10 @@ impl Book {
             self.active = self.active.saturating_sub(1);
             self.finished.push_back(id);
         }
-        self.tell_parent(id, WorkInput::ChildEnded(outcome), now)
+        self.apply_to_parent(id, WorkInput::ChildEnded(outcome), now)
     }
 
-    /// A run continues from where it was, perhaps after its end.
+    /// Continues a run after a retry or a reset, also if it has ended.
     fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Folded {
         let over = self.get(id).is_some_and(Run::is_finished);
         self.apply(id, RunInput::Event(event), now)?;
@@ -284,7 +285,7 @@ impl Book {
 
     fn started(&mut self, run: Run, now: Time) -> Folded {
         if self.slot(run.id()).is_some() {
-            return Err("a run starts twice".into());
+            return Err("a started run is known already".into());
         }
         let (spec, owner) = (Arc::clone(&run.spec), run.owner);
         self.put(run);
@@ -302,7 +303,7 @@ impl Book {
         Ok(())
     }
 
-    /// The times that a node waits for from now on.
+    /// Sets the timers of a node.
     pub(super) fn set_timers(&mut self, id: RunId, node: NodeIx) {
         let times = self.get(id).map(|run| run.times(node)).unwrap_or_default();
         for at in times {
@@ -310,14 +311,14 @@ impl Book {
         }
     }
 
-    /// The time at which a run's bounded time is over.
+    /// Sets the timer for the time limit of a run.
     pub(super) fn set_timer(&mut self, id: RunId) {
         if let Some(at) = self.get(id).and_then(Run::time_limit) {
             self.wheel.insert(at, (id, None));
         }
     }
 
-    /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
+    /// The plan that a run is pinned to: that of a defined version, or the inline one of its parent's node.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         let Some(owner) = owner else { return self.catalog.get(&spec.workflow, version).cloned() };
         match self.node_of(owner)?.work_of(owner.item)?.call {
@@ -326,7 +327,7 @@ impl Book {
         }
     }
 
-    /// The workflow inside a step.
+    /// The inline plan of the node that a child run works for.
     pub(super) fn child_plan(&self, owner: Owner) -> Option<Arc<Plan>> {
         self.node_of(owner)?.work_of(owner.item)?.child.clone()
     }
@@ -338,14 +339,14 @@ impl Book {
         self.by_id.insert(id, slot);
     }
 
-    /// Forgets a run and the runs within it.
+    /// Forgets a run and its descendants.
     fn forget(&mut self, id: RunId) -> Folded {
         let mut family = vec![id];
         while let Some(id) = family.pop() {
             let slot = self.by_id.remove(&id).ok_or("an unknown run is forgotten")?;
             let run = self.runs.remove(slot).ok_or("an unknown run is forgotten")?;
             if !run.is_finished() {
-                return Err("a run is forgotten that has not ended".into());
+                return Err("a forgotten run has not ended".into());
             }
             self.close_accounts(id);
             self.register.leave(&run);
@@ -360,50 +361,50 @@ impl Book {
         Ok(())
     }
 
-    /// Applies an input to a run, which is looked at then.
+    /// Applies an input to a run, and schedules its next move.
     fn apply(&mut self, id: RunId, input: RunInput<'_>, now: Time) -> Folded {
         self.get_mut(id).ok_or("an event of an unknown run")?.apply(input, now)?;
         self.agenda.insert(id);
         Ok(())
     }
 
-    /// Something happened to a task or child run.
+    /// Applies a change of a task or child run to the run that owns it.
     fn work(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Folded {
         self.apply(owner.run, RunInput::Work(owner, input), now)
     }
 
-    /// Something happened to a task that gives its run nothing to do.
+    /// Applies a change of a task that cannot cause a move of its run.
     fn work_quietly(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Folded {
         let run = self.get_mut(owner.run).ok_or("an event of an unknown run")?;
         Ok(run.apply(RunInput::Work(owner, input), now)?)
     }
 
-    /// Something happened to a child run.
-    fn tell_parent(&mut self, child: RunId, input: WorkInput<'_>, now: Time) -> Folded {
+    /// Applies a change of a child run to its parent run, if it has one.
+    fn apply_to_parent(&mut self, child: RunId, input: WorkInput<'_>, now: Time) -> Folded {
         match self.get(child).and_then(|run| run.owner) {
             Some(owner) => self.work(owner, input, now),
             None => Ok(()),
         }
     }
 
-    /// Ids that the engine makes are numbered across tasks and runs.
+    /// Updates the serial number for an id that the engine created. Tasks and runs share the numbers.
     fn count_serial(&mut self, id: u64) -> Folded {
         let serial = id & !TaskId::engine_made(0).get();
         if serial > MOST_IDS {
-            return Err("an id is greater than any that an engine can have made".into());
+            return Err("an id of the engine exceeds the largest serial number".into());
         }
         self.serial = self.serial.max(serial);
         Ok(())
     }
 
-    /// A task works for another node than it seemed to.
+    /// Changes the owner of a task whose node has moved.
     pub(super) fn set_owner(&mut self, task: TaskId, owner: Owner) {
         if let Some(phase) = self.owners.get(&task).map(|known| known.phase) {
             self.owners.insert(task, Owner { phase, ..owner });
         }
     }
 
-    /// The run that a task works for, while it does.
+    /// The owner of an unfinished task.
     pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
         self.owners.get(&task).copied()
     }
@@ -421,13 +422,13 @@ impl Book {
         self.runs.get(self.slot(id)?)
     }
 
-    /// The node that a task or child run works for.
+    /// The node of an owner.
     pub(super) fn node_of(&self, owner: Owner) -> Option<BoundNode<'_>> {
         self.get(owner.run)?.graph().node(owner.node)
     }
 
-    /// When a finished run was over; when it began, for those of snapshots that do not say.
-    pub(super) fn was_over(&self, id: RunId) -> Option<Time> {
+    /// When a finished run ended.
+    pub(super) fn ended_at(&self, id: RunId) -> Option<Time> {
         self.get(id).map(|run| run.course().ended().unwrap_or(run.begun.at))
     }
 
@@ -435,7 +436,7 @@ impl Book {
         self.active
     }
 
-    /// Counts and owners from what the runs say, after a snapshot was read.
+    /// Computes counts, owners, timers and accounts from the runs of a snapshot.
     pub(super) fn recount(&mut self) {
         let active = self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count();
         self.active = u32::try_from(active).unwrap_or(u32::MAX);
@@ -454,7 +455,7 @@ impl Book {
         self.reopen_accounts();
     }
 
-    /// The definition of this name, in this version or the default.
+    /// The plan of the definition with this name, in this version or the default one.
     pub(super) fn plan(&self, name: &Name, version: Option<u32>) -> Option<&Arc<Plan>> {
         match version {
             Some(version) => self.catalog.get(name, version),
@@ -463,7 +464,7 @@ impl Book {
     }
 }
 
-/// How the task of a step ended, as the run sees it; none while it has not.
+/// The end of a task for the run that owns it, if the event ends the task.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most events end nothing")]
 fn end_of(event: &TaskEvent) -> Option<InstanceEnd> {
     let possible = |unknown: bool| if unknown { SideEffects::Possible } else { SideEffects::None };
@@ -476,7 +477,7 @@ fn end_of(event: &TaskEvent) -> Option<InstanceEnd> {
         }
         TaskEvent::Cancelled { side_effects, .. } => InstanceEnd::cancelled(side_effects.clone()),
         TaskEvent::Expired { bound, outcome_unknown } => {
-            let failure = Failure::transient(format!("its time ran out ({bound})"));
+            let failure = Failure::transient(format!("the task expired ({bound})"));
             InstanceEnd::failed(possible(*outcome_unknown), failure)
         }
         _ => return None,

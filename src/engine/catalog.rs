@@ -1,4 +1,4 @@
-//! The definitions that runs can be started of, by name and version.
+//! The definitions that runs can be started from, by name and version.
 
 use super::drive::Driver;
 use crate::base::name::Name;
@@ -7,7 +7,7 @@ use crate::workflow::plan::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A definition, with who uses it.
+/// A definition and its use.
 ///
 /// ```
 /// use counterpoint::definition::Definition;
@@ -28,25 +28,26 @@ use std::sync::Arc;
 pub struct DefinitionView<'a> {
     /// Name, version and hash.
     pub id: &'a DefinitionId,
-    /// What it says.
+    /// The definition itself.
     pub definition: &'a Definition,
-    /// Whether runs can be started of it. If not, it was retired or is one run's own, and stays while that is remembered.
+    /// Whether runs can be started from it. If not, it was retired or belongs to a single run, and is listed as long as
+    /// runs of it are known.
     pub is_offered: bool,
-    /// Whether runs take it that ask for no version.
+    /// Whether runs that specify no version are started from it.
     pub is_default: bool,
-    /// Runs of it that are not over, but for those within others.
+    /// The number of its unfinished runs, without child runs.
     pub active: u32,
-    /// Runs of it that are over and remembered, but for those within others.
+    /// The number of its known finished runs, without child runs.
     pub finished: u32,
 }
 
-/// The definitions on offer.
+/// The definitions that runs can be started from.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     plans: BTreeMap<(Name, u32), Arc<Plan>>,
     /// The versions that were made the default of a name.
     defaults: BTreeMap<Name, u32>,
-    /// The hashes of what was retired: a version never comes to mean something else.
+    /// The hashes of retired versions: a version cannot be defined again with other content.
     retired: BTreeMap<(Name, u32), u64>,
 }
 
@@ -61,7 +62,7 @@ impl Catalog {
         self.plans.get(&(name.clone(), version))
     }
 
-    /// What runs take that ask for no version: the one that was made the default, or the newest.
+    /// The plan for runs that specify no version: the one that was made the default, or the newest.
     pub(super) fn default_of(&self, name: &Name) -> Option<&Arc<Plan>> {
         match self.defaults.get(name) {
             Some(version) => self.get(name, *version),
@@ -70,7 +71,7 @@ impl Catalog {
     }
 
     /// The version that was made the default of a name.
-    pub(super) fn chosen(&self, name: &Name) -> Option<u32> {
+    pub(super) fn explicit_default(&self, name: &Name) -> Option<u32> {
         self.defaults.get(name).copied()
     }
 
@@ -88,8 +89,8 @@ impl Catalog {
         Some(())
     }
 
-    /// The hash of what this version was before it was retired.
-    pub(super) fn was(&self, id: &DefinitionId) -> Option<u64> {
+    /// The hash that this version had before it was retired.
+    pub(super) fn retired_hash(&self, id: &DefinitionId) -> Option<u64> {
         self.retired.get(&(id.name.clone(), id.version)).copied()
     }
 
@@ -105,7 +106,7 @@ impl Catalog {
         &self.defaults
     }
 
-    /// What was retired, as a snapshot holds it.
+    /// The retired versions, for a snapshot.
     pub(super) fn retired(&self) -> impl Iterator<Item = DefinitionId> {
         self.retired.iter().map(|((name, version), hash)| DefinitionId {
             name: name.clone(),
@@ -120,7 +121,7 @@ impl Catalog {
 }
 
 impl Driver {
-    /// All definitions that are on offer or in use, by name, version and hash.
+    /// All definitions that are offered or in use, by name, version and hash.
     pub(super) fn definitions(&self) -> Vec<DefinitionView<'_>> {
         let catalog = &self.book.catalog;
         let offered = catalog.plans().map(|plan| (&plan.id, (plan, true, 0, 0)));
@@ -140,7 +141,7 @@ impl Driver {
         views.collect()
     }
 
-    /// How many runs of a definition are not over, but for those within others.
+    /// The number of unfinished runs of a definition, without child runs.
     pub(super) fn active_of(&self, id: &DefinitionId) -> u32 {
         let runs = self.book.runs.iter().map(|(_, run)| run);
         let active = runs.filter(|run| run.owner.is_none() && !run.is_finished() && run.plan().id == *id).count();

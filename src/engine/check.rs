@@ -1,4 +1,4 @@
-//! The rules that hold between runs and tasks.
+//! The invariants between runs and tasks.
 
 use super::book::MOST_IDS;
 use super::drive::Driver;
@@ -13,12 +13,12 @@ impl Driver {
         self.check_books()
     }
 
-    /// Every run is sound in itself, and every piece under way has a task or run that knows whose it is.
+    /// Checks every run by itself, and that every active instance and its task or child run refer to each other.
     pub(super) fn check_books(&self) -> Result<(), String> {
         for (_, run) in self.book.runs.iter() {
             run.check()?;
             for (owner, worker) in run.workforce().active() {
-                // A task itself names the node for which it was submitted, which may stand elsewhere since its run moved.
+                // The spec of a task has the node index at the submit, which may differ since a migration of the run.
                 let known = match worker {
                     Worker::Task(task) => {
                         let spec = self.core.reader().task(task).and_then(|task| task.spec().owner);
@@ -31,10 +31,11 @@ impl Driver {
                     }
                     Worker::Child(child) => self.book.get(child).and_then(|child| child.owner),
                 };
-                // Of what a compensation undoes only the run within is named, by the owner that did it.
+                // A child run that is being compensated keeps the owner with the phase of its original work, so phases
+                // are not compared.
                 let known = known.map(|known| (known.run, known.node, known.item));
                 if known != Some((owner.run, owner.node, owner.item)) {
-                    return Err(format!("{worker:?} works for {owner:?} and does not know it"));
+                    return Err(format!("{worker:?} is active for {owner:?}, but has the owner {known:?}"));
                 }
             }
         }
@@ -46,11 +47,14 @@ impl Driver {
         let listed =
             roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));
         if listed != self.book.register.len() {
-            return Err(format!("{listed:?} runs are known, {:?} can be found", self.book.register.len()));
+            return Err(format!(
+                "{listed:?} runs are known by age and key, but {:?} are registered",
+                self.book.register.len()
+            ));
         }
         for id in &self.book.finished {
             if !self.book.get(*id).is_some_and(|run| run.is_finished()) {
-                return Err(format!("run {id} is listed as finished and is not"));
+                return Err(format!("run {id} is listed as finished, but has not ended"));
             }
         }
         let finished = self.book.runs.iter().filter(|(_, run)| run.owner.is_none() && run.is_finished()).count();
@@ -60,7 +64,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Who works for a run has not ended, and every task of a run that has not ended works for it.
+    /// Each active task and child run has not ended, and each unfinished task of a run is active there.
     fn check_workers(&self) -> Result<(), String> {
         let mut working = 0_usize;
         for (owner, worker) in self.book.runs.iter().flat_map(|(_, run)| run.workforce().active()) {
@@ -72,7 +76,7 @@ impl Driver {
                 Worker::Child(child) => self.book.get(child).is_none_or(Run::is_finished),
             };
             if over {
-                return Err(format!("{worker:?}, which works for {owner:?}, is over"));
+                return Err(format!("{worker:?} is active for {owner:?}, but has ended"));
             }
         }
         let owned = self
@@ -81,47 +85,51 @@ impl Driver {
             .tasks()
             .filter(|task| task.spec().owner.is_some() && !task.status().is_terminal())
             .count();
-        if owned == working { Ok(()) } else { Err(format!("{owned} tasks are those of runs, {working} work for runs")) }
+        if owned == working {
+            Ok(())
+        } else {
+            Err(format!("{owned} unfinished tasks have an owner, but {working} are active in runs"))
+        }
     }
 
-    /// Of a run within and the one around it, each knows the other; one that nobody waits for has ended.
+    /// Parent and child runs refer to each other, and a child run that its parent does not wait for has ended.
     fn check_families(&self) -> Result<(), String> {
-        let within = |owner: &Owner, child| {
-            let around = self.book.get(owner.run)?;
-            Some((around.workforce().has_child(*owner, child), around.workforce().waits_for_child(*owner, child)))
+        let links = |owner: &Owner, child| {
+            let parent = self.book.get(owner.run)?;
+            Some((parent.workforce().has_child(*owner, child), parent.workforce().waits_for_child(*owner, child)))
         };
         for (_, run) in self.book.runs.iter() {
             let id = run.id();
             if let Some(owner) = &run.owner {
-                let Some((true, works)) = within(owner, id) else {
-                    return Err(format!("run {id} is within {owner:?}, which does not know it"));
+                let Some((true, is_active)) = links(owner, id) else {
+                    return Err(format!("run {id} has the owner {owner:?}, which does not list it"));
                 };
-                if works == run.is_finished() {
-                    return Err(format!("run {id} is within {owner:?}, which takes it for what it is not"));
+                if is_active == run.is_finished() {
+                    return Err(format!("whether run {id} has ended differs from the state of its owner {owner:?}"));
                 }
             }
-            let strange = run.workforce().children().find(|child| {
+            let foreign = run.workforce().children().find(|child| {
                 let owner = self.book.get(*child).and_then(|child| child.owner);
                 owner.is_none_or(|owner| owner.run != id)
             });
-            if let Some(child) = strange {
-                return Err(format!("run {child} is taken by {id} for one within it"));
+            if let Some(child) = foreign {
+                return Err(format!("run {child} is listed as a child of run {id}, but has another owner"));
             }
         }
         Ok(())
     }
 
-    /// No id that the engine makes next is known.
+    /// No future id of the engine is in use.
     fn check_serial(&self) -> Result<(), String> {
         let made = TaskId::engine_made(0).get();
         let tasks = self.core.reader().tasks().map(|task| task.spec().id.get());
         let runs = self.book.runs.iter().map(|(_, run)| run.id().get());
         let last = tasks.chain(runs).filter(|id| id & made != 0).map(|id| id & !made).max().unwrap_or(0);
         if last > self.book.serial {
-            return Err(format!("the engine has made id {last} and means to have made {}", self.book.serial));
+            return Err(format!("the engine has created the id {last}, but counts only {}", self.book.serial));
         }
         if self.book.serial > MOST_IDS {
-            return Err(format!("{} ids are more than an engine can have made", self.book.serial));
+            return Err(format!("the serial number {} exceeds the largest one", self.book.serial));
         }
         Ok(())
     }

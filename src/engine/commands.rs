@@ -1,6 +1,6 @@
 //! Commands about workflows and runs.
 
-use super::decide::Voice;
+use super::decide::Decider;
 use super::drive::Driver;
 use crate::base::id::RunId;
 use crate::base::name::Name;
@@ -36,10 +36,10 @@ impl Driver {
             RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
             RunCommand::Close { run, node } => self.close(run, node, tx),
             RunCommand::Decide { run, node, by, roles, option, note } => {
-                self.decide((run, node), &Voice { by, roles }, option, note, tx)
+                self.decide((run, node), &Decider { by, roles }, option, note, tx)
             }
             RunCommand::Delegate { run, node, by, roles, to } => {
-                self.delegate((run, node), &Voice { by, roles }, to, tx)
+                self.delegate((run, node), &Decider { by, roles }, to, tx)
             }
             RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, false, tx),
             RunCommand::Abort { run, reason } => self.cancel_run(run, reason, true, tx),
@@ -47,7 +47,7 @@ impl Driver {
         }
     }
 
-    /// What a run has asked for, only the run may withdraw: it alone knows what follows from that.
+    /// A task of a run can be cancelled only by its run, which has to handle the consequences.
     pub(super) fn task(&mut self, command: TaskCommand, tx: &mut Tx<'_>) -> Verdict {
         if let TaskCommand::Cancel { task, .. } = &command
             && let Some(owner) = self.book.owner(*task)
@@ -114,7 +114,7 @@ impl Driver {
         }
         let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
         let transient = rule.is_some_and(|rule| rule.transient);
-        if transient && !self.book.somebody_waits(id, &signal, &payload, limits) {
+        if transient && !self.book.has_waiting_node(id, &signal, &payload, limits) {
             return Ok(Accepted::Ignored);
         }
         self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
@@ -144,31 +144,32 @@ impl Driver {
         Ok(Accepted::Done)
     }
 
-    /// More items for a map that is open. As long as it is, "all are done" does not end it, so there is no race with the last.
+    /// Adds items to an open map. An open map does not end when all its items are done, so adding does not race with
+    /// the last item.
     fn add(&mut self, id: RunId, node: Name, items: Vec<Payload>, tx: &mut Tx<'_>) -> Verdict {
         let limits = self.core.config().limits();
         items.iter().try_for_each(|item| fits(limits, item))?;
         self.running(id)?;
-        let (run, place) = self.node_of(id, &node)?;
-        let Some(known) = run.graph().node(place).and_then(|node| node.items_if_open()) else {
+        let (run, index) = self.node_of(id, &node)?;
+        let Some(known) = run.graph().node(index).and_then(|node| node.items_if_open()) else {
             return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         };
         let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
         if known.saturating_add(more) > limits.map_items {
             return Err(at_limit("map_items", limits.map_items));
         }
-        let node = run.plan().node_ref(place);
+        let node = run.plan().node_ref(index);
         self.emit(NodeEvent::Map(MapEvent::ItemsAdded { items }).of(id, node), tx);
         Ok(Accepted::Done)
     }
 
     fn close(&mut self, id: RunId, node: Name, tx: &mut Tx<'_>) -> Verdict {
         self.running(id)?;
-        let (run, place) = self.node_of(id, &node)?;
-        if run.graph().node(place).and_then(|node| node.items_if_open()).is_none() {
+        let (run, index) = self.node_of(id, &node)?;
+        if run.graph().node(index).and_then(|node| node.items_if_open()).is_none() {
             return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         }
-        let node = run.plan().node_ref(place);
+        let node = run.plan().node_ref(index);
         self.emit(NodeEvent::Map(MapEvent::Closed).of(id, node), tx);
         Ok(Accepted::Done)
     }
@@ -203,15 +204,15 @@ impl Driver {
 
     fn remedy(&mut self, id: RunId, node: Name, remedy: CompensationRemedy, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        let Some(place) = run.plan().index_of(&node) else {
+        let Some(index) = run.plan().index_of(&node) else {
             return Err(Rejected::Unknown(Unknown::Node { run: id, node }));
         };
         let is_open = run.phase() == RunPhase::CompensationFailed || run.rollback().is_rolling_back();
         let failed = |state: &&NodeState| matches!(state.compensated(), Some(CompensationOutcome::Failed { .. }));
-        let Some(state) = run.graph().state(place).filter(failed).filter(|_| is_open) else {
+        let Some(state) = run.graph().state(index).filter(failed).filter(|_| is_open) else {
             return Err(Rejected::State(WrongState::NothingToRemedy { run: id, node }));
         };
-        // A child run whose compensation ended has nothing in it to try again.
+        // A child run whose compensation has ended has nothing left to retry.
         if remedy == CompensationRemedy::Retry
             && let Some(child) = state.instances().child_not_undone()
         {
@@ -223,13 +224,13 @@ impl Driver {
             CompensationRemedy::Declare { reason } => compensated(CompensationOutcome::Declared { reason }),
             CompensationRemedy::Abandon { reason } => compensated(CompensationOutcome::Abandoned { reason }),
         };
-        let node = run.plan().node_ref(place);
+        let node = run.plan().node_ref(index);
         self.emit(event.of(id, node), tx);
         Ok(Accepted::Done)
     }
 }
 
-/// A function of the host that a definition names, or one within it, and that is not there.
+/// The first function of the host that a definition or a nested one names and that is not registered.
 pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> {
     let mut work: Vec<&Definition> = vec![definition];
     while let Some(definition) = work.pop() {

@@ -1,4 +1,4 @@
-//! Work that is handed on in parts: what agents answer, what may be handed on, how it stands.
+//! Delegated work: validation of agents' answers, limits of delegation, and views of parts.
 
 use super::drive::Driver;
 use super::spending::Balance;
@@ -13,37 +13,36 @@ use crate::message::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutco
 use crate::task::{Failure, FailureKind, Needs, Owner, Phase, Spending};
 use crate::workflow::machine::misread;
 
-/// How much of a bad answer a failure quotes.
+/// The largest number of characters in the message of an invalid answer.
 const SHOWN: usize = 300;
 
-/// A part of a node's work that was handed on, or the whole, which is part 0.
+/// A delegated part of a node's work, or the whole, which is part 0.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PartView<'a> {
-    /// Its number, in the order in which parts were asked for.
+    /// Its number, in the order in which parts were delegated.
     pub number: u32,
-    /// The part whose agent asked for it; none for the whole.
+    /// The part from which it was delegated; none for the whole.
     pub of: Option<u32>,
-    /// How often the work was handed on.
+    /// Its depth in the tree of delegations.
     pub depth: u32,
     /// The kind of its task.
     pub kind: &'a Name,
-    /// What it was given; null for the whole before it has begun.
+    /// The payload of its task; null for the whole before it has begun.
     pub payload: Payload,
-    /// Who was given it or its results, each once, in the order in which they were.
+    /// The agents that its task or the one that combines its results was assigned to, each once, in this order.
     pub agents: &'a [AgentId],
-    /// How it ended, if it has.
+    /// Its outcome, if it has ended.
     pub end: Option<&'a PartOutcome>,
     /// Its result.
     pub output: &'a Payload,
-    /// Where its share of the budget stands, if it was promised one and has not ended.
+    /// The balance of its share of the budget, if it was promised one and has not ended.
     pub balance: Option<Balance>,
 }
 
 impl<'a> NodeView<'a> {
-    /// The delegated parts of its work, the whole first: who delegated what to whom. Parts come after those that they are part
-    /// of.
-    pub fn parts_handed_on(&self) -> impl Iterator<Item = PartView<'a>> + use<'a> {
+    /// The delegated parts of its work, the whole first. Each part comes after the one that it was delegated from.
+    pub fn delegated_parts(&self) -> impl Iterator<Item = PartView<'a>> + use<'a> {
         let (run, book, node) = self.parts();
         node.delegate_work().into_iter().flat_map(move |(work, delegate)| {
             let parts = work.parts().map(|parts| parts.all()).unwrap_or_default();
@@ -66,17 +65,18 @@ impl<'a> NodeView<'a> {
 }
 
 impl Driver {
-    /// A command of an agent. A result of work that may be delegated must be an answer to it; another is a failure of the
-    /// attempt. If the work can be undone, its outcome is unknown.
-    pub(super) fn heard(&self, command: AgentCommand) -> AgentCommand {
+    /// Validates the command of an agent. An invalid answer to work that may be delegated becomes a failure of the
+    /// attempt, with its outcome unknown if the work has a compensation.
+    pub(super) fn validated(&self, command: AgentCommand) -> AgentCommand {
         let AgentCommand::Complete { by, attempt, output, usage } = &command else { return command };
         let owner = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do);
-        let Some(failure) = owner.and_then(|owner| self.misread(owner, output)) else { return command };
+        let Some(failure) = owner.and_then(|owner| self.invalid_answer(owner, output)) else { return command };
         AgentCommand::Fail { by: *by, attempt: *attempt, failure, usage: *usage }
     }
 
-    /// The failure of an attempt whose result is no answer; none if the result is usable or not wanted any more.
-    fn misread(&self, owner: Owner, output: &Payload) -> Option<Failure> {
+    /// The failure of an attempt with an invalid answer; none if the answer is valid or its instance is being
+    /// cancelled.
+    fn invalid_answer(&self, owner: Owner, output: &Payload) -> Option<Failure> {
         let node = self.book.node_of(owner)?;
         let (_, delegate) = node.delegate_work()?;
         if node.state.instances().get(owner.item).is_some_and(|instance| instance.is_cancelling()) {
@@ -90,8 +90,8 @@ impl Driver {
         Some(failure)
     }
 
-    /// Which of these parts may be delegated, recorded with what is left out; or that a limit is reached. None if the node
-    /// delegates nothing.
+    /// The event that delegates those of these parts that the limits allow and records the dropped ones, or the event
+    /// that a limit is reached. None if the node does not delegate.
     pub(super) fn split(&self, part: PartOf, parts: Vec<Subtask>) -> Option<NodeEvent> {
         let (_, delegate) = self.book.get(part.run)?.graph().node(part.node)?.delegate_work()?;
         let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Spending::NOTHING);
@@ -108,7 +108,8 @@ impl Driver {
         Some(NodeEvent::Part { part: part.part, event: PartEvent::Split { into, dropped } })
     }
 
-    /// The agents that must not get a part, if it may be delegated beside so many with so much promised.
+    /// Checks whether a part may be delegated besides `beside` others with these promised amounts. Returns the agents
+    /// that must not get it.
     fn may_delegate(
         &self,
         PartOf { run: id, node: ix, part }: PartOf,
@@ -128,13 +129,13 @@ impl Driver {
         }
         let instance = work.last_work(part).ok_or(LimitReached::RepeatedWork)?;
         let owner = Owner::new(id, ix, instance, Phase::Do);
-        match self.book.lacks(owner, promised + share(task.budget)) {
+        match self.book.shortage(owner, promised + share(task.budget)) {
             Some(measure) if task.budget.is_some() => Err(LimitReached::Budget { measure }),
             Some(_) | None => Ok(not),
         }
     }
 
-    /// What follows when there is not enough of a budget for an instance.
+    /// The event for an instance of work that its budget does not allow.
     pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> NodeEvent {
         let delegated = self.book.node_of(owner).and_then(|node| node.delegate_work());
         let dropped = delegated.filter(|(_, delegate)| delegate.on_limit == OnLimit::Drop);

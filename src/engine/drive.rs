@@ -1,5 +1,5 @@
-//! Deciding: the scheduler's facts are folded into the runs, and the runs' moves become facts and tasks, until nothing is
-//! left to do.
+//! The decision loop of the engine: applies the scheduler's events to the runs and performs the moves of runs, as
+//! events and tasks, until no move is left.
 
 use super::accounts::Affordable;
 use super::book::{Book, Folded};
@@ -23,20 +23,20 @@ use crate::workflow::machine::{BoundNode, Move};
 use crate::workflow::plan::Template;
 use std::sync::Arc;
 
-/// How many moves of runs one call makes at the most; what is left over is made by the next.
+/// The largest number of moves in one call. The next call performs the rest.
 const MOVES: usize = 10_000;
 
-/// Finished runs leave memory in batches of this size.
+/// Finished runs are removed from memory in batches of this size.
 const BATCH: usize = 64;
 
-/// Scheduler and runs together, without the numbering.
+/// Scheduler and runs, without sequence numbers.
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) book: Book,
     #[cfg(feature = "observe")]
     pub(super) recent: Recent,
-    /// How many of the call's facts have been folded.
+    /// The number of entries in the outbox that have been folded.
     folded: usize,
 }
 
@@ -56,7 +56,7 @@ impl Driver {
         }
     }
 
-    /// A fact of the journal becomes state.
+    /// Applies an entry of the journal.
     pub(super) fn replay(&mut self, entry: &Entry) -> Folded {
         if is_scheduling(&entry.event) {
             self.core.replay(entry)?;
@@ -77,7 +77,7 @@ impl Driver {
         self.settle(tx);
         let verdict = match command {
             Command::Agent(command) => {
-                let command = self.heard(command);
+                let command = self.validated(command);
                 self.core.agent(command, tx)
             }
             Command::Task(command) => self.task(command, tx),
@@ -111,7 +111,7 @@ impl Driver {
         [self.core.next_wakeup(), self.book.wheel.next(), self.next_aged()].into_iter().flatten().min()
     }
 
-    /// After a restore every run may have something to do.
+    /// After a restore: schedules every unfinished run, since each may have a next move.
     pub(super) fn wake_all(&mut self) {
         let ids: Vec<RunId> = self.book.runs.iter().map(|(_, run)| run.id()).collect();
         for id in ids {
@@ -122,14 +122,14 @@ impl Driver {
         }
     }
 
-    /// Lets go of what only decisions would take up: what runs could do next, moments that have come, gates that opened.
-    pub(super) fn decide_nothing(&mut self, now: Time) {
+    /// Discards data that only decisions consume: scheduled runs, due timers, reopened classes.
+    pub(super) fn discard_opened(&mut self, now: Time) {
         self.book.agenda.clear();
         self.book.wheel.advance(now, usize::MAX, &mut Vec::new());
-        self.core.decide_nothing();
+        self.core.discard_opened();
     }
 
-    /// The times that runs wait for.
+    /// Fires the due timers of runs.
     fn fire(&mut self, now: Time) {
         let mut due = Vec::new();
         self.book.wheel.advance(now, self.core.config().limits().timers_per_call.max(1) as usize, &mut due);
@@ -141,7 +141,7 @@ impl Driver {
         }
     }
 
-    /// Lets runs move until none can, or the call has done enough.
+    /// Performs moves of runs until none is left or [`MOVES`] is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
         for _ in 0..MOVES {
@@ -160,7 +160,7 @@ impl Driver {
                         self.book.agenda.remove(&id);
                     }
                 }
-                Ok(None) => match self.book.kept_for(id, tx.now, limits) {
+                Ok(None) => match self.book.signal_for(id, tx.now, limits) {
                     Some(moved) => self.emit(moved, tx),
                     None => {
                         self.book.agenda.remove(&id);
@@ -171,7 +171,7 @@ impl Driver {
         self.retire(tx);
     }
 
-    /// Folds what the scheduler has recorded since.
+    /// Folds the entries that were recorded since the last call.
     fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
@@ -203,22 +203,24 @@ impl Driver {
             Move::Split { node, part, parts } => {
                 let event = self
                     .split(PartOf { run: id, node, part }, parts)
-                    .or_anomaly("parts are delegated of other work")?;
+                    .or_anomaly("a node delegates parts of unknown work")?;
                 self.emit_node(id, node, event, tx);
             }
             Move::Submit { owner, payload } => {
-                let node = self.book.node_of(owner).or_anomaly("a task is submitted for no node")?;
-                let template = node.template(owner.item, owner.phase).or_anomaly("a node submits no such task")?;
+                let node = self.book.node_of(owner).or_anomaly("a submitted task has no node")?;
+                let template = node
+                    .template(owner.item, owner.phase)
+                    .or_anomaly("a node has no template for the task that it submits")?;
                 let (spec, estimate) = (self.task_spec(node, owner, &template, payload), template.estimate);
                 self.begin(owner, spec, estimate, tx);
             }
             Move::Spawn { owner, input } => {
-                let event = self.child(owner, input).or_anomaly("a child run is started for no node")?;
+                let event = self.child(owner, input).or_anomaly("a started child run has no node")?;
                 self.emit(event, tx);
             }
             Move::CancelTask(task) => {
                 if let Err(refused) = self.core.cancel(task, Name::from("its run does not need it"), tx) {
-                    return Err(Anomaly::new(format_args!("run {id} cannot cancel task {task}: {refused}")));
+                    return Err(Anomaly::new(format_args!("run {id} cannot cancel its task {task}: {refused}")));
                 }
             }
             Move::CancelRun(run) => {
@@ -230,7 +232,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Begins a task, once what it may use up is reserved on all budgets that it is under.
+    /// Submits a task after reserving its estimated usage in all budgets that apply to it.
     fn begin(&mut self, owner: Owner, mut spec: TaskSpec, estimate: Usage, tx: &mut Tx<'_>) {
         let retry = spec.policy.retry().clone();
         match self.book.afford(owner, estimate, retry.most().into()) {
@@ -272,7 +274,7 @@ impl Driver {
         }
     }
 
-    /// The start of a child run, or why it does not start. None if the step of a node is no child run.
+    /// The event that starts a child run, or that records why it cannot start. None if the work is no child run.
     fn child(&self, owner: Owner, input: Payload) -> Option<Event> {
         let run = self.book.get(owner.run)?;
         let work = run.graph().node(owner.node)?.work_of(owner.item)?;
@@ -298,7 +300,7 @@ impl Driver {
         Some(RunEvent::Started { spec: Arc::new(spec), version, owner: Some(owner), hash }.of(id))
     }
 
-    /// Forgets the oldest finished runs, beyond the limit, and those that have been finished for too long.
+    /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.
     fn retire(&mut self, tx: &mut Tx<'_>) {
         let keep = self.core.config().limits().finished_runs as usize;
         let surplus = self.book.finished.len().saturating_sub(keep);
@@ -308,19 +310,19 @@ impl Driver {
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
-            let aged = |id: &&RunId| self.book.was_over(**id).is_some_and(|at| limits.is_aged(at, tx.now));
+            let aged = |id: &&RunId| self.book.ended_at(**id).is_some_and(|at| limits.is_aged(at, tx.now));
             let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
     }
 
-    /// When the oldest of the finished runs has been so for too long.
+    /// When the oldest finished run reaches the maximum age.
     fn next_aged(&self) -> Option<Time> {
-        self.core.config().limits().forgotten_at(self.book.was_over(*self.book.finished.front()?)?)
+        self.core.config().limits().forgotten_at(self.book.ended_at(*self.book.finished.front()?)?)
     }
 }
 
-/// Whether the scheduler folds an event: all but those of workflows.
+/// Whether the scheduler applies an event: it applies all but those of workflows.
 const fn is_scheduling(event: &Event) -> bool {
     match event {
         Event::Agent { .. } | Event::Task { .. } => true,

@@ -1,4 +1,4 @@
-//! Runs and those around and within them: how deep they are, who is paused with whom, who hears what comes to which.
+//! Parent and child runs: depth, inherited pauses, and signals that a parent run keeps.
 
 use super::book::Book;
 use crate::base::id::RunId;
@@ -11,7 +11,7 @@ use crate::message::run::RunPhase;
 use crate::workflow::machine::Run;
 
 impl Book {
-    /// How many runs of a workflow there are on the way from a run to the outermost one, itself included.
+    /// The number of runs of a workflow among a run and its ancestors.
     pub(super) fn depth_of(&self, id: RunId, workflow: &Name) -> u32 {
         let (mut next, mut depth) = (Some(id), 0_u32);
         while let Some(run) = next.and_then(|id| self.get(id)) {
@@ -21,8 +21,8 @@ impl Book {
         depth
     }
 
-    /// Looks again at all runs within a run: it has got a signal, or goes on after a pause.
-    pub(super) fn wake_within(&mut self, id: RunId, wake: impl Fn(&mut Run)) {
+    /// Wakes all active descendants of a run after it has received a signal or was resumed.
+    pub(super) fn wake_descendants(&mut self, id: RunId, wake: impl Fn(&mut Run)) {
         let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(|run| run.workforce().active_children()).collect();
         while let Some(id) = line.pop() {
             let Some(run) = self.get_mut(id) else { continue };
@@ -32,7 +32,7 @@ impl Book {
         }
     }
 
-    /// A run and all that are under way within it.
+    /// A run and its active descendants.
     pub(super) fn family(&self, id: RunId) -> Vec<&Run> {
         let mut family = Vec::new();
         let mut line = vec![id];
@@ -43,11 +43,12 @@ impl Book {
         family
     }
 
-    /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
-    pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<Event> {
+    /// The event that moves a signal to the run from the nearest ancestor that keeps one that a node of the run waits
+    /// for.
+    pub(super) fn signal_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<Event> {
         let run = self.get(id).filter(|run| run.phase() == RunPhase::Running && run.plan().listens)?;
-        let mut around = run.owner;
-        while let Some(owner) = around {
+        let mut next = run.owner;
+        while let Some(owner) = next {
             let outer = self.get(owner.run)?;
             let found = run.wanted().find_map(|wanted| {
                 let kept = run.values(limits).matching_signal(wanted, outer.signals(), now)?;
@@ -56,18 +57,18 @@ impl Book {
             if let Some((signal, index)) = found {
                 return Some(RunEvent::SignalMoved { from: owner.run, signal, index }.of(id));
             }
-            around = outer.owner;
+            next = outer.owner;
         }
         None
     }
 
-    /// Whether a run makes no moves forward: it is paused, one around it is, or a function of the host is missing that its
-    /// definition names.
+    /// Whether a run makes no forward moves: it or an ancestor is paused, or its definition names an unregistered
+    /// function of the host.
     pub(super) fn is_paused(&self, id: RunId) -> bool {
         self.paused_by(id).is_some() || self.get(id).is_some_and(Run::lacks_functions)
     }
 
-    /// The run that is paused so that this one makes no moves forward: it itself, or one around it.
+    /// The nearest paused run among a run and its ancestors, with the reason.
     pub(super) fn paused_by(&self, id: RunId) -> Option<(RunId, &Name)> {
         let mut next = Some(id);
         let mut own = true;
@@ -84,11 +85,11 @@ impl Book {
         None
     }
 
-    /// Whether a node of the run, or of one within it, waits for this signal now.
-    pub(super) fn somebody_waits(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
-        let meant = |run: &Run| {
+    /// Whether a node of the run or of an active descendant waits for this signal.
+    pub(super) fn has_waiting_node(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
+        let waits = |run: &Run| {
             run.wanted().any(|wanted| wanted.signal == signal && run.values(limits).matches(wanted, payload))
         };
-        self.family(id).into_iter().any(|run| run.phase() == RunPhase::Running && meant(run))
+        self.family(id).into_iter().any(|run| run.phase() == RunPhase::Running && waits(run))
     }
 }

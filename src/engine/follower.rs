@@ -1,4 +1,4 @@
-//! A second state that follows the facts of an engine, for snapshots and questions that must not hold it up.
+//! A second copy of an engine's state, for snapshots and queries that must not block the engine.
 
 use super::{Engine, EngineSnapshot};
 use crate::base::error::RestoreError;
@@ -7,11 +7,11 @@ use crate::message::event::Entry;
 use crate::scheduler::Config;
 use core::fmt;
 
-/// The state that an engine's facts lead to, kept beside the engine: on another thread, or on another machine.
+/// A second copy of an engine's state, built from the same entries: on another thread or another machine.
 ///
-/// It only folds. It decides nothing, asks for nothing, and learns nothing, so it needs none of the host's code; and its
-/// state is, after each fact, that of the engine, byte for byte. So whoever wants a snapshot takes it here, as long as that
-/// may take, and the engine does not stop for it. Folding is several times as fast as deciding.
+/// A follower applies entries and makes no decisions, so it needs no strategies, estimators or guards. After each entry
+/// its state equals that of the engine, byte for byte. A snapshot can be taken here without stopping the engine.
+/// Applying an entry is several times as fast as deciding it.
 ///
 /// ```
 /// use counterpoint::{AgentId, AgentSpec, Command, Config, Engine, Outbox, TaskId, TaskSpec, Time};
@@ -23,9 +23,9 @@ use core::fmt;
 /// engine.handle(Time::ZERO, Command::register(AgentSpec::new(AgentId::new(1))), &mut outbox)?;
 /// engine.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(1), "any")), &mut outbox)?;
 ///
-/// let mut facts = Vec::new();
-/// outbox.drain_entries(&mut facts); // durable by now: on their way to the other thread
-/// for entry in &facts {
+/// let mut entries = Vec::new();
+/// outbox.drain_entries(&mut entries); // already durable; send them to the other thread
+/// for entry in &entries {
 ///     follower.follow(entry)?;
 /// }
 /// assert_eq!(follower.snapshot(), engine.snapshot());
@@ -36,14 +36,14 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// One that follows from the first fact on. The configuration is that of the engine; of it only what the fold depends on
-    /// is taken: no strategies, no estimator, no guards.
+    /// A follower from the first entry on. The configuration must be that of the engine; strategies, estimator and
+    /// guards in it are not used.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { engine: Engine::new(config.for_replay()) }
     }
 
-    /// One that follows on from a snapshot.
+    /// A follower that continues from a snapshot.
     ///
     /// # Errors
     ///
@@ -52,31 +52,31 @@ impl Follower {
         Ok(Self { engine: Engine::from_snapshot(config.for_replay(), snapshot)? })
     }
 
-    /// Takes the next fact.
+    /// Applies the next entry.
     ///
     /// # Errors
     ///
-    /// When it is not the next, or does not follow from those before it. Then the state is not to be relied on any more.
+    /// When it is not the next entry, or the state does not allow its event. The follower must then be dropped.
     pub fn follow(&mut self, entry: &Entry) -> Result<(), RestoreError> {
         self.engine.log.follow(entry)?;
         self.engine.driver.replay(entry).map_err(|inconsistent| inconsistent.at(entry.seq))?;
-        self.engine.driver.decide_nothing(entry.at);
+        self.engine.driver.discard_opened(entry.at);
         Ok(())
     }
 
-    /// The number of the last fact that was taken.
+    /// The sequence number of the last entry.
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
         self.engine.last_seq()
     }
 
-    /// The whole state as data: that of the engine after the same fact.
+    /// The whole state as data. It equals that of the engine after the same entry.
     #[must_use]
     pub fn snapshot(&self) -> EngineSnapshot {
         self.engine.snapshot()
     }
 
-    /// The state, to ask it what one would ask the engine.
+    /// The state as an engine, for reading.
     #[must_use]
     pub const fn state(&self) -> &Engine {
         &self.engine
@@ -101,9 +101,9 @@ mod tests {
     use crate::message::run::RunSpec;
     use core::time::Duration;
 
-    /// Moments that have come and runs that could move are for those who decide; here they would pile up.
+    /// A follower does not consume due timers and scheduled runs, so it must discard them.
     #[test]
-    fn nothing_piles_up_that_only_decisions_take_up() {
+    fn data_for_decisions_is_discarded() {
         let config = || Config::default().with_limits(Limits::default().with_finished_runs(2));
         let (mut engine, mut outbox) = (Engine::new(config()), Outbox::default());
         let mut follower = Follower::new(&config());
@@ -120,7 +120,7 @@ mod tests {
             outbox.clear();
             let driver = &follower.engine.driver;
             assert!(driver.book.agenda.is_empty());
-            assert_eq!(driver.book.wheel.next(), None, "a moment that has come is still kept");
+            assert_eq!(driver.book.wheel.next(), None, "a due timer is still stored");
         }
         assert_eq!(follower.snapshot(), engine.snapshot());
     }

@@ -1,4 +1,4 @@
-//! Finding runs: by key, and page by page.
+//! Finding runs by key, and listing them page by page.
 
 use super::book::Book;
 use super::drive::Driver;
@@ -12,7 +12,8 @@ use crate::workflow::machine::Run;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which runs: those for which all holds that is said. Runs within runs are not listed; their owners name them.
+/// A filter of runs: a run passes if it matches every field that is set. Child runs are not listed; the views of their
+/// parents name them.
 ///
 /// ```
 /// use counterpoint::definition::Definition;
@@ -37,83 +38,83 @@ use std::collections::{BTreeMap, BTreeSet};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunFilter {
-    /// Of this workflow.
+    /// The workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Name>,
-    /// That follow this version now.
+    /// The version of the definition that the run is pinned to now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// That are about this.
+    /// The business key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub business_key: Option<Name>,
-    /// Of this tenant.
+    /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Name>,
-    /// In this phase.
+    /// The phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<RunPhase>,
-    /// That go on by themselves, or do not.
+    /// Whether the run goes on automatically.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<RunStanding>,
-    /// That began then, or later.
+    /// The earliest time at which the run began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// That began before then.
+    /// The time before which the run began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Time>,
 }
 
 impl RunFilter {
-    /// Only those of this workflow.
+    /// Only runs of this workflow.
     #[must_use]
     pub fn with_workflow(mut self, workflow: impl Into<Name>) -> Self {
         self.workflow = Some(workflow.into());
         self
     }
 
-    /// Only those that follow this version now.
+    /// Only runs that are pinned to this version now.
     #[must_use]
     pub const fn with_version(mut self, version: u32) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// Only those that are about this.
+    /// Only runs with this business key.
     #[must_use]
     pub fn with_business_key(mut self, key: impl Into<Name>) -> Self {
         self.business_key = Some(key.into());
         self
     }
 
-    /// Only those of this tenant.
+    /// Only runs of this tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
 
-    /// Only those in this phase.
+    /// Only runs in this phase.
     #[must_use]
     pub const fn with_phase(mut self, phase: RunPhase) -> Self {
         self.phase = Some(phase);
         self
     }
 
-    /// Only those that go on by themselves, or that do not. What each waits for has to be looked at.
+    /// Only runs with this standing. The waits of each run must be evaluated.
     #[must_use]
     pub const fn with_standing(mut self, standing: RunStanding) -> Self {
         self.standing = Some(standing);
         self
     }
 
-    /// Only those that began then or later.
+    /// Only runs that began at this time or later.
     #[must_use]
     pub const fn with_since(mut self, at: Time) -> Self {
         self.since = Some(at);
         self
     }
 
-    /// Only those that began before then.
+    /// Only runs that began before this time.
     #[must_use]
     pub const fn with_before(mut self, at: Time) -> Self {
         self.before = Some(at);
@@ -133,26 +134,26 @@ impl RunFilter {
     }
 }
 
-/// Where a page of runs ended: the next one begins after it. It stays good whatever happens in between: runs that begin
-/// later come later, and no run comes twice.
+/// The position after which the next page of runs begins. It stays valid while runs begin and end: later runs come
+/// later, and no run is listed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunCursor(Seq, RunId);
 
-/// Some of the runs that were asked for, in the order in which they began.
+/// A page of runs, in the order in which they began.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RunPage<'a> {
     /// The runs.
     pub runs: Vec<RunView<'a>>,
-    /// Where to go on, if there is more.
+    /// The cursor for the next page, if there is one.
     pub next: Option<RunCursor>,
 }
 
-/// The runs that no other run owns, by age and by key.
+/// The runs without a parent run, by age and by business key.
 #[derive(Debug, Default)]
 pub(super) struct Register {
     by_age: BTreeSet<(Seq, RunId)>,
-    /// By workflow and key.
+    /// By workflow and business key.
     by_key: BTreeMap<(Name, Name), BTreeSet<(Seq, RunId)>>,
 }
 
@@ -172,11 +173,11 @@ impl Register {
         let entry = (run.begun.seq, run.id());
         self.by_age.remove(&entry);
         if let Some(key) = &run.spec.business_key {
-            let place = (run.spec.workflow.clone(), key.clone());
-            if let Some(runs) = self.by_key.get_mut(&place) {
+            let key = (run.spec.workflow.clone(), key.clone());
+            if let Some(runs) = self.by_key.get_mut(&key) {
                 runs.remove(&entry);
                 if runs.is_empty() {
-                    self.by_key.remove(&place);
+                    self.by_key.remove(&key);
                 }
             }
         }
@@ -186,14 +187,14 @@ impl Register {
         self.by_key.get(&(workflow.clone(), key.clone()))
     }
 
-    /// How many runs are listed by age, and how many by key.
+    /// The numbers of runs by age and by key.
     pub(super) fn len(&self) -> (usize, usize) {
         (self.by_age.len(), self.by_key.values().map(BTreeSet::len).sum())
     }
 }
 
 impl Book {
-    /// The run of this workflow, tenant and key that is not over.
+    /// The unfinished run with this workflow, tenant and business key.
     pub(super) fn holder(&self, like: &RunSpec, key: &Name) -> Option<RunId> {
         let runs = self.register.of_key(&like.workflow, key)?;
         let holds = |run: &Run| !run.is_finished() && run.spec.tenant == like.tenant;
@@ -209,9 +210,9 @@ impl Driver {
         most: usize,
         now: Time,
     ) -> RunPage<'_> {
-        let nobody = BTreeSet::new();
+        let none = BTreeSet::new();
         let all = match (&filter.workflow, &filter.business_key) {
-            (Some(workflow), Some(key)) => self.book.register.of_key(workflow, key).unwrap_or(&nobody),
+            (Some(workflow), Some(key)) => self.book.register.of_key(workflow, key).unwrap_or(&none),
             (None, _) | (_, None) => &self.book.register.by_age,
         };
         let after = after.map(|RunCursor(seq, run)| (seq, run));

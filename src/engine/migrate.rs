@@ -1,4 +1,4 @@
-//! Moving a run to another definition.
+//! Migration of a run to another definition.
 
 use super::book::{Book, Folded};
 use super::commands::missing;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 type Verdict = Result<Accepted, Rejected>;
 
 impl Driver {
-    /// What it would mean to move a run.
+    /// The report on a migration that is not executed.
     pub(super) fn migration(&self, id: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
         let (run, plan) = self.target(id, migration)?;
         Ok(run.changes().migration(&plan, &migration.nodes).0)
@@ -46,7 +46,7 @@ impl Driver {
         Ok(Accepted::Done)
     }
 
-    /// A run that goes forward, and the plan that it is to move to.
+    /// A run in its forward phase and the plan to which it would migrate.
     fn target(&self, id: RunId, migration: &Migration) -> Result<(&Run, Arc<Plan>), Rejected> {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase() != RunPhase::Running {
@@ -72,7 +72,7 @@ impl Driver {
         Ok((run, plan))
     }
 
-    /// The plan of a definition that one run is to have for itself.
+    /// The plan of a definition that applies to a single run.
     fn own_plan(&self, run: &Run, definition: &Arc<Definition>) -> Result<Arc<Plan>, Rejected> {
         validate(definition, self.core.config().limits())?;
         let unknown = || {
@@ -90,24 +90,24 @@ impl Driver {
 }
 
 impl Book {
-    /// A run goes on under another definition.
+    /// Applies the migration of a run.
     pub(super) fn migrated(&mut self, id: RunId, event: &RunEvent) -> Folded {
         let RunEvent::Migrated { version, hash, definition, from, .. } = event else {
-            return Err("an event of another kind moves a run".into());
+            return Err("the event of a migration is of another kind".into());
         };
-        let run = self.get(id).ok_or("an unknown run moves")?;
+        let run = self.get(id).ok_or("a migrated run is unknown")?;
         let plan = match (definition, run.owner) {
             (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
             (None, None) => self.catalog.get(&run.plan().id.name, *version).cloned(),
             (None, Some(owner)) => self.child_plan(owner),
         };
-        let plan = plan.filter(|plan| plan.id.hash == *hash).ok_or("a run moves to what is not defined")?;
+        let plan = plan.filter(|plan| plan.id.hash == *hash).ok_or("the definition of a migration is unknown")?;
         let mut once = BTreeSet::new();
         let fits = run.phase() == RunPhase::Running
             && from.len() == plan.nodes.len()
-            && from.iter().flatten().all(|place| once.insert(*place));
+            && from.iter().flatten().all(|index| once.insert(*index));
         let moved = if fits { run.migrated(&plan, from) } else { None };
-        let moved = moved.ok_or("a run moves to what it does not fit")?;
+        let moved = moved.ok_or("a migrated run does not fit its new definition")?;
         let workers: Vec<(Owner, Worker)> = moved.workforce().all().collect();
         if let Some(run) = self.get_mut(id) {
             *run = moved;
@@ -122,7 +122,7 @@ impl Book {
         Ok(())
     }
 
-    /// Whoever works for a node is told where it stands now.
+    /// Updates the owner of a task or child run to the new index of its node.
     fn rehome(&mut self, owner: Owner, worker: Worker) {
         match worker {
             Worker::Task(task) => self.set_owner(task, owner),

@@ -1,4 +1,4 @@
-//! Tasks, agents and workflows together: the whole core behind one command enum.
+//! The engine: tasks, agents and workflows behind one command enum.
 //!
 //! # The host's loop
 //!
@@ -22,11 +22,11 @@
 //! while let Some(command) = inbox.pop() {                  // or `Command::Tick` when `next_wakeup` has come
 //!     let now = Time::ZERO;                                // the host's clock
 //!     let verdict = engine.handle(now, command, &mut outbox);
-//!     outbox.drain_entries(&mut journal);                  // 1. write ahead
-//!     verdict?;                                            // 2. answer whoever asked
+//!     outbox.drain_entries(&mut journal);                  // 1. append to the journal
+//!     verdict?;                                            // 2. answer the caller
 //!     let mut effects = Vec::new();
 //!     outbox.drain_effects(&mut effects);
-//!     for effect in effects {                              // 3. act
+//!     for effect in effects {                              // 3. perform the effects
 //!         if let Effect::Dispatch { attempt, to, task, .. } = effect {
 //!             let output = format!("{} {}", task.kind, task.payload);
 //!             inbox.push(Command::complete(to, attempt, Payload::of(&output)?));
@@ -35,7 +35,7 @@
 //! }
 //! assert_eq!(engine.run(run.id).map(|run| run.phase()), Some(RunPhase::Finished));
 //!
-//! // The same facts, the same state.
+//! // The same entries lead to the same state.
 //! let restored = Engine::restore(Config::default(), None, &journal)?;
 //! assert_eq!(restored.snapshot(), engine.snapshot());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -71,7 +71,7 @@ pub use follower::Follower;
 pub use list::{RunCursor, RunFilter, RunPage};
 pub use snapshot::EngineSnapshot;
 pub use spending::{Balance, RunMetrics};
-pub use view::{Ask, NodeView, RunView};
+pub use view::{NodeView, PendingDecision, RunView};
 pub use waits::{Awaited, RunStanding, Wait};
 
 pub use crate::base::structure::Anomalies;
@@ -89,29 +89,29 @@ use core::fmt;
 use core::ops::Deref;
 use drive::Driver;
 
-/// Tasks, agents and workflows: a deterministic state machine that a host drives.
+/// A deterministic state machine of tasks, agents and workflows that a host drives.
 ///
-/// One owner at a time calls [`handle`](Self::handle), writes the facts in the [`Outbox`] down, and then performs the
-/// effects in it. If writing down fails, the engine is ahead of its journal: drop it and [`restore`](Self::restore).
+/// The host calls [`handle`](Self::handle), appends the entries in the [`Outbox`] to its journal, and then performs the
+/// effects in it. If the append fails, the engine is ahead of its journal: drop it and [`restore`](Self::restore).
 pub struct Engine {
     driver: Driver,
     log: Log,
 }
 
 impl Engine {
-    /// An engine with nothing to do.
+    /// An engine without tasks, agents and definitions.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self { driver: Driver::new(config), log: Log::default() }
     }
 
-    /// The engine that these facts lead to, from a snapshot or from nothing. Call [`resume`](Self::resume) before anything
-    /// else.
+    /// Restores an engine from a snapshot, if there is one, and the entries after it. Call [`resume`](Self::resume)
+    /// before any other method.
     ///
     /// # Errors
     ///
-    /// When the snapshot contradicts itself, or the entries have a gap, go back in time, do not follow from each other, or lead
-    /// to what contradicts itself.
+    /// When the snapshot contradicts itself, or the entries have a gap, decrease in time, contain an event that the
+    /// state does not allow, or lead to an inconsistent state.
     pub fn restore<'a>(
         config: Config,
         snapshot: Option<&EngineSnapshot>,
@@ -134,9 +134,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
-    /// again for every effect that a crash may have lost, with the same attempt ids; or as
-    /// [`Recovery`](crate::scheduler::Recovery) says.
+    /// Continues after a restore: renews the lease of every agent, emits the events that a crash cut off from the
+    /// journal's last call, and repeats every effect that a crash may have lost, with the same attempt ids, unless
+    /// [`Recovery`](crate::scheduler::Recovery) specifies otherwise. Entries and effects are appended to `out`.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         let now = self.log.clamp(now);
         self.driver.recover(now, out);
@@ -145,82 +145,84 @@ impl Engine {
         self.driver.resume(&mut tx);
     }
 
-    /// Fires the timers that are due at `now`, then obeys the command. What it leaves in `out` comes after what is there
-    /// already. A time before the last one counts as the last one.
+    /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
+    /// `now` before that of an earlier call counts as the earlier one.
     ///
     /// # Errors
     ///
-    /// When the command is refused. Then nothing of it happened; timers that were due have fired all the same.
+    /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let now = self.log.clamp(now);
         let mut tx = Tx::new(now, &mut self.log, out);
         self.driver.handle(command, &mut tx)
     }
 
-    /// When the engine next wants to be called, at the latest; a `Tick` will do. May change after every call. A moment that
-    /// has passed means that a call left work over.
+    /// The latest time at which the host must call the engine again, with a `Tick` if it has no other command. Every
+    /// call may change it. A time that has passed means that the last call left work for the next one.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.driver.next_wakeup(self.log.at())
     }
 
-    /// The run with this id, unless it is unknown or forgotten.
+    /// The run with this id; none if it is unknown or was forgotten.
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<RunView<'_>> {
         self.driver.view(id, self.log.now())
     }
 
-    /// All known runs, in the order of their places.
+    /// All known runs, child runs included, in the order of their indexes.
     pub fn runs(&self) -> impl Iterator<Item = RunView<'_>> {
         self.driver.views(self.log.now())
     }
 
-    /// So many runs that pass the filter, the oldest first, after those of an earlier page; 0 counts as 1. With workflow and
-    /// business key it looks at the runs of that key alone, otherwise at every run until the page is full.
+    /// A page of up to `most` runs that pass the filter, the oldest first, after those of an earlier page; 0 counts as
+    /// 1. A filter with workflow and business key visits only the runs with that key, any other one every run until the
+    /// page is full.
     #[must_use]
     pub fn find_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: usize) -> RunPage<'_> {
         self.driver.find_runs(filter, after, most, self.log.now())
     }
 
-    /// All definitions that runs can be started of or that known runs use, by name, version and hash. Looks at all runs.
+    /// All definitions that runs can be started from or that known runs use, by name, version and hash. Visits all
+    /// runs.
     #[must_use]
     pub fn definitions(&self) -> Vec<DefinitionView<'_>> {
         self.driver.definitions()
     }
 
-    /// What it would mean to move a run to another definition: what goes on, what is dropped, what is new, and everything
-    /// that stands in the way. Changes nothing.
+    /// A dry run of a migration: which nodes of the run continue, which are dropped, which are new, and what prevents
+    /// the migration.
     ///
     /// # Errors
     ///
-    /// When there is no such run or definition, or the run does not go forward.
+    /// When the run or the definition is unknown, or the run is not in its forward phase.
     pub fn migration(&self, run: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
         self.driver.migration(run, migration)
     }
 
-    /// The number of the last fact.
+    /// The sequence number of the last entry.
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
         self.log.last()
     }
 
-    /// When the last fact became one.
+    /// The time of the last entry.
     #[cfg(any(feature = "threads", feature = "async"))]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
     }
 
-    /// The whole state as data, in an order that depends on nothing but the state.
+    /// The whole state as data. Equal states give equal snapshots.
     #[must_use]
     pub fn snapshot(&self) -> EngineSnapshot {
         self.driver.snapshot(&self.log)
     }
 
-    /// Checks every rule that holds between the parts of the state. For tests and simulators: it looks at everything.
+    /// Checks all invariants of the state. For tests and simulations: it visits every task, agent and run.
     ///
     /// # Errors
     ///
-    /// A sentence that says which rule is broken, which is a bug of this crate.
+    /// A description of the first broken invariant. One is a bug of this crate.
     pub fn check(&self) -> Result<(), String> {
         self.driver.check()
     }

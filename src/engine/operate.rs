@@ -1,4 +1,4 @@
-//! What operators do with running instances.
+//! Commands of operators for runs.
 
 use super::commands::at_limit;
 use super::drive::Driver;
@@ -39,13 +39,13 @@ impl Driver {
             fits(limits, output)?;
         }
         self.going(id)?;
-        let (run, place) = self.node_of(id, &node)?;
-        let state = run.graph().state(place);
-        let is_alive = !run.rollback().rolls_back(place) && state.is_some_and(|state| !state.has_ended());
+        let (run, index) = self.node_of(id, &node)?;
+        let state = run.graph().state(index);
+        let is_alive = !run.rollback().rolls_back(index) && state.is_some_and(|state| !state.has_ended());
         match state.and_then(|state| state.aside().remedy.as_ref()) {
             Some(known) if *known == remedy => Ok(Accepted::Repeated),
             None if is_alive => {
-                let node = run.plan().node_ref(place);
+                let node = run.plan().node_ref(index);
                 self.emit(NodeEvent::Operated { remedy }.of(id, node), tx);
                 Ok(Accepted::Done)
             }
@@ -75,7 +75,7 @@ impl Driver {
         if !settled {
             self.emit(RunEvent::Prioritised { tier, reason: reason.clone() }.of(id), tx);
         }
-        // After a crash between the two events, the same command given again moves the tasks.
+        // After a crash between the two events, repeating the command moves the tasks.
         if !tasks.is_empty() {
             self.core.move_tasks(tasks, tier, reason, tx);
         }
@@ -92,8 +92,8 @@ impl Driver {
             }
             (phase, _) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
-        let place = |node: Name| run.plan().index_of(&node).ok_or(Rejected::Unknown(Unknown::Node { run: id, node }));
-        let only = node.map(place).transpose()?;
+        let index = |node: Name| run.plan().index_of(&node).ok_or(Rejected::Unknown(Unknown::Node { run: id, node }));
+        let only = node.map(index).transpose()?;
         let nodes = run.changes().to_retry(only).map_err(|no| {
             let node = if let NoRetry::Node(node) = no { Some(node) } else { None };
             Rejected::State(WrongState::NotRetriable { run: id, node })
@@ -131,14 +131,14 @@ impl Driver {
         Ok(Accepted::Done)
     }
 
-    /// Whether a run that is under way within a node could not be withdrawn any more.
+    /// Whether an active child run of a node has passed the point at which it could be withdrawn.
     fn is_committed_within(&self, run: &Run, node: NodeIx) -> bool {
         let children = run.graph().state(node).into_iter().flat_map(|state| state.instances().active_children());
         let mut under_way = children.flat_map(|child| self.book.family(child));
         under_way.any(|run| !run.is_finished() && run.is_committed())
     }
 
-    /// Whether a run that is over may go on: there is room, and no other has its key.
+    /// Checks whether an ended run may continue: the limits allow another run, and no other run holds its key.
     fn may_reopen(&self, run: &Run) -> Result<(), Rejected> {
         let limits = self.core.config().limits();
         if !run.is_finished() {
@@ -159,7 +159,7 @@ impl Driver {
         Ok(())
     }
 
-    /// A run that goes forward, and whether it is paused.
+    /// The id of a run in its forward phase, and whether it is paused.
     fn going(&self, id: RunId) -> Result<(RunId, bool), Rejected> {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase() != RunPhase::Running {

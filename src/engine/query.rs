@@ -1,10 +1,10 @@
-//! Asking a run that is under way: what it would give back now, which signals it keeps.
+//! Queries of a run under way: its output so far, its variables, and the signals that it keeps.
 
 use super::view::RunView;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 
-/// What a run says of itself without a command: nothing is written down, and it does not notice.
+/// Queries of a run. They are not recorded and do not affect the run.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Expr, Link, Node};
@@ -30,14 +30,15 @@ use crate::base::payload::Payload;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<'a> RunView<'a> {
-    /// What it would give back if it ended now, variables that its output reads included; nothing of nodes that have not ended. Null if it is too large.
+    /// The output of the run if it ended now. Nodes that have not ended contribute null. Null if it exceeds the size
+    /// limit.
     #[must_use]
     pub fn output_so_far(&self) -> Payload {
         self.parts().0.values(self.limits()).output_so_far()
     }
 
-    /// What a variable is now, as the output of the run sees it: what nodes that succeeded wrote to it, and updates from
-    /// outside. None if there is no such variable; null if it is too large.
+    /// The value of a variable as an expression for the output reads it: the writes of nodes that have succeeded, and
+    /// updates by commands. None if there is no such variable; null if it exceeds the size limit.
     ///
     /// ```
     /// use counterpoint::definition::{Action, Condition, Definition, Expr, Link, Node, Reducer, Variable};
@@ -69,7 +70,7 @@ impl<'a> RunView<'a> {
         self.parts().0.values(self.limits()).variable_so_far(name)
     }
 
-    /// The signals that it keeps and nobody has taken, by name, with how many there are of each.
+    /// The names of the signals that it keeps, with the number of each.
     pub fn signals(&self) -> impl Iterator<Item = (&'a Name, usize)> + use<'a> {
         self.parts().0.signals().counts(self.now())
     }

@@ -1,4 +1,4 @@
-//! The last facts, kept for whoever asks what happened.
+//! The most recent entries, for stories.
 
 use super::Engine;
 use crate::journal::{Projection, Subject};
@@ -6,7 +6,7 @@ use crate::message::event::Entry;
 use crate::observe::{Line, Story};
 use std::collections::VecDeque;
 
-/// The last facts. Putting them into words waits until somebody asks.
+/// The most recent entries. They are formatted on request.
 #[derive(Debug)]
 pub(super) struct Recent {
     entries: VecDeque<Entry>,
@@ -36,8 +36,8 @@ impl Recent {
 }
 
 impl Engine {
-    /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why
-    /// it is as it is. Told from the last facts about everything, see [`Config::with_story`](crate::Config::with_story).
+    /// The most recent events of a task, an agent or a run as text, the oldest first. Taken from the last events of the
+    /// whole engine, see [`Config::with_story`](crate::Config::with_story).
     #[must_use]
     pub fn story(&self, of: impl Into<Subject>) -> Vec<Line> {
         self.driver.recent.story(of.into())

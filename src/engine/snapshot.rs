@@ -1,4 +1,4 @@
-//! The engine's state as data, and back.
+//! The engine's state as data.
 
 use super::Engine;
 use super::book::Book;
@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The whole state of an engine as data. Two engines with the same facts have equal snapshots, byte for byte once
-/// serialised.
+/// The whole state of an engine as data. Two engines that have applied the same events have equal snapshots, byte for
+/// byte when serialised.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EngineSnapshot {
-    /// Tasks and agents, and the number of the last fact.
+    /// Tasks and agents, and the sequence number of the last entry.
     pub scheduler: SchedulerSnapshot,
     /// The definitions, by name and version.
     pub definitions: Vec<Arc<Definition>>,
@@ -30,21 +30,21 @@ pub struct EngineSnapshot {
     /// The versions that were retired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<DefinitionId>,
-    /// Definitions that are not on offer, and that runs use all the same.
+    /// Definitions that are no longer offered but that runs use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_use: Vec<Arc<Definition>>,
-    /// The last number of the ids that the engine makes.
+    /// The serial number of the last id that the engine created.
     pub serial: u64,
-    /// The runs, by id; those within others after these.
+    /// The runs by id; child runs come after their parents.
     runs: Vec<RunRecord>,
-    /// The finished runs, in the order of their ends.
+    /// The finished runs, in the order in which they ended.
     pub finished: Vec<RunId>,
 }
 
 impl Driver {
     pub(super) fn snapshot(&self, log: &Log) -> EngineSnapshot {
         let mut runs: Vec<RunRecord> = self.book.runs.iter().map(|(_, run)| run.record()).collect();
-        // An owner's id is always smaller than that of what it owns: the engine's own ids are large and ascend.
+        // The id of a parent run is always smaller than that of its child run: ids of the engine are large and ascend.
         runs.sort_by_key(|run| run.spec.id);
         EngineSnapshot {
             scheduler: self.core.snapshot(log),
@@ -60,7 +60,7 @@ impl Driver {
 }
 
 impl Driver {
-    /// The definitions of runs that are found neither among those on offer nor in the run around.
+    /// The definitions of runs that are neither offered nor inline in the parent run.
     fn in_use(&self) -> Vec<Arc<Definition>> {
         let book = &self.book;
         let found = |run: &Run| book.plan_for(&run.spec, run.plan().id.version, run.owner);
@@ -90,7 +90,7 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
     for (name, version) in &snapshot.defaults {
         book.catalog
             .get(name, *version)
-            .ok_or_else(|| format!("the default version {version} of {name} is missing"))?;
+            .ok_or_else(|| format!("the default version {version} of {name} is not among the definitions"))?;
         book.catalog.set_default(name, Some(*version));
     }
     snapshot.retired.iter().for_each(|id| book.catalog.note_retired(id));
@@ -102,7 +102,7 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
     for record in &snapshot.runs {
         let id = record.spec.id;
         if book.slot(id).is_some() {
-            return Err(format!("run {id} stands there twice"));
+            return Err(format!("run {id} occurs twice"));
         }
         let pinned = |plan: &Arc<Plan>| record.hash == plan.id.hash;
         let plan = book.plan_for(&record.spec, record.version, record.owner).filter(pinned);

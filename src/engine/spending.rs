@@ -1,4 +1,4 @@
-//! Reading: what runs use up, and what is left of budgets.
+//! Views of the spending of runs and the balances of budgets.
 
 use super::accounts::Account;
 use super::book::Book;
@@ -8,20 +8,21 @@ use crate::base::time::Time;
 use crate::definition::Budget;
 use crate::task::Spending;
 
-/// How long a run took, and what it used up.
+/// The duration and the spending of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunMetrics {
     /// When it began.
     pub began: Time,
-    /// When it was over.
+    /// When it ended.
     pub ended: Option<Time>,
-    /// What its work has used up so far, that of runs within and of compensations included. Attempts at compensations are not
-    /// counted, but what they cost.
+    /// The spending so far, including that of child runs and compensations. Of compensations, the cost counts but not
+    /// the number of attempts.
     pub spent: Spending,
 }
 
-/// A budget as it stands. What is put aside, spent and free is what was granted, unless it is overdrawn.
+/// The balance of a budget. Reserved, spent and free amounts add up to the granted ones, unless the budget is
+/// overdrawn.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Budget, Definition, Node};
@@ -41,16 +42,16 @@ pub struct RunMetrics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Balance {
-    /// How much there was.
+    /// The granted amounts.
     pub granted: Budget,
-    /// What is put aside for work that is under way, or promised to parts of it, and not used up yet.
+    /// The amounts that are reserved for work under way or promised to its parts, and not spent yet.
     pub reserved: Spending,
-    /// What is used up.
+    /// The spent amounts.
     pub spent: Spending,
 }
 
 impl Balance {
-    /// What is left, of what is bounded; of time nothing is said.
+    /// The free amounts of the bounded measures, without time.
     #[must_use]
     pub fn free(&self) -> Budget {
         let mut account = Account::new(self.granted);
@@ -69,14 +70,14 @@ impl From<&Account> for Balance {
 }
 
 impl RunView<'_> {
-    /// How long it took, and what it used up.
+    /// Its duration and its spending.
     #[must_use]
     pub fn metrics(&self) -> RunMetrics {
         let (run, book) = self.parts();
         RunMetrics { began: run.begun.at, ended: run.course().ended(), spent: book.spent(run.id()) }
     }
 
-    /// Where its budget stands, if attempts, cost or tokens are bounded.
+    /// The balance of its budget, if that bounds attempts, cost or tokens.
     #[must_use]
     pub fn balance(&self) -> Option<Balance> {
         let (run, book) = self.parts();
@@ -85,7 +86,7 @@ impl RunView<'_> {
 }
 
 impl NodeView<'_> {
-    /// What it has used up so far, as [`RunMetrics::spent`].
+    /// Its spending so far, counted as in [`RunMetrics::spent`].
     #[must_use]
     pub fn spent(&self) -> Spending {
         let (_, book, node) = self.parts();
@@ -93,7 +94,7 @@ impl NodeView<'_> {
         children.fold(node.state.spent(), |sum, child| sum + book.spent(child))
     }
 
-    /// Where its budget stands, if attempts, cost or tokens are bounded.
+    /// The balance of its budget, if that bounds attempts, cost or tokens.
     #[must_use]
     pub fn balance(&self) -> Option<Balance> {
         let (run, book, node) = self.parts();
@@ -102,7 +103,7 @@ impl NodeView<'_> {
 }
 
 impl Book {
-    /// What a run and those within it have used up.
+    /// The spending of a run and its descendants.
     fn spent(&self, id: RunId) -> Spending {
         let (mut work, mut sum) = (vec![id], Spending::NOTHING);
         while let Some(run) = work.pop().and_then(|id| self.get(id)) {

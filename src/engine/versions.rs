@@ -1,4 +1,4 @@
-//! Several versions of a workflow at once: which of them new runs take, and when one may go.
+//! Commands for versions of workflows: the default of new runs, and the retirement of versions.
 
 use super::commands::{at_limit, missing};
 use super::drive::Driver;
@@ -26,7 +26,7 @@ impl Driver {
             let same = known.id == id && known.definition == definition;
             return if same { Ok(Accepted::Repeated) } else { Err(Rejected::Conflict(Conflict::Definition(id))) };
         }
-        if catalog.was(&id).is_some_and(|hash| hash != id.hash) {
+        if catalog.retired_hash(&id).is_some_and(|hash| hash != id.hash) {
             return Err(Rejected::Conflict(Conflict::Definition(id)));
         }
         if catalog.len() >= limits.definitions as usize {
@@ -52,7 +52,7 @@ impl Driver {
         if known.is_none() {
             return Err(Rejected::Unknown(Unknown::Workflow { name: workflow, version }));
         }
-        if catalog.chosen(&workflow) == version {
+        if catalog.explicit_default(&workflow) == version {
             return Ok(Accepted::Repeated);
         }
         self.emit(CatalogueEvent::DefaultSet { workflow, version, reason }, tx);
@@ -65,7 +65,7 @@ impl Driver {
         let Some(plan) = catalog.get(&workflow, version) else {
             return Err(Rejected::Unknown(Unknown::Workflow { name: workflow, version: Some(version) }));
         };
-        if catalog.chosen(&workflow) == Some(version) {
+        if catalog.explicit_default(&workflow) == Some(version) {
             return Err(Rejected::Conflict(Conflict::IsDefault(plan.id.clone())));
         }
         let runs = self.active_of(&plan.id);

@@ -1,4 +1,4 @@
-//! Reading: runs and their nodes as they stand.
+//! Views of runs and their nodes.
 
 use super::book::Book;
 use super::drive::Driver;
@@ -14,7 +14,7 @@ use crate::task::{Owner, Tier};
 use crate::workflow::machine::{BoundNode, Run};
 use core::fmt;
 
-/// A run as it stands.
+/// A run and its state.
 #[derive(Clone, Copy)]
 pub struct RunView<'a> {
     run: &'a Run,
@@ -29,19 +29,19 @@ impl<'a> RunView<'a> {
         self.run.id()
     }
 
-    /// How it was started.
+    /// The spec with which it was started.
     #[must_use]
     pub fn spec(&self) -> &'a RunSpec {
         &self.run.spec
     }
 
-    /// When it began; the beginning of time, if that is not on record.
+    /// When it began.
     #[must_use]
     pub const fn began(&self) -> Time {
         self.run.begun.at
     }
 
-    /// How urgent its tasks are, where a node does not say otherwise.
+    /// The tier of its tasks, unless a node specifies another one.
     #[must_use]
     pub fn tier(&self) -> Tier {
         self.run.tier()
@@ -53,7 +53,7 @@ impl<'a> RunView<'a> {
         &self.run.plan().definition
     }
 
-    /// The step that it performs, for a run within a run.
+    /// The instance of its parent run's work that it performs, if it is a child run.
     #[must_use]
     pub const fn owner(&self) -> Option<Owner> {
         self.run.owner
@@ -71,14 +71,14 @@ impl<'a> RunView<'a> {
         self.run.course().outcome()
     }
 
-    /// Why it turned back, if it did.
+    /// The cause of its failure, if it is failing, compensating or has done so.
     #[must_use]
     pub fn cause(&self) -> Option<&'a Cause> {
         self.run.course().cause()
     }
 
-    /// The nodes that did something which was left as it was when they were done anew ([`RunCommand::Reset`]): nothing of that
-    /// is undone any more.
+    /// The nodes with side effects that remained when the nodes were reset ([`RunCommand::Reset`]). These side effects
+    /// are no longer compensated.
     ///
     /// [`RunCommand::Reset`]: crate::RunCommand::Reset
     #[must_use]
@@ -99,25 +99,25 @@ impl<'a> RunView<'a> {
         Some(NodeView { run: self.run, book: &self.driver.book, node })
     }
 
-    /// Whether it goes on by itself.
+    /// Whether it goes on automatically.
     #[must_use]
     pub fn standing(&self) -> RunStanding {
         self.driver.standing(self.run, self.now)
     }
 
-    /// What it waits for now, with the runs within it: at least one thing as long as it is not over and no call is owed to
-    /// it.
+    /// The waits of the run and its child runs: at least one as long as it has not ended and has no move left for the
+    /// next call.
     #[must_use]
     pub fn waits(&self) -> Vec<Wait> {
         self.driver.waits(self.id(), self.now)
     }
 
-    /// What it waits for now in words: a line for each function of the host that its definition names and the configuration
-    /// does not have, and one for each of its own nodes.
+    /// The waits of the run as text: a line for each unregistered function that its definition names, and one for each
+    /// of its nodes that waits.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
         let missing = self.run.plan().missing.iter();
-        let missing = missing.map(|name| format!("`{name}`, which the configuration does not have"));
+        let missing = missing.map(|name| format!("function `{name}`, which is not registered"));
         let text = |node: NodeView<'_>| {
             Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.node.ix, self.now)?))
         };
@@ -145,7 +145,7 @@ impl fmt::Debug for RunView<'_> {
     }
 }
 
-/// A node of a run as it stands.
+/// A node of a run and its state.
 #[derive(Clone, Copy)]
 pub struct NodeView<'a> {
     run: &'a Run,
@@ -172,27 +172,27 @@ impl<'a> NodeView<'a> {
         self.node.state.ended()
     }
 
-    /// How it has failed, while that waits for an operator's word ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)).
+    /// The held failure, while it waits for an operator ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)).
     #[must_use]
     pub fn held(&self) -> Option<&'a NodeOutcome> {
         self.node.state.aside().held.as_deref()
     }
 
-    /// How its compensation ended, if it has.
+    /// The outcome of its compensation, if that has ended.
     #[must_use]
     pub fn undo(&self) -> Option<&'a CompensationOutcome> {
         self.node.state.compensated()
     }
 
-    /// The decision that it waits for, if it does.
+    /// The decision that it waits for, if there is one.
     #[must_use]
-    pub fn asks(&self) -> Option<Ask<'a>> {
+    pub fn pending_decision(&self) -> Option<PendingDecision<'a>> {
         let (decision, ruling) = self.run.asks(self.node.ix)?;
         let roles = decision.roles(ruling.level).collect();
-        Some(Ask { roles, options: &decision.options, to: ruling.to.clone() })
+        Some(PendingDecision { roles, options: &decision.options, to: ruling.to.clone() })
     }
 
-    /// What it gave.
+    /// Its output.
     #[must_use]
     pub const fn output(&self) -> &'a Payload {
         self.node.state.output()
@@ -211,7 +211,7 @@ impl<'a> NodeView<'a> {
 /// engine.handle(Time::ZERO, Command::define(flow), &mut out)?;
 /// engine.handle(Time::ZERO, Command::start(RunSpec::new(RunId::new(1), "leave")), &mut out)?;
 ///
-/// let asked = engine.run(RunId::new(1)).and_then(|run| run.node("ask")?.asks()).expect("it waits");
+/// let asked = engine.run(RunId::new(1)).and_then(|run| run.node("ask")?.pending_decision()).expect("it waits");
 /// assert_eq!((asked.roles[0].as_str(), asked.options.len()), ("manager", 2));
 ///
 /// let yes = RunCommand::Decide {
@@ -228,12 +228,12 @@ impl<'a> NodeView<'a> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Ask<'a> {
-    /// Who may decide: those with one of these roles, unless it was handed to somebody.
+pub struct PendingDecision<'a> {
+    /// The roles that may decide, unless the decision was delegated to a person.
     pub roles: Vec<&'a Name>,
-    /// What for.
+    /// The options.
     pub options: &'a [Name],
-    /// To whom it was handed.
+    /// The person to whom the decision was delegated.
     pub to: Option<Name>,
 }
 

@@ -1,4 +1,4 @@
-//! What a run waits for, and whether that comes by itself.
+//! The waits of a run, and whether they end automatically.
 
 use super::drive::Driver;
 use crate::base::id::{NodeIx, RunId, TaskId};
@@ -11,24 +11,23 @@ use core::fmt;
 use core::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
-/// Whether a run goes on by itself, with the runs within it.
+/// Whether a run and its child runs go on automatically.
 ///
-/// A run is *going* while a call is owed to it, an agent has work of it or will be given some when another attempt ends, or
-/// a moment will come that changes something for it: the end of a wait, a handler's timeout, the next attempt, a bound of a
-/// task that waits. It is *stalled* when nothing of that holds: then it goes no further until somebody does something, and
-/// [`RunView::waits`](crate::engine::RunView::waits) says what. A person who is asked, a signal that is to come, an agent that is to
-/// register, an operator who has paused something: none of these comes by itself. So a run that waits for a person is
-/// stalled as long as nothing else of it is under way; an operator who is only interested in what should not be looks at
-/// what it waits for.
+/// A run is *going* while it has a move left for the next call, an agent holds a task of it or will get one when
+/// another attempt ends, or a timer of it is set: the end of a wait, a handler's timeout, the next attempt, a time
+/// limit of a waiting task. Otherwise it is *stalled*: it does not advance until a decision is made, a signal is sent,
+/// an agent registers, or an operator resumes something. [`RunView::waits`](crate::engine::RunView::waits) lists what
+/// it waits for. A run that waits only for a decision is therefore stalled, too: whether that is a problem depends on
+/// its waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStanding {
-    /// It goes on by itself.
+    /// An agent, a timer or the next call advances it.
     Going,
-    /// It goes no further by itself.
+    /// Nothing advances it automatically.
     Stalled,
-    /// It is over.
+    /// It has ended.
     Finished,
 }
 
@@ -42,7 +41,7 @@ impl fmt::Display for RunStanding {
     }
 }
 
-/// One thing that a run waits for.
+/// A wait of a run.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Node};
@@ -64,12 +63,12 @@ impl fmt::Display for RunStanding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Wait {
-    /// The run, or one within it.
+    /// The run, or one of its descendants.
     pub run: RunId,
-    /// The node; none if it is the run as a whole.
+    /// The node; none if the whole run waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Name>,
-    /// What for. A node with several waits goes on with the first that comes.
+    /// What is awaited. A node with several waits goes on with the first one that ends.
     pub on: Awaited,
 }
 
@@ -82,7 +81,7 @@ impl fmt::Display for Wait {
     }
 }
 
-/// What can be waited for.
+/// What a run can wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -91,9 +90,9 @@ pub enum Awaited {
     Task {
         /// The task.
         task: TaskId,
-        /// What that waits for.
+        /// What the task waits for.
         on: TaskWait,
-        /// When it ends without an attempt at the latest.
+        /// The latest time at which a time limit ends it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
@@ -102,22 +101,22 @@ pub enum Awaited {
         /// Its name.
         signal: Name,
     },
-    /// Somebody who decides.
+    /// The decision of a person.
     Decision {
-        /// Who may: those with one of these roles, unless it was handed to somebody.
+        /// The roles that may decide, unless the decision was delegated to a person.
         roles: Vec<Name>,
-        /// To whom it was handed.
+        /// The person to whom the decision was delegated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Name>,
     },
-    /// A moment.
-    Moment {
+    /// A time.
+    Time {
         /// When.
         at: Time,
     },
-    /// More items for an open map, or the word that there are no more.
+    /// More items for an open map, or the command that closes it.
     Items,
-    /// The end of a node that must not be under way at the same time.
+    /// The end of a node with which this one is mutually exclusive.
     Turn {
         /// That node.
         after: Name,
@@ -127,43 +126,43 @@ pub enum Awaited {
         /// That node.
         after: Name,
     },
-    /// An operator's word on a compensation that failed.
+    /// An operator's command on a failed compensation.
     Remedy,
-    /// An operator's word on a failure that is held ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)): try again, complete, skip
-    /// or fail.
-    Word {
-        /// How it failed.
+    /// An operator's command on a held failure ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)): retry,
+    /// complete, skip or fail.
+    Resolution {
+        /// The message of the failure.
         failure: String,
     },
-    /// A function of the host that the definition names, and the configuration does not have.
+    /// A function of the host that the definition names and the configuration does not register.
     Function {
         /// Its name.
         name: Name,
     },
-    /// An operator, who has paused the run or one around it.
+    /// The end of a pause of the run or of an ancestor.
     Resume {
-        /// Which.
+        /// The paused run.
         run: RunId,
-        /// On what grounds.
+        /// The reason of the pause.
         reason: Name,
     },
 }
 
 impl Awaited {
-    /// Whether it comes by itself. Turns and milestones do not: they come with the end of another node, which has waits of
+    /// Whether the wait ends automatically. Turns and milestones do not: they end with another node, which has waits of
     /// its own.
     #[must_use]
-    pub const fn comes_by_itself(&self) -> bool {
+    pub const fn ends_automatically(&self) -> bool {
         match self {
-            Self::Moment { .. } => true,
-            Self::Task { on, until, .. } => until.is_some() || on.comes_by_itself(),
+            Self::Time { .. } => true,
+            Self::Task { on, until, .. } => until.is_some() || on.ends_automatically(),
             Self::Signal { .. }
             | Self::Decision { .. }
             | Self::Items
             | Self::Turn { .. }
             | Self::Milestone { .. }
             | Self::Remedy
-            | Self::Word { .. }
+            | Self::Resolution { .. }
             | Self::Function { .. }
             | Self::Resume { .. } => false,
         }
@@ -173,7 +172,7 @@ impl Awaited {
 impl fmt::Display for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Task { task, on: TaskWait::Agent { by, .. }, .. } => write!(f, "task {task} of {by}"),
+            Self::Task { task, on: TaskWait::Agent { by, .. }, .. } => write!(f, "task {task} at agent {by}"),
             Self::Task { task, on, until: None } => write!(f, "task {task} ({on})"),
             Self::Task { task, on, until: Some(at) } => write!(f, "task {task} ({on}; until {at})"),
             Self::Signal { signal } => write!(f, "signal {signal}"),
@@ -182,32 +181,32 @@ impl fmt::Display for Awaited {
                 let roles: Vec<&str> = roles.iter().map(Name::as_str).collect();
                 write!(f, "decision by {}", roles.join(" or "))
             }
-            Self::Moment { at } => write!(f, "{at}"),
-            Self::Items => f.write_str("more items, or none"),
-            Self::Turn { after } => write!(f, "its turn, after {after}"),
-            Self::Milestone { after } => write!(f, "its milestone, {after}"),
-            Self::Remedy => f.write_str("a word on its compensation"),
-            Self::Word { failure } => write!(f, "a word on its failure ({failure})"),
-            Self::Function { name } => write!(f, "`{name}`, which the configuration does not have"),
+            Self::Time { at } => write!(f, "{at}"),
+            Self::Items => f.write_str("more items or the end of the list"),
+            Self::Turn { after } => write!(f, "the end of node {after}"),
+            Self::Milestone { after } => write!(f, "the success of node {after}"),
+            Self::Remedy => f.write_str("an operator's command on the failed compensation"),
+            Self::Resolution { failure } => write!(f, "an operator's command on the held failure ({failure})"),
+            Self::Function { name } => write!(f, "function `{name}`, which is not registered"),
             Self::Resume { run, reason } => write!(f, "{run} is paused: {reason}"),
         }
     }
 }
 
 impl Driver {
-    /// Whether a run goes on by itself.
+    /// Whether a run goes on automatically.
     pub(super) fn standing(&self, run: &Run, now: Time) -> RunStanding {
         if run.is_finished() {
             return RunStanding::Finished;
         }
         let going = self.each_wait(run.id(), now, &mut |wait| match wait {
-            Some(wait) if !wait.on.comes_by_itself() => ControlFlow::Continue(()),
+            Some(wait) if !wait.on.ends_automatically() => ControlFlow::Continue(()),
             Some(_) | None => ControlFlow::Break(()),
         });
         if going.is_break() { RunStanding::Going } else { RunStanding::Stalled }
     }
 
-    /// All that a run waits for, with the runs within it.
+    /// The waits of a run and its descendants.
     pub(super) fn waits(&self, id: RunId, now: Time) -> Vec<Wait> {
         let mut waits = Vec::new();
         let _whole = self.each_wait(id, now, &mut |wait| {
@@ -217,44 +216,44 @@ impl Driver {
         waits
     }
 
-    /// Goes through what a run waits for, with the runs within it; nothing stands for a move that is owed to it.
+    /// Visits the waits of a run and its descendants. None stands for a move that the next call performs.
     fn each_wait(
         &self,
         id: RunId,
         now: Time,
-        tell: &mut impl FnMut(Option<Wait>) -> ControlFlow<()>,
+        visit: &mut impl FnMut(Option<Wait>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let mut line = vec![id];
         while let Some(run) = line.pop().and_then(|id| self.book.get(id)) {
             let (id, paused) = (run.id(), self.book.paused_by(run.id()));
             let lacks = run.lacks_functions();
             if self.book.agenda.contains(&id) && !(paused.is_some() || lacks) {
-                tell(None)?;
+                visit(None)?;
             }
             for name in run.plan().missing.iter().filter(|_| lacks) {
-                tell(Some(Wait { run: id, node: None, on: Awaited::Function { name: name.clone() } }))?;
+                visit(Some(Wait { run: id, node: None, on: Awaited::Function { name: name.clone() } }))?;
             }
             if let Some((run, reason)) = paused {
                 let on = Awaited::Resume { run, reason: reason.clone() };
-                tell(Some(Wait { run: id, node: None, on }))?;
+                visit(Some(Wait { run: id, node: None, on }))?;
             }
             let is_bounded = paused.is_none() && !run.rollback().has_passed_pivot();
             let over = run.time_limit().filter(|at| *at > now && is_bounded);
             if let Some(at) = over {
-                tell(Some(Wait { run: id, node: None, on: Awaited::Moment { at } }))?;
+                visit(Some(Wait { run: id, node: None, on: Awaited::Time { at } }))?;
             }
             for (node, need) in needs(run, paused.is_some() || lacks) {
                 if let Need::Work(Worker::Child(child)) = need {
                     line.push(child);
                 } else if let Some(on) = self.awaited(need, now) {
-                    tell(Some(Wait { run: id, node: Some(run.plan().name(node)), on }))?;
+                    visit(Some(Wait { run: id, node: Some(run.plan().name(node)), on }))?;
                 }
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// What a node of a run waits for, in words; none if it waits for nothing but nodes before it.
+    /// The waits of a node as text; none if it waits only for preceding nodes.
     pub(super) fn wait_text(&self, run: &Run, node: NodeIx, now: Time) -> Option<String> {
         let texts = run.needs(node).into_iter().filter_map(|need| {
             if let Need::Work(Worker::Child(child)) = need {
@@ -275,19 +274,19 @@ impl Driver {
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },
             Need::Decision { roles, to } => Awaited::Decision { roles, to },
-            // A time that has passed has had its effect: the node has ended.
+            // A timer that has passed has already ended the node.
             Need::Time(at) if at <= now => return None,
-            Need::Time(at) => Awaited::Moment { at },
+            Need::Time(at) => Awaited::Time { at },
             Need::Items => Awaited::Items,
             Need::Turn(after) => Awaited::Turn { after },
             Need::Milestone(after) => Awaited::Milestone { after },
             Need::Remedy => Awaited::Remedy,
-            Need::Decider(failure) => Awaited::Word { failure },
+            Need::Decider(failure) => Awaited::Resolution { failure },
         })
     }
 }
 
-/// What the nodes of a run wait for: all of it, or of one that is paused the work alone that is under way.
+/// The needs of the nodes of a run; of a paused run only those for work under way.
 fn needs(run: &Run, paused: bool) -> impl Iterator<Item = (NodeIx, Need)> {
     let work_alone = paused && run.phase() == RunPhase::Running;
     run.graph().indexes().flat_map(move |node| {

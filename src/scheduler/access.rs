@@ -1,4 +1,4 @@
-//! The scheduler's state as a gate in front of it reads it.
+//! Access rules' view of the scheduler's state.
 
 use super::{Reader, Scheduler};
 use crate::access::AccessState;

@@ -1,4 +1,4 @@
-//! How a scheduler is set up: nothing of it is in the journal.
+//! The configuration of a scheduler. The journal does not store it.
 
 use super::decide::{Admission, Rebalancing, Recovery};
 use super::guards::Settings;
@@ -15,8 +15,8 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How a scheduler is set up. Nothing of it is in the journal: a host may restart with another discipline, other
-/// strategies, other limits.
+/// The configuration of a scheduler or an engine. The journal does not store it: a host may restart with another
+/// discipline, other strategies or other limits.
 ///
 /// ```
 /// use counterpoint::routing::RoundRobin;
@@ -51,7 +51,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The seed of every random draw.
+    /// Sets the seed of all random draws. The default is 0.
     #[must_use]
     pub const fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -72,58 +72,61 @@ impl Config {
         self
     }
 
-    /// Which agent a task goes to.
+    /// Sets the routing strategy: which of the eligible agents gets a task. The default is [`LeastLoaded`].
     #[must_use]
     pub fn with_strategy(mut self, strategy: impl RoutingStrategy + 'static) -> Self {
         self.strategy = Box::new(strategy);
         self
     }
 
-    /// Which agent a task of this kind goes to.
+    /// Sets the routing strategy for tasks of this kind. It takes precedence over
+    /// [`with_strategy`](Self::with_strategy).
     #[must_use]
     pub fn with_strategy_for(mut self, kind: impl Into<Name>, strategy: impl RoutingStrategy + 'static) -> Self {
         self.by_kind.insert(kind.into(), Box::new(strategy));
         self
     }
 
-    /// Who says how long tasks will take. Without one, a task's own [`estimate`](crate::TaskSpec::estimate) counts.
+    /// Sets the estimator of how long tasks take. The default is a task's own [`estimate`](crate::TaskSpec::estimate).
     #[must_use]
     pub fn with_estimator(mut self, estimator: impl Estimator + 'static) -> Self {
         self.estimator = Some(Box::new(estimator));
         self
     }
 
-    /// Which skills stand for which others.
+    /// Sets which skills imply which others.
     #[must_use]
     pub fn with_skills(mut self, skills: SkillMap) -> Self {
         self.skills = skills;
         self
     }
 
-    /// Calls attempts back that wait with a busy agent while another would be done with them sooner; looks so often.
+    /// Moves attempts that wait at a busy agent to agents that would finish them sooner. The loads are compared once
+    /// per `every`.
     #[must_use]
     pub const fn with_rebalancing(mut self, rules: rebalance::Rules, every: Duration) -> Self {
         self.rebalancing = Some(Rebalancing { rules, every });
         self
     }
 
-    /// A predicate that conditions of workflows may ask by its name: whether a value is as it should be. It is asked when a
-    /// fact is decided, at most once for each, and never in replay. It must not panic, and should be quick.
+    /// Registers a predicate that conditions of workflows call by its name. It is called while a command is decided, at
+    /// most once per condition, and never in replay. It must not panic and should be fast.
     ///
-    /// A definition that names a predicate or reducer which is not there is refused. A run of one that was taken before, under
-    /// another configuration, makes no move until the function is there again.
+    /// A definition that names an unregistered predicate or reducer is rejected. A run of a definition that was
+    /// accepted under another configuration makes no progress until the function is registered again.
     #[must_use]
     pub fn with_predicate(
         mut self,
         name: impl Into<Name>,
-        asks: impl Fn(&Payload) -> bool + Send + Sync + 'static,
+        predicate: impl Fn(&Payload) -> bool + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.functions).add_predicate(name.into(), asks);
+        Arc::make_mut(&mut self.functions).add_predicate(name.into(), predicate);
         self
     }
 
-    /// A reducer that variables of workflows may name: puts what there is and what is written together
-    /// ([`Reducer::Custom`](crate::definition::Reducer::Custom)). As for a predicate.
+    /// Registers a reducer that variables of workflows may name
+    /// ([`Reducer::Custom`](crate::definition::Reducer::Custom)): it combines the present value with the written one.
+    /// The rules for [predicates](Self::with_predicate) apply.
     #[must_use]
     pub fn with_reducer(
         mut self,
@@ -138,78 +141,81 @@ impl Config {
         &self.functions
     }
 
-    /// What becomes of a task whose deadline cannot be met; nobody asks, if nothing is said.
+    /// Sets how a submit is treated whose deadline cannot be met. By default no estimate is made and the task is
+    /// accepted.
     #[must_use]
     pub const fn with_admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
         self
     }
 
-    /// How much there is of a resource that all agents share, see [`Needs::and_shared`](crate::Needs::and_shared).
+    /// Sets the total amount of a resource that all agents share, see [`Needs::and_shared`](crate::Needs::and_shared).
     #[must_use]
     pub fn with_shared(mut self, name: impl Into<Name>, total: u64) -> Self {
         self.pools.insert(name.into(), total);
         self
     }
 
-    /// Does tasks of this kind in batches.
+    /// Assigns tasks of this kind in batches.
     #[must_use]
     pub fn with_batch(mut self, kind: impl Into<Name>, batch: Batch) -> Self {
         self.batches.insert(kind.into(), batch);
         self
     }
 
-    /// When attempts may be called back for the sake of tasks of the first tier; never, if nothing is said.
+    /// Allows attempts to be preempted for tasks of the critical tier. By default none is.
     #[must_use]
     pub const fn with_preemption(mut self, preemption: Preemption) -> Self {
         self.preemption = Some(preemption);
         self
     }
 
-    /// What each tenant may have that no other quota names.
+    /// Sets the quota of each tenant that has no quota of its own.
     #[must_use]
     pub const fn with_tenants(mut self, quota: Quota) -> Self {
         self.tenants.every = quota;
         self
     }
 
-    /// What this tenant may have.
+    /// Sets the quota of this tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Name>, quota: Quota) -> Self {
         self.tenants.named.insert(tenant.into(), quota);
         self
     }
 
-    /// What each kind of task may have that no other quota names. Its weight says nothing.
+    /// Sets the quota of each kind of task that has no quota of its own. The weight has no effect.
     #[must_use]
     pub const fn with_kinds(mut self, quota: Quota) -> Self {
         self.kinds.every = quota;
         self
     }
 
-    /// What this kind of task may have. Its weight says nothing.
+    /// Sets the quota of this kind of task. The weight has no effect.
     #[must_use]
     pub fn with_kind(mut self, kind: impl Into<Name>, quota: Quota) -> Self {
         self.kinds.named.insert(kind.into(), quota);
         self
     }
 
-    /// What becomes, after a restart, of the attempts that agents held; asked for again, if nothing is said.
+    /// Sets how [`resume`](crate::Engine::resume) treats the attempts that agents held before a restart. By default
+    /// they are dispatched again.
     #[must_use]
     pub const fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
         self
     }
 
-    /// From how many of the last facts an engine can tell the [`story`](crate::Engine::story) of a task, an agent or a
-    /// run; 0 for none. 1,024 if nothing is said.
+    /// Sets how many of the last events an engine keeps for the [`story`](crate::Engine::story) of a task, an agent or
+    /// a run; 0 for none. The default is 1,024.
     #[must_use]
-    pub const fn with_story(mut self, facts: usize) -> Self {
-        self.story = facts;
+    pub const fn with_story(mut self, events: usize) -> Self {
+        self.story = events;
         self
     }
 
-    /// What of it the fold of facts depends on, without strategies and whatever else only decides.
+    /// The settings on which the application of events depends, without strategies and all else that only influences
+    /// decisions.
     pub(crate) fn for_replay(&self) -> Self {
         Self {
             seed: self.seed,

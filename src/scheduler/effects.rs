@@ -17,13 +17,14 @@ pub(crate) struct Effects<'a> {
 }
 
 impl<'a> Effects<'a> {
-    /// The effect of an event that is about to change the state: an agent must stop what it still does.
+    /// The effect of an event that must be derived before the event is applied: an agent has to stop an attempt that it
+    /// holds.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events stop no attempt")]
     pub(super) fn before(&self, entry: &Entry) -> Option<Effect> {
         let Event::Task { task, event } = &entry.event else { return None };
         let stops = match event {
             TaskEvent::CancelRequested { .. } | TaskEvent::Expired { .. } => true,
-            // The agent was silent: it may still be at work.
+            // The agent did not answer: it may still be working.
             TaskEvent::Yielded { outcome_unknown, .. } => *outcome_unknown,
             TaskEvent::AttemptFailed { failure, .. } => failure.kind == FailureKind::Unknown,
             _ => false,
@@ -33,7 +34,7 @@ impl<'a> Effects<'a> {
         running.held.map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
     }
 
-    /// The effect of an event that has changed the state.
+    /// The effect of an event that has been applied.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events have no effect")]
     pub(super) fn after(&self, entry: &Entry) -> Option<Effect> {
         match &entry.event {
@@ -46,7 +47,7 @@ impl<'a> Effects<'a> {
         }
     }
 
-    /// What agents still have to be sent: the attempts that they hold, and the requests that they have not answered.
+    /// The effects whose answers are outstanding: dispatches of the attempts that agents hold, and unanswered requests.
     pub(crate) fn outstanding(&self, out: &mut Outbox) {
         let held = self.state.index().fleet().iter().flat_map(|(_, member)| &member.held);
         let mut held: Vec<TaskId> = held.filter_map(|at| Some(self.state.tasks().get(*at)?.id())).collect();

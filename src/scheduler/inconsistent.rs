@@ -1,15 +1,16 @@
-//! Events that do not follow from the state they are applied to.
+//! Events that the current state does not allow.
 
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 
-/// An event that does not follow from those before it, with the reason.
+/// The error for an event that the state does not allow, with the reason.
 ///
-/// From a journal this is an error of the restore. From a decision of this crate it is a bug, which is counted as an anomaly.
+/// While a journal is replayed, it fails the restore. For an event that this crate has just decided, it is a bug and
+/// counted as an anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InconsistentEvent(pub(crate) &'static str);
 
-/// Whether an event could be applied.
+/// The result of applying an event.
 pub(crate) type Applied<T = ()> = Result<T, InconsistentEvent>;
 
 impl InconsistentEvent {

@@ -1,9 +1,9 @@
-//! Typed indexes: where tasks, classes and accounts are stored. None of them is ever part of an event.
+//! Typed indexes of tasks, classes and accounts. No event contains one.
 
 use crate::base::structure::Slot;
 pub(crate) use crate::routing::AgentIx;
 
-/// Where a task is stored.
+/// The index of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TaskIx(pub(crate) Slot);
 
@@ -13,12 +13,12 @@ impl TaskIx {
     }
 }
 
-/// Where a requirement class is stored, and with it the lane in which its tasks wait.
+/// The index of a requirement class and of the lane in which its tasks wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClassIx(pub(crate) Slot);
 
 impl ClassIx {
-    /// The class at this position of a set of classes.
+    /// The class of a bit in a set of classes.
     pub(crate) fn at(index: usize) -> Option<Self> {
         u32::try_from(index).ok().map(|index| Self(Slot::new(index)))
     }
@@ -28,15 +28,15 @@ impl ClassIx {
     }
 }
 
-/// Where the account of a tenant is stored.
+/// The index of a tenant's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TenantIx(pub(crate) Slot);
 
-/// Where the account of a kind is stored.
+/// The index of a kind's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct KindIx(pub(crate) Slot);
 
-/// Where an account is stored, of either side.
+/// The index of an account of a tenant or a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum AccountIx {
     Tenant(TenantIx),

@@ -1,4 +1,4 @@
-//! Numbering: every fact gets the next number and a time that never goes back.
+//! Sequence numbers and times of entries: numbers have no gap, times do not decrease.
 
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
@@ -6,13 +6,13 @@ use crate::base::time::Time;
 use crate::message::effect::Outbox;
 use crate::message::event::{Entry, Event};
 
-/// The end of the journal as the core knows it.
+/// The end of the journal: number and time of the last entry.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Log {
     last: Seq,
-    /// When that was.
+    /// The time of the last entry.
     at: Time,
-    /// The latest time that any call has brought. No part of the state: time passes without being written down.
+    /// The latest time of any call. Not part of the state: no event records that time has passed.
     horizon: Time,
 }
 
@@ -21,13 +21,13 @@ impl Log {
         self.last
     }
 
-    /// Time never goes back.
+    /// Advances the time to `now`, and returns the result: an earlier time than the last one counts as the last one.
     pub(crate) fn clamp(&mut self, now: Time) -> Time {
         self.horizon = self.horizon.max(now);
         self.horizon
     }
 
-    /// Takes note of an entry that is replayed.
+    /// Advances to an entry that is replayed.
     pub(crate) fn follow(&mut self, entry: &Entry) -> Result<(), RestoreError> {
         if entry.seq != self.last.next() {
             return Err(RestoreError::Gap { expected: self.last.next(), found: entry.seq });
@@ -45,18 +45,18 @@ impl Log {
         Self { last, at, horizon: at }
     }
 
-    /// The latest time that is known.
+    /// The time of the current call: the latest of any call or entry.
     pub(crate) const fn now(&self) -> Time {
         self.horizon
     }
 
-    /// When the last fact became one.
+    /// The time of the last entry.
     pub(crate) const fn at(&self) -> Time {
         self.at
     }
 }
 
-/// One call: the moment, the journal's end, and where facts and effects go.
+/// The context of one call: its time, the end of the journal, and the outbox for entries and effects.
 pub(crate) struct Tx<'a> {
     pub(crate) now: Time,
     log: &'a mut Log,
@@ -68,19 +68,19 @@ impl<'a> Tx<'a> {
         Self { now, log, out }
     }
 
-    /// The entry that the next fact will be.
+    /// The entry for the next event.
     pub(crate) fn entry(&self, event: Event) -> Entry {
         Entry { seq: self.log.last.next(), at: self.now, event }
     }
 
-    /// Records a fact that has been applied.
+    /// Records an entry that has been applied.
     pub(crate) fn record(&mut self, entry: Entry) {
         self.log.last = entry.seq;
         self.log.at = entry.at;
         self.out.record(entry);
     }
 
-    /// By which draws are told apart: the number of the fact that will hold the result.
+    /// The number of the next entry. It selects the random stream for draws of which that entry records the result.
     pub(crate) const fn next_seq(&self) -> Seq {
         self.log.last.next()
     }

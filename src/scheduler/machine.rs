@@ -1,4 +1,4 @@
-//! The state, the configuration and the guards together. Decisions become events here.
+//! The state, the configuration and the guards. Decisions are recorded as events here.
 
 use super::apply::{Setup, State};
 use super::config::Config;
@@ -14,13 +14,13 @@ use crate::base::time::Time;
 use crate::message::event::{Entry, Event};
 use core::fmt;
 
-/// The scheduler without its own numbering, so that an engine can number its events together with others.
+/// The scheduler without sequence numbers, so that an engine can number its events together with those of runs.
 #[derive(Debug)]
 pub(crate) struct Core {
     /// The state and the configuration.
     pub(super) reader: Reader,
     pub(super) guards: Guards,
-    /// Classes in which tasks wait although agents have room, because the strategy picks none of them.
+    /// Classes whose tasks wait although agents have room, because the strategy picks no agent.
     pub(super) held_back: Bits,
     pub(super) awaited: Awaited,
 }
@@ -42,7 +42,7 @@ impl Core {
         Self { reader: Reader::new(state, config), guards, held_back: Bits::default(), awaited: Awaited::default() }
     }
 
-    /// An event of the journal changes the state; strategies and guards observe it.
+    /// Applies an event to the state; strategies and guards observe it.
     pub(crate) fn replay(&mut self, entry: &Entry) -> Applied {
         self.reader.state.apply(entry)?;
         self.reader.now = self.reader.now.max(entry.at);
@@ -51,21 +51,21 @@ impl Core {
         Ok(())
     }
 
-    /// A decision becomes an event, and so does what guards decide because of it.
+    /// Applies and records an event, followed by the events of guards that it causes.
     pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
         self.record(event.into(), tx);
         self.reconcile(tx);
     }
 
-    /// What guards want and the state does not show becomes events.
+    /// Emits events until the state agrees with the targets of the guards.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
-        while let Some(event) = self.guards.want(&self.reader.state, tx.now) {
+        while let Some(event) = self.guards.next_event(&self.reader.state, tx.now) {
             self.record(event, tx);
         }
     }
 
-    /// An event changes the state, effects follow from it, strategies observe it, and the caller gets it.
+    /// Applies an event, derives its effects and adds both to the outbox.
     fn record(&mut self, event: Event, tx: &mut Tx<'_>) {
         let entry = tx.entry(event);
         self.effects().before(&entry).into_iter().for_each(|effect| tx.out.ask(effect));
@@ -79,12 +79,12 @@ impl Core {
     fn observe(&mut self, entry: &Entry) {
         self.reader.config.strategy.observe(entry);
         if let Some(turn) = self.reader.config.strategy.turned() {
-            self.guards.turned(None, &turn);
+            self.guards.rerouted(None, &turn);
         }
         for (kind, strategy) in &mut self.reader.config.by_kind {
             strategy.observe(entry);
             if let Some(turn) = strategy.turned() {
-                self.guards.turned(Some(kind), &turn);
+                self.guards.rerouted(Some(kind), &turn);
             }
         }
         if let Some(estimator) = &mut self.reader.config.estimator {
@@ -99,13 +99,13 @@ impl Core {
         self.reader.anomalies.note(state);
     }
 
-    /// Counts a broken invariant that was found around the scheduler.
+    /// Counts a broken invariant that was found outside the scheduler.
     #[cold]
     pub(crate) fn record_anomaly(&mut self, anomaly: Anomaly) {
         self.reader.anomalies.record(anomaly);
     }
 
-    /// Counts a change that was impossible.
+    /// Counts a failed change of the state as an anomaly.
     #[track_caller]
     pub(super) fn must(&mut self, applied: Applied) {
         if let Err(InconsistentEvent(reason)) = applied {
@@ -113,7 +113,7 @@ impl Core {
         }
     }
 
-    /// What can be read of it.
+    /// The public reader.
     pub(crate) const fn reader(&self) -> &Reader {
         &self.reader
     }
@@ -128,8 +128,9 @@ impl Core {
         next.into_iter().flatten().min()
     }
 
-    /// Forgets which classes were opened: their tasks are looked at without that.
-    pub(crate) fn decide_nothing(&mut self) {
+    /// Discards the list of reopened classes. A replay dispatches nothing, and [`settle`](Self::settle) evaluates every
+    /// class.
+    pub(crate) fn discard_opened(&mut self) {
         self.reader.state.take_opened();
     }
 

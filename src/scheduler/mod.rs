@@ -1,8 +1,8 @@
-//! Tasks and agents: who does what, when, and what follows when it goes wrong.
+//! Scheduling of tasks to agents: queues, dispatch, retries, quotas, preemption and agent guards.
 //!
-//! [`Scheduler`] is usable alone; [`Engine`](crate::Engine) adds workflows to it. Both are driven in the same way: one
-//! command in, facts and effects out into the caller's [`Outbox`], and [`next_wakeup`](Scheduler::next_wakeup) for the only
-//! timer that a host needs.
+//! [`Scheduler`] is usable alone; [`Engine`](crate::Engine) adds workflows to it. Both are driven in the same way: a
+//! call takes one command and writes entries and effects to the caller's [`Outbox`], and
+//! [`next_wakeup`](Scheduler::next_wakeup) returns the time of the only timer that a host needs.
 //!
 //! ```
 //! use counterpoint::{Accepted, AgentId, AgentSpec, Command, Config, Effect, Outbox, Payload, Scheduler, TaskId, TaskSpec, Time};
@@ -13,14 +13,14 @@
 //! let now = Time::ZERO;
 //!
 //! let agent = AgentSpec::new(AgentId::new(1)).with_skill("greet", 1);
-//! let Accepted::Registered(life) = scheduler.handle(now, Command::register(agent), &mut outbox)? else { unreachable!() };
+//! let Accepted::Registered(worker) = scheduler.handle(now, Command::register(agent), &mut outbox)? else { unreachable!() };
 //! let task = TaskSpec::new(TaskId::new(7), "greet").with_payload(Payload::of(&"world")?);
 //! scheduler.handle(now, Command::submit(task), &mut outbox)?;
 //!
 //! // Durable first: append `outbox.entries()` to a journal. Then perform the effects.
 //! let [Effect::Dispatch { attempt, to, .. }] = outbox.effects() else { unreachable!() };
-//! assert_eq!(*to, life);
-//! let done = Command::complete(life, *attempt, Payload::of(&"hello world")?);
+//! assert_eq!(*to, worker);
+//! let done = Command::complete(worker, *attempt, Payload::of(&"hello world")?);
 //! outbox.clear();
 //! scheduler.handle(now, done, &mut outbox)?;
 //! assert_eq!(scheduler.task(TaskId::new(7)).map(|task| task.status()), Some(TaskStatus::Succeeded));
@@ -75,25 +75,26 @@ use crate::message::rejected::{Misuse, Rejected};
 use core::fmt;
 use core::ops::Deref;
 
-/// The scheduler on its own: tasks and agents, no workflows.
+/// The scheduler without workflows: tasks and agents.
 pub struct Scheduler {
     core: Core,
     log: Log,
 }
 
 impl Scheduler {
-    /// A scheduler with nothing to do.
+    /// A scheduler without tasks and agents.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self { core: Core::new(config), log: Log::default() }
     }
 
-    /// The scheduler that these facts lead to, from a snapshot or from nothing. Call [`resume`](Self::resume) before
-    /// anything else.
+    /// Restores a scheduler from a snapshot, if there is one, and the entries after it. Call [`resume`](Self::resume)
+    /// before any other method.
     ///
     /// # Errors
     ///
-    /// When the snapshot contradicts itself, or the entries have a gap, go back in time, or do not follow from each other.
+    /// When the snapshot contradicts itself, or the entries have a gap, decrease in time, or contain an event that the
+    /// state does not allow.
     pub fn restore<'a>(
         config: Config,
         snapshot: Option<&SchedulerSnapshot>,
@@ -113,9 +114,9 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
-    /// again for every effect that a crash may have lost, with the same attempt ids; or as [`Recovery`] says. What it leaves
-    /// in `out` comes after what is there already.
+    /// Continues after a restore: renews the lease of every agent, emits the events that a crash cut off from the
+    /// journal's last call, and repeats every effect that a crash may have lost, with the same attempt ids, unless
+    /// [`Recovery`] specifies otherwise. Entries and effects are appended to `out`.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         let now = self.log.clamp(now);
         self.core.recover(now, out);
@@ -124,12 +125,12 @@ impl Scheduler {
         self.core.settle(&mut tx);
     }
 
-    /// Fires the timers that are due at `now`, then obeys the command. What it leaves in `out` comes after what is there
-    /// already. A time before the last one counts as the last one.
+    /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
+    /// `now` before that of an earlier call counts as the earlier one.
     ///
     /// # Errors
     ///
-    /// When the command is refused. Then nothing of it happened; timers that were due have fired all the same.
+    /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let now = self.log.clamp(now);
         let mut tx = Tx::new(now, &mut self.log, out);
@@ -143,29 +144,30 @@ impl Scheduler {
         }
     }
 
-    /// When the scheduler next wants to be called, at the latest; a `Tick` will do. May change after every call.
+    /// The latest time at which the host must call the scheduler again, with a `Tick` if it has no other command. Every
+    /// call may change it.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.core.next_wakeup()
     }
 
-    /// The number of the last fact.
+    /// The sequence number of the last entry.
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
         self.log.last()
     }
 
-    /// The whole state as data, in an order that depends on nothing but the state.
+    /// The whole state as data. Equal states give equal snapshots.
     #[must_use]
     pub fn snapshot(&self) -> SchedulerSnapshot {
         self.core.snapshot(&self.log)
     }
 
-    /// Checks every rule that holds between the parts of the state. For tests and simulators: it looks at everything.
+    /// Checks all invariants of the state. For tests and simulations: it visits every task and agent.
     ///
     /// # Errors
     ///
-    /// A sentence that says which rule is broken, which is a bug of this crate.
+    /// A description of the first broken invariant. One is a bug of this crate.
     pub fn check(&self) -> Result<(), String> {
         self.core.check()?;
         self.core.check_settled()

@@ -1,4 +1,4 @@
-//! When attempts that have begun may be preempted, and which attempts could be.
+//! The rules of preemption, and the attempts that are candidates for it.
 
 use super::ix::TaskIx;
 use super::queue::Rank;
@@ -11,9 +11,9 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// When an attempt that has begun may be preempted for a task of the first tier. Only attempts of
-/// [preemptible](crate::TaskSpec::preemptible) tasks are, of the lowest tier there is, the youngest attempt first: it has
-/// the least to lose.
+/// When an attempt that has begun may be preempted for a task of the critical tier. Only attempts of
+/// [preemptible](crate::TaskSpec::preemptible) tasks are preempted: those of the lowest tier first, and among these the
+/// most recent attempt first, because it loses the least work.
 ///
 /// ```
 /// use counterpoint::scheduler::Preemption;
@@ -26,9 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Preemption {
-    /// How often one task may be preempted; after that its attempt runs to its end.
+    /// How often one task may be preempted. Its later attempts are not preempted.
     pub most_per_task: u32,
-    /// How long an attempt has to run before it may be preempted, so that each makes some progress.
+    /// The time that an attempt must have run before it may be preempted.
     #[serde(with = "crate::base::time::span")]
     pub least_run: Duration,
 }
@@ -41,7 +41,7 @@ impl Preemption {
         self
     }
 
-    /// Sets how long an attempt must have run.
+    /// Sets the time that an attempt must have run before it may be preempted.
     #[must_use]
     pub const fn with_least_run(mut self, span: Duration) -> Self {
         self.least_run = span;
@@ -50,35 +50,36 @@ impl Preemption {
 }
 
 impl Default for Preemption {
-    /// Twice, at any time.
+    /// At most twice per task, after any time.
     fn default() -> Self {
         Self { most_per_task: 2, least_run: Duration::ZERO }
     }
 }
 
-/// The attempts that could be requested back, in the order in which they would be, and for which tasks some have been.
+/// The attempts whose agents may be asked to give them back, in the order in which they would be asked, and the
+/// beneficiaries of the requests that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PreemptionCandidates {
-    /// Of preemptible tasks below the first tier: the lowest tier first, then the youngest.
+    /// Attempts of preemptible tasks below the critical tier: the lowest tier first, then the most recent attempt.
     preemptible: BTreeSet<(Reverse<Tier>, Reverse<Time>, TaskIx)>,
-    /// Those that wait at their agents: the one that is last in the order first.
+    /// Attempts that wait at their agents: that of the last task in the order of the discipline first.
     unstarted: BTreeSet<(Reverse<Rank>, TaskIx)>,
-    /// For each task that an attempt was requested back for, the task of that attempt.
+    /// For each beneficiary the task whose attempt was requested back.
     victims: BTreeMap<TaskId, TaskId>,
 }
 
-/// An attempt as it could be listed.
+/// An attempt that may be a candidate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) at: TaskIx,
     pub(crate) task: &'a Task,
     pub(crate) running: &'a Running,
-    /// The position of its task in the order.
+    /// The position of its task in the order of the discipline.
     pub(crate) rank: Rank,
 }
 
 impl PreemptionCandidates {
-    /// Lists an attempt, unless it has been requested back or to stop.
+    /// Adds an attempt, unless its agent was asked to give it back or to stop it.
     pub(crate) fn add(&mut self, candidate: Candidate<'_>) {
         let Candidate { at, task, running, rank } = candidate;
         if running.is_requested() {
@@ -98,29 +99,29 @@ impl PreemptionCandidates {
         self.unstarted.remove(&(Reverse(rank), at));
     }
 
-    /// The attempt of `victim` was requested back for `beneficiary`.
+    /// Records that the attempt of `victim` was requested back for `beneficiary`.
     pub(crate) fn promise(&mut self, beneficiary: TaskId, victim: TaskId) {
         self.victims.insert(beneficiary, victim);
     }
 
-    /// The attempt of `victim` has ended, for whatever reason.
+    /// Records that the attempt of `victim` has ended, for any reason.
     pub(crate) fn fulfil(&mut self, beneficiary: TaskId, victim: TaskId) {
         if self.victims.get(&beneficiary) == Some(&victim) {
             self.victims.remove(&beneficiary);
         }
     }
 
-    /// The task whose attempt was requested back for this one.
+    /// The task whose attempt was requested back for this beneficiary.
     pub(crate) fn victim_for(&self, beneficiary: TaskId) -> Option<TaskId> {
         self.victims.get(&beneficiary).copied()
     }
 
-    /// The attempts of preemptible tasks with the times at which they began: the first to be preempted first.
+    /// The attempts of preemptible tasks with the times at which they began, in the order of preemption.
     pub(crate) fn preemptible(&self) -> impl Iterator<Item = (Time, TaskIx)> {
         self.preemptible.iter().map(|(_, since, at)| (since.0, *at))
     }
 
-    /// The attempts that wait at their agents, behind this rank: the last in the order first.
+    /// The attempts that wait at their agents and whose tasks come after this rank, the last one first.
     pub(crate) fn unstarted_behind(&self, rank: Rank) -> impl Iterator<Item = TaskIx> {
         self.unstarted.iter().take_while(move |(Reverse(other), _)| *other > rank).map(|(_, at)| *at)
     }
@@ -133,7 +134,7 @@ impl PreemptionCandidates {
         !self.preemptible.is_empty()
     }
 
-    /// Whether these are the candidates of the attempts under way.
+    /// Compares the candidates with those computed from the attempts under way.
     pub(crate) fn check<'a>(&self, attempts: impl Iterator<Item = Candidate<'a>>) -> Result<(), String> {
         let mut should = Self::default();
         for candidate in attempts {
@@ -145,6 +146,6 @@ impl PreemptionCandidates {
         if should == *self {
             return Ok(());
         }
-        Err(format!("the attempts that may be preempted are {should:?}, listed are {self:?}"))
+        Err(format!("preemption candidates: {should:?} expected, {self:?} listed"))
     }
 }

@@ -1,4 +1,4 @@
-//! What can be read of tasks and agents, of a scheduler and of an engine alike.
+//! Read access to the tasks and agents of a scheduler or an engine.
 
 use super::apply::State;
 use super::config::Config;
@@ -17,8 +17,8 @@ use crate::routing::RoutingStrategy;
 use crate::task::Needs;
 use core::fmt;
 
-/// What can be read of the tasks and agents of a [`Scheduler`](crate::Scheduler) or an [`Engine`](crate::Engine), which
-/// both dereference to it. A function that only reads tasks and agents takes a `&Reader` and serves both.
+/// Read access to the tasks and agents of a [`Scheduler`](crate::Scheduler) or an [`Engine`](crate::Engine). Both
+/// dereference to it, so a function that takes a `&Reader` accepts both.
 ///
 /// ```
 /// use counterpoint::scheduler::Reader;
@@ -35,7 +35,7 @@ pub struct Reader {
     pub(super) state: State,
     pub(super) config: Config,
     pub(super) anomalies: Anomalies,
-    /// The latest time that is known.
+    /// The latest time of any call or entry.
     pub(super) now: Time,
 }
 
@@ -44,18 +44,19 @@ impl Reader {
         Self { state, config, anomalies: Anomalies::default(), now: Time::ZERO }
     }
 
-    /// The task with this id, unless it is unknown or forgotten.
+    /// The task with this id; none if it is unknown or was forgotten.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
         self.state.tasks().by_id(id).map(TaskView::new)
     }
 
-    /// All known tasks, in no order that means anything.
+    /// All known tasks, in no particular order.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
         self.state.tasks().iter().map(|(_, task)| TaskView::new(task))
     }
 
-    /// What a task waits for, unless it has ended: the agent that has it, or else the obstacle that keeps it from beginning.
+    /// What a task waits for: the answer of the agent that holds its attempt, or the reason for which it has not begun.
+    /// None if it has ended or is unknown.
     #[must_use]
     pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
         self.wait_of(task, self.now).map(|(wait, _)| wait)
@@ -67,43 +68,42 @@ impl Reader {
         self.state.index().fleet().by_id(id).map(AgentView::new)
     }
 
-    /// All registered agents, in the order of their places.
+    /// All registered agents, in the order of their indexes.
     pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
         self.state.index().fleet().iter().map(|(_, member)| AgentView::new(member))
     }
 
-    /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
-    /// the tasks without a tenant.
+    /// The tenants that have tasks, or had some recently, in the order of their indexes. The tenant with the empty name
+    /// stands for the tasks without a tenant.
     pub fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
         let queues = self.state.queues();
         queues.tenants().map(|(at, account)| AccountView::new(account, queues.queued_of(AccountIx::Tenant(at))))
     }
 
-    /// The kinds that have tasks, or had some lately, in the order of their places.
+    /// The kinds that have tasks, or had some recently, in the order of their indexes.
     pub fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
         let queues = self.state.queues();
         queues.kinds().map(|(at, account)| AccountView::new(account, queues.queued_of(AccountIx::Kind(at))))
     }
 
-    /// What guards have decided for the scheduler as a whole.
+    /// The decisions of guards that concern the whole scheduler.
     #[must_use]
     pub const fn standing(&self) -> &Standing {
         self.state.standing()
     }
 
-    /// The resources that all agents share, each with how much of it is in use and how much there is.
+    /// The shared resources, each with the amount in use and the total.
     pub fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
         self.state.index().pools().iter()
     }
 
-    /// How many tasks wait for an agent, by tier.
+    /// The number of tasks that wait for an agent, by tier.
     #[must_use]
     pub const fn queued(&self) -> [usize; 4] {
         self.state.queues().by_tier()
     }
 
-    /// Whether an agent could do work with these needs: tells work that no agent can do from work that has to wait.
-    /// Evaluates every agent.
+    /// Whether any agent meets these needs, and whether one that does has room. Evaluates every agent.
     #[must_use]
     pub fn routability(&self, needs: &Needs) -> Routability {
         let mut able = self.able(needs);
@@ -111,7 +111,7 @@ impl Reader {
         if first.has_room() || able.any(Member::has_room) { Routability::Ready } else { Routability::AllBusy }
     }
 
-    /// Whether an agent that takes work could do work with these needs, other than these.
+    /// Whether an online agent other than these meets the needs.
     pub(crate) fn is_able_without(&self, not: &[AgentId], needs: &Needs) -> bool {
         self.able(needs).any(|member| !not.contains(&member.spec.id))
     }
@@ -122,8 +122,8 @@ impl Reader {
         members.filter(|member| member.is_online() && skills.met_by(needs, &member.spec))
     }
 
-    /// The routing strategies, for their names and what they [explain](RoutingStrategy::explain): that of all kinds
-    /// without one of their own first, then those of single kinds.
+    /// The routing strategies, for their names and [explanations](RoutingStrategy::explain): first the general one,
+    /// then those of single kinds.
     pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
         let of_kinds = self.config.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));
         core::iter::once((None, &*self.config.strategy)).chain(of_kinds)
@@ -134,8 +134,8 @@ impl Reader {
         self.state.tasks().dead().iter().filter_map(|id| self.task(*id))
     }
 
-    /// What agents still have to be sent, derived from the state alone: the attempts that they hold, and the requests that
-    /// they have not answered.
+    /// The effects whose answers are outstanding, derived from the state: dispatches of the attempts that agents hold,
+    /// and unanswered requests.
     #[must_use]
     pub fn outstanding(&self) -> Vec<Effect> {
         let mut out = Outbox::default();
@@ -143,7 +143,7 @@ impl Reader {
         out.effects().to_vec()
     }
 
-    /// The broken invariants that have been found in the state. There are none unless this crate has a bug.
+    /// The broken invariants that were found in the state. Each is a bug of this crate.
     #[must_use]
     pub const fn anomalies(&self) -> &Anomalies {
         &self.anomalies

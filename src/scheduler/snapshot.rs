@@ -1,4 +1,4 @@
-//! The state as data: what a snapshot holds, and the indexes built again from it.
+//! The state as data.
 
 use super::config::Config;
 use super::index::{Gate, Member};
@@ -20,36 +20,36 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The whole state of a scheduler as data. Two schedulers with the same events have equal snapshots, byte for byte once
-/// serialised.
+/// The whole state of a scheduler as data. Two schedulers that have applied the same events have equal snapshots, byte
+/// for byte when serialised.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SchedulerSnapshot {
-    /// The number of the last event in it.
+    /// The sequence number of the last entry that it covers.
     pub last: Seq,
-    /// When that was.
+    /// The time of that entry.
     pub at: Time,
     /// How many incarnations of agents have begun.
     pub incarnations: u64,
     /// The virtual time of fair sharing: the tag of the tenant whose task began last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub virtual_time: u64,
-    /// The tenants that have tasks, or had some lately.
+    /// The accounts of the tenants that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<AccountRecord>,
-    /// The kinds that have tasks, or had some lately.
+    /// The accounts of the kinds that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<AccountRecord>,
     /// The registered agents, by id.
     pub agents: Vec<AgentRecord>,
-    /// The known tasks, in the order of their submits.
+    /// The known tasks, in the order in which they were submitted.
     pub tasks: Vec<TaskRecord>,
-    /// The finished tasks that are no dead letters, in the order of their ends.
+    /// The finished tasks that are no dead letters, in the order in which they ended.
     pub finished: Vec<TaskId>,
-    /// The dead letters, in the order of their ends.
+    /// The dead letters, in the order in which they ended.
     pub dead: Vec<TaskId>,
-    /// What guards have decided for the scheduler as a whole.
-    #[serde(default, skip_serializing_if = "Standing::is_calm")]
+    /// The decisions of guards that concern the whole scheduler.
+    #[serde(default, skip_serializing_if = "Standing::is_normal")]
     pub standing: Standing,
 }
 
@@ -57,31 +57,31 @@ pub struct SchedulerSnapshot {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AccountRecord {
-    /// Its name; empty for the tasks that have no tenant.
+    /// Its name; empty for the account of the tasks without a tenant.
     pub name: Name,
-    /// Its place among the others.
-    pub place: u32,
+    /// Its index among the accounts of its sort.
+    pub index: u32,
     /// The reason for which it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Name>,
     /// The state of its rate limit.
     #[serde(default)]
     pub rate: Gcra,
-    /// How long its attempts take on average; zero if none has ended.
+    /// The average duration of its attempts; zero if none has ended.
     #[serde(with = "crate::base::time::span", default)]
     pub mean: Duration,
-    /// What it has had, in virtual time.
+    /// The service that it has received, in virtual time.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tag: u64,
 }
 
-/// What a guard allows an agent.
+/// A bound that a guard sets on an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GateRecord {
     /// The guard.
     pub guard: Guard,
-    /// How many attempts it may hold.
+    /// How many attempts the agent may hold.
     pub slots: u32,
     /// When the guard evaluates the agent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,8 +94,8 @@ pub struct GateRecord {
 pub struct AgentRecord {
     /// Its current incarnation.
     pub by: Incarnation,
-    /// Its place among the agents, which strategies see.
-    pub place: u32,
+    /// Its index among the agents, by which routing strategies address it.
+    pub index: u32,
     /// Its declaration.
     pub spec: Arc<AgentSpec>,
     /// Whether it takes new work.
@@ -118,27 +118,27 @@ pub struct TaskRecord {
     pub submitted: Time,
     /// Its declaration.
     pub spec: Arc<TaskSpec>,
-    /// How long an attempt was expected to take.
+    /// The expected duration of an attempt, estimated at the submit.
     #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Duration>,
-    /// The tier in which it waits, if that is not its own.
+    /// The tier in which it waits, if that differs from its spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// How many attempts have begun.
     pub attempts: u32,
-    /// How many of these were given back and do not count.
+    /// How many attempts were given back and do not count against the policy.
     #[serde(default, skip_serializing_if = "is_none")]
     pub yields: u32,
-    /// How many of those were preempted.
+    /// How many of the attempts that were given back were preempted.
     #[serde(default, skip_serializing_if = "is_none")]
     pub preempted: u32,
     /// Whether the outcome of an attempt is unknown.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub outcome_unknown: bool,
-    /// The agents that failed it, the latest last.
+    /// The agents that failed the task, the most recent last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub avoid: Vec<AgentId>,
-    /// The agent that was given the last attempt.
+    /// The agent that the last attempt was assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<AgentId>,
     /// Its stage.
@@ -154,27 +154,27 @@ pub enum TaskStage {
     Blocked,
     /// It waits for its next attempt.
     Backoff {
-        /// Until when.
+        /// When the next attempt may begin.
         until: Time,
     },
     /// It waits for an agent.
     Queued,
     /// An attempt is under way.
     Running {
-        /// The agent that holds it.
+        /// The agent that holds the attempt.
         by: Incarnation,
         /// Since when.
         since: Time,
-        /// What its tenant was charged for it.
+        /// The service that was charged to its tenant.
         #[serde(with = "crate::base::time::span", default)]
         charged: Duration,
-        /// Whether it waits at its agent.
+        /// Whether the agent has not started it yet.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         unstarted: bool,
-        /// When and why its agent was requested to give it back.
+        /// When and why its agent was asked to give it back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         yielding: Option<(Time, YieldReason)>,
-        /// When and why its agent was requested to stop it.
+        /// When and why its agent was asked to stop it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cancel: Option<(Time, Name)>,
     },
@@ -182,7 +182,7 @@ pub enum TaskStage {
     Ended {
         /// Since when.
         at: Time,
-        /// How.
+        /// Its outcome.
         outcome: TaskOutcome,
     },
 }
@@ -212,7 +212,7 @@ impl Core {
         }
     }
 
-    /// The scheduler that a snapshot was taken of.
+    /// Restores the scheduler from a snapshot.
     pub(crate) fn from_snapshot(config: Config, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
         core.reader.state.put(snapshot)?;
@@ -231,16 +231,16 @@ const fn is_none(number: &u32) -> bool {
     *number == 0
 }
 
-fn account_record(place: u32, account: &Account, tag: u64) -> AccountRecord {
+fn account_record(index: u32, account: &Account, tag: u64) -> AccountRecord {
     let history = account.history();
     let name = account.name().clone();
-    AccountRecord { name, place, paused: history.paused, rate: history.rate, mean: history.mean, tag }
+    AccountRecord { name, index, paused: history.paused, rate: history.rate, mean: history.mean, tag }
 }
 
-fn agent_record(place: u32, member: &Member) -> AgentRecord {
+fn agent_record(index: u32, member: &Member) -> AgentRecord {
     AgentRecord {
         by: member.by,
-        place,
+        index,
         spec: Arc::clone(&member.spec),
         status: member.status,
         paused: member.paused.clone(),

@@ -1,37 +1,37 @@
-//! What guards have decided for the scheduler as a whole.
+//! The decisions of guards that concern the whole scheduler.
 
 use crate::base::name::Name;
 use crate::message::event::ControlEvent;
 use crate::task::Tier;
 use serde::{Deserialize, Serialize};
 
-/// What guards have decided for the scheduler as a whole.
+/// The decisions of guards that concern the whole scheduler.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Standing {
-    /// Whether too few agents are healthy, so that guards exclude none.
+    /// Whether panic mode is on: with too few healthy agents, ejections and circuit breakers are suspended.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub panic: bool,
-    /// New tasks of this tier and of the less urgent ones are refused.
+    /// The most urgent tier whose new tasks are rejected; those of the less urgent tiers are rejected, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Tier>,
-    /// The level at which the service is degraded.
+    /// The name of the current degradation level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Name>,
-    /// How many agents the last advice recommends.
+    /// The number of agents that the last advice recommends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advised: Option<u32>,
 }
 
 impl Standing {
-    /// Whether no guard has decided anything.
+    /// Whether no decision is in force.
     #[must_use]
-    pub fn is_calm(&self) -> bool {
+    pub fn is_normal(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a new task of this tier is refused.
+    /// Whether new tasks of this tier are rejected.
     #[must_use]
     pub fn refuses(&self, tier: Tier) -> bool {
         self.refused.is_some_and(|from| tier >= from)

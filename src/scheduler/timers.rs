@@ -1,4 +1,4 @@
-//! The timers of the scheduler: one wheel, and at most one timer for each purpose.
+//! The timers of the scheduler: one timer wheel with at most one timer per alarm.
 
 use super::ix::{AccountIx, KindIx};
 use crate::base::id::{Incarnation, TaskId};
@@ -8,23 +8,23 @@ use crate::base::time::Time;
 /// The purpose of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Alarm {
-    /// A bound of a task, its next attempt, or the end of its attempt.
+    /// A time limit of a task, its next attempt, or the time limit of its attempt.
     Task(TaskId),
-    /// The lease of an agent.
+    /// The lease of an agent expires.
     Lease(Incarnation),
-    /// An attempt has run long enough to be preempted.
+    /// An attempt has run long enough to be preempted, see [`Preemption`](super::Preemption::least_run).
     Preemption,
     /// The next comparison of the agents' loads.
     Rebalance,
-    /// The next review of an agent's guards.
+    /// A gate of an agent is evaluated again.
     Gate(Incarnation),
-    /// The rate of an account allows the next attempt.
+    /// The rate limit of an account allows the next attempt.
     Rate(AccountIx),
     /// The linger of a batch has elapsed.
     Linger(KindIx),
 }
 
-/// All timers that are set. The owner of a timer keeps its key, so that it can be moved or cancelled.
+/// All timers that are set. The owner of a timer stores its key, by which the timer is moved or cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     wheel: Wheel<Alarm>,
@@ -33,12 +33,12 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// A time not later than that of the first timer.
+    /// A time that is not later than that of the first timer.
     pub(crate) fn next(&self) -> Option<Time> {
         self.wheel.next()
     }
 
-    /// Takes out up to `most` timers that are due, in the order of their times.
+    /// Removes and returns up to `most` timers that are due, in the order of their times.
     pub(crate) fn advance(&mut self, now: Time, most: usize) -> Vec<(Time, Alarm)> {
         let mut due = Vec::new();
         self.wheel.advance(now, most, &mut due);
@@ -60,13 +60,13 @@ impl Timers {
     /// Sets the preemption timer to `at`, unless it is set to an earlier time.
     pub(crate) fn preempt_at(&mut self, at: Time) {
         if self.preemption.is_none_or(|(set, _)| at < set) {
-            self.preempt_no_more();
+            self.cancel_preemption();
             self.preemption = Some((at, self.wheel.insert(at, Alarm::Preemption)));
         }
     }
 
-    /// Cancels the preemption timer. One may be set although another has just been taken out as due.
-    pub(crate) fn preempt_no_more(&mut self) {
+    /// Cancels the preemption timer. One may be set although another one has just fired.
+    pub(crate) fn cancel_preemption(&mut self) {
         if let Some((_, key)) = self.preemption.take() {
             self.wheel.cancel(key, Alarm::Preemption);
         }
@@ -79,18 +79,22 @@ impl Timers {
         }
     }
 
-    /// The rebalancing timer has been taken out as due.
+    /// Records that the rebalancing timer has fired.
     pub(crate) const fn rebalanced(&mut self) {
         self.rebalance = None;
     }
 
-    /// Whether as many timers are set as their owners have: `owned`, beside those that are kept here.
+    /// Whether the number of set timers is `owned`, the number that owners store a key of, plus that of the scheduler's
+    /// own.
     pub(crate) fn check(&self, owned: usize) -> Result<(), String> {
         let own = usize::from(self.preemption.is_some()) + usize::from(self.rebalance.is_some());
         if owned + own == self.wheel.len() {
             return Ok(());
         }
-        Err(format!("{} timers are set, {owned} are owned and {own} are the scheduler's own", self.wheel.len()))
+        Err(format!(
+            "{} timers are set: {owned} owned and {own} of the scheduler itself are expected",
+            self.wheel.len()
+        ))
     }
 }
 
@@ -120,7 +124,7 @@ mod tests {
         let mut timers = Timers::default();
         [at(5), at(7), at(2)].into_iter().for_each(|time| timers.preempt_at(time));
         assert_eq!(timers.advance(at(9), 8), [(at(2), Alarm::Preemption)]);
-        timers.preempt_no_more();
+        timers.cancel_preemption();
         assert_eq!(timers.check(0), Ok(()));
         timers.rebalance_at(at(10));
         timers.rebalance_at(at(11));

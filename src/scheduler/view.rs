@@ -22,7 +22,7 @@ impl<'a> TaskView<'a> {
         Self { task }
     }
 
-    /// What was submitted.
+    /// The task as it was submitted.
     #[must_use]
     pub fn spec(&self) -> &'a TaskSpec {
         &self.task.spec
@@ -34,7 +34,7 @@ impl<'a> TaskView<'a> {
         self.task.submitted
     }
 
-    /// Its status.
+    /// The status of the task.
     #[must_use]
     pub fn status(&self) -> TaskStatus {
         match &self.task.stage {
@@ -47,7 +47,7 @@ impl<'a> TaskView<'a> {
         }
     }
 
-    /// The tier in which it waits: that of its spec, unless a retry or an operator has moved it.
+    /// The tier in which it waits: that of its spec, unless a retry or an operator has changed it.
     #[must_use]
     pub const fn tier(&self) -> Tier {
         self.task.tier
@@ -59,14 +59,14 @@ impl<'a> TaskView<'a> {
         self.task.attempts.begun
     }
 
-    /// The attempt that is under way, and the agent that holds it.
+    /// The attempt under way, and the agent that holds it.
     #[must_use]
     pub fn running(&self) -> Option<(AttemptId, Incarnation)> {
         let running = self.task.running()?;
         Some((self.task.attempt(), running.by))
     }
 
-    /// How and when it ended.
+    /// The outcome and the time at which the task ended.
     #[must_use]
     pub fn outcome(&self) -> Option<(&'a TaskOutcome, Time)> {
         self.task.end().map(|ended| (&ended.outcome, ended.at))
@@ -114,18 +114,18 @@ impl<'a> AgentView<'a> {
         self.member.paused.as_ref()
     }
 
-    /// How many attempts it may hold now: its capacity, or less if a guard or an operator bounds it.
+    /// How many attempts it may hold now: its capacity, or less if a guard or a pause bounds it.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.member.slots()
     }
 
-    /// The bounds that guards set: which guard, how many attempts, and when it evaluates the agent again.
+    /// The bounds that guards set: the guard, the number of attempts it allows, and when it evaluates the agent again.
     pub fn gates(&self) -> impl Iterator<Item = (Guard, u32, Option<Time>)> + use<'a> {
         self.member.gates.iter().map(|gate| (gate.guard, gate.slots, gate.until))
     }
 
-    /// How much of its resources its attempts use.
+    /// The amount of each of its resources that its attempts use.
     pub fn used(&self) -> impl Iterator<Item = (&'a Name, u64)> + use<'a> {
         self.member.used.iter().map(|(name, used)| (name, *used))
     }
@@ -136,10 +136,10 @@ impl<'a> AgentView<'a> {
         self.member.held.len()
     }
 
-    /// When its last message came.
+    /// The time of its last message.
     #[must_use]
-    pub const fn heard(&self) -> Time {
-        self.member.heard
+    pub const fn last_message(&self) -> Time {
+        self.member.last_message
     }
 }
 
@@ -161,7 +161,7 @@ impl<'a> AccountView<'a> {
         Self { account, queued }
     }
 
-    /// Its name; empty for the tasks that have no tenant.
+    /// Its name; empty for the account of the tasks without a tenant.
     #[must_use]
     pub const fn name(&self) -> &'a Name {
         self.account.name()
@@ -173,19 +173,19 @@ impl<'a> AccountView<'a> {
         *self.account.quota()
     }
 
-    /// How many of its tasks are accepted and not finished.
+    /// The number of its tasks that are accepted and not finished.
     #[must_use]
     pub const fn unfinished(&self) -> u32 {
         self.account.active()
     }
 
-    /// How many of them wait for an agent.
+    /// The number of its tasks that wait for an agent.
     #[must_use]
     pub const fn queued(&self) -> usize {
         self.queued
     }
 
-    /// How many of them an agent holds.
+    /// The number of its tasks that an agent holds.
     #[must_use]
     pub const fn running(&self) -> u32 {
         self.account.running()
@@ -204,14 +204,14 @@ impl fmt::Debug for AccountView<'_> {
     }
 }
 
-/// Whether an agent could do work with certain needs.
+/// Whether agents can execute a task with given needs, and whether one can now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "no agent, none now, one now: there is no fourth")]
 pub enum Routability {
-    /// No agent that takes work meets the needs: such a task waits until one registers or changes.
+    /// No online agent meets the needs: the task waits until one registers or is updated.
     NoAgent,
-    /// Agents meet the needs, and all of them are at their capacity: such a task waits its turn.
+    /// Agents meet the needs, but none of them has room: the task waits.
     AllBusy,
     /// An agent that meets the needs has room.
     Ready,

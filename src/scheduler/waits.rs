@@ -1,4 +1,4 @@
-//! Why a task has not begun: evaluated on request, stored nowhere.
+//! The reason for which a task waits. It is computed on request and not stored.
 
 use super::index::{Member, Room};
 use super::ix::{AccountIx, ClassIx};
@@ -12,7 +12,7 @@ use crate::task::agent::{Guard, Scope};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What a task waits for now. Of several obstacles the one that dispatch meets first: tenant, kind, agents, resources,
+/// What a task waits for. Of several reasons, the one that dispatch evaluates first: tenant, kind, agents, resources,
 /// batch.
 ///
 /// ```
@@ -23,73 +23,74 @@ use serde::{Deserialize, Serialize};
 /// scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(7), "paint")), &mut out)?;
 /// let wait = scheduler.waits_for(TaskId::new(7)).expect("it has not ended");
 /// assert_eq!(wait, TaskWait::NoAgent);
-/// assert!(!wait.comes_by_itself());
+/// assert!(!wait.ends_automatically());
 /// # Ok::<(), counterpoint::Rejected>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskWait {
-    /// The answer of the agent that holds its attempt. If none comes, a time limit or the agent's lease ends the attempt.
+    /// The answer of the agent that holds its attempt. Without an answer, a time limit or the agent's lease ends the
+    /// attempt.
     Agent {
         /// The attempt.
         attempt: AttemptId,
         /// The agent that holds it.
         by: Incarnation,
     },
-    /// Other tasks, which may wait themselves.
+    /// The tasks that it depends on.
     Tasks {
-        /// How many.
+        /// How many of them have not ended.
         unfinished: u32,
     },
     /// The time of its next attempt.
     Retry {
-        /// When.
+        /// When that attempt may begin.
         at: Time,
     },
-    /// Room: the agents that could do it are busy, or have not polled for more work yet.
+    /// Room at an agent: those that meet its needs are at their capacity, or have not polled for more work.
     Room,
-    /// An agent that can do it: none that takes work meets its needs.
+    /// An agent that meets its needs: no online agent does.
     NoAgent,
-    /// An operator, who has paused its tenant, its kind, or all agents that could do it.
+    /// The end of a pause: an operator has paused its tenant, its kind, or all agents that meet its needs.
     Resume {
-        /// What is paused; of several agents the first.
+        /// The paused scope; of several agents the first.
         scope: Scope,
         /// The reason.
         reason: Name,
     },
-    /// Its tenant or kind has as many attempts under way as its quota allows, or has begun as many as its rate allows.
+    /// The quota of its tenant or kind: the attempts under way, or the rate at which attempts begin.
     Quota {
         /// The tenant or kind.
         scope: Scope,
         /// How many of its attempts are under way.
         running: u32,
-        /// When its rate allows the next.
+        /// When the rate allows the next attempt.
         until: Option<Time>,
     },
-    /// Other tasks of its kind, to make a batch.
+    /// Other tasks of its kind that fill a batch.
     Batch {
-        /// How long at the most.
+        /// When it is dispatched even if the batch is not full.
         until: Time,
     },
-    /// A guard, which withholds all work from the agents that could do it.
+    /// A guard that excludes all agents that meet its needs.
     Guard {
-        /// The guard; of several the one that evaluates its agent first.
+        /// The guard; of several the one that evaluates its agent next.
         guard: Guard,
-        /// When it evaluates its agent again.
+        /// When the guard evaluates its agent again.
         until: Option<Time>,
     },
-    /// A part of a resource that other attempts use.
+    /// An amount of a resource that other attempts use.
     Resource,
-    /// The routing strategy, which picks none of the agents that have room.
+    /// The routing strategy, which picks none of the agents with room.
     Strategy,
 }
 
 impl TaskWait {
-    /// Whether the wait ends by itself: with the answer of an agent, the end of other attempts, or at a time. Otherwise an
-    /// operator has to end it, or a host that registers agents.
+    /// Whether the wait ends automatically: with the answer of an agent, the end of other attempts, or at a time.
+    /// Otherwise an operator must resume a scope, or the host must register an agent.
     #[must_use]
-    pub const fn comes_by_itself(&self) -> bool {
+    pub const fn ends_automatically(&self) -> bool {
         match self {
             Self::Agent { .. } | Self::Retry { .. } | Self::Room | Self::Batch { .. } | Self::Resource => true,
             Self::Quota { running, until, .. } => *running > 0 || until.is_some(),
@@ -103,25 +104,25 @@ impl fmt::Display for TaskWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let until = |f: &mut fmt::Formatter<'_>, at: &Option<Time>| at.map_or(Ok(()), |at| write!(f, " until {at}"));
         match self {
-            Self::Agent { by, .. } => write!(f, "{by} has it"),
-            Self::Tasks { unfinished } => write!(f, "{unfinished} tasks come first"),
+            Self::Agent { by, .. } => write!(f, "waits for an answer of agent {by}"),
+            Self::Tasks { unfinished } => write!(f, "waits for {unfinished} other tasks"),
             Self::Retry { at } => write!(f, "the next attempt is at {at}"),
-            Self::Room => f.write_str("the agents that could do it are busy"),
-            Self::NoAgent => f.write_str("no agent can do it"),
+            Self::Room => f.write_str("the agents that meet its needs are busy"),
+            Self::NoAgent => f.write_str("no agent meets its needs"),
             Self::Resume { scope, reason } => write!(f, "{scope} is paused: {reason}"),
             Self::Quota { scope, until: at, .. } => write!(f, "{scope} is at its quota").and_then(|()| until(f, at)),
-            Self::Batch { until } => write!(f, "it waits for a batch until {until}"),
+            Self::Batch { until } => write!(f, "waits for a batch until {until}"),
             Self::Guard { guard, until: at } => {
-                write!(f, "{guard} bounds the agents that could do it").and_then(|()| until(f, at))
+                write!(f, "the {guard} excludes the agents that meet its needs").and_then(|()| until(f, at))
             }
-            Self::Resource => f.write_str("other attempts use the resources it needs"),
-            Self::Strategy => f.write_str("the strategy picks no agent"),
+            Self::Resource => f.write_str("other attempts use the resources that it needs"),
+            Self::Strategy => f.write_str("the routing strategy picks no agent"),
         }
     }
 }
 
 impl Reader {
-    /// What a task waits for, and when it ends by itself at the latest if it does not come. None if it has ended.
+    /// What a task waits for, and the latest time at which a time limit ends it. None if it has ended.
     pub(crate) fn wait_of(&self, id: TaskId, now: Time) -> Option<(TaskWait, Option<Time>)> {
         let task = self.state.tasks().by_id(id)?;
         let wait = match &task.stage {
@@ -156,7 +157,7 @@ impl Reader {
         }
         let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
         let fits = !task.traits.uses_resources || !index.fitting(class, room).is_empty();
-        // Of a kind that is batched, a sub-queue with too few tasks waits for as long as the timer is set.
+        // While the linger timer of a batched kind is set, a sub-queue with too few tasks waits.
         match kind.and_then(Account::linger_until) {
             _ if !fits => TaskWait::Resource,
             Some(until) => TaskWait::Batch { until },
@@ -165,7 +166,7 @@ impl Reader {
     }
 }
 
-/// Why no task of a tenant or kind may begin, if that is so.
+/// The reason for which no task of a tenant or kind may begin, if there is one.
 fn closed_by(account: &Account, scope: Scope, now: Time) -> Option<TaskWait> {
     if let Some(reason) = account.paused() {
         return Some(TaskWait::Resume { scope, reason: reason.clone() });
@@ -178,7 +179,8 @@ fn closed_by(account: &Account, scope: Scope, now: Time) -> Option<TaskWait> {
     }
 }
 
-/// Why none of the agents that could do a task has room for it: of all their reasons the one that ends soonest.
+/// The reason for which none of the agents that meet a task's needs has room for it: of all their reasons the one that
+/// ends first.
 fn no_room(able: &[&Member], task: &Task) -> TaskWait {
     let takes = |member: &&&Member| task.is_urgent() || member.spec.slots() > member.spec.reserved;
     let busy = |member: &&Member| member.is_up() && (member.in_flight() > 0 || member.spec.polls);

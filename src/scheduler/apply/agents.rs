@@ -32,12 +32,15 @@ impl State {
     }
 
     fn current(&self, by: Incarnation) -> Applied<AgentIx> {
-        self.index.fleet().current(by).ok_or(InconsistentEvent("an event is about an incarnation that is over"))
+        self.index
+            .fleet()
+            .current(by)
+            .ok_or(InconsistentEvent("the incarnation of an event is not the current one of its agent"))
     }
 
     fn registered(&mut self, at: Time, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
         if by.agent() != spec.id || by.number() != self.incarnations.saturating_add(1) {
-            return Err(InconsistentEvent("an incarnation is registered that is not the next"));
+            return Err(InconsistentEvent("the number of a registered incarnation is not the next one"));
         }
         self.incarnations = by.number();
         let paused = self.index.fleet().by_id(spec.id).and_then(|member| member.paused.clone());
@@ -49,20 +52,20 @@ impl State {
     fn updated(&mut self, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
         let agent = self.current(by)?;
         if spec.id != by.agent() {
-            return Err(InconsistentEvent("an agent changes its id"));
+            return Err(InconsistentEvent("an update changes the id of an agent"));
         }
         self.index.update(agent, spec)?;
         self.index.fleet_mut().set_lease_timer(agent, &mut self.timers)
     }
 
-    /// The agent is gone, if it was there; its attempts are orphaned.
+    /// Removes the agent, if it is registered, and orphans its attempts.
     fn remove_agent(&mut self, id: AgentId) -> Applied {
         let held = self.index.remove(id, &mut self.timers).unwrap_or_default();
         held.into_iter().try_for_each(|task| self.tasks.orphan(task))
     }
 
-    /// Changes what an agent may hold, and records the classes whose tasks may begin for it: the agent has room now, or
-    /// backups stand in for it.
+    /// Changes a bound of an agent, and reopens the classes whose tasks may begin because of it: the agent may have
+    /// room, or backups may have become eligible.
     pub(super) fn bound(&mut self, agent: AgentIx, bound: Bound<'_>) -> Applied {
         match self.index.set_bound(agent, bound)? {
             Reopened::None => {}

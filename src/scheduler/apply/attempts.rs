@@ -1,4 +1,4 @@
-//! Events of attempts: assigned, started, requested back, given back, failed.
+//! Application of the events of attempts.
 
 use super::State;
 use crate::base::id::{AttemptId, Incarnation, TaskId};
@@ -16,11 +16,11 @@ impl State {
     pub(super) fn assigned(&mut self, now: Time, attempt: AttemptId, to: Incarnation) -> Applied {
         let at = self.tasks.known(attempt.task())?;
         let agent = self.index.fleet().current(to);
-        let agent = agent.ok_or(InconsistentEvent("a task is assigned to an agent that is gone"))?;
+        let agent = agent.ok_or(InconsistentEvent("the agent of an assignment is not registered"))?;
         let task = self.tasks.at(at)?;
-        let class = task.class().ok_or(InconsistentEvent("a task is assigned that is not queued"))?;
+        let class = task.class().ok_or(InconsistentEvent("the task of an assignment is not queued"))?;
         if attempt != task.next_attempt() {
-            return Err(InconsistentEvent("an attempt begins that is not the next"));
+            return Err(InconsistentEvent("the number of an assigned attempt is not the next one"));
         }
         self.index.assigned(class, agent)?;
         self.dequeue(at)?;
@@ -62,7 +62,7 @@ impl State {
         self.end_attempt(now, at)?;
         self.enqueue(at)?;
         self.set_timer(at)?;
-        // Another agent may have room for it.
+        // Another agent may have room for the task.
         let class = self.tasks.at(at)?.class();
         self.queues.reopen(class);
         Ok(())
@@ -95,7 +95,7 @@ impl State {
         self.set_timer(at)
     }
 
-    /// The attempt ends, if one is under way: what it took is given back.
+    /// Ends the attempt of a task, if one is under way, and releases its slot and resources.
     pub(super) fn end_attempt(&mut self, now: Time, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(running) = task.running() else { return Ok(()) };
@@ -121,7 +121,7 @@ impl State {
         Ok(())
     }
 
-    /// Lists the attempt as one that could be requested back, unless it has been.
+    /// Adds the attempt to the preemption candidates, unless it was requested back.
     pub(super) fn add_candidate(&mut self, at: TaskIx) -> Applied {
         if let Some(candidate) = candidate(&self.tasks, &self.queues, at)? {
             self.candidates.add(candidate);
@@ -137,7 +137,7 @@ impl State {
     }
 }
 
-/// The attempt of a task as a candidate, if one is under way that could be one.
+/// The attempt of a task as a preemption candidate, if it can be one.
 pub(super) fn candidate<'a>(tasks: &'a Tasks, queues: &Queues, at: TaskIx) -> Applied<Option<Candidate<'a>>> {
     let task = tasks.at(at)?;
     let Some(running) = task.running() else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! The rules that hold between the components of the state. They look at everything.
+//! The invariants between the components of the state. Each check visits the whole state.
 
 use super::State;
 use super::tasks::sub_queue;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 type Checked = Result<(), String>;
 
 impl State {
-    /// Whether every rule holds, within each component and between them.
+    /// Checks all invariants, within each component and between them.
     pub(crate) fn check(&self) -> Checked {
         self.tasks.check()?;
         self.index.check()?;
@@ -25,31 +25,35 @@ impl State {
         self.index.check_resources(&attempts.collect::<Vec<_>>())
     }
 
-    /// An attempt is at its index in what its agent holds, and nothing else is.
+    /// Each attempt is at its index in the list of its agent, and the lists contain nothing else.
     fn check_holders(&self) -> Checked {
         let mut held = 0;
         for (at, task) in self.tasks.iter() {
             let Some(running) = task.running() else { continue };
             let Some(place) = running.held else {
                 if !self.tasks.is_orphaned(task.id()) || self.index.fleet().current(running.by).is_some() {
-                    return Err(format!("{} is held by no agent, not by {}", task.id(), running.by));
+                    return Err(format!(
+                        "{} has an attempt without a holder, but agent {} is registered or the task is not orphaned",
+                        task.id(),
+                        running.by
+                    ));
                 }
                 continue;
             };
             held += 1;
             let member = self.index.fleet().get(place.at).filter(|member| member.by == running.by);
             if member.and_then(|member| member.held.get(place.index as usize)) != Some(&at) {
-                return Err(format!("{} is not where its agent {} holds it", task.id(), running.by));
+                return Err(format!("{} is not at its index in the list of agent {}", task.id(), running.by));
             }
         }
         let counted: usize = self.index.fleet().iter().map(|(_, member)| member.held.len()).sum();
         if held != counted {
-            return Err(format!("{held} tasks run, agents hold {counted}"));
+            return Err(format!("{held} attempts are under way, agents hold {counted}"));
         }
         Ok(())
     }
 
-    /// Each queued task, and no other, is in the sub-queue that it belongs to, at its rank.
+    /// Each queued task, and no other, is in its sub-queue at its rank.
     fn check_positions(&self) -> Checked {
         let mut queued = 0;
         for (at, task) in self.tasks.iter() {
@@ -62,7 +66,7 @@ impl State {
         }
         let counted: usize = self.queues.by_tier().iter().sum();
         if queued != counted {
-            return Err(format!("{queued} tasks are queued, {counted} are counted"));
+            return Err(format!("{queued} tasks are queued, the counts by tier add up to {counted}"));
         }
         let ready = self.queues.ready().each().flat_map(Bits::iter).filter_map(ClassIx::at);
         match ready.into_iter().find(|class| self.index.classes().key(*class).is_none()) {
@@ -71,7 +75,7 @@ impl State {
         }
     }
 
-    /// What accounts count is what their tasks are.
+    /// The counts of each account equal the numbers of its tasks and attempts.
     fn check_accounts(&self) -> Checked {
         let mut counts: BTreeMap<AccountIx, (u32, u32)> = BTreeMap::new();
         for (_, task) in self.tasks.iter().filter(|(_, task)| !task.has_ended()) {
@@ -87,7 +91,10 @@ impl State {
             let counted = counts.remove(&at).unwrap_or_default();
             let has = (Account::active(account), account.running());
             if counted != has {
-                return Err(format!("{:?} has {counted:?} tasks, not {has:?}", account.name()));
+                return Err(format!(
+                    "account {:?} has {counted:?} active and running tasks, but counts {has:?}",
+                    account.name()
+                ));
             }
         }
         match counts.keys().next() {
@@ -96,7 +103,7 @@ impl State {
         }
     }
 
-    /// The attempts that could be requested back are listed, and the tasks for which some have been.
+    /// The preemption candidates are those of the attempts under way.
     fn check_candidates(&self) -> Checked {
         let attempts = self.tasks.iter().filter_map(|(at, task)| {
             let (running, rank) = (task.running()?, self.queues.rank(&Arrival::of(task)));

@@ -1,4 +1,4 @@
-//! Events of the scheduler as a whole.
+//! Application of the events that concern the whole scheduler.
 
 use super::State;
 use crate::base::name::Name;
@@ -19,8 +19,8 @@ impl State {
                 tasks.iter().try_for_each(|task| self.set_tier(*task, *tier))
             }
             ControlEvent::TasksForgotten { tasks } => tasks.iter().try_for_each(|task| self.tasks.forget(*task)),
-            ControlEvent::RunsForgotten { .. } => Err(InconsistentEvent("a scheduler on its own runs no workflows")),
-            // The level of service.
+            ControlEvent::RunsForgotten { .. } => Err(InconsistentEvent("a scheduler without an engine has no runs")),
+            // Applied to the standing above.
             ControlEvent::Panicked { .. }
             | ControlEvent::Calmed { .. }
             | ControlEvent::Shedding { .. }
@@ -36,7 +36,7 @@ impl State {
             Scope::Kind(name) => AccountIx::Kind(self.queues.kind(name)),
             Scope::Agent(id) => {
                 let agent = self.index.fleet().place_of(*id);
-                let agent = agent.ok_or(InconsistentEvent("an unknown agent is paused or resumed"))?;
+                let agent = agent.ok_or(InconsistentEvent("the paused or resumed agent is unknown"))?;
                 return self.bound(agent, Bound::Pause(reason));
             }
         };

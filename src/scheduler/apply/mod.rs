@@ -1,6 +1,6 @@
-//! The state of the scheduler. Events change it here, and nothing else does, but for what no event records.
+//! The state of the scheduler, and its changes by events. Changes that no event records are in `unrecorded`.
 //!
-//! Nothing here decides. An event that does not follow from the state is an [`InconsistentEvent`].
+//! Applying an event makes no decision. An event that the state does not allow is an [`InconsistentEvent`].
 
 mod agents;
 mod attempts;
@@ -25,18 +25,18 @@ use crate::routing::SkillMap;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// What of the configuration the state depends on.
+/// The settings that the application of events depends on.
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) queues: QueueRules,
-    /// How long an agent may take to answer a request to stop an attempt or to give it back.
+    /// The grace period: how long an agent may take to answer a request to stop an attempt or to give it back.
     pub(crate) grace: Duration,
     pub(crate) skills: SkillMap,
-    /// How much there is of each shared resource.
+    /// The total amount of each shared resource.
     pub(crate) shared: BTreeMap<Name, u64>,
 }
 
-/// The state that all events about agents and tasks lead to.
+/// The state of agents and tasks: the result of applying all their events.
 #[derive(Debug)]
 pub(crate) struct State {
     tasks: Tasks,
@@ -100,7 +100,7 @@ impl State {
             Event::Task { task, event } => self.apply_task((entry.seq, entry.at), *task, event),
             Event::Control(event) => self.apply_control(entry.at, event),
             Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {
-                Err(InconsistentEvent("a scheduler on its own runs no workflows"))
+                Err(InconsistentEvent("a scheduler without an engine has no runs"))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The state that a snapshot holds.
+//! Restoring the state from a snapshot.
 
 use super::State;
 use crate::base::error::RestoreError;
@@ -9,20 +9,23 @@ use crate::scheduler::snapshot::{AccountRecord, AgentRecord, SchedulerSnapshot, 
 use crate::scheduler::tasks::{Attempts, Cancel, Ended, Held, Origin, Past, Running, Stage, Submission, Yielding};
 
 impl State {
-    /// Puts what a snapshot holds into an empty state.
+    /// Fills an empty state from a snapshot.
     pub(crate) fn put(&mut self, snapshot: &SchedulerSnapshot) -> Result<(), RestoreError> {
         self.incarnations = snapshot.incarnations;
         let latest = snapshot.agents.iter().map(|agent| agent.by.number()).max().unwrap_or(0);
         if latest > snapshot.incarnations || snapshot.incarnations == u64::MAX {
-            return Err(wrong(format!("{} incarnations have begun, one is {latest}", snapshot.incarnations)));
+            return Err(wrong(format!(
+                "{} incarnations are counted, but an agent has the number {latest}",
+                snapshot.incarnations
+            )));
         }
-        for (place, record) in snapshot.tenants.iter().map(|record| (record.place, record)) {
-            let put = self.queues.put_tenant(place, &record.name, history(record));
-            put.ok_or_else(|| wrong(format!("tenant {:?} is not possible at {place}", record.name)))?;
+        for (index, record) in snapshot.tenants.iter().map(|record| (record.index, record)) {
+            let put = self.queues.put_tenant(index, &record.name, history(record));
+            put.ok_or_else(|| wrong(format!("tenant {:?} cannot be restored at index {index}", record.name)))?;
         }
-        for (place, record) in snapshot.kinds.iter().map(|record| (record.place, record)) {
-            let put = self.queues.put_kind(place, &record.name, history(record));
-            put.ok_or_else(|| wrong(format!("kind {:?} is not possible at {place}", record.name)))?;
+        for (index, record) in snapshot.kinds.iter().map(|record| (record.index, record)) {
+            let put = self.queues.put_kind(index, &record.name, history(record));
+            put.ok_or_else(|| wrong(format!("kind {:?} cannot be restored at index {index}", record.name)))?;
         }
         for agent in &snapshot.agents {
             self.put_agent(agent).map_err(|InconsistentEvent(why)| wrong(format!("agent {}: {why}", agent.by)))?;
@@ -31,7 +34,7 @@ impl State {
             self.put_task(task).map_err(|InconsistentEvent(why)| wrong(format!("task {}: {why}", task.spec.id)))?;
         }
         let ended = self.tasks.put_ended(&snapshot.finished, &snapshot.dead);
-        ended.map_err(|id| wrong(format!("task {id} is listed as finished and is not")))?;
+        ended.map_err(|id| wrong(format!("task {id} is listed as finished, but has not ended")))?;
         self.put_dependencies(&snapshot.tasks).map_err(|InconsistentEvent(why)| wrong(why.into()))?;
         let tags = snapshot.tenants.iter().map(|record| (record.name.clone(), record.tag));
         let shares = self.queues.put_shares(snapshot.virtual_time, tags, snapshot.at, &mut self.timers);
@@ -42,10 +45,10 @@ impl State {
 
     fn put_agent(&mut self, record: &AgentRecord) -> Applied {
         if record.by.agent() != record.spec.id {
-            return Err(InconsistentEvent("it has another id"));
+            return Err(InconsistentEvent("its spec has another id"));
         }
-        let agent = self.index.put(record.place, record.by, &record.spec);
-        let agent = agent.ok_or(InconsistentEvent("it is there twice, or its place is taken"))?;
+        let agent = self.index.put(record.index, record.by, &record.spec);
+        let agent = agent.ok_or(InconsistentEvent("its id or its index occurs twice"))?;
         let fleet = self.index.fleet_mut();
         fleet.set_status(agent, record.status)?;
         fleet.set_bound(agent, Bound::Pause(record.paused.as_ref()))?;
@@ -73,7 +76,7 @@ impl State {
             self.queues.enter(accounts)?;
         }
         let stage = match &record.stage {
-            // What it waits for is put when all tasks are there.
+            // Dependencies are restored after all tasks.
             TaskStage::Blocked => Stage::Blocked { on: 0 },
             TaskStage::Queued => {
                 self.enqueue(task)?;
@@ -105,7 +108,7 @@ impl State {
         self.set_timer(task)
     }
 
-    /// Which task waits for which, from what the tasks say.
+    /// Restores the dependencies of blocked tasks from their specs.
     fn put_dependencies(&mut self, records: &[TaskRecord]) -> Applied {
         for record in records.iter().filter(|record| matches!(record.stage, TaskStage::Blocked)) {
             let task = self.tasks.known(record.spec.id)?;

@@ -1,4 +1,4 @@
-//! Events of tasks that are no attempts: accepted, ready, moved, ended, forgotten.
+//! Application of the events of tasks other than those of attempts.
 
 use super::State;
 use crate::base::id::{Seq, TaskId};
@@ -17,7 +17,7 @@ impl State {
     pub(super) fn apply_task(&mut self, (seq, at): (Seq, Time), id: TaskId, event: &TaskEvent) -> Applied {
         match event {
             TaskEvent::Submitted { spec, .. } if spec.id != id => {
-                Err(InconsistentEvent("a task is submitted under the id of another"))
+                Err(InconsistentEvent("the event of a submit has another id than its spec"))
             }
             TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready => self.ready(id),
@@ -40,7 +40,7 @@ impl State {
             TaskEvent::Answered { output, .. } => {
                 let task = self.tasks.known(id)?;
                 if self.tasks.at(task)?.class().is_none() {
-                    return Err(InconsistentEvent("a task is answered that does not wait for an agent"));
+                    return Err(InconsistentEvent("a task that is answered from the cache is not queued"));
                 }
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
@@ -67,7 +67,7 @@ impl State {
         replays: Option<TaskId>,
     ) -> Applied {
         if self.tasks.ix(spec.id).is_some() {
-            return Err(InconsistentEvent("a task is submitted twice"));
+            return Err(InconsistentEvent("a submitted task is known already"));
         }
         if let Some(dead) = replays {
             self.tasks.discard(dead)?;
@@ -89,7 +89,7 @@ impl State {
         self.set_timer(task)
     }
 
-    /// Queues a task in the class of what it needs and whom it avoids.
+    /// Queues a task in the class of its needs and of the agents that it avoids.
     pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
@@ -100,7 +100,7 @@ impl State {
         self.linger(at)
     }
 
-    /// Takes a task out of its queue, if it is in one.
+    /// Removes a task from its queue, if it is in one.
     pub(super) fn dequeue(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(class) = task.class() else { return Ok(()) };
@@ -112,18 +112,18 @@ impl State {
         self.index.leave(class)
     }
 
-    /// The task waits for others of its kind for as long as a batch lingers.
+    /// Sets the linger timer for a task of a batched kind.
     fn linger(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         self.queues.linger(task.accounts.kind, task.submitted, &mut self.timers)
     }
 
-    /// A waiting task becomes more urgent, or less. Among its equals it keeps its position.
+    /// Moves a waiting task to another tier. Its position among tasks of equal rank does not change.
     pub(crate) fn set_tier(&mut self, id: TaskId, tier: Tier) -> Applied {
         let at = self.tasks.known(id)?;
         let task = self.tasks.at(at)?;
         if !task.is_waiting() {
-            return Err(InconsistentEvent("a task is moved that does not wait"));
+            return Err(InconsistentEvent("a task that changes its tier does not wait"));
         }
         let queued = task.class().is_some();
         if queued {
@@ -133,11 +133,11 @@ impl State {
         if queued { self.enqueue(at) } else { Ok(()) }
     }
 
-    /// The task is finished.
+    /// Ends a task.
     pub(super) fn end(&mut self, now: Time, at: TaskIx, outcome: TaskOutcome) -> Applied {
         let task = self.tasks.at(at)?;
         if task.has_ended() {
-            return Err(InconsistentEvent("a task ends twice"));
+            return Err(InconsistentEvent("a task that ends has ended already"));
         }
         let accounts = task.accounts;
         self.dequeue(at)?;
@@ -151,7 +151,7 @@ impl State {
         self.tasks.set_timer(at, self.grace, &mut self.timers)
     }
 
-    /// The class of a task that no agent has failed yet.
+    /// The requirement class of a task that no agent has failed.
     pub(crate) fn class_key(&self, spec: &TaskSpec) -> ClassKey {
         let affinity = spec.affinity.as_deref();
         let apart = affinity.map_or(&[][..], |affinity| &affinity.apart_from);
@@ -160,7 +160,7 @@ impl State {
     }
 }
 
-/// The sub-queue in which a task of a class waits.
+/// The sub-queue of a task that waits in a class.
 pub(crate) fn sub_queue(task: &Task, class: ClassIx) -> SubQueueKey {
     SubQueueKey { class, accounts: task.accounts, urgent: task.is_urgent() }
 }

@@ -1,4 +1,4 @@
-//! Changes that no event records: messages heard, timers, and what dispatch looks up. After a restart they begin anew.
+//! Changes of the state that no event records: times of messages, timers, and reopened classes. A restart resets them.
 
 use super::State;
 use crate::base::id::{Incarnation, TaskId};
@@ -12,25 +12,25 @@ use crate::scheduler::tasks::FollowUp;
 use crate::scheduler::timers::Alarm;
 
 impl State {
-    /// A message of an agent is a sign of life.
-    pub(crate) fn heard(&mut self, agent: AgentIx, now: Time) -> Applied {
-        self.index.fleet_mut().set_heard(agent, now)
+    /// Records the time of a message from an agent.
+    pub(crate) fn note_message(&mut self, agent: AgentIx, now: Time) -> Applied {
+        self.index.fleet_mut().set_last_message(agent, now)
     }
 
-    /// After a restore no message could have come: every lease starts anew.
+    /// Renews every lease after a restore: no message could arrive during the outage.
     pub(crate) fn renew_leases(&mut self, now: Time) {
-        self.index.fleet_mut().all_heard(now);
+        self.index.fleet_mut().renew_leases(now);
     }
 
-    /// An agent has polled for so many attempts.
+    /// Records that an agent has polled for up to `most` attempts.
     pub(crate) fn polled(&mut self, agent: AgentIx, most: u32) -> Applied {
         self.index.fleet_mut().set_polled(agent, most)
     }
 
     // ---- timers
 
-    /// Takes out the timers that are due, in the order of the times at which they truly are: a lease that was renewed is due
-    /// later than its timer.
+    /// Removes and returns the due timers in the order of their actual times: a lease that was renewed expires later
+    /// than its timer.
     pub(crate) fn take_due(&mut self, now: Time, most: usize) -> Vec<(Time, Alarm)> {
         if self.timers.next().is_none_or(|at| at > now) {
             return Vec::new();
@@ -45,7 +45,7 @@ impl State {
         due
     }
 
-    /// When the lease of an agent runs out without another message.
+    /// When the lease of an agent expires without another message.
     pub(crate) fn lease_until(&self, by: Incarnation) -> Option<Time> {
         let fleet = self.index.fleet();
         fleet.get(fleet.current(by)?)?.lease_until()
@@ -59,17 +59,17 @@ impl State {
         self.index.fleet_mut().set_gate_timer(agent, &mut self.timers)
     }
 
-    /// The task's timer has fired for something that is not due any more.
+    /// Sets the timer of a task again after it has fired early.
     pub(crate) fn reset_timer(&mut self, task: TaskIx) -> Applied {
         self.set_timer(task)
     }
 
-    /// The rate of a tenant or a kind allows the next attempt.
+    /// The rate limit of a tenant or a kind allows the next attempt.
     pub(crate) fn rate_due(&mut self, account: AccountIx, now: Time) -> Applied {
         self.queues.rate_due(account, now, &mut self.timers)
     }
 
-    /// The linger of a batch has elapsed.
+    /// The linger timer of a kind has fired.
     pub(crate) fn linger_due(&mut self, kind: KindIx, now: Time) -> Applied {
         let tasks = &self.tasks;
         let submitted = |task| tasks.get(task).map(|task| task.submitted);
@@ -80,8 +80,8 @@ impl State {
         self.timers.preempt_at(at);
     }
 
-    pub(crate) fn preempt_no_more(&mut self) {
-        self.timers.preempt_no_more();
+    pub(crate) fn cancel_preemption(&mut self) {
+        self.timers.cancel_preemption();
     }
 
     pub(crate) fn rebalance_at(&mut self, at: Time) {
@@ -92,24 +92,24 @@ impl State {
         self.timers.rebalanced();
     }
 
-    // ---- what dispatch looks up
+    // ---- dispatch
 
     pub(crate) fn drop_follow_up(&mut self, follow_up: FollowUp, task: TaskId) -> bool {
         self.tasks.drop_follow_up(follow_up, task)
     }
 
-    /// The classes in which tasks may begin that could not.
+    /// Removes and returns the classes that were reopened.
     pub(crate) fn take_opened(&mut self) -> Vec<ClassIx> {
         self.queues.take_opened()
     }
 
-    /// The task of a class that is next, if an agent has room for it.
+    /// The next task of a class, if an agent has room for it.
     pub(crate) fn next_of(&mut self, class: ClassIx) -> Option<(Turn, TaskIx)> {
         let room = [Room::Open, Room::Reserved].into_iter().find(|room| self.index.has_agent(class, *room))?;
         self.queues.head(class, room)
     }
 
-    /// Among the classes that the agent serves, the one whose task is next, with that task.
+    /// The next task over all classes that the agent serves, with its class.
     pub(crate) fn next_for(&mut self, agent: AgentIx, declined: &Bits) -> Option<(ClassIx, TaskIx)> {
         let Self { index, queues, .. } = self;
         let fleet = index.fleet();

@@ -1,4 +1,4 @@
-//! Whether a task may be accepted.
+//! The checks of a submit.
 
 use super::validate;
 use crate::base::id::{Seq, TaskId};
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What becomes of a task whose deadline cannot be met. The estimate goes by how long tasks of its kind take, how many wait
-/// before it, and how many agents could do them.
+/// How a submit is treated whose deadline cannot be met. The estimate is computed from the durations of tasks of the
+/// kind, the number of tasks that are served earlier, and the number of slots of the agents that meet their needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -27,13 +27,13 @@ pub enum Admission {
     /// No estimate is made.
     #[default]
     Any,
-    /// It is accepted, with a warning: `Accepted::Late`.
+    /// The task is accepted with a warning: `Accepted::Late`.
     Warn,
-    /// It is refused: `Invalid::Infeasible`.
+    /// The task is rejected: `Invalid::Infeasible`.
     Refuse,
 }
 
-/// The tasks before this one in the same command: they count, too.
+/// The earlier tasks of the same command. They count towards the limits.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     ids: BTreeSet<TaskId>,
@@ -51,13 +51,13 @@ impl Earlier {
         u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many are of the task's tenant, and how many are of its kind.
+    /// The numbers of earlier tasks of the task's tenant and of its kind.
     fn of_accounts(&self, spec: &TaskSpec) -> [u32; 2] {
         let tenant = self.tenants.get(&spec.tenant);
         [tenant, self.kinds.get(&spec.kind)].map(|count| count.copied().unwrap_or(0))
     }
 
-    /// Adds a task, and the requirement class that it brings.
+    /// Adds a task and its requirement class, if that is new.
     pub(super) fn add(&mut self, spec: &TaskSpec, new_class: Option<ClassKey>) {
         self.ids.insert(spec.id);
         *self.tenants.entry(spec.tenant.clone()).or_default() += 1;
@@ -68,7 +68,7 @@ impl Earlier {
     }
 }
 
-/// Evaluates submits. It changes nothing.
+/// Checks submits without changing the state.
 #[derive(Clone, Copy)]
 pub(super) struct AdmissionCheck<'a> {
     state: &'a State,
@@ -83,18 +83,18 @@ impl Core {
     }
 }
 
-/// So many tasks that go before are counted; where more wait, they count as so many.
+/// The number of tasks that are counted at most in an estimate of a waiting time.
 const AHEAD: usize = 4_096;
 
 impl AdmissionCheck<'_> {
-    /// Whether the very same task is known.
+    /// Whether an equal task with this id is known. An unequal one is an error.
     pub(super) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
         let Some(known) = self.state.tasks().by_id(spec.id) else { return Ok(false) };
         let same = Arc::ptr_eq(&known.spec, spec) || known.spec == *spec;
         if same { Ok(true) } else { Err(Rejected::Conflict(Conflict::Task(spec.id))) }
     }
 
-    /// Whether the task may be accepted after the earlier ones of its command.
+    /// Checks whether the task can be accepted after the earlier ones of its command.
     pub(super) fn admits(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
         if spec.id.is_engine_made() {
             return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
@@ -169,26 +169,26 @@ impl AdmissionCheck<'_> {
         })
     }
 
-    /// The requirement class of a task, if it is new.
+    /// The requirement class of a task, if no known task has it.
     pub(super) fn new_class(&self, spec: &TaskSpec) -> Option<ClassKey> {
         let class = self.state.class_key(spec);
         self.state.index().classes().find(&class).is_none().then_some(class)
     }
 
-    /// When the task will be done, if that is after its deadline; none where nothing is known of its kind.
+    /// The expected end of the task, if that is after its deadline; none if there is no estimate for its kind.
     pub(super) fn late(&self, spec: &TaskSpec) -> Option<Time> {
         let deadline = spec.deadline?;
         let end = self.now + self.outlook(spec)?;
         (end > deadline).then_some(end)
     }
 
-    /// How long the task is expected to take: as the estimator says or, without one, the host.
+    /// The expected duration of an attempt: that of the estimator or, without one, that of the spec.
     pub(super) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
         self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
     }
 
-    /// How long it will take until the task is done: the work that waits before it in its class, shared by the agents of
-    /// the class, and its own.
+    /// The expected time until the end of the task: the tasks of its class that are served earlier, divided by the
+    /// slots of the eligible agents, and its own duration.
     fn outlook(&self, spec: &TaskSpec) -> Option<Duration> {
         let (queues, index) = (self.state.queues(), self.state.index());
         let (expected, mean) = (self.expected(spec), queues.kind_named(&spec.kind).and_then(Account::mean));
@@ -207,7 +207,7 @@ impl AdmissionCheck<'_> {
         let last = Arrival { tier, deadline, expected, submitted: self.now, seq: Seq::new(u64::MAX) };
         let ahead = queues.count_ahead(class, queues.rank(&last), AHEAD);
         let each = mean.unwrap_or(own);
-        // What runs now is half done on average.
+        // An attempt under way is assumed to be half done on average.
         let rounds = u64::try_from(ahead).unwrap_or(u64::MAX) / slots;
         let wait = each / 2 + each.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
         Some(wait.saturating_add(own))

@@ -1,4 +1,4 @@
-//! Commands of and about agents that are not about attempts.
+//! Commands that concern agents and not their attempts.
 
 use super::validate;
 use crate::base::id::{AgentId, Incarnation};
@@ -19,7 +19,7 @@ impl Core {
             AgentCommand::Update { by, spec } => self.update(by, spec, tx),
             AgentCommand::Heartbeat { by } => {
                 let agent = self.current(by)?;
-                self.heard(agent, tx.now);
+                self.note_message(agent, tx.now);
                 Ok(Accepted::Done)
             }
             AgentCommand::Drain { agent } => self.drain(agent, tx),
@@ -39,10 +39,10 @@ impl Core {
         self.reader.state.index().fleet().current(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))
     }
 
-    /// Any message of an agent is a sign of life.
-    pub(super) fn heard(&mut self, agent: AgentIx, now: Time) {
-        let heard = self.reader.state.heard(agent, now);
-        self.must(heard);
+    /// Records the time of a message from an agent. Every message renews the lease.
+    pub(super) fn note_message(&mut self, agent: AgentIx, now: Time) {
+        let noted = self.reader.state.note_message(agent, now);
+        self.must(noted);
     }
 
     fn register(&mut self, spec: AgentSpec, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
@@ -70,7 +70,7 @@ impl Core {
             return Err(Rejected::Forbidden(Forbidden::ForeignAgent { by, agent: spec.id }));
         }
         validate::agent(&self.reader.config.limits, &spec)?;
-        self.heard(agent, tx.now);
+        self.note_message(agent, tx.now);
         if self.reader.state.index().fleet().get(agent).is_some_and(|member| *member.spec == spec) {
             return Ok(Accepted::Repeated);
         }
@@ -102,14 +102,14 @@ impl Core {
         if !self.reader.state.index().fleet().get(agent).is_some_and(|member| member.spec.polls) {
             return Err(Rejected::Misuse(Misuse::DoesNotPoll(by.agent())));
         }
-        self.heard(agent, tx.now);
+        self.note_message(agent, tx.now);
         let polled = self.reader.state.polled(agent, most);
         self.must(polled);
         self.dispatch(tx).settle(Some(agent));
         Ok(Accepted::Done)
     }
 
-    /// The agent's lease has run out, unless a message has come since the timer was set.
+    /// The lease timer of an agent has fired. The agent is lost unless a message has arrived since the timer was set.
     pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
         // An event before this timer in the same call may have removed the agent.
         let Ok(agent) = self.current(by) else { return };
@@ -121,7 +121,7 @@ impl Core {
         self.dispatch(tx).after_loss();
     }
 
-    /// After a restore no message could have come: every lease starts anew.
+    /// Renews every lease after a restore: no message could arrive during the outage.
     pub(crate) fn renew_leases(&mut self, now: Time) {
         self.reader.state.renew_leases(now);
     }

@@ -1,7 +1,8 @@
-//! Attempts under way: they start, end, fail, and are given back.
+//! Attempts under way: start, end, failure, and yield.
 //!
-//! Nothing takes an attempt from an agent by force. The agent is requested to stop it or to give it back, and holds it until
-//! it answers. Its answer counts, whether the attempt is given back, done or failed. Only silence beyond the grace ends it.
+//! An agent holds an attempt until it answers, even when it was asked to stop the attempt or to give it back. Any
+//! answer is applied: given back, completed or failed. If none arrives within the grace period, the attempt fails with
+//! its outcome unknown.
 
 use super::validate::{bounded, fits};
 use crate::base::id::{AttemptId, Incarnation, TaskId};
@@ -17,13 +18,13 @@ use crate::scheduler::tasks::{Running, Task};
 use crate::task::agent::AgentStatus;
 use crate::task::{Exhausted, Failure, FailureKind, InDoubt, SideEffects, TaskSpec, Usage};
 
-/// Decides about attempts that are under way.
+/// Decisions about attempts under way.
 pub(super) struct Attempts<'c, 'o> {
     core: &'c mut Core,
     tx: &'c mut Tx<'o>,
 }
 
-/// A message about an attempt, from the agent that holds it.
+/// An attempt under way and the agent that reports on it.
 struct Report<'a> {
     agent: AgentIx,
     task: &'a Task,
@@ -35,7 +36,7 @@ impl Core {
         Attempts { core: self, tx }
     }
 
-    /// Only the current attempt of a task counts, and only the incarnation of the agent that holds it.
+    /// Checks that the attempt is the current one of its task and that this incarnation holds it.
     fn report(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
         let agent = self.current(by)?;
         let task = self
@@ -65,7 +66,7 @@ impl Attempts<'_, '_> {
         fits(&self.core.reader.config.limits, &output)?;
         let beneficiary = running.beneficiary();
         let event = match &running.cancel {
-            // The cancellation came first. That the work is done all the same is recorded, but no other task gets it.
+            // The cancellation came first. The event records that the work was done; dependents do not get the output.
             Some(cancel) => {
                 TaskEvent::Cancelled { reason: cancel.reason.clone(), side_effects: SideEffects::Done(output) }
             }
@@ -93,11 +94,11 @@ impl Attempts<'_, '_> {
         Ok(Accepted::Done)
     }
 
-    /// The agent has begun to work on an attempt that waited there.
+    /// Records that the agent has started an attempt that waited there.
     pub(super) fn start(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
         let Report { agent, running, .. } = self.core.report(by, attempt)?;
         let unstarted = running.unstarted;
-        self.core.heard(agent, self.tx.now);
+        self.core.note_message(agent, self.tx.now);
         if !unstarted {
             return Ok(Accepted::Repeated);
         }
@@ -105,7 +106,8 @@ impl Attempts<'_, '_> {
         Ok(Accepted::Done)
     }
 
-    /// The agent gives an attempt back, because it was requested to or because it drains.
+    /// Accepts that an agent gives an attempt back. It must be draining, or have been asked to give the attempt back or
+    /// to stop it.
     pub(super) fn give_back(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
         let Report { agent, task, running } = self.core.report(by, attempt)?;
         let member = self.core.reader.state.index().fleet().get(agent);
@@ -122,14 +124,14 @@ impl Attempts<'_, '_> {
         Ok(Accepted::Done)
     }
 
-    /// The agent has room again, other tasks may go on, and old finished ones may be forgotten.
+    /// Dispatches to the agent, which has room again, emits follow-ups, and forgets old finished tasks.
     fn after_end(&mut self, agent: AgentIx) {
-        self.core.heard(agent, self.tx.now);
+        self.core.note_message(agent, self.tx.now);
         self.core.dispatch(self.tx).settle(Some(agent));
     }
 
-    /// Records what an attempt used up, if anything. Of a task under a budget, an agent that reports no cost is charged by its
-    /// rates.
+    /// Records the usage of an attempt, if there is any. If the task has a budget and the agent reports no cost, the
+    /// cost is computed from the rates of the agent.
     fn record_usage(&mut self, by: Incarnation, attempt: AttemptId, mut usage: Usage) {
         let task = self.core.reader.state.tasks().by_id(attempt.task());
         if let Some(task) = task.filter(|task| task.spec.reserved.is_some() && usage.cost == 0) {
@@ -143,12 +145,13 @@ impl Attempts<'_, '_> {
         }
     }
 
-    /// The attempt of a task has failed: its agent reports so, or it took too long, or its agent is gone.
+    /// Handles the failure of a task's attempt: its agent reported it, it timed out, or its agent is gone.
     pub(super) fn failed(&mut self, id: TaskId, failure: Failure) {
         let Some((task, running)) = self.core.running(id) else {
-            return self.core.anomaly(format_args!("an attempt of {id} fails that is not under way"));
+            return self.core.anomaly(format_args!("{id} has no attempt under way that could fail"));
         };
-        // A task that insists is tried until its outcome is known: a permanent failure settles what was unknown before.
+        // With `Insist` a task is retried until its outcome is known. A permanent failure then replaces the unknown
+        // outcome of earlier attempts.
         let insists = task.spec.policy.retry().in_doubt == InDoubt::Insist;
         let settled = insists && failure.kind == FailureKind::Permanent;
         let unknown = failure.kind == FailureKind::Unknown;
@@ -176,10 +179,10 @@ impl Attempts<'_, '_> {
         self.core.emit(event.of(id), self.tx);
     }
 
-    /// The attempt of a task is given back, and the task that it was requested back for gets the agent.
+    /// Records that the attempt of a task was given back, and assigns its beneficiary to the agent.
     fn yielded(&mut self, id: TaskId, unknown: bool) {
         let Some((task, running)) = self.core.running(id) else {
-            return self.core.anomaly(format_args!("an attempt of {id} is given back that is not under way"));
+            return self.core.anomaly(format_args!("{id} has no attempt under way that could be given back"));
         };
         let (attempt, by, beneficiary) = (task.attempt(), running.by, running.beneficiary());
         let outcome_unknown = unknown || task.outcome_unknown;
@@ -188,7 +191,7 @@ impl Attempts<'_, '_> {
         self.hand_over(beneficiary, by);
     }
 
-    /// Gives the agent to the task that the attempt was requested back for, if that still waits.
+    /// Assigns the beneficiary of a yield to the agent, if the beneficiary still waits.
     fn hand_over(&mut self, beneficiary: Option<TaskId>, to: Incarnation) {
         if let Some(beneficiary) = beneficiary {
             self.core.dispatch(self.tx).hand_over(beneficiary, to);
@@ -197,17 +200,17 @@ impl Attempts<'_, '_> {
 }
 
 impl Core {
-    /// The task with its attempt, if one is under way.
+    /// The task and its attempt, if one is under way.
     fn running(&self, id: TaskId) -> Option<(&Task, &Running)> {
         let task = self.reader.state.tasks().by_id(id)?;
         Some((task, task.running()?))
     }
 
-    /// What becomes of a task whose attempt has failed now, and whether the retry budget ended it.
+    /// What follows a failed attempt, and whether the retry budget prevents another attempt.
     fn next_after(&self, task: &Task, running: &Running, failure: &Failure, tx: &Tx<'_>) -> (Next, bool) {
         let retry = task.spec.policy.retry().for_kind(failure.kind);
         let in_doubt = task.outcome_unknown || failure.kind == FailureKind::Unknown;
-        // Whether it had its effect has to be found out, whatever that costs.
+        // With `Insist` neither the number of attempts nor the budget bounds the retries.
         let insists = in_doubt && retry.in_doubt == InDoubt::Insist;
         if failure.kind == FailureKind::Permanent {
             return (Next::Fail, false);
@@ -225,9 +228,9 @@ impl Core {
     }
 }
 
-/// What becomes of a task that is not tried again.
+/// What follows the last attempt.
 fn exhausted(spec: &TaskSpec) -> Next {
-    // A run handles the failures of its steps: a replay of a dead letter would come too late for it.
+    // A run handles the failures of its steps itself: the replay of a dead letter could not reach it any more.
     match spec.policy.exhausted() {
         Exhausted::DeadLetter if spec.owner.is_none() => Next::DeadLetter,
         Exhausted::DeadLetter | Exhausted::Fail => Next::Fail,

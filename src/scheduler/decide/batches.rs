@@ -1,4 +1,4 @@
-//! Tasks of a kind that are batched.
+//! Assignment of batches.
 
 use super::dispatch::Dispatch;
 use crate::base::id::Incarnation;
@@ -10,7 +10,8 @@ use crate::scheduler::machine::Core;
 use crate::scheduler::queue::{Account, SubQueueKey};
 
 impl Dispatch<'_, '_> {
-    /// Gives the agent that was given a task more of the same sub-queue, as one effect.
+    /// Assigns more tasks of a sub-queue to the agent that was assigned its first one, and bundles the dispatches into
+    /// one effect.
     pub(super) fn fill_batch(&mut self, first: usize, key: SubQueueKey, to: Incarnation) {
         let account = self.core.reader.state.queues().account(AccountIx::Kind(key.accounts.kind));
         let Some(batch) = account.and_then(Account::batch) else { return };
@@ -46,7 +47,7 @@ impl Core {
             && member.is_some_and(|member| index.has_resources(key.class, member))
     }
 
-    /// The linger of a batch has elapsed.
+    /// The linger timer of a kind has fired.
     pub(super) fn linger_due(&mut self, kind: KindIx, tx: &mut Tx<'_>) {
         let due = self.reader.state.linger_due(kind, tx.now);
         self.must(due);

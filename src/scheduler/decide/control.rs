@@ -1,4 +1,4 @@
-//! Operators pause and resume tenants, kinds and agents.
+//! Commands that pause and resume tenants, kinds and agents.
 
 use super::validate::{bounded, named};
 use crate::base::name::Name;

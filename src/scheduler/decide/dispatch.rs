@@ -1,8 +1,8 @@
-//! Tasks meet agents.
+//! Assignment of waiting tasks to agents.
 //!
-//! Dispatch is work-conserving: between calls no task waits that an agent with room could take, unless the strategy picks none.
-//! So a change is followed up where it matters: a new task concerns its own class, and room at an agent concerns the classes
-//! that the agent serves.
+//! Dispatch is work-conserving: between calls no task waits while an eligible agent has room and no gate keeps the task
+//! back, unless the strategy picks no agent. After a change, only the classes are evaluated whose tasks it may let
+//! begin: the class of a new task, or the classes that an agent with new room serves.
 
 use crate::base::id::{Incarnation, TaskId};
 use crate::base::structure::Bits;
@@ -20,7 +20,7 @@ use crate::task::{Bound, Failure, SideEffects};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Hands tasks to agents.
+/// Assigns tasks to agents.
 pub(crate) struct Dispatch<'c, 'o> {
     pub(super) core: &'c mut Core,
     pub(super) tx: &'c mut Tx<'o>,
@@ -32,15 +32,16 @@ impl Core {
     }
 }
 
-/// After a change. Each of these leaves no task waiting that could begin because of it, and forgets old finished tasks.
+/// Entry points, one for each sort of change. Each dispatches all tasks that may begin because of the change, and
+/// forgets old finished tasks.
 impl Dispatch<'_, '_> {
-    /// A task has begun to wait in this class, or was the first there and is gone.
+    /// A task was queued in this class, or the first one there was removed.
     pub(crate) fn class(&mut self, class: ClassIx) {
         self.drain_class(class);
         self.retain();
     }
 
-    /// An agent has room.
+    /// An agent has got room.
     pub(crate) fn to(&mut self, agent: Option<AgentIx>) {
         if let Some(agent) = agent {
             self.drain_agent(agent);
@@ -57,19 +58,19 @@ impl Dispatch<'_, '_> {
         self.retain();
     }
 
-    /// An agent is gone: its attempts have failed, and tasks that avoided other agents may avoid them no more.
+    /// An agent is gone: its attempts fail, and agents that tasks avoid may be their only ones now.
     pub(crate) fn after_loss(&mut self) {
         self.follow_up();
         self.everything();
     }
 
-    /// Emits the events that must follow from others and dispatches what becomes ready by them, together with what this agent
-    /// can take now: a task that has just become ready must not overtake those that wait.
+    /// Emits follow-ups and dispatches the tasks that become ready by them, together with those that this agent can
+    /// take: a task that has just become ready must not overtake waiting ones.
     pub(crate) fn settle(&mut self, agent: Option<AgentIx>) {
         self.settle_with(Vec::new(), agent);
     }
 
-    /// The same, with classes in which tasks have begun to wait.
+    /// Like [`settle`](Self::settle), with classes in which tasks were queued.
     pub(crate) fn settle_with(&mut self, mut classes: Vec<ClassIx>, agent: Option<AgentIx>) {
         classes.extend(self.follow_up());
         classes.extend(self.core.reader.state.take_opened());
@@ -86,7 +87,7 @@ impl Dispatch<'_, '_> {
 }
 
 impl Dispatch<'_, '_> {
-    /// Dispatches tasks of a class while there are agents for them.
+    /// Dispatches the tasks of a class while agents have room for them.
     pub(super) fn drain_class(&mut self, class: ClassIx) {
         while let Some((_, task)) = self.core.reader.state.next_of(class) {
             if !self.one(class, task) {
@@ -98,7 +99,7 @@ impl Dispatch<'_, '_> {
         self.drain_opened();
     }
 
-    /// Dispatches tasks to an agent while it has room, the first in the order of the discipline first.
+    /// Dispatches tasks to an agent while it has room, in the order of the discipline.
     fn drain_agent(&mut self, agent: AgentIx) {
         let mut declined = Bits::default();
         while let Some((class, task)) = self.core.reader.state.next_for(agent, &declined) {
@@ -110,14 +111,15 @@ impl Dispatch<'_, '_> {
         self.drain_opened();
     }
 
-    /// Dispatches the tasks of these classes while there are agents for them, over all classes in the order of the
-    /// discipline.
+    /// Dispatches the tasks of these classes while agents have room for them, in the order of the discipline across
+    /// classes.
     fn drain(&mut self, classes: Vec<ClassIx>) {
         self.drain_once(classes);
         self.drain_opened();
     }
 
-    /// Dispatches what may begin because a gate has opened or an agent stands in for others, while tasks were dispatched.
+    /// Dispatches the classes that were reopened during the dispatch, because a gate has opened or a backup has become
+    /// eligible.
     fn drain_opened(&mut self) {
         while self.core.reader.state.queues().has_opened() {
             let classes = self.core.reader.state.take_opened();
@@ -130,7 +132,7 @@ impl Dispatch<'_, '_> {
         classes.dedup();
         let mut heads: BinaryHeap<Reverse<(Turn, ClassIx)>> =
             classes.iter().copied().filter_map(|class| self.head(class)).collect();
-        // Agents only lose room meanwhile, and gates only close, so a class without a next task is done with.
+        // In this loop agents only lose room and gates only close, so a class without a next task needs no second look.
         while let Some(Reverse((turn, class))) = heads.pop() {
             let Some((now, task)) = self.core.reader.state.next_of(class) else { continue };
             if now > turn {
@@ -143,7 +145,7 @@ impl Dispatch<'_, '_> {
         classes.into_iter().for_each(|class| self.preempt_for(class));
     }
 
-    /// The class with the position of its next task, as a heap orders it.
+    /// The class with the position of its next task, for the heap.
     fn head(&mut self, class: ClassIx) -> Option<Reverse<(Turn, ClassIx)>> {
         self.core.reader.state.next_of(class).map(|(turn, _)| Reverse((turn, class)))
     }
@@ -156,14 +158,14 @@ impl Dispatch<'_, '_> {
         ready.filter_map(ClassIx::at).collect()
     }
 
-    /// Gives a task, the first of its class, to the agent that its strategy picks. False if it picks none.
+    /// Assigns the first task of a class to the agent that the strategy picks. False if it picks none.
     fn one(&mut self, class: ClassIx, at: TaskIx) -> bool {
         let Some(task) = self.core.reader.state.tasks().get(at) else {
-            self.core.anomaly(format_args!("class {} queues a task that is gone", class.index()));
+            self.core.anomaly(format_args!("class {} queues a task that is unknown", class.index()));
             return false;
         };
         let id = task.id();
-        // A task whose time is over may still be queued when many timers are due at once.
+        // A task whose time limit has passed may still be queued when many timers are due at once.
         let passed = task.bound().filter(|(at, _)| *at <= self.tx.now).map(|(_, bound)| bound);
         if let Some(bound) = passed.or_else(|| self.core.infeasible(task, self.tx.now)) {
             self.expire(id, bound);
@@ -181,21 +183,21 @@ impl Dispatch<'_, '_> {
         true
     }
 
-    /// A time limit of the task is reached. An attempt that it cuts off may have had its effect.
+    /// Expires a task at a time limit. An attempt under way may have had side effects.
     pub(super) fn expire(&mut self, id: TaskId, bound: Bound) {
         let task = self.core.reader.state.tasks().by_id(id);
         let outcome_unknown = task.is_some_and(|task| task.outcome_unknown || task.running().is_some());
         self.core.emit(TaskEvent::Expired { bound, outcome_unknown }.of(id), self.tx);
     }
 
-    /// What waited for tasks that have expired in their queues can never begin.
+    /// Emits the follow-ups of expired tasks. Their dependents are cancelled, so none becomes ready.
     fn follow_up_expired(&mut self) {
         if !self.follow_up().is_empty() {
-            self.core.anomaly("a task becomes ready because another expires");
+            self.core.anomaly("the expiry of a task has made another one ready");
         }
     }
 
-    /// Emits the events that must follow from others, until there are none. The classes in which tasks have become ready.
+    /// Emits follow-ups until there are none. Returns the classes in which tasks have become ready.
     pub(super) fn follow_up(&mut self) -> Vec<ClassIx> {
         let mut ready = Vec::new();
         while let Some((follow_up, id)) = self.core.reader.state.tasks().next_follow_up() {
@@ -203,19 +205,19 @@ impl Dispatch<'_, '_> {
                 FollowUp::Orphaned => self.core.attempts(self.tx).failed(id, Failure::unknown("its agent is gone")),
                 FollowUp::Ready => ready.extend(self.make_ready(id)),
                 FollowUp::Unsatisfiable => {
-                    let reason = "what it waited for did not succeed".into();
+                    let reason = "a dependency did not succeed".into();
                     self.core.emit(TaskEvent::Cancelled { reason, side_effects: SideEffects::None }.of(id), self.tx);
                 }
             }
-            // The event must have cleared it: otherwise this would never end.
+            // Applying the event must have removed the follow-up; otherwise this loop would not end.
             if self.core.reader.state.drop_follow_up(follow_up, id) {
-                self.core.anomaly(format_args!("{follow_up:?} of {id} must still follow"));
+                self.core.anomaly(format_args!("the follow-up {follow_up:?} of {id} is still pending after its event"));
             }
         }
         ready
     }
 
-    /// The task is queued from now on: the class.
+    /// Queues the task, and returns its class.
     pub(super) fn make_ready(&mut self, id: TaskId) -> Option<ClassIx> {
         self.core.emit(TaskEvent::Ready.of(id), self.tx);
         self.core.reader.state.tasks().by_id(id)?.class()
@@ -245,7 +247,7 @@ impl Core {
         index.fleet().by_id(picked.id()).map(|member| member.by)
     }
 
-    /// The bound that passes before the task could be done, if such tasks are dropped.
+    /// The time limit that would pass before the end of the task, if infeasible tasks are dropped.
     fn infeasible(&self, task: &Task, now: Time) -> Option<Bound> {
         if !self.guards.drops_infeasible() || !task.traits.bounded {
             return None;
@@ -257,14 +259,14 @@ impl Core {
         (now + takes >= at).then_some(bound)
     }
 
-    /// Checks, after a call, that nothing has to follow and that dispatch was work-conserving.
+    /// Checks, after a call, that no follow-up is pending and that dispatch was work-conserving.
     pub(crate) fn check_settled(&self) -> Result<(), String> {
         if let Some((follow_up, task)) = self.reader.state.tasks().next_follow_up() {
-            return Err(format!("{follow_up:?} of {task} must still follow"));
+            return Err(format!("the follow-up {follow_up:?} of {task} is pending after the call"));
         }
         let queues = self.reader.state.queues();
         if queues.has_opened() {
-            return Err("a gate has opened, and its classes were not dispatched".into());
+            return Err("classes were reopened and not dispatched".into());
         }
         for (ready, room) in [(&queues.ready().urgent, Room::Reserved), (&queues.ready().rest, Room::Open)] {
             let picked = ready.iter().filter(|class| !self.held_back.contains(*class)).filter_map(ClassIx::at);

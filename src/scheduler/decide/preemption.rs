@@ -1,5 +1,5 @@
-//! Attempts are requested back for other tasks: attempts that have not begun, when another task goes before theirs, and
-//! attempts of preemptible tasks, when a task of the first tier waits.
+//! Preemption: attempts are requested back for other tasks. An attempt that its agent has not started yields to a task
+//! that comes before its own; an attempt of a preemptible task yields to a task of the critical tier.
 
 use super::dispatch::Dispatch;
 use crate::base::id::{AttemptId, Incarnation, TaskId};
@@ -14,7 +14,7 @@ use crate::scheduler::preemption::Preemption;
 use crate::scheduler::queue::Arrival;
 use crate::scheduler::tasks::Task;
 
-/// An attempt that shall be requested back.
+/// An attempt to request back.
 struct Victim {
     attempt: AttemptId,
     beneficiary: TaskId,
@@ -22,7 +22,7 @@ struct Victim {
 }
 
 impl Dispatch<'_, '_> {
-    /// Requests attempts back for tasks of a class that found no agent, as far as there are any.
+    /// Requests attempts back for tasks of a class for which no agent has room, as long as there are candidates.
     pub(super) fn preempt_for(&mut self, class: ClassIx) {
         let (rules, candidates) = (self.core.reader.config.preemption, self.core.reader.state.candidates());
         if !candidates.has_unstarted() && (rules.is_none() || !candidates.has_preemptible()) {
@@ -34,7 +34,9 @@ impl Dispatch<'_, '_> {
             let requested = TaskEvent::YieldRequested { attempt: attempt.number(), reason: why };
             self.core.emit(requested.of(attempt.task()), self.tx);
             if self.core.reader.state.candidates().victim_for(beneficiary) != Some(attempt.task()) {
-                return self.core.anomaly(format_args!("{attempt} was requested back, but not for {beneficiary}"));
+                return self
+                    .core
+                    .anomaly(format_args!("{attempt} was requested back for {beneficiary}, which is not recorded"));
             }
         }
         if let Some(at) = next_preemption(&self.core.reader.state, rules, class, self.tx.now) {
@@ -42,7 +44,7 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    /// Gives the agent of an attempt that was given back to the task that it was requested back for, if that still waits.
+    /// Assigns the beneficiary of a yield to the agent that gave the attempt back, if the beneficiary still waits.
     pub(super) fn hand_over(&mut self, beneficiary: TaskId, to: Incarnation) {
         let state = &self.core.reader.state;
         let Some(task) = state.tasks().by_id(beneficiary) else { return };
@@ -58,18 +60,18 @@ impl Dispatch<'_, '_> {
 }
 
 impl Core {
-    /// Attempts have run long enough to be preempted.
+    /// The preemption timer has fired: attempts may have run long enough.
     pub(super) fn preemption_due(&mut self, tx: &mut Tx<'_>) {
-        self.reader.state.preempt_no_more();
+        self.reader.state.cancel_preemption();
         let classes: Vec<ClassIx> = self.reader.state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
         let mut dispatch = self.dispatch(tx);
         classes.into_iter().for_each(|class| dispatch.preempt_for(class));
     }
 }
 
-/// The attempt that shall be requested back next for a task of the class: the first that waits and has no promise.
+/// The attempt to request back next for the class, whose beneficiary is the first task that has no victim yet.
 fn victim(state: &State, rules: Option<Preemption>, class: ClassIx, now: Time) -> Option<Victim> {
-    // Whether an attempt that is given back leaves enough of a resource is not evaluated.
+    // Whether the end of an attempt would free enough of a resource is not evaluated.
     if state.index().uses_resources(class) {
         return None;
     }
@@ -88,11 +90,11 @@ fn victim(state: &State, rules: Option<Preemption>, class: ClassIx, now: Time) -
     Some(Victim { attempt, beneficiary, why: YieldReason::Preempted { by: beneficiary } })
 }
 
-/// The attempt that waits at an agent, is the last in the order, and goes after this task.
+/// The last attempt in the order of those that wait at an agent and come after this task.
 fn unstarted_behind(state: &State, task: &Task, eligible: &Bits) -> Option<AttemptId> {
     let rank = state.queues().rank(&Arrival::of(task));
     let mut behind = state.candidates().unstarted_behind(rank);
-    // Reserved room is not freed for a task that may not use it.
+    // Reserved room is of no use to a task below the critical tier.
     behind.find_map(|at| freeing(state, at, eligible, task.is_urgent()))
 }
 
@@ -104,7 +106,7 @@ fn preemptible(state: &State, rules: &Preemption, eligible: &Bits, now: Time) ->
     spared.find_map(|at| freeing(state, at, eligible, true))
 }
 
-/// The attempt of a task, if one of these agents would have room without it.
+/// The attempt of a task, if one of these agents holds it and would have room without it.
 fn freeing(state: &State, at: TaskIx, eligible: &Bits, urgent: bool) -> Option<AttemptId> {
     let task = state.tasks().get(at)?;
     let agent = task.running()?.agent()?;
@@ -112,7 +114,7 @@ fn freeing(state: &State, at: TaskIx, eligible: &Bits, urgent: bool) -> Option<A
     (frees && eligible.contains(agent.index())).then(|| task.attempt())
 }
 
-/// When the next attempt has run long enough to be preempted, if a task of the first tier waits in the class.
+/// When the next attempt will have run long enough to be preempted, if a task of the critical tier waits in the class.
 fn next_preemption(state: &State, rules: Option<Preemption>, class: ClassIx, now: Time) -> Option<Time> {
     let rules = rules.filter(|rules| !rules.least_run.is_zero())?;
     if !state.queues().ready().urgent.contains(class.index()) {

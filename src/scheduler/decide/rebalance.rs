@@ -1,4 +1,4 @@
-//! Attempts that wait at a busy agent are requested back when another agent would finish them sooner.
+//! Rebalancing: attempts that wait at a busy agent are requested back when another agent would finish them sooner.
 
 use crate::base::id::AgentId;
 use crate::base::time::Time;
@@ -13,23 +13,23 @@ use crate::scheduler::queue::Account;
 use crate::scheduler::tasks::Task;
 use core::time::Duration;
 
-/// When attempts are moved, and how often the loads are compared.
+/// The rules of rebalancing and the period at which loads are compared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rebalancing {
     pub(crate) rules: Rules,
     pub(crate) every: Duration,
 }
 
-/// How long an attempt is taken to last of whose kind nothing is known.
+/// The assumed duration of an attempt if its kind has no average yet.
 const UNKNOWN: Duration = Duration::from_millis(500);
 
 impl Core {
-    /// Compares the loads, as long as any attempt waits at an agent.
+    /// Compares the loads, and sets the timer again while any attempt waits at an agent.
     pub(super) fn rebalance_due(&mut self, tx: &mut Tx<'_>) {
         self.reader.state.rebalanced();
         let Some(rebalancing) = self.reader.config.rebalancing else { return };
         for step in plan(&rebalancing.rules, &loads(&self.reader.state, tx.now), tx.now) {
-            // An event before this one may have changed the attempt.
+            // The event of an earlier step may have changed the attempt.
             let Some(task) = self.reader.state.tasks().by_id(step.task) else { continue };
             if task.running().is_some_and(|running| running.unstarted && !running.is_requested()) {
                 let (attempt, reason) = (task.attempt().number(), YieldReason::Rebalanced);
@@ -49,7 +49,7 @@ impl Core {
     }
 }
 
-/// How much work every agent that takes work has, and which attempts wait there.
+/// The work of every online agent and the attempts that wait there.
 fn loads(state: &State, now: Time) -> Vec<Agent> {
     let members = state.index().fleet().iter().map(|(_, member)| member);
     members
@@ -70,20 +70,20 @@ fn load_of(state: &State, member: &Member, now: Time) -> Agent {
         work = work.saturating_add(run);
         if !running.is_requested() {
             let own = Waiting::new(task.id(), run).with_only(others_for(state, task));
-            // One that was given back before has moved.
+            // An attempt of a task that was given back before counts as moved.
             waiting.push(if task.attempts.yielded > 0 { own.with_moved(running.since) } else { own });
         }
     }
     Agent::new(member.spec.id, work / member.spec.capacity.max(1)).with_waiting(waiting)
 }
 
-/// How long an attempt of the task takes.
+/// The expected duration of an attempt of the task.
 fn run_of(state: &State, task: &Task) -> Duration {
     let kind = state.queues().account(AccountIx::Kind(task.accounts.kind));
     task.expected.or_else(|| kind.and_then(Account::mean)).unwrap_or(UNKNOWN)
 }
 
-/// The agents that may take the task and have room now.
+/// The agents that are eligible for the task and have room.
 fn others_for(state: &State, task: &Task) -> Vec<AgentId> {
     let index = state.index();
     let room = if task.is_urgent() { Room::Reserved } else { Room::Open };

@@ -1,4 +1,4 @@
-//! Attempts that were under way when the engine stopped.
+//! Recovery of attempts that were under way when the engine stopped.
 
 use crate::base::id::AttemptId;
 use crate::base::time::Time;
@@ -11,7 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What [`resume`](crate::Engine::resume) does, after a restart, with the attempts that agents held.
+/// How [`resume`](crate::Engine::resume) treats the attempts that agents held before a restart.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -24,31 +24,34 @@ use std::collections::BTreeSet;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recovery {
-    /// Dispatches each of them again, under the same id. For agents that recognise an attempt: one that has not received it
-    /// begins now, one that works on it goes on, and one that has finished it answers again.
+    /// Dispatches each of them again under the same id. For agents that deduplicate attempts by id: an agent begins an
+    /// attempt that it had not received, continues one that it works on, and repeats its answer to one that it has
+    /// finished.
     #[default]
     Reissue,
-    /// Dispatches none again. An agent that still works on it answers as usual. When no answer has come within the agent's
-    /// lease, counted from the restart, the outcome is unknown, and the task's policy decides what follows. For agents that
-    /// would execute a repeated attempt twice. A heartbeat is no answer: the dispatch may have been lost with the engine.
+    /// Dispatches none again. For agents that would execute a repeated attempt twice. An agent that still works on an
+    /// attempt answers as usual. If no answer arrives within the agent's lease, counted from the restart, the attempt
+    /// fails with its outcome unknown, and the task's policy decides what follows. A heartbeat is no answer: the
+    /// dispatch may have been lost in the crash.
     Await {
-        /// In place of the lease, for agents that have none.
+        /// The time to wait for an answer of an agent without a lease.
         #[serde(with = "crate::base::time::span")]
         unleased: Duration,
     },
 }
 
-/// The attempts whose agents are awaited after a restart. No event records them: another restart awaits them anew.
+/// The attempts whose answers are awaited after a restart, with the end of the wait. No event records them: another
+/// restart computes them again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Awaited(BTreeSet<(Time, AttemptId)>);
 
 impl Awaited {
-    /// Until when the first of them is awaited.
+    /// When the first wait ends.
     pub(in crate::scheduler) fn next(&self) -> Option<Time> {
         self.0.first().map(|(at, _)| *at)
     }
 
-    /// Takes out the first that is awaited no longer.
+    /// Removes and returns an attempt whose wait has ended.
     fn pop_due(&mut self, now: Time) -> Option<AttemptId> {
         self.next().filter(|at| *at <= now)?;
         self.0.pop_first().map(|(_, attempt)| attempt)
@@ -81,14 +84,15 @@ impl Core {
         }
     }
 
-    /// Ends the attempts that are awaited no longer, unless their agents have answered.
+    /// Fails the attempts whose wait has ended without an answer.
     pub(super) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
         for _ in 0..self.reader.config.limits.timers_per_call.max(1) {
             let Some(attempt) = self.awaited.pop_due(tx.now) else { return };
             let task = self.reader.state.tasks().by_id(attempt.task());
             let Some(task) = task.filter(|task| task.attempts.begun == attempt.number().get()) else { continue };
             let Some(agent) = task.running().map(Running::agent) else { continue };
-            self.attempts(tx).failed(attempt.task(), Failure::unknown("no answer came after a restart"));
+            self.attempts(tx)
+                .failed(attempt.task(), Failure::unknown("the agent did not answer after a restart of the engine"));
             self.dispatch(tx).settle(agent);
         }
     }

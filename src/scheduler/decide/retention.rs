@@ -1,4 +1,4 @@
-//! Finished tasks leave memory.
+//! Removal of finished tasks from memory.
 
 use super::dispatch::Dispatch;
 use crate::base::id::TaskId;
@@ -9,11 +9,11 @@ use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Task;
 
-/// Finished tasks leave memory in batches of this size, so that one event serves many.
+/// Finished tasks are removed in batches of this size, so that one event covers many.
 const BATCH: usize = 256;
 
 impl Dispatch<'_, '_> {
-    /// Forgets the oldest finished tasks beyond the limits, and sets the timer of rebalancing.
+    /// Forgets the oldest finished tasks beyond the limits, and sets the rebalancing timer.
     pub(super) fn retain(&mut self) {
         self.core.schedule_rebalancing(self.tx.now);
         let (limits, tasks) = (&self.core.reader.config.limits, self.core.reader.state.tasks());
@@ -32,7 +32,7 @@ impl Dispatch<'_, '_> {
 }
 
 impl Core {
-    /// When the oldest finished task has been so for too long.
+    /// When the oldest finished task reaches the maximum age.
     pub(in crate::scheduler) fn next_aged(&self) -> Option<Time> {
         let oldest = self.reader.state.tasks().finished().front()?;
         self.reader.config.limits.forgotten_at(self.ended(*oldest)?)
@@ -42,7 +42,7 @@ impl Core {
         self.reader.state.tasks().by_id(id).and_then(Task::end).map(|ended| ended.at)
     }
 
-    /// Forgets what has been finished for too long.
+    /// Forgets the finished tasks that have reached the maximum age.
     pub(super) fn forget_aged(&mut self, tx: &mut Tx<'_>) {
         if self.next_aged().is_none_or(|at| at > tx.now) {
             return;

@@ -1,4 +1,4 @@
-//! Tasks are accepted: one, several together, or dead letters again.
+//! Submits: of one task, of several tasks, and replays of dead letters.
 
 use super::admission::{Admission, Earlier};
 use crate::base::id::TaskId;
@@ -22,7 +22,7 @@ impl Core {
         Ok(late.map_or(Accepted::Done, Accepted::Late))
     }
 
-    /// Accepts a task, whatever the limits are: those of accepted runs always are.
+    /// Accepts a task without a check of the limits. Tasks of accepted runs are always accepted.
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let id = spec.id;
         self.accept(spec, replays, tx);
@@ -38,7 +38,7 @@ impl Core {
         self.answer(id, tx);
     }
 
-    /// Ends a task that has just been accepted, if a result for it is cached.
+    /// Ends a task that was just accepted, if a result for it is cached.
     fn answer(&mut self, id: TaskId, tx: &mut Tx<'_>) {
         let Some(task) = self.reader.state.tasks().by_id(id).filter(|task| task.class().is_some()) else { return };
         if let Some((from, output)) = self.guards.answer(&task.spec, tx.now) {
@@ -46,7 +46,7 @@ impl Core {
         }
     }
 
-    /// Accepts all tasks, or none.
+    /// Accepts all tasks or rejects all.
     pub(super) fn submit_all(&mut self, specs: Vec<Arc<TaskSpec>>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let admission = self.admission(tx.now);
         let (mut earlier, mut fresh) = (Earlier::default(), Vec::new());
@@ -68,7 +68,7 @@ impl Core {
         Ok(Accepted::Done)
     }
 
-    /// Accepts tasks together: they are dispatched after the last of them.
+    /// Accepts several tasks and dispatches them after the last one is accepted.
     fn accept_all(&mut self, tasks: Vec<(Arc<TaskSpec>, Option<TaskId>)>, tx: &mut Tx<'_>) {
         let ids: Vec<TaskId> = tasks.iter().map(|(spec, _)| spec.id).collect();
         for (spec, replays) in tasks {
@@ -106,12 +106,12 @@ impl Core {
         Ok(Accepted::Count(count))
     }
 
-    /// The task that tries a dead letter again.
+    /// The task that replays a dead letter.
     fn replayed(&self, dead: TaskId, fresh: TaskId, tier: Option<Tier>, tx: &Tx<'_>) -> Result<TaskSpec, Rejected> {
         let mut spec = TaskSpec::clone(self.dead_letter(dead)?);
         spec.id = fresh;
         spec.tier = tier.unwrap_or(spec.tier);
-        // A deadline that has passed was that of the first time; and its dependencies had succeeded.
+        // A deadline that has passed concerned the original task, and the dependencies of that task had succeeded.
         spec.deadline = spec.deadline.filter(|deadline| *deadline > tx.now);
         spec.after = Box::default();
         if self.reader.state.tasks().by_id(fresh).is_some() {

@@ -1,4 +1,4 @@
-//! Commands about tasks: cancel, move to another tier, discard; and which of them accept tasks.
+//! Commands that concern tasks: cancellation, change of tier, discarding of dead letters; submits are in `submit`.
 
 use super::validate::{bounded, named};
 use crate::base::id::TaskId;
@@ -79,7 +79,7 @@ impl Core {
         Ok(Accepted::Done)
     }
 
-    /// Whether a task waits, for whatever reason, and in another tier.
+    /// Whether a task waits, for any reason, in another tier.
     pub(crate) fn could_move(&self, id: TaskId, tier: Tier) -> bool {
         self.reader.state.tasks().by_id(id).is_some_and(|task| task.is_waiting() && task.tier != tier)
     }
@@ -90,7 +90,8 @@ impl Core {
         self.dispatch_tasks(&tasks, tx);
     }
 
-    /// Dispatches what may begin since these tasks were accepted or moved: there may be room that is reserved for their tier.
+    /// Dispatches the classes of tasks that were accepted or moved: an agent may have room that is reserved for their
+    /// new tier.
     pub(super) fn dispatch_tasks(&mut self, tasks: &[TaskId], tx: &mut Tx<'_>) {
         let classes: Vec<ClassIx> =
             tasks.iter().filter_map(|task| self.reader.state.tasks().by_id(*task)?.class()).collect();
@@ -123,7 +124,7 @@ impl Core {
         Ok(Accepted::Count(u32::try_from(dead.len()).unwrap_or(u32::MAX)))
     }
 
-    /// The dead letters that pass, the oldest first.
+    /// The dead letters that pass the filter, the oldest first.
     pub(super) fn dead_where(&self, filter: &DeadFilter) -> Vec<TaskId> {
         let most = filter.most.map_or(usize::MAX, |most| most as usize);
         let tasks = self.reader.state.tasks();

@@ -1,4 +1,4 @@
-//! Timers fire: bounds are reached, back-offs end, leases run out.
+//! Timers that fire: time limits, back-offs, leases, gates, rates.
 
 use crate::base::id::{Incarnation, TaskId};
 use crate::scheduler::index::Gate;
@@ -11,7 +11,7 @@ use crate::task::Failure;
 use crate::task::agent::Guard;
 
 impl Core {
-    /// Fires what is due, up to the limit; what is left stays due.
+    /// Fires due timers up to the limit per call. The rest stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
         self.reader.now = tx.now;
         self.fire_timers(tx);
@@ -35,7 +35,7 @@ impl Core {
         }
     }
 
-    /// The task's timer has fired: what is due of it happens now, and the timer is set for what comes next.
+    /// Handles the timer of a task, and sets it to the next due time.
     fn task_due(&mut self, id: TaskId, tx: &mut Tx<'_>) {
         // An event before this timer in the same call may have ended or forgotten the task.
         let Some(at) = self.reader.state.tasks().ix(id) else { return };
@@ -56,11 +56,13 @@ impl Core {
             {
                 let agent = running.agent();
                 let failure = match running.cancel {
-                    Some(_) => Failure::unknown("cancelled, and its agent did not answer"),
-                    None if running.yielding.is_some() => {
-                        Failure::unknown("requested back, and its agent did not answer")
+                    Some(_) => {
+                        Failure::unknown("the task was cancelled, and the agent did not answer within the grace period")
                     }
-                    None => Failure::unknown("the attempt took too long"),
+                    None if running.yielding.is_some() => Failure::unknown(
+                        "the attempt was requested back, and the agent did not answer within the grace period",
+                    ),
+                    None => Failure::unknown("the attempt timed out"),
                 };
                 self.attempts(tx).failed(id, failure);
                 self.dispatch(tx).settle(agent);
@@ -76,14 +78,14 @@ impl Core {
         }
     }
 
-    /// The rate of a tenant or a kind allows the next attempt.
+    /// The rate limit of a tenant or a kind allows the next attempt.
     fn rate_due(&mut self, account: AccountIx, tx: &mut Tx<'_>) {
         let due = self.reader.state.rate_due(account, tx.now);
         self.must(due);
         self.dispatch(tx).settle(None);
     }
 
-    /// Guards evaluate the agent again: their bounds until now no longer hold.
+    /// Evaluates the guards of an agent whose bounds have ended.
     fn gate_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
         // An event before this timer in the same call may have removed the agent.
         let Ok(agent) = self.current(by) else { return };
@@ -99,7 +101,7 @@ impl Core {
         self.dispatch(tx).settle(Some(agent));
     }
 
-    /// Guards evaluate what is due of them.
+    /// Evaluates the guards that are due.
     fn evaluate_guards(&mut self, tx: &mut Tx<'_>) {
         if self.guards.next_wakeup().is_none_or(|at| at > tx.now) {
             return;
@@ -109,10 +111,10 @@ impl Core {
         self.dispatch(tx).settle(None);
     }
 
-    /// After a restore: what the journal's last call had begun is finished.
+    /// After a restore: emits what a crash may have cut off from the journal's last call.
     pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
         self.dispatch(tx).follow_up();
-        // Which events of guards a crash cut off is found again by comparing.
+        // A comparison of the guards' targets with the state finds their missing events.
         self.guards.resume(&self.reader.state, tx.now);
         self.reconcile(tx);
         self.dispatch(tx).everything();

@@ -1,4 +1,4 @@
-//! Sizes and names that commands may bring.
+//! Validation of sizes and names in commands.
 
 use crate::base::limits::Limits;
 use crate::base::name::Name;
@@ -7,7 +7,7 @@ use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, TaskSpec};
 
-/// Refuses an agent that is larger than the limits allow, or could never hold an attempt.
+/// Rejects an agent that exceeds the limits or has no capacity.
 pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
     if spec.id.is_engine_made() {
         return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
@@ -28,7 +28,7 @@ pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
     spec.name.as_ref().map_or(Ok(()), |name| named("agent", name, limits))
 }
 
-/// Refuses a task that is larger than the limits allow.
+/// Rejects a task that exceeds the limits.
 pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     named("kind", &spec.kind, limits)?;
     spec.tenant.iter().try_for_each(|tenant| named("tenant", tenant, limits))?;
@@ -61,13 +61,13 @@ fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
     bounded("list_len", named, limits.list_len)
 }
 
-/// Refuses a payload that is larger than the limits allow.
+/// Rejects a payload that exceeds the limits.
 pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
     bounded("payload_bytes", payload.bytes() as usize, limits.payload_bytes)?;
     bounded("payload_depth", payload.depth() as usize, limits.payload_depth)
 }
 
-/// Refuses a name that is empty or too long.
+/// Rejects a name that is empty or too long.
 pub(crate) fn named(what: &str, name: &Name, limits: &Limits) -> Result<(), Rejected> {
     if name.is_empty() {
         return Err(Rejected::Invalid(Invalid::EmptyName { what: what.into() }));

@@ -1,4 +1,4 @@
-//! One agent, as its guards see it.
+//! The guards of one agent.
 
 use super::settings::{Concurrency, Settings};
 use crate::base::id::{AgentId, Incarnation};
@@ -11,21 +11,21 @@ use crate::resilience::rate::Gcra;
 use crate::task::FailureKind;
 use core::time::Duration;
 
-/// The bound that a guard wants for an agent.
+/// The bound that a guard computes for an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct TargetBound {
     /// How many attempts the agent may hold.
     pub(super) slots: u32,
     /// When the guard evaluates the agent again.
     pub(super) until: Option<Time>,
 }
 
-impl Wanted {
+impl TargetBound {
     const fn slots(slots: u32) -> Self {
         Self { slots, until: None }
     }
 
-    /// No attempts until then.
+    /// No attempts until this time.
     pub(super) const fn none_until(until: Time) -> Self {
         Self { slots: 0, until: Some(until) }
     }
@@ -40,7 +40,7 @@ impl Wanted {
 pub(super) enum Ending {
     Success,
     Failure(FailureKind),
-    /// It shows nothing about the agent.
+    /// In a way that shows nothing about the agent.
     Neutral,
 }
 
@@ -52,9 +52,9 @@ pub(super) struct AgentGuards {
     breaker: Breaker,
     limit: Option<(Limit, concurrency::Rules)>,
     rate: Gcra,
-    /// How many attempts the agent holds.
+    /// The number of attempts that the agent holds.
     held: u32,
-    /// Why the breaker opened.
+    /// The reason for which the breaker opened.
     why: Option<Trip>,
 }
 
@@ -76,7 +76,7 @@ impl AgentGuards {
         self.by.agent()
     }
 
-    /// The limit keeps what it has learned, within the new capacity.
+    /// Updates the capacity. The learned concurrency limit is kept within it.
     pub(super) fn set_capacity(&mut self, capacity: u32, settings: &Settings) {
         self.capacity = capacity;
         let Some(concurrency) = &settings.concurrency else { return };
@@ -93,12 +93,13 @@ impl AgentGuards {
         self.limit = Some((limit, rules));
     }
 
-    /// An attempt begins. The answer has whether a guard may want another bound now.
+    /// Observes the begin of an attempt. Returns the breaker's ticket, and whether the bound of a guard may have
+    /// changed.
     pub(super) fn began(&mut self, settings: &Settings, now: Time) -> (Option<Ticket>, bool) {
         self.held = self.held.saturating_add(1);
         let mut dirty = false;
         if let Some(rules) = settings.rate_of(self.agent()) {
-            // An attempt beyond the rate was decided under other rules: it has begun all the same.
+            // An attempt beyond the rate was decided under an earlier configuration and counts nevertheless.
             let _beyond = self.rate.take(rules, 1, now);
             dirty = self.rate.free_at(rules, 1).is_none_or(|at| at > now);
         }
@@ -106,7 +107,7 @@ impl AgentGuards {
         (ticket, dirty)
     }
 
-    /// An attempt has ended. The answer is whether a guard may want another bound now.
+    /// Observes the end of an attempt. Returns whether the bound of a guard may have changed.
     pub(super) fn ended(
         &mut self,
         settings: &Settings,
@@ -160,49 +161,49 @@ impl AgentGuards {
         self.limit.as_ref().is_some_and(|(limit, _)| limit.get() != before)
     }
 
-    /// An attempt goes on that began before these guards were created.
+    /// Adds an attempt that began before these guards were created.
     pub(super) fn carry(&mut self, settings: &Settings, now: Time) -> Option<Ticket> {
         self.held = self.held.saturating_add(1);
         let rules = settings.breaker.as_ref()?;
         self.breaker.admit(rules, now).ok()
     }
 
-    /// The bound that the breaker wants.
-    pub(super) fn breaker(&self, settings: &Settings, now: Time) -> Option<Wanted> {
+    /// The bound of the circuit breaker.
+    pub(super) fn breaker(&self, settings: &Settings, now: Time) -> Option<TargetBound> {
         let rules = settings.breaker.as_ref()?;
         match self.breaker.phase() {
             Phase::Closed => None,
-            Phase::HalfOpen => Some(Wanted::slots(rules.config().probes)),
+            Phase::HalfOpen => Some(TargetBound::slots(rules.config().probes)),
             Phase::Open => match self.breaker.next_wakeup(rules, now) {
-                Some(until) => Some(Wanted::none_until(until)),
-                None => Some(Wanted::slots(rules.config().probes)),
+                Some(until) => Some(TargetBound::none_until(until)),
+                None => Some(TargetBound::slots(rules.config().probes)),
             },
         }
     }
 
     pub(super) fn why(&self) -> Option<Name> {
         Some(Name::from(match self.why? {
-            Trip::Consecutive => "failures in a row",
-            Trip::Failures => "the share of failures",
-            Trip::Slow => "the share of slow attempts",
-            Trip::Probe => "a probe failed",
-            Trip::Manual => "it was so before",
+            Trip::Consecutive => "consecutive failures",
+            Trip::Failures => "the failure rate",
+            Trip::Slow => "the rate of slow attempts",
+            Trip::Probe => "a failed probe",
+            Trip::Manual => "restored from a snapshot",
         }))
     }
 
-    /// The bound that adaptive concurrency wants.
-    pub(super) fn limit(&self) -> Option<Wanted> {
+    /// The bound of adaptive concurrency.
+    pub(super) fn limit(&self) -> Option<TargetBound> {
         let limit = self.limit.as_ref()?.0.get();
-        (limit < self.capacity).then_some(Wanted::slots(limit))
+        (limit < self.capacity).then_some(TargetBound::slots(limit))
     }
 
-    /// The bound that the rate limit wants.
-    pub(super) fn rate(&self, settings: &Settings, now: Time) -> Option<Wanted> {
+    /// The bound of the rate limit.
+    pub(super) fn rate(&self, settings: &Settings, now: Time) -> Option<TargetBound> {
         let free = self.rate.free_at(settings.rate_of(self.agent())?, 1)?;
-        (free > now).then_some(Wanted::none_until(free))
+        (free > now).then_some(TargetBound::none_until(free))
     }
 
-    /// Restores the breaker from the gate of a snapshot: it was open.
+    /// Restores an open breaker from the gate of a snapshot.
     pub(super) fn restore_breaker(&mut self, until: Time) {
         let _opened = self.breaker.hold(until);
         self.why = Some(Trip::Manual);
@@ -218,7 +219,7 @@ impl AgentGuards {
         }
     }
 
-    /// Restores the rate from the gate of a snapshot: it was used up.
+    /// Restores an exhausted rate limit from the gate of a snapshot.
     pub(super) fn restore_rate(&mut self, settings: &Settings, at: Time) {
         if let Some(rules) = settings.rate_of(self.agent()) {
             let _taken = self.rate.take(rules, rules.config().burst, at);
@@ -242,5 +243,5 @@ impl Limit {
     }
 }
 
-/// No attempt takes no time at all.
+/// The shortest duration of an attempt: latency limits need positive durations.
 const ATOM: Duration = Duration::from_nanos(1);

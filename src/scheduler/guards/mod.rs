@@ -1,10 +1,11 @@
-//! Guards: they observe events, and their decisions become events.
+//! Guards observe events, and emit their decisions as events.
 //!
-//! A guard observes every event, also those of a journal, and learns from it. What it *wants* (a bound on an agent, tiers
-//! refused) is compared with the *state*; a difference becomes an event after the event that led to it. So a guard decides
-//! nothing while events are applied, and a decision that a crash cut off is found again by comparing. What guards have
-//! learned is not in a snapshot; what they wanted is, and they go on from there. After any restore, guards that depend on
-//! time go on from the state as well: a journal does not record when a host evaluated them.
+//! A guard observes every event, also while a journal is replayed, and updates its statistics. Its *target* (a bound on
+//! an agent, the tiers to reject) is compared with the *state*, and a difference is emitted as an event after the event
+//! that led to it (reconciliation). A guard therefore makes no decision while events are applied, and a comparison
+//! after a restart finds the decisions that a crash cut off. A snapshot does not contain the statistics of guards but
+//! the state that they decided, from which they continue. After any restore, guards that depend on time continue from
+//! the state as well: a journal does not record when a host evaluated them.
 
 mod agent_guards;
 mod reconcile;
@@ -36,30 +37,30 @@ use scaling::Watch;
 use std::collections::{BTreeSet, VecDeque};
 use waits::Waits;
 
-/// All guards with what they have learned.
+/// All guards with their statistics.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Guards {
     settings: Settings,
     seed: u64,
-    /// Whether there is any guard at all.
+    /// Whether any guard is configured.
     on: bool,
     agents: Arena<AgentGuards>,
     places: IdMap<AgentId, Slot>,
-    /// The attempts under way whose ends some guard observes.
+    /// The attempts under way whose ends a guard observes.
     attempts: IdMap<TaskId, Attempt>,
     pool: Pool,
-    /// When the pool is swept next: never while nothing has happened and no agent is ejected.
+    /// When the pool is swept next; none while no result has arrived and no agent is ejected.
     sweep_at: Option<Time>,
     budgets: Budgets<AgentId>,
     waits: Waits,
     results: Results,
     watch: Watch,
-    /// Agents whose gates may differ from what guards want.
+    /// Agents whose gates may differ from the targets of guards.
     dirty: BTreeSet<AgentId>,
     /// Events to emit.
     pending: VecDeque<Event>,
-    /// Strategies that route otherwise now, until an event has recorded it.
-    turns: Vec<ControlEvent>,
+    /// Reroutings that no event has recorded yet.
+    reroutings: Vec<ControlEvent>,
 }
 
 /// An attempt under way.
@@ -80,11 +81,11 @@ impl Guards {
         Self { settings, seed, on, ..Self::default() }
     }
 
-    /// Observes an event that has changed the state.
+    /// Observes an event that has been applied.
     pub(super) fn observe(&mut self, state: &State, entry: &Entry) {
         if let Event::Control(ControlEvent::Rerouted { kind, .. }) = &entry.event {
             let other = |turn: &ControlEvent| !matches!(turn, ControlEvent::Rerouted { kind: of, .. } if of == kind);
-            self.turns.retain(other);
+            self.reroutings.retain(other);
         }
         if !self.on {
             return;
@@ -105,10 +106,10 @@ impl Guards {
             TaskEvent::Submitted { spec, .. } => {
                 if let Some(scaling) = &self.settings.scaling {
                     self.watch.advance(scaling, self.attempts.len(), at);
-                    self.watch.came();
+                    self.watch.note_arrival();
                 }
                 if self.settings.watches_waits() && spec.after.is_empty() {
-                    self.waits.came(&self.settings, state, spec, at);
+                    self.waits.note_submit(&self.settings, state, spec, at);
                 }
             }
             TaskEvent::Assigned { attempt, to } => {
@@ -120,7 +121,7 @@ impl Guards {
             TaskEvent::AttemptFailed { by, failure, next, .. } => {
                 self.ended(task, Ending::Failure(failure.kind), seq, at);
                 if let (Some((own, all)), Next::Retry { .. }) = (&self.settings.retries, next) {
-                    // A task that insists is tried whatever the budget says.
+                    // With `InDoubt::Insist` a task is retried even if the budget is exhausted.
                     let _paid = self.budgets.spend(own, all, &by.agent(), at);
                 }
             }
@@ -147,7 +148,7 @@ impl Guards {
         }
     }
 
-    /// A task was given its first attempt.
+    /// Observes the first attempt of a task.
     fn first(&mut self, state: &State, task: TaskId, to: Incarnation, at: Time) {
         if let Some((own, all)) = &self.settings.retries {
             self.budgets.earn(own, all, &to.agent(), at);
@@ -156,7 +157,7 @@ impl Guards {
             && let Some(task) = state.tasks().by_id(task)
             && task.spec.after.is_empty()
         {
-            self.waits.left(&self.settings, at.since(task.submitted), at);
+            self.waits.note_start(&self.settings, at.since(task.submitted), at);
         }
     }
 
@@ -186,30 +187,30 @@ impl Guards {
             self.dirty.insert(by.agent());
             self.schedule_sweep();
         }
-        self.judge(by.agent(), ending, at);
+        self.record_ending(by.agent(), ending, at);
     }
 
-    /// The cached result of an equal task, and that task.
+    /// The cached result of an equal task, and the id of that task.
     pub(super) fn answer(&self, spec: &TaskSpec, now: Time) -> Option<(TaskId, Payload)> {
         self.results.answer(&self.settings, spec, now)
     }
 
-    /// Whether the failure of an attempt of this agent may lead to another.
+    /// Whether the retry budget allows another attempt after a failure at this agent.
     pub(super) fn can_retry(&self, agent: AgentId, now: Time) -> bool {
         self.settings.retries.as_ref().is_none_or(|(own, all)| self.budgets.can_spend(own, all, &agent, now))
     }
 
-    /// Whether a task that can no longer be done in time is dropped.
+    /// Whether infeasible tasks are dropped when they are dispatched.
     pub(super) const fn drops_infeasible(&self) -> bool {
         self.settings.infeasible
     }
 
-    /// After how long a refused task may be tried again.
+    /// The time after which a rejected submit may be repeated.
     pub(super) fn retry_after(&self, now: Time) -> Option<Duration> {
         self.waits.retry_after(now)
     }
 
-    /// Goes on from a snapshot: it holds what guards wanted, not what they had learned.
+    /// Continues from the state of a snapshot, which does not contain statistics.
     pub(super) fn restore(&mut self, state: &State, at: Time) {
         if !self.on {
             return;
@@ -220,14 +221,14 @@ impl Guards {
         }
     }
 
-    /// A strategy routes otherwise now: that of a kind, or that of all others.
-    pub(super) fn turned(&mut self, kind: Option<&Name>, turn: &Turn) {
+    /// Records that the strategy of a kind, or the general one, has changed its routing.
+    pub(super) fn rerouted(&mut self, kind: Option<&Name>, turn: &Turn) {
         let Turn { to, why } = turn;
         let (to, reason) = (Name::from(to.as_str()), Name::from(why.as_str()));
-        self.turns.push(ControlEvent::Rerouted { kind: kind.cloned(), to, reason });
+        self.reroutings.push(ControlEvent::Rerouted { kind: kind.cloned(), to, reason });
     }
 
-    /// After a restore: guards that depend on time go on from the state, and every gate is compared.
+    /// After a restore: guards that depend on time continue from the state, and every gate is compared.
     pub(super) fn resume(&mut self, state: &State, now: Time) {
         let standing = state.standing();
         self.waits.resume_shedding(&self.settings, standing.refused, now);
@@ -239,11 +240,11 @@ impl Guards {
         self.mark_all(state);
     }
 
-    /// The next event that should be emitted.
-    pub(super) fn want(&mut self, state: &State, now: Time) -> Option<Event> {
-        if !self.turns.is_empty() {
-            // Applied, it is taken off the list.
-            return self.turns.first().cloned().map(Event::from);
+    /// The next event to emit.
+    pub(super) fn next_event(&mut self, state: &State, now: Time) -> Option<Event> {
+        if !self.reroutings.is_empty() {
+            // It leaves the list when it is applied.
+            return self.reroutings.first().cloned().map(Event::from);
         }
         if !self.on {
             return None;
@@ -252,13 +253,15 @@ impl Guards {
             if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            // A panic first: it is the reason why guards no longer bound agents.
+            // Panic mode comes first: it is the reason for which guards lift their bounds.
             if let Some(event) = self.panic(state) {
                 return Some(event.into());
             }
             if let Some(agent) = self.dirty.pop_first() {
                 self.compare(state, agent, now);
-            } else if let Some(event) = self.waits.want(&self.settings, state).or_else(|| self.watch.want()) {
+            } else if let Some(event) =
+                self.waits.difference(&self.settings, state).or_else(|| self.watch.take_advice())
+            {
                 return Some(event.into());
             } else {
                 return None;
@@ -266,7 +269,7 @@ impl Guards {
         }
     }
 
-    /// Evaluates what is due.
+    /// Evaluates the guards that are due.
     pub(super) fn tick(&mut self, state: &State, now: Time) {
         if self.next_wakeup().is_some_and(|at| at <= now) {
             if self.sweep_at.is_some_and(|at| at <= now) {

@@ -1,6 +1,7 @@
-//! Guards of single agents, and of all of them as a pool: what they want is compared with the gates of the state.
+//! Reconciliation of agent guards: the bounds of the guards of single agents and of the pool are compared with the
+//! gates in the state.
 
-use super::agent_guards::{AgentGuards, Ending, Wanted};
+use super::agent_guards::{AgentGuards, Ending, TargetBound};
 use super::{Attempt, Guards};
 use crate::base::id::{AgentId, Incarnation, TaskId};
 use crate::base::time::Time;
@@ -11,7 +12,7 @@ use crate::scheduler::index::Gate;
 use crate::task::FailureKind;
 use crate::task::agent::{AgentStatus, Guard, Scope};
 
-/// All guards that bound single agents, in the order of their gates.
+/// All agent guards, in the order of their gates.
 const ALL: [Guard; 4] = [Guard::Breaker, Guard::Outlier, Guard::Concurrency, Guard::Rate];
 
 impl Guards {
@@ -63,7 +64,7 @@ impl Guards {
         self.pool.leave(agent);
     }
 
-    /// An operator has paused or resumed a scope.
+    /// Observes that an operator has paused or resumed a scope.
     pub(super) fn pause(&mut self, state: &State, scope: &Scope, at: Time) {
         if let Scope::Agent(agent) = scope {
             self.set_down(state, *agent, at);
@@ -71,14 +72,14 @@ impl Guards {
         }
     }
 
-    /// Updates the pool on whether the agent is down for a reason that the pool does not see.
+    /// Updates in the pool whether the agent is down for a reason that the pool does not observe.
     fn set_down(&mut self, state: &State, agent: AgentId, now: Time) {
         if self.settings.outliers.is_none() {
             return;
         }
         let Some(member) = state.index().fleet().by_id(agent) else { return };
         let breaker = self.guards_of(agent).and_then(|guards| guards.breaker(&self.settings, now));
-        let open = breaker.is_some_and(|wanted| wanted.is_closed());
+        let open = breaker.is_some_and(|target| target.is_closed());
         self.pool.set_down(agent, open || member.paused.is_some() || member.status != AgentStatus::Online);
     }
 
@@ -87,7 +88,7 @@ impl Guards {
     }
 
     /// Records in the pool how an attempt has ended.
-    pub(super) fn judge(&mut self, agent: AgentId, ending: Ending, at: Time) {
+    pub(super) fn record_ending(&mut self, agent: AgentId, ending: Ending, at: Time) {
         let Some(rules) = &self.settings.outliers else { return };
         let well = match ending {
             Ending::Success => true,
@@ -96,21 +97,21 @@ impl Guards {
         };
         if self.pool.record(rules, agent, well, at).is_some() {
             self.dirty.insert(agent);
-            // An ejected agent returns, perhaps before the next sweep.
+            // The return of an ejected agent may be due before the next sweep.
             self.sweep_at = None;
         }
         self.schedule_sweep();
     }
 
-    /// Something has happened that the next sweep evaluates. Finding its time takes a look at every agent, so that is done
-    /// once for each sweep.
+    /// Schedules the next sweep, if none is scheduled. Computing its time visits every agent, so it is done once per
+    /// sweep.
     pub(super) fn schedule_sweep(&mut self) {
         if self.settings.outliers.is_some() && self.sweep_at.is_none() {
             self.sweep_at = self.pool.next_wakeup();
         }
     }
 
-    /// Lets the pool evaluate every agent. The next sweep is due only while some are not healthy.
+    /// Evaluates every agent of the pool. The next sweep is scheduled only while some agents are not healthy.
     pub(super) fn sweep(&mut self, state: &State, now: Time) {
         let Some(rules) = self.settings.outliers else { return };
         let agents: Vec<AgentId> = self.agents.iter().map(|(_, guards)| guards.agent()).collect();
@@ -131,7 +132,7 @@ impl Guards {
         }
     }
 
-    /// The event that makes the panic of the state that of the pool, if they differ.
+    /// The event that sets the panic mode of the state to that of the pool, if they differ.
     pub(super) fn panic(&self, state: &State) -> Option<ControlEvent> {
         let panic = self.settings.outliers.is_some() && self.pool.in_panic();
         if panic == state.standing().panic {
@@ -142,39 +143,39 @@ impl Guards {
         Some(if panic { ControlEvent::Panicked { fit, of } } else { ControlEvent::Calmed { fit, of } })
     }
 
-    /// The bound that a guard wants for an agent.
-    fn wanted(&self, agent: AgentId, guard: Guard, now: Time) -> Option<Wanted> {
+    /// The bound that a guard computes for an agent.
+    fn target(&self, agent: AgentId, guard: Guard, now: Time) -> Option<TargetBound> {
         let guards = self.guards_of(agent)?;
         match guard {
             Guard::Breaker if self.pool.in_panic() => None,
             Guard::Breaker => guards.breaker(&self.settings, now),
-            Guard::Outlier => self.pool.ejected_until(agent).filter(|until| *until > now).map(Wanted::none_until),
+            Guard::Outlier => self.pool.ejected_until(agent).filter(|until| *until > now).map(TargetBound::none_until),
             Guard::Concurrency => guards.limit(),
             Guard::Rate => guards.rate(&self.settings, now),
         }
     }
 
-    /// Queues the events that make the gates of an agent those that its guards want.
+    /// Queues the events that set the gates of an agent to the bounds of its guards.
     pub(super) fn compare(&mut self, state: &State, agent: AgentId, now: Time) {
         let Some(member) = state.index().fleet().by_id(agent) else { return };
         for guard in ALL {
             let gate = member.gates.iter().find(|gate| gate.guard == guard);
-            let gate = gate.map(|gate| Wanted { slots: gate.slots, until: gate.until });
-            let wanted = self.wanted(agent, guard, now);
-            if wanted != gate {
-                self.pending.push_back(self.throttled(member.by, guard, wanted).of(member.by));
+            let gate = gate.map(|gate| TargetBound { slots: gate.slots, until: gate.until });
+            let target = self.target(agent, guard, now);
+            if target != gate {
+                self.pending.push_back(self.throttled(member.by, guard, target).of(member.by));
             }
         }
     }
 
-    fn throttled(&self, by: Incarnation, guard: Guard, wanted: Option<Wanted>) -> AgentEvent {
-        let closed = guard == Guard::Breaker && wanted.is_some_and(|wanted| wanted.is_closed());
+    fn throttled(&self, by: Incarnation, guard: Guard, target: Option<TargetBound>) -> AgentEvent {
+        let closed = guard == Guard::Breaker && target.is_some_and(|target| target.is_closed());
         let reason = if closed { self.guards_of(by.agent()).and_then(AgentGuards::why) } else { None };
-        let (slots, until) = (wanted.map(|wanted| wanted.slots), wanted.and_then(|wanted| wanted.until));
+        let (slots, until) = (target.map(|target| target.slots), target.and_then(|target| target.until));
         AgentEvent::Throttled { guard, slots, until, reason }
     }
 
-    /// The bound of a guard whose gate is due.
+    /// The event for a gate whose time has come, with the bound that its guard computes now.
     pub(in crate::scheduler) fn evaluate(
         &mut self,
         state: &State,
@@ -185,20 +186,21 @@ impl Guards {
         if guard == Guard::Outlier && self.on {
             self.sweep(state, now);
         }
-        let wanted = self.wanted(by.agent(), guard, now);
-        self.throttled(by, guard, wanted)
+        let target = self.target(by.agent(), guard, now);
+        self.throttled(by, guard, target)
     }
 
-    /// After a restart: the gates of every agent may differ from what guards want.
+    /// After a restart: marks all agents as dirty.
     pub(super) fn mark_all(&mut self, state: &State) {
-        // The configuration may have fewer guards than before: the gates of those that are gone are opened.
+        // The configuration may have fewer guards than before: the gates of removed guards are opened.
         let members = || state.index().fleet().iter().map(|(_, member)| member);
         let gated = members().any(|member| !member.gates.is_empty());
-        self.on |= gated || !state.standing().is_calm();
+        self.on |= gated || !state.standing().is_normal();
         self.dirty.extend(members().map(|member| member.by.agent()));
     }
 
-    /// After a restart: the pool ejects the agents whose gates say so, unless a panic suspends that.
+    /// After a restart: ejects the agents with a gate of outlier ejection in the pool, unless panic mode suspends
+    /// ejections.
     pub(super) fn resume_pool(&mut self, state: &State) {
         if self.settings.outliers.is_none() {
             return;
@@ -244,7 +246,7 @@ impl Guards {
         }
     }
 
-    /// An attempt that was under way when the snapshot was taken: a probe, if the breaker let some through.
+    /// Restores an attempt that was under way when the snapshot was taken. It is a probe if the breaker is half open.
     fn restore_attempt(&mut self, task: TaskId, by: Incarnation, since: Time, at: Time) {
         let Some(slot) = self.places.get(&by.agent()).copied() else { return };
         let Some(guards) = self.agents.get_mut(slot) else { return };

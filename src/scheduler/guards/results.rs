@@ -9,10 +9,10 @@ use crate::base::time::Time;
 use crate::resilience::cache::{Cache, Look, Validity};
 use crate::task::TaskSpec;
 
-/// What the result of a pure task depends on. Tenants do not see each other's results.
+/// The kind, the tenant and the payload of a pure task. Tenants do not share results.
 type Key = (Name, Option<Name>, String);
 
-/// The results of pure tasks.
+/// The cache of results of pure tasks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Results {
     cache: Cache<Key, (TaskId, Payload)>,
@@ -23,13 +23,13 @@ impl Results {
         settings.pure.contains(&spec.kind).then(|| (spec.kind.clone(), spec.tenant.clone(), spec.payload.to_string()))
     }
 
-    /// The result of an equal task, and that task.
+    /// The result of an equal task, and the id of that task.
     pub(super) fn answer(&self, settings: &Settings, spec: &TaskSpec, now: Time) -> Option<(TaskId, Payload)> {
         settings.cache?;
         self.cache.peek(&Self::key(settings, spec)?, now).cloned()
     }
 
-    /// A task was answered from the cache: results that are used again are kept longer.
+    /// Records a cache hit. Results that are used again are kept longer.
     pub(super) fn answered(&mut self, settings: &Settings, spec: &TaskSpec, now: Time) {
         if let (Some(rules), Some(key)) = (&settings.cache, Self::key(settings, spec))
             && self.cache.peek(&key, now).is_some()
@@ -38,7 +38,7 @@ impl Results {
         }
     }
 
-    /// A task has succeeded.
+    /// Adds the result of a task that has succeeded.
     pub(super) fn learn(
         &mut self,
         settings: &Settings,
@@ -49,7 +49,7 @@ impl Results {
     ) {
         let Some(rules) = &settings.cache else { return };
         let Some(key) = Self::key(settings, spec) else { return };
-        // Tasks that are equal and under way at the same time have their own attempts: the newest result is kept.
+        // Equal tasks that are under way at the same time have separate attempts: the newest result is stored.
         self.cache.forget(&key);
         let Look::Lead(flight) = self.cache.look(rules, &key, now) else { return };
         let bytes = u64::from(output.bytes()) + key.2.len() as u64;

@@ -1,4 +1,4 @@
-//! Advice on the number of agents: evaluated once in a period, emitted when it changes.
+//! Advice on the number of agents: evaluated once per period, emitted when it changes.
 
 use crate::base::name::Name;
 use crate::base::time::{Time, nanos_of};
@@ -9,7 +9,7 @@ use crate::scheduler::apply::State;
 use crate::task::agent::AgentStatus;
 use core::time::Duration;
 
-/// How the scheduler advises on the number of agents.
+/// The configuration of advice on the number of agents.
 ///
 /// ```
 /// use counterpoint::resilience::capacity::forecast::{Forecaster, Smoothing};
@@ -26,23 +26,24 @@ use core::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Scaling {
-    /// The targets, and how fast they are approached.
+    /// The targets, and the speed at which they are approached.
     pub rules: Rules,
-    /// How often it is evaluated.
+    /// The period of evaluation.
     pub period: Duration,
-    /// What forecasts how many tasks come in a second, by how many came in each period; and how far ahead: as long as an
-    /// agent takes to start.
+    /// The forecaster of the arrivals per second, which observes those of each period, and forecast horizon: the time
+    /// that an agent takes to start.
     pub forecast: Option<(Forecaster, Duration)>,
 }
 
 impl Scaling {
-    /// By how busy agents are and how long tasks wait, evaluated once in a period of at least a millisecond.
+    /// Advice computed from utilisation of agents and waiting time of tasks, once per period of at least one
+    /// millisecond.
     #[must_use]
     pub const fn new(rules: Rules, period: Duration) -> Self {
         Self { rules, period, forecast: None }
     }
 
-    /// And by a forecast.
+    /// Adds a forecast of arrivals with the horizon `ahead`.
     #[must_use]
     pub fn with_forecast(mut self, arrivals: Forecaster, ahead: Duration) -> Self {
         self.forecast = Some((arrivals, ahead));
@@ -54,24 +55,24 @@ impl Scaling {
     }
 }
 
-/// What was observed since the last evaluation.
+/// The observations since the last evaluation.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     scaler: Scaler,
     forecaster: Option<Forecaster>,
     next: Option<Time>,
     since: Time,
-    /// Until when the attempts under way are added up, and their sum over time.
+    /// The time up to which the attempts under way are integrated, and the integral.
     at: Time,
     busy: u128,
     arrivals: u32,
-    /// How long attempts take: a moving average over about eight.
+    /// The average duration of attempts: a moving average over about eight.
     service: Duration,
     advice: Option<ControlEvent>,
 }
 
 impl Watch {
-    /// Adds up how many attempts were under way until now.
+    /// Integrates the number of attempts under way until `now`.
     pub(super) fn advance(&mut self, settings: &Scaling, under_way: usize, now: Time) {
         if self.next.is_none() {
             self.begin(settings, now);
@@ -80,7 +81,7 @@ impl Watch {
         self.at = self.at.max(now);
     }
 
-    /// Begins to observe, or begins anew: what was not observed as it happened shows nothing.
+    /// Starts the observation, or restarts it: observations of a time without evaluations are not usable.
     pub(super) fn begin(&mut self, settings: &Scaling, now: Time) {
         if self.forecaster.is_none() {
             self.forecaster = settings.forecast.as_ref().map(|(forecaster, _)| forecaster.clone());
@@ -89,7 +90,7 @@ impl Watch {
         (self.busy, self.arrivals) = (0, 0);
     }
 
-    pub(super) const fn came(&mut self) {
+    pub(super) const fn note_arrival(&mut self) {
         self.arrivals = self.arrivals.saturating_add(1);
     }
 
@@ -101,11 +102,11 @@ impl Watch {
         self.next
     }
 
-    pub(super) const fn want(&mut self) -> Option<ControlEvent> {
+    pub(super) const fn take_advice(&mut self) -> Option<ControlEvent> {
         self.advice.take()
     }
 
-    /// Evaluates, if it is time, the attempts under way, and for how long the oldest task has waited.
+    /// Evaluates the observations at the end of a period.
     pub(super) fn tick(
         &mut self,
         settings: &Scaling,
@@ -118,7 +119,7 @@ impl Watch {
         }
         self.advance(settings, under_way, now);
         let seen = self.seen(settings, state, oldest, now);
-        // Figures that are no numbers give no advice.
+        // No advice is given on values that are not finite.
         let advice = self.scaler.advise(&settings.rules, &seen, now).ok();
         self.advice = advice.filter(|advice| advice.agents != seen.agents).map(|advice| ControlEvent::Scaling {
             agents: seen.agents,
@@ -146,7 +147,7 @@ impl Watch {
             return seen;
         };
         let rate = f64::from(self.arrivals) / Duration::from_nanos(span).as_secs_f64();
-        // A rate is a number, and the forecaster takes all of them.
+        // The forecaster accepts every finite rate.
         let _taken = forecaster.observe(rate);
         let steps = nanos_of(*ahead).div_ceil(nanos_of(settings.period()).max(1)).max(1);
         match forecaster.ahead(u32::try_from(steps).unwrap_or(u32::MAX)) {
@@ -163,11 +164,11 @@ fn share(part: u128, whole: u128) -> f64 {
 
 fn name(why: Why) -> Name {
     Name::from(match why {
-        Why::Bounds => "the bounds",
+        Why::Bounds => "bounds",
         Why::Utilisation => "the utilisation",
         Why::Delay => "the waiting time",
         Why::Forecast => "the forecast",
-        Why::Tolerance => "the tolerance",
-        Why::Patience => "the last step is too recent",
+        Why::Tolerance => "within the tolerance",
+        Why::Patience => "too soon after the last step",
     })
 }

@@ -1,4 +1,4 @@
-//! Which guards there are.
+//! The configuration of guards.
 
 use super::scaling::Scaling;
 use crate::base::id::AgentId;
@@ -8,30 +8,30 @@ use crate::scheduler::config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the number of attempts that an agent should hold is determined.
+/// The algorithm that determines how many attempts an agent should hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Concurrency {
-    /// By the agent's own reports of overload: one slot more for every limit's worth of successes, a share less after an
-    /// overload. The one to try first.
+    /// Additive increase, multiplicative decrease on the agent's own reports of overload: one slot more after as many
+    /// successes as the limit has slots, a share less after an overload. The recommended choice.
     Aimd(concurrency::Rules),
-    /// By how long attempts take compared with the long run; overloads and unknown outcomes count as well. For agents whose
-    /// tasks are alike.
+    /// Compares the recent duration of attempts with the long-term one; overloads and unknown outcomes count as well.
+    /// For agents whose tasks have similar durations.
     Gradient(concurrency::Rules),
 }
 
-/// The pressure that degradation depends on.
+/// The measure of pressure that determines the degradation level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pressure {
-    /// How many tasks wait for an agent.
+    /// The number of tasks that wait for an agent.
     Waiting,
-    /// For how many milliseconds the oldest task has waited for its first attempt.
+    /// The time in milliseconds for which the oldest task has waited for its first attempt.
     OldestWait,
 }
 
-/// The guards that are configured; by default none.
+/// The configured guards; by default none.
 #[derive(Debug, Clone, Default)]
 pub(in crate::scheduler) struct Settings {
     pub(super) breaker: Option<breaker::Rules>,
@@ -39,7 +39,7 @@ pub(in crate::scheduler) struct Settings {
     pub(super) concurrency: Option<Concurrency>,
     pub(super) rate: Option<rate::Rules>,
     pub(super) rates: BTreeMap<AgentId, rate::Rules>,
-    /// For each agent, and for all together.
+    /// The retry budgets: of each agent, and of all agents together.
     pub(super) retries: Option<(budget::Rules, budget::Rules)>,
     pub(super) shed: Option<shed::Rules>,
     pub(super) infeasible: bool,
@@ -50,7 +50,7 @@ pub(in crate::scheduler) struct Settings {
 }
 
 impl Settings {
-    /// Whether any guard watches single agents.
+    /// Whether any guard observes single agents.
     pub(super) fn watches_agents(&self) -> bool {
         self.breaker.is_some()
             || self.outliers.is_some()
@@ -60,7 +60,7 @@ impl Settings {
             || self.scaling.is_some()
     }
 
-    /// Whether any guard watches how long tasks wait.
+    /// Whether any guard observes waiting times.
     pub(super) const fn watches_waits(&self) -> bool {
         self.shed.is_some() || self.degrade.is_some() || self.scaling.is_some()
     }
@@ -72,9 +72,9 @@ impl Settings {
 
 /// Guards that keep failures from spreading. All are off by default.
 impl Config {
-    /// A circuit breaker for each agent. While it is open the agent gets no attempts, then a few probes. Failures count if
-    /// they show something about the agent: a permanent one, which is about the task, does not. A probe is an attempt like
-    /// any other and ends by its own time limits: the lease of the rules' probes has no effect here.
+    /// Enables a circuit breaker per agent. While it is open, the agent gets no attempts, and then a few probes.
+    /// Permanent failures do not count, because they concern the task and not the agent. A probe is an ordinary attempt
+    /// with the time limits of its task: the probe lease of the rules has no effect here.
     ///
     /// ```
     /// use counterpoint::Config;
@@ -87,42 +87,42 @@ impl Config {
     /// ```
     #[must_use]
     pub fn with_breaker(mut self, rules: breaker::Rules) -> Self {
-        let config = rules.config().clone().with_probe_lease(FOR_EVER);
+        let config = rules.config().clone().with_probe_lease(UNLIMITED);
         self.guards.breaker = Some(breaker::Rules::new(config).unwrap_or(rules));
         self
     }
 
-    /// Ejects agents that do clearly worse than the others, up to a share of them. In a panic, when too few agents are
-    /// healthy, neither this nor a breaker bounds any agent.
+    /// Ejects agents whose results are clearly worse than those of the others, up to a share of the fleet. In panic
+    /// mode, when too few agents are healthy, neither ejections nor circuit breakers bound an agent.
     #[must_use]
     pub const fn with_outlier_ejection(mut self, rules: outlier::Rules) -> Self {
         self.guards.outliers = Some(rules);
         self
     }
 
-    /// Determines how many attempts each agent should hold, within its capacity.
+    /// Enables an adaptive limit on the attempts of each agent, within its capacity.
     #[must_use]
     pub const fn with_adaptive_concurrency(mut self, by: Concurrency) -> Self {
         self.guards.concurrency = Some(by);
         self
     }
 
-    /// Bounds the attempts that each agent is given over time.
+    /// Limits the rate of assignments to each agent.
     #[must_use]
     pub const fn with_agent_rate(mut self, rules: rate::Rules) -> Self {
         self.guards.rate = Some(rules);
         self
     }
 
-    /// Bounds the attempts that this agent is given over time.
+    /// Limits the rate of assignments to this agent.
     #[must_use]
     pub fn with_agent_rate_for(mut self, agent: AgentId, rules: rate::Rules) -> Self {
         self.guards.rates.insert(agent, rules);
         self
     }
 
-    /// Bounds retries to a share of the first attempts, for each agent that fails and for all together. A failure beyond
-    /// the budget ends the task as if its attempts were used up, and the event records that.
+    /// Limits retries to a share of the first attempts, per failing agent and over all agents. A failure beyond the
+    /// budget ends the task as if its attempts were used up, and the event records this.
     ///
     /// ```
     /// use counterpoint::Config;
@@ -138,23 +138,23 @@ impl Config {
         self
     }
 
-    /// Refuses new tasks of the less urgent tiers while accepted tasks wait too long. Tasks of runs that have begun are
-    /// always accepted.
+    /// Rejects new tasks of the less urgent tiers while accepted tasks wait too long. Tasks of accepted runs are always
+    /// accepted.
     #[must_use]
     pub const fn with_shedding(mut self, rules: shed::Rules) -> Self {
         self.guards.shed = Some(rules);
         self
     }
 
-    /// Expires a task when its turn comes if it can no longer be done in time: if its deadline or its total timeout would
-    /// pass within the time that it is expected to take.
+    /// Expires a task at its dispatch if it can no longer end in time: if its deadline or its total timeout would pass
+    /// within its expected duration.
     #[must_use]
     pub const fn with_infeasible_dropped(mut self, on: bool) -> Self {
         self.guards.infeasible = on;
         self
     }
 
-    /// Names the level to which the service is degraded, by a pressure that is evaluated once a second.
+    /// Enables degradation levels by a pressure that is evaluated once per second.
     ///
     /// ```
     /// use counterpoint::Config;
@@ -171,24 +171,24 @@ impl Config {
         self
     }
 
-    /// Advises on the number of agents with an event and an effect, [`Effect::Scale`](crate::Effect::Scale), whenever the
-    /// advice changes. Backups are not counted.
+    /// Enables advice on the number of agents by an event and an effect, [`Effect::Scale`](crate::Effect::Scale),
+    /// whenever the advice changes. Backups are not counted.
     #[must_use]
     pub fn with_scaling(mut self, scaling: Scaling) -> Self {
         self.guards.scaling = Some(scaling);
         self
     }
 
-    /// Keeps the results of tasks of the [pure](Self::with_pure) kinds.
+    /// Enables the cache of results of tasks of the [pure](Self::with_pure) kinds.
     #[must_use]
     pub const fn with_result_cache(mut self, rules: cache::Rules) -> Self {
         self.guards.cache = Some(rules);
         self
     }
 
-    /// Declares that tasks of this kind have no effect but their result, which depends on nothing but their payload: a task
-    /// is answered with the result of an equal one that has succeeded lately. With
-    /// [`with_result_cache`](Self::with_result_cache).
+    /// Declares tasks of this kind as pure: they have no side effects, and their result depends only on their payload.
+    /// With a [result cache](Self::with_result_cache), a task is answered with the result of an equal one that has
+    /// succeeded recently.
     #[must_use]
     pub fn with_pure(mut self, kind: impl Into<Name>) -> Self {
         self.guards.pure.insert(kind.into());
@@ -196,5 +196,5 @@ impl Config {
     }
 }
 
-/// A hundred years.
-const FOR_EVER: core::time::Duration = core::time::Duration::from_secs(100 * 365 * 86_400);
+/// A probe lease of a hundred years: it never ends before the attempt.
+const UNLIMITED: core::time::Duration = core::time::Duration::from_secs(100 * 365 * 86_400);

@@ -1,4 +1,4 @@
-//! How long tasks wait, and what follows: tiers are refused, the service is degraded.
+//! Waiting times of tasks, and the guards that depend on them: load shedding and degradation.
 
 use super::settings::{Pressure, Settings};
 use crate::base::id::TaskId;
@@ -12,31 +12,31 @@ use crate::task::{TaskSpec, Tier};
 use core::time::Duration;
 use std::collections::VecDeque;
 
-/// How often the pressure is evaluated.
+/// The period at which the pressure is evaluated.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// So many intervals are evaluated in one call.
+/// The largest number of intervals that are evaluated in one call.
 const INTERVALS: usize = 16;
 
-/// The tasks that wait for their first attempt, and the guards that depend on how long they do.
+/// The tasks that wait for their first attempt, and the guards that depend on their waiting times.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waits {
-    /// In the order of their submits; some no longer wait.
+    /// In the order of their submits. Tasks that no longer wait are removed lazily.
     line: VecDeque<(TaskId, Time)>,
     shed: Shed,
     ladder: Ladder,
-    /// The last pressure.
+    /// The pressure at the last evaluation.
     pressure: u64,
     /// When the pressure is evaluated next.
     next: Option<Time>,
-    /// Whether the present interval has an end that matters, and whether any task has left the queue in it.
+    /// Whether the end of the current interval must be evaluated, and whether any task has left the queue in it.
     watching: bool,
     moved: bool,
 }
 
 impl Waits {
-    /// A task was accepted that waits for nothing but an agent.
-    pub(super) fn came(&mut self, settings: &Settings, state: &State, spec: &TaskSpec, now: Time) {
+    /// Observes a submit of a task without dependencies.
+    pub(super) fn note_submit(&mut self, settings: &Settings, state: &State, spec: &TaskSpec, now: Time) {
         if self.line.len() > 2 * state.tasks().active() as usize + 64 {
             self.line.retain(|(id, _)| waits(state, *id));
         }
@@ -52,15 +52,15 @@ impl Waits {
         }
     }
 
-    /// A task got its first attempt after so long.
-    pub(super) fn left(&mut self, settings: &Settings, waited: Duration, now: Time) {
+    /// Observes the first attempt of a task and its waiting time.
+    pub(super) fn note_start(&mut self, settings: &Settings, waited: Duration, now: Time) {
         if let Some(rules) = &settings.shed {
             self.shed.observe(rules, waited, now);
             self.moved = true;
         }
     }
 
-    /// How long the oldest task has waited.
+    /// The waiting time of the oldest task.
     pub(super) fn oldest(&mut self, state: &State, now: Time) -> Duration {
         while let Some((id, since)) = self.line.front() {
             if waits(state, *id) {
@@ -71,10 +71,10 @@ impl Waits {
         Duration::ZERO
     }
 
-    /// Evaluates what is due.
+    /// Evaluates load shedding and degradation, if they are due.
     pub(super) fn tick(&mut self, settings: &Settings, state: &State, now: Time) {
         if let Some(rules) = &settings.shed {
-            self.judge(rules, state, now);
+            self.evaluate_intervals(rules, state, now);
         }
         let Some((rules, by)) = &settings.degrade else { return };
         if self.next.is_none_or(|at| at > now) {
@@ -89,12 +89,12 @@ impl Waits {
         self.next = busy.then(|| now + PERIOD);
     }
 
-    /// Evaluates the intervals that are over; a host that is late may have let several pass.
-    fn judge(&mut self, rules: &shed::Rules, state: &State, now: Time) {
+    /// Evaluates the intervals that have ended: several, if the host called late.
+    fn evaluate_intervals(&mut self, rules: &shed::Rules, state: &State, now: Time) {
         for _ in 0..INTERVALS {
             let Some(ends) = self.shed.interval_end().filter(|ends| self.watching && *ends <= now) else { return };
             let oldest = self.oldest(state, ends);
-            // No task leaves a queue that stands still: the wait of the oldest counts.
+            // If no task has left the queue, the waiting time of the oldest one is observed instead.
             if !self.moved && !oldest.is_zero() {
                 self.shed.observe(rules, oldest, Time::from_nanos(ends.as_nanos().saturating_sub(1)));
             }
@@ -110,18 +110,18 @@ impl Waits {
         [shed, self.next].into_iter().flatten().min()
     }
 
-    /// Which tiers should be refused: this one and the less urgent ones.
+    /// The most urgent tier to reject; the less urgent ones are rejected, too.
     fn refused(&self) -> Option<Tier> {
         Tier::ALL.into_iter().find(|tier| self.shed.refuses(*tier))
     }
 
-    /// After how long a refused task may be tried again.
+    /// The time after which a rejected submit may be repeated.
     pub(super) fn retry_after(&self, now: Time) -> Option<Duration> {
         self.shed.interval_end().map(|ends| ends.since(now))
     }
 
-    /// The event that makes the state what these guards want, if they differ.
-    pub(super) fn want(&self, settings: &Settings, state: &State) -> Option<ControlEvent> {
+    /// The event that sets the state to the targets of these guards, if they differ.
+    pub(super) fn difference(&self, settings: &Settings, state: &State) -> Option<ControlEvent> {
         let from = if settings.shed.is_some() { self.refused() } else { None };
         if from != state.standing().refused {
             return Some(ControlEvent::Shedding { from });
@@ -133,20 +133,20 @@ impl Waits {
         Some(ControlEvent::Degraded { mode: mode.map(Name::from), pressure: self.pressure })
     }
 
-    /// Goes on with the tasks of a snapshot, at the tiers that were refused and the level that held then.
+    /// Continues from a snapshot: with its waiting tasks, rejected tiers and degradation level.
     pub(super) fn restore(&mut self, settings: &Settings, state: &State, at: Time) {
         let mut line: Vec<_> = state.tasks().iter().map(|(_, task)| task).filter(|task| !task.has_ended()).collect();
         line.sort_by_key(|task| task.seq);
         for task in line {
             if waits(state, task.spec.id) {
-                self.came(settings, state, &task.spec, task.submitted);
+                self.note_submit(settings, state, &task.spec, task.submitted);
             }
         }
         self.resume_shedding(settings, state.standing().refused, at);
         self.resume_degradation(settings, state.standing().mode.as_ref(), at);
     }
 
-    /// Restores load shedding: these tiers were refused.
+    /// Restores load shedding with the rejected tiers.
     pub(super) fn resume_shedding(&mut self, settings: &Settings, from: Option<Tier>, at: Time) {
         let Some(rules) = settings.shed.as_ref().filter(|_| from != self.refused()) else { return };
         let refused = Tier::ALL.into_iter().filter(|tier| from.is_some_and(|from| *tier >= from)).count();
@@ -155,7 +155,7 @@ impl Waits {
         self.watching = true;
     }
 
-    /// Restores degradation: this level held.
+    /// Restores degradation with its level.
     pub(super) fn resume_degradation(&mut self, settings: &Settings, mode: Option<&Name>, at: Time) {
         let Some((rules, _)) = &settings.degrade else { return };
         if self.ladder.name(rules) == mode.map(Name::as_str) {

@@ -1,4 +1,4 @@
-//! Requirement classes: each distinct set of requirements once, with the agents that meet it as bits.
+//! Requirement classes: each distinct set of requirements, with the set of agents that meet it.
 
 use super::fleet::Fleet;
 use super::member::Member;
@@ -12,8 +12,9 @@ use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, Needs};
 use core::hash::{Hash, Hasher};
 
-/// What the tasks of a class have in common: their needs, the agents they exclude, and the agents they avoid because these
-/// have failed them. Avoided agents are used only when no other agent takes work.
+/// The requirements that the tasks of a class share: their needs, the agents that they exclude, and the agents that
+/// they avoid because attempts there have failed. An avoided agent is eligible only if no other agent that meets the
+/// needs is online.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassKey {
     pub(crate) needs: Needs,
@@ -29,7 +30,8 @@ pub(crate) struct Excluded {
 }
 
 impl Excluded {
-    /// Those that a task's affinity names, and the executors of the tasks that it stays apart from.
+    /// The exclusions of a task: those of its affinity, and the agents that executed the tasks from which it must stay
+    /// apart.
     pub(crate) fn of(affinity: Option<&Affinity>, executors: impl Iterator<Item = AgentId>) -> Self {
         let Some(affinity) = affinity else { return Self::default() };
         let mut agents: Vec<AgentId> = affinity.not_agents.iter().copied().chain(executors).collect();
@@ -55,12 +57,12 @@ impl Hash for ClassKey {
     }
 }
 
-/// Which of the agents that meet the requirements of a class get its tasks.
+/// Which of the agents that meet the requirements of a class are eligible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chosen {
-    /// Those that are not avoided, and no backup.
+    /// Agents that are neither avoided nor backups.
     Primaries,
-    /// Those that are not avoided.
+    /// Agents that are not avoided.
     NotAvoided,
     All,
 }
@@ -75,8 +77,8 @@ impl Chosen {
     }
 }
 
-/// Backups get tasks when no other agent takes work, and so do agents that failed a task. An agent that reserves all its
-/// capacity for the first tier does not count as one that takes work.
+/// Backups are eligible if no other agent is available, and avoided agents if no agent that is not avoided is. An agent
+/// that reserves all its capacity for the critical tier does not count as available.
 fn chosen<'a>(able: impl Iterator<Item = &'a Member>, avoid: &[AgentId]) -> Chosen {
     let mut best = Chosen::All;
     let shares = |member: &&Member| member.spec.slots() > member.spec.reserved;
@@ -96,13 +98,13 @@ struct Class {
     key: ClassKey,
     eligible: Eligible,
     tasks: u32,
-    /// Whether an agent's eligibility depends on the others: some are avoided, or are backups.
+    /// Whether the eligibility of an agent depends on other agents, because some are avoided or are backups.
     depends: bool,
-    /// Whether it stands in the list of idle classes, where it may stay when tasks come again.
+    /// Whether it is in the list of idle classes. It may stay there when it gets tasks again.
     listed: bool,
 }
 
-/// All classes in use, and some that were.
+/// All classes with tasks, and some without.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Classes {
     classes: Arena<Class>,
@@ -112,7 +114,7 @@ pub(crate) struct Classes {
     epoch: u64,
 }
 
-/// Classes without tasks that are kept because such tasks may come again.
+/// The number of classes without tasks that are kept for further tasks.
 const IDLE: usize = 256;
 
 impl Classes {
@@ -120,7 +122,7 @@ impl Classes {
         Self { skills, ..Self::default() }
     }
 
-    /// The class of a task that begins to wait. Every join is answered by one [`leave`](Self::leave).
+    /// Adds a waiting task to its class, which is created if it is new. A [`leave`](Self::leave) must follow.
     pub(super) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> ClassIx {
         if let Some(&at) = self.index.get(&key) {
             if let Some(class) = self.classes.get_mut(at.0) {
@@ -138,7 +140,8 @@ impl Classes {
 
     pub(super) fn leave(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
         let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
-        class.tasks = class.tasks.checked_sub(1).ok_or(InconsistentEvent("a task leaves a class without tasks"))?;
+        class.tasks =
+            class.tasks.checked_sub(1).ok_or(InconsistentEvent("a task leaves a requirement class without tasks"))?;
         if class.tasks == 0 && !class.listed {
             class.listed = true;
             self.idle.push(at);
@@ -149,13 +152,13 @@ impl Classes {
         Ok(())
     }
 
-    /// Records which agent was given a task of the class.
+    /// Records the agent that was last assigned a task of the class, for strategies that rotate.
     pub(super) fn assigned(&mut self, at: ClassIx, agent: AgentIx) -> Applied {
         self.classes.get_mut(at.0).ok_or(NO_CLASS)?.eligible.set_turn(agent);
         Ok(())
     }
 
-    /// Forgets the classes that have stayed without tasks.
+    /// Drops the classes that are still without tasks.
     fn sweep(&mut self, fleet: &mut Fleet) {
         for at in core::mem::take(&mut self.idle) {
             let Some(class) = self.classes.get_mut(at.0) else { continue };
@@ -169,7 +172,7 @@ impl Classes {
         }
     }
 
-    /// Evaluates an agent again: it is new, has changed, drains, or is gone.
+    /// Updates the eligibility of an agent that is new, was updated, drains, or is gone.
     pub(super) fn review(&mut self, place: AgentIx, fleet: &mut Fleet) {
         let classes: Vec<ClassIx> = self.iter().map(|(at, _)| at).collect();
         for at in classes {
@@ -211,7 +214,7 @@ impl Classes {
         }
     }
 
-    /// Whether an agent of these gets the tasks of a class.
+    /// A predicate for whether an agent of these is eligible for a class with this key.
     pub(crate) fn chooses<'a>(
         &'a self,
         key: &'a ClassKey,
@@ -229,7 +232,7 @@ impl Classes {
         self.classes.get(at.0).map(|class| &class.key)
     }
 
-    /// Which skills stand for which others.
+    /// Which skills imply which others.
     pub(crate) const fn skills(&self) -> &SkillMap {
         &self.skills
     }
@@ -247,22 +250,23 @@ impl Classes {
         self.classes.iter().map(|(slot, class)| (ClassIx(slot), &class.key))
     }
 
-    /// Whether the bits of each class are those of its list, and those of the agents are the same.
+    /// Compares the set and the list of each class and the sets of the agents with those computed from the
+    /// requirements.
     pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
         for (slot, class) in self.classes.iter() {
             let at = ClassIx(slot);
             if self.find(&class.key) != Some(at) {
-                return Err(format!("the key of class {} leads elsewhere", at.index()));
+                return Err(format!("the key of class {} is indexed for another class", at.index()));
             }
             if !class.eligible.is_sound() {
-                return Err(format!("the list of class {} is not its bits", at.index()));
+                return Err(format!("the list and the set of class {} differ", at.index()));
             }
             let chooses = self.chooses(&class.key, fleet.iter().map(|(_, member)| member));
             for (place, member) in fleet.iter() {
                 let should = chooses(member);
                 let marked = member.classes.contains(at.index());
                 if class.eligible.contains(place) != should || marked != should {
-                    return Err(format!("class {} is wrong about agent {}", at.index(), member.by));
+                    return Err(format!("the eligibility in class {} of agent {} is wrong", at.index(), member.by));
                 }
             }
         }
@@ -270,7 +274,7 @@ impl Classes {
     }
 }
 
-const NO_CLASS: InconsistentEvent = InconsistentEvent("there is no such requirement class");
+const NO_CLASS: InconsistentEvent = InconsistentEvent("there is no requirement class at this index");
 
 fn meets(skills: &SkillMap, key: &ClassKey, agent: &AgentSpec) -> bool {
     skills.met_by(&key.needs, agent) && !key.excluded.excludes(agent)

@@ -1,4 +1,4 @@
-//! The registered agents, with what each holds, and those with room.
+//! The registered agents with their attempts, and the set of those with room.
 
 use super::member::Member;
 use crate::base::id::{AgentId, Incarnation};
@@ -16,18 +16,18 @@ use std::sync::Arc;
 /// The part of an agent's capacity that a task may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// All of it: for tasks of the first tier.
+    /// All of it: for tasks of the critical tier.
     Reserved,
-    /// What is not reserved for the first tier.
+    /// The part that is not reserved for the critical tier.
     Open,
 }
 
-/// Another bound on what an agent may hold.
+/// A change of a bound on the attempts that an agent may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Bound<'a> {
-    /// That of a guard; no slots stands for no bound.
+    /// The bound of a guard; no `slots` removes it.
     Gate { guard: Guard, slots: Option<u32>, until: Option<Time> },
-    /// That of an operator, who pauses the agent for a reason or resumes it.
+    /// The pause of an operator with its reason; none resumes the agent.
     Pause(Option<&'a Name>),
 }
 
@@ -36,33 +36,33 @@ pub(crate) enum Bound<'a> {
 pub(crate) struct Fleet {
     /// The agents as strategies see them.
     loads: LoadTable,
-    /// By place.
+    /// By index.
     members: Vec<Option<Member>>,
-    /// Those with room for tasks of any tier.
+    /// The agents with room for tasks of any tier.
     open: Bits,
-    /// How many reserve capacity for the first tier.
+    /// The number of agents that reserve capacity for the critical tier.
     reserving: usize,
-    /// How many are backups.
+    /// The number of backups.
     backups: usize,
 }
 
-const NO_AGENT: InconsistentEvent = InconsistentEvent("there is no agent at this place");
+const NO_AGENT: InconsistentEvent = InconsistentEvent("there is no agent at this index");
 
 impl Fleet {
-    pub(crate) fn register(&mut self, by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Applied<AgentIx> {
+    pub(crate) fn register(&mut self, by: Incarnation, spec: Arc<AgentSpec>, now: Time) -> Applied<AgentIx> {
         let at = self.loads.insert(Arc::clone(&spec));
-        self.settle_in(at, Member::new(by, spec, heard))?;
+        self.insert(at, Member::new(by, spec, now))?;
         Ok(at)
     }
 
-    /// Puts an agent at the place that it had when a snapshot was taken; none if that is impossible.
-    pub(crate) fn put(&mut self, place: u32, by: Incarnation, spec: Arc<AgentSpec>) -> Option<AgentIx> {
-        let at = self.loads.insert_at(place, Arc::clone(&spec))?;
-        self.settle_in(at, Member::new(by, spec, Time::ZERO)).ok()?;
+    /// Restores an agent at its index in a snapshot; none if the id or the index is in use.
+    pub(crate) fn put(&mut self, index: u32, by: Incarnation, spec: Arc<AgentSpec>) -> Option<AgentIx> {
+        let at = self.loads.insert_at(index, Arc::clone(&spec))?;
+        self.insert(at, Member::new(by, spec, Time::ZERO)).ok()?;
         Some(at)
     }
 
-    fn settle_in(&mut self, at: AgentIx, member: Member) -> Applied {
+    fn insert(&mut self, at: AgentIx, member: Member) -> Applied {
         self.reserving += usize::from(member.spec.reserved > 0);
         self.backups += usize::from(member.spec.backup);
         if at.index() >= self.members.len() {
@@ -83,7 +83,7 @@ impl Fleet {
         Some((at, member))
     }
 
-    /// Changes a member and keeps its load current.
+    /// Changes a member and updates its load and room.
     fn update(&mut self, at: AgentIx, change: impl FnOnce(&mut Member)) -> Applied {
         let member = self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)?;
         change(member);
@@ -116,29 +116,29 @@ impl Fleet {
         })
     }
 
-    /// The agent has polled for so many attempts.
+    /// Records that the agent has polled for up to `most` attempts.
     pub(crate) fn set_polled(&mut self, at: AgentIx, most: u32) -> Applied {
         self.update(at, |member| member.polled = most)
     }
 
-    /// A message of the agent came.
-    pub(crate) fn set_heard(&mut self, at: AgentIx, now: Time) -> Applied {
-        self.member_mut(at)?.heard = now;
+    /// Records the time of a message from the agent.
+    pub(crate) fn set_last_message(&mut self, at: AgentIx, now: Time) -> Applied {
+        self.member_mut(at)?.last_message = now;
         Ok(())
     }
 
-    pub(crate) fn all_heard(&mut self, now: Time) {
-        self.members.iter_mut().flatten().for_each(|member| member.heard = now);
+    pub(crate) fn renew_leases(&mut self, now: Time) {
+        self.members.iter_mut().flatten().for_each(|member| member.last_message = now);
     }
 
     pub(super) fn mark(&mut self, at: AgentIx, class: ClassIx, serves: bool) {
-        // A class forgets an agent after it is gone.
+        // An agent is removed before it is unmarked in its classes.
         if let Ok(member) = self.member_mut(at) {
             member.mark(class, serves);
         }
     }
 
-    /// Sets the timer of the agent's lease to the time at which it runs out without another message.
+    /// Sets the lease timer of the agent to the time at which the lease expires without another message.
     pub(crate) fn set_lease_timer(&mut self, at: AgentIx, timers: &mut Timers) -> Applied {
         let member = self.member_mut(at)?;
         let (alarm, until) = (Alarm::Lease(member.by), member.lease_until());
@@ -146,7 +146,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Sets the timer of the gate that is reviewed next.
+    /// Sets the gate timer of the agent to the time at which the next of its gates is evaluated.
     pub(crate) fn set_gate_timer(&mut self, at: AgentIx, timers: &mut Timers) -> Applied {
         let member = self.member_mut(at)?;
         let next = member.gates.iter().filter_map(|gate| gate.until).min();
@@ -154,7 +154,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// The agent holds an attempt of the task; the index finds it again in [`release`](Self::release).
+    /// Adds an attempt of the task to the agent, and returns its index, for [`release`](Self::release).
     pub(crate) fn hold(&mut self, at: AgentIx, task: TaskIx) -> Applied<u32> {
         let mut index = 0;
         self.update(at, |member| {
@@ -165,11 +165,12 @@ impl Fleet {
         Ok(index)
     }
 
-    /// Takes back what [`hold`](Self::hold) noted. The task whose index has changed to `index`, if one has.
+    /// Removes an attempt that [`hold`](Self::hold) added. Returns the task whose attempt has moved to `index`, if one
+    /// has.
     pub(crate) fn release(&mut self, at: AgentIx, index: u32) -> Applied<Option<TaskIx>> {
         let (index, mut moved) = (index as usize, None);
         if index >= self.member_mut(at)?.held.len() {
-            return Err(InconsistentEvent("an attempt is released that its agent does not hold"));
+            return Err(InconsistentEvent("the agent of a released attempt does not hold it"));
         }
         self.update(at, |member| {
             member.held.swap_remove(index);
@@ -198,7 +199,7 @@ impl Fleet {
         self.get(self.place_of(id)?)
     }
 
-    /// The place of the agent if this is its current incarnation.
+    /// The index of the agent if this is its current incarnation.
     pub(crate) fn current(&self, by: Incarnation) -> Option<AgentIx> {
         let at = self.place_of(by.agent())?;
         (self.get(at)?.by == by).then_some(at)
@@ -208,7 +209,7 @@ impl Fleet {
         self.members.get(at.index())?.as_ref()
     }
 
-    /// The agent at a position of a set of places.
+    /// The agent of a bit in a set of agents.
     pub(crate) fn nth(&self, index: usize) -> Option<&Member> {
         self.members.get(index)?.as_ref()
     }
@@ -218,7 +219,7 @@ impl Fleet {
         &self.loads
     }
 
-    /// The places of the agents that take work and have such room.
+    /// The online agents with such room.
     pub(crate) const fn with_room(&self, room: Room) -> &Bits {
         match room {
             Room::Reserved => self.loads.free(),
@@ -226,7 +227,8 @@ impl Fleet {
         }
     }
 
-    /// The places that a strategy has to be narrowed down to; none where every agent with room has open room.
+    /// The agents to which the candidates of a strategy must be restricted; none if all agents with room have such
+    /// room.
     pub(crate) const fn only_room(&self, room: Room) -> Option<&Bits> {
         match room {
             Room::Open if self.reserving > 0 => Some(&self.open),
@@ -247,30 +249,33 @@ impl Fleet {
         (0..).zip(&self.members).filter_map(|(place, member)| Some((AgentIx::new(place), member.as_ref()?)))
     }
 
-    /// How many timers the agents have.
+    /// The number of timers that agents own.
     pub(crate) fn timers(&self) -> usize {
         self.iter().map(|(_, member)| member.timers()).sum()
     }
 
-    /// Whether the sets, counts and loads are those of the members.
+    /// Compares the sets, counts and loads with the members.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.loads.check()?;
         for (at, member) in self.iter() {
             let load = self.loads.get(at);
             if load.map(AgentLoad::occupancy) != Some(member.occupancy()) {
-                return Err(format!("the load of agent {} is not what it holds", member.by));
+                return Err(format!("the load of agent {} differs from the attempts that it holds", member.by));
             }
             if !load.is_some_and(|load| Arc::ptr_eq(load.spec(), &member.spec)) {
-                return Err(format!("strategies see another agent than {}", member.by));
+                return Err(format!("the load table has another spec for agent {}", member.by));
             }
             if self.open.contains(at.index()) != member.has_open_room() {
-                return Err(format!("the open room of agent {} is listed wrongly", member.by));
+                return Err(format!("the set of agents with open room is wrong about agent {}", member.by));
             }
         }
         let reserving = self.iter().filter(|(_, member)| member.spec.reserved > 0).count();
         let backups = self.iter().filter(|(_, member)| member.spec.backup).count();
         if (self.iter().count(), reserving, backups) != (self.len(), self.reserving, self.backups) {
-            return Err(format!("{reserving} agents reserve capacity and {backups} are backups: counted wrongly"));
+            return Err(format!(
+                "{reserving} agents reserve capacity and {backups} are backups, but {} and {} are counted",
+                self.reserving, self.backups
+            ));
         }
         Ok(())
     }

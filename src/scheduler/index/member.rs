@@ -1,4 +1,4 @@
-//! A registered agent as the scheduler knows it.
+//! A registered agent.
 
 use crate::base::id::Incarnation;
 use crate::base::name::Name;
@@ -11,7 +11,7 @@ use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a guard allows an agent.
+/// A bound that a guard sets on an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gate {
     pub(crate) guard: Guard,
@@ -21,7 +21,7 @@ pub(crate) struct Gate {
     pub(crate) until: Option<Time>,
 }
 
-/// A registered agent. Only [`Fleet`](super::Fleet) changes one; it hands out shared references.
+/// The state of a registered agent. Only [`Fleet`](super::Fleet) changes one.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) spec: Arc<AgentSpec>,
@@ -29,30 +29,30 @@ pub(crate) struct Member {
     pub(crate) status: AgentStatus,
     /// The tasks whose attempts it holds, in no particular order.
     pub(crate) held: Vec<TaskIx>,
-    /// When its last message came: not recorded, reset when a host resumes.
-    pub(crate) heard: Time,
+    /// The time of its last message. No event records it; a resume resets it.
+    pub(crate) last_message: Time,
     pub(crate) lease_timer: Option<TimerKey>,
-    /// What the attempts that it holds take of its resources.
+    /// The amounts of its resources that its attempts use.
     pub(crate) used: BTreeMap<Name, u64>,
-    /// How many attempts more it has polled for. Not recorded: after a restart it polls again.
+    /// How many more attempts it has polled for. No event records it: after a restart the agent polls again.
     pub(crate) polled: u32,
     /// The reason for which an operator has paused it.
     pub(crate) paused: Option<Name>,
-    /// What guards allow, where they bound it: at most one for each guard, in their order.
+    /// The bounds of guards: at most one per guard, in the order of the guards.
     pub(crate) gates: Vec<Gate>,
     pub(crate) gate_timer: Option<TimerKey>,
-    /// The requirement classes that it can serve.
+    /// The requirement classes for which it is eligible.
     pub(crate) classes: Bits,
 }
 
 impl Member {
-    pub(super) fn new(by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Self {
+    pub(super) fn new(by: Incarnation, spec: Arc<AgentSpec>, last_message: Time) -> Self {
         Self {
             spec,
             by,
             status: AgentStatus::Online,
             held: Vec::new(),
-            heard,
+            last_message,
             lease_timer: None,
             used: BTreeMap::new(),
             polled: 0,
@@ -68,16 +68,16 @@ impl Member {
         self.status == AgentStatus::Online
     }
 
-    /// When its lease runs out, without another message.
+    /// When its lease expires without another message.
     pub(crate) fn lease_until(&self) -> Option<Time> {
-        self.spec.lease.map(|lease| self.heard + lease)
+        self.spec.lease.map(|lease| self.last_message + lease)
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
         u32::try_from(self.held.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many attempts it may hold now: its capacity, or less if a guard bounds it or it polls.
+    /// How many attempts it may hold now: its capacity, or less if a guard or a pause bounds it or it polls.
     pub(crate) fn slots(&self) -> u32 {
         if self.paused.is_some() {
             return 0;
@@ -91,13 +91,13 @@ impl Member {
         Occupancy { accepting: self.is_online(), in_flight: self.in_flight(), slots: self.slots() }
     }
 
-    /// Whether it takes work and neither a guard nor an operator withholds all of it, be the agent busy or not.
+    /// Whether it takes new work, disregarding its load: it is online, and no guard or pause excludes it.
     pub(crate) fn is_up(&self) -> bool {
         let withheld = self.paused.is_some() || self.gates.iter().any(|gate| gate.slots == 0);
         self.is_online() && !withheld
     }
 
-    /// Whether it takes work and has room, be it reserved for the first tier.
+    /// Whether it takes new work and has room, reserved or not.
     pub(crate) fn has_room(&self) -> bool {
         self.occupancy().has_room()
     }
@@ -111,13 +111,13 @@ impl Member {
         occupancy.accepting && occupancy.in_flight < occupancy.slots.saturating_sub(self.spec.reserved)
     }
 
-    /// Whether it would have room with one attempt less.
+    /// Whether it would have room if one of its attempts ended.
     pub(crate) fn would_have_room(&self, urgent: bool) -> bool {
         let reserved = if urgent { 0 } else { self.spec.reserved };
         self.is_online() && self.in_flight().saturating_sub(1) < self.slots().saturating_sub(reserved)
     }
 
-    /// Whether what is left of its resources is enough for these needs.
+    /// Whether its free resources suffice for these needs.
     pub(crate) fn fits(&self, needs: &Needs) -> bool {
         needs.amounts().all(|(name, amount)| {
             let all = self.spec.amounts.get(name).copied().unwrap_or(0);
@@ -125,7 +125,7 @@ impl Member {
         })
     }
 
-    /// Sets what a guard allows; none if it allows everything.
+    /// Sets the bound of a guard; none removes it.
     pub(super) fn set_gate(&mut self, guard: Guard, slots: Option<u32>, until: Option<Time>) {
         self.gates.retain(|gate| gate.guard != guard);
         if let Some(slots) = slots {
@@ -138,7 +138,7 @@ impl Member {
         self.classes.put(class.index(), serves);
     }
 
-    /// How many timers it has.
+    /// The number of timers that it owns.
     pub(crate) fn timers(&self) -> usize {
         usize::from(self.lease_timer.is_some()) + usize::from(self.gate_timer.is_some())
     }

@@ -1,8 +1,8 @@
-//! What dispatch looks up: agents, requirement classes with the agents that meet them, and resources.
+//! The data that dispatch looks up: agents, requirement classes with the agents that meet them, and resources.
 //!
-//! Resources are those that all agents share and each agent's own. An attempt takes all of what its task needs when it
-//! begins, so that no two attempts wait for each other, and gives it back when it ends. All tasks of a class need the same, so
-//! a class that waits for a resource blocks no other class.
+//! Resources are shared by all agents or belong to one agent. An attempt acquires all resources that its task needs
+//! when it begins, so that attempts cannot deadlock, and releases them when it ends. All tasks of a class need the same
+//! amounts, so a class that waits for a resource blocks no other class.
 
 mod classes;
 mod fleet;
@@ -35,13 +35,13 @@ pub(crate) struct Index {
     pools: Pools,
 }
 
-/// The classes whose tasks may have got an agent because a bound on an agent has changed.
+/// The classes whose tasks may have become able to begin because a bound of an agent has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reopened {
     None,
-    /// Those that this agent serves.
+    /// The classes that this agent serves.
     Of(AgentIx),
-    /// Any: other agents are eligible now.
+    /// Any class: the set of eligible agents has changed.
     Any,
 }
 
@@ -54,7 +54,7 @@ impl Index {
         &self.fleet
     }
 
-    /// For changes of an agent that leave it as eligible as it was.
+    /// Access for changes that do not affect eligibility.
     pub(crate) const fn fleet_mut(&mut self) -> &mut Fleet {
         &mut self.fleet
     }
@@ -67,7 +67,7 @@ impl Index {
         &self.pools
     }
 
-    /// An incarnation of an agent begins. An operator's pause outlasts the incarnation before it.
+    /// Adds an incarnation of an agent. The pause of an earlier incarnation carries over.
     pub(crate) fn register(
         &mut self,
         by: Incarnation,
@@ -93,28 +93,28 @@ impl Index {
         Ok(())
     }
 
-    /// The agent is gone. The tasks whose attempts it held.
+    /// Removes the agent, and returns the tasks whose attempts it held.
     pub(crate) fn remove(&mut self, id: AgentId, timers: &mut Timers) -> Option<Vec<TaskIx>> {
         let (at, member) = self.fleet.remove(id, timers)?;
         self.classes.review(at, &mut self.fleet);
         Some(member.held)
     }
 
-    /// Puts an agent where a snapshot says that it was; none if that is impossible.
-    pub(crate) fn put(&mut self, place: u32, by: Incarnation, spec: &Arc<AgentSpec>) -> Option<AgentIx> {
-        self.fleet.put(place, by, Arc::clone(spec))
+    /// Restores an agent at its index in a snapshot; none if the id or the index is in use.
+    pub(crate) fn put(&mut self, index: u32, by: Incarnation, spec: &Arc<AgentSpec>) -> Option<AgentIx> {
+        self.fleet.put(index, by, Arc::clone(spec))
     }
 
-    /// Evaluates an agent for every class again.
+    /// Updates the eligibility of an agent in every class.
     pub(crate) fn review(&mut self, at: AgentIx) {
         self.classes.review(at, &mut self.fleet);
     }
 
-    /// Changes what an agent may hold.
+    /// Changes a bound of an agent.
     pub(crate) fn set_bound(&mut self, at: AgentIx, bound: Bound<'_>) -> Applied<Reopened> {
         let was_up = self.fleet.get(at).is_some_and(Member::is_up);
         self.fleet.set_bound(at, bound)?;
-        let member = self.fleet.get(at).ok_or(InconsistentEvent("an agent is bounded that is gone"))?;
+        let member = self.fleet.get(at).ok_or(InconsistentEvent("the agent of a bound is not registered"))?;
         let (is_up, has_room) = (member.is_up(), member.has_room());
         if is_up != was_up && self.fleet.has_backups() {
             self.classes.review(at, &mut self.fleet);
@@ -123,7 +123,7 @@ impl Index {
         Ok(if has_room { Reopened::Of(at) } else { Reopened::None })
     }
 
-    /// The class of a task that begins to wait. Every join is answered by one [`leave`](Self::leave).
+    /// Adds a waiting task to its class. A [`leave`](Self::leave) must follow.
     pub(crate) fn join(&mut self, key: ClassKey) -> ClassIx {
         self.classes.join(key, &mut self.fleet)
     }
@@ -132,35 +132,35 @@ impl Index {
         self.classes.leave(class, &mut self.fleet)
     }
 
-    /// Records which agent was given a task of the class.
+    /// Records the agent that was last assigned a task of the class.
     pub(crate) fn assigned(&mut self, class: ClassIx, agent: AgentIx) -> Applied {
         self.classes.assigned(class, agent)
     }
 
-    /// An attempt takes the resources that it needs, of the agent unless that is gone.
+    /// Acquires the resources of an attempt: the shared ones, and those of the agent unless that is gone.
     pub(crate) fn take(&mut self, needs: &Needs, of: Option<AgentIx>) -> Applied {
         self.pools.take(needs);
         of.map_or(Ok(()), |at| self.fleet.take(at, needs))
     }
 
-    /// An attempt gives back the resources that it took.
+    /// Releases the resources of an attempt.
     pub(crate) fn give(&mut self, needs: &Needs, of: Option<AgentIx>) -> Applied {
         self.pools.give(needs);
         of.map_or(Ok(()), |at| self.fleet.give(at, needs))
     }
 
-    /// Whether the tasks of a class take a part of any resource.
+    /// Whether the tasks of a class use any resource.
     pub(crate) fn uses_resources(&self, class: ClassIx) -> bool {
         self.classes.key(class).is_some_and(|key| key.needs.uses_resources())
     }
 
-    /// Whether enough is left of all resources for a task of the class at this agent.
+    /// Whether the free resources suffice for a task of the class at this agent.
     pub(crate) fn has_resources(&self, class: ClassIx, member: &Member) -> bool {
         let needs = self.classes.key(class).map(|key| &key.needs).filter(|needs| needs.uses_resources());
         needs.is_none_or(|needs| self.pools.fits(needs) && member.fits(needs))
     }
 
-    /// The agents with room that have enough resources left for a task of the class.
+    /// The agents with such room whose free resources suffice for a task of the class.
     pub(crate) fn fitting(&self, class: ClassIx, room: Room) -> Bits {
         let mut fitting = Bits::default();
         let (Some(key), Some(eligible)) = (self.classes.key(class), self.classes.eligible(class)) else {
@@ -174,7 +174,7 @@ impl Index {
         fitting
     }
 
-    /// Whether an agent that is eligible for the class has such room, and the resources that its tasks need.
+    /// Whether an agent that is eligible for the class has such room and enough free resources.
     pub(crate) fn has_agent(&self, class: ClassIx, room: Room) -> bool {
         if self.uses_resources(class) {
             return !self.fitting(class, room).is_empty();
@@ -182,13 +182,13 @@ impl Index {
         self.classes.eligible(class).is_some_and(|all| all.bits().meets(self.fleet.with_room(room)))
     }
 
-    /// Whether the parts agree with each other.
+    /// Checks the invariants of agents and classes.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.fleet.check()?;
         self.classes.check(&self.fleet)
     }
 
-    /// Whether the resources in use are those that these attempts take: each with the agent that holds it.
+    /// Compares the resources in use with the needs of these attempts, each with the agent that holds it.
     pub(crate) fn check_resources(&self, attempts: &[(Incarnation, &Needs)]) -> Result<(), String> {
         self.pools.check(attempts.iter().map(|(_, needs)| *needs))?;
         let mut own: BTreeMap<Incarnation, BTreeMap<Name, u64>> = BTreeMap::new();
@@ -199,7 +199,10 @@ impl Index {
         for (_, member) in self.fleet.iter() {
             let used = own.remove(&member.by).unwrap_or_default();
             if used != member.used {
-                return Err(format!("{} uses {used:?}, not {:?}", member.by, member.used));
+                return Err(format!(
+                    "the attempts of agent {} use {used:?}, but {:?} is counted",
+                    member.by, member.used
+                ));
             }
         }
         Ok(())

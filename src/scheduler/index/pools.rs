@@ -4,7 +4,7 @@ use crate::base::name::Name;
 use crate::task::{Needs, TaskSpec};
 use std::collections::BTreeMap;
 
-/// How much there is of each shared resource, and how much of it is in use.
+/// The total amount of each shared resource and the amount in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pools {
     total: BTreeMap<Name, u64>,
@@ -24,17 +24,17 @@ impl Pools {
         self.used.get(name).copied().unwrap_or(0)
     }
 
-    /// Each with how much of it is used, and how much there is.
+    /// Each resource with the amount in use and the total.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
         self.total.iter().map(|(name, total)| (name, self.used(name), *total))
     }
 
-    /// Whether what is left is enough for these needs.
+    /// Whether the free amounts suffice for these needs.
     pub(crate) fn fits(&self, needs: &Needs) -> bool {
         needs.shared().all(|(name, amount)| self.total(name).saturating_sub(self.used(name)) >= amount)
     }
 
-    /// The resource that would not be enough even if no task used any, with the amount needed and how much there is.
+    /// The first resource of which the task needs more than the total, with the amount needed and the total.
     pub(crate) fn never_fits(&self, spec: &TaskSpec) -> Option<(Name, u64, u64)> {
         let needed = spec.needs.shared().map(|(name, amount)| (name, amount, self.total(name)));
         needed
@@ -51,14 +51,14 @@ impl Pools {
         needs.shared().for_each(|(name, amount)| subtract(&mut self.used, name, amount));
     }
 
-    /// Whether what is in use is what attempts with these needs take.
+    /// Compares the amounts in use with the needs of the attempts under way.
     pub(super) fn check<'a>(&self, needs: impl Iterator<Item = &'a Needs>) -> Result<(), String> {
         let mut used = BTreeMap::new();
         needs.for_each(|needs| needs.shared().for_each(|(name, amount)| add(&mut used, name, amount)));
         if used == self.used {
             return Ok(());
         }
-        Err(format!("{used:?} is used of the shared resources, not {:?}", self.used))
+        Err(format!("the attempts use {used:?} of the shared resources, but {:?} is counted", self.used))
     }
 }
 

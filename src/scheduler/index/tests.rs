@@ -62,6 +62,6 @@ fn the_tasks_of_an_agent_that_is_gone_are_returned() {
     index.fleet_mut().hold(at, task).unwrap();
     assert_eq!(index.remove(spec.id, &mut timers), Some(vec![task]));
     assert_eq!((index.remove(spec.id, &mut timers), timers.check(0)), (None, Ok(())));
-    assert!(index.fleet_mut().set_heard(at, Time::ZERO).is_err());
+    assert!(index.fleet_mut().set_last_message(at, Time::ZERO).is_err());
     assert_eq!(index.check(), Ok(()));
 }

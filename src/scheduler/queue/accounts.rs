@@ -1,4 +1,4 @@
-//! Accounts of tenants and kinds: what each has under way, what it may begin, and when.
+//! Accounts of tenants and kinds: their tasks and attempts, their quotas, and their gates.
 
 use super::batch::Batch;
 use super::quota::{Quota, Quotas};
@@ -15,20 +15,21 @@ use core::time::Duration;
 pub(crate) struct Account {
     name: Name,
     quota: Quota,
-    /// Tasks that are accepted and not finished.
+    /// The number of tasks that are accepted and not finished.
     active: u32,
-    /// Attempts under way.
+    /// The number of attempts under way.
     running: u32,
-    /// The reason for which none of its tasks begins.
+    /// The reason for which it is paused.
     paused: Option<Name>,
     rate: Gcra,
-    /// When the rate allows the next attempt, if a task waits for that.
+    /// The timer for the next attempt that the rate allows.
     rate_timer: Option<TimerKey>,
-    /// How the tasks of a kind are batched, if they are.
+    /// The rules by which tasks of a kind are batched.
     batch: Option<Batch>,
-    /// When the linger of a batch of a kind elapses, if tasks wait for that.
+    /// When the linger of a batch elapses, and its timer.
     linger: Option<(Time, TimerKey)>,
-    /// How long an attempt of it takes: a moving average over about eight, in whole nanoseconds; zero if none has ended.
+    /// The average duration of an attempt: a moving average over about eight, in whole nanoseconds; zero if none has
+    /// ended.
     mean: Duration,
 }
 
@@ -36,13 +37,13 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
     Open,
-    /// Until an attempt ends or an operator resumes it.
+    /// Closed until an attempt ends or an operator resumes the account.
     Closed,
-    /// Until this time at the latest.
+    /// Closed by the rate until this time.
     ClosedUntil(Time),
 }
 
-/// What of an account is in a snapshot, beside its name.
+/// The data of an account in a snapshot besides its name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccountHistory {
     pub(crate) paused: Option<Name>,
@@ -90,7 +91,7 @@ impl Account {
         self.batch
     }
 
-    /// When the linger of a batch elapses, if tasks wait for that.
+    /// When the linger of a batch elapses, if its timer is set.
     pub(crate) const fn linger_until(&self) -> Option<Time> {
         match self.linger {
             Some((at, _)) => Some(at),
@@ -98,7 +99,7 @@ impl Account {
         }
     }
 
-    /// How long an attempt takes, if any has ended.
+    /// The average duration of an attempt, if any has ended.
     pub(crate) fn mean(&self) -> Option<Duration> {
         Some(self.mean).filter(|mean| !mean.is_zero())
     }
@@ -107,7 +108,7 @@ impl Account {
         AccountHistory { paused: self.paused.clone(), rate: self.rate, mean: self.mean }
     }
 
-    /// Whether it has as many attempts under way as it may have.
+    /// Whether it has as many attempts under way as its quota allows.
     pub(crate) fn is_full(&self) -> bool {
         self.quota.concurrent.is_some_and(|most| self.running >= most)
     }
@@ -126,12 +127,12 @@ impl Account {
     fn begin(&mut self, now: Time) {
         self.running = self.running.saturating_add(1);
         if let Some(rules) = &self.quota.rate {
-            // An attempt beyond the rate was decided under other rules: it has begun all the same.
+            // An attempt beyond the rate was decided under an earlier configuration and counts nevertheless.
             let _beyond = self.rate.take(rules, 1, now);
         }
     }
 
-    /// Whether it would be the same if it were created again.
+    /// Whether it equals a newly created account except for its average, so that it may be dropped.
     fn is_idle(&self, now: Time) -> bool {
         self.active == 0
             && self.paused.is_none()
@@ -145,45 +146,45 @@ impl Account {
     }
 }
 
-/// The accounts of all tenants, or of all kinds, that have tasks or had some lately.
+/// The accounts of all tenants, or of all kinds, that have tasks or had some recently.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Accounts {
     accounts: Arena<Account>,
     index: IdMap<Name, Slot>,
     quotas: Quotas,
-    /// The account that was last looked up: almost always the next, too.
+    /// The account of the last lookup. Consecutive lookups usually find the same account.
     recent: Option<Slot>,
-    /// How many have no tasks.
+    /// The number of accounts without tasks.
     idle: usize,
 }
 
-/// So many without tasks are kept.
+/// The number of accounts without tasks that are kept.
 const IDLE: usize = 1_024;
 
-/// Beyond that, a sweep follows every so many.
+/// Beyond [`IDLE`], a sweep follows whenever the number of accounts without tasks is a multiple of this.
 const STRIDE: usize = 256;
 
-const NO_ACCOUNT: InconsistentEvent = InconsistentEvent("there is no such tenant or kind");
+const NO_ACCOUNT: InconsistentEvent = InconsistentEvent("there is no tenant or kind at this index");
 
 impl Accounts {
     pub(super) fn new(quotas: Quotas) -> Self {
         Self { quotas, ..Self::default() }
     }
 
-    /// The account of this name.
+    /// The account with this name. Remembers it for the next lookup.
     pub(super) fn find(&mut self, name: &Name) -> Option<Slot> {
         let at = self.peek(name)?;
         self.recent = Some(at);
         Some(at)
     }
 
-    /// The same for readers.
+    /// Like [`find`](Self::find), without remembering the account.
     pub(super) fn peek(&self, name: &Name) -> Option<Slot> {
         let is_at = |slot: &Slot| self.accounts.get(*slot).is_some_and(|account| account.name == *name);
         self.recent.filter(is_at).or_else(|| self.index.get(name).copied())
     }
 
-    /// Opens an account of a name that has none.
+    /// Creates an account for a name that has none.
     pub(super) fn open(&mut self, name: &Name, batch: Option<Batch>) -> Slot {
         let account = Account { batch, ..Account::new(name.clone(), self.quotas.of(name)) };
         let at = self.accounts.insert_lowest(account);
@@ -192,10 +193,10 @@ impl Accounts {
         at
     }
 
-    /// Opens an account at the place that it had when a snapshot was taken; none if that is impossible.
+    /// Restores an account at its index in a snapshot; none if the name or the index is in use.
     pub(super) fn put(
         &mut self,
-        place: u32,
+        index: u32,
         name: &Name,
         batch: Option<Batch>,
         history: AccountHistory,
@@ -205,7 +206,7 @@ impl Accounts {
         }
         let AccountHistory { paused, rate, mean } = history;
         let account = Account { paused, rate, mean, batch, ..Account::new(name.clone(), self.quotas.of(name)) };
-        let at = self.accounts.insert_at(Slot::new(place), account)?;
+        let at = self.accounts.insert_at(Slot::new(index), account)?;
         self.index.insert(name.clone(), at);
         self.idle += 1;
         Some(at)
@@ -223,7 +224,7 @@ impl Accounts {
         self.accounts.iter()
     }
 
-    /// How many unfinished tasks the account of this name has, and how many it may have.
+    /// The number of unfinished tasks of this account, and the limit of its quota.
     pub(super) fn waiting(&self, name: &Name) -> (u32, Option<u32>) {
         match self.peek(name).and_then(|at| self.get(at)) {
             Some(account) => (account.active, account.quota.waiting),
@@ -231,7 +232,7 @@ impl Accounts {
         }
     }
 
-    /// How many are paused.
+    /// The number of paused accounts.
     pub(super) fn paused(&self) -> usize {
         self.accounts.iter().filter(|(_, account)| account.paused.is_some()).count()
     }
@@ -241,7 +242,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// A task of it was accepted.
+    /// Counts an accepted task.
     pub(super) fn enter(&mut self, at: Slot) -> Applied {
         let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
         self.idle -= usize::from(account.active == 0);
@@ -249,20 +250,20 @@ impl Accounts {
         Ok(())
     }
 
-    /// A task of it has ended. Now and then the accounts without tasks are dropped that pass `may_go`.
-    pub(super) fn leave(&mut self, at: Slot, now: Time, may_go: impl Fn(Slot) -> bool) -> Applied {
+    /// Counts the end of a task. From time to time, drops the accounts without tasks that pass `removable`.
+    pub(super) fn leave(&mut self, at: Slot, now: Time, removable: impl Fn(Slot) -> bool) -> Applied {
         let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
         let left = account.active.checked_sub(1);
-        account.active = left.ok_or(InconsistentEvent("a task ends that its tenant or kind does not have"))?;
+        account.active = left.ok_or(InconsistentEvent("a tenant or kind without tasks counts the end of one"))?;
         self.idle += usize::from(account.active == 0);
         if self.idle > IDLE && self.idle.is_multiple_of(STRIDE) {
-            self.sweep(now, may_go);
+            self.sweep(now, removable);
         }
         Ok(())
     }
 
-    fn sweep(&mut self, now: Time, may_go: impl Fn(Slot) -> bool) {
-        let idle = self.accounts.iter().filter(|(at, account)| account.is_idle(now) && may_go(*at));
+    fn sweep(&mut self, now: Time, removable: impl Fn(Slot) -> bool) {
+        let idle = self.accounts.iter().filter(|(at, account)| account.is_idle(now) && removable(*at));
         let idle: Vec<Slot> = idle.map(|(at, _)| at).collect();
         for at in idle {
             if let Some(account) = self.accounts.remove(at) {
@@ -272,30 +273,30 @@ impl Accounts {
         }
     }
 
-    /// An attempt begins. How long one has taken so far, if any has ended.
+    /// Counts the begin of an attempt, and returns the average duration of earlier ones, if any has ended.
     pub(super) fn begin(&mut self, at: Slot, now: Time) -> Applied<Option<Duration>> {
         let account = self.get_mut(at)?;
         account.begin(now);
         Ok(account.mean())
     }
 
-    /// An attempt of a snapshot is under way.
+    /// Counts an attempt of a snapshot.
     pub(super) fn put_running(&mut self, at: Slot) -> Applied {
         let account = self.get_mut(at)?;
         account.running = account.running.saturating_add(1);
         Ok(())
     }
 
-    /// An attempt has ended that took so long.
+    /// Counts the end of an attempt and updates the average duration.
     pub(super) fn end(&mut self, at: Slot, took: Duration) -> Applied {
         let account = self.get_mut(at)?;
         let left = account.running.checked_sub(1);
-        account.running = left.ok_or(InconsistentEvent("an attempt ends that its tenant or kind does not have"))?;
+        account.running = left.ok_or(InconsistentEvent("a tenant or kind without attempts counts the end of one"))?;
         account.mean = if account.mean.is_zero() { took } else { (account.mean * 7 + took) / 8 };
         Ok(())
     }
 
-    /// The gate as it is now. While the rate closes it, a timer is set.
+    /// The gate at `now`. While the rate closes it, a timer is set.
     pub(super) fn gate(&mut self, at: Slot, alarm: Alarm, now: Time, timers: &mut Timers) -> Applied<Gate> {
         let account = self.get_mut(at)?;
         let gate = account.gate(now);
@@ -307,13 +308,13 @@ impl Accounts {
         Ok(gate)
     }
 
-    /// The timer of the rate has fired.
+    /// The rate timer has fired.
     pub(super) fn rate_due(&mut self, at: Slot) -> Applied {
         self.get_mut(at)?.rate_timer = None;
         Ok(())
     }
 
-    /// Sets the timer of the linger to `until`, unless it is set to an earlier time.
+    /// Sets the linger timer to `until`, unless it is set to an earlier time.
     pub(super) fn linger(&mut self, at: Slot, alarm: Alarm, until: Time, timers: &mut Timers) -> Applied {
         let account = self.get_mut(at)?;
         if account.linger.is_none_or(|(set, _)| until < set) {
@@ -324,26 +325,26 @@ impl Accounts {
         Ok(())
     }
 
-    /// Cancels the timer of the linger. One may be set although another has just been taken out as due.
-    pub(super) fn linger_no_more(&mut self, at: Slot, alarm: Alarm, timers: &mut Timers) -> Applied {
+    /// Cancels the linger timer. One may be set although another one has just fired.
+    pub(super) fn cancel_linger(&mut self, at: Slot, alarm: Alarm, timers: &mut Timers) -> Applied {
         let mut timer = self.get_mut(at)?.linger.take().map(|(_, key)| key);
         timers.cancel(&mut timer, alarm);
         Ok(())
     }
 
-    /// How many timers the accounts have.
+    /// The number of timers that accounts own.
     pub(super) fn timers(&self) -> usize {
         self.accounts.iter().map(|(_, account)| account.timers()).sum()
     }
 
-    /// Whether names and counts are those of the accounts.
+    /// Compares names and counts with the accounts.
     pub(super) fn check(&self) -> Result<(), String> {
         let idle = self.accounts.iter().filter(|(_, account)| account.active == 0).count();
         if idle != self.idle {
-            return Err(format!("{idle} tenants or kinds have no tasks, {} are counted", self.idle));
+            return Err(format!("{idle} accounts have no tasks, but {} are counted", self.idle));
         }
         match self.accounts.iter().find(|(at, account)| self.index.get(&account.name) != Some(at)) {
-            Some((_, account)) => Err(format!("the name {:?} leads to another account", account.name)),
+            Some((_, account)) => Err(format!("the name {:?} is indexed for another account", account.name)),
             None => Ok(()),
         }
     }

@@ -1,14 +1,15 @@
-//! Kinds whose tasks are batched.
+//! Batches of tasks of one kind.
 
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How tasks of a kind are batched. A batch is dispatched as soon as [`least`](Self::least) tasks wait, or one has waited for
-/// [`linger`](Self::linger) since its submit. It takes as many tasks as wait, up to [`most`](Self::most) and the room of its
-/// agent. So the size of batches follows the load: with a `least` of 1 no task lingers, and under load batches are full.
+/// How tasks of a kind are batched. A batch is dispatched as soon as [`least`](Self::least) tasks wait, or one has
+/// waited for [`linger`](Self::linger) since its submit. It contains all tasks that wait, up to [`most`](Self::most)
+/// and the room of the agent. The size of batches therefore follows the load: with a `least` of 1 no task lingers, and
+/// under load batches are full.
 ///
-/// The tasks of a batch are of one tenant, kind and requirement class, and either all of the first tier or none. Each is an
-/// attempt of its own: it takes a slot of the agent, is answered alone, and fails alone.
+/// The tasks of a batch are of one tenant, kind and requirement class, and either all of the first tier or none. Each
+/// is an attempt of its own: it occupies a slot of the agent, and the agent answers it separately.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -20,11 +21,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Batch {
-    /// How many waiting tasks make a batch.
+    /// The number of waiting tasks that make a batch.
     pub least: u32,
-    /// How many tasks a batch has at the most; 0 counts as 1.
+    /// The largest number of tasks in a batch; 0 counts as 1.
     pub most: u32,
-    /// How long a task waits for others, from its submit.
+    /// The longest time that a task waits for others, from its submit.
     #[serde(with = "crate::base::time::span")]
     pub linger: Duration,
 }

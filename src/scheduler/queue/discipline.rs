@@ -1,4 +1,4 @@
-//! In which order tasks wait.
+//! The order of waiting tasks.
 
 use super::lanes::Rank;
 use crate::base::id::Seq;
@@ -8,7 +8,7 @@ use crate::task::Tier;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// In which order tasks wait for an agent.
+/// The order in which waiting tasks are served.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -21,41 +21,42 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Discipline {
-    /// The more urgent tier first, whatever the wait; within a tier in order of arrival. A lower tier may starve.
+    /// The most urgent tier first, regardless of waiting times; within a tier in order of arrival. A lower tier may
+    /// starve.
     Strict,
     /// The earliest virtual deadline first: the task's own, or its arrival plus its tier's latency target (100 ms, 1 s,
-    /// 10 s, 60 s), whichever is earlier. Nothing starves: a task is overtaken only by what arrives within its target.
-    /// (Stoica and Abdel-Wahab 1995 give the idea; here a request is one task.)
+    /// 10 s, 60 s), whichever is earlier. No task starves: only tasks that arrive within its target can overtake it.
+    /// (After Stoica and Abdel-Wahab 1995; a request is one task here.)
     #[default]
     EarliestVirtualDeadline,
-    /// Tenants share by weight the time that agents spend; within a tenant the earliest virtual deadline first. A task is
-    /// charged when it begins with what tasks of its kind have taken, and what it took when it ends; a tenant that was away
-    /// has no claim on the past. (Start-time fair queueing, Goyal, Vin and Cheng 1996.)
+    /// Tenants share the time of agents by weight; within a tenant the earliest virtual deadline comes first. A tenant
+    /// is charged the average duration of the kind when an attempt begins, corrected to the actual duration when it
+    /// ends. A tenant without tasks accumulates no credit. (Start-time fair queueing, Goyal, Vin and Cheng 1996.)
     WeightedFair,
-    /// The shortest expected first, within bounds: the virtual deadline is as above, plus `stretch` times what the task is
-    /// [expected](crate::routing::Estimator) to take, but no more than `patience`. So a task gives way to those that arrive
-    /// before this moment has passed and to none after: nothing starves, however many short ones come, and a wrong
-    /// estimate costs no more than the patience. Where nothing is known of any task, or of all the same, this is
-    /// [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline).
+    /// The shortest expected duration first, within bounds: the virtual deadline is that of
+    /// [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline) plus `stretch` times the
+    /// [expected](crate::routing::Estimator) duration of the task, but at most plus `patience`. Only tasks that arrive
+    /// before this time can overtake the task: no task starves, and a wrong estimate delays a task by at most
+    /// `patience`. If no task or every task has the same estimate, the order is that of `EarliestVirtualDeadline`.
     ///
     /// Deadlines in proportion to size bound the largest stretch, wait over size (Bender, Chakrabarti and Muthukrishnan
-    /// 1998). A small `stretch` is nearly the order of arrival; a large one is nearly shortest first. A good patience is the
-    /// longest wait that anybody puts up with.
+    /// 1998). A small `stretch` is nearly the order of arrival; a large one is nearly shortest first. A good patience
+    /// is the longest acceptable wait.
     ShortestExpected {
-        /// For how many times its own length a task gives way.
+        /// The delay per expected duration, as a multiple.
         stretch: u32,
-        /// For how long it does so at the most.
+        /// The largest delay.
         #[serde(with = "crate::base::time::span")]
         patience: Duration,
     },
 }
 
-/// What the position of a waiting task depends on.
+/// The properties of a waiting task that determine its position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
     pub(crate) tier: Tier,
     pub(crate) deadline: Option<Time>,
-    /// How long the task is expected to take.
+    /// The expected duration of an attempt.
     pub(crate) expected: Option<Duration>,
     pub(crate) submitted: Time,
     pub(crate) seq: Seq,

@@ -1,10 +1,10 @@
-//! Waiting tasks in the order of a discipline, and the accounts of tenants and kinds that they count towards.
+//! Waiting tasks in the order of a discipline, and the accounts of their tenants and kinds.
 //!
-//! Tasks wait in one lane per requirement class, so that a task that no agent can do now never blocks another; within a lane
-//! in sub-queues by tenant and kind, so that a tenant or kind at its quota never blocks another. Within a sub-queue each tier
-//! is a list in order of arrival, which is the order that almost every task keeps: push, pop and removal are constant, and
-//! finding the first of a lane grows with the logarithm of its sub-queues. The few tasks that arrive out of order (a retry
-//! keeps its first position; a deadline may be earlier than the tier's target) wait in a sorted map beside.
+//! Each requirement class has a lane, so that a task for which no agent has room never blocks a task of another class.
+//! A lane has sub-queues by tenant and kind, so that a tenant or kind at its quota never blocks another one. Within a
+//! sub-queue each tier is a list in order of arrival: push, pop and removal take constant time, and finding the first
+//! task of a lane takes time logarithmic in its sub-queues. The few tasks that do not arrive in order of rank (a retry
+//! keeps its first position; a deadline may be earlier than the tier's target) wait in a sorted map.
 
 mod accounts;
 mod batch;
@@ -34,10 +34,10 @@ use core::time::Duration;
 use lanes::{ByUrgency, Lanes};
 use std::collections::BTreeMap;
 
-/// What a tenant is charged for a task of a kind of which no attempt has ended.
+/// The charge for an attempt of a kind without an average duration.
 const FIRST_CHARGE: Duration = Duration::from_secs(1);
 
-/// What of the configuration the queues depend on.
+/// The settings of the queues.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct QueueRules {
     pub(crate) discipline: Discipline,
@@ -54,9 +54,10 @@ pub(crate) struct Queues {
     tenants: Accounts,
     kinds: Accounts,
     batches: BTreeMap<Name, Batch>,
-    /// The name of the account of tasks without a tenant.
+    /// The empty name: that of the account of tasks without a tenant.
     no_tenant: Name,
-    /// The classes in which tasks may begin that could not. Dispatch drains it before a call ends.
+    /// The classes that were reopened: their tasks may have become able to begin. Dispatch empties the list before a
+    /// call ends.
     opened: Vec<ClassIx>,
 }
 
@@ -89,7 +90,7 @@ impl Queues {
         self.lanes.remove(task)
     }
 
-    /// The next task of a class that may begin where there is such room.
+    /// The first task of a class that may begin in this room.
     pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Option<(Turn, TaskIx)> {
         self.lanes.head(class, room)
     }
@@ -99,17 +100,17 @@ impl Queues {
         self.lanes.head_of(key)
     }
 
-    /// The first task of a sub-queue that has too few tasks for a batch.
+    /// The first task of a sub-queue, if that has too few tasks for a batch.
     pub(crate) fn first_lingering(&self, key: &SubQueueKey) -> Option<TaskIx> {
         self.lanes.first_lingering(key)
     }
 
-    /// The first task of a class that may begin and passes.
+    /// The first task of a class that may begin and passes `pass`.
     pub(crate) fn first_where(&self, class: ClassIx, pass: impl FnMut(TaskIx) -> bool) -> Option<TaskIx> {
         self.lanes.first_where(class, pass)
     }
 
-    /// How many tasks of a class that may begin stand before this rank, counted up to `most`.
+    /// The number of tasks of a class that may begin and come before this rank, counted up to `most`.
     pub(crate) fn count_ahead(&self, class: ClassIx, rank: Rank, most: usize) -> usize {
         self.lanes.count_ahead(class, rank, most)
     }
@@ -129,19 +130,19 @@ impl Queues {
         self.lanes.position_of(task)
     }
 
-    /// How many tasks wait, by tier.
+    /// The number of waiting tasks by tier.
     pub(crate) const fn by_tier(&self) -> [usize; 4] {
         self.lanes.by_tier()
     }
 
-    // ---- classes that have been opened
+    // ---- reopened classes
 
-    /// Tasks of these classes may begin that could not.
+    /// Records that tasks of these classes may have become able to begin.
     pub(crate) fn reopen(&mut self, classes: impl IntoIterator<Item = ClassIx>) {
         self.opened.extend(classes);
     }
 
-    /// The same for those of the classes in this set in which tasks may begin.
+    /// Reopens the classes that pass and in which tasks may begin.
     pub(crate) fn reopen_ready(&mut self, pass: impl Fn(ClassIx) -> bool) {
         let ready = self.lanes.ready().each().flat_map(Bits::iter);
         self.opened.extend(ready.filter_map(ClassIx::at).filter(|class| pass(*class)));
@@ -157,7 +158,7 @@ impl Queues {
 
     // ---- accounts
 
-    /// The accounts of a task, opened if they are new.
+    /// The accounts of a task, created if they are new.
     pub(crate) fn accounts_of(&mut self, spec: &TaskSpec) -> AccountIxs {
         let tenant = match &spec.tenant {
             Some(name) => self.tenant(name),
@@ -166,7 +167,7 @@ impl Queues {
         AccountIxs { tenant, kind: self.kind(&spec.kind) }
     }
 
-    /// The account of this tenant, opened if it is new.
+    /// The account of this tenant, created if it is new.
     pub(crate) fn tenant(&mut self, name: &Name) -> TenantIx {
         if let Some(at) = self.tenants.find(name) {
             return TenantIx(at);
@@ -176,7 +177,7 @@ impl Queues {
         tenant
     }
 
-    /// The account of this kind, opened if it is new.
+    /// The account of this kind, created if it is new.
     pub(crate) fn kind(&mut self, name: &Name) -> KindIx {
         if let Some(at) = self.kinds.find(name) {
             return KindIx(at);
@@ -219,23 +220,23 @@ impl Queues {
         self.kinds.iter().map(|(at, account)| (KindIx(at), account))
     }
 
-    /// How many tasks of a tenant or a kind wait.
+    /// The number of waiting tasks of a tenant or a kind.
     pub(crate) fn queued_of(&self, account: AccountIx) -> usize {
         self.lanes.queued_of(account)
     }
 
-    /// How many unfinished tasks the task's tenant has, and how many it may have; the same of its kind.
+    /// The number of unfinished tasks and the limit, of the task's tenant and of its kind.
     pub(crate) fn waiting(&self, spec: &TaskSpec) -> [(u32, Option<u32>); 2] {
         let tenant = spec.tenant.as_ref().unwrap_or(&self.no_tenant);
         [self.tenants.waiting(tenant), self.kinds.waiting(&spec.kind)]
     }
 
-    /// How many tenants and kinds are paused.
+    /// The number of paused tenants and kinds.
     pub(crate) fn paused(&self) -> usize {
         self.tenants.paused() + self.kinds.paused()
     }
 
-    /// An operator pauses a tenant or a kind for a reason, or resumes it.
+    /// Pauses a tenant or a kind with a reason, or resumes it.
     pub(crate) fn set_paused(
         &mut self,
         account: AccountIx,
@@ -248,13 +249,13 @@ impl Queues {
         self.update_gate(account, now, timers)
     }
 
-    /// A task was accepted.
+    /// Counts an accepted task.
     pub(crate) fn enter(&mut self, accounts: AccountIxs) -> Applied {
         self.tenants.enter(accounts.tenant.0)?;
         self.kinds.enter(accounts.kind.0)
     }
 
-    /// A task has ended.
+    /// Counts the end of a task.
     pub(crate) fn leave(&mut self, accounts: AccountIxs, now: Time) -> Applied {
         let lanes = &self.lanes;
         let is_even = |at| lanes.tag(TenantIx(at)) <= lanes.virtual_time();
@@ -262,7 +263,7 @@ impl Queues {
         self.kinds.leave(accounts.kind.0, now, |_| true)
     }
 
-    /// An attempt begins. What its tenant is charged for it.
+    /// Counts the begin of an attempt, and returns the charge to its tenant.
     pub(crate) fn begin(&mut self, accounts: AccountIxs, now: Time, timers: &mut Timers) -> Applied<Duration> {
         self.tenants.begin(accounts.tenant.0, now)?;
         let charged = self.kinds.begin(accounts.kind.0, now)?.unwrap_or(FIRST_CHARGE);
@@ -271,7 +272,7 @@ impl Queues {
         Ok(charged)
     }
 
-    /// An attempt has ended: what its tenant was charged for it, and what it took.
+    /// Counts the end of an attempt, and replaces the charge by the actual duration.
     pub(crate) fn end(
         &mut self,
         accounts: AccountIxs,
@@ -290,7 +291,7 @@ impl Queues {
         accounts.each().into_iter().try_for_each(|account| self.update_gate(account, now, timers))
     }
 
-    /// Opens or closes the sub-queues of a tenant or a kind as its account says now.
+    /// Opens or closes the sub-queues of a tenant or a kind according to its account.
     pub(crate) fn update_gate(&mut self, account: AccountIx, now: Time, timers: &mut Timers) -> Applied {
         let (accounts, at) = self.accounts_mut(account);
         let gate = accounts.gate(at, Alarm::Rate(account), now, timers)?;
@@ -299,14 +300,14 @@ impl Queues {
         Ok(())
     }
 
-    /// The rate of a tenant or a kind allows the next attempt.
+    /// The rate timer of a tenant or a kind has fired.
     pub(crate) fn rate_due(&mut self, account: AccountIx, now: Time, timers: &mut Timers) -> Applied {
         let (accounts, at) = self.accounts_mut(account);
         accounts.rate_due(at)?;
         self.update_gate(account, now, timers)
     }
 
-    /// A task that was submitted then waits for others of its kind: the timer of its linger is set.
+    /// Sets the linger timer for a task with this time of submission.
     pub(crate) fn linger(&mut self, kind: KindIx, submitted: Time, timers: &mut Timers) -> Applied {
         match self.kinds.get(kind.0).and_then(Account::batch) {
             Some(batch) => self.kinds.linger(kind.0, Alarm::Linger(kind), submitted + batch.linger, timers),
@@ -314,8 +315,8 @@ impl Queues {
         }
     }
 
-    /// Opens the sub-queues of a kind whose first task has lingered; the timer is set for the others. `submitted` says when
-    /// a task was submitted.
+    /// Opens the sub-queues of a kind whose first task has lingered, and sets the timer for the others. `submitted`
+    /// returns the time at which a task was submitted.
     pub(crate) fn linger_due(
         &mut self,
         kind: KindIx,
@@ -323,7 +324,7 @@ impl Queues {
         now: Time,
         timers: &mut Timers,
     ) -> Applied {
-        self.kinds.linger_no_more(kind.0, Alarm::Linger(kind), timers)?;
+        self.kinds.cancel_linger(kind.0, Alarm::Linger(kind), timers)?;
         let Some(batch) = self.kinds.get(kind.0).and_then(Account::batch) else { return Ok(()) };
         let mut next: Option<Time> = None;
         let opened = self.lanes.end_linger(kind, |task| {
@@ -350,7 +351,7 @@ impl Queues {
 
     // ---- snapshots
 
-    /// The tag of a tenant and the virtual time, where tenants share fairly.
+    /// The tag of a tenant under fair sharing; 0 otherwise.
     pub(crate) fn tag(&self, tenant: TenantIx) -> u64 {
         self.lanes.tag(tenant)
     }
@@ -359,27 +360,28 @@ impl Queues {
         self.lanes.virtual_time()
     }
 
-    /// Puts a tenant where a snapshot says that it was; none if that is impossible.
-    pub(crate) fn put_tenant(&mut self, place: u32, name: &Name, history: AccountHistory) -> Option<()> {
-        let tenant = TenantIx(self.tenants.put(place, name, None, history)?);
+    /// Restores a tenant at its index in a snapshot; none if the name or the index is in use.
+    pub(crate) fn put_tenant(&mut self, index: u32, name: &Name, history: AccountHistory) -> Option<()> {
+        let tenant = TenantIx(self.tenants.put(index, name, None, history)?);
         self.add_tenant(tenant);
         Some(())
     }
 
-    /// Puts a kind where a snapshot says that it was; none if that is impossible.
-    pub(crate) fn put_kind(&mut self, place: u32, name: &Name, history: AccountHistory) -> Option<()> {
-        let kind = KindIx(self.kinds.put(place, name, self.batches.get(name).copied(), history)?);
+    /// Restores a kind at its index in a snapshot; none if the name or the index is in use.
+    pub(crate) fn put_kind(&mut self, index: u32, name: &Name, history: AccountHistory) -> Option<()> {
+        let kind = KindIx(self.kinds.put(index, name, self.batches.get(name).copied(), history)?);
         self.add_kind(kind);
         Some(())
     }
 
-    /// An attempt of a snapshot is under way.
+    /// Counts an attempt of a snapshot.
     pub(crate) fn put_running(&mut self, accounts: AccountIxs) -> Applied {
         self.tenants.put_running(accounts.tenant.0)?;
         self.kinds.put_running(accounts.kind.0)
     }
 
-    /// What tenants have had, and which gates that closes; after the tasks, which change it.
+    /// Restores the virtual times of tenants, and updates all gates. Called after the tasks are restored, which changes
+    /// both.
     pub(crate) fn put_shares(
         &mut self,
         virtual_time: u64,
@@ -401,12 +403,12 @@ impl Queues {
         Ok(())
     }
 
-    /// How many timers the accounts have.
+    /// The number of timers that accounts own.
     pub(crate) fn timers(&self) -> usize {
         self.tenants.timers() + self.kinds.timers()
     }
 
-    /// Whether lanes and accounts hold what they say.
+    /// Checks the invariants of lanes and accounts.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.lanes.check()?;
         self.tenants.check()?;

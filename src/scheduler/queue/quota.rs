@@ -1,12 +1,12 @@
-//! What a tenant, or a kind of task, may have.
+//! Quotas of tenants and kinds.
 
 use crate::base::name::Name;
 use crate::resilience::rate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a tenant, or a kind of task, may have. Beyond [`waiting`](Self::waiting) a submit is refused; beyond the others
-/// tasks wait, and those of others pass them.
+/// The quota of a tenant or a kind of task. Beyond [`waiting`](Self::waiting) a submit is rejected; beyond the other
+/// bounds tasks wait without blocking those of other tenants and kinds.
 ///
 /// ```
 /// use counterpoint::resilience::rate;
@@ -24,39 +24,39 @@ use std::collections::BTreeMap;
 #[serde(default)]
 #[non_exhaustive]
 pub struct Quota {
-    /// Its share where tenants share by weight; 0 counts as 1.
+    /// The weight of the tenant under [`WeightedFair`](super::Discipline::WeightedFair); 0 counts as 1.
     pub weight: u32,
-    /// Attempts under way at once: a bulkhead.
+    /// The largest number of attempts under way (a bulkhead).
     pub concurrent: Option<u32>,
-    /// Tasks that are accepted and not finished.
+    /// The largest number of tasks that are accepted and not finished.
     pub waiting: Option<u32>,
-    /// Attempts begun over time.
+    /// The rate at which attempts begin.
     pub rate: Option<rate::Rules>,
 }
 
 impl Quota {
-    /// Sets the share.
+    /// Sets the weight.
     #[must_use]
     pub const fn with_weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// Bounds the attempts under way.
+    /// Limits the attempts under way.
     #[must_use]
     pub const fn with_concurrent(mut self, attempts: u32) -> Self {
         self.concurrent = Some(attempts);
         self
     }
 
-    /// Bounds the tasks that are accepted and not finished.
+    /// Limits the tasks that are accepted and not finished.
     #[must_use]
     pub const fn with_waiting(mut self, tasks: u32) -> Self {
         self.waiting = Some(tasks);
         self
     }
 
-    /// Bounds the attempts begun over time.
+    /// Limits the rate at which attempts begin.
     #[must_use]
     pub const fn with_rate(mut self, rate: rate::Rules) -> Self {
         self.rate = Some(rate);

@@ -1,4 +1,4 @@
-//! All known tasks: accepted ones with their stages and dependencies, finished ones until they are forgotten.
+//! All known tasks: accepted ones with their stages and dependencies, and finished ones until they are forgotten.
 
 mod pace;
 mod task;
@@ -18,39 +18,39 @@ use core::time::Duration;
 use pace::Pace;
 use std::collections::{BTreeSet, VecDeque};
 
-/// An event that must follow from others before a call ends.
+/// An event that must be emitted before a call ends, because of an earlier event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FollowUp {
-    /// The agent of the task's attempt is gone: the attempt failed, its outcome unknown.
+    /// The agent of the task's attempt is gone: the attempt fails with its outcome unknown.
     Orphaned,
-    /// All that the task waited for has succeeded: it is ready.
+    /// All dependencies of the task have succeeded: it becomes ready.
     Ready,
-    /// A task that it waited for did not succeed: it is cancelled.
+    /// A dependency of the task did not succeed: it is cancelled.
     Unsatisfiable,
 }
 
 /// Whether a task was submitted now or comes from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A dependency that is unknown never succeeds.
+    /// An unknown dependency cannot succeed.
     Submit,
-    /// A dependency that is unknown has succeeded and was forgotten since, or the task would have ended.
+    /// An unknown dependency has succeeded and was forgotten since; otherwise the task would have ended.
     Snapshot,
 }
 
-/// How many of the agents that failed a task it remembers to avoid.
+/// How many of the agents that failed a task it avoids.
 const AVOID: usize = 8;
 
-const UNKNOWN: InconsistentEvent = InconsistentEvent("there is no such task");
+const UNKNOWN: InconsistentEvent = InconsistentEvent("there is no task at this index");
 
 /// All known tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     tasks: Arena<Task>,
     by_id: NearMap<TaskId, TaskIx>,
-    /// For each task that has not succeeded, those that wait for it.
+    /// For each task that has not succeeded, the tasks that depend on it.
     dependents: NearMap<TaskId, Vec<TaskId>>,
-    /// Events that must follow. Empty between calls.
+    /// Events that must be emitted. Empty between calls.
     follow_ups: BTreeSet<(FollowUp, TaskId)>,
     /// Finished tasks that are no dead letters, the oldest first.
     finished: VecDeque<TaskId>,
@@ -74,12 +74,12 @@ impl Tasks {
         self.get(self.ix(id)?)
     }
 
-    /// Like [`ix`](Self::ix), for an event that names the task.
+    /// Like [`ix`](Self::ix), with an error for an event that names an unknown task.
     pub(crate) fn known(&self, id: TaskId) -> Applied<TaskIx> {
-        self.ix(id).ok_or(InconsistentEvent("an event is about a task that is unknown"))
+        self.ix(id).ok_or(InconsistentEvent("the task of an event is unknown"))
     }
 
-    /// Like [`get`](Self::get), for an event that changes the task.
+    /// Like [`get`](Self::get), with an error for an event that changes an unknown task.
     pub(crate) fn at(&self, at: TaskIx) -> Applied<&Task> {
         self.get(at).ok_or(UNKNOWN)
     }
@@ -93,7 +93,7 @@ impl Tasks {
         let at = self.known(attempt.task())?;
         let task = self.at(at)?;
         if task.running().is_none() || task.attempts.begun != attempt.number().get() {
-            return Err(InconsistentEvent("an event is about an attempt that is not the current one"));
+            return Err(InconsistentEvent("the attempt of an event is not the current one of its task"));
         }
         Ok(at)
     }
@@ -104,10 +104,10 @@ impl Tasks {
         if self.at(at)?.running().is_some_and(|running| running.by == by) {
             return Ok(at);
         }
-        Err(InconsistentEvent("an event is about an attempt that another agent holds"))
+        Err(InconsistentEvent("the attempt of an event is held by another agent"))
     }
 
-    /// All of them, in no order that means anything.
+    /// All known tasks, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskIx, &Task)> {
         self.tasks.iter().map(|(slot, task)| (TaskIx(slot), task))
     }
@@ -127,7 +127,7 @@ impl Tasks {
         &self.dead
     }
 
-    /// The time between two ends of tasks: how long a refused submit should wait.
+    /// The average time between two ends of tasks: after how long a rejected submit may be repeated.
     pub(crate) fn gap(&self) -> Option<Duration> {
         self.pace.gap()
     }
@@ -138,7 +138,7 @@ impl Tasks {
         self.follow_ups.first().copied()
     }
 
-    /// Drops a follow-up. False if it was gone already.
+    /// Removes a follow-up. False if there was none.
     pub(crate) fn drop_follow_up(&mut self, follow_up: FollowUp, id: TaskId) -> bool {
         self.follow_ups.remove(&(follow_up, id))
     }
@@ -152,7 +152,7 @@ impl Tasks {
     pub(crate) fn submit(&mut self, submission: &Submission<'_>) -> Applied<TaskIx> {
         let id = submission.spec.id;
         if self.ix(id).is_some() {
-            return Err(InconsistentEvent("a task is submitted twice"));
+            return Err(InconsistentEvent("a submitted task is known already"));
         }
         let at = TaskIx(self.tasks.insert(Task::new(submission)));
         self.by_id.insert(id, at);
@@ -160,7 +160,7 @@ impl Tasks {
         Ok(at)
     }
 
-    /// Records what a task waits for, and what follows if that has ended already.
+    /// Records the dependencies of a task, and a follow-up if they have ended already.
     pub(crate) fn block(&mut self, at: TaskIx, spec: &TaskSpec, origin: Origin) -> Applied {
         let (mut open, mut unsatisfiable) = (0, false);
         for &before in &spec.after {
@@ -177,7 +177,7 @@ impl Tasks {
         match &mut self.at_mut(at)?.stage {
             Stage::Blocked { on } => *on = open,
             Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Running(_) | Stage::Ended(_) => {
-                return Err(InconsistentEvent("a task waits for others after it has begun"));
+                return Err(InconsistentEvent("dependencies are recorded for a task that has begun"));
             }
         }
         if unsatisfiable {
@@ -194,26 +194,26 @@ impl Tasks {
         self.dependents.insert(before, waiting);
     }
 
-    /// All that the task waited for has happened.
+    /// Ends the wait for dependencies or for a back-off.
     pub(crate) fn make_ready(&mut self, id: TaskId) -> Applied<TaskIx> {
         let at = self.known(id)?;
         match self.at(at)?.stage {
             Stage::Blocked { on: 0 } | Stage::Backoff { .. } => {}
             Stage::Blocked { .. } | Stage::Queued { .. } | Stage::Running(_) | Stage::Ended(_) => {
-                return Err(InconsistentEvent("a task is ready that did not wait"));
+                return Err(InconsistentEvent("a task that becomes ready did not wait"));
             }
         }
         self.follow_ups.remove(&(FollowUp::Ready, id));
         Ok(at)
     }
 
-    /// The task waits in the queue of a class.
+    /// Puts the task into the queue of a class.
     pub(crate) fn queue(&mut self, at: TaskIx, class: ClassIx) -> Applied {
         self.at_mut(at)?.stage = Stage::Queued { class };
         Ok(())
     }
 
-    /// The task waits for its next attempt, perhaps in another tier.
+    /// The task waits for its next attempt, optionally in another tier.
     pub(crate) fn back_off(&mut self, at: TaskIx, until: Time, tier: Option<Tier>) -> Applied {
         let task = self.at_mut(at)?;
         task.tier = tier.unwrap_or(task.tier);
@@ -236,7 +236,7 @@ impl Tasks {
     }
 
     fn running_mut(&mut self, at: TaskIx) -> Applied<&mut Running> {
-        self.at_mut(at)?.running_mut().ok_or(InconsistentEvent("an event is about an attempt that has ended"))
+        self.at_mut(at)?.running_mut().ok_or(InconsistentEvent("the attempt of an event has ended"))
     }
 
     /// The agent has begun to work on the attempt.
@@ -249,7 +249,9 @@ impl Tasks {
     pub(crate) fn request_yield(&mut self, at: TaskIx, why: YieldReason, now: Time) -> Applied {
         let running = self.running_mut(at)?;
         if running.is_requested() {
-            return Err(InconsistentEvent("an attempt is requested back twice, or after a cancellation"));
+            return Err(InconsistentEvent(
+                "an attempt is requested back although it was requested back or cancelled before",
+            ));
         }
         running.yielding = Some(Yielding { at: now, why });
         Ok(())
@@ -271,7 +273,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// The agent has failed the task, which avoids it from now on.
+    /// Adds the agent to those that the task avoids, because an attempt there has failed.
     pub(crate) fn note_failure(&mut self, at: TaskIx, by: AgentId) -> Applied {
         let task = self.at_mut(at)?;
         let others = task.avoid.iter().copied().filter(|agent| *agent != by);
@@ -280,13 +282,13 @@ impl Tasks {
         Ok(())
     }
 
-    /// Once the outcome of an attempt is unknown, that the task may have had its effect stays so.
+    /// Marks the task as one whose outcome is unknown, if `unknown`. The mark is never removed.
     pub(crate) fn note_unknown(&mut self, at: TaskIx, unknown: bool) -> Applied {
         self.at_mut(at)?.outcome_unknown |= unknown;
         Ok(())
     }
 
-    /// The agent of the attempt is gone.
+    /// Records that the agent of the attempt is gone.
     pub(crate) fn orphan(&mut self, at: TaskIx) -> Applied {
         self.running_mut(at)?.held = None;
         let id = self.at(at)?.id();
@@ -294,7 +296,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// The attempt is about to end: its agent does not hold it any more.
+    /// Detaches an attempt that is about to end from its agent, and returns where the agent held it.
     pub(crate) fn release(&mut self, at: TaskIx) -> Applied<Option<Held>> {
         let held = self.running_mut(at)?.held.take();
         let id = self.at(at)?.id();
@@ -302,16 +304,16 @@ impl Tasks {
         Ok(held)
     }
 
-    /// The agent holds the attempt at another index.
+    /// Records that the agent holds the attempt at another index.
     pub(crate) fn set_index(&mut self, at: TaskIx, index: u32) -> Applied {
         match &mut self.running_mut(at)?.held {
             Some(held) => held.index = index,
-            None => return Err(InconsistentEvent("an attempt is held by an agent that is gone")),
+            None => return Err(InconsistentEvent("the agent of a moved attempt is gone")),
         }
         Ok(())
     }
 
-    /// The task is finished. What follows for the tasks that wait for it is recorded.
+    /// Ends the task, and records follow-ups for the tasks that depend on it.
     pub(crate) fn end(&mut self, at: TaskIx, outcome: TaskOutcome, now: Time) -> Applied {
         let task = self.at_mut(at)?;
         let id = task.id();
@@ -330,7 +332,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// A task that waits for several may have ended before the last of them.
+    /// Records the end of a dependency. The waiting task may have ended before.
     fn dependency_ended(&mut self, waiting: TaskId, succeeded: bool) {
         let Some(task) = self.ix(waiting).and_then(|at| self.tasks.get_mut(at.0)) else { return };
         let Stage::Blocked { on } = &mut task.stage else { return };
@@ -344,14 +346,14 @@ impl Tasks {
         }
     }
 
-    /// A dead letter is no longer one; it is remembered like any failed task.
+    /// Turns a dead letter into an ordinary finished task.
     pub(crate) fn discard(&mut self, id: TaskId) -> Applied {
         let at = self.known(id)?;
         let Stage::Ended(ended) = &mut self.at_mut(at)?.stage else {
-            return Err(InconsistentEvent("a task is discarded that has not ended"));
+            return Err(InconsistentEvent("a discarded task has not ended"));
         };
         let TaskOutcome::DeadLettered(failure) = &ended.outcome else {
-            return Err(InconsistentEvent("a task is discarded that is no dead letter"));
+            return Err(InconsistentEvent("a discarded task is no dead letter"));
         };
         ended.outcome = TaskOutcome::Failed(failure.clone());
         self.dead.retain(|dead| *dead != id);
@@ -362,7 +364,7 @@ impl Tasks {
     pub(crate) fn forget(&mut self, id: TaskId) -> Applied {
         let at = self.known(id)?;
         let Some(ended) = self.at(at)?.end() else {
-            return Err(InconsistentEvent("a task is forgotten that has not ended"));
+            return Err(InconsistentEvent("a forgotten task has not ended"));
         };
         let list = if ended.outcome.is_dead_letter() { &mut self.dead } else { &mut self.finished };
         match list.front() {
@@ -376,7 +378,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// Sets the task's timer to what is due next.
+    /// Sets the task's timer to its next due time.
     pub(crate) fn set_timer(&mut self, at: TaskIx, grace: Duration, timers: &mut Timers) -> Applied {
         let task = self.at_mut(at)?;
         let (alarm, due) = (Alarm::Task(task.spec.id), task.due(grace));
@@ -386,7 +388,7 @@ impl Tasks {
 
     // ---- snapshots
 
-    /// Puts a task of a snapshot. It counts as active until its end is put.
+    /// Adds a task of a snapshot. It counts as active until its end is added.
     pub(crate) fn put(&mut self, submission: &Submission<'_>, past: Past) -> Applied<TaskIx> {
         let at = self.submit(submission)?;
         let task = self.at_mut(at)?;
@@ -398,7 +400,7 @@ impl Tasks {
         Ok(at)
     }
 
-    /// Puts the stage of a task of a snapshot.
+    /// Sets the stage of a task of a snapshot.
     pub(crate) fn put_stage(&mut self, at: TaskIx, stage: Stage) -> Applied {
         let task = self.at_mut(at)?;
         let id = task.id();
@@ -412,7 +414,8 @@ impl Tasks {
         Ok(())
     }
 
-    /// Puts the lists of finished tasks and of dead letters. The task that is listed and has not ended, if there is one.
+    /// Sets the lists of finished tasks and of dead letters of a snapshot. The error is the first listed task that has
+    /// not ended.
     pub(crate) fn put_ended(&mut self, finished: &[TaskId], dead: &[TaskId]) -> Result<(), TaskId> {
         let open = |id: &&TaskId| !self.by_id(**id).is_some_and(Task::has_ended);
         if let Some(id) = finished.iter().chain(dead).find(open) {
@@ -423,22 +426,22 @@ impl Tasks {
         Ok(())
     }
 
-    /// How many timers the tasks have.
+    /// The number of timers that tasks own.
     pub(crate) fn timers(&self) -> usize {
         self.tasks.iter().filter(|(_, task)| task.timer.is_some()).count()
     }
 
-    /// Whether ids, lists and counts are those of the tasks.
+    /// Compares ids, lists and counts with the tasks.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.by_id.len() != self.tasks.len() {
-            return Err(format!("{} ids for {} tasks", self.by_id.len(), self.tasks.len()));
+            return Err(format!("{} ids are indexed for {} tasks", self.by_id.len(), self.tasks.len()));
         }
         for (at, task) in self.iter() {
             if self.ix(task.id()) != Some(at) {
-                return Err(format!("the id of {} leads elsewhere", task.id()));
+                return Err(format!("the id of {} is indexed for another task", task.id()));
             }
             if task.running().is_some() && task.attempts.begun == 0 {
-                return Err(format!("{} runs without an attempt", task.id()));
+                return Err(format!("{} is running without an attempt", task.id()));
             }
         }
         let active = self.iter().filter(|(_, task)| !task.has_ended()).count();
@@ -448,7 +451,7 @@ impl Tasks {
         self.check_ended()
     }
 
-    /// Every task that has ended is once in the list that its end belongs to, and no other task is.
+    /// Whether every ended task is exactly once in the list for its outcome, and no other task is listed.
     fn check_ended(&self) -> Result<(), String> {
         let mut listed = BTreeSet::new();
         for (ids, dead) in [(&self.finished, false), (&self.dead, true)] {
@@ -467,7 +470,7 @@ impl Tasks {
     }
 }
 
-/// What a snapshot says of a task, beside its submission and its stage.
+/// The data of a task in a snapshot besides its submission and its stage.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Past {
     pub(crate) tier: Option<Tier>,

@@ -3,7 +3,7 @@
 use crate::base::time::Time;
 use core::time::Duration;
 
-/// How fast tasks end, for the advice that comes with a refusal.
+/// The average time between two ends of tasks. A rejected submit returns it as the time after which to retry.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
     last: Option<Time>,
@@ -11,7 +11,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A moving average over about eight ends, in whole nanoseconds.
+    /// Updates a moving average over about eight ends, in whole nanoseconds.
     pub(super) fn note(&mut self, at: Time) {
         if let Some(last) = self.last {
             self.gap = (self.gap * 7 + at.since(last)) / 8;

@@ -10,24 +10,25 @@ use crate::task::{Bound, SideEffects, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use std::sync::Arc;
 
-/// A task and its stage. Only [`Tasks`](super::Tasks) changes one; it hands out shared references.
+/// A task and its stage. Only [`Tasks`](super::Tasks) changes one.
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) spec: Arc<TaskSpec>,
-    /// The number of the event that submitted it: its position among equals, kept by retries.
+    /// The number of the event that submitted it: its position among tasks of equal rank. Retries do not change it.
     pub(crate) seq: Seq,
     pub(crate) submitted: Time,
-    /// How long an attempt was expected to take at the submit: retries keep their position.
+    /// The expected duration of an attempt, estimated at the submit and not updated, so that retries keep their
+    /// position.
     pub(crate) expected: Option<Duration>,
     pub(crate) attempts: Attempts,
     pub(crate) tier: Tier,
     pub(crate) traits: Traits,
     pub(crate) accounts: AccountIxs,
-    /// Whether the outcome of an attempt is unknown: the task may have had its effect.
+    /// Whether the outcome of an attempt is unknown: the task may have had side effects.
     pub(crate) outcome_unknown: bool,
-    /// The agents that failed it, the latest last.
+    /// The agents that failed the task, the most recent last.
     pub(crate) avoid: Box<[AgentId]>,
-    /// The agent that was given the last attempt.
+    /// The agent that the last attempt was assigned to.
     pub(crate) last: Option<AgentId>,
     pub(crate) timer: Option<TimerKey>,
     pub(crate) stage: Stage,
@@ -38,29 +39,30 @@ pub(crate) struct Task {
 pub(crate) struct Attempts {
     /// How many have begun.
     pub(crate) begun: u32,
-    /// How many of these were given back and do not count.
+    /// How many attempts were given back and do not count against the policy.
     pub(crate) yielded: u32,
-    /// How many of those were preempted.
+    /// How many of the attempts that were given back were preempted.
     pub(crate) preempted: u32,
 }
 
 impl Attempts {
-    /// How many count.
+    /// How many count against the policy.
     pub(crate) const fn counted(self) -> u32 {
         self.begun.saturating_sub(self.yielded)
     }
 }
 
-/// What the spec of a task says, kept beside the task: looking at the spec of one that has long waited is a trip to memory.
+/// Properties of the spec, copied into the task: the spec of a task that has waited for long is no longer in the CPU
+/// cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Traits {
-    /// Whether time bounds it in any way. Most tasks have no bound.
+    /// Whether it has a deadline or a timeout. Most tasks have none.
     pub(crate) bounded: bool,
     /// Whether it has an affinity.
     pub(crate) affine: bool,
     /// Whether its attempts may be preempted.
     pub(crate) preemptible: bool,
-    /// Whether its attempts take a part of any resource.
+    /// Whether its attempts use resources.
     pub(crate) uses_resources: bool,
 }
 
@@ -78,13 +80,13 @@ impl Traits {
 /// The stage of a task.
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
-    /// Waits for so many tasks to succeed.
+    /// Waits for this number of tasks to succeed.
     Blocked { on: u32 },
     /// Waits for its next attempt.
     Backoff { until: Time },
     /// Waits for an agent, in the queue of a class.
     Queued { class: ClassIx },
-    /// An attempt is under way. Boxed, because most tasks wait: their size is what counts.
+    /// An attempt is under way. Boxed to keep waiting tasks small, since most tasks wait.
     Running(Box<Running>),
     /// Finished.
     Ended(Box<Ended>),
@@ -94,12 +96,12 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) by: Incarnation,
-    /// Where its agent holds it; none once the agent is gone.
+    /// Its position at its agent; none once the agent is gone.
     pub(crate) held: Option<Held>,
     pub(crate) since: Time,
-    /// What its tenant was charged for it.
+    /// The service that was charged to its tenant.
     pub(crate) charged: Duration,
-    /// Whether it waits at its agent.
+    /// Whether the agent has not started it yet.
     pub(crate) unstarted: bool,
     /// The request to give it back.
     pub(crate) yielding: Option<Yielding>,
@@ -107,11 +109,11 @@ pub(crate) struct Running {
     pub(crate) cancel: Option<Cancel>,
 }
 
-/// Where an agent holds an attempt.
+/// The position of an attempt at its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) at: AgentIx,
-    /// The index in what the agent holds.
+    /// The index in the agent's list of attempts.
     pub(crate) index: u32,
 }
 
@@ -122,7 +124,7 @@ pub(crate) struct Yielding {
     pub(crate) why: YieldReason,
 }
 
-/// A request to stop an attempt for good.
+/// A request to stop an attempt because its task is cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cancel {
     pub(crate) at: Time,
@@ -130,12 +132,12 @@ pub(crate) struct Cancel {
 }
 
 impl Running {
-    /// Whether its agent has been requested to stop it or to give it back.
+    /// Whether its agent was asked to stop it or to give it back.
     pub(crate) const fn is_requested(&self) -> bool {
         self.cancel.is_some() || self.yielding.is_some()
     }
 
-    /// The task that gets the agent when the attempt is given back, if it is given back for one.
+    /// The task that gets the agent once the attempt is given back, if it was requested back for a task.
     pub(crate) fn beneficiary(&self) -> Option<TaskId> {
         self.yielding.as_ref()?.why.by()
     }
@@ -152,7 +154,7 @@ pub(crate) struct Ended {
     pub(crate) outcome: TaskOutcome,
 }
 
-/// A task as it is accepted.
+/// The data of an accepted task.
 #[derive(Debug)]
 pub(crate) struct Submission<'a> {
     pub(crate) spec: &'a Arc<TaskSpec>,
@@ -200,12 +202,12 @@ impl Task {
         matches!(self.stage, Stage::Ended(_))
     }
 
-    /// Whether it waits, for whatever reason.
+    /// Whether it waits, for any reason.
     pub(crate) const fn is_waiting(&self) -> bool {
         !matches!(self.stage, Stage::Running(_) | Stage::Ended(_))
     }
 
-    /// Whether capacity that is reserved for the first tier is reserved for it.
+    /// Whether it may use capacity that is reserved for the critical tier.
     pub(crate) fn is_urgent(&self) -> bool {
         self.tier == Tier::Critical
     }
@@ -227,12 +229,12 @@ impl Task {
         if let Stage::Ended(ended) = &self.stage { Some(ended) } else { None }
     }
 
-    /// The side effects that it may have had, if it ended now without success.
+    /// The side effects to report if it ended now without success.
     pub(crate) const fn side_effects(&self) -> SideEffects {
         if self.outcome_unknown { SideEffects::Possible } else { SideEffects::None }
     }
 
-    /// The bound that it runs into next, and when, at its present stage.
+    /// The next time limit that applies at its current stage.
     pub(crate) fn bound(&self) -> Option<(Time, Bound)> {
         if !self.traits.bounded {
             return None;
@@ -250,7 +252,7 @@ impl Task {
         }
     }
 
-    /// When the attempt that is under way has taken too long.
+    /// When the attempt under way times out.
     pub(crate) fn timeout(&self) -> Option<Time> {
         let running = self.running()?;
         let begun = self.traits.bounded && !running.unstarted;
@@ -258,7 +260,8 @@ impl Task {
         timeout.map(|span| running.since + span)
     }
 
-    /// When the attempt that is under way is given up: after its timeout, or after the grace of a request.
+    /// When the attempt under way is failed without an answer: after its timeout, or after the grace period of a
+    /// request.
     pub(crate) fn attempt_until(&self, grace: Duration) -> Option<Time> {
         let running = self.running()?;
         let cancelled = running.cancel.as_ref().map(|cancel| cancel.at + grace);

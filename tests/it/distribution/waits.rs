@@ -10,7 +10,7 @@ use counterpoint::{AgentId, Command, Config, Failure, Needs, Policy, Random, Ret
 
 fn wait(host: &Host, id: u64) -> (TaskWait, bool) {
     let wait = host.scheduler.waits_for(task_id(id)).unwrap();
-    let comes = wait.comes_by_itself();
+    let comes = wait.ends_automatically();
     (wait, comes)
 }
 

@@ -591,7 +591,7 @@ impl World {
                 continue;
             }
             let (known, waits) = (self.facts_of_runs(), self.waits());
-            let stalled = !waits.is_empty() && waits.iter().all(|wait| !wait.on.comes_by_itself());
+            let stalled = !waits.is_empty() && waits.iter().all(|wait| !wait.on.ends_automatically());
             if self.engine.next_wakeup().is_some() {
                 self.sleep();
                 assert!(!stalled || known == self.facts_of_runs(), "it moves by itself, and waits for {waits:?}");
@@ -637,7 +637,7 @@ impl World {
                     });
                     continue;
                 }
-                Awaited::Word { .. } => {
+                Awaited::Resolution { .. } => {
                     self.speak_of(run, node, seed);
                     continue;
                 }

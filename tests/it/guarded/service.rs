@@ -125,7 +125,7 @@ fn levels_of_degradation_are_entered_and_left_with_the_pressure() {
     let mut two = host(Config::default().with_degradation(Pressure::OldestWait, wait));
     two.submit(task(1));
     two.wait(Duration::from_secs(1));
-    assert!(two.scheduler.standing().is_calm());
+    assert!(two.scheduler.standing().is_normal());
     two.wait(Duration::from_secs(1));
     assert_eq!(controls(&two), [ControlEvent::Degraded { mode: Some("late".into()), pressure: 2_000 }]);
 }

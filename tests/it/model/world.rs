@@ -159,7 +159,7 @@ impl World {
 
     fn learn_places(&mut self) {
         for agent in self.scheduler.snapshot().agents {
-            self.places.insert(agent.by, agent.place);
+            self.places.insert(agent.by, agent.index);
         }
     }
 
@@ -252,7 +252,7 @@ impl World {
                 let draining = agent.status() == counterpoint::task::AgentStatus::Draining;
                 (
                     agent.spec().id,
-                    (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.heard()),
+                    (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.last_message()),
                 )
             })
             .collect();

@@ -84,7 +84,7 @@ impl World {
 
     fn part_ends(&self) -> Vec<Option<PartOutcome>> {
         let run = self.engine.run(RUN).unwrap();
-        run.node("research").unwrap().parts_handed_on().map(|part| part.end.cloned()).collect()
+        run.node("research").unwrap().delegated_parts().map(|part| part.end.cloned()).collect()
     }
 }
 
@@ -107,7 +107,7 @@ fn a_question_is_broken_down_twice_and_the_findings_are_merged() {
     world.says("write", given, done("all about tea"));
     assert_eq!(world.output(), json!("all about tea"));
     let run = world.engine.run(RUN).unwrap();
-    let known: Vec<_> = run.node("research").unwrap().parts_handed_on().collect();
+    let known: Vec<_> = run.node("research").unwrap().delegated_parts().collect();
     let told: Vec<(Option<u32>, u32, &str)> =
         known.iter().map(|part| (part.of, part.depth, part.kind.as_str())).collect();
     assert_eq!(
@@ -393,7 +393,7 @@ fn shares_of_a_budget_are_kept_and_what_is_left_comes_back() {
         let run = world.engine.run(RUN).unwrap();
         let node = run.node("research").unwrap();
         let shares: Vec<Option<u64>> =
-            node.parts_handed_on().map(|part| part.balance.map(|balance| balance.free().tokens.unwrap())).collect();
+            node.delegated_parts().map(|part| part.balance.map(|balance| balance.free().tokens.unwrap())).collect();
         (node.balance().unwrap().free().tokens.unwrap(), shares)
     };
     // 100 granted, 10 spent, 60 kept for a, of which 30 are put aside for three attempts, and as many for b outside of it.
@@ -526,7 +526,7 @@ fn it_is_told_in_words_pictures_and_lineage() {
     assert_eq!((handed[0].of, handed[0].by, &handed[0].to[..]), (0, Some(boss), &[helper][..]));
     assert_eq!((handed[1].part, handed[1].kind.as_str(), handed[1].end.as_deref()), (2, "a", Some("done")));
     let run = world.engine.run(RUN).unwrap();
-    let whole = run.node("research").unwrap().parts_handed_on().next().unwrap();
+    let whole = run.node("research").unwrap().delegated_parts().next().unwrap();
     assert!(whole.agents.contains(&boss) && whole.agents.contains(&writer));
     let lines: Vec<String> = world.journal.iter().map(describe).collect();
     for told in ["delegated in 2 parts: research, a", "part 1 done", "part 0: results are gathered"] {

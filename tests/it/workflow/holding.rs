@@ -30,7 +30,7 @@ fn operate(world: &mut World, node: &str, remedy: NodeRemedy) -> Result<Accepted
 /// What the run waits for a word on.
 fn words(world: &World) -> Vec<String> {
     let waits = world.engine.run(RUN).unwrap().waits();
-    let named = waits.into_iter().filter(|wait| matches!(wait.on, Awaited::Word { .. }));
+    let named = waits.into_iter().filter(|wait| matches!(wait.on, Awaited::Resolution { .. }));
     named.map(|wait| wait.to_string()).collect()
 }
 
@@ -45,7 +45,7 @@ fn a_failure_is_held_the_rest_goes_on_and_it_is_tried_again() {
     world.done("beside", 0);
     world.crash();
     assert_eq!(world.engine.run(RUN).unwrap().standing(), RunStanding::Stalled);
-    assert_eq!(words(&world), ["r1 a: a word on its failure (permanent: a failed)"]);
+    assert_eq!(words(&world), ["r1 a: an operator's command on the held failure (permanent: a failed)"]);
     assert_eq!(retry(&mut world, "a"), Ok(Accepted::Done));
     assert_eq!((world.busy(), words(&world)), (vec!["a".to_owned()], Vec::new()));
     world.failed("a");
@@ -137,7 +137,7 @@ fn maps_choices_and_runs_within_are_held_too() {
     let map = Node::new("map", Action::Map(Map::over(Expr::Input, Body::Task(work("item")))));
     let mut world = World::running(held([map]), json!([1, 2]));
     world.failed("item").done("item", 0);
-    assert_eq!(words(&world), ["r1 map: a word on its failure (permanent: item failed)"]);
+    assert_eq!(words(&world), ["r1 map: an operator's command on the held failure (permanent: item failed)"]);
     retry(&mut world, "map").unwrap();
     world.done("item", 1).done("item", 2);
     assert_eq!(world.output(), json!([1, 2]));
@@ -158,7 +158,10 @@ fn maps_choices_and_runs_within_are_held_too() {
     world.failed("x");
     let child = world.child();
     let waits = world.engine.run(RUN).unwrap().waits();
-    assert!(matches!(&waits[..], [wait] if wait.run == child && matches!(wait.on, Awaited::Word { .. })), "{waits:?}");
+    assert!(
+        matches!(&waits[..], [wait] if wait.run == child && matches!(wait.on, Awaited::Resolution { .. })),
+        "{waits:?}"
+    );
     world.say(RunCommand::Retry { run: child, node: Some("x".into()), reason: "mended".into() }.into()).unwrap();
     world.done("x", 6);
     assert_eq!(world.output(), 6);

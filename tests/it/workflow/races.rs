@@ -200,7 +200,7 @@ fn without_a_decision_it_escalates_and_then_time_decides() {
     world.sleep();
     assert_eq!(world.now, Time::ZERO + HOUR);
     let run = world.engine.run(RUN).unwrap();
-    assert_eq!(run.node("release").unwrap().asks().unwrap().roles, ["editor", "chief"]);
+    assert_eq!(run.node("release").unwrap().pending_decision().unwrap().roles, ["editor", "chief"]);
     assert_eq!(run.waits_for(), ["release: decision by editor or chief or 10800s"]);
     world.crash();
     let mut late = World::around(
@@ -225,7 +225,10 @@ fn a_decision_that_was_handed_on_is_for_that_one_alone_and_never_for_who_may_not
     assert_eq!(delegate(&mut world, "eve", &["editor"], "joe"), Ok(Accepted::Done));
     world.crash();
     assert_eq!(decide(&mut world, "release", "eve", &["editor"], "publish"), not_theirs("eve"));
-    assert_eq!(world.engine.run(RUN).unwrap().node("release").unwrap().asks().unwrap().to, Some("joe".into()));
+    assert_eq!(
+        world.engine.run(RUN).unwrap().node("release").unwrap().pending_decision().unwrap().to,
+        Some("joe".into())
+    );
     assert_eq!(decide(&mut world, "release", "joe", &[], "publish"), Ok(Accepted::Done));
     world.done("publish", 1).verify();
 }

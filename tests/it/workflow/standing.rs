@@ -37,9 +37,9 @@ fn what_an_agent_has_comes_by_itself_and_what_nobody_can_do_does_not() {
     let rare = Work::new("rare").with_needs(Needs::skill("rare"));
     let nodes = [step("a"), Node::new("b", Action::Do(Body::Task(rare))).with_link(Link::success("a"))];
     let mut world = World::running(flow(nodes), 0);
-    going(&world, &["r1 a: task t*1 of a1#1"]);
+    going(&world, &["r1 a: task t*1 at agent a1#1"]);
     world.done("a", 0);
-    stalled(&world, &["r1 b: task t*2 (no agent can do it)"]);
+    stalled(&world, &["r1 b: task t*2 (no agent meets its needs)"]);
     world.say(Command::register(AgentSpec::new(AgentId::new(2)).with_skill("rare", 1))).unwrap();
     assert_eq!(standing(&world).0, RunStanding::Going);
     world.done("rare", 0);
@@ -52,7 +52,7 @@ fn a_bound_comes_by_itself() {
     let policy = Policy::default().with_queue_timeout(Duration::from_secs(9));
     let rare = Work::new("rare").with_needs(Needs::skill("rare")).with_policy(policy);
     let world = World::running(flow([Node::new("b", Action::Do(Body::Task(rare)))]), 0);
-    going(&world, &["r1 b: task t*1 (no agent can do it; until 9s)"]);
+    going(&world, &["r1 b: task t*1 (no agent meets its needs; until 9s)"]);
 }
 
 #[test]
@@ -80,8 +80,12 @@ fn handlers_open_maps_and_turns_are_told() {
         step("x").with_mutex("m"),
     ];
     let world = World::running(flow(nodes), 0);
-    let waits =
-        ["r1 all: more items, or none", "r1 all: signal enough", "r1 gate: signal go", "r1 x: its turn, after gate"];
+    let waits = [
+        "r1 all: more items or the end of the list",
+        "r1 all: signal enough",
+        "r1 gate: signal go",
+        "r1 x: the end of node gate",
+    ];
     stalled(&world, &waits);
 }
 
@@ -121,7 +125,7 @@ fn a_failed_compensation_waits_for_a_word_once_nothing_else_is_undone() {
     world.done("a", 0).done("b", 0).failed("c").failed("undo a");
     assert_eq!(standing(&world).0, RunStanding::Going);
     world.done("undo b", 0);
-    stalled(&world, &["r1 a: a word on its compensation"]);
+    stalled(&world, &["r1 a: an operator's command on the failed compensation"]);
     world.remedy(RUN, "a", CompensationRemedy::Declare { reason: "seen".into() }).unwrap();
     assert_eq!(standing(&world).0, RunStanding::Finished);
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use sub_queue::{Node, SubQueue, SubQueueIx};
 pub(crate) use sub_queue::{SubQueueKey, Turn};
 
-/// A position in the order of one sub-queue: smaller goes first.
+/// A position in the order of one sub-queue: the smallest is served first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Rank {
     pub(crate) key: u64,
@@ -25,7 +25,7 @@ impl Rank {
     const FIRST: Self = Self { key: 0, seq: Seq::ZERO };
 }
 
-/// One for the tasks of the first tier, one for all others.
+/// One value for the tasks of the critical tier and one for all others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ByUrgency<T> {
     pub(crate) urgent: T,
@@ -46,14 +46,14 @@ impl<T> ByUrgency<T> {
     }
 }
 
-/// The sub-queues of a lane whose tasks may begin, by their first tasks.
+/// The sub-queues of a lane whose tasks may begin, ordered by their first tasks.
 type Heads = BTreeSet<(Turn, SubQueueIx)>;
 
 /// The queue of one class.
 #[derive(Debug, Clone, Default)]
 struct Lane {
     heads: ByUrgency<Heads>,
-    /// The sub-queue that was last added to: almost always the next one, too.
+    /// The sub-queue of the last push. Consecutive pushes usually go to the same sub-queue.
     recent: Option<SubQueueIx>,
 }
 
@@ -62,13 +62,13 @@ struct Lane {
 struct Group {
     sub_queues: Vec<SubQueueIx>,
     closed: bool,
-    /// How many tasks of a sub-queue make a batch.
+    /// The number of tasks of a sub-queue that make a batch.
     least: u32,
     queued: usize,
     share: Share,
 }
 
-/// All lanes. The position of each task is kept under the index of the task.
+/// All lanes. Positions of tasks are stored by task index.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
@@ -80,15 +80,15 @@ pub(crate) struct Lanes {
     by_tier: [usize; 4],
     /// The lanes in which a task may begin.
     ready: ByUrgency<Bits>,
-    /// Sub-queues that have been empty.
+    /// Sub-queues that have become empty and may be dropped.
     idle: Vec<SubQueueIx>,
-    /// Whether tenants share by weight; otherwise only ranks count.
+    /// Whether tenants share by weight; otherwise only ranks determine the order.
     fair: bool,
     /// The virtual time: the tag of the task that began last.
     virtual_time: u64,
 }
 
-/// So many sub-queues may stay empty because tasks may come again.
+/// The number of empty sub-queues that are kept for further tasks.
 const IDLE: usize = 256;
 
 impl Lanes {
@@ -125,7 +125,7 @@ impl Lanes {
         let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
         sub_queue.remove(&mut self.nodes, task);
         let (key, first) = (sub_queue.key, sub_queue.listed.is_some_and(|turn| turn.rank == node.rank));
-        // The next one has not waited as long.
+        // The next task has not waited as long.
         sub_queue.lingered &= !first;
         if sub_queue.len == 0 && !sub_queue.idle {
             sub_queue.idle = true;
@@ -147,7 +147,7 @@ impl Lanes {
         Ok(())
     }
 
-    /// The next task of a lane that may begin where there is such room.
+    /// The first task of a lane that may begin in this room.
     pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Option<(Turn, TaskIx)> {
         let urgent = self.first_of(class, true);
         let rest = if room == Room::Open { self.first_of(class, false) } else { None };
@@ -156,8 +156,9 @@ impl Lanes {
         Some((turn, task))
     }
 
-    /// The first sub-queue of a half of a lane. What tenants have had only grows while they wait, or is corrected at once: a
-    /// sub-queue that comes first with a tag that is behind is moved to where it belongs, and the next one is tried.
+    /// The first sub-queue of one half of a lane. Tags are updated lazily: the tag of a waiting tenant only grows, or
+    /// is corrected at once, so a sub-queue that comes first with an outdated tag is moved to its position and the next
+    /// one is tried.
     fn first_of(&mut self, class: ClassIx, urgent: bool) -> Option<(Turn, SubQueueIx)> {
         loop {
             let &(turn, at) = self.lanes.get(class.index())?.heads.of(urgent).first()?;
@@ -169,7 +170,7 @@ impl Lanes {
         }
     }
 
-    /// The first task of a lane that may begin and passes; those of the first tier before all others.
+    /// The first task of a lane that may begin and passes `pass`, those of the critical tier before all others.
     pub(crate) fn first_where(&self, class: ClassIx, mut pass: impl FnMut(TaskIx) -> bool) -> Option<TaskIx> {
         for heads in self.lanes.get(class.index())?.heads.each() {
             let mut best: Option<(Turn, TaskIx)> = None;
@@ -188,8 +189,8 @@ impl Lanes {
         None
     }
 
-    /// How many tasks of a lane that may begin stand before this rank, counted up to `most`. Where tenants share, those of
-    /// other tenants count by their ranks, too.
+    /// The number of tasks of a lane that may begin and come before this rank, counted up to `most`. Under fair sharing
+    /// the tasks of other tenants are compared by rank, too, which is an approximation.
     pub(crate) fn count_ahead(&self, class: ClassIx, rank: Rank, most: usize) -> usize {
         let heads = self.lanes.get(class.index()).into_iter().flat_map(|lane| lane.heads.each());
         let sub_queues = heads.flatten().filter_map(|(_, at)| self.sub_queues.get(at.0));
@@ -210,12 +211,12 @@ impl Lanes {
         &self.ready
     }
 
-    /// How many tasks wait, by tier.
+    /// The number of waiting tasks by tier.
     pub(crate) const fn by_tier(&self) -> [usize; 4] {
         self.by_tier
     }
 
-    /// How many tasks of a tenant or a kind wait.
+    /// The number of waiting tasks of a tenant or a kind.
     pub(crate) fn queued_of(&self, account: AccountIx) -> usize {
         let group = match account {
             AccountIx::Tenant(tenant) => self.tenants.get(tenant.0.index()),
@@ -230,7 +231,7 @@ impl Lanes {
         Some((self.sub_queues.get(node.sub_queue()?.0)?.key, node.rank))
     }
 
-    /// Opens or closes the gate of a tenant or a kind. The lanes in which a task may begin that could not.
+    /// Opens or closes the gate of a tenant or a kind. Returns the lanes in which a task has become able to begin.
     pub(crate) fn gate(&mut self, account: AccountIx, open: bool) -> Vec<ClassIx> {
         let group = self.group_mut(account);
         if group.closed != open {
@@ -256,20 +257,20 @@ impl Lanes {
         opened
     }
 
-    /// A new tenant has had nothing, whichever had its index before.
+    /// Adds a tenant without service. An earlier tenant may have had its index.
     pub(crate) fn add_tenant(&mut self, tenant: TenantIx, weight: u32) {
         let group = self.tenant_mut(tenant);
         (group.closed, group.share) = (false, Share { tag: 0, weight });
     }
 
-    /// The gate of a new kind is open, whichever had its index before. So many of its tasks make a batch.
+    /// Adds a kind with an open gate, of which `least` tasks make a batch. An earlier kind may have had its index.
     pub(crate) fn add_kind(&mut self, kind: KindIx, least: u32) {
         let group = self.kind_mut(kind);
         (group.closed, group.least) = (false, least);
     }
 
-    /// Opens the sub-queues of a kind in which the linger of the first task has elapsed. The lanes in which a task may begin
-    /// that could not.
+    /// Opens the sub-queues of a kind in which the linger of the first task has elapsed. Returns the lanes in which a
+    /// task has become able to begin.
     pub(crate) fn end_linger(&mut self, kind: KindIx, mut has_elapsed: impl FnMut(TaskIx) -> bool) -> Vec<ClassIx> {
         let sub_queues = self.kind_mut(kind).sub_queues.clone();
         for at in &sub_queues {
@@ -289,7 +290,7 @@ impl Lanes {
         Some(task)
     }
 
-    /// The first task of a sub-queue that has too few tasks for a batch.
+    /// The first task of a sub-queue, if that has too few tasks for a batch.
     pub(crate) fn first_lingering(&self, key: &SubQueueKey) -> Option<TaskIx> {
         if self.kinds.get(key.accounts.kind.0.index()).is_none_or(|kind| kind.least <= 1) {
             return None;
@@ -314,7 +315,7 @@ impl Lanes {
         sub_queue.lingered || kind.is_none_or(|kind| sub_queue.len >= kind.least)
     }
 
-    /// A task of the tenant begins that is expected to take so long.
+    /// Charges a tenant the expected duration of an attempt that begins.
     pub(crate) fn charge(&mut self, tenant: TenantIx, service: Duration) {
         if self.fair {
             let share = &mut self.tenant_mut(tenant).share;
@@ -324,7 +325,7 @@ impl Lanes {
         }
     }
 
-    /// A task of the tenant has ended: what it was charged, and what it took.
+    /// Replaces the charge of an attempt that has ended by its actual duration.
     pub(crate) fn settle(&mut self, tenant: TenantIx, charged: Duration, took: Duration) {
         if !self.fair || charged == took {
             return;
@@ -339,7 +340,7 @@ impl Lanes {
         }
     }
 
-    /// What a tenant has had; in a snapshot, as is the virtual time.
+    /// The service that a tenant has received, in virtual time. Snapshots store it and the virtual time.
     pub(crate) fn tag(&self, tenant: TenantIx) -> u64 {
         self.tenants.get(tenant.0.index()).map_or(0, |tenant| tenant.share.tag)
     }
@@ -397,7 +398,7 @@ impl Lanes {
         at
     }
 
-    /// Moves the sub-queue to where it belongs among the heads of its lane.
+    /// Moves the sub-queue to its position among the heads of its lane.
     fn refresh(&mut self, at: SubQueueIx) {
         let Some(sub_queue) = self.sub_queues.get(at.0) else { return };
         let (key, old) = (sub_queue.key, sub_queue.listed);
@@ -420,7 +421,7 @@ impl Lanes {
         }
     }
 
-    /// Drops the sub-queues that have stayed empty.
+    /// Drops the sub-queues that are still empty.
     fn sweep(&mut self) {
         for at in core::mem::take(&mut self.idle) {
             let Some(sub_queue) = self.sub_queues.get_mut(at.0) else { continue };
@@ -441,7 +442,7 @@ impl Lanes {
         }
     }
 
-    /// Whether heads and ready lanes are what evaluating every sub-queue gives.
+    /// Compares heads and ready lanes with those computed from every sub-queue.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (mut heads, mut queued) = (0, 0);
         for (slot, sub_queue) in self.sub_queues.iter() {
@@ -457,9 +458,11 @@ impl Lanes {
             let lane = self.lanes.get(key.class.index());
             let listed = lane.is_some_and(|lane| lane.heads.of(key.urgent).contains(&(turn, SubQueueIx(slot))));
             let ready = self.ready.of(key.urgent).contains(key.class.index());
-            // A tag may be behind what the tenant has had since; it is never ahead.
+            // A listed tag may be lower than that of the tenant, but not higher.
             if !listed || !ready || turn.tag > self.order_tag(key.accounts.tenant) {
-                return Err(format!("the sub-queue {key:?} is not where its lane looks for it"));
+                return Err(format!(
+                    "the sub-queue {key:?} is not among the heads of its lane, or the lane is not ready"
+                ));
             }
         }
         let listed: usize = self.lanes.iter().flat_map(|lane| lane.heads.each()).map(BTreeSet::len).sum();
@@ -467,17 +470,17 @@ impl Lanes {
         let by_tier = self.by_tier.iter().sum::<usize>();
         if (listed, nodes, by_tier) != (heads, queued, queued) {
             return Err(format!(
-                "{queued} tasks wait behind {heads} heads: {listed}, {nodes} and {by_tier} are counted"
+                "{queued} tasks and {heads} heads, but {listed} heads are listed, {nodes} tasks have a position and {by_tier} are counted by tier"
             ));
         }
         Ok(())
     }
 }
 
-const NO_SUB_QUEUE: InconsistentEvent = InconsistentEvent("there is no such sub-queue");
-const NOT_QUEUED: InconsistentEvent = InconsistentEvent("a task leaves a queue that it is not in");
+const NO_SUB_QUEUE: InconsistentEvent = InconsistentEvent("there is no sub-queue at this index");
+const NOT_QUEUED: InconsistentEvent = InconsistentEvent("a task that leaves its queue is not queued");
 
-/// What is at this index, after making room for it.
+/// The element at this index. The vector grows to it if necessary.
 fn at_or_new<T: Default>(all: &mut Vec<T>, at: usize) -> &mut T {
     if at >= all.len() {
         all.resize_with(at + 1, T::default);

@@ -6,30 +6,30 @@ use crate::scheduler::ix::{AccountIxs, ClassIx, TaskIx};
 use crate::task::Tier;
 use std::collections::BTreeMap;
 
-/// What the tasks of a sub-queue have in common. The gate of a tenant or a kind closes whole sub-queues, so that a task that
-/// must wait never stands before one that may begin.
+/// The properties that the tasks of a sub-queue share. The gate of a tenant or a kind closes whole sub-queues, so that
+/// a gated task never blocks one that may begin.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct SubQueueKey {
     /// The requirement class, whose lane it is in.
     pub(crate) class: ClassIx,
     pub(crate) accounts: AccountIxs,
-    /// Whether its tasks are of the first tier, for which capacity may be reserved.
+    /// Whether its tasks are of the critical tier, for which capacity may be reserved.
     pub(crate) urgent: bool,
 }
 
-/// Where a sub-queue is stored.
+/// The index of a sub-queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct SubQueueIx(pub(super) Slot);
 
-/// A position in the order of a lane: smaller goes first.
+/// A position in the order of a lane: the smallest is served first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Turn {
-    /// What the tenant has had, where tenants share fairly; 0 where they do not.
+    /// The virtual time of the tenant under fair sharing; 0 otherwise.
     pub(crate) tag: u64,
     pub(crate) rank: Rank,
 }
 
-/// The position of a task in its sub-queue; kept beside the tasks, under the same index.
+/// The position of a task in its sub-queue. Nodes are stored by task index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) rank: Rank,
@@ -59,18 +59,18 @@ struct List {
     last: u32,
 }
 
-/// Four tiers in order of arrival, and the few tasks that are out of order.
+/// A sub-queue: a list per tier in order of arrival, and a sorted map of the few tasks that arrived out of order.
 #[derive(Debug, Clone)]
 pub(super) struct SubQueue {
     pub(super) key: SubQueueKey,
     tiers: [List; 4],
     sorted: BTreeMap<Rank, TaskIx>,
     pub(super) len: u32,
-    /// Its position among the heads of its lane, if it is one.
+    /// Its position among the heads of its lane, if it is listed there.
     pub(super) listed: Option<Turn>,
     /// Whether the linger of its first task has elapsed.
     pub(super) lingered: bool,
-    /// Whether it is listed among those that have been empty.
+    /// Whether it is in the list of sub-queues that have become empty.
     pub(super) idle: bool,
 }
 
@@ -90,7 +90,7 @@ impl SubQueue {
         in_order.chain(sorted).min()
     }
 
-    /// The first of its tasks that passes.
+    /// The first of its tasks that passes `pass`.
     pub(super) fn first_where(&self, nodes: &[Node], mut pass: impl FnMut(TaskIx) -> bool) -> Option<(Rank, TaskIx)> {
         let mut best: Option<(Rank, TaskIx)> = None;
         for list in &self.tiers {
@@ -107,7 +107,7 @@ impl SubQueue {
         best.into_iter().chain(sorted).min()
     }
 
-    /// How many of its tasks stand before this rank, counted up to `most`.
+    /// The number of its tasks that come before this rank, counted up to `most`.
     pub(super) fn count_ahead(&self, nodes: &[Node], rank: Rank, most: usize) -> usize {
         let mut count = 0;
         for list in &self.tiers {
@@ -120,7 +120,8 @@ impl SubQueue {
         count + self.sorted.range(..rank).take(most.saturating_sub(count)).count()
     }
 
-    /// Appends where the order of arrival is the order of ranks, which it nearly always is; sorts in otherwise.
+    /// Appends a task to the list of its tier if its rank is the last one there, which it usually is; otherwise adds it
+    /// to the sorted map.
     pub(super) fn push(&mut self, nodes: &mut [Node], at: SubQueueIx, tier: Tier, rank: Rank, task: TaskIx) {
         self.len += 1;
         let list = of_tier(&mut self.tiers, tier);
