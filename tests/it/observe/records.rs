@@ -22,7 +22,7 @@ fn lineage_of_a_run() {
     assert!(made("photos")[0].from.contains(&Source::Input));
     assert!(made("release").is_empty() && !run.products.iter().any(|product| product.undo), "the undo failed");
     let child = lineage.run(RunId::new(2)).unwrap();
-    assert_eq!(child.within.as_ref().map(|step| (step.run, &*step.node)), Some((RunId::new(1), "parcel")));
+    assert_eq!(child.parent.as_ref().map(|step| (step.run, &*step.node)), Some((RunId::new(1), "parcel")));
     assert_eq!(child.definition, run.definition);
     let text = serde_json::to_string(run).unwrap();
     assert_eq!(&serde_json::from_str::<RunLineage>(&text).unwrap(), run);

@@ -521,7 +521,7 @@ fn it_is_told_in_words_pictures_and_lineage() {
     world.answer(write, Ok(Payload::new(done("both")))).unwrap();
     let mut lineage = Lineage::default();
     lineage.replay(&world.journal);
-    let handed = &lineage.run(RUN).unwrap().handed_on;
+    let handed = &lineage.run(RUN).unwrap().delegated;
     assert_eq!(handed.len(), 2);
     assert_eq!((handed[0].of, handed[0].by, &handed[0].to[..]), (0, Some(boss), &[helper][..]));
     assert_eq!((handed[1].part, handed[1].kind.as_str(), handed[1].end.as_deref()), (2, "a", Some("done")));
