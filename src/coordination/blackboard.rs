@@ -237,22 +237,22 @@ impl Blackboard {
     /// accept the value.
     pub fn decide(&self, write: Write, by: AgentId, at: Time) -> Result<Written, WriteError> {
         let Write { scope, key, value, seen } = write;
-        let place = (scope, key);
-        let there = self.cells.get(&place);
+        let address = (scope, key);
+        let there = self.cells.get(&address);
         let found = there.map_or(0, |cell| cell.version);
-        let value = match self.reducers.get(&place) {
+        let value = match self.reducers.get(&address) {
             Some(reducer) => {
                 if let Some(wanted) = reducer.expected_type(value.value()) {
-                    return Err(WriteError::NotMerged { key: place.1, wanted });
+                    return Err(WriteError::NotMerged { key: address.1, wanted });
                 }
                 let old = there.map_or(Value::Null, |cell| cell.value.value().clone());
                 Payload::new(reducer.reduce(old, value.value()))
             }
             None if seen.unwrap_or(0) == found => value,
-            None => return Err(WriteError::Conflict { key: place.1, seen, found }),
+            None => return Err(WriteError::Conflict { key: address.1, seen, found }),
         };
         let cell = Cell { value, version: self.version + 1, by, at };
-        Ok(Written { scope: place.0, key: place.1, cell })
+        Ok(Written { scope: address.0, key: address.1, cell })
     }
 
     /// Applies a write and returns the agents to notify: the subscribers except the writer, in the order of their

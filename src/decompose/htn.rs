@@ -154,7 +154,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(domain: &'a Domain, facts: Facts, goals: &[Goal], bounds: Bounds) -> Self {
         let branches: Vec<Branch> = goals.iter().map(|goal| branch(goal.clone(), None, 0)).collect();
-        let agenda = (0..branches.len()).rev().fold(Agenda(None), |rest, place| rest.push(place));
+        let agenda = (0..branches.len()).rev().fold(Agenda(None), |rest, index| rest.push(index));
         Self {
             domain,
             bounds,
@@ -170,8 +170,8 @@ impl<'a> Search<'a> {
     }
 
     /// Applies an operator, or the first applicable method from `first` on; false if none applies.
-    fn take(&mut self, place: usize, first: usize) -> Result<bool, NoPlan> {
-        let Some((goal, depth)) = self.branches.get(place).map(|branch| (branch.goal.clone(), branch.depth)) else {
+    fn take(&mut self, index: usize, first: usize) -> Result<bool, NoPlan> {
+        let Some((goal, depth)) = self.branches.get(index).map(|branch| (branch.goal.clone(), branch.depth)) else {
             return Ok(false);
         };
         self.looked_at += 1;
@@ -185,7 +185,7 @@ impl<'a> Search<'a> {
             }
             let Some(facts) = (operator.apply)(&self.facts, &goal.about) else { return Ok(self.note(&goal, None)) };
             self.facts = facts;
-            if let Some(branch) = self.branches.get_mut(place) {
+            if let Some(branch) = self.branches.get_mut(index) {
                 branch.step = Some(self.steps.len());
             }
             self.steps.push(goal);
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
             }
             if number + 1 < methods.len() {
                 self.choices.push(Choice {
-                    branch: place,
+                    branch: index,
                     agenda: self.agenda.clone(),
                     facts: self.facts.clone(),
                     method: number + 1,
@@ -214,8 +214,8 @@ impl<'a> Search<'a> {
             }
             let parts: Vec<usize> = (self.branches.len()..).take(split.goals.len()).collect();
             self.agenda = parts.iter().rev().fold(self.agenda.clone(), |rest, part| rest.push(*part));
-            self.branches.extend(split.goals.into_iter().map(|part| branch(part, Some(place), depth + 1)));
-            if let Some(branch) = self.branches.get_mut(place) {
+            self.branches.extend(split.goals.into_iter().map(|part| branch(part, Some(index), depth + 1)));
+            if let Some(branch) = self.branches.get_mut(index) {
                 (branch.method, branch.parts, branch.before) = (Some(method.name.clone()), parts, split.before);
             }
             return Ok(true);

@@ -48,17 +48,17 @@ impl Plan {
         let mut links = Vec::new();
         let mut ends: Vec<Ends> = vec![Ends::default(); self.branches.len()];
         // Parts have larger indexes than their branch, so they are processed first.
-        for (place, branch) in self.branches.iter().enumerate().rev() {
+        for (index, branch) in self.branches.iter().enumerate().rev() {
             let found = match branch.step {
                 Some(step) => Ends { first: vec![step], last: vec![step] },
                 None => joined(&branch.parts, branch.before.as_deref(), &ends, &mut links),
             };
-            if let Some(slot) = ends.get_mut(place) {
+            if let Some(slot) = ends.get_mut(index) {
                 *slot = found;
             }
         }
         let tops = self.branches.iter().enumerate().filter(|(_, branch)| branch.parent.is_none());
-        joined(&tops.map(|(place, _)| place).collect::<Vec<_>>(), None, &ends, &mut links);
+        joined(&tops.map(|(index, _)| index).collect::<Vec<_>>(), None, &ends, &mut links);
         links.sort_unstable();
         links
     }
@@ -74,14 +74,14 @@ impl Plan {
         let mut definition = Definition::new(name);
         let names: Vec<Name> =
             (1..).zip(&self.steps).map(|(number, goal)| format!("{number}_{}", goal.name).into()).collect();
-        for (place, (goal, name)) in self.steps.iter().zip(&names).enumerate() {
+        for (index, (goal, name)) in self.steps.iter().zip(&names).enumerate() {
             let mut work = Work::new(goal.name.clone());
             if let Some(operator) = domain.operators.get(&goal.name) {
                 (work.needs, work.tier) = (operator.needs.clone(), operator.tier);
             }
             let mut node = Node::new(name.clone(), Action::Do(Body::Task(work)));
             node = node.with_input(Expr::value(Value::Array(goal.about.clone())));
-            for name in before.get(&place).into_iter().flatten().filter_map(|first| names.get(*first)) {
+            for name in before.get(&index).into_iter().flatten().filter_map(|first| names.get(*first)) {
                 node = node.with_link(Link::success(name.clone()));
             }
             definition = definition.with_node(node);
@@ -100,7 +100,7 @@ struct Ends {
 /// Links the last steps of each part to the first ones of the parts that follow it directly; parts without steps are skipped.
 fn joined(parts: &[usize], before: Option<&[(usize, usize)]>, ends: &[Ends], links: &mut Vec<(usize, usize)>) -> Ends {
     let known: Vec<(usize, &Ends)> =
-        parts.iter().enumerate().filter_map(|(place, part)| Some((place, ends.get(*part)?))).collect();
+        parts.iter().enumerate().filter_map(|(index, part)| Some((index, ends.get(*part)?))).collect();
     let known: Vec<(usize, &Ends)> = known.into_iter().filter(|(_, ends)| !ends.first.is_empty()).collect();
     let Some(pairs) = before else {
         for ((_, one), (_, next)) in known.iter().zip(known.iter().skip(1)) {
@@ -135,8 +135,8 @@ fn link(one: &Ends, next: &Ends, links: &mut Vec<(usize, usize)>) {
 /// Whether a path of pairs leads from one index to another.
 fn leads(pairs: &[(usize, usize)], from: usize, to: usize, count: usize) -> bool {
     let (mut seen, mut open) = (vec![false; count], vec![from]);
-    while let Some(place) = open.pop() {
-        for (_, next) in pairs.iter().filter(|(first, _)| *first == place) {
+    while let Some(index) = open.pop() {
+        for (_, next) in pairs.iter().filter(|(first, _)| *first == index) {
             if *next == to {
                 return true;
             }

@@ -16,8 +16,8 @@ fn with(facts: &Facts, changes: &[(String, Value)]) -> Facts {
     facts
 }
 
-fn arg(about: &[Value], place: usize) -> String {
-    about.get(place).map(text).unwrap_or_default()
+fn arg(about: &[Value], index: usize) -> String {
+    about.get(index).map(text).unwrap_or_default()
 }
 
 fn is(facts: &Facts, name: &str, value: &str) -> bool {
@@ -300,14 +300,14 @@ fn a_method_that_calls_itself_ends_at_the_bound() {
 /// and then something that cannot be.
 fn trees(parts: &[(usize, bool)], dead_ends: bool) -> (Domain, Vec<Vec<usize>>) {
     let mut children = vec![Vec::new(); parts.len() + 1];
-    for (place, (parent, _)) in parts.iter().enumerate() {
-        children[parent % (place + 1)].push(place + 1);
+    for (index, (parent, _)) in parts.iter().enumerate() {
+        children[parent % (index + 1)].push(index + 1);
     }
     let mut domain = Domain::default().with_operator("never", |_, _| None);
-    for (place, own) in children.iter().enumerate() {
-        let name = format!("g{place}");
+    for (index, own) in children.iter().enumerate() {
+        let name = format!("g{index}");
         let goals: Vec<Goal> = own.iter().map(|child| Goal::new(format!("g{child}"), [""; 0])).collect();
-        let partial = parts.get(place).is_some_and(|(_, partial)| *partial);
+        let partial = parts.get(index).is_some_and(|(_, partial)| *partial);
         if dead_ends && !own.is_empty() {
             let astray: Vec<Goal> = goals.iter().cloned().chain([Goal::new("never", [""; 0])]).collect();
             domain = domain.with_method(name.clone(), "astray", move |_, _| Some(Split::sequence(astray.clone())));
@@ -337,9 +337,9 @@ proptest! {
         let leaves = children.iter().filter(|own| own.is_empty()).count();
         prop_assert_eq!(found.steps.len(), leaves);
         let (mut open, mut order) = (vec![0], Vec::new());
-        while let Some(place) = open.pop() {
-            order.extend(found.branches[place].step);
-            open.extend(found.branches[place].parts.iter().rev());
+        while let Some(index) = open.pop() {
+            order.extend(found.branches[index].step);
+            open.extend(found.branches[index].parts.iter().rev());
         }
         prop_assert_eq!(order, (0..leaves).collect::<Vec<_>>());
         let links = found.links();
@@ -383,8 +383,8 @@ fn ordered(plan: &Plan, a: usize, b: usize) -> bool {
     let (one, other) = (way(a), way(b));
     let Some(split) = one.iter().zip(&other).position(|(x, y)| x != y) else { return false };
     let above = &plan.branches[one[split - 1]];
-    let place = |branch: usize| above.parts.iter().position(|part| *part == branch).unwrap();
-    let (x, y) = (place(one[split]), place(other[split]));
+    let index = |branch: usize| above.parts.iter().position(|part| *part == branch).unwrap();
+    let (x, y) = (index(one[split]), index(other[split]));
     above.before.as_ref().map_or(x < y, |pairs| x != y && reaches(pairs, x, y))
 }
 

@@ -12,7 +12,7 @@ use super::work::WORK;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::definition::{Action, Case, Definition, Join, Link, Node, On, OnCompensationFailure, OnFailure};
-use crate::workflow::{Fault, Finding, Place, validate};
+use crate::workflow::{Fault, Finding, Location, validate};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -207,20 +207,21 @@ fn field_of(fault: &Fault) -> &'static str {
     if matches!(fault, Fault::PostconditionWithoutWork) {
         return "postcondition";
     }
-    let (Fault::TooEarly { place, .. } | Fault::NoItem { place } | Fault::TooDeep { place, .. }) = fault else {
+    let (Fault::TooEarly { location, .. } | Fault::NoItem { location } | Fault::TooDeep { location, .. }) = fault
+    else {
         return "";
     };
-    match place {
-        Place::Input => "inputs",
-        Place::Over => "for_each",
-        Place::Until => "repeat",
-        Place::Case(_) => "choose",
-        Place::Output => "outputs",
-        Place::Precondition => "precondition",
-        Place::Postcondition => "postcondition",
-        Place::Writes => "writes",
-        Place::Variable(_) | Place::Updates(_) => "context",
-        Place::State(_) => "",
+    match location {
+        Location::Input => "inputs",
+        Location::Over => "for_each",
+        Location::Until => "repeat",
+        Location::Case(_) => "choose",
+        Location::Output => "outputs",
+        Location::Precondition => "precondition",
+        Location::Postcondition => "postcondition",
+        Location::Writes => "writes",
+        Location::Variable(_) | Location::Updates(_) => "context",
+        Location::State(_) => "",
     }
 }
 

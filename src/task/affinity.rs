@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// use counterpoint::{AgentId, TaskId, TaskSpec};
 /// use counterpoint::task::Affinity;
 ///
-/// The author of the report does not review it; the reviews of one customer stay with one agent.
+/// // The author of the report does not review it; the reviews of one customer stay with one agent.
 /// let write = TaskId::from_key("report-7/write");
 /// let review = TaskSpec::new(TaskId::from_key("report-7/review"), "review")
 ///     .with_after([write])

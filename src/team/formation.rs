@@ -203,9 +203,9 @@ impl Board {
         let there: Vec<&Person> = there.into_iter().filter(useful).collect();
         let bits = |person: &Person| {
             let mut words = vec![0_u64; request.skills.len().div_ceil(64)];
-            for (place, (skill, level)) in request.skills.iter().enumerate() {
-                if let Some(word) = words.get_mut(place / 64).filter(|_| person.has_skill(skill, *level)) {
-                    *word |= 1 << (place % 64);
+            for (index, (skill, level)) in request.skills.iter().enumerate() {
+                if let Some(word) = words.get_mut(index / 64).filter(|_| person.has_skill(skill, *level)) {
+                    *word |= 1 << (index % 64);
                 }
             }
             words
@@ -216,8 +216,8 @@ impl Board {
             u128::from(person.cost) + u128::from(request.each) + if is_new(person) { u128::from(joining) } else { 0 }
         };
         let people: Vec<AgentId> = there.iter().map(|person| person.agent).collect();
-        let place = |agent: &AgentId| people.binary_search(agent).ok();
-        let pairs = request.pairs.iter().filter_map(|(a, b, cost)| Some((place(a)?, place(b)?, *cost))).collect();
+        let index = |agent: &AgentId| people.binary_search(agent).ok();
+        let pairs = request.pairs.iter().filter_map(|(a, b, cost)| Some((index(a)?, index(b)?, *cost))).collect();
         Ok(Self {
             covers: there.iter().map(|person| bits(person)).collect(),
             costs: there.iter().map(cost).collect(),
@@ -229,16 +229,16 @@ impl Board {
     }
 
     fn key(&self, members: &BTreeSet<usize>) -> Key {
-        let own: u128 = members.iter().filter_map(|place| self.costs.get(*place)).sum();
+        let own: u128 = members.iter().filter_map(|index| self.costs.get(*index)).sum();
         let together = self.pairs.iter().filter(|(a, b, _)| members.contains(a) && members.contains(b));
         let pairs: i128 = together.map(|(.., cost)| i128::from(*cost)).sum();
-        let new = members.iter().filter(|place| self.newcomers.get(**place) == Some(&true)).count();
+        let new = members.iter().filter(|index| self.newcomers.get(**index) == Some(&true)).count();
         (i128::try_from(own).unwrap_or(i128::MAX).saturating_add(pairs), new, members.len())
     }
 
     fn missing(&self, members: &BTreeSet<usize>) -> Vec<u64> {
         let mut missing: Vec<u64> = (0..self.width.div_ceil(64)).map(|word| ones(self.width, word)).collect();
-        for covers in members.iter().filter_map(|place| self.covers.get(*place)) {
+        for covers in members.iter().filter_map(|index| self.covers.get(*index)) {
             missing.iter_mut().zip(covers).for_each(|(word, bits)| *word &= !bits);
         }
         missing
@@ -258,9 +258,9 @@ impl Board {
         // For each improvement, the agent and the set before, so that the members can be reconstructed.
         let mut steps: Vec<(usize, u32, u32)> = Vec::new();
         let mut last: Vec<u32> = vec![u32::MAX; sets];
-        for (place, covers) in (0_u32..).zip(&self.covers) {
+        for (index, covers) in (0_u32..).zip(&self.covers) {
             let bits = usize::try_from(covers.first().copied().unwrap_or(0)).unwrap_or(0);
-            let alone = self.key(&BTreeSet::from([place as usize]));
+            let alone = self.key(&BTreeSet::from([index as usize]));
             // A set that already contains this agent's skills is not improved by it again.
             for set in 0..sets {
                 let Some(Some((key, ..))) = best.get(set).copied() else { continue };
@@ -269,16 +269,16 @@ impl Board {
                 let better = best.get(with).is_some_and(|cell| cell.is_none_or(|(old, ..)| next < old));
                 if with != set && better {
                     let step = u32::try_from(steps.len()).unwrap_or(u32::MAX);
-                    steps.push((set, place, last.get(set).copied().unwrap_or(u32::MAX)));
+                    steps.push((set, index, last.get(set).copied().unwrap_or(u32::MAX)));
                     if let (Some(cell), Some(end)) = (best.get_mut(with), last.get_mut(with)) {
-                        (*cell, *end) = (Some((next, place, set)), step);
+                        (*cell, *end) = (Some((next, index, set)), step);
                     }
                 }
             }
         }
         let (mut members, mut at) = (BTreeSet::new(), last.last().copied().unwrap_or(u32::MAX));
-        while let Some((_, place, before)) = steps.get(at as usize) {
-            members.insert(*place as usize);
+        while let Some((_, index, before)) = steps.get(at as usize) {
+            members.insert(*index as usize);
             at = *before;
         }
         members
@@ -286,7 +286,7 @@ impl Board {
 
     fn by_trying(&self) -> BTreeSet<usize> {
         let teams = (0_u32..1 << self.people.len().min(MAX_AGENTS))
-            .map(|case| (0..self.people.len()).filter(|place| case >> place & 1 == 1).collect::<BTreeSet<usize>>());
+            .map(|case| (0..self.people.len()).filter(|index| case >> index & 1 == 1).collect::<BTreeSet<usize>>());
         teams.filter(|team| self.is_covered(team)).min_by_key(|team| self.key(team)).unwrap_or_default()
     }
 
@@ -297,18 +297,18 @@ impl Board {
             let gain = |covers: &[u64]| {
                 covers.iter().zip(&missing).map(|(a, b)| u128::from((a & b).count_ones())).sum::<u128>()
             };
-            let open = self.covers.iter().zip(&self.costs).enumerate().filter(|(place, _)| !members.contains(place));
+            let open = self.covers.iter().zip(&self.costs).enumerate().filter(|(index, _)| !members.contains(index));
             // The most skills for the cost, compared by products; ties go to members of the existing team, then to more skills.
             let next = open
-                .map(|(place, (covers, cost))| (gain(covers), *cost, self.newcomers.get(place), place))
+                .map(|(index, (covers, cost))| (gain(covers), *cost, self.newcomers.get(index), index))
                 .reduce(|best, other| {
                     let (mine, others) = (other.0.saturating_mul(best.1.max(1)), best.0.saturating_mul(other.1.max(1)));
                     let tie =
                         mine == others && (other.2, core::cmp::Reverse(other.0)) < (best.2, core::cmp::Reverse(best.0));
                     if mine > others || tie { other } else { best }
                 });
-            let Some((1.., .., place)) = next else { break };
-            members.insert(place);
+            let Some((1.., .., index)) = next else { break };
+            members.insert(index);
             missing = self.missing(&members);
         }
         self.without_redundant(members)
@@ -316,11 +316,11 @@ impl Board {
 
     fn without_redundant(&self, mut members: BTreeSet<usize>) -> BTreeSet<usize> {
         let mut dear: Vec<usize> = members.iter().copied().collect();
-        dear.sort_by_key(|place| core::cmp::Reverse((self.costs.get(*place).copied(), *place)));
-        for place in dear {
-            members.remove(&place);
+        dear.sort_by_key(|index| core::cmp::Reverse((self.costs.get(*index).copied(), *index)));
+        for index in dear {
+            members.remove(&index);
             if !self.is_covered(&members) {
-                members.insert(place);
+                members.insert(index);
             }
         }
         members
@@ -344,15 +344,15 @@ impl Board {
     }
 
     fn changes<'a>(&'a self, members: &'a BTreeSet<usize>) -> impl Iterator<Item = BTreeSet<usize>> + 'a {
-        let without = move |place: Option<usize>| {
+        let without = move |index: Option<usize>| {
             let mut rest = members.clone();
-            if let Some(place) = place {
-                rest.remove(&place);
+            if let Some(index) = index {
+                rest.remove(&index);
             }
             rest
         };
-        let outside = (0..self.people.len()).filter(|place| !members.contains(place)).map(Some);
-        let leave = members.iter().map(move |place| without(Some(*place)));
+        let outside = (0..self.people.len()).filter(|index| !members.contains(index)).map(Some);
+        let leave = members.iter().map(move |index| without(Some(*index)));
         let exchange = outside.flat_map(move |new| {
             members.iter().copied().map(Some).chain([None]).map(move |old| {
                 let mut team = without(old);
@@ -365,7 +365,7 @@ impl Board {
 
     fn team(&self, members: &BTreeSet<usize>, best: bool) -> Team {
         let cost = self.key(members).0;
-        Team { members: members.iter().filter_map(|place| self.people.get(*place).copied()).collect(), cost, best }
+        Team { members: members.iter().filter_map(|index| self.people.get(*index).copied()).collect(), cost, best }
     }
 }
 

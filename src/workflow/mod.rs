@@ -57,7 +57,7 @@
 //!     }
 //! }
 //!
-//! The workflow: two concurrent steps, each compensated if the order fails, and then the pivot.
+//! // The workflow: two concurrent steps, each compensated if the order fails, and then the pivot.
 //! let flow = Workflow::<Order, Shipment>::named("order");
 //! let stock = flow.step(Reserve, flow.input()).undoable();
 //! let payment = flow
@@ -70,7 +70,7 @@
 //! let names: Vec<&str> = order.definition().nodes.iter().map(|node| node.name.as_str()).collect();
 //! assert_eq!(names, ["reserve", "charge", "ship"]);
 //!
-//! The agent: a host passes each attempt to the steps of its agent.
+//! // The agent: a host passes each attempt to the steps of its agent.
 //! let steps = Steps::new().with_undo(Reserve).with_undo(Charge).with(Ship);
 //! let kinds: Vec<&str> = steps.kinds().map(|kind| kind.as_str()).collect();
 //! assert_eq!(kinds, ["charge", "charge.undo", "reserve", "reserve.undo", "ship"]);
@@ -103,4 +103,4 @@ pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
 pub(crate) use steps::unknown_step;
-pub use validate::{DefinitionError, Fault, Finding, Place, validate};
+pub use validate::{DefinitionError, Fault, Finding, Location, validate};

@@ -107,8 +107,8 @@ impl Hierarchy {
         ranked.sort_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then(a.id.cmp(&b.id)));
         let mut tree = Self { fan_out, root: None, members: BTreeMap::new(), tasks: BTreeMap::new() };
         let ids: Vec<AgentId> = ranked.iter().map(|(spec, _)| spec.id).collect();
-        for (place, (spec, score)) in ranked.into_iter().enumerate() {
-            let above = place.checked_sub(1).map(|before| before / fan_out as usize);
+        for (rank, (spec, score)) in ranked.into_iter().enumerate() {
+            let above = rank.checked_sub(1).map(|before| before / fan_out as usize);
             let parent = above.and_then(|above| ids.get(above)).copied();
             tree.attach(spec, score, parent)?;
         }
@@ -146,11 +146,11 @@ impl Hierarchy {
     pub fn leave(&mut self, agent: AgentId) -> Result<Left, HierarchyError> {
         let gone = self.members.remove(&agent).ok_or(HierarchyError::Unknown { agent })?;
         let mut left = Left { orphans: gone.held.iter().copied().collect(), promoted: Vec::new() };
-        let (mut place, mut parent, mut children) = (agent, gone.parent, gone.children);
+        let (mut vacant, mut parent, mut children) = (agent, gone.parent, gone.children);
         // The best child takes the position, its best child takes the child's, down to an agent without children.
         loop {
             let next = children.iter().max_by_key(|child| (self.score(**child), core::cmp::Reverse(**child))).copied();
-            self.replace(parent, place, next);
+            self.replace(parent, vacant, next);
             let Some(next) = next else { break };
             children.remove(&next);
             for child in &children {
@@ -164,13 +164,13 @@ impl Hierarchy {
             if !member.children.is_empty() || !below.is_empty() {
                 left.orphans.extend(core::mem::take(&mut member.held));
             }
-            left.promoted.push((next, place));
+            left.promoted.push((next, vacant));
             if below.is_empty() {
                 break;
             }
             // Its own former position, below itself, is empty now.
             member.children.insert(next);
-            (place, parent, children) = (next, Some(next), below);
+            (vacant, parent, children) = (next, Some(next), below);
         }
         left.orphans.iter().for_each(|task| {
             self.tasks.remove(task);

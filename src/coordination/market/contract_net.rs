@@ -192,7 +192,7 @@ pub enum ContractError {
 /// contract.bid(Bid::new(a, 30), Time::from_secs(1))?;
 /// let said = contract.bid(Bid::new(b, 20), Time::from_secs(2))?; // all have answered
 /// assert_eq!(said, [Message::Accept { of: b, price: 30 }, Message::Reject { of: a }]);
-/// The winner fails: the manager calls again, without the winner.
+/// // The winner fails: the manager calls again, without the winner.
 /// let said = contract.failed(b, Time::from_secs(3))?;
 /// assert!(matches!(said[..], [Message::Call { to, round: 2, .. }] if to == a));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

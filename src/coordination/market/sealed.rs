@@ -285,13 +285,13 @@ mod tests {
     proptest! {
         #[test]
         fn an_honest_bid_is_the_best_one((rules, bids) in auctions(), lie in 0_u64..10) {
-            for place in 0..bids.len() {
-                let (by, worth) = (bids[place].by, bids[place].amount);
+            for index in 0..bids.len() {
+                let (by, worth) = (bids[index].by, bids[index].amount);
                 let honest = gain(&rules, &bids, by, worth);
                 prop_assert!(honest >= 0, "nobody loses by an honest bid");
                 let mut other = bids.clone();
-                other[place].amount = lie;
-                prop_assert!(gain(&rules, &other, by, worth) <= honest, "{:?} gains by bidding {lie}", bids[place]);
+                other[index].amount = lie;
+                prop_assert!(gain(&rules, &other, by, worth) <= honest, "{:?} gains by bidding {lie}", bids[index]);
             }
         }
 

@@ -41,9 +41,9 @@ pub fn chances(choices: &[(f64, f64)], alpha: f64, beta: f64) -> Vec<f64> {
 /// An index drawn with these probabilities; none if the list is empty.
 pub(crate) fn draw(chances: &[f64], random: &mut Random) -> Option<usize> {
     let mut rest = random.unit();
-    for (place, chance) in chances.iter().enumerate() {
+    for (index, chance) in chances.iter().enumerate() {
         if rest < *chance {
-            return Some(place);
+            return Some(index);
         }
         rest -= chance;
     }
@@ -62,8 +62,8 @@ mod tests {
             let found = chances(&choices, 1.5, 2.0);
             prop_assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-9);
             prop_assert!(found.iter().zip(&choices).all(|(chance, (trail, _))| (*chance > 0.0) == (*trail > 0.0) || found.iter().all(|other| other == chance)));
-            let place = draw(&found, &mut Random::new(seed, 1)).unwrap();
-            prop_assert!(found[place] > 0.0);
+            let index = draw(&found, &mut Random::new(seed, 1)).unwrap();
+            prop_assert!(found[index] > 0.0);
             let alike = chances(&[choices[0]; 4], 1.0, 1.0);
             prop_assert!(alike.iter().all(|chance| (chance - 0.25).abs() < 1e-12));
         }

@@ -26,7 +26,7 @@ pub struct Choice<'f> {
 
 impl fmt::Debug for Choice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Choice({})", self.handle.place())
+        write!(f, "Choice({})", self.handle.node_index())
     }
 }
 
@@ -81,7 +81,7 @@ impl<'f> Choice<'f> {
     /// A case of the choice, for [`Handle::on`]. Finishing the workflow checks that the case exists.
     #[must_use]
     pub fn case(self, case: impl Into<Name>) -> CaseRef<'f> {
-        CaseRef::of(self.handle.draft(), self.handle.place(), case.into())
+        CaseRef::of(self.handle.draft(), self.handle.node_index(), case.into())
     }
 
     /// The choice as a node, for settings that every node has.
@@ -91,7 +91,7 @@ impl<'f> Choice<'f> {
     }
 
     fn change(self, change: impl FnOnce(&mut Pick, &mut Vec<Case>, &mut Option<Name>)) -> Self {
-        self.handle.draft().change(self.handle.place(), |node| {
+        self.handle.draft().change(self.handle.node_index(), |node| {
             if let Action::Choose { pick, cases, otherwise } = &mut node.action {
                 change(pick, cases, otherwise);
             }

@@ -167,8 +167,8 @@ impl Draft {
         inner.data.len().saturating_sub(1)
     }
 
-    pub(super) fn datum(&self, place: usize) -> Datum {
-        self.0.borrow().data.get(place).cloned().unwrap_or_default()
+    pub(super) fn datum(&self, index: usize) -> Datum {
+        self.0.borrow().data.get(index).cloned().unwrap_or_default()
     }
 
     pub(super) fn change(&self, node: usize, change: impl FnOnce(&mut Sketch)) {
@@ -191,14 +191,14 @@ impl Draft {
         inner.variables.len().saturating_sub(1)
     }
 
-    pub(super) fn redeclare(&self, place: usize, change: impl FnOnce(&Variable) -> Variable) {
-        if let Some(variable) = self.0.borrow_mut().variables.get_mut(place) {
+    pub(super) fn redeclare(&self, index: usize, change: impl FnOnce(&Variable) -> Variable) {
+        if let Some(variable) = self.0.borrow_mut().variables.get_mut(index) {
             *variable = change(variable);
         }
     }
 
-    pub(super) fn variable(&self, place: usize) -> Option<Variable> {
-        self.0.borrow().variables.get(place).cloned()
+    pub(super) fn variable(&self, index: usize) -> Option<Variable> {
+        self.0.borrow().variables.get(index).cloned()
     }
 
     pub(super) fn fault(&self, fault: Fault) {
@@ -241,12 +241,12 @@ fn split(mut nodes: Vec<Sketch>) -> Vec<Sketch> {
         if node.join == Join::All || node.after.is_empty() {
             continue;
         }
-        let place = count.saturating_add(joins.len());
+        let index = count.saturating_add(joins.len());
         let mut join = Sketch::new("join", Action::Pass);
         join.branches = core::mem::take(&mut node.branches);
         join.join = core::mem::take(&mut node.join);
-        join.input = core::mem::replace(&mut node.input, Expr::Node(mark(place)));
-        node.after.insert(0, (place, On::Success));
+        join.input = core::mem::replace(&mut node.input, Expr::Node(mark(index)));
+        node.after.insert(0, (index, On::Success));
         joins.push(join);
     }
     nodes.append(&mut joins);

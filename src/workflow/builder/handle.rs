@@ -63,7 +63,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         Self { draft, node: draft.add(node), types: PhantomData }
     }
 
-    pub(super) const fn place(self) -> usize {
+    pub(super) const fn node_index(self) -> usize {
         self.node
     }
 

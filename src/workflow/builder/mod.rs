@@ -208,8 +208,7 @@ impl<I, O> Workflow<I, O> {
         self.add(node.with_input(self.datum(input)))
     }
 
-    /// Adds a node that performs a step or runs a workflow for each item of a list. Its output is the list of results,
-    /// in the order of the items.
+    /// Adds a node that performs a step or runs a workflow for each item of a list, with the list of results as output.
     pub fn map<'f, W: Doable>(
         &'f self,
         work: W,
@@ -295,9 +294,8 @@ impl<I, O> Workflow<I, O> {
         self.add(Sketch::new(work.name(), action).with_input(input))
     }
 
-    /// Adds a node that performs a step or runs a workflow repeatedly while the condition holds for the output of the
-    /// previous round, which is [`Expr::Item`] in it and null at first. Its output is `None` if the condition never
-    /// held.
+    /// Adds a node that performs a step or runs a workflow repeatedly while the condition holds for the previous
+    /// output, which is [`Expr::Item`] in it and null at first. The output is `None` if the condition never held.
     pub fn repeat_while<'f, W: Doable>(
         &'f self,
         work: W,
@@ -359,8 +357,8 @@ impl<I, O> Workflow<I, O> {
         Choice::add(&self.draft, self.datum(of))
     }
 
-    /// Merges branches: waits until all have ended; the output is that of the first one, in the order of the list, that
-    /// succeeded. Skipped if none succeeded.
+    /// Continues when all branches have ended, with the output of the first in the list that succeeded. Skipped if none
+    /// did.
     pub fn merge<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T> {
         merged(&self.draft, &branches.nodes())
     }
@@ -371,8 +369,8 @@ impl<I, O> Workflow<I, O> {
         self.join(&branches.nodes(), "first", Join::Count { required: 1, remaining: Remaining::Ignore }, Expr::First)
     }
 
-    /// Continues as soon as `count` branches have succeeded. The output has one entry for each branch, in the order of
-    /// the list: `None` for those that have not succeeded.
+    /// Continues as soon as `count` branches have succeeded. The output has an entry for each branch: `None` for the
+    /// others.
     pub fn n_of<'f, T>(&'f self, count: u32, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>, Counted> {
         self.join(
             &branches.nodes(),
@@ -382,8 +380,8 @@ impl<I, O> Workflow<I, O> {
         )
     }
 
-    /// Joins branches by a trigger rule. The output has one entry for each branch, in the order of the list: `None` for
-    /// those that have not succeeded by then. Link the steps that follow with [`after`](Handle::after).
+    /// Joins branches by a trigger rule. The output has an entry for each branch: `None` for those that have not succeeded.
+    /// Link the steps that follow with [`after`](Handle::after).
     ///
     /// ```
     /// # use counterpoint::workflow::{Attempt, Step, Workflow};
@@ -557,7 +555,7 @@ impl<I, O> Workflow<I, O> {
         on: &On,
     ) -> Handle<'f, U, K> {
         let own = branches.iter().filter(|branch| self.draft.owns(branch.draft()));
-        let after = own.map(|branch| (branch.place(), on.clone())).collect();
+        let after = own.map(|branch| (branch.node_index(), on.clone())).collect();
         self.add(sketch(work).with_branches(Datum { expr: Expr::default(), after }, join))
     }
 

@@ -32,7 +32,7 @@ fn fold(parts: &[Condition], decides: bool) -> Option<bool> {
 }
 
 fn pair(parts: &[Condition], test: fn(&Condition, &Condition) -> bool) -> bool {
-    parts.iter().enumerate().any(|(place, a)| parts.iter().skip(place + 1).any(|b| test(a, b)))
+    parts.iter().enumerate().any(|(index, a)| parts.iter().skip(index + 1).any(|b| test(a, b)))
 }
 
 /// Whether at least one of the cases is taken for all data.

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// For each node, by index, the nodes that have certainly succeeded when it starts.
 pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<usize>> {
-    let places: BTreeMap<&str, usize> = definition.nodes.iter().map(|node| node.name.as_str()).zip(0..).collect();
+    let indexes: BTreeMap<&str, usize> = definition.nodes.iter().map(|node| node.name.as_str()).zip(0..).collect();
     let mut sure: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); definition.nodes.len()];
     for at in graph.order() {
         let Some(node) = definition.nodes.get(at.index()) else { continue };
         let by = |link: &Link| {
-            let source = places.get(link.node.as_str()).copied()?;
+            let source = indexes.get(link.node.as_str()).copied()?;
             let mut certain = sure.get(source).cloned().unwrap_or_default();
             // A skipped node certainly comes after no other.
             match link.on {
@@ -34,7 +34,7 @@ pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<us
         } else {
             BTreeSet::new()
         };
-        let milestone = node.milestone.as_ref().and_then(|milestone| places.get(milestone.after.as_str()));
+        let milestone = node.milestone.as_ref().and_then(|milestone| indexes.get(milestone.after.as_str()));
         certain.extend(milestone);
         if let Some(slot) = sure.get_mut(at.index()) {
             *slot = certain;
@@ -45,8 +45,8 @@ pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<us
 
 /// The nodes whose outputs a node uses although they need not have succeeded, each once. In the first value of several,
 /// alternatives may be missing.
-pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTreeSet<usize>]) -> Vec<&'d Name> {
-    let (Some(node), Some(sure)) = (definition.nodes.get(place), sure.get(place)) else { return Vec::new() };
+pub(super) fn missing<'d>(definition: &'d Definition, index: usize, sure: &[BTreeSet<usize>]) -> Vec<&'d Name> {
+    let (Some(node), Some(sure)) = (definition.nodes.get(index), sure.get(index)) else { return Vec::new() };
     let mut missing: Vec<&Name> = Vec::new();
     let mut open: Vec<&Expr> = vec![&node.input];
     let mut conditions: Vec<&Condition> = Vec::new();

@@ -144,11 +144,11 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
     let mut stays = stays(definition, graph);
     if let Some(pivot) = pivot {
         let nodes = definition.nodes.iter().enumerate();
-        stays.extend(nodes.filter(|(_, node)| may_stay(node)).map(|(place, _)| (place, pivot)));
+        stays.extend(nodes.filter(|(_, node)| may_stay(node)).map(|(index, _)| (index, pivot)));
     }
     let sure = data::sure(definition, graph);
     let mut advice = Vec::new();
-    for (place, node) in definition.nodes.iter().enumerate() {
+    for (index, node) in definition.nodes.iter().enumerate() {
         if never.nodes.contains(node.name.as_str()) {
             advice.push(Advice::NeverStarts { node: node.name.clone() });
         }
@@ -160,20 +160,20 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
         {
             advice.push(Advice::MayTakeNone { node: node.name.clone() });
         }
-        for from in data::missing(definition, place, &sure) {
+        for from in data::missing(definition, index, &sure) {
             advice.push(Advice::MayBeMissing { node: node.name.clone(), from: from.clone() });
         }
         if is_task(&node.action)
-            && let Some(pivot) = stays.get(&place)
+            && let Some(pivot) = stays.get(&index)
         {
             advice.push(Advice::NotUndone { node: node.name.clone(), pivot: (*pivot).clone() });
         }
-        if let Some(before) = pivot_within(definition, graph, place) {
+        if let Some(before) = pivot_within(definition, graph, index) {
             advice.push(Advice::PivotWithin { node: node.name.clone(), before: before.clone() });
         }
         for flow in node.action.flows() {
             let Ok(graph) = topology(flow) else { continue };
-            let inner = self::advice(flow, &graph, stays.get(&place).copied());
+            let inner = self::advice(flow, &graph, stays.get(&index).copied());
             advice.extend(inner.into_iter().map(|inner| {
                 let advice = Box::new(inner);
                 Advice::Within { node: node.name.clone(), advice }
@@ -184,15 +184,15 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
 }
 
 /// For a node with a pivot in its nested workflow: a node that follows it and may fail.
-fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, place: usize) -> Option<&'d Name> {
-    let node = definition.nodes.get(place)?;
+fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, index: usize) -> Option<&'d Name> {
+    let node = definition.nodes.get(index)?;
     if !node.action.flows().any(holds_pivot) {
         return None;
     }
-    let at = graph.nodes().find(|at| at.index() == place)?;
+    let at = graph.nodes().find(|at| at.index() == index)?;
     let passed = definition.nodes.iter().enumerate().any(|(other, node)| {
         let before = || graph.nodes().find(|at| at.index() == other).is_some_and(|before| graph.reaches(before, at));
-        node.pivot && (other == place || before())
+        node.pivot && (other == index || before())
     });
     let after = graph.descendants(&[at]);
     let mut after = after.iter().filter_map(|at| definition.nodes.get(at.index()));
@@ -207,8 +207,8 @@ fn holds_pivot(definition: &Definition) -> bool {
 /// The tasks without a compensation before a pivot, each with one such pivot.
 fn stays<'d>(definition: &'d Definition, graph: &Topology) -> BTreeMap<usize, &'d Name> {
     let mut stays = BTreeMap::new();
-    for (place, pivot) in definition.nodes.iter().enumerate().filter(|(_, node)| node.pivot) {
-        let at = graph.nodes().find(|at| at.index() == place);
+    for (index, pivot) in definition.nodes.iter().enumerate().filter(|(_, node)| node.pivot) {
+        let at = graph.nodes().find(|at| at.index() == index);
         for before in at.map(|at| graph.ancestors(&[at])).unwrap_or_default() {
             if definition.nodes.get(before.index()).is_some_and(may_stay) {
                 stays.entry(before.index()).or_insert(&pivot.name);

@@ -2,7 +2,7 @@
 
 use super::data::{Site, is_pointer};
 use super::graph::not_before;
-use super::{Checker, Fault, Place, works};
+use super::{Checker, Fault, Location, works};
 use crate::base::name::Name;
 use crate::dag::Topology;
 use crate::definition::{Action, Join, Node, On, Pick, Reducer};
@@ -16,11 +16,11 @@ impl<'d> Checker<'d, '_> {
             if let Reducer::Custom(reducer) = &variable.reducer {
                 self.name(None, "a reducer", reducer);
             }
-            let site = Site { place: Place::Variable(variable.name.clone()), item: false, node: None };
+            let site = Site { location: Location::Variable(variable.name.clone()), item: false, node: None };
             self.constant(&variable.initial, &site);
             if let Some(condition) = &variable.updates {
-                let place = Place::Updates(variable.name.clone());
-                self.condition(condition, &Site { place, item: true, node: None });
+                let location = Location::Updates(variable.name.clone());
+                self.condition(condition, &Site { location, item: true, node: None });
             }
             let variable = (variable, variable.name.clone());
             if !names.insert(&variable.0.name) {
@@ -39,25 +39,25 @@ impl<'d> Checker<'d, '_> {
         let known = |name: &Name| self.definition.variables.iter().any(|variable| variable.name == *name);
         if !known(name) {
             let suggestion = self.suggest(name, self.definition.variables.iter().map(|variable| &variable.name));
-            let fault = Fault::UnknownVariable { place: site.place.clone(), variable: name.clone(), suggestion };
+            let fault = Fault::UnknownVariable { location: site.location.clone(), variable: name.clone(), suggestion };
             self.site_fault(site, fault);
         }
     }
 
-    pub(super) fn writes(&mut self, place: usize, node: &'d Node) {
-        let site = Site::of(place, Place::Writes, false);
+    pub(super) fn writes(&mut self, index: usize, node: &'d Node) {
+        let site = Site::of(index, Location::Writes, false);
         let mut replaced = BTreeSet::new();
         for write in &node.writes {
             self.variable(&write.to, &site);
             if !is_pointer(&write.at) {
                 let pointer = write.at.as_str().into();
-                self.fault(Some(place), Fault::BadPointer { place: Place::Writes, pointer });
+                self.fault(Some(index), Fault::BadPointer { location: Location::Writes, pointer });
             }
             if self.replaces(&write.to) && !replaced.insert(&write.to) {
-                self.fault(Some(place), Fault::WritesTwice { variable: write.to.clone() });
+                self.fault(Some(index), Fault::WritesTwice { variable: write.to.clone() });
             }
             if self.replaces(&write.to) && self.takes_updates(&write.to) {
-                self.fault(Some(place), Fault::WrittenAndUpdated { variable: write.to.clone() });
+                self.fault(Some(index), Fault::WrittenAndUpdated { variable: write.to.clone() });
             }
         }
     }
@@ -74,14 +74,14 @@ impl<'d> Checker<'d, '_> {
         variables.find(|variable| variable.name == *name).is_some_and(|variable| variable.updates.is_some())
     }
 
-    pub(super) fn guards(&mut self, place: usize, node: &'d Node) {
+    pub(super) fn guards(&mut self, index: usize, node: &'d Node) {
         if let Some(guard) = &node.precondition {
-            self.condition(&guard.when, &Site::of(place, Place::Precondition, true));
+            self.condition(&guard.when, &Site::of(index, Location::Precondition, true));
         }
         let Some(condition) = &node.postcondition else { return };
-        self.condition(condition, &Site::of(place, Place::Postcondition, true));
+        self.condition(condition, &Site::of(index, Location::Postcondition, true));
         if !works(&node.action) {
-            self.fault(Some(place), Fault::PostconditionWithoutWork);
+            self.fault(Some(index), Fault::PostconditionWithoutWork);
         }
     }
 
@@ -94,12 +94,12 @@ impl<'d> Checker<'d, '_> {
         let definition = self.definition;
         let conditions = Conditions::of(self, graph);
         for variable in definition.variables.iter().filter(|variable| !variable.reducer.combines_concurrent()) {
-            let writes = |place: usize| {
-                let node = definition.nodes.get(place);
+            let writes = |index: usize| {
+                let node = definition.nodes.get(index);
                 node.is_some_and(|node| node.writes.iter().any(|write| write.to == variable.name))
             };
             let writers: Vec<usize> =
-                graph.order().iter().map(|node| node.index()).filter(|place| writes(*place)).collect();
+                graph.order().iter().map(|node| node.index()).filter(|index| writes(*index)).collect();
             let chain: Vec<(usize, usize)> = writers.iter().copied().zip(writers.iter().copied().skip(1)).collect();
             if not_before(graph, &chain).is_empty() {
                 continue;
@@ -138,7 +138,7 @@ impl<'d> Conditions<'d> {
         for at in graph.order() {
             let Some(node) = definition.nodes.get(at.index()) else { continue };
             let links = node.after.iter().filter_map(|link| {
-                let source = *checker.places.get(link.node.as_str())?;
+                let source = *checker.indexes.get(link.node.as_str())?;
                 let ended = match &link.on {
                     On::Success | On::Each => Ended::Well,
                     On::Failure => Ended::Badly,

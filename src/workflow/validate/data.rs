@@ -1,12 +1,12 @@
 //! Checks of expressions and conditions, with work lists, because their depth is not bounded yet.
 
-use super::{Checker, Fault, Place};
+use super::{Checker, Fault, Location};
 use crate::base::payload::Payload;
 use crate::definition::{Condition, Expr};
 
 /// The location of an expression and the data that it may use.
 pub(super) struct Site {
-    pub(super) place: Place,
+    pub(super) location: Location,
     /// Whether the item is defined.
     pub(super) item: bool,
     /// The node that it belongs to; none for the output of the workflow, which may use every node.
@@ -14,16 +14,16 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) const fn of(node: usize, place: Place, item: bool) -> Self {
-        Self { place, item, node: Some(node) }
+    pub(super) const fn of(node: usize, location: Location, item: bool) -> Self {
+        Self { location, item, node: Some(node) }
     }
 }
 
-/// A use of the output of `used` in a place of `by`, which is valid only if `used` comes before `by`.
+/// A use of the output of `used` at a location in `by`, which is valid only if `used` comes before `by`.
 pub(super) struct Use {
     pub(super) used: usize,
     pub(super) by: usize,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 impl Checker<'_, '_> {
@@ -43,7 +43,7 @@ impl Checker<'_, '_> {
                 && pattern.len() > self.limits.name_bytes as usize
             {
                 let (bytes, limit) = (pattern.len(), self.limits.name_bytes);
-                self.site_fault(site, Fault::LongPattern { place: site.place.clone(), bytes, limit });
+                self.site_fault(site, Fault::LongPattern { location: site.location.clone(), bytes, limit });
             }
             for operand in condition.operands() {
                 self.expression(operand, site);
@@ -68,7 +68,7 @@ impl Checker<'_, '_> {
                 Expr::Node(name) => self.reference(name, site),
                 Expr::At(_, pointer) if !is_pointer(pointer) => {
                     let pointer = pointer.as_str().into();
-                    self.site_fault(site, Fault::BadPointer { place: site.place.clone(), pointer });
+                    self.site_fault(site, Fault::BadPointer { location: site.location.clone(), pointer });
                 }
                 Expr::Variable(name) => self.variable(name, site),
                 Expr::Input | Expr::List(_) | Expr::Object(_) | Expr::At(..) | Expr::First(_) => {}
@@ -81,7 +81,7 @@ impl Checker<'_, '_> {
             }
         }
         if item && !site.item {
-            self.site_fault(site, Fault::NoItem { place: site.place.clone() });
+            self.site_fault(site, Fault::NoItem { location: site.location.clone() });
         }
         self.report_depth(deep, site);
     }
@@ -89,28 +89,28 @@ impl Checker<'_, '_> {
     fn report_depth(&mut self, deep: bool, site: &Site) {
         if deep {
             let limit = self.limits.payload_depth;
-            self.site_fault(site, Fault::TooDeep { place: site.place.clone(), limit });
+            self.site_fault(site, Fault::TooDeep { location: site.location.clone(), limit });
         }
     }
 
     pub(super) fn constant(&mut self, value: &Payload, site: &Site) {
         let (bytes, limit) = (value.bytes(), self.limits.payload_bytes);
         if bytes > limit {
-            self.site_fault(site, Fault::ConstantTooLarge { place: site.place.clone(), bytes, limit });
+            self.site_fault(site, Fault::ConstantTooLarge { location: site.location.clone(), bytes, limit });
         }
         let (depth, limit) = (value.depth(), self.limits.payload_depth);
         if depth > limit {
-            self.site_fault(site, Fault::ConstantTooDeep { place: site.place.clone(), depth, limit });
+            self.site_fault(site, Fault::ConstantTooDeep { location: site.location.clone(), depth, limit });
         }
     }
 
     fn reference(&mut self, name: &crate::Name, site: &Site) {
-        match (self.places.get(name.as_str()), site.node) {
-            (Some(&used), Some(by)) => self.uses.push(Use { used, by, place: site.place.clone() }),
+        match (self.indexes.get(name.as_str()), site.node) {
+            (Some(&used), Some(by)) => self.uses.push(Use { used, by, location: site.location.clone() }),
             (Some(_), None) => {}
             (None, _) => {
                 let suggestion = self.suggest_node(name);
-                let fault = Fault::UnknownNode { place: site.place.clone(), node: name.clone(), suggestion };
+                let fault = Fault::UnknownNode { location: site.location.clone(), node: name.clone(), suggestion };
                 self.site_fault(site, fault);
             }
         }

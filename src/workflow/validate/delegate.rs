@@ -4,11 +4,11 @@ use super::{Checker, Fault};
 use crate::definition::{Delegate, Gather, Reducer};
 
 impl Checker<'_, '_> {
-    pub(super) fn delegate(&mut self, place: usize, delegate: &Delegate) {
-        self.work(place, &delegate.work);
-        delegate.kinds.iter().for_each(|kind| self.name(Some(place), "the kind of sub-tasks", kind));
+    pub(super) fn delegate(&mut self, index: usize, delegate: &Delegate) {
+        self.work(index, &delegate.work);
+        delegate.kinds.iter().for_each(|kind| self.name(Some(index), "the kind of sub-tasks", kind));
         if delegate.max_concurrent == Some(0) {
-            self.fault(Some(place), Fault::NoneAtOnce);
+            self.fault(Some(index), Fault::NoneAtOnce);
         }
         for (what, number) in [
             ("max_parts", delegate.max_parts),
@@ -16,20 +16,20 @@ impl Checker<'_, '_> {
             ("settled", delegate.rounds.stable_rounds),
         ] {
             if number == 0 {
-                self.fault(Some(place), Fault::ZeroBound { what });
+                self.fault(Some(index), Fault::ZeroBound { what });
             }
         }
         if !delegate.rounds.tolerance.is_finite() || delegate.rounds.tolerance < 0.0 {
-            self.fault(Some(place), Fault::NoDistance);
+            self.fault(Some(index), Fault::NoDistance);
         }
         match &delegate.gather {
-            Gather::Work(work) => self.work(place, work),
+            Gather::Work(work) => self.work(index, work),
             Gather::Reduce(Reducer::Custom(name)) => {
-                self.fault(Some(place), Fault::CustomGather { reducer: name.clone() });
+                self.fault(Some(index), Fault::CustomGather { reducer: name.clone() });
             }
             Gather::List | Gather::Reduce(_) | Gather::Vote | Gather::Median | Gather::Ranks => {
                 if delegate.rounds.max_rounds > 1 {
-                    self.fault(Some(place), Fault::RoundsWithoutWork);
+                    self.fault(Some(index), Fault::RoundsWithoutWork);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The faults of a definition.
 
-use super::Place;
+use super::Location;
 use crate::base::name::Name;
 use crate::definition::On;
 use crate::message::rejected::{Invalid, Rejected};
@@ -102,8 +102,8 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, node) in self.path.iter().enumerate() {
-            write!(f, "{}node {}", if place == 0 { "" } else { " > " }, Short(node))?;
+        for (index, node) in self.path.iter().enumerate() {
+            write!(f, "{}node {}", if index == 0 { "" } else { " > " }, Short(node))?;
         }
         write!(f, "{}{}", if self.path.is_empty() { "" } else { ": " }, self.fault)
     }
@@ -374,70 +374,70 @@ pub enum Fault {
     #[error("must not have a compensation of its own: the nodes of its workflow have them")]
     UndoOfFlow,
     /// A use of the output of a node that does not exist.
-    #[error("{place} uses the output of `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
+    #[error("{location} uses the output of `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
     UnknownNode {
         /// The location of the use.
-        place: Place,
+        location: Location,
         /// The name.
         node: Name,
         /// A node with a similar name.
         suggestion: Option<Name>,
     },
     /// A use of the output of a node that need not have ended.
-    #[error("{place} uses the output of `{0}`, which need not have ended by then: link it after `{0}`", Short(.node))]
+    #[error("{location} uses the output of `{0}`, which need not have ended by then: link it after `{0}`", Short(.node))]
     TooEarly {
         /// The location of the use.
-        place: Place,
+        location: Location,
         /// The node.
         node: Name,
     },
     /// A use of the item where it is not defined.
-    #[error("{place} uses the item, which is not defined there")]
+    #[error("{location} uses the item, which is not defined there")]
     NoItem {
         /// The location of the use.
-        place: Place,
+        location: Location,
     },
     /// A text that is not a JSON pointer.
-    #[error("{place} uses `{}`, which is not a JSON pointer: write /a/b, with ~0 for ~ and ~1 for /", Short(.pointer))]
+    #[error("{location} uses `{}`, which is not a JSON pointer: write /a/b, with ~0 for ~ and ~1 for /", Short(.pointer))]
     BadPointer {
         /// The location of the use.
-        place: Place,
+        location: Location,
         /// The text.
         pointer: Name,
     },
     /// An expression or a condition nested deeper than [`Limits::payload_depth`](crate::Limits::payload_depth).
-    #[error("{place} is nested more than {limit} deep")]
+    #[error("{location} is nested more than {limit} deep")]
     TooDeep {
         /// The location of the expression.
-        place: Place,
+        location: Location,
         /// The limit.
         limit: u32,
     },
     /// A pattern longer than [`Limits::name_bytes`](crate::Limits::name_bytes).
-    #[error("{place} contains a pattern of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{location} contains a pattern of {bytes} bytes, more than the {limit} allowed")]
     LongPattern {
         /// The location of the pattern.
-        place: Place,
+        location: Location,
         /// The length in bytes.
         bytes: usize,
         /// The limit.
         limit: u32,
     },
     /// A constant larger than [`Limits::payload_bytes`](crate::Limits::payload_bytes).
-    #[error("{place} contains a constant of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{location} contains a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {
         /// The location of the constant.
-        place: Place,
+        location: Location,
         /// The size in bytes.
         bytes: u32,
         /// The limit.
         limit: u32,
     },
     /// A constant nested deeper than [`Limits::payload_depth`](crate::Limits::payload_depth).
-    #[error("{place} contains a constant nested {depth} deep, more than the {limit} allowed")]
+    #[error("{location} contains a constant nested {depth} deep, more than the {limit} allowed")]
     ConstantTooDeep {
         /// The location of the constant.
-        place: Place,
+        location: Location,
         /// The depth.
         depth: u32,
         /// The limit.
@@ -457,10 +457,10 @@ pub enum Fault {
         variable: Name,
     },
     /// A reference to a variable that does not exist.
-    #[error("{place} refers to variable `{}`, which does not exist{}", Short(.variable), meant(.suggestion.as_ref()))]
+    #[error("{location} refers to variable `{}`, which does not exist{}", Short(.variable), meant(.suggestion.as_ref()))]
     UnknownVariable {
         /// The location of the reference.
-        place: Place,
+        location: Location,
         /// The name.
         variable: Name,
         /// A variable with a similar name.

@@ -11,13 +11,13 @@ use std::sync::Arc;
 ///
 /// Returns a cycle as the error.
 pub(in crate::workflow) fn topology(definition: &Definition) -> Result<Arc<Topology>, Vec<usize>> {
-    let mut places = BTreeMap::new();
-    for (place, node) in definition.nodes.iter().enumerate() {
-        places.entry(&node.name).or_insert(place);
+    let mut indexes = BTreeMap::new();
+    for (index, node) in definition.nodes.iter().enumerate() {
+        indexes.entry(&node.name).or_insert(index);
     }
-    let places = &places;
+    let indexes = &indexes;
     let nodes = definition.nodes.iter().enumerate();
-    let edges = nodes.flat_map(|(to, node)| sources(node).filter_map(move |source| Some((*places.get(source)?, to))));
+    let edges = nodes.flat_map(|(to, node)| sources(node).filter_map(move |source| Some((*indexes.get(source)?, to))));
     order(definition.nodes.len(), edges)
 }
 
@@ -32,15 +32,15 @@ fn sources(node: &Node) -> impl Iterator<Item = &Name> {
 ///
 /// Returns a cycle as the error.
 fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Result<Arc<Topology>, Vec<usize>> {
-    let handle = |place: usize| u32::try_from(place).ok().map(NodeIx::new).filter(|_| place < nodes);
+    let handle = |index: usize| u32::try_from(index).ok().map(NodeIx::new).filter(|_| index < nodes);
     let mut edges: Vec<(NodeIx, NodeIx)> =
         edges.filter(|(from, to)| from != to).filter_map(|(from, to)| Some((handle(from)?, handle(to)?))).collect();
     edges.sort_unstable();
     edges.dedup();
     let limits = Limits::default().nodes(u32::MAX).edges(u32::MAX);
     let mut graph = Builder::with_limits(limits);
-    for place in 0..nodes {
-        graph.node(place.to_string(), ());
+    for index in 0..nodes {
+        graph.node(index.to_string(), ());
     }
     for (from, to) in edges {
         graph.edge(from, to);
@@ -59,16 +59,16 @@ fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Result<Ar
 /// linear in the number of nodes.
 pub(super) fn not_before(graph: &Topology, pairs: &[(usize, usize)]) -> Vec<usize> {
     let mut by_earlier: Vec<usize> = (0..pairs.len()).collect();
-    let pair = |place: &usize| pairs.get(*place).copied().unwrap_or_default();
-    by_earlier.sort_unstable_by_key(|place| pair(place));
+    let pair = |index: &usize| pairs.get(*index).copied().unwrap_or_default();
+    by_earlier.sort_unstable_by_key(|index| pair(index));
     let mut wrong = Vec::new();
     let mut rest = by_earlier.as_slice();
     while !rest.is_empty() {
-        let (bits, taken) = assign_bits(graph.len(), rest.iter().map(|place| pair(place).0));
+        let (bits, taken) = assign_bits(graph.len(), rest.iter().map(|index| pair(index).0));
         let (now, later) = rest.split_at(taken.min(rest.len()));
         let reached = carry(graph, &bits);
-        wrong.extend(now.iter().filter(|&place| {
-            let (from, to) = pair(place);
+        wrong.extend(now.iter().filter(|&index| {
+            let (from, to) = pair(index);
             let bit = bits.get(from).copied().unwrap_or(0);
             reached.get(to).copied().unwrap_or(0) & bit == 0
         }));
@@ -129,10 +129,10 @@ mod tests {
     #[test]
     fn ancestors_beyond_one_word() {
         let count = 300;
-        let graph = order(count, (1..count).map(|place| (place - 1, place))).unwrap();
-        let forward: Vec<(usize, usize)> = (0..count - 1).map(|place| (place, count - 1)).collect();
+        let graph = order(count, (1..count).map(|index| (index - 1, index))).unwrap();
+        let forward: Vec<(usize, usize)> = (0..count - 1).map(|index| (index, count - 1)).collect();
         assert!(not_before(&graph, &forward).is_empty());
-        let backward: Vec<(usize, usize)> = (1..count).map(|place| (place, place - 1)).collect();
+        let backward: Vec<(usize, usize)> = (1..count).map(|index| (index, index - 1)).collect();
         assert_eq!(not_before(&graph, &backward).len(), backward.len());
         assert_eq!(not_before(&graph, &[(0, 5), (5, 0), (5, 5), (3, 4)]), [1, 2]);
     }

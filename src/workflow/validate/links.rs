@@ -9,115 +9,115 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {
     /// Checks the links that lead to a node, and its join.
-    pub(super) fn links(&mut self, place: usize, node: &'d Node) {
+    pub(super) fn links(&mut self, index: usize, node: &'d Node) {
         let mut seen = BTreeSet::new();
         for link in &node.after {
             if !seen.insert((link.node.as_str(), rank(&link.on))) {
                 let (source_node, on) = (link.node.clone(), link.on.clone());
-                self.fault(Some(place), Fault::DuplicateLink { source_node, on });
+                self.fault(Some(index), Fault::DuplicateLink { source_node, on });
             } else if link.node == node.name {
-                self.fault(Some(place), Fault::SelfLink);
-            } else if let Some(&source) = self.places.get(link.node.as_str()) {
+                self.fault(Some(index), Fault::SelfLink);
+            } else if let Some(&source) = self.indexes.get(link.node.as_str()) {
                 if link.on == On::Each {
-                    self.each_link(place, source, link);
+                    self.each_link(index, source, link);
                 }
-                self.case_link(place, source, link);
+                self.case_link(index, source, link);
             } else {
                 let (source_node, suggestion) = (link.node.clone(), self.suggest_node(&link.node));
-                self.fault(Some(place), Fault::UnknownSource { source_node, suggestion });
+                self.fault(Some(index), Fault::UnknownSource { source_node, suggestion });
             }
         }
-        self.join(place, node);
+        self.join(index, node);
     }
 
-    fn case_link(&mut self, place: usize, source: usize, link: &Link) {
+    fn case_link(&mut self, index: usize, source: usize, link: &Link) {
         let On::Case(case) = &link.on else { return };
         let (source_node, case) = (link.node.clone(), case.clone());
         let known: Vec<&Name> = match (self.choice(source), self.named_ways(source)) {
             (Some((_, cases, otherwise)), _) => cases.iter().map(|case| &case.name).chain(otherwise).collect(),
             (None, Some(ways)) => ways,
-            (None, None) => return self.fault(Some(place), Fault::NotAChoice { source_node, case }),
+            (None, None) => return self.fault(Some(index), Fault::NotAChoice { source_node, case }),
         };
         if !known.contains(&&case) {
             let suggestion = self.suggest(&case, known.into_iter());
-            self.fault(Some(place), Fault::UnknownCase { source_node, case, suggestion });
+            self.fault(Some(index), Fault::UnknownCase { source_node, case, suggestion });
         }
     }
 
-    fn choice(&self, place: usize) -> Option<(Pick, &'d [Case], Option<&'d Name>)> {
-        match self.definition.nodes.get(place).map(|node| &node.action) {
+    fn choice(&self, index: usize) -> Option<(Pick, &'d [Case], Option<&'d Name>)> {
+        match self.definition.nodes.get(index).map(|node| &node.action) {
             Some(Action::Choose { pick, cases, otherwise }) => Some((*pick, cases, otherwise.as_ref())),
             _ => None,
         }
     }
 
-    fn join(&mut self, place: usize, node: &'d Node) {
+    fn join(&mut self, index: usize, node: &'d Node) {
         match node.join {
-            Join::All => self.exclusive(place, node),
-            Join::Any if node.after.is_empty() => self.fault(Some(place), Fault::JoinWithoutLinks),
+            Join::All => self.exclusive(index, node),
+            Join::Any if node.after.is_empty() => self.fault(Some(index), Fault::JoinWithoutLinks),
             Join::Any => {}
-            Join::Count { remaining: Remaining::Hold, .. } => self.fault(Some(place), Fault::HoldsOnce),
+            Join::Count { remaining: Remaining::Hold, .. } => self.fault(Some(index), Fault::HoldsOnce),
             Join::Count { required: of, .. } => {
                 let links = node.after.len();
                 if of == 0 || of as usize > links {
-                    self.fault(Some(place), Fault::JoinCount { of, links });
+                    self.fault(Some(index), Fault::JoinCount { of, links });
                 }
             }
-            Join::Trigger(rule) => self.trigger(place, node, rule),
-            Join::Each => self.repeating(place, node, 1),
+            Join::Trigger(rule) => self.trigger(index, node, rule),
+            Join::Each => self.repeating(index, node, 1),
             Join::Rounds { required: of, remaining: rest } => {
-                self.repeating(place, node, of);
+                self.repeating(index, node, of);
                 if rest == Remaining::Cancel {
-                    self.fault(Some(place), Fault::CancelsRounds);
+                    self.fault(Some(index), Fault::CancelsRounds);
                 }
             }
         }
     }
 
     /// A node that may start more than once must perform work, and needs links.
-    fn repeating(&mut self, place: usize, node: &'d Node, of: u32) {
+    fn repeating(&mut self, index: usize, node: &'d Node, of: u32) {
         let links = node.after.len();
         if of == 0 || of as usize > links {
-            self.fault(Some(place), Fault::JoinCount { of, links });
+            self.fault(Some(index), Fault::JoinCount { of, links });
         }
         if !matches!(node.action, Action::Do(_)) {
-            self.fault(Some(place), Fault::RepeatsWithoutWork);
+            self.fault(Some(index), Fault::RepeatsWithoutWork);
         }
     }
 
     /// A link for each instance is valid only from a node with several instances to a node that starts more than once.
-    fn each_link(&mut self, place: usize, source: usize, link: &Link) {
+    fn each_link(&mut self, index: usize, source: usize, link: &Link) {
         let several =
             self.definition.nodes.get(source).is_some_and(|source| {
                 matches!(source.action, Action::Map(_) | Action::Repeat(_)) || source.join.repeats()
             });
-        let repeats = self.definition.nodes.get(place).is_some_and(|node| node.join.repeats());
+        let repeats = self.definition.nodes.get(index).is_some_and(|node| node.join.repeats());
         if !several || !repeats {
-            self.fault(Some(place), Fault::EachLink { source_node: link.node.clone() });
+            self.fault(Some(index), Fault::EachLink { source_node: link.node.clone() });
         }
         if self.definition.nodes.get(source).is_some_and(|source| source.postcondition.is_some()) {
-            self.fault(Some(place), Fault::EachBeforePostcondition { source_node: link.node.clone() });
+            self.fault(Some(index), Fault::EachBeforePostcondition { source_node: link.node.clone() });
         }
     }
 
     /// A trigger rule depends on the ends of the sources, so its links must have no condition on them.
-    fn trigger(&mut self, place: usize, node: &'d Node, rule: Trigger) {
+    fn trigger(&mut self, index: usize, node: &'d Node, rule: Trigger) {
         if node.after.is_empty() {
-            self.fault(Some(place), Fault::TriggerWithoutLinks);
+            self.fault(Some(index), Fault::TriggerWithoutLinks);
         }
         for link in &node.after {
             if matches!(link.on, On::Failure | On::Always | On::Each) {
                 let (source_node, on) = (link.node.clone(), link.on.clone());
-                self.fault(Some(place), Fault::TriggerLink { source_node, on });
+                self.fault(Some(index), Fault::TriggerLink { source_node, on });
             }
         }
         if rule == Trigger::AllSucceeded {
-            self.exclusive(place, node);
+            self.exclusive(index, node);
         }
     }
 
     /// A node that requires all its links can never start if two of them exclude each other.
-    fn exclusive(&mut self, place: usize, node: &'d Node) {
+    fn exclusive(&mut self, index: usize, node: &'d Node) {
         let mut sources: BTreeMap<&str, Taken<'d>> = BTreeMap::new();
         for link in &node.after {
             let taken = sources.entry(link.node.as_str()).or_default();
@@ -129,9 +129,9 @@ impl<'d> Checker<'d, '_> {
             }
         }
         for (name, taken) in sources {
-            let choice = self.places.get(name).and_then(|&source| self.choice(source));
+            let choice = self.indexes.get(name).and_then(|&source| self.choice(source));
             if taken.exclusive(choice) {
-                self.fault(Some(place), Fault::NeverStarts { source_node: name.into() });
+                self.fault(Some(index), Fault::NeverStarts { source_node: name.into() });
             }
         }
     }
@@ -142,7 +142,7 @@ impl<'d> Checker<'d, '_> {
         let graph = match topology(definition) {
             Ok(graph) => graph,
             Err(cycle) => {
-                let name = |&place: &usize| Some(definition.nodes.get(place)?.name.clone());
+                let name = |&index: &usize| Some(definition.nodes.get(index)?.name.clone());
                 let path = cycle.iter().filter_map(name).collect();
                 return self.fault(None, Fault::Cycle { path });
             }
@@ -151,9 +151,9 @@ impl<'d> Checker<'d, '_> {
         let uses = core::mem::take(&mut self.uses);
         let pairs: Vec<(usize, usize)> = uses.iter().map(|&Use { used, by, .. }| (used, by)).collect();
         self.concurrent_writes(&graph);
-        for Use { used, by, place } in not_before(&graph, &pairs).into_iter().filter_map(|wrong| uses.get(wrong)) {
+        for Use { used, by, location } in not_before(&graph, &pairs).into_iter().filter_map(|wrong| uses.get(wrong)) {
             if let Some(node) = definition.nodes.get(*used) {
-                self.fault(Some(*by), Fault::TooEarly { place: place.clone(), node: node.name.clone() });
+                self.fault(Some(*by), Fault::TooEarly { location: location.clone(), node: node.name.clone() });
             }
         }
     }

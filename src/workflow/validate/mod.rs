@@ -9,13 +9,13 @@ mod delegate;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
-mod place;
+mod location;
 mod saves;
 mod states;
 mod waits;
 
 pub use fault::{DefinitionError, Fault, Finding};
-pub use place::Place;
+pub use location::Location;
 
 use super::nearest::nearest;
 use crate::base::limits::Limits;
@@ -133,40 +133,40 @@ struct Checker<'d, 'r> {
     definition: &'d Definition,
     limits: &'d Limits,
     /// The first node of each name.
-    places: BTreeMap<&'d str, usize>,
+    indexes: BTreeMap<&'d str, usize>,
     uses: Vec<Use>,
     report: &'r mut Report,
 }
 
 impl<'d, 'r> Checker<'d, 'r> {
     fn new(scope: &'d Scope<'d>, limits: &'d Limits, report: &'r mut Report) -> Self {
-        let mut places = BTreeMap::new();
-        for (place, node) in scope.definition.nodes.iter().enumerate() {
-            places.entry(node.name.as_str()).or_insert(place);
+        let mut indexes = BTreeMap::new();
+        for (index, node) in scope.definition.nodes.iter().enumerate() {
+            indexes.entry(node.name.as_str()).or_insert(index);
         }
-        Self { path: &scope.path, definition: scope.definition, limits, places, uses: Vec::new(), report }
+        Self { path: &scope.path, definition: scope.definition, limits, indexes, uses: Vec::new(), report }
     }
 
     fn check(mut self) {
         self.name(None, "the workflow", &self.definition.name);
-        for (place, node) in self.definition.nodes.iter().enumerate() {
-            self.name(Some(place), "the node", &node.name);
-            if self.places.get(node.name.as_str()) != Some(&place) {
-                self.fault(Some(place), Fault::DuplicateNode);
+        for (index, node) in self.definition.nodes.iter().enumerate() {
+            self.name(Some(index), "the node", &node.name);
+            if self.indexes.get(node.name.as_str()) != Some(&index) {
+                self.fault(Some(index), Fault::DuplicateNode);
             }
-            self.links(place, node);
-            self.action(place, node);
-            self.undo(place, node);
-            self.query(place, node);
-            self.save(place, node);
-            self.turns(place, node);
-            self.boundary(place, node);
-            self.guards(place, node);
-            self.writes(place, node);
+            self.links(index, node);
+            self.action(index, node);
+            self.undo(index, node);
+            self.query(index, node);
+            self.save(index, node);
+            self.turns(index, node);
+            self.boundary(index, node);
+            self.guards(index, node);
+            self.writes(index, node);
             // The next attempt gets the rejected output as the item.
             let again = node.postcondition.is_some() && matches!(node.action, Action::Do(_));
             let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats() || again;
-            self.expression(&node.input, &Site::of(place, Place::Input, item));
+            self.expression(&node.input, &Site::of(index, Location::Input, item));
         }
         self.variables();
         let mut rules = BTreeSet::new();
@@ -176,123 +176,123 @@ impl<'d, 'r> Checker<'d, 'r> {
                 self.fault(None, Fault::DuplicateSignal { signal: rule.name.clone() });
             }
         }
-        let output = Site { place: Place::Output, item: false, node: None };
+        let output = Site { location: Location::Output, item: false, node: None };
         self.expression(&self.definition.output, &output);
         self.graph();
     }
 
-    fn action(&mut self, place: usize, node: &'d Node) {
+    fn action(&mut self, index: usize, node: &'d Node) {
         match &node.action {
             Action::Do(_) | Action::Pass | Action::Stop => {}
-            Action::Fail(message) => self.name(Some(place), "the failure", message),
+            Action::Fail(message) => self.name(Some(index), "the failure", message),
             Action::Choose { cases, otherwise, .. } => {
                 if cases.is_empty() {
-                    self.fault(Some(place), Fault::NoCases);
+                    self.fault(Some(index), Fault::NoCases);
                 }
                 let mut names = BTreeSet::new();
                 for name in cases.iter().map(|case| &case.name).chain(otherwise) {
-                    self.name(Some(place), "a case", name);
+                    self.name(Some(index), "a case", name);
                     if !names.insert(name) {
-                        self.fault(Some(place), Fault::DuplicateCase { case: name.clone() });
+                        self.fault(Some(index), Fault::DuplicateCase { case: name.clone() });
                     }
                 }
                 for case in cases {
-                    self.condition(&case.when, &Site::of(place, Place::Case(case.name.clone()), true));
+                    self.condition(&case.when, &Site::of(index, Location::Case(case.name.clone()), true));
                 }
             }
             Action::Map(Map { over, max_concurrent, completion: enough, .. }) => {
-                self.expression(over, &Site::of(place, Place::Over, false));
+                self.expression(over, &Site::of(index, Location::Over, false));
                 if let Some(enough) = enough {
-                    self.condition(&enough.when, &Site::of(place, Place::Until, true));
+                    self.condition(&enough.when, &Site::of(index, Location::Until, true));
                 }
                 if *max_concurrent == Some(0) {
-                    self.fault(Some(place), Fault::NoneAtOnce);
+                    self.fault(Some(index), Fault::NoneAtOnce);
                 }
             }
             Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, .. }) => {
                 if let Some(whilst) = whilst {
-                    self.condition(whilst, &Site::of(place, Place::Until, true));
+                    self.condition(whilst, &Site::of(index, Location::Until, true));
                 }
-                self.condition(until, &Site::of(place, Place::Until, true));
+                self.condition(until, &Site::of(index, Location::Until, true));
                 if *most == 0 {
-                    self.fault(Some(place), Fault::NoRounds);
+                    self.fault(Some(index), Fault::NoRounds);
                 }
             }
             Action::Wait { signal, timer } => {
                 if signal.is_none() && timer.is_none() {
-                    self.fault(Some(place), Fault::EmptyWait);
+                    self.fault(Some(index), Fault::EmptyWait);
                 }
                 if let Some(signal) = signal {
-                    self.name(Some(place), "the signal", signal);
+                    self.name(Some(index), "the signal", signal);
                 }
             }
             Action::Race { .. } => {}
-            Action::States(states) => self.states(place, states),
-            Action::Delegate(delegate) => self.delegate(place, delegate),
+            Action::States(states) => self.states(index, states),
+            Action::Delegate(delegate) => self.delegate(index, delegate),
         }
         if let Action::Race { options: offers } = &node.action {
-            self.race(place, offers);
+            self.race(index, offers);
         }
         if let Some(Body::Call(call)) = node.action.body() {
-            self.call(place, call);
+            self.call(index, call);
         }
         if let Some(Body::Task(work)) = node.action.body() {
-            self.work(place, work);
+            self.work(index, work);
         }
     }
 
-    fn undo(&mut self, place: usize, node: &Node) {
+    fn undo(&mut self, index: usize, node: &Node) {
         let body = node.action.bodies().next();
         if node.pivot && !works(&node.action) {
-            self.fault(Some(place), Fault::PivotWithoutWork);
+            self.fault(Some(index), Fault::PivotWithoutWork);
         }
         let Some(undo) = &node.undo else { return };
         if matches!(node.action, Action::States(_)) {
-            self.fault(Some(place), Fault::UndoOfStates);
+            self.fault(Some(index), Fault::UndoOfStates);
         }
         match body {
             None if works(&node.action) => {}
-            None => self.fault(Some(place), Fault::UndoWithoutWork),
-            Some(Body::Flow(_) | Body::Call(_)) => self.fault(Some(place), Fault::UndoOfFlow),
+            None => self.fault(Some(index), Fault::UndoWithoutWork),
+            Some(Body::Flow(_) | Body::Call(_)) => self.fault(Some(index), Fault::UndoOfFlow),
             Some(Body::Task(_)) => {}
         }
-        self.work(place, undo);
+        self.work(index, undo);
     }
 
-    fn call(&mut self, place: usize, call: &Call) {
-        self.name(Some(place), "the workflow that is called", &call.workflow);
+    fn call(&mut self, index: usize, call: &Call) {
+        self.name(Some(index), "the workflow that is called", &call.workflow);
         if call.depth == 0 {
-            self.fault(Some(place), Fault::NoDepth);
+            self.fault(Some(index), Fault::NoDepth);
         }
     }
 
-    fn work(&mut self, place: usize, work: &Work) {
-        self.name(Some(place), "the task's kind", &work.kind);
+    fn work(&mut self, index: usize, work: &Work) {
+        self.name(Some(index), "the task's kind", &work.kind);
         let Some(needs) = &work.needs else { return };
         let count = needs.skills().count().saturating_add(needs.labels().count());
         if count > self.limits.list_len as usize {
-            self.fault(Some(place), Fault::TooManyNeeds { count, limit: self.limits.list_len });
+            self.fault(Some(index), Fault::TooManyNeeds { count, limit: self.limits.list_len });
         }
         for (skill, _) in needs.skills() {
-            self.name(Some(place), "a skill", skill);
+            self.name(Some(index), "a skill", skill);
         }
         for (label, value) in needs.labels() {
-            self.name(Some(place), "a label", label);
-            self.name(Some(place), "the value of a label", value);
+            self.name(Some(index), "a label", label);
+            self.name(Some(index), "the value of a label", value);
         }
     }
 
-    fn name(&mut self, place: Option<usize>, what: &'static str, name: &Name) {
+    fn name(&mut self, index: Option<usize>, what: &'static str, name: &Name) {
         let (bytes, limit) = (name.len(), self.limits.name_bytes);
         if bytes == 0 {
-            self.fault(place, Fault::EmptyName { what });
+            self.fault(index, Fault::EmptyName { what });
         } else if bytes > limit as usize {
-            self.fault(place, Fault::LongName { what, bytes, limit });
+            self.fault(index, Fault::LongName { what, bytes, limit });
         }
     }
 
-    fn fault(&mut self, place: Option<usize>, fault: Fault) {
-        let node = place.and_then(|place| self.definition.nodes.get(place)).map(|node| &node.name);
+    fn fault(&mut self, index: Option<usize>, fault: Fault) {
+        let node = index.and_then(|index| self.definition.nodes.get(index)).map(|node| &node.name);
         self.report.add(self.path, node, fault);
     }
 

@@ -1,62 +1,62 @@
 //! Checks of state machines.
 
 use super::data::Site;
-use super::{Checker, Fault, Place};
+use super::{Checker, Fault, Location};
 use crate::base::name::Name;
 use crate::definition::{Body, States};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {
-    pub(super) fn states(&mut self, place: usize, states: &'d States) {
+    pub(super) fn states(&mut self, index: usize, states: &'d States) {
         if states.max_steps == 0 {
-            self.fault(Some(place), Fault::NoRounds);
+            self.fault(Some(index), Fault::NoRounds);
         }
         if states.states.len() > self.limits.nodes as usize {
-            return self.fault(Some(place), Fault::TooManyNodes { limit: self.limits.nodes });
+            return self.fault(Some(index), Fault::TooManyNodes { limit: self.limits.nodes });
         }
-        let mut places: BTreeMap<&Name, usize> = BTreeMap::new();
+        let mut indexes: BTreeMap<&Name, usize> = BTreeMap::new();
         for (at, state) in states.states.iter().enumerate() {
-            self.name(Some(place), "a state", &state.name);
-            if places.insert(&state.name, at).is_some() {
-                self.fault(Some(place), Fault::DuplicateState { state: state.name.clone() });
+            self.name(Some(index), "a state", &state.name);
+            if indexes.insert(&state.name, at).is_some() {
+                self.fault(Some(index), Fault::DuplicateState { state: state.name.clone() });
             }
-            self.expression(&state.input, &Site::of(place, Place::State(state.name.clone()), true));
+            self.expression(&state.input, &Site::of(index, Location::State(state.name.clone()), true));
             if let Some(Body::Call(call)) = &state.body {
-                self.call(place, call);
+                self.call(index, call);
             }
             if let Some(Body::Task(work)) = &state.body {
-                self.work(place, work);
+                self.work(index, work);
             }
             match (&state.undo, &state.body) {
-                (Some(undo), Some(Body::Task(_))) => self.work(place, undo),
-                (Some(_), Some(Body::Flow(_) | Body::Call(_))) => self.fault(Some(place), Fault::UndoOfFlow),
-                (Some(_), None) => self.fault(Some(place), Fault::UndoWithoutWork),
+                (Some(undo), Some(Body::Task(_))) => self.work(index, undo),
+                (Some(_), Some(Body::Flow(_) | Body::Call(_))) => self.fault(Some(index), Fault::UndoOfFlow),
+                (Some(_), None) => self.fault(Some(index), Fault::UndoWithoutWork),
                 (None, _) => {}
             }
         }
         let mut known = |to: &Name| {
-            if !places.contains_key(to) {
+            if !indexes.contains_key(to) {
                 let suggestion = self.suggest(to, states.states.iter().map(|state| &state.name));
-                self.fault(Some(place), Fault::UnknownState { state: to.clone(), suggestion });
+                self.fault(Some(index), Fault::UnknownState { state: to.clone(), suggestion });
             }
         };
         known(&states.start);
         states.states.iter().flat_map(|state| &state.next).for_each(|way| known(&way.to));
         for state in &states.states {
             for way in &state.next {
-                self.condition(&way.when, &Site::of(place, Place::State(state.name.clone()), true));
+                self.condition(&way.when, &Site::of(index, Location::State(state.name.clone()), true));
             }
         }
-        self.ends(place, states, &places);
+        self.ends(index, states, &indexes);
     }
 
     /// Every state must be reachable from the initial one, and a final state must be reachable from every state.
-    fn ends(&mut self, place: usize, states: &States, places: &BTreeMap<&Name, usize>) {
+    fn ends(&mut self, index: usize, states: &States, indexes: &BTreeMap<&Name, usize>) {
         let ways = |at: usize| {
             let next = states.states.get(at).map(|state| &state.next[..]).unwrap_or_default();
-            next.iter().filter_map(|way| places.get(&way.to).copied())
+            next.iter().filter_map(|way| indexes.get(&way.to).copied())
         };
-        let Some(&start) = places.get(&states.start) else { return };
+        let Some(&start) = indexes.get(&states.start) else { return };
         let mut entered = BTreeSet::from([start]);
         let mut work = vec![start];
         while let Some(at) = work.pop() {
@@ -82,9 +82,9 @@ impl<'d> Checker<'d, '_> {
         for (at, state) in states.states.iter().enumerate() {
             let state = state.name.clone();
             if !entered.contains(&at) {
-                self.fault(Some(place), Fault::StateNeverEntered { state });
+                self.fault(Some(index), Fault::StateNeverEntered { state });
             } else if !leads.contains(&at) {
-                self.fault(Some(place), Fault::StateWithoutEnd { state });
+                self.fault(Some(index), Fault::StateWithoutEnd { state });
             }
         }
     }

@@ -207,9 +207,9 @@ fn pointers_constants_and_waits() {
     let limits = Limits::default().with_payload_bytes(10).with_payload_depth(2);
     let constant = |value: Value| of([task("a").with_input(Expr::Const(Payload::new(value)))]);
     let large = validate(&constant(json!("0123456789")), &limits).unwrap_err();
-    assert_eq!(large.findings()[0].fault, Fault::ConstantTooLarge { place: Place::Input, bytes: 12, limit: 10 });
+    assert_eq!(large.findings()[0].fault, Fault::ConstantTooLarge { location: Location::Input, bytes: 12, limit: 10 });
     let deep = validate(&constant(json!([[[0]]])), &limits).unwrap_err();
-    assert_eq!(deep.findings()[0].fault, Fault::ConstantTooDeep { place: Place::Input, depth: 3, limit: 2 });
+    assert_eq!(deep.findings()[0].fault, Fault::ConstantTooDeep { location: Location::Input, depth: 3, limit: 2 });
     let wait = Action::Wait { signal: None, timer: None };
     one(&of([Node::new("w", wait)]), "node w: waits for neither a signal nor a timer");
 }

@@ -6,7 +6,7 @@ use counterpoint::definition::{
 };
 use counterpoint::message::rejected::Unknown;
 use counterpoint::message::{NodeEvent, NodeStatus, RunPhase};
-use counterpoint::workflow::{Fault, Place, validate};
+use counterpoint::workflow::{Fault, Location, validate};
 use counterpoint::{Config, Event, Limits, Payload, Rejected, RunOutcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -201,10 +201,14 @@ fn variables_that_make_no_sense_are_faults() {
         .with_variable(variable("n", Reducer::Sum));
     let found = faults(&definition);
     let suggestion = Some("found".into());
-    let unknown = Fault::UnknownVariable { place: Place::Writes, variable: "fuond".into(), suggestion };
+    let unknown = Fault::UnknownVariable { location: Location::Writes, variable: "fuond".into(), suggestion };
     assert!(found.contains(&unknown), "{found:?}");
-    assert!(found.contains(&Fault::BadPointer { place: Place::Writes, pointer: "x".into() }));
-    assert!(found.contains(&Fault::UnknownVariable { place: Place::Input, variable: "m".into(), suggestion: None }));
+    assert!(found.contains(&Fault::BadPointer { location: Location::Writes, pointer: "x".into() }));
+    assert!(found.contains(&Fault::UnknownVariable {
+        location: Location::Input,
+        variable: "m".into(),
+        suggestion: None
+    }));
     assert!(found.contains(&Fault::DuplicateVariable { variable: "n".into() }));
     assert!(found.contains(&Fault::InitialValue { variable: "n".into(), wanted: "a number" }));
     let twice = flow([step("a").writing("v", "/x").writing("v", "/y")]).with_variable(variable("v", Reducer::Replace));

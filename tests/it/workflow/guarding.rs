@@ -6,7 +6,7 @@ use counterpoint::definition::{
     Action, Body, Condition, Definition, Expr, Handler, Join, Link, Node, Precondition, Repeat,
 };
 use counterpoint::message::{NodeEvent, NodeRemedy, NodeStatus, Refusal};
-use counterpoint::workflow::{Fault, Place, validate};
+use counterpoint::workflow::{Fault, Location, validate};
 use counterpoint::{Config, Event, FailureKind, Limits, Payload, Policy, Retry, RunCommand, RunOutcome};
 use serde_json::json;
 
@@ -191,7 +191,7 @@ fn guards_that_make_no_sense_are_faults() {
     let error = of(vec![map("m", None, 0).with_postcondition(positive()), each]);
     assert!(error.has(&Fault::EachBeforePostcondition { source_node: "m".into() }));
     let early = step("a").with_precondition(Precondition::new(Condition::Exists(Expr::node("b"))));
-    assert!(of(vec![early, step("b")]).has(&Fault::TooEarly { place: Place::Precondition, node: "b".into() }));
+    assert!(of(vec![early, step("b")]).has(&Fault::TooEarly { location: Location::Precondition, node: "b".into() }));
     let itself = step("a").with_postcondition(Condition::Exists(Expr::node("a")));
-    assert!(of(vec![itself]).has(&Fault::TooEarly { place: Place::Postcondition, node: "a".into() }));
+    assert!(of(vec![itself]).has(&Fault::TooEarly { location: Location::Postcondition, node: "a".into() }));
 }

@@ -4,7 +4,7 @@ use crate::flow::{RUN, World, flow, json as payload, step};
 use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Reducer, Repeat, Variable};
 use counterpoint::message::rejected::{Invalid, Overload, Unknown, WrongState};
 use counterpoint::message::{Migration, NodeEvent, Obstacle, RunEvent, RunPhase};
-use counterpoint::workflow::{Fault, Place, validate};
+use counterpoint::workflow::{Fault, Location, validate};
 use counterpoint::{Accepted, Config, Event, Limits, Payload, Rejected, RunCommand, RunId};
 use serde_json::{Value, json};
 
@@ -229,9 +229,9 @@ fn what_keeps_the_last_alone_is_written_by_nodes_or_from_outside() {
     let error = validate(&definition, &Limits::default()).unwrap_err();
     let faults: Vec<Fault> = error.findings().iter().map(|finding| finding.fault.clone()).collect();
     assert!(faults.contains(&Fault::WrittenAndUpdated { variable: "v".into() }), "{error}");
-    let place = Place::Updates("w".into());
+    let location = Location::Updates("w".into());
     assert!(
-        faults.contains(&Fault::UnknownVariable { place, variable: "nowhere".into(), suggestion: None }),
+        faults.contains(&Fault::UnknownVariable { location, variable: "nowhere".into(), suggestion: None }),
         "{error}"
     );
 }

@@ -7,7 +7,7 @@ use core::fmt;
 /// The location of an expression in a node or workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Location {
     /// The input of a node.
     Input,
     /// The list of a map.
@@ -32,7 +32,7 @@ pub enum Place {
     Output,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Input => f.write_str("its input"),
