@@ -436,7 +436,7 @@ fn faults_of_the_builder() {
 
     let flow = Workflow::<u64, u64>::named("wrong");
     let tight = flow.output_within(flow.constant(1_000_000_u64), &Limits::default().with_payload_bytes(3));
-    assert!(tight.unwrap_err().to_string().contains("the output of the workflow holds a constant of 7 bytes"));
+    assert!(tight.unwrap_err().to_string().contains("the output of the workflow contains a constant of 7 bytes"));
 }
 
 #[test]
