@@ -1,6 +1,6 @@
 //! The clock of a host.
 
-#![expect(clippy::disallowed_types, reason = "a host is where clocks are")]
+#![expect(clippy::disallowed_types, reason = "hosts read the clock")]
 
 use crate::base::time::Time;
 use core::time::Duration;

@@ -1,6 +1,6 @@
 //! The audit trail: the actor, action, time and reason of each entry.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 use super::describe;
 use super::text::line;

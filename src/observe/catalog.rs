@@ -1,6 +1,6 @@
 //! The definitions of runs and the names of their nodes, from the entries.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;

@@ -199,7 +199,7 @@ fn run(id: RunId, event: &RunEvent) -> String {
         }
         RunEvent::Prioritised { tier, reason } => format!("{id} is now in tier {tier}: {}", short(reason)),
         RunEvent::Migrated { version, definition, from, reason, .. } => {
-            let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
+            let own = if definition.is_some() { "its own definition" } else { "another definition" };
             let kept = from.iter().flatten().count();
             format!("{id} migrated to {own}, v{version}, with {kept} nodes: {}", short(reason))
         }

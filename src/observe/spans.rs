@@ -1,6 +1,6 @@
 //! Spans for `tracing`, from events.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 use super::catalog::Catalog;
 use super::describe;

@@ -73,15 +73,15 @@ mod tests {
 
     #[test]
     fn spans_are_short() {
-        let said = |nanos: u64| Span(nanos).to_string();
-        assert_eq!(said(850), "850 ns");
-        assert_eq!(said(12_500_000), "12.5 ms");
-        assert_eq!(said(1_250_000_000), "1.25 s");
-        assert_eq!(said(10_050_000_000), "10 s");
-        assert_eq!(said(2_500_000_000), "2.5 s");
-        assert_eq!(said(125_000_000_000), "2 min 05 s");
-        assert_eq!(said(12_000_000_000_000), "3 h 20 min");
-        assert_eq!(said(u64::MAX), "213503 d 23 h");
+        let shown = |nanos: u64| Span(nanos).to_string();
+        assert_eq!(shown(850), "850 ns");
+        assert_eq!(shown(12_500_000), "12.5 ms");
+        assert_eq!(shown(1_250_000_000), "1.25 s");
+        assert_eq!(shown(10_050_000_000), "10 s");
+        assert_eq!(shown(2_500_000_000), "2.5 s");
+        assert_eq!(shown(125_000_000_000), "2 min 05 s");
+        assert_eq!(shown(12_000_000_000_000), "3 h 20 min");
+        assert_eq!(shown(u64::MAX), "213503 d 23 h");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl From<AgentCard> for AgentSpec {
 /// use counterpoint::{TaskId, TaskSpec};
 ///
 /// let task = TaskSpec::new(TaskId::from_key("order-17"), "greet");
-/// let submission = Submission::of(&task).expect("no step of a run");
+/// let submission = Submission::of(&task).expect("not a step of a run");
 /// assert_eq!(TaskSpec::from(submission), task);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

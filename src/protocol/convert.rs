@@ -153,7 +153,7 @@ fn outcome_depth(outcome: &TaskOutcome) -> u32 {
 
 /// A refused attempt has no side effects and can be retried on another agent: none of the reasons is permanent.
 fn refusal(why: RefusalReason, message: &str, retry_after: Option<Duration>) -> Failure {
-    let said = if message.is_empty() {
+    let text = if message.is_empty() {
         match why {
             RefusalReason::Busy => "refused: busy",
             RefusalReason::Unable => "refused: unable",
@@ -162,7 +162,7 @@ fn refusal(why: RefusalReason, message: &str, retry_after: Option<Duration>) -> 
     } else {
         message
     };
-    let mut failure = Failure::transient(said);
+    let mut failure = Failure::transient(text);
     if why == RefusalReason::Busy {
         failure.kind = FailureKind::Overloaded;
     }

@@ -10,8 +10,8 @@
 //!
 //! let mut scheduler = Scheduler::new(Config::default());
 //! let mut outbox = Outbox::default();
-//! let heard = br#"{"v":1,"id":"a-1","body":{"register":{"agent":{"id":"7","skills":{"greet":1},"capacity":2}}}}"#;
-//! let message = Message::decode(heard, &WireLimits::default())?;
+//! let bytes = br#"{"v":1,"id":"a-1","body":{"register":{"agent":{"id":"7","skills":{"greet":1},"capacity":2}}}}"#;
+//! let message = Message::decode(bytes, &WireLimits::default())?;
 //! let asked = message.id().clone();
 //! let answer = match scheduler.handle(Time::ZERO, message.into_command()?, &mut outbox) {
 //!     Ok(accepted) => Body::registered(accepted, None),
@@ -20,8 +20,8 @@
 //! let answer = answer.map(|body| Message::new(MessageId::new("h-1").unwrap(), body).in_reply_to(asked));
 //!
 //! scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(1), "greet")), &mut outbox)?;
-//! let told: Vec<Message> = outbox.effects().iter().map(Message::from).collect();
-//! assert_eq!(told[0].id().as_str(), "assign-1.1");
+//! let messages: Vec<Message> = outbox.effects().iter().map(Message::from).collect();
+//! assert_eq!(messages[0].id().as_str(), "assign-1.1");
 //! # let _ = answer;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

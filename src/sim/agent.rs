@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// The agent works on as many attempts at once as its capacity; further ones wait and begin in order. It gives back
 /// preempted attempts that have not begun or whose tasks may be preempted, stops cancelled attempts, polls for work if
-/// its specification says so, and sends three heartbeats within each lease.
+/// its specification requires it, and sends three heartbeats within each lease.
 ///
 /// ```
 /// use counterpoint::sim::{AgentModel, Distribution};

@@ -160,8 +160,8 @@ mod tests {
             Distribution::recorded([1, 2, 3, 6].map(Duration::from_secs)).unwrap(),
         ];
         for law in laws {
-            let (told, drawn) = (law.mean().unwrap().as_secs_f64(), mean_of(&law));
-            assert!((drawn / told - 1.0).abs() < 0.03, "{law:?}: {drawn} for {told}");
+            let (mean, drawn) = (law.mean().unwrap().as_secs_f64(), mean_of(&law));
+            assert!((drawn / mean - 1.0).abs() < 0.03, "{law:?}: {drawn} for {mean}");
         }
     }
 

@@ -49,14 +49,14 @@ impl<'a> Step<'a> {
 /// use counterpoint::{AgentId, AgentSpec, TaskId, TaskSpec, Time};
 ///
 /// let job = |n| Job::task(Time::ZERO, TaskSpec::new(TaskId::new(n), "work"));
-/// let nobody_waits_long = |step: &Step<'_>| match step.engine.queued().iter().sum::<usize>() {
+/// let short_queue = |step: &Step<'_>| match step.engine.queued().iter().sum::<usize>() {
 ///     waiting @ 3.. => Err(format!("{waiting} wait")),
 ///     _ => Ok(()),
 /// };
 /// let broken = Simulation::new(1)
 ///     .with_agent(AgentModel::new(AgentSpec::new(AgentId::new(1)).with_skill("work", 1)))
 ///     .with_jobs((1..=10).map(job))
-///     .with_oracle(nobody_waits_long)
+///     .with_oracle(short_queue)
 ///     .run()
 ///     .unwrap_err();
 /// assert!(broken.to_string().ends_with("3 wait"));

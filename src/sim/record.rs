@@ -1,6 +1,6 @@
 //! The record of durable events, from which the report is computed.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "the account reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "the record ignores most events")]
 
 use super::client::Errand;
 use crate::base::id::{AgentId, AttemptId, RunId, TaskId};

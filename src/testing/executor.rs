@@ -26,7 +26,7 @@ const MAIN: u64 = 0;
 /// let clock = VirtualClock::default();
 /// let executor = Executor::new(clock.clone());
 /// let (host, driver) = FutureHost::start(Config::default(), clock.clone())?;
-/// executor.spawn(async { driver.await.expect("its journal does not fail") });
+/// executor.spawn(async { driver.await.expect("the journal does not fail") });
 /// executor.block_on(async {
 ///     Timer::sleep(&clock, Duration::from_secs(3_600)).await;
 ///     host.shut_down(Duration::ZERO).await

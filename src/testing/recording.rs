@@ -100,7 +100,7 @@ impl Recording {
     /// # Panics
     ///
     /// When the engine's self-check fails: a bug of this crate.
-    #[expect(clippy::panic, reason = "a test must fail")]
+    #[expect(clippy::panic, reason = "a failed self-check must fail the test")]
     pub fn replay(&self, config: Config) -> Result<Engine, RestoreError> {
         let engine = Engine::restore(config, None, &self.entries)?;
         if let Err(fault) = engine.check() {
@@ -167,9 +167,9 @@ impl Recording {
     #[track_caller]
     #[expect(clippy::panic, reason = "this is an assertion")]
     pub fn assert_order(&self, words: &[&str]) {
-        let mut told = self.entries.iter().map(describe);
+        let mut texts = self.entries.iter().map(describe);
         for (place, wanted) in words.iter().enumerate() {
-            if !told.any(|line| line.contains(wanted)) {
+            if !texts.any(|line| line.contains(wanted)) {
                 let before = place.checked_sub(1).and_then(|place| words.get(place));
                 let after = before.map_or_else(String::new, |before| format!(" after `{before}`"));
                 let early = self.count(wanted) > 0;

@@ -143,8 +143,8 @@ impl Rehearsal {
     #[expect(clippy::panic, reason = "a faulty test must fail")]
     pub fn start(&mut self, definition: impl Into<Arc<Definition>>, run: RunSpec) {
         let id = run.id;
-        let said = self.command(Command::define(definition)).and_then(|_| self.command(Command::start(run)));
-        if let Err(refused) = said {
+        let started = self.command(Command::define(definition)).and_then(|_| self.command(Command::start(run)));
+        if let Err(refused) = started {
             panic!("{id} was rejected: {refused}");
         }
     }
@@ -199,7 +199,7 @@ impl Rehearsal {
     /// # Panics
     ///
     /// When the journal does not lead to the same state: a bug of this crate.
-    #[expect(clippy::panic, reason = "a test must fail")]
+    #[expect(clippy::panic, reason = "a failed self-check must fail the test")]
     pub fn crash(&mut self) {
         let restored = Engine::restore((self.config)(), None, &self.journal);
         let mut engine = restored.unwrap_or_else(|error| panic!("the journal cannot be restored: {error}"));
@@ -238,8 +238,8 @@ impl Rehearsal {
             if enough(self) {
                 return;
             }
-            let said = self.messages.keys().next().map(|(at, _)| *at);
-            let next = said.into_iter().chain(self.engine.next_wakeup()).min();
+            let message = self.messages.keys().next().map(|(at, _)| *at);
+            let next = message.into_iter().chain(self.engine.next_wakeup()).min();
             let Some(next) = next.filter(|at| *at <= until) else { return };
             self.clock.advance_to(next);
             self.send_heartbeats();

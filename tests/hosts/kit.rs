@@ -128,9 +128,9 @@ fn assertions_that_fail_tell_the_story() {
     assert!(told.starts_with("t1 failed (permanent: never)") && told.contains("a1#1 registered"), "{told}");
     assert!(message_of(|| drop(recording.assert_succeeded(TaskId::new(2)))).starts_with("t2 has not ended"));
     let told = message_of(|| recording.assert_order(&["never", "registered"]));
-    assert!(told.starts_with("`registered` did not happen after `never` (it did before)"), "{told}");
+    assert!(told.starts_with("`registered` did not occur after `never` (it occurred before)"), "{told}");
     let told = message_of(|| recording.assert_count("never", 2));
-    assert!(told.starts_with("`never` happened 1 times, not 2"), "{told}");
+    assert!(told.starts_with("`never` occurred 1 times instead of 2"), "{told}");
 }
 
 #[test]

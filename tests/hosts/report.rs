@@ -122,7 +122,7 @@ fn a_run_that_was_undone_says_so() {
     let mut rehearsal = scene(Reply::fail(Failure::permanent("no stamps")));
     rehearsal.run();
     let page = page_of(&rehearsal);
-    assert!(page.contains("The run compensated") && page.contains("no stamps") && page.contains("find, undone"));
+    assert!(page.contains("The run compensated") && page.contains("no stamps") && page.contains("find, compensation"));
 }
 
 /// A browser on this machine, if there is one.

@@ -16,7 +16,6 @@ const NOT_YET: &[&str] = &[
     "src/workflow/machine/node/parts.rs",
     "src/workflow/machine/rollback.rs",
     "src/lib.rs",
-    "src/routing",
     "src/saga",
 ];
 

@@ -67,7 +67,7 @@ pub(super) enum Message {
 /// The future that owns the engine. It must be polled, on any runtime. It completes when the host is shut down or its
 /// last handle is dropped, and with an error when its journal fails. When it is dropped, all attempts are dropped at
 /// once and waiting callers get [`HostError::Ended`]. The journal contains everything that was durable.
-#[must_use = "nothing happens unless it is polled: spawn it"]
+#[must_use = "the driver does nothing unless it is polled"]
 pub struct Driver(Option<Box<Work>>);
 
 impl Driver {

@@ -34,7 +34,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// A submitted task: a future of its outcome. Dropping the handle does not affect the task.
-#[must_use = "the task goes on without it; drop it if nobody waits"]
+#[must_use = "dropping the handle does not affect the task"]
 pub struct TaskHandle {
     id: TaskId,
     outcome: Receiver<TaskOutcome>,
@@ -77,7 +77,7 @@ impl fmt::Debug for TaskHandle {
 }
 
 /// A started run: a future of its output. Dropping the handle does not affect the run.
-#[must_use = "the run goes on without it; drop it if nobody waits"]
+#[must_use = "dropping the handle does not affect the run"]
 pub struct RunHandle<O> {
     id: RunId,
     outcome: Receiver<RunOutcome>,

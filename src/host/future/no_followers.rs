@@ -4,7 +4,7 @@ use crate::message::event::Entry;
 
 pub(super) struct Followers;
 
-#[expect(clippy::unused_self, reason = "as with the feature")]
+#[expect(clippy::unused_self, reason = "the same interface as with the feature")]
 impl Followers {
     pub(super) const fn of(_: &[Entry]) -> Self {
         Self

@@ -1,6 +1,6 @@
 //! The subjects of entries.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::structure::Table;

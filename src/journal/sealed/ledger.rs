@@ -175,11 +175,11 @@ fn step<Record: DeserializeOwned>(
         return Err(damaged);
     }
     let unreadable = |error: serde_json::Error| LedgerFault::Unreadable { record, reason: error.to_string() };
-    let said: Line<Record> = serde_json::from_slice(line).map_err(unreadable)?;
-    if said.no != record || !same(said.prev, at.hash) {
-        return Err(LedgerFault::NotNext { record, found: said.no });
+    let parsed: Line<Record> = serde_json::from_slice(line).map_err(unreadable)?;
+    if parsed.no != record || !same(parsed.prev, at.hash) {
+        return Err(LedgerFault::NotNext { record, found: parsed.no });
     }
-    each(said.record);
+    each(parsed.record);
     Ok(Mark { records: record, hash })
 }
 

@@ -55,7 +55,7 @@ impl Burn {
     }
 
     /// The share of misses within this number of minutes, and the number of objectives.
-    #[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is close enough")]
+    #[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is precise enough")]
     fn over(&self, now: Time, minutes: u64) -> (f64, u64) {
         let number = now.as_nanos() / MINUTE;
         let within = self.0.iter().rev().take_while(|minute| minute.number.saturating_add(minutes) > number);

@@ -1,6 +1,6 @@
 //! Alerts on missed objectives, on run times and on failing agents.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 mod alert;
 mod burn;
@@ -53,8 +53,8 @@ const LEAST_SHARE: f64 = 0.05;
 /// }
 /// alerts.tick(Time::from_millis(99));
 /// assert_eq!(alerts.active().count(), 0);
-/// alerts.tick(Time::from_millis(101)); // twenty critical tasks, and no agent within 100 ms
-/// let alert = alerts.active().next().expect("one");
+/// alerts.tick(Time::from_millis(101)); // twenty critical tasks without an agent for 100 ms
+/// let alert = alerts.active().next().expect("an alert");
 /// assert_eq!(alert.signal, Signal::LatencyTarget(Tier::Critical));
 /// assert!(alert.to_string().contains("burn rate 100.0"));
 /// ```

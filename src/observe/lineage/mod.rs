@@ -1,6 +1,6 @@
 //! Lineage: the attempt, the agent, the inputs and the definition behind each output of a run.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 mod handed;
 mod prov;
@@ -54,7 +54,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///     engine.handle(Time::ZERO, Command::complete(to, attempt, Payload::of(&"hello")?), &mut outbox)?;
 /// }
 /// lineage.replay(outbox.entries());
-/// let run = lineage.run(RunId::new(1)).expect("it was seen");
+/// let run = lineage.run(RunId::new(1)).expect("a known run");
 /// assert_eq!(run.definition, Some(greet.id()));
 /// assert!(matches!(run.products[0].by, Maker::Agent { by, .. } if by.agent() == AgentId::new(1)));
 /// assert!(run.products[0].from.contains(&Source::Input));

@@ -167,7 +167,7 @@ impl AgentFigures {
 
     /// Successes per second of online time; `None` if it was never online.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a rate of counts beyond 2^53 is close enough")]
+    #[expect(clippy::cast_precision_loss, reason = "a rate of counts beyond 2^53 is precise enough")]
     pub fn throughput(&self) -> Option<f64> {
         let present = self.present.as_secs_f64();
         (present > 0.0).then(|| self.succeeded as f64 / present)

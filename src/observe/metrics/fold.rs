@@ -1,6 +1,6 @@
 //! The changes that each entry makes.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 use super::agent::Agent;
 use super::group::{Group, Usage};

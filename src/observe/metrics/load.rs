@@ -50,10 +50,10 @@ pub struct LoadSpread {
 impl LoadSpread {
     /// `None` for fewer than two agents with slots, or without attempts.
     pub(super) fn over<'a>(agents: impl Iterator<Item = &'a AgentFigures>) -> Option<Self> {
-        #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 may lose their last digits here")]
+        #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 lose their last digits")]
         let shares = agents.map(|agent| (agent.attempts as f64, agent.slot_time.as_secs_f64()));
         let shares: Vec<(f64, f64)> = shares.filter(|(_, seconds)| *seconds > 0.0).collect();
-        #[expect(clippy::cast_precision_loss, reason = "there are not that many agents")]
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 agents")]
         let count = shares.len() as f64;
         let attempts: f64 = shares.iter().map(|(attempts, _)| attempts).sum();
         let seconds: f64 = shares.iter().map(|(_, seconds)| seconds).sum();

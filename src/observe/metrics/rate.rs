@@ -49,7 +49,7 @@ fn fade(span: Duration) -> f64 {
     sum
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is close enough")]
+#[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is precise enough")]
 pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -1,6 +1,6 @@
 //! The progress of each run, and what it waits for.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 mod report;
 mod state;
@@ -58,7 +58,7 @@ const LISTED: usize = 16;
 /// for (seq, event) in (1..).zip(events) {
 ///     progress.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event });
 /// }
-/// let now = progress.run(run).expect("it has started");
+/// let now = progress.run(run).expect("a known run");
 /// assert_eq!((now.nodes.over, now.nodes.total, now.share), (1, 2, 0.5));
 /// assert_eq!(now.to_string(), "r1 greet: running, 50 %, 1 of 2 nodes");
 /// assert_eq!(now.bar(10), "█████░░░░░");

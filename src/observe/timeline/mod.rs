@@ -1,6 +1,6 @@
 //! The timeline of attempts by agent.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 mod bar;
 pub(in crate::observe) mod svg;

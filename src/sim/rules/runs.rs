@@ -1,6 +1,6 @@
 //! Rules for the events of runs and nodes: nothing is done twice, and compensation happens once and in order.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
 use super::parts::Parts;
 use super::{Judged, Rules, rule};

@@ -1,6 +1,6 @@
 //! Rules for the events of tasks.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
 use super::{Hold, Judged, Known, Rules, Stage, rule};
 use crate::base::id::{AttemptId, Incarnation, Seq, TaskId};
@@ -71,7 +71,7 @@ impl Rules {
                     )) => Some((*attempt, *usage)),
                     _ => None,
                 };
-                // An agent that reports no usage is charged the estimate.
+                // Without a report the usage consists of the cost of the agent.
                 rule(
                     reported.is_none_or(|(which, reported)| which != attempt || reported.tokens == usage.tokens),
                     || format!("{attempt} used {usage:?}, but its agent reported {reported:?}"),

@@ -141,5 +141,5 @@ fn a_ledger_of_decisions_can_be_exported_and_verified() {
     assert_eq!(lines, [AuditLine::of(&out.entries()[0])]);
     // Whoever has no more than a reader of JSON can read it, too.
     let plain: Value = serde_json::from_slice(exported.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
-    assert_eq!(plain["record"]["who"], "host");
+    assert_eq!(plain["record"]["actor"], "host");
 }

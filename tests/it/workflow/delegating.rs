@@ -535,10 +535,10 @@ fn it_is_told_in_words_pictures_and_lineage() {
     let flow = flow([node(delegate)]);
     let picture = Picture::of(&flow);
     for drawn in [picture.to_mermaid(), picture.to_dot(), picture.to_svg()] {
-        assert!(drawn.contains("research, 5 deep, 8 each, then wri"), "{drawn}");
+        assert!(drawn.contains("research, 5 deep, 8 each, then w"), "{drawn}");
     }
     let text = serde_json::to_string(lineage.run(RUN).unwrap()).unwrap();
-    assert!(text.contains("handed_on"));
+    assert!(text.contains("delegated"));
 }
 
 #[test]
