@@ -53,7 +53,7 @@ def work(task, payload):
 
 
 def live():
-    """One life: from registration until the host says that it is over."""
+    """One incarnation: from the registration until the host ends it."""
     card = {"id": agent, "name": f"worker {agent}", "skills": {"square": 1}, "capacity": 1, "lease": "1s"}
     by = say({"register": {"agent": card}})[0]["registered"]["by"]
     over = threading.Event()

@@ -1,4 +1,4 @@
-//! Agents elsewhere: the messages of the protocol, one request each, and who is there.
+//! Remote agents: the messages of the protocol, one request each, and the list of agents.
 
 use crate::auth::bearer;
 use crate::refusal::{Refusal, id};
@@ -19,12 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The lease of an agent that does not say how long it may be silent.
+/// The lease of an agent whose registration has none.
 const LEASE: Duration = Duration::from_secs(15);
-/// No agent may be silent for longer.
+/// The longest lease that is accepted.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
 
-/// Takes a message in, and answers with messages.
+/// Handles a message, and answers with messages.
 pub(crate) async fn message(
     State(app): State<App>,
     parameters: Parameters,
@@ -45,7 +45,7 @@ pub(crate) async fn message(
     }
 }
 
-/// A refusal in the words of the protocol, with the status and headers of any other.
+/// A rejection as a message of the protocol, with the status and headers of any other rejection.
 fn refused(about: &MessageId, refusal: Refusal) -> Response {
     let (code, reason) = (refusal.code.as_str().into(), refusal.reason.as_str().into());
     let body = Body::Rejected { code, reason, retry_after: refusal.retry_after };
@@ -59,7 +59,7 @@ fn refused(about: &MessageId, refusal: Refusal) -> Response {
     response
 }
 
-/// An id for an answer: it follows from that of the message, so that the answer to a repeated message is the same one.
+/// An id for an answer, derived from that of the message, so that the answer to a repeated message is the same.
 fn made(about: &MessageId, what: &str) -> MessageId {
     let text: String = about.as_str().chars().take(100).collect();
     MessageId::new(format!("{what}-{text}")).unwrap_or_else(|_| about.clone())
@@ -67,13 +67,13 @@ fn made(about: &MessageId, what: &str) -> MessageId {
 
 async fn answer(app: &App, message: Message, token: Option<Token>, span: Duration) -> Result<Vec<Message>, Refusal> {
     let about = message.id().clone();
-    let say = |body| vec![Message::new(made(&about, "answer"), body)];
+    let one = |body| vec![Message::new(made(&about, "answer"), body)];
     match message.body {
         Body::Register { agent } => {
             let spec = elsewhere(AgentSpec::from(*agent));
             let beat = spec.lease.map(|lease| lease / 3);
             let accepted = app.command_as(token, Command::register(spec)).await?;
-            Ok(Body::registered(accepted, beat).map(say).unwrap_or_default())
+            Ok(Body::registered(accepted, beat).map(one).unwrap_or_default())
         }
         Body::Update { by, agent } => {
             let spec = elsewhere(AgentSpec::from(*agent));
@@ -90,15 +90,15 @@ async fn answer(app: &App, message: Message, token: Option<Token>, span: Duratio
             Ok(Vec::new())
         }
         Body::Query { task } => {
-            let theirs = crate::tasks::theirs(task);
-            crate::tasks::may_read(app, token, theirs).await?;
-            Ok(say(crate::tasks::status(app, task).await?))
+            let permitted = crate::tasks::permitted(task);
+            crate::tasks::may_read(app, token, permitted).await?;
+            Ok(one(crate::tasks::status(app, task).await?))
         }
         _ => {
             let command = message.into_command();
             let command = command.map_err(|error| Refusal::invalid("not_a_command", error.to_string()))?;
             match app.command_as(token, command).await? {
-                // What was said before is answered as it was then.
+                // A repeated message gets the same answer.
                 Accepted::Done | Accepted::Repeated => Ok(Vec::new()),
                 _ => Ok(Vec::new()),
             }
@@ -106,29 +106,29 @@ async fn answer(app: &App, message: Message, token: Option<Token>, span: Duratio
     }
 }
 
-/// An agent elsewhere asks for its work and can be lost.
+/// A remote agent polls for work and can be lost.
 fn elsewhere(spec: AgentSpec) -> AgentSpec {
     let lease = spec.lease.unwrap_or(LEASE).clamp(Duration::from_millis(100), LONGEST_LEASE);
     spec.with_polls().with_lease(lease)
 }
 
-/// What there is for an agent, as soon as there is something, or nothing when that takes too long.
+/// The messages for an agent, as soon as there are any, or none after this time.
 async fn work_for(app: &App, by: Incarnation, span: Duration) -> Result<Vec<Message>, Refusal> {
     let until = Instant::now() + span;
     loop {
-        let bell = app.hub.bell(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
-        let mut rings = std::pin::pin!(bell.notified());
-        // From here on no ring is missed.
-        rings.as_mut().enable();
+        let notifier = app.hub.notifier(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
+        let mut notified = std::pin::pin!(notifier.notified());
+        // From here on no notification is missed.
+        notified.as_mut().enable();
         let messages = mail(app, by).await?;
         if !messages.is_empty() {
             return Ok(messages);
         }
-        if timeout_at(until, rings).await.is_err() {
+        if timeout_at(until, notified).await.is_err() {
             break;
         }
     }
-    // Nobody listens any more: what comes now shall go to somebody who does.
+    // The request has ended: messages that arrive now are for another request.
     app.host.command(AgentCommand::Poll { by, most: 0 }).await?;
     mail(app, by).await
 }
@@ -158,7 +158,7 @@ fn shown(agent: &counterpoint::scheduler::AgentView<'_>) -> Value {
     let spec = agent.spec();
     json!({
         "id": spec.id.get().to_string(),
-        "life": agent.incarnation().number().to_string(),
+        "incarnation": agent.incarnation().number().to_string(),
         "name": spec.name,
         "skills": spec.skills,
         "labels": spec.labels,
@@ -168,14 +168,14 @@ fn shown(agent: &counterpoint::scheduler::AgentView<'_>) -> Value {
     })
 }
 
-/// Who is there.
+/// Lists the agents.
 pub(crate) async fn list(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
     app.may_read(&headers, "the agents")?;
     let agents = app.host.inspect(|engine| engine.agents().map(|agent| shown(&agent)).collect::<Vec<_>>()).await?;
     Ok(Json(json!({"agents": agents})))
 }
 
-/// One agent.
+/// Returns one agent.
 pub(crate) async fn one(
     State(app): State<App>,
     Path(agent): Path<String>,
@@ -187,7 +187,7 @@ pub(crate) async fn one(
     Ok(Json(found.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?))
 }
 
-/// Takes an agent away, or with `drain=true` lets it finish what it holds first.
+/// Removes an agent, or with `drain=true` drains it first.
 pub(crate) async fn dismiss(
     State(app): State<App>,
     Path(agent): Path<String>,

@@ -1,4 +1,4 @@
-//! Whose token it is.
+//! The token of a request.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;

@@ -1,6 +1,6 @@
-//! What durable facts tell those who wait outside: agents elsewhere, callers, readers of events, and the metrics.
+//! Distributes durable entries to remote agents, waiting callers, readers of events, and the metrics.
 //!
-//! All of it is folded from facts, so nothing of it needs to be kept.
+//! All of its state is folded from entries, so none of it needs to be stored.
 
 use counterpoint::journal::{EventFilter, Projection as _};
 use counterpoint::message::{AgentEvent, RunEvent, TaskEvent};
@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot, watch};
 
-/// How many facts are kept for readers who were away.
+/// The number of entries that are retained for readers that reconnect.
 const KEPT: usize = 10_000;
-/// How many facts a reader is given at once.
+/// The number of entries in a page.
 const PAGE: usize = 256;
 
-/// The one place where facts become news. Clones are the same hub.
+/// Distributes durable entries. Clones share the hub.
 #[derive(Clone)]
 pub(crate) struct Hub {
     state: Arc<Mutex<State>>,
@@ -25,48 +25,48 @@ pub(crate) struct Hub {
 
 #[derive(Default)]
 struct State {
-    lives: BTreeMap<Incarnation, Life>,
-    /// Who holds the attempt of a task, for the facts that name the task alone.
+    mailboxes: BTreeMap<Incarnation, Mailbox>,
+    /// The holder of a task's attempt, for events that name only the task.
     holders: BTreeMap<TaskId, (Incarnation, AttemptId)>,
     tasks: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     runs: BTreeMap<RunId, Vec<oneshot::Sender<()>>>,
     metrics: Metrics,
-    facts: VecDeque<Arc<Entry>>,
+    entries: VecDeque<Arc<Entry>>,
 }
 
-/// A life of an agent elsewhere.
+/// The messages for one incarnation of a remote agent.
 #[derive(Default)]
-struct Life {
-    /// What it holds and has not answered.
+struct Mailbox {
+    /// The attempts that it holds and has not answered.
     open: BTreeMap<AttemptId, Given>,
-    /// What it is to be told once.
+    /// The notices that are sent once.
     notices: Vec<Message>,
     wake: Arc<Notify>,
 }
 
-/// An attempt that was given out.
+/// An assigned attempt.
 struct Given {
     at: Time,
-    /// The agent has said that it has it: it need not be told again.
+    /// Whether the agent has accepted it; the assignment is not repeated then.
     accepted: bool,
 }
 
-/// What an agent has to be told.
+/// The messages for an agent.
 #[derive(Default)]
 pub(crate) struct Mail {
-    /// Attempts that it has not accepted yet, with the moments at which they were given out.
+    /// The attempts that it has not accepted yet, with the times of their assignment.
     pub assigned: Vec<(AttemptId, Time)>,
-    /// What is told once.
+    /// The notices that are sent once.
     pub notices: Vec<Message>,
 }
 
-/// Facts for a reader.
+/// A page of entries for a reader.
 pub(crate) struct Page {
-    /// Those that pass.
-    pub facts: Vec<Arc<Entry>>,
-    /// The next page begins after this one.
+    /// The entries that pass the filter.
+    pub entries: Vec<Arc<Entry>>,
+    /// The number after which the next page begins.
     pub last: u64,
-    /// Facts between the reader's last one and these are not kept any more.
+    /// Whether entries between the reader's last one and these are no longer retained.
     pub missed: bool,
 }
 
@@ -77,14 +77,14 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// Takes a fact in that was durable before this process began: for metrics and readers.
+    /// Adds an entry that was durable before this process began, for metrics and readers.
     pub(crate) fn remember(&self, entry: &Entry) {
         let mut state = self.state();
         state.note(entry);
         self.newest.send_replace(entry.seq.get());
     }
 
-    /// Takes a durable fact in, and wakes who waits for it.
+    /// Adds a durable entry, and wakes those that wait for it.
     pub(crate) fn show(&self, entry: &Entry) {
         let mut state = self.state();
         state.note(entry);
@@ -97,56 +97,57 @@ impl Hub {
         self.newest.send_replace(entry.seq.get());
     }
 
-    /// What an agent has to be told now. Attempts come again until it has accepted them: an answer may be lost on its way.
+    /// The current messages for an agent. Assignments are repeated until it has accepted them, because an answer may be
+    /// lost.
     pub(crate) fn mail(&self, by: Incarnation) -> Option<Mail> {
         let mut state = self.state();
-        let life = state.lives.get_mut(&by)?;
-        let waiting = life.open.iter().filter(|(_, given)| !given.accepted);
+        let mailbox = state.mailboxes.get_mut(&by)?;
+        let waiting = mailbox.open.iter().filter(|(_, given)| !given.accepted);
         let assigned = waiting.map(|(attempt, given)| (*attempt, given.at)).collect();
-        Some(Mail { assigned, notices: std::mem::take(&mut life.notices) })
+        Some(Mail { assigned, notices: std::mem::take(&mut mailbox.notices) })
     }
 
-    /// Wakes when there is something for the agent, or its life is over. None, if that is so already.
-    pub(crate) fn bell(&self, by: Incarnation) -> Option<Arc<Notify>> {
-        Some(Arc::clone(&self.state().lives.get(&by)?.wake))
+    /// Notified when there are messages for the agent, or its incarnation ends. `None` if it has ended already.
+    pub(crate) fn notifier(&self, by: Incarnation) -> Option<Arc<Notify>> {
+        Some(Arc::clone(&self.state().mailboxes.get(&by)?.wake))
     }
 
-    /// The agent has this attempt.
+    /// Records that the agent has accepted an attempt.
     pub(crate) fn accepted(&self, by: Incarnation, attempt: AttemptId) {
-        if let Some(given) = self.state().lives.get_mut(&by).and_then(|life| life.open.get_mut(&attempt)) {
+        if let Some(given) = self.state().mailboxes.get_mut(&by).and_then(|mailbox| mailbox.open.get_mut(&attempt)) {
             given.accepted = true;
         }
     }
 
-    /// Tells when a task has ended. Ask for it first, look at the task, then wait.
+    /// Completes when a task has ended. To miss no end, call this first, then check the task, then wait.
     pub(crate) fn task_end(&self, task: TaskId) -> oneshot::Receiver<()> {
         wait(self.state().tasks.entry(task).or_default())
     }
 
-    /// Tells when a run is over.
+    /// Completes when a run has ended.
     pub(crate) fn run_end(&self, run: RunId) -> oneshot::Receiver<()> {
         wait(self.state().runs.entry(run).or_default())
     }
 
-    /// The figures as they are now.
+    /// The metrics at this time.
     pub(crate) fn metrics(&self, now: Time) -> MetricsSnapshot {
         self.state().metrics.snapshot_at(now)
     }
 
-    /// The number of the newest fact, and of those to come.
+    /// The number of the newest entry, and later ones.
     pub(crate) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
 
-    /// The facts after this one that pass.
+    /// The entries after this one that pass the filter.
     pub(crate) fn after(&self, last: u64, filter: &mut EventFilter) -> Page {
         let state = self.state();
-        let begin = state.facts.partition_point(|entry| entry.seq.get() <= last);
-        let missed = state.facts.front().is_some_and(|first| first.seq.get() > last.saturating_add(1));
-        let page: Vec<_> = state.facts.range(begin..).take(PAGE).cloned().collect();
+        let begin = state.entries.partition_point(|entry| entry.seq.get() <= last);
+        let missed = state.entries.front().is_some_and(|first| first.seq.get() > last.saturating_add(1));
+        let page: Vec<_> = state.entries.range(begin..).take(PAGE).cloned().collect();
         drop(state);
         let last = page.last().map_or(last, |entry| entry.seq.get());
-        Page { facts: page.into_iter().filter(|entry| filter.passes(entry)).collect(), last, missed }
+        Page { entries: page.into_iter().filter(|entry| filter.passes(entry)).collect(), last, missed }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,18 +158,19 @@ impl Hub {
 impl State {
     fn note(&mut self, entry: &Entry) {
         self.metrics.apply(entry);
-        if self.facts.len() >= KEPT {
-            self.facts.pop_front();
+        if self.entries.len() >= KEPT {
+            self.entries.pop_front();
         }
-        self.facts.push_back(Arc::new(entry.clone()));
+        self.entries.push_back(Arc::new(entry.clone()));
     }
 
     fn of_agent(&mut self, by: Incarnation, event: &AgentEvent) {
         match event {
             AgentEvent::Registered { .. } => {
-                let earlier = self.lives.keys().filter(|life| life.agent() == by.agent()).copied().collect::<Vec<_>>();
-                earlier.into_iter().for_each(|life| self.over(life));
-                self.lives.insert(by, Life::default());
+                let earlier =
+                    self.mailboxes.keys().filter(|known| known.agent() == by.agent()).copied().collect::<Vec<_>>();
+                earlier.into_iter().for_each(|known| self.over(known));
+                self.mailboxes.insert(by, Mailbox::default());
             }
             AgentEvent::Deregistered | AgentEvent::Lost => self.over(by),
             _ => {}
@@ -176,23 +178,23 @@ impl State {
     }
 
     fn over(&mut self, by: Incarnation) {
-        if let Some(life) = self.lives.remove(&by) {
-            life.wake.notify_waiters();
+        if let Some(mailbox) = self.mailboxes.remove(&by) {
+            mailbox.wake.notify_waiters();
         }
     }
 
     fn of_task(&mut self, at: Time, task: TaskId, event: &TaskEvent) {
         match event {
             TaskEvent::Assigned { attempt, to } => {
-                if let Some(life) = self.lives.get_mut(to) {
-                    life.open.insert(attempt.of(task), Given { at, accepted: false });
-                    life.wake.notify_waiters();
+                if let Some(mailbox) = self.mailboxes.get_mut(to) {
+                    mailbox.open.insert(attempt.of(task), Given { at, accepted: false });
+                    mailbox.wake.notify_waiters();
                     self.holders.insert(task, (*to, attempt.of(task)));
                 }
             }
-            TaskEvent::CancelRequested { .. } => self.unwanted(task),
-            // What has ended without the agent's own word (a timeout, say) is not wanted from it any more. After its own
-            // word that is harmless: the attempt is over.
+            TaskEvent::CancelRequested { .. } => self.notify_cancelled(task),
+            // An attempt that ended without a message of the agent (by a timeout, for example) is cancelled at the
+            // agent. After the agent's own answer the cancellation has no effect.
             TaskEvent::AttemptFailed { .. }
             | TaskEvent::Expired { .. }
             | TaskEvent::Cancelled { .. }
@@ -205,52 +207,52 @@ impl State {
         }
     }
 
-    /// Tells the holder that an attempt is no longer wanted.
-    fn unwanted(&mut self, task: TaskId) {
+    /// Adds a cancellation of an attempt to the messages of its holder.
+    fn notify_cancelled(&mut self, task: TaskId) {
         let Some((by, attempt)) = self.holders.get(&task).copied() else { return };
-        let Some(life) = self.lives.get_mut(&by) else { return };
-        // Who has never heard of it begins nothing: the cancellation comes with the assignment.
+        let Some(mailbox) = self.mailboxes.get_mut(&by) else { return };
+        // An agent that has not received the assignment does not begin it: the cancellation arrives together with it.
         let id = MessageId::new(format!("cancel-{}.{}", attempt.task().get(), attempt.number().get()));
         if let Ok(id) = id {
-            life.notices.push(Message::new(id, Body::Cancel { from: by, attempt }));
-            life.wake.notify_waiters();
+            mailbox.notices.push(Message::new(id, Body::Cancel { from: by, attempt }));
+            mailbox.wake.notify_waiters();
         }
     }
 
     fn ended(&mut self, task: TaskId, tell: bool) {
         if tell {
-            self.unwanted(task);
+            self.notify_cancelled(task);
         }
         if let Some((by, attempt)) = self.holders.remove(&task)
-            && let Some(life) = self.lives.get_mut(&by)
+            && let Some(mailbox) = self.mailboxes.get_mut(&by)
         {
-            life.open.remove(&attempt);
+            mailbox.open.remove(&attempt);
         }
     }
 }
 
 fn wait(waiting: &mut Vec<oneshot::Sender<()>>) -> oneshot::Receiver<()> {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     waiting.retain(|one| !one.is_closed());
-    waiting.push(tell);
-    told
+    waiting.push(sender);
+    receiver
 }
 
 fn wake(waiting: Option<Vec<oneshot::Sender<()>>>) {
     for one in waiting.unwrap_or_default() {
-        // Whoever waited may have gone.
+        // The receiver may have been dropped.
         let _ = one.send(());
     }
 }
 
-/// A journal that shows the hub what it holds when it is taken over.
+/// A journal that passes its content to the hub when it is taken over.
 pub(crate) struct Shown<J> {
     journal: J,
     hub: Hub,
 }
 
 impl<J> Shown<J> {
-    /// This journal, shown to this hub.
+    /// Connects a journal with a hub.
     pub(crate) fn new(journal: J, hub: Hub) -> Self {
         Self { journal, hub }
     }

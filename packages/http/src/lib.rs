@@ -1,8 +1,8 @@
-//! Counterpoint behind HTTP: tasks, runs and workflows for clients, long polls for agents elsewhere, events and figures for
-//! those who watch.
+//! Counterpoint behind HTTP: tasks, runs and workflows for clients, long polls for remote agents, events and metrics
+//! for monitoring.
 //!
-//! The engine is driven by `counterpoint::host::future` on one thread of tokio; its facts are kept in files. Whoever asks is
-//! shown to the gate of `counterpoint::access` first. Agents speak the messages of `counterpoint::protocol`.
+//! The engine is driven by `counterpoint::host::future` on one thread of tokio; its entries are stored in files. The
+//! gate of `counterpoint::access` checks each request. Agents use the messages of `counterpoint::protocol`.
 
 mod agents;
 mod auth;
@@ -33,13 +33,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Parameters of a request's address.
+/// The query parameters of a request.
 type Parameters = axum::extract::Query<BTreeMap<String, String>>;
 
-/// The longest that a request is held open.
+/// The longest time that a request is held open.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What every request is served from. Clones are the same.
+/// The state that all requests share. Clones share it, too.
 #[derive(Clone)]
 pub struct App {
     host: FutureHost,
@@ -56,7 +56,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Opens the journal in this folder and goes on where it ends. The driver is to be spawned.
+    /// Opens the journal in this folder and continues from it. The driver has to be spawned.
     ///
     /// # Errors
     ///
@@ -72,7 +72,8 @@ impl App {
         Ok((Self { host, hub, gate: Arc::new(gate), trail: Arc::default(), limits }, driver))
     }
 
-    /// Has the hub see every fact. To be asked before the driver is polled for the first time, so that it misses none.
+    /// Subscribes the hub to all entries. Call this before the driver is polled for the first time, so that the hub
+    /// misses none.
     ///
     /// # Errors
     ///
@@ -82,16 +83,16 @@ impl App {
         self.host.watch(move |entry| hub.show(entry)).await
     }
 
-    /// Hands out nothing new, waits so long for what is under way, and ends.
+    /// Dispatches no new attempts, waits this long for those under way, and ends.
     ///
     /// # Errors
     ///
-    /// When something was still under way; the journal has it.
+    /// When attempts were still under way; they are in the journal.
     pub async fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
         self.host.shut_down(patience).await
     }
 
-    /// Has the engine obey a command, if whoever asks may give it.
+    /// Sends a command to the engine, if the caller is allowed to.
     async fn command(&self, headers: &HeaderMap, command: impl Into<Command>) -> Result<Accepted, Refusal> {
         self.command_as(bearer(headers), command.into()).await
     }
@@ -109,20 +110,20 @@ impl App {
         Ok(self.host.command(command).await?)
     }
 
-    /// Whether somebody may read all there is.
+    /// Whether the caller may read everything.
     fn may_read(&self, headers: &HeaderMap, what: &str) -> Result<(), Refusal> {
         let decision = self.gate.decide_reading(self.host.now(), bearer(headers).as_ref(), what);
         self.keep(&decision);
         Ok(decision.check()?)
     }
 
-    /// Whether somebody may read about one thing: who may read all, and who may give this command about it.
-    async fn may_read_of(&self, headers: &HeaderMap, what: &str, theirs: Command) -> Result<(), Refusal> {
+    /// Whether the caller may read about one object: with the permission to read everything, or to send this command.
+    async fn may_read_of(&self, headers: &HeaderMap, what: &str, permitted: Command) -> Result<(), Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), bearer(headers));
         if gate.decide_reading(now, token.as_ref(), what).check().is_ok() {
             return Ok(());
         }
-        let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &theirs, engine);
+        let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &permitted, engine);
         Ok(self.host.inspect(ask).await?.check()?)
     }
 
@@ -131,7 +132,7 @@ impl App {
     }
 }
 
-/// How long a request asks to be held open: `wait`, in seconds.
+/// The parameter `wait`: the time in seconds for which a request is held open.
 fn wait(parameters: &BTreeMap<String, String>) -> Result<Duration, Refusal> {
     let Some(text) = parameters.get("wait") else { return Ok(Duration::ZERO) };
     let seconds: f64 =

@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
     let tokens: Tokens = serde_json::from_slice(&std::fs::read(&arguments.tokens)?)?;
     let (app, driver) = App::open(&arguments.folder, tokens).await?;
-    // What is asked before the driver is polled is heard first: the hub misses nothing.
+    // Requests that are sent before the driver is polled are handled first: the hub misses no entry.
     let ready = std::cell::OnceCell::new();
     let spawn = async { drop(ready.set(tokio::spawn(driver))) };
     let (watched, ()) = tokio::join!(biased; app.watch(), spawn);
@@ -49,12 +49,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         served = axum::serve(listener, router(app.clone())) => served?,
-        // The journal failed: nothing more can be promised.
+        // The journal failed: no further request can be accepted.
         ended = &mut driver => return Ok(ended??),
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
     }
-    // What agents elsewhere are at is in the journal, for the next one.
+    // The attempts of remote agents are in the journal, for the next host.
     let _ = app.shut_down(Duration::from_millis(500)).await;
     Ok(driver.await??)
 }

@@ -1,4 +1,4 @@
-//! For those who watch: events, figures, health, the trail of who asked for what.
+//! Events, metrics, health and the audit trail.
 
 use crate::hub::Hub;
 use crate::refusal::{Refusal, id};
@@ -25,13 +25,13 @@ struct Reader {
     newest: watch::Receiver<u64>,
     filter: EventFilter,
     last: u64,
-    /// None before the first page: a reader who begins now misses nothing.
+    /// `None` before the first page: a reader that begins now misses no entry.
     begun: bool,
     ready: VecDeque<Event>,
 }
 
 impl Reader {
-    /// The next event; none when the server ends.
+    /// The next event; `None` when the server ends.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -44,11 +44,11 @@ impl Reader {
                 self.ready.push_back(Event::default().event("missed").data(self.last.to_string()));
             }
             (self.last, self.begun) = (page.last, true);
-            for entry in page.facts {
+            for entry in page.entries {
                 let id = entry.seq.get().to_string();
-                // What is in a journal has a JSON form.
+                // The content of a journal has a JSON form.
                 let data = serde_json::to_string(&*entry).unwrap_or_default();
-                self.ready.push_back(Event::default().id(id).event("fact").data(data));
+                self.ready.push_back(Event::default().id(id).event("event").data(data));
             }
             if !more && self.ready.is_empty() {
                 self.newest.changed().await.ok()?;
@@ -105,39 +105,39 @@ pub(crate) async fn events(
 /// Returns whether the host is running.
 pub(crate) async fn health(State(app): State<App>) -> Response {
     match app.host.inspect(|engine| (engine.last_seq().get(), engine.queued(), engine.agents().count())).await {
-        Ok((facts, queued, agents)) => {
-            Json(json!({"status": "ok", "facts": facts, "queued": queued, "agents": agents})).into_response()
+        Ok((events, queued, agents)) => {
+            Json(json!({"status": "ok", "events": events, "queued": queued, "agents": agents})).into_response()
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "ended", "reason": error.to_string()})))
             .into_response(),
     }
 }
 
-/// Figures for Prometheus, over the whole journal.
+/// Returns metrics for Prometheus, over the whole journal.
 pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
     app.may_read(&headers, "the figures")?;
     let page = to_prometheus(&app.hub.metrics(app.host.now()));
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response())
 }
 
-/// Who asked for what since the server began, refusals among it, as lines of JSON.
+/// Returns the audit trail since the start of the server, including rejected requests, as lines of JSON.
 pub(crate) async fn trail(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
     app.may_read(&headers, "the trail")?;
     let lines = app.trail.lock().unwrap_or_else(PoisonError::into_inner).to_json_lines();
     Ok(([(CONTENT_TYPE, "application/jsonl")], lines).into_response())
 }
 
-/// What this server understands.
+/// Returns the description of the API.
 pub(crate) async fn openapi() -> Response {
     Json(crate::openapi()).into_response()
 }
 
-/// No such address.
+/// Rejects an unknown path.
 pub(crate) async fn nowhere() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "no_such_path", "no such endpoint: see /openapi.json")
 }
 
-/// An address with another method.
+/// Rejects a known path with another method.
 pub(crate) async fn not_so() -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "method not allowed: see /openapi.json")
 }

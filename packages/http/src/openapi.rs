@@ -4,7 +4,7 @@ use crate::routes::{Route, routes};
 use counterpoint::protocol::{Kind, schema};
 use serde_json::{Map, Value, json};
 
-/// What the server understands. It follows from the table that the router is made of, and the schemas of messages are those of
+/// The description of the API. It is computed from the table of the router; the schemas of messages are those of
 /// `counterpoint::protocol`.
 #[must_use]
 pub fn openapi() -> Value {
@@ -122,7 +122,7 @@ fn schemas() -> Value {
 }
 
 fn own(schemas: &mut Map<String, Value>) {
-    // A task as the messages bring it; its id may be left to the key of the request, and it may be for a tenant.
+    // A task as in messages; its id can be replaced by the key of the request, and it can have a tenant.
     let mut new = schemas.get("task").cloned().unwrap_or_default();
     new["properties"]["tenant"] = reference("name");
     new["required"] = json!(["kind"]);
@@ -152,9 +152,9 @@ fn own(schemas: &mut Map<String, Value>) {
             },
         },
         "Agent": {
-            "type": "object", "required": ["id", "life", "status", "capacity", "in_flight"],
+            "type": "object", "required": ["id", "incarnation", "status", "capacity", "in_flight"],
             "properties": {
-                "id": text, "life": text, "name": {"type": ["string", "null"]}, "skills": reference("skills"),
+                "id": text, "incarnation": text, "name": {"type": ["string", "null"]}, "skills": reference("skills"),
                 "labels": {"type": "object"}, "status": {"enum": ["online", "draining", "offline"]},
                 "capacity": reference("count"), "in_flight": reference("count"),
             },
@@ -172,7 +172,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// The same schema with its references where OpenAPI keeps what is shared.
+/// The same schema with its references pointing to the shared schemas of OpenAPI.
 fn moved(schema: Value) -> Value {
     match schema {
         Value::Object(fields) => {

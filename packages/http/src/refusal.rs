@@ -1,4 +1,4 @@
-//! What is answered when a request is refused: a status, and a reason that programs and people can read.
+//! The answer to a rejected request: a status, and a reason for programs and people.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -14,28 +14,28 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::time::Duration;
 
-/// A request that was refused; nothing has happened.
+/// A rejected request, which changed nothing.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// The status of the answer.
     pub status: StatusCode,
-    /// Which rule, for programs.
+    /// The code of the rule, for programs.
     pub code: String,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// When asking again may help.
+    /// The delay after which a retry may succeed.
     pub retry_after: Option<Duration>,
-    /// All the mistakes in a document.
+    /// All faults of a document.
     faults: Vec<String>,
 }
 
 impl Refusal {
-    /// Refused with this status, on these grounds.
+    /// A rejection with this status, code and reason.
     pub(crate) fn new(status: StatusCode, code: &str, reason: impl Into<String>) -> Self {
         Self { status, code: code.to_owned(), reason: reason.into(), retry_after: None, faults: Vec::new() }
     }
 
-    /// Something in the request is not what it should be.
+    /// A rejection of an invalid request.
     pub(crate) fn invalid(code: &str, reason: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, reason)
     }
@@ -59,7 +59,7 @@ pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
     text.parse().map_err(bad)
 }
 
-/// The status of a refused command: that of its class, but for what is too large.
+/// The status of a rejected command: that of its class, except for sizes.
 fn status_of(rejected: &Rejected) -> StatusCode {
     match rejected {
         Rejected::Invalid(Invalid::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -127,7 +127,7 @@ impl IntoResponse for Refusal {
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Some(span) = self.retry_after {
-            // Whole seconds, upwards: sooner would be too soon.
+            // Whole seconds, rounded up.
             headers
                 .insert(RETRY_AFTER, span.as_millis().div_ceil(1000).min(86_400).to_string().parse().expect("digits"));
         }

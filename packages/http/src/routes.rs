@@ -1,28 +1,27 @@
-//! One table of all that can be asked: the router and the description are both made of it, so that neither lacks what the
-//! other has.
+//! The table of routes. The router and the API description are both computed from it, so they cannot differ.
 
 use crate::{App, agents, observe, runs, tasks};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post};
 
-/// Something that can be asked.
+/// A route.
 pub(crate) struct Route {
-    /// In lower case.
+    /// The method in lower case.
     pub method: &'static str,
-    /// With `{names}` for what is asked about.
+    /// The path, with `{names}` for parameters.
     pub path: &'static str,
-    /// For people.
+    /// A summary for people.
     pub summary: &'static str,
-    /// What may stand behind the question mark.
+    /// The query parameters.
     pub parameters: &'static [&'static str],
-    /// The name of the schema of what is sent, if something is.
+    /// The name of the schema of the request body, if there is one.
     pub body: Option<&'static str>,
-    /// The status when all is well, and the name of the schema of what is answered.
+    /// The status of success, and the name of the schema of the response.
     pub answer: (u16, &'static str),
-    /// Other statuses that are to be expected.
+    /// Other expected statuses.
     pub refusals: &'static [u16],
-    /// Whether anybody may ask.
+    /// Whether the route needs no token.
     pub open: bool,
     to: MethodRouter<App>,
 }
@@ -59,7 +58,7 @@ impl Route {
     }
 }
 
-/// All of them.
+/// All routes.
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = of_tasks();
     all.extend(of_agents());
@@ -154,7 +153,7 @@ fn of_watchers() -> Vec<Route> {
     ]
 }
 
-/// Serves all of them.
+/// The router of all routes.
 pub fn router(app: App) -> Router {
     let bytes = app.limits.bytes;
     routes()

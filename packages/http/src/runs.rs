@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How many runs a page shows.
+/// The number of runs in a page.
 const PAGE: usize = 100;
 
-/// A run as somebody asks for it.
+/// A request to start a run.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewRun {
@@ -35,12 +35,12 @@ struct NewRun {
     business_key: Option<Name>,
 }
 
-/// The command that shows that somebody has to do with runs.
-fn theirs(run: RunId) -> Command {
+/// The command whose permission allows reading about a run.
+fn permitted(run: RunId) -> Command {
     RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL }.into()
 }
 
-/// Takes a workflow in, in the words of the definition language.
+/// Adds a workflow in the definition language.
 pub(crate) async fn define(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
     let document: Document = read(&bytes)?;
     let recipe = document.compile(&Limits::default())?;
@@ -66,7 +66,7 @@ pub(crate) async fn definitions(State(app): State<App>, headers: HeaderMap) -> R
     Ok(Json(json!({"workflows": app.host.inspect(look).await?})))
 }
 
-/// Starts a run. The same again is answered by where it stands.
+/// Starts a run. A repeated request is answered by the state of the run.
 pub(crate) async fn start(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
     let mut fields: Map<String, Value> = read(&bytes)?;
     own_id(&mut fields, &headers, |key| RunId::from_key(key).get())?;
@@ -98,7 +98,7 @@ async fn shown(app: &App, run: RunId) -> Result<Value, Refusal> {
     Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
 }
 
-/// Where a run stands; with `wait`, once it is over or so many seconds are.
+/// Returns the state of a run; with `wait`, when it has ended or after this number of seconds.
 pub(crate) async fn one(
     State(app): State<App>,
     Path(run): Path<String>,
@@ -106,18 +106,18 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     let (run, span) = (RunId::new(id(&run)?), wait(&parameters)?);
-    app.may_read_of(&headers, "a run", theirs(run)).await?;
+    app.may_read_of(&headers, "a run", permitted(run)).await?;
     let end = app.hub.run_end(run);
     let now = shown(&app, run).await?;
     if span == Duration::ZERO || !now["outcome"].is_null() {
         return Ok(Json(now));
     }
-    // Whether it is over by then or not, where it stands is the answer.
+    // The state is the answer whether or not the run has ended by then.
     let _ = timeout(span, end).await;
     Ok(Json(shown(&app, run).await?))
 }
 
-/// Runs, a page at a time: by `workflow`, by `business_key`, after the `next` of the page before.
+/// Lists runs in pages: by `workflow`, by `business_key`, after the `next` of the previous page.
 pub(crate) async fn list(
     State(app): State<App>,
     parameters: Parameters,
@@ -140,7 +140,7 @@ pub(crate) async fn list(
     Ok(Json(app.host.inspect(look).await?))
 }
 
-/// Brings a signal to a run, with the body as what it carries.
+/// Sends a signal to a run, with the request body as its payload.
 pub(crate) async fn signal(
     State(app): State<App>,
     Path((run, signal)): Path<(String, String)>,

@@ -1,4 +1,4 @@
-//! Tasks: brought, looked at, taken back.
+//! Tasks: submission, state, cancellation.
 
 use crate::auth::bearer;
 use crate::refusal::{Refusal, id, read};
@@ -17,21 +17,21 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The command that shows whose a task is: who may take it back may also look at it.
-pub(crate) fn theirs(task: TaskId) -> Command {
+/// The command whose permission allows reading about a task: the permission to cancel it.
+pub(crate) fn permitted(task: TaskId) -> Command {
     TaskCommand::Cancel { task, reason: Name::from("read") }.into()
 }
 
-/// Whether somebody may read about a task.
-pub(crate) async fn may_read(app: &App, token: Option<Token>, theirs: Command) -> Result<(), Refusal> {
+/// Whether the caller may read about a task.
+pub(crate) async fn may_read(app: &App, token: Option<Token>, permitted: Command) -> Result<(), Refusal> {
     let mut headers = HeaderMap::new();
     if let Some(value) = token.and_then(|token| format!("Bearer {}", token.reveal()).parse().ok()) {
         headers.insert(axum::http::header::AUTHORIZATION, value);
     }
-    app.may_read_of(&headers, "a task", theirs).await
+    app.may_read_of(&headers, "a task", permitted).await
 }
 
-/// Where a task stands.
+/// The state of a task as a message.
 pub(crate) async fn status(app: &App, task: TaskId) -> Result<Body, Refusal> {
     let look = move |engine: &counterpoint::Engine| {
         let view = engine.task(task)?;
@@ -41,19 +41,19 @@ pub(crate) async fn status(app: &App, task: TaskId) -> Result<Body, Refusal> {
     Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
 }
 
-/// The same as JSON, without the envelope.
+/// The state of a task as JSON, without the envelope.
 async fn shown(app: &App, task: TaskId) -> Result<Value, Refusal> {
     let body = serde_json::to_value(status(app, task).await?);
     let mut body = body.map_err(|error| Refusal::invalid("payload", error.to_string()))?;
     Ok(body["status"].take())
 }
 
-/// The key by which a request that is made again is recognised.
+/// The key that identifies a repeated request.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<&str> {
     headers.get("idempotency-key")?.to_str().ok()
 }
 
-/// The id of what is brought: its own, or one that belongs to the key of the request.
+/// The id of a submission: its own, or one that is derived from the key of the request.
 pub(crate) fn own_id(
     fields: &mut Map<String, Value>,
     headers: &HeaderMap,
@@ -86,7 +86,7 @@ fn shape(error: serde_json::Error) -> Refusal {
     Refusal::invalid("shape", error.to_string())
 }
 
-/// Brings a task. The same again is answered by where it stands.
+/// Submits a task. A repeated request is answered by the state of the task.
 pub(crate) async fn submit(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
     let spec = spec(&bytes, &headers)?;
     let task = spec.id;
@@ -96,7 +96,7 @@ pub(crate) async fn submit(State(app): State<App>, headers: HeaderMap, bytes: By
     Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())
 }
 
-/// Where a task stands; with `wait`, once it has ended or so many seconds are over.
+/// Returns the state of a task; with `wait`, when it has ended or after this number of seconds.
 pub(crate) async fn one(
     State(app): State<App>,
     Path(task): Path<String>,
@@ -104,13 +104,13 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     let (task, span) = (TaskId::new(id(&task)?), wait(&parameters)?);
-    may_read(&app, bearer(&headers), theirs(task)).await?;
+    may_read(&app, bearer(&headers), permitted(task)).await?;
     let end = app.hub.task_end(task);
     let now = shown(&app, task).await?;
     if span == Duration::ZERO || !now["outcome"].is_null() {
         return Ok(Json(now));
     }
-    // Whether it has ended by then or not, where it stands is the answer.
+    // The state is the answer whether or not the task has ended by then.
     let _ = timeout(span, end).await;
     Ok(Json(shown(&app, task).await?))
 }
@@ -123,7 +123,7 @@ pub(crate) async fn withdraw(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let task = TaskId::new(id(&task)?);
-    let reason = parameters.get("reason").map_or("withdrawn", String::as_str);
+    let reason = parameters.get("reason").map_or("cancelled", String::as_str);
     let accepted = app.command(&headers, TaskCommand::Cancel { task, reason: reason.into() }).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
 }

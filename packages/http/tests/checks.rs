@@ -136,7 +136,7 @@ fn words_that_come_too_late_are_refused() {
     rejected(&say("h1", json!({"heartbeat": {"by": by}})), 409, "stale_incarnation");
     rejected(&say("p5", json!({"poll": {"by": by, "most": 1}})), 409, "stale_incarnation");
     // Nothing to do: the poll is answered by nothing, when its time is over.
-    let by = server.get("operator", "/v1/agents/1").json()["life"].clone();
+    let by = server.get("operator", "/v1/agents/1").json()["incarnation"].clone();
     let began = std::time::Instant::now();
     let nothing = server.say(
         "agent-1",
@@ -183,14 +183,14 @@ fn runs_events_and_figures() {
     server.delete("operator", "/v1/runs/1").is(409, "run_phase");
 
     // A reader who was away goes on where it was, over a restart of the server, too.
-    let newest = server.get("operator", "/health").json()["facts"].as_u64().unwrap();
+    let newest = server.get("operator", "/health").json()["events"].as_u64().unwrap();
     server.kill();
     server.start_again();
     let events = |path: &str, header: &str| {
         server.curl(&["-N", "--max-time", "1", "-H", "Authorization: Bearer operator", "-H", header, path]).body
     };
     let body = events("/v1/events", &format!("Last-Event-ID: {}", newest - 1));
-    assert!(body.starts_with(&format!("id: {newest}\nevent: fact\ndata: {{\"seq\":{newest},")), "{body}");
+    assert!(body.starts_with(&format!("id: {newest}\nevent: event\ndata: {{\"seq\":{newest},")), "{body}");
     let of_run = events("/v1/events?after=0&family=workflow&run=1", "X-Nothing: 1");
     let kinds: Vec<&str> = of_run.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
     assert!(kinds.first().is_some_and(|fact| fact.contains("\"started\"")), "{of_run}");

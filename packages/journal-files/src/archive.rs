@@ -1,4 +1,4 @@
-//! Snapshots, kept while somebody else appends.
+//! Snapshots that are stored while another thread appends.
 
 use super::folder::{self, files};
 use super::lock::Lock;
@@ -10,7 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The second hand on a folder. It shares the lock, so that the folder is not free before the last snapshot is written.
+/// Stores snapshots in a folder. It shares the lock, so the folder is locked until the last snapshot is written.
 #[derive(Debug)]
 pub(crate) struct FileArchive {
     folder: PathBuf,
@@ -23,7 +23,7 @@ impl FileArchive {
         Self { folder, stream, lock }
     }
 
-    /// Where the journal stood when entry `at` had been appended: read from its segment, all of which up to there is durable.
+    /// The head of the journal after entry `at`, read from its segment, which is durable up to there.
     fn head_at(&self, at: Seq) -> io::Result<Result<Head, RestoreError>> {
         let segments = files(&self.folder, "journal")?;
         let Some((_, path)) = segments.iter().rev().find(|(first, _)| *first <= at.next()) else {

@@ -1,10 +1,10 @@
-//! Files that are there whole or not at all.
+//! Atomic creation of files.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Makes the names in a folder durable. Systems on which a folder cannot be opened keep them by themselves.
+/// Makes the entries of a folder durable. Systems on which a folder cannot be opened do so themselves.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder) {
         Ok(folder) => folder.sync_all(),
@@ -13,7 +13,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file under another name, makes it durable, and only then gives it its own.
+/// Writes a file under another name, makes it durable, and then renames it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("draft");
     let mut file = File::create(&draft)?;

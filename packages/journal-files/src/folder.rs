@@ -1,4 +1,4 @@
-//! What is in a folder.
+//! The content of a folder.
 
 use counterpoint::journal::sealed::{Encoding, Head, Stream};
 use counterpoint::{Entry, RestoreError, Seq};
@@ -6,25 +6,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What could be read of a journal.
+/// The readable part of a journal.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// The newest snapshot and where it was taken.
+    /// The newest snapshot with its head.
     pub snapshot: Option<(Head, Vec<u8>)>,
-    /// The facts after it.
+    /// The entries after the snapshot.
     pub entries: Vec<Entry>,
-    /// Where all that leaves the journal.
+    /// The head of the journal after these entries.
     pub head: Head,
     /// The last segment.
     pub(crate) last: Option<Last>,
 }
 
-/// The segment that is written to next.
+/// The segment for the next append.
 #[derive(Debug)]
 pub(crate) struct Last {
     pub(crate) path: PathBuf,
     pub(crate) encoding: Encoding,
-    /// Bytes of it that are sound.
+    /// The number of valid bytes.
     pub(crate) sound: u64,
     pub(crate) head: Head,
 }
@@ -37,7 +37,7 @@ pub(crate) fn snapshot_name(at: Seq) -> String {
     format!("{:020}.snapshot", at.get())
 }
 
-/// The files of a kind, by number.
+/// The files of one kind, by number.
 pub(crate) fn files(folder: &Path, kind: &str) -> io::Result<Vec<(Seq, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -51,7 +51,7 @@ pub(crate) fn files(folder: &Path, kind: &str) -> io::Result<Vec<(Seq, PathBuf)>
     Ok(files)
 }
 
-/// Reads a folder: the newest snapshot, and the segments that go on from it, as one chain.
+/// Reads a folder: the newest snapshot, and the segments that continue from it, as one chain.
 pub(crate) fn read(folder: &Path, stream: &Stream) -> io::Result<(Contents, Option<RestoreError>)> {
     let mut found = Contents::default();
     if let Some((_, path)) = files(folder, "snapshot")?.pop() {
@@ -70,7 +70,7 @@ pub(crate) fn read(folder: &Path, stream: &Stream) -> io::Result<(Contents, Opti
         let fault = read_segment(&path, stream, &mut before, &mut found)?;
         if let Some(fault) = fault {
             let last = number + 1 == count;
-            // A segment that another follows was written to its end.
+            // A segment with a successor was written to its end.
             let fault =
                 if fault.is_torn() && !last { RestoreError::Damaged { seq: found.head.seq.next() } } else { fault };
             return Ok((found, Some(fault)));
@@ -81,7 +81,8 @@ pub(crate) fn read(folder: &Path, stream: &Stream) -> io::Result<(Contents, Opti
     Ok((found, fault))
 }
 
-/// How many of the first segments a snapshot holds whole: those whose successor begins at or before what comes after it.
+/// The number of leading segments that a snapshot covers completely: those whose successor begins at or before the
+/// entry after it.
 pub(crate) fn covered(segments: &[(Seq, PathBuf)], at: Seq) -> usize {
     segments.windows(2).take_while(|pair| pair[1].0 <= at.next()).count()
 }
@@ -99,7 +100,7 @@ fn read_segment(
     };
     let anchor = found.snapshot.as_ref().map_or(Head::START, |(head, _)| *head);
     if before.is_none() {
-        // The first: it begins at the snapshot or before it, and passes through it.
+        // The first segment begins at or before the snapshot, and contains its head.
         let begins = unsealer.head();
         if begins.seq > anchor.seq {
             return Ok(Some(RestoreError::Gap { expected: anchor.seq.next(), found: begins.seq.next() }));
@@ -124,7 +125,7 @@ fn read_segment(
     Ok(fault)
 }
 
-/// Takes away what a crash has left over: drafts, segments and snapshots that a newer snapshot stands for.
+/// Removes what a crash may leave behind: drafts, segments and snapshots that a newer snapshot replaces.
 pub(crate) fn sweep(folder: &Path, found: &Contents) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -138,7 +139,7 @@ pub(crate) fn sweep(folder: &Path, found: &Contents) -> io::Result<()> {
     }
 }
 
-/// Takes away what a snapshot stands for. The newest first to stay, so that what is left is always a whole chain.
+/// Removes what a snapshot replaces, the oldest first, so that the rest is a complete chain at any time.
 pub(crate) fn drop_before(folder: &Path, at: Seq) -> io::Result<()> {
     let segments = files(folder, "journal")?;
     let count = covered(&segments, at);

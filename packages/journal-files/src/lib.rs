@@ -1,4 +1,4 @@
-//! A journal in files, for one machine: copy it, or use it as it is.
+//! A journal in files, for one machine. Use it as it is, or as a template.
 //!
 //! ```
 //! use counterpoint::host::thread::{Snapshots, ThreadHost};
@@ -9,7 +9,7 @@
 //! # let folder = std::env::temp_dir().join(format!("counterpoint-doc-{}", std::process::id()));
 //! let journal = FileJournal::new(&folder, Stream::new("orders"));
 //! let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(100_000))?;
-//! // Submit, run, crash: the next host that opens the folder goes on from there.
+//! // After a crash the next host that opens the folder continues from there.
 //! # host.shut_down(std::time::Duration::from_secs(1))?;
 //! # std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -17,25 +17,27 @@
 //!
 //! # Files
 //!
-//! | file | what it is |
+//! | file | content |
 //! |---|---|
-//! | `lock` | locked by the one writer; in it the epoch of the last one |
+//! | `lock` | locked by the writer; contains the epoch of the last writer |
 //! | `00000000000000000001.journal` | a segment: sealed records from this entry on |
 //! | `00000000000000004711.snapshot` | the state after this entry, sealed |
 //!
-//! A segment or snapshot comes into being whole, under another name, and is renamed once it is durable. Records are appended
-//! to the last segment, into room that was filled with zeros before, so that keeping them need not touch the file's length;
-//! each append is one write and one flush of the device, however many facts the host has gathered for it.
+//! Segments and snapshots are written under another name, made durable, and then renamed. Records are appended to the
+//! last segment, into space that was filled with zeros before, so that an append does not change the length of the
+//! file. Each append is one write and one flush of the device, however many entries it contains.
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - What an append has confirmed is there after a crash of the process, the system or the power, as far as the disk keeps
-//!   its word. What it has not confirmed is there whole, in part from its beginning, or not at all.
-//! - One writer: the lock ends with the process that holds it, and whoever takes over raises the epoch in the lock's file,
-//!   which each append reads. So a writer that lost its lock to somebody who deleted the file is fenced all the same.
-//! - Damage is an error and never cut off: see [`RestoreError`]. Only a torn tail of the last segment is.
-//! - After a write or flush has failed nothing is appended any more: what the file holds then is for the next take-over to
-//!   find out. (A second flush may succeed and have kept nothing.)
+//! - Confirmed appends survive a crash of the process, a crash of the system and a loss of power, provided that the
+//!   disk flushes its cache on request. An append that was not confirmed is stored completely, in part from its
+//!   beginning, or not at all.
+//! - One writer: the lock ends with the process that holds it, and a take-over raises the epoch in the lock file, which
+//!   each append reads. So a writer is fenced even if its lock file was deleted.
+//! - Damage is reported as an error and never cut off: see [`RestoreError`]. Only a torn tail of the last segment is
+//!   cut off.
+//! - After a failed write or flush no more entries are appended; the next take-over determines the content of the file.
+//!   (A second flush can succeed without having stored anything.)
 
 mod archive;
 mod disk;
@@ -64,37 +66,38 @@ pub struct FileJournal {
     writing: Option<Writing>,
 }
 
-/// What a writer has in hand.
+/// The state of a writer.
 #[derive(Debug)]
 struct Writing {
     epoch: Epoch,
     lock: Arc<Lock>,
     segment: Segment,
-    /// A write has failed: what the file holds is not known.
+    /// Whether a write has failed: the content of the file is then unknown.
     lost: bool,
 }
 
 impl FileJournal {
-    /// The journal in this folder, which is made if it is not there. Nothing is opened before
+    /// The journal in this folder, which is created if it does not exist. No file is opened before
     /// [`take_over`](Journal::take_over).
     pub fn new(folder: impl Into<PathBuf>, stream: Stream) -> Self {
         Self { folder: folder.into(), stream, segment_bytes: 16 << 20, writing: None }
     }
 
-    /// Begins a new segment once one has so many bytes. A snapshot takes whole segments away.
+    /// Sets the size in bytes at which a new segment begins. Snapshots remove whole segments.
     #[must_use]
     pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.max(1);
         self
     }
 
-    /// Where it stands, once taken over. Kept elsewhere it tells whether the end of the journal was cut off between records.
+    /// The head of the journal, once taken over. Stored elsewhere it reveals whether the end of the journal was cut off
+    /// between records.
     pub fn head(&self) -> Option<Head> {
         self.writing.as_ref().map(|writing| writing.segment.head())
     }
 
-    /// What can be read of a folder, whoever writes to it, without touching anything: every fact that is sound, after the
-    /// snapshot if there is one, and what is wrong with the rest.
+    /// Reads a folder, with or without a writer, without changing it: the snapshot if there is one, all valid entries
+    /// after it, and the first fault.
     ///
     /// # Errors
     ///
@@ -104,13 +107,13 @@ impl FileJournal {
     }
 
     fn begin(&mut self) -> Result<Takeover, Problem> {
-        // A lock that this journal holds already would be in its own way.
+        // A lock that this journal holds already would block itself.
         self.writing = None;
         std::fs::create_dir_all(&self.folder)?;
         let mut lock = Lock::take(&self.folder)?;
-        // From here on nobody else appends.
+        // From here on no other writer appends.
         let (found, fault) = folder::read(&self.folder, &self.stream)?;
-        // A torn tail of the last segment is what a crash leaves. Everything else is for people to look at.
+        // A torn tail of the last segment is the result of a crash. Any other fault needs the attention of an operator.
         if let Some(fault) = fault.filter(|fault| !fault.is_torn()) {
             return Err(fault.into());
         }
@@ -177,7 +180,7 @@ impl FileJournal {
     }
 }
 
-/// Why a folder cannot be taken over.
+/// The reason why a folder cannot be taken over.
 #[derive(Debug)]
 enum Problem {
     Io(io::Error),

@@ -1,4 +1,4 @@
-//! One writer: a lock that ends with its process, and a number that tells writers apart.
+//! The lock of the writer, which ends with its process, and a number that distinguishes writers.
 
 use counterpoint::journal::Epoch;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -6,19 +6,19 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The right to write. Dropped, another may have it.
+/// The right to write. It is released on drop.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
     epoch: Epoch,
-    /// What nobody else writes, should the file be deleted and made again.
+    /// A random mark, which detects that the file was deleted and created again.
     mark: u64,
-    /// Locked as long as it is open.
+    /// The file is locked while it is open.
     file: File,
 }
 
 impl Lock {
-    /// Locks the folder and raises the epoch, durably: no writer of an earlier one appends from then on.
+    /// Locks the folder and raises the epoch, durably: writers of earlier epochs cannot append from then on.
     pub(crate) fn take(folder: &Path) -> io::Result<Self> {
         let path = folder.join("lock");
         let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
@@ -35,7 +35,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Raises the epoch above one that was found in the journal: the file of the lock had been deleted.
+    /// Raises the epoch above one that was found in the journal, after the lock file was deleted.
     pub(crate) fn rise_above(&mut self, epoch: Epoch) -> io::Result<()> {
         if self.epoch <= epoch {
             self.epoch = epoch.next();
@@ -50,7 +50,7 @@ impl Lock {
         self.file.sync_all()
     }
 
-    /// As long for every writer: a shorter text would leave the end of a longer one behind.
+    /// Of equal length for every writer: a shorter text would leave the end of a longer one behind.
     fn text(&self) -> String {
         format!("{:020} {:016x}\n", self.epoch.get(), self.mark)
     }
@@ -59,17 +59,17 @@ impl Lock {
         self.epoch
     }
 
-    /// Whether nobody has taken over since.
+    /// Whether no other writer has taken over since.
     pub(crate) fn is_held(&self) -> bool {
         std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text())
     }
 }
 
-/// The epoch of the last writer; that before the first, if none has written here.
+/// The epoch of the last writer; epoch 0 if there is none.
 fn epoch_of(text: &str) -> io::Result<Epoch> {
     if text.is_empty() {
         return Ok(Epoch::default());
     }
     let number = text.split(' ').next().and_then(|digits| digits.parse().ok());
-    number.map(Epoch::new).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the file of the lock is damaged"))
+    number.map(Epoch::new).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the lock file is damaged"))
 }

@@ -1,4 +1,4 @@
-//! The segment that is written to.
+//! The segment for appends.
 
 use super::disk;
 use super::folder::{self, Last};
@@ -9,21 +9,21 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-/// So much room is filled with zeros at a time.
+/// The number of bytes that are filled with zeros at a time.
 const ROOM: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Segment {
     file: File,
     sealer: Sealer,
-    /// Bytes that hold records.
+    /// The number of bytes with records.
     written: u64,
-    /// Bytes of the file: beyond the records there are zeros.
+    /// The size of the file: zeros follow the records.
     room: u64,
 }
 
 impl Segment {
-    /// A new one, which goes on from here.
+    /// A new segment that continues from this head.
     pub(crate) fn begin(folder: &Path, stream: &Stream, after: Head) -> io::Result<Self> {
         let (sealer, header) = stream.begin(after);
         let path = folder.join(folder::segment_name(after.seq.next()));
@@ -31,11 +31,11 @@ impl Segment {
         Self::open(&path, sealer, header.len() as u64)
     }
 
-    /// One that is there: after what is sound of it, there is room.
+    /// Continues an existing segment after its valid part.
     pub(crate) fn go_on(stream: &Stream, last: &Last) -> io::Result<Self> {
         let sealer = stream.clone().with_encoding(last.encoding).continuing(last.head);
         let mut segment = Self::open(&last.path, sealer, last.sound)?;
-        // What was torn off is zeros again before anything is written over it.
+        // A torn tail is overwritten with zeros before records are written over it.
         if segment.file.metadata()?.len() > last.sound {
             segment.file.set_len(last.sound)?;
             segment.file.sync_all()?;
@@ -64,7 +64,7 @@ impl Segment {
         Ok(bytes)
     }
 
-    /// Writes them, durably when it returns.
+    /// Writes the bytes; they are durable on return.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let end = self.written + bytes.len() as u64;
         if end > self.room {

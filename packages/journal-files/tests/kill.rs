@@ -28,7 +28,7 @@ impl Ledger {
         let number: u64 = number.parse().unwrap_or(0);
         match word {
             // The end of a line may be missing when its writer was killed within it.
-            "fact" if content.ends_with('}') => {
+            "event" if content.ends_with('}') => {
                 if let Some(before) = self.facts.insert(number, content.to_owned()) {
                     assert_eq!(before, content, "fact {number} was durable, and is another one now");
                 }
@@ -36,7 +36,7 @@ impl Ledger {
             "taken" => {
                 self.taken.insert(number);
             }
-            "done" if matches!(content, "charged" | "undone") => {
+            "done" if matches!(content, "charged" | "compensated") => {
                 let before = self.done.insert(number, content.to_owned());
                 assert_eq!(before, None, "order {number} ends twice");
             }
@@ -177,7 +177,10 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
         assert_eq!(charged, order % 5 != 0, "order {order} ended differently from the services' records");
         // Told once, unless it was killed between writing the end down and telling it.
         let told = ledger.done.get(&order).map(String::as_str);
-        assert!(told.is_none_or(|told| told == if charged { "charged" } else { "undone" }), "order {order}: {told:?}");
+        assert!(
+            told.is_none_or(|told| told == if charged { "charged" } else { "compensated" }),
+            "order {order}: {told:?}"
+        );
         let second = if charged { "charge" } else { "release" };
         let expected = BTreeMap::from([("reserve".to_owned(), 1), (second.to_owned(), 1)]);
         assert_eq!(deeds[&order], expected, "order {order}");

@@ -6,7 +6,7 @@ use counterpoint::Seq;
 use counterpoint::journal::{AppendError, Archive, Epoch};
 use postgres::{Client, Config};
 
-/// Keeps snapshots over a connection of its own.
+/// Stores snapshots over a separate connection.
 pub(crate) struct PostgresArchive {
     config: Config,
     stream: String,
@@ -18,7 +18,7 @@ impl PostgresArchive {
         Self { config, stream, client: None }
     }
 
-    /// The connection, made when it is not there or has broken.
+    /// The connection, which is made when it does not exist or has broken.
     fn connected(&mut self) -> Result<&mut Client, postgres::Error> {
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
@@ -36,7 +36,8 @@ impl Archive for PostgresArchive {
     }
 }
 
-/// Keeps a snapshot, and lets go of what it holds. The head is locked only for a moment, after the state has been sent.
+/// Stores a snapshot, and removes the entries that it covers. The head is locked only briefly, after the state has been
+/// sent.
 pub(crate) fn keep(
     client: &mut Client,
     stream: &str,
@@ -52,13 +53,13 @@ pub(crate) fn keep(
         return Err(refusal(client, stream, own, place));
     }
     transaction.commit().map_err(append_error)?;
-    // From here on nobody reads these again; if this fails, the next snapshot takes them away.
-    let _ = client.execute(statements::DROP_FACTS, &[&stream, &place]);
+    // From here on these entries are not read again; if the deletion fails, the next snapshot deletes them.
+    let _ = client.execute(statements::DROP_ENTRIES, &[&stream, &place]);
     let _ = client.execute(statements::DROP_STATES, &[&stream, &place]);
     Ok(())
 }
 
-/// Why a snapshot was not kept.
+/// The reason why a snapshot was not stored.
 fn refusal(client: &mut Client, stream: &str, own: i64, place: i64) -> AppendError {
     match client.query_one(statements::HEAD, &[&stream]) {
         Err(error) => append_error(error),

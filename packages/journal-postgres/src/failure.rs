@@ -1,16 +1,17 @@
-//! What an error of the database means.
+//! Conversion of database errors.
 
 use counterpoint::journal::{AppendError, JournalError};
 use postgres::error::SqlState;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Why the last append failed, for who asks afterwards: a host ends without a word about it. Clones tell of the same journal.
+/// The reason why the last append failed, because a host that ends does not report it. Clones refer to the same
+/// journal.
 #[derive(Debug, Clone, Default)]
 pub struct Failure(Arc<Mutex<Option<AppendError>>>);
 
 impl Failure {
-    /// Why, if one has failed since the journal was taken over.
+    /// The reason, if an append has failed since the journal was taken over.
     #[must_use]
     pub fn why(&self) -> Option<AppendError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -25,11 +26,12 @@ impl Failure {
     }
 }
 
-/// The database has said no: then nothing was kept. Or the connection broke, or the server went down: then nobody knows.
+/// An error of a statement means that nothing was stored. After a broken connection or a server shutdown the outcome is
+/// unknown.
 pub(crate) fn append_error(error: postgres::Error) -> AppendError {
-    let said = error.as_db_error().map(|said| said.code());
-    let unknown = said.is_none_or(|code| {
-        // Class 08 is about connections, class 57 about a server that goes down or an operator who stepped in.
+    let code = error.as_db_error().map(|error| error.code());
+    let unknown = code.is_none_or(|code| {
+        // Class 08 contains connection errors, class 57 server shutdowns and interventions of an operator.
         code.code().starts_with("08")
             || code.code().starts_with("57")
             || *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
@@ -41,7 +43,7 @@ pub(crate) fn journal_error(error: postgres::Error) -> JournalError {
     JournalError::new(text(&error))
 }
 
-/// The error with what led to it: its own words say only that there was one.
+/// The error with its sources: its own text only states that there was an error.
 fn text(error: &postgres::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! A journal in PostgreSQL: copy it, or use it as it is.
+//! A journal in PostgreSQL. Use it as it is, or as a template.
 //!
 //! ```no_run
 //! use counterpoint::host::thread::{Snapshots, ThreadHost};
@@ -7,31 +7,32 @@
 //!
 //! let journal = PostgresJournal::new("host=/run/postgresql user=app dbname=app".parse()?, "orders");
 //! let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(100_000))?;
-//! // Submit, run, crash: the next host that takes over goes on from there, on whatever machine.
+//! // After a crash the next host that takes over continues from there, on any machine.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Tables
 //!
-//! | table | what it holds |
+//! | table | content |
 //! |---|---|
-//! | `counterpoint_head` | of each stream: the epoch of its writer, the number of its last fact, up to where its snapshot reaches |
-//! | `counterpoint_journal` | the facts, one to a row, as JSON text, with the epoch of who wrote them |
-//! | `counterpoint_snapshot` | the state after a fact |
+//! | `counterpoint_head` | for each stream: the epoch of its writer, the number of its last entry, and the number of
+//! the last entry that its snapshot covers |
+//! | `counterpoint_journal` | the entries, one per row, as JSON text, with the epoch of their writer |
+//! | `counterpoint_snapshot` | the state after an entry |
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - **One writer.** Taking over raises the epoch in the head. An append is one statement that moves the head, if it is still at
-//!   this epoch and this fact, and inserts facts only then. So a host that was paused, cut off or forgotten changes nothing
-//!   when it comes back, whatever it believes.
-//! - **Durable when it returns**: `synchronous_commit` is switched on for the session, so with a synchronous standby the facts are
-//!   there, too. A standby that is not synchronous may lack the last of them when it is promoted.
-//! - **Rows with facts** ([`PostgresJournal::with_rows`]): what a step does, if that is a row in this database, is written in the
-//!   transaction that writes down that the step succeeded. It happens exactly once, without keys: there is one such fact.
-//!   A writer that stands still in the middle is given up by the server after a while
-//!   ([`with_patience`](PostgresJournal::with_patience)).
-//! - **Unknown is unknown.** When the connection breaks during a commit, nobody knows. The host ends; the next one takes over and
-//!   finds out.
+//! - **One writer.** A take-over raises the epoch in the head. An append is one statement that advances the head if it
+//!   still has this epoch and this last entry, and inserts entries only then. So a host that was paused or disconnected
+//!   cannot append after it was replaced.
+//! - **Durable on return**: `synchronous_commit` is switched on for the session, so with a synchronous standby the
+//!   entries are stored there, too. An asynchronous standby may lack the last entries when it is promoted.
+//! - **Rows with events** ([`PostgresJournal::with_rows`]): if the side effect of a step is a row in this database, it
+//!   is written in the transaction that stores the event of the step's success. It takes place exactly once, without
+//!   keys, because there is exactly one such event. The server ends the transaction of a writer that stops in the
+//!   middle after a timeout ([`with_patience`](PostgresJournal::with_patience)).
+//! - **Unknown outcomes.** When the connection breaks during a commit, the outcome is unknown. The host ends; the next
+//!   one takes over and determines it.
 
 mod archive;
 mod failure;
@@ -46,10 +47,10 @@ use postgres::{Client, Config, NoTls, Statement, Transaction};
 use std::fmt;
 use std::time::Duration;
 
-/// Writes rows of the host's own for a fact, in the transaction that keeps the fact.
+/// Writes rows of the host for an entry, in the transaction that stores the entry.
 pub type Rows = dyn FnMut(&mut Transaction<'_>, &Entry) -> Result<(), postgres::Error> + Send;
 
-/// A journal in the tables of a database, one of as many streams there as one likes.
+/// A journal in the tables of a database, as one of any number of streams.
 pub struct PostgresJournal {
     config: Config,
     stream: String,
@@ -59,7 +60,7 @@ pub struct PostgresJournal {
     writing: Option<Writing>,
 }
 
-/// What a writer has in hand.
+/// The state of a writer.
 struct Writing {
     client: Client,
     append: Statement,
@@ -67,19 +68,19 @@ struct Writing {
 }
 
 impl PostgresJournal {
-    /// The journal of this name in this database. Nothing is opened before [`take_over`](Journal::take_over), which makes the
-    /// tables if they are not there.
+    /// The journal with this name in this database. No connection is made before [`take_over`](Journal::take_over),
+    /// which creates the tables if they do not exist.
     #[must_use]
     pub fn new(config: Config, stream: impl Into<String>) -> Self {
         let (rows, patience) = (None, Duration::from_secs(10));
         Self { config, stream: stream.into(), rows, patience, failure: Failure::default(), writing: None }
     }
 
-    /// Writes rows for each fact in the transaction that keeps it.
+    /// Writes rows for each entry in the transaction that stores it.
     ///
-    /// It sees the facts of each append in order, and each fact that is kept exactly once; what it wrote with facts that were
-    /// not kept is gone with them. An error refuses the append and so ends the host: what may be wrong with the data is for
-    /// the step to find out.
+    /// The function is called for the entries of each append in order. Each stored entry keeps the rows of exactly one
+    /// call; the rows of entries that were not stored are rolled back. An error rejects the append and so ends the
+    /// host: invalid data must be detected by the step.
     #[must_use]
     pub fn with_rows(
         mut self,
@@ -89,22 +90,22 @@ impl PostgresJournal {
         self
     }
 
-    /// How long a writer may stand still in the middle of an append before the server gives its transaction up, so that another
-    /// can take over: 10 s if nothing is said. Only appends with rows have a middle.
+    /// Sets the time after which the server ends the transaction of a writer that stops in the middle of an append, so
+    /// that another can take over: 10 s by default. Only appends with rows have several statements.
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Tells afterwards why an append failed, and with it the host.
+    /// A handle for the reason why an append, and with it the host, failed.
     #[must_use]
     pub fn failure(&self) -> Failure {
         self.failure.clone()
     }
 }
 
-/// A connection of this name, as those of a journal must be.
+/// A connection with this application name and the settings of a journal.
 fn connect(config: &Config, name: &str) -> Result<Client, postgres::Error> {
     let mut client = config.clone().application_name(name).connect(NoTls)?;
     client.batch_execute(statements::SESSION)?;
@@ -144,7 +145,7 @@ impl Journal for PostgresJournal {
     }
 
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
-        // A connection of its own, when it is first needed: appends do not wait for a large snapshot.
+        // A separate connection, made on demand: appends do not wait for a large snapshot.
         Some(Box::new(PostgresArchive::new(self.config.clone(), self.stream.clone())))
     }
 }
@@ -162,7 +163,8 @@ fn create(client: &mut Client) -> Result<(), postgres::Error> {
     transaction.commit()
 }
 
-/// Raises the epoch, and reads what there is. The head stays locked meanwhile, so an append is before all of this or after.
+/// Raises the epoch, and reads the content. The head is locked meanwhile, so an append is either before all of this or
+/// after.
 fn take(client: &mut Client, stream: &str) -> Result<Takeover, JournalError> {
     let mut transaction = client.transaction().map_err(journal_error)?;
     transaction.execute(statements::BEGIN_STREAM, &[&stream]).map_err(journal_error)?;
@@ -199,15 +201,15 @@ impl Writing {
         if entries.is_empty() || follows.is_none() {
             return self.refusal(stream, epoch, after, follows.is_none());
         }
-        let facts: Result<Vec<String>, _> = entries.iter().map(serde_json::to_string).collect();
-        let facts = facts.map_err(|error| AppendError::Refused(error.to_string().into()))?;
+        let texts: Result<Vec<String>, _> = entries.iter().map(serde_json::to_string).collect();
+        let texts = texts.map_err(|error| AppendError::Refused(error.to_string().into()))?;
         let (own, last) = (number(epoch.get()), number(after.get()));
         let kept = match rows {
             // One statement, and so one round trip and one transaction.
-            None => self.client.execute(&self.append, &[&stream, &own, &last, &facts]).map_err(append_error)?,
+            None => self.client.execute(&self.append, &[&stream, &own, &last, &texts]).map_err(append_error)?,
             Some(rows) => {
                 let mut transaction = self.client.transaction().map_err(append_error)?;
-                let kept = transaction.execute(&self.append, &[&stream, &own, &last, &facts]).map_err(append_error)?;
+                let kept = transaction.execute(&self.append, &[&stream, &own, &last, &texts]).map_err(append_error)?;
                 if kept > 0 {
                     for entry in entries {
                         rows(&mut transaction, entry).map_err(append_error)?;
@@ -220,7 +222,7 @@ impl Writing {
         if kept == entries.len() as u64 { Ok(()) } else { self.refusal(stream, epoch, after, false) }
     }
 
-    /// Why nothing can be appended there, if that is so.
+    /// The reason why an append is rejected, if it is.
     fn refusal(&mut self, stream: &str, epoch: Epoch, after: Seq, gap: bool) -> Result<(), AppendError> {
         let head = self.client.query_one(statements::HEAD, &[&stream]).map_err(append_error)?;
         let (current, last): (i64, i64) = (head.get(0), head.get(1));
@@ -234,7 +236,7 @@ impl Writing {
     }
 }
 
-/// As the database has it, which knows no unsigned numbers; nobody has written so many facts.
+/// As a signed number, because the database has no unsigned ones; event numbers do not reach the limit.
 fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

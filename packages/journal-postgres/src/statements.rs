@@ -1,13 +1,14 @@
-//! What is said to the database.
+//! The SQL statements.
 
-/// Facts are durable when a commit returns, whatever the server's own setting is; and a statement is never cut off by a limit
-/// that was meant for others.
+/// Entries are durable when a commit returns, regardless of the server's default; and no statement timeout of the
+/// server applies.
 pub(crate) const SESSION: &str = "set synchronous_commit = on; set statement_timeout = 0;";
 
-/// A writer that stops in the middle of a transaction holds the head; after so many milliseconds the server lets go of it.
+/// A writer that stops in the middle of a transaction holds the head; after this number of milliseconds the server ends
+/// the transaction.
 pub(crate) const PATIENCE: &str = "select set_config('idle_in_transaction_session_timeout', $1, false)";
 
-/// Makes the tables. The lock is held to the end of the transaction: of two that begin at once, one makes them.
+/// Creates the tables. The lock is held to the end of the transaction: of two that begin at once, one creates them.
 pub(crate) const CREATE: &str = "
     select pg_advisory_xact_lock(hashtext('counterpoint'));
     create table if not exists counterpoint_head (
@@ -20,7 +21,7 @@ pub(crate) const CREATE: &str = "
         stream text not null,
         seq bigint not null,
         epoch bigint not null,
-        fact text not null,
+        event text not null,
         primary key (stream, seq)
     );
     create table if not exists counterpoint_snapshot (
@@ -38,9 +39,9 @@ pub(crate) const TAKE_OVER: &str = "
 
 pub(crate) const SNAPSHOT: &str = "select state from counterpoint_snapshot where stream = $1 and at = $2";
 
-pub(crate) const TAIL: &str = "select seq, fact from counterpoint_journal where stream = $1 and seq > $2 order by seq";
+pub(crate) const TAIL: &str = "select seq, event from counterpoint_journal where stream = $1 and seq > $2 order by seq";
 
-/// Moves the head if it is where the writer believes and the writer is the writer, and inserts facts if it was moved.
+/// Advances the head if it has the expected epoch and last entry, and inserts the entries if it was advanced.
 pub(crate) const APPEND: &str = "
     with head as (
         update counterpoint_head set last_seq = last_seq + cardinality($4::text[])
@@ -48,8 +49,8 @@ pub(crate) const APPEND: &str = "
         returning stream
     )
     insert into counterpoint_journal
-    select head.stream, $3::bigint + new.place, $2, new.fact
-    from head, unnest($4::text[]) with ordinality as new (fact, place)";
+    select head.stream, $3::bigint + new.place, $2, new.event
+    from head, unnest($4::text[]) with ordinality as new (event, place)";
 
 pub(crate) const HEAD: &str = "select epoch, last_seq, snapshot_at from counterpoint_head where stream = $1";
 
@@ -57,11 +58,11 @@ pub(crate) const KEEP_STATE: &str = "
     insert into counterpoint_snapshot values ($1, $2, $3)
     on conflict (stream, at) do update set state = excluded.state";
 
-/// The fence of snapshots: the same writer, at a fact that is there, and not before the last one.
+/// The fence of snapshots: the same writer, an existing entry, and not before the last snapshot.
 pub(crate) const KEEP_AT: &str = "
     update counterpoint_head set snapshot_at = $3
     where stream = $1 and epoch = $2 and last_seq >= $3 and snapshot_at <= $3";
 
-pub(crate) const DROP_FACTS: &str = "delete from counterpoint_journal where stream = $1 and seq <= $2";
+pub(crate) const DROP_ENTRIES: &str = "delete from counterpoint_journal where stream = $1 and seq <= $2";
 
 pub(crate) const DROP_STATES: &str = "delete from counterpoint_snapshot where stream = $1 and at < $2";

@@ -161,7 +161,7 @@ fn what_is_missing_is_noticed() {
     let mut changed = journal(&server, "changed");
     let epoch = changed.take_over().unwrap().epoch;
     changed.append(epoch, Seq::ZERO, &facts(1, 2)).unwrap();
-    client.execute("update counterpoint_journal set fact = '{}' where stream = 'changed' and seq = 1", &[]).unwrap();
+    client.execute("update counterpoint_journal set event = '{}' where stream = 'changed' and seq = 1", &[]).unwrap();
     let error = changed.take_over().unwrap_err().to_string();
     assert!(error.contains("event 1 cannot be read"), "{error}");
     let mut kept = journal(&server, "kept");

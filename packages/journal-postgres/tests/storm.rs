@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const STREAM: &str = "orders";
-const PIECES: i64 = 1_000_000;
+const ITEMS: i64 = 1_000_000;
 
 struct Shop {
     child: Child,
@@ -98,7 +98,7 @@ fn nothing_is_lost_and_nothing_is_twice() {
     let rounds: u64 = std::env::var("COUNTERPOINT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let mut server = Server::start("storm");
     let books = "create table deeds (order_no bigint not null, deed text not null);
-                 create table stock (pieces bigint not null); insert into stock values (1000000);";
+                 create table stock (items bigint not null); insert into stock values (1000000);";
     server.client().batch_execute(books).unwrap();
     let (mut ledger, mut dice, mut asked) = (Ledger::default(), Dice(3), 0);
     let mut shop = Shop::start(&server);
@@ -168,6 +168,6 @@ fn judge(server: &Server, ledger: &Ledger, asked: u64) {
         charged += i64::from(well);
     }
     assert_eq!(deeds.len() as u64, asked);
-    let pieces: i64 = client.query_one("select pieces from stock", &[]).unwrap().get(0);
-    assert_eq!(pieces, PIECES - charged, "the accounts do not balance");
+    let items: i64 = client.query_one("select items from stock", &[]).unwrap().get(0);
+    assert_eq!(items, ITEMS - charged, "the accounts do not balance");
 }

@@ -1,4 +1,4 @@
-//! What the tools are given. The comments are what a client reads.
+//! The parameters of the tools. Their documentation is part of the tools' schemas.
 
 use crate::refusal::Refusal;
 use rmcp::schemars;
@@ -43,7 +43,7 @@ pub(crate) struct UpdateAgentStatus {
     /// The id of the agent.
     pub agent: String,
     /// The incarnation that register_agent returned.
-    pub life: String,
+    pub incarnation: String,
     /// "online": the agent is alive and takes work; "draining": it finishes its attempts and takes no new ones.
     pub status: AgentState,
     /// The new number of tasks that the agent performs at once.
@@ -97,7 +97,7 @@ pub(crate) struct HandleTaskResponse {
     /// The agent.
     pub agent: String,
     /// The incarnation that register_agent returned.
-    pub life: String,
+    pub incarnation: String,
     /// The task.
     pub task: String,
     /// The number of the attempt.
@@ -105,23 +105,23 @@ pub(crate) struct HandleTaskResponse {
     /// The output, if the attempt succeeded.
     pub output: Option<Value>,
     /// The failure, if the attempt failed.
-    pub failure: Option<FailureSaid>,
+    pub failure: Option<ReportedFailure>,
 }
 
 /// Why an attempt failed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FailureSaid {
+pub(crate) struct ReportedFailure {
     /// transient: another attempt may succeed; permanent: no attempt will; unknown: the side effects are unknown.
-    pub kind: FailureSort,
+    pub kind: FailureKind,
     /// A message for people.
     pub message: String,
 }
 
-/// What a failure means for the next attempt.
+/// The effect of a failure on the next attempt.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum FailureSort {
+pub(crate) enum FailureKind {
     /// Another attempt may succeed.
     Transient,
     /// No attempt will succeed.

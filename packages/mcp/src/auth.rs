@@ -1,4 +1,4 @@
-//! Whose token it is.
+//! The token of a request.
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -15,8 +15,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<Token> {
     Token::from_authorization(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-/// Lets nobody speak over HTTP whose token is nobody's; whether it is still good, and what it allows, is for the gate to say
-/// call by call.
+/// Rejects HTTP requests without a known token; the gate checks for each call whether the token is valid and what it
+/// allows.
 pub async fn guard(State(known): State<Arc<Tokens>>, request: Request, next: Next) -> Response {
     let token = bearer(request.headers());
     if token.is_some_and(|token| known.verify(&token, Time::ZERO).is_ok()) {

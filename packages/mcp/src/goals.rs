@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// How many plans are looked at: a fraction of a second for a hundred tasks.
+/// The number of plans that are evaluated: a fraction of a second for a hundred tasks.
 const EVALUATIONS: u64 = 5_000;
 
-/// The workflow that a goal becomes, and a name for who thought of it. Whoever that was, it is validated here.
+/// The workflow of a goal. It is validated here, whatever its source.
 pub(crate) fn workflow(asked: DecomposeGoal, skills: Vec<Name>) -> Result<Definition, Refusal> {
     let kinds = asked.kinds.map_or(skills, |kinds| kinds.into_iter().map(Name::from).collect());
     let ask = Ask::new(asked.goal).with_name(asked.name).with_about(Payload::new(asked.about)).with_kinds(kinds);
@@ -29,7 +29,7 @@ pub(crate) fn workflow(asked: DecomposeGoal, skills: Vec<Name>) -> Result<Defini
     Ok(decompose(decomposer.as_mut(), &ask, &Limits::default())?)
 }
 
-/// What is said of a workflow.
+/// A workflow as JSON.
 pub(crate) fn shown(definition: &Definition) -> Value {
     let nodes = definition.nodes.iter().map(|node| {
         let after: Vec<&Name> = node.after.iter().map(|link| &link.node).collect();
@@ -38,7 +38,7 @@ pub(crate) fn shown(definition: &Definition) -> Value {
     json!({"workflow": definition.name, "version": definition.version, "nodes": nodes.collect::<Vec<_>>()})
 }
 
-/// What there is to do: what waits in the engine, and what is asked about besides.
+/// The tasks to plan: those that wait in the engine, and those of the request.
 pub(crate) fn outlook(engine: &Engine, now: Time, asked: &AssignTasks) -> Result<Outlook, Refusal> {
     let otherwise = asked.otherwise_seconds.map_or(Ok(Duration::from_secs(60)), seconds)?;
     let mut outlook = Outlook::of_engine(engine, now, otherwise);
@@ -55,7 +55,7 @@ pub(crate) fn outlook(engine: &Engine, now: Time, asked: &AssignTasks) -> Result
     Ok(outlook)
 }
 
-/// Who does what and when, so that all is done soonest.
+/// Computes a plan with a short makespan.
 pub(crate) fn plan(outlook: &Outlook) -> Result<Value, Refusal> {
     let problem = outlook.project.check()?;
     let settings = Settings::default().with_evaluations(EVALUATIONS);

@@ -1,9 +1,9 @@
-//! Counterpoint as a server of the Model Context Protocol: its tools are what a host may ask of the engine, its resources are
-//! what can be read of it.
+//! Counterpoint as a server of the Model Context Protocol: its tools are commands of the engine, its resources are
+//! views of the engine's state.
 //!
-//! The server speaks through `rmcp`, the protocol's official SDK; the engine is driven by `counterpoint::host::future`. Whoever
-//! calls is shown to the gate of `counterpoint::access` first. For clients that follow tasks of the protocol, tasks and runs
-//! that are waited for are such tasks.
+//! The server uses `rmcp`, the protocol's official SDK; the engine is driven by `counterpoint::host::future`. The gate
+//! of `counterpoint::access` checks each call. For clients that support tasks of the protocol, tasks and runs that are
+//! waited for are such tasks.
 
 mod asks;
 mod auth;
@@ -33,21 +33,21 @@ use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many facts can be read back.
+/// The number of entries that are retained as a resource.
 const KEPT: usize = 1_000;
 
-/// What a client of this server is told it is for.
-const INSTRUCTIONS: &str = "An orchestrator: it knows which agent does which task, when, and what follows. Agents register and \
-ask for their work with get_status; tasks are brought with distribute_task and answered with handle_task_response; workflows are \
-made of goals with decompose_goal and started with start_workflow. All ids are decimal text.";
+/// The description of the server for clients.
+const INSTRUCTIONS: &str = "An orchestration engine: it assigns tasks to agents and runs workflows. Agents register and poll for \
+work with get_status; tasks are submitted with distribute_task and answered with handle_task_response; workflows are created \
+from goals with decompose_goal and started with start_workflow. All ids are decimal text.";
 
-/// The server. Clones are the same engine; each connection has one.
+/// The server. Clones share the engine; each connection has one.
 #[derive(Clone)]
 pub struct Counterpoint {
     host: FutureHost,
     gate: Arc<Gate>,
-    facts: Arc<Mutex<VecDeque<Entry>>>,
-    /// Who speaks on standard input; over HTTP each request has a token of its own.
+    entries: Arc<Mutex<VecDeque<Entry>>>,
+    /// The token for standard input; over HTTP each request has its own.
     token: Option<Token>,
     tool_router: ToolRouter<Self>,
 }
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Counterpoint {
 }
 
 impl Counterpoint {
-    /// Goes on where the journal ends. The driver is to be spawned after [`watch`](Self::watch) has been asked.
+    /// Continues from the journal. The driver has to be spawned after [`watch`](Self::watch) has been called.
     ///
     /// # Errors
     ///
@@ -72,27 +72,27 @@ impl Counterpoint {
         let (host, driver) = FutureHost::open(Config::default(), journal, tokio::time::sleep).await?;
         let gate = Arc::new(Gate::new(Policy::standard(), tokens));
         let tool_router = Self::tool_router();
-        Ok((Self { host, gate, facts: Arc::default(), token, tool_router }, driver))
+        Ok((Self { host, gate, entries: Arc::default(), token, tool_router }, driver))
     }
 
-    /// Keeps the last facts to be read.
+    /// Retains the last entries as a resource.
     ///
     /// # Errors
     ///
     /// When the host has ended.
     pub async fn watch(&self) -> Result<(), HostError> {
-        let facts = Arc::clone(&self.facts);
+        let entries = Arc::clone(&self.entries);
         let watcher = move |entry: &Entry| {
-            let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-            if facts.len() >= KEPT {
-                facts.pop_front();
+            let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+            if entries.len() >= KEPT {
+                entries.pop_front();
             }
-            facts.push_back(entry.clone());
+            entries.push_back(entry.clone());
         };
         self.host.watch(watcher).await
     }
 
-    /// The token that came with a request, or that of this connection.
+    /// The token of a request, or that of this connection.
     fn token(&self, context: &RequestContext<RoleServer>) -> Option<Token> {
         match context.extensions.get::<axum::http::request::Parts>() {
             Some(parts) => auth::bearer(&parts.headers),
@@ -100,7 +100,7 @@ impl Counterpoint {
         }
     }
 
-    /// Has the engine obey a command, if whoever calls may give it.
+    /// Sends a command to the engine, if the caller is allowed to.
     async fn command(
         &self,
         context: &RequestContext<RoleServer>,
@@ -110,23 +110,23 @@ impl Counterpoint {
         Ok(self.host.command(command).await?)
     }
 
-    /// Gives a command back if whoever calls may give it.
+    /// Returns a command if the caller is allowed to send it.
     async fn may(&self, context: &RequestContext<RoleServer>, command: Command) -> Result<Command, Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), self.token(context));
         let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &command, engine).check().map(|()| command);
         Ok(self.host.inspect(ask).await??)
     }
 
-    /// Whether whoever calls may read all there is.
+    /// Whether the caller may read everything.
     fn may_read(&self, context: &RequestContext<RoleServer>, what: &str) -> Result<(), Refusal> {
         Ok(self.gate.decide_reading(self.host.now(), self.token(context).as_ref(), what).check()?)
     }
 
-    /// Whether they may read about one thing: who may read all, and who may give this command about it.
-    async fn may_read_of(&self, context: &RequestContext<RoleServer>, theirs: Command) -> Result<(), Refusal> {
+    /// Whether the caller may read about one object: with the permission to read everything, or to send this command.
+    async fn may_read_of(&self, context: &RequestContext<RoleServer>, permitted: Command) -> Result<(), Refusal> {
         match self.may_read(context, "one thing") {
             Ok(()) => Ok(()),
-            Err(_) => self.may(context, theirs).await.map(|_| ()),
+            Err(_) => self.may(context, permitted).await.map(|_| ()),
         }
     }
 }

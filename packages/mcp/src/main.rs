@@ -1,7 +1,7 @@
 //! The server.
 //!
-//! `counterpoint-mcp --tokens FILE [--http ADDRESS] [--journal FOLDER]`: on standard input and output, where
-//! `COUNTERPOINT_TOKEN` says who speaks, or over HTTP at `/mcp`, where each request bears a token.
+//! `counterpoint-mcp --tokens FILE [--http ADDRESS] [--journal FOLDER]`: on standard input and output, with the token
+//! in `COUNTERPOINT_TOKEN`, or over HTTP at `/mcp`, with a token in each request.
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -46,7 +46,7 @@ type Driven = JoinHandle<Result<(), counterpoint::host::HostError>>;
 async fn open(journal: impl Journal + 'static, tokens: Tokens) -> Result<(Counterpoint, Driven), Box<dyn Error>> {
     let token = std::env::var("COUNTERPOINT_TOKEN").ok().map(Token::new);
     let (server, driver) = Counterpoint::open(journal, tokens, token).await?;
-    // What is asked before the driver is polled is heard first: no fact is missed.
+    // Requests that are sent before the driver is polled are handled first: no entry is missed.
     let ready = std::cell::OnceCell::new();
     let spawn = async { drop(ready.set(tokio::spawn(driver))) };
     let (watched, ()) = tokio::join!(biased; server.watch(), spawn);

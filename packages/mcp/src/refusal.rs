@@ -1,4 +1,4 @@
-//! What a caller is told when nothing has happened.
+//! The answer to a rejected call.
 
 use counterpoint::Rejected;
 use counterpoint::access::AccessError;
@@ -10,7 +10,7 @@ use rmcp::ErrorData;
 use rmcp::model::CallToolResult;
 use serde_json::json;
 
-/// A call that was refused; nothing has happened.
+/// A rejected call, which changed nothing.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     code: String,
@@ -18,12 +18,12 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Refused on these grounds.
+    /// A rejection with this code and reason.
     pub(crate) fn new(code: &str, reason: impl Into<String>) -> Self {
         Self { code: code.to_owned(), reason: reason.into() }
     }
 
-    /// As the result of a tool: a model may read it and do better.
+    /// The rejection as the result of a tool, so that a model can read it and correct its call.
     pub(crate) fn result(&self) -> CallToolResult {
         CallToolResult::structured_error(json!({"code": self.code, "reason": self.reason}))
     }
@@ -66,7 +66,7 @@ impl From<InvalidProject> for Refusal {
     }
 }
 
-/// Where the protocol has no results to put it into.
+/// For methods of the protocol without a result that could contain the rejection.
 impl From<Refusal> for ErrorData {
     fn from(refusal: Refusal) -> Self {
         let data = Some(json!({"code": refusal.code}));

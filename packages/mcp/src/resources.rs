@@ -1,4 +1,4 @@
-//! What can be read.
+//! The resources.
 
 use crate::Counterpoint;
 use crate::asks::id;
@@ -15,10 +15,10 @@ use std::sync::PoisonError;
 
 const ROOT: &str = "counterpoint://";
 const JSON: &str = "application/json";
-/// How many runs are shown at once.
+/// The number of runs in a resource.
 const PAGE: usize = 100;
 
-/// What there is without asking about one thing.
+/// The resources of the whole engine.
 pub(crate) fn list() -> ListResourcesResult {
     let of = |name: &str, about: &str| {
         Resource::new(format!("{ROOT}{name}"), name).with_description(about).with_mime_type(JSON)
@@ -30,7 +30,7 @@ pub(crate) fn list() -> ListResourcesResult {
     ])
 }
 
-/// What there is about one thing.
+/// The resources of single objects.
 pub(crate) fn templates() -> ListResourceTemplatesResult {
     let of = |name: &str, about: &str| {
         ResourceTemplate::new(format!("{ROOT}{name}"), name).with_description(about).with_mime_type(JSON)
@@ -41,7 +41,7 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
     ])
 }
 
-/// Reads one.
+/// Reads a resource.
 pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let nowhere = || ErrorData::resource_not_found(format!("unknown resource {uri}"), None);
     let path = uri.strip_prefix(ROOT).ok_or_else(nowhere)?;
@@ -78,7 +78,7 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
 }
 
 fn events(server: &Counterpoint) -> Value {
-    let facts = server.facts.lock().unwrap_or_else(PoisonError::into_inner);
-    let shown = facts.iter().map(|entry| json!({"words": describe(entry), "fact": entry}));
+    let entries = server.entries.lock().unwrap_or_else(PoisonError::into_inner);
+    let shown = entries.iter().map(|entry| json!({"text": describe(entry), "event": entry}));
     json!({"events": shown.collect::<Vec<_>>()})
 }

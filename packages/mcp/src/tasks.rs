@@ -1,8 +1,8 @@
 //! Long work as tasks of the protocol (its extension `io.modelcontextprotocol/tasks`, SEP-2663).
 //!
-//! A task of the protocol is a task or a run of the engine, and nothing besides: its id is made of theirs, its state is read
-//! off theirs whenever somebody asks. So there is no table that a restart could lose, and whatever else becomes of the work
-//! (an operator cancels it, another client brings it again) shows here, too.
+//! A task of the protocol is a task or a run of the engine: its id is derived from theirs, its state is computed from
+//! theirs on each request. So there is no table that a restart could lose, and changes by others (an operator cancels
+//! it, another client submits it again) are visible, too.
 
 use crate::Counterpoint;
 use crate::asks::id;
@@ -25,14 +25,14 @@ use serde_json::Value;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// How often it is worth to ask, in milliseconds.
+/// The suggested polling interval in milliseconds.
 const POLL: u64 = 1_000;
-/// The grounds of a cancellation that came this way.
+/// The reason of a cancellation by `tasks/cancel`.
 const CANCELLED: &str = "tasks/cancel";
 
 type Context = RequestContext<RoleServer>;
 
-/// What a task of the protocol is here.
+/// The engine's object behind a task of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// A task.
@@ -51,7 +51,7 @@ impl fmt::Display for Work {
 }
 
 impl Work {
-    /// Reads an id, exactly as it is written: one piece of work has one id.
+    /// Parses an id in its exact form: one object has one id.
     fn read(text: &str) -> Result<Self, Refusal> {
         let work = match text.split_once('-') {
             Some(("task", number)) => id(number).map(|number| Self::Task(TaskId::new(number))),
@@ -72,8 +72,8 @@ impl Work {
         meta
     }
 
-    /// What somebody may do who brought it, which lets them see it, too.
-    fn theirs(self) -> Command {
+    /// The command whose permission allows reading about it: one of those that its submitter has.
+    fn permitted(self) -> Command {
         match self {
             Self::Task(task) => TaskCommand::Cancel { task, reason: Name::from("read") }.into(),
             Self::Run(run) => RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL }.into(),
@@ -96,15 +96,15 @@ fn malformed(text: &str) -> Refusal {
     )
 }
 
-/// Where work stands.
+/// The state of a task or run.
 struct Standing {
     status: TaskStatus,
-    /// In words.
+    /// The state as text.
     message: String,
     began: Time,
-    /// When something last happened to it, as far as the engine can tell its story; otherwise when it began.
+    /// The time of its last event, if the engine still has its story; otherwise of its start.
     touched: Time,
-    /// What the tool that brought it would answer now.
+    /// The present answer of the tool that started it.
     answer: Value,
 }
 
@@ -112,7 +112,7 @@ impl Standing {
     fn task(&self, work: Work) -> Task {
         let mut task = Task::new(work.to_string(), self.status, written(self.began), written(self.touched))
             .with_status_message(&self.message);
-        // Finished work is remembered by number, not by time.
+        // The engine bounds the number of finished tasks and runs, not the time for which they are retained.
         task.ttl_ms = None;
         if !self.status.is_terminal() {
             task.poll_interval_ms = Some(POLL);
@@ -135,16 +135,15 @@ impl Standing {
     }
 }
 
-/// Whether the client says in this very request that it follows tasks, as the extension demands: what was said when the
-/// session began does not count.
+/// Whether the client declares support for tasks in this request, as the extension requires: a declaration at the start
+/// of the session does not count.
 pub(crate) fn is_followed(context: &Context) -> bool {
     context.meta.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
 }
 
 impl Counterpoint {
-    /// The answer to a call that wants to wait for this: the tool's own if there is nothing to wait for, and a task if there
-    /// is.
-    pub(crate) async fn handed_out(&self, work: Work) -> Result<CallToolResponse, Refusal> {
+    /// The answer to a call that waits for work: the tool's own answer if the work has ended, and a task otherwise.
+    pub(crate) async fn task_response(&self, work: Work) -> Result<CallToolResponse, Refusal> {
         let standing = self.standing(work).await?;
         if standing.status.is_terminal() {
             return Ok(CallToolResult::structured(standing.answer).into());
@@ -162,14 +161,14 @@ impl Counterpoint {
         Ok(result)
     }
 
-    /// `tasks/update`: no task here asks its client for anything, so there is nothing that an answer could be to.
+    /// `tasks/update`: no task of this server requests input from its client, so there is nothing to update.
     pub(crate) async fn task_updated(&self, task: &str, context: &Context) -> Result<(), Refusal> {
         let work = Work::read(task)?;
         self.may_see(work, context).await?;
         self.standing(work).await.map(drop)
     }
 
-    /// `tasks/cancel`. What has ended, or turns back already, stays as it is: the client sees that when it asks.
+    /// `tasks/cancel`. Work that has ended or is being compensated is not affected: the client sees that in its state.
     pub(crate) async fn task_cancelled(&self, task: &str, context: &Context) -> Result<(), Refusal> {
         let command = self.may(context, Work::read(task)?.cancellation()).await?;
         match self.host.command(command).await {
@@ -181,9 +180,9 @@ impl Counterpoint {
         }
     }
 
-    /// Whether whoever calls may know of this work.
+    /// Whether the caller may read about this work.
     pub(crate) async fn may_see(&self, work: Work, context: &Context) -> Result<(), Refusal> {
-        self.may_read_of(context, work.theirs()).await
+        self.may_read_of(context, work.permitted()).await
     }
 
     async fn standing(&self, work: Work) -> Result<Standing, Refusal> {
@@ -193,7 +192,7 @@ impl Counterpoint {
                 Ok(found.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
             }
             Work::Run(run) => {
-                // First how far it is: if it ends in between, what is read then says so.
+                // The progress first: if the run ends in between, the later read shows its end.
                 let far = self.host.progress(run).await?.next().await;
                 let found = self.host.inspect(move |engine| of_run(engine, run, far)).await?;
                 Ok(found.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
@@ -207,7 +206,8 @@ fn of_task(engine: &Engine, task: TaskId) -> Option<Standing> {
     let status = match view.outcome() {
         None => TaskStatus::Working,
         Some((TaskOutcome::Cancelled { .. }, _)) => TaskStatus::Cancelled,
-        // The call came to an end, however the work did: `failed` is for calls that end in an error of the protocol.
+        // The call has completed, whatever the outcome of the work: `failed` is for calls that end in an error of the
+        // protocol.
         Some(_) => TaskStatus::Completed,
     };
     let (message, touched) = match view.outcome() {
@@ -237,7 +237,7 @@ fn of_run(engine: &Engine, run: RunId, far: Option<RunProgress>) -> Option<Stand
     Some(Standing { status, message, began: view.began(), touched, answer: run_shown(&view) })
 }
 
-/// The host's moments are nanoseconds since 1970.
+/// The host's times are nanoseconds since 1970.
 fn written(at: Time) -> String {
     let moment = SystemTime::UNIX_EPOCH + Duration::from_nanos(at.as_nanos());
     humantime::format_rfc3339_micros(moment).to_string()

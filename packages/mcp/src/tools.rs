@@ -1,7 +1,7 @@
 //! The tools.
 
 use crate::asks::{
-    AgentState, AssignTasks, DecomposeGoal, DistributeTask, FailureSort, GetStatus, HandleTaskResponse, RegisterAgent,
+    AgentState, AssignTasks, DecomposeGoal, DistributeTask, FailureKind, GetStatus, HandleTaskResponse, RegisterAgent,
     SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds,
 };
 use crate::refusal::Refusal;
@@ -27,20 +27,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The lease of an agent that does not say how long it may be silent.
+/// The lease of an agent whose registration has none.
 const LEASE: f64 = 300.0;
-/// How many facts may wait to be told as progress.
+/// The number of entries that may wait to be sent as progress.
 const ROOM: usize = 256;
 
 type Context = RequestContext<RoleServer>;
 
-/// What a tool answers: data, or why nothing has happened.
-fn told(answer: Result<Value, Refusal>) -> CallToolResult {
+/// The result of a tool: data, or the reason of a rejection.
+fn tool_result(answer: Result<Value, Refusal>) -> CallToolResult {
     answer.map_or_else(|refusal| refusal.result(), CallToolResult::structured)
 }
 
-/// What a tool answers that may hand out a task instead.
-fn told_or_handed(answer: Result<CallToolResponse, Refusal>) -> CallToolResponse {
+/// The result of a tool that may return a task instead.
+fn tool_response(answer: Result<CallToolResponse, Refusal>) -> CallToolResponse {
     answer.unwrap_or_else(|refusal| refusal.result().into())
 }
 
@@ -50,7 +50,7 @@ impl Counterpoint {
         description = "Registers an agent. Returns its incarnation, which the agent includes in all later messages."
     )]
     async fn register_agent(&self, Parameters(asked): Parameters<RegisterAgent>, context: Context) -> CallToolResult {
-        told(self.register(asked, &context).await)
+        tool_result(self.register(asked, &context).await)
     }
 
     #[tool(
@@ -61,7 +61,7 @@ impl Counterpoint {
         Parameters(asked): Parameters<UnregisterAgent>,
         context: Context,
     ) -> CallToolResult {
-        told(self.unregister(asked, &context).await)
+        tool_result(self.unregister(asked, &context).await)
     }
 
     #[tool(description = "Updates an agent: heartbeat, draining, capacity or skills.")]
@@ -70,7 +70,7 @@ impl Counterpoint {
         Parameters(asked): Parameters<UpdateAgentStatus>,
         context: Context,
     ) -> CallToolResult {
-        told(self.update(asked, &context).await)
+        tool_result(self.update(asked, &context).await)
     }
 
     #[tool(
@@ -82,7 +82,7 @@ impl Counterpoint {
         Parameters(asked): Parameters<DistributeTask>,
         context: Context,
     ) -> CallToolResponse {
-        told_or_handed(self.distribute(asked, &context).await)
+        tool_response(self.distribute(asked, &context).await)
     }
 
     #[tool(description = "Reports the result of an attempt that the agent holds.")]
@@ -91,7 +91,7 @@ impl Counterpoint {
         Parameters(asked): Parameters<HandleTaskResponse>,
         context: Context,
     ) -> CallToolResult {
-        told(self.respond(asked, &context).await)
+        tool_result(self.respond(asked, &context).await)
     }
 
     #[tool(
@@ -99,7 +99,7 @@ impl Counterpoint {
                           defines it. Starts nothing."
     )]
     async fn decompose_goal(&self, Parameters(asked): Parameters<DecomposeGoal>, context: Context) -> CallToolResult {
-        told(self.decompose(asked, &context).await)
+        tool_result(self.decompose(asked, &context).await)
     }
 
     #[tool(
@@ -107,7 +107,7 @@ impl Counterpoint {
                           nothing."
     )]
     async fn assign_tasks(&self, Parameters(asked): Parameters<AssignTasks>, context: Context) -> CallToolResult {
-        told(self.assign(asked, &context).await)
+        tool_result(self.assign(asked, &context).await)
     }
 
     #[tool(
@@ -115,17 +115,17 @@ impl Counterpoint {
                           can wait for work."
     )]
     async fn get_status(&self, Parameters(asked): Parameters<GetStatus>, context: Context) -> CallToolResult {
-        told(self.status(asked, &context).await)
+        tool_result(self.status(asked, &context).await)
     }
 
     #[tool(description = "Starts a run of a workflow. The same key identifies the same run. Can wait for its end.")]
     async fn start_workflow(&self, Parameters(asked): Parameters<StartWorkflow>, context: Context) -> CallToolResponse {
-        told_or_handed(self.start(asked, &context).await)
+        tool_response(self.start(asked, &context).await)
     }
 
     #[tool(description = "Sends a signal to a run that waits for it, or will wait for it.")]
     async fn signal_workflow(&self, Parameters(asked): Parameters<SignalWorkflow>, context: Context) -> CallToolResult {
-        told(self.signal(asked, &context).await)
+        tool_result(self.signal(asked, &context).await)
     }
 }
 
@@ -137,7 +137,7 @@ impl Counterpoint {
         spec.name = asked.name.map(Name::from);
         spec.skills = named(asked.skills);
         match self.command(context, Command::register(spec)).await? {
-            Accepted::Registered(by) => Ok(json!({"agent": asked.agent, "life": by.number().to_string()})),
+            Accepted::Registered(by) => Ok(json!({"agent": asked.agent, "incarnation": by.number().to_string()})),
             other => Ok(json!({"agent": asked.agent, "accepted": other})),
         }
     }
@@ -151,7 +151,7 @@ impl Counterpoint {
 
     async fn update(&self, asked: UpdateAgentStatus, context: &Context) -> Result<Value, Refusal> {
         let agent = AgentId::new(id(&asked.agent)?);
-        let by = Incarnation::new(agent, id(&asked.life)?);
+        let by = Incarnation::new(agent, id(&asked.incarnation)?);
         self.command(context, AgentCommand::Heartbeat { by }).await?;
         if asked.capacity.is_some() || asked.skills.is_some() {
             let spec = self.host.inspect(move |engine| engine.agent(agent).map(|agent| agent.spec().clone())).await?;
@@ -172,16 +172,16 @@ impl Counterpoint {
         let task = spec.id;
         if span > Duration::ZERO && tasks::is_followed(context) {
             self.command(context, Command::submit(spec)).await?;
-            return self.handed_out(Work::Task(task)).await;
+            return self.task_response(Work::Task(task)).await;
         }
-        // Before it is brought, so that nothing of its life is missed.
+        // Subscribed before the submission, so that no event of the task is missed.
         let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
         self.command(context, Command::submit(spec)).await?;
         let now = self.await_task(task, span, &mut events, context).await?;
         Ok(CallToolResult::structured(now).into())
     }
 
-    /// Waits for the end of a task, and tells what happens meanwhile.
+    /// Waits for the end of a task, and sends its events as progress.
     async fn await_task(
         &self,
         task: TaskId,
@@ -190,7 +190,7 @@ impl Counterpoint {
         context: &Context,
     ) -> Result<Value, Refusal> {
         let until = Instant::now() + span;
-        let mut told = 0;
+        let mut count = 0;
         loop {
             let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
             let now = now.ok_or(Rejected::Unknown(Unknown::Task(task)))?;
@@ -198,22 +198,22 @@ impl Counterpoint {
                 return Ok(now);
             }
             let Ok(Some(entry)) = timeout_at(until, events.next()).await else { return Ok(now) };
-            told += 1;
-            progress(context, f64::from(told), None, &describe(&entry)).await;
+            count += 1;
+            progress(context, f64::from(count), None, &describe(&entry)).await;
         }
     }
 
     async fn respond(&self, asked: HandleTaskResponse, context: &Context) -> Result<Value, Refusal> {
-        let by = Incarnation::new(AgentId::new(id(&asked.agent)?), id(&asked.life)?);
+        let by = Incarnation::new(AgentId::new(id(&asked.agent)?), id(&asked.incarnation)?);
         let task = TaskId::new(id(&asked.task)?);
         let attempt = AttemptId::new(task, asked.attempt);
         let command = match (asked.output, asked.failure) {
             (Some(output), None) => Command::complete(by, attempt, Payload::new(output)),
-            (None, Some(said)) => {
-                let failure = match said.kind {
-                    FailureSort::Transient => Failure::transient(said.message),
-                    FailureSort::Permanent => Failure::permanent(said.message),
-                    FailureSort::Unknown => Failure::unknown(said.message),
+            (None, Some(report)) => {
+                let failure = match report.kind {
+                    FailureKind::Transient => Failure::transient(report.message),
+                    FailureKind::Permanent => Failure::permanent(report.message),
+                    FailureKind::Unknown => Failure::unknown(report.message),
                 };
                 Command::fail(by, attempt, failure)
             }
@@ -236,7 +236,7 @@ impl Counterpoint {
         self.may_read(context, "a plan")?;
         let now = self.host.now();
         let outlook = self.host.inspect(move |engine| goals::outlook(engine, now, &asked)).await??;
-        // A plan takes its time: the engine does not wait for it.
+        // Planning takes time: the engine does not wait for it.
         let found = tokio::task::spawn_blocking(move || goals::plan(&outlook)).await;
         found.map_err(|error| Refusal::new("no_plan", error.to_string()))?
     }
@@ -264,11 +264,11 @@ impl Counterpoint {
         }
     }
 
-    /// An agent with the work that it holds; waits until it holds some.
+    /// An agent with the attempts that it holds; waits until it holds some.
     async fn work_of(&self, agent: AgentId, span: Duration, context: &Context) -> Result<Value, Refusal> {
-        let life = self.host.inspect(move |engine| engine.agent(agent).map(|agent| agent.incarnation())).await?;
-        let by = life.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
-        // Who asks for its work is alive; others may look, too, if they may read.
+        let incarnation = self.host.inspect(move |engine| engine.agent(agent).map(|agent| agent.incarnation())).await?;
+        let by = incarnation.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
+        // A request of the agent itself is a heartbeat; other callers need the permission to read.
         let alive = AgentCommand::Heartbeat { by }.into();
         match self.may(context, alive).await {
             Ok(alive) => drop(self.host.command(alive).await?),
@@ -296,18 +296,18 @@ impl Counterpoint {
         spec.version = asked.version;
         self.command(context, Command::start(spec)).await?;
         if span > Duration::ZERO && tasks::is_followed(context) {
-            return self.handed_out(Work::Run(run)).await;
+            return self.task_response(Work::Run(run)).await;
         }
         let now = self.await_run(run, span, context).await?;
         Ok(CallToolResult::structured(now).into())
     }
 
-    /// Waits for the end of a run, and tells how far it is meanwhile.
+    /// Waits for the end of a run, and sends its progress.
     async fn await_run(&self, run: RunId, span: Duration, context: &Context) -> Result<Value, Refusal> {
         let until = Instant::now() + span;
         let look = move |engine: &Engine| engine.run(run).map(|run| run_shown(&run));
         let mut stream = self.host.progress(run).await?;
-        // None once the run is over; nobody waits who does not want to.
+        // The stream ends with the run; without a wait time the timeout elapses at once.
         while let Ok(Some(far)) = timeout_at(until, stream.next()).await {
             progress(context, far.share, Some(1.0), &far.bar(20)).await;
         }
@@ -322,13 +322,13 @@ impl Counterpoint {
     }
 }
 
-/// Tells a caller who wants to know how far it is.
+/// Sends progress to a caller that requested it.
 async fn progress(context: &Context, done: f64, of: Option<f64>, message: &str) {
     let Some(token) = context.meta.get_progress_token() else { return };
-    let mut told = ProgressNotificationParam::new(token, done).with_message(message);
-    told.total = of;
-    // A caller who has gone is told nothing.
-    let _ = context.peer.notify_progress(told).await;
+    let mut notification = ProgressNotificationParam::new(token, done).with_message(message);
+    notification.total = of;
+    // A caller that has disconnected gets no progress.
+    let _ = context.peer.notify_progress(notification).await;
 }
 
 fn named(skills: std::collections::BTreeMap<String, u16>) -> std::collections::BTreeMap<Name, u16> {
@@ -367,18 +367,18 @@ pub(crate) fn task_shown(engine: &Engine, task: TaskId) -> Option<Value> {
     }))
 }
 
-/// An agent with the work that it holds; what nobody wants any more is marked.
+/// An agent with the attempts that it holds; cancelled ones are marked.
 pub(crate) fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> Value {
-    let (life, owed) = (agent.incarnation(), engine.outstanding());
+    let (incarnation, owed) = (agent.incarnation(), engine.outstanding());
     let unwanted = owed.iter().filter_map(|effect| match effect {
-        Effect::Cancel { attempt, from } if *from == life => Some(*attempt),
+        Effect::Cancel { attempt, from } if *from == incarnation => Some(*attempt),
         _ => None,
     });
     let unwanted: BTreeSet<AttemptId> = unwanted.collect();
     let mut work = Vec::new();
     for effect in &owed {
         match effect {
-            Effect::Dispatch { attempt, to, task, .. } if *to == life => {
+            Effect::Dispatch { attempt, to, task, .. } if *to == incarnation => {
                 let mut given = json!({
                     "task": attempt.task().get().to_string(), "attempt": attempt.number().get(),
                     "kind": task.kind, "payload": task.payload,
@@ -393,7 +393,7 @@ pub(crate) fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> Value {
     }
     json!({
         "agent": agent.spec().id.get().to_string(),
-        "life": agent.incarnation().number().to_string(),
+        "incarnation": agent.incarnation().number().to_string(),
         "name": agent.spec().name,
         "skills": agent.spec().skills,
         "status": agent.status(),
@@ -417,7 +417,7 @@ pub(crate) fn run_shown(run: &RunView<'_>) -> Value {
 
 fn whole(engine: &Engine) -> Value {
     json!({
-        "facts": engine.last_seq().get(),
+        "events": engine.last_seq().get(),
         "queued": engine.queued().iter().sum::<usize>(),
         "agents": engine.agents().count(),
         "runs": engine.runs().filter(|run| run.outcome().is_none()).count(),

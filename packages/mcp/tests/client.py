@@ -87,13 +87,13 @@ async def read(client, uri):
     return json.loads(contents.text)
 
 
-async def work(client, agent, life, rounds, does):
+async def work(client, agent, incarnation, rounds, does):
     """An agent: asks for its work, does it, answers."""
     for _ in range(rounds):
         now = await call(client, "get_status", agent=agent, wait_seconds=20)
         for given in now["work"]:
             verdict = does(given)
-            await call(client, "handle_task_response", agent=agent, life=life, task=given["task"], attempt=given["attempt"], **verdict)
+            await call(client, "handle_task_response", agent=agent, incarnation=incarnation, task=given["task"], attempt=given["attempt"], **verdict)
 
 
 async def on_stdio():
@@ -107,7 +107,7 @@ async def on_stdio():
             "counterpoint://agents", "counterpoint://runs", "counterpoint://events"}
         assert len((await client.list_resource_templates()).resource_templates) == 2
 
-        life = (await call(client, "register_agent", agent="1", name="one", skills={"fetch": 1, "write": 2}))["life"]
+        incarnation = (await call(client, "register_agent", agent="1", name="one", skills={"fetch": 1, "write": 2}))["incarnation"]
         # A goal by rules, and one that the caller has thought of; what is wrong with either is told.
         rules = [{"name": "report", "words": [["report"]], "steps": [{"name": "fetch"}, {"name": "write"}]}]
         made = await call(client, "decompose_goal", goal="a report on tea", name="report", about={"topic": "tea"}, rules=rules)
@@ -126,7 +126,7 @@ async def on_stdio():
         async def progress(done, of, message):
             told.append((done, of, message))
 
-        worker = asyncio.create_task(work(client, "1", life, 2, lambda given: {"output": given["kind"].upper()}))
+        worker = asyncio.create_task(work(client, "1", incarnation, 2, lambda given: {"output": given["kind"].upper()}))
         run = await call(client, "start_workflow", progress=progress, key="order-1", workflow="report", input={}, wait_seconds=20)
         await worker
         assert run["phase"] == "finished" and [node["status"] for node in run["nodes"]] == ["succeeded"] * 2, run
@@ -136,7 +136,7 @@ async def on_stdio():
         await call(client, "start_workflow", "unknown_workflow", key="order-2", workflow="none")
 
         # A run that waits for a signal.
-        worker = asyncio.create_task(work(client, "1", life, 1, lambda given: {"output": 1}))
+        worker = asyncio.create_task(work(client, "1", incarnation, 1, lambda given: {"output": 1}))
         waits = (await call(client, "start_workflow", key="order-3", workflow="waits"))["run"]
         await worker
         assert "signal" in str((await read(client, f"counterpoint://runs/{waits}"))["waits_for"])
@@ -153,7 +153,7 @@ async def on_stdio():
         assert (await call(client, "get_status"))["queued"] == 0
         runs = await read(client, "counterpoint://runs")
         assert [one["workflow"] for one in runs["runs"]] == ["report", "waits"]
-        words = [one["words"] for one in (await read(client, "counterpoint://events"))["events"]]
+        words = [one["text"] for one in (await read(client, "counterpoint://events"))["events"]]
         assert any("succeeded" in word for word in words), words
         for uri in ("counterpoint://runs/5", "counterpoint://nothing", "other://x"):
             try:
@@ -183,7 +183,7 @@ async def on_http(url):
         except Exception as refused:
             assert not isinstance(refused, SystemExit)
     async with connect("t-ada") as ada, connect("t-7") as seven, connect("t-8") as eight:
-        life = (await call(seven, "register_agent", agent="7", skills={"square": 1}))["life"]
+        incarnation = (await call(seven, "register_agent", agent="7", skills={"square": 1}))["incarnation"]
         await call(seven, "register_agent", "denied", agent="8")
         await call(ada, "register_agent", "denied", agent="7")
         await call(seven, "distribute_task", "denied", key="1", kind="square")
@@ -198,7 +198,7 @@ async def on_http(url):
 
         # A task that fails once, and is waited for.
         answers = iter([{"failure": {"kind": "transient", "message": "again"}}, {"output": 49}])
-        worker = asyncio.create_task(work(seven, "7", life, 2, lambda given: next(answers)))
+        worker = asyncio.create_task(work(seven, "7", incarnation, 2, lambda given: next(answers)))
         done = await call(ada, "distribute_task", progress=progress, key="sq-7", kind="square", payload={"number": 7}, attempts=3, wait_seconds=20)
         await worker
         assert done["outcome"] == {"succeeded": 49} and done["attempts"] == 2, done
@@ -220,30 +220,30 @@ async def on_http(url):
             bringing = asyncio.create_task(brings())
             while not tasks.states:
                 await asyncio.sleep(0.01)
-            await work(seven, "7", life, 1, lambda given: {"output": given["payload"]["number"] ** 2})
+            await work(seven, "7", incarnation, 1, lambda given: {"output": given["payload"]["number"] ** 2})
             done = await bringing
             assert done["outcome"] == {"succeeded": 36}, done
             assert tasks.states[0] == (f"task-{done['task']}", "working") and tasks.states[-1][1] == "completed", tasks.states
             asked = len(tasks.states)
             assert await brings() == done and len(tasks.states) == asked
 
-        # Only the holder may answer, once, in its present life.
+        # Only the holder may answer, once, in its present incarnation.
         task = (await call(ada, "distribute_task", key="sq-8", kind="square"))["task"]
-        other = (await call(eight, "register_agent", agent="8"))["life"]
+        other = (await call(eight, "register_agent", agent="8"))["incarnation"]
         answer = {"task": task, "attempt": 1, "output": 64}
-        await call(eight, "handle_task_response", "denied", agent="8", life=other, **answer)
-        await call(seven, "handle_task_response", "no_verdict", agent="7", life=life, task=task, attempt=1)
-        await call(seven, "handle_task_response", "stale_attempt", agent="7", life=life, **{**answer, "attempt": 9})
+        await call(eight, "handle_task_response", "denied", agent="8", incarnation=other, **answer)
+        await call(seven, "handle_task_response", "no_verdict", agent="7", incarnation=incarnation, task=task, attempt=1)
+        await call(seven, "handle_task_response", "stale_attempt", agent="7", incarnation=incarnation, **{**answer, "attempt": 9})
         # Drained, it finishes what it holds and is given nothing new.
-        now = await call(seven, "update_agent_status", agent="7", life=life, status="draining")
+        now = await call(seven, "update_agent_status", agent="7", incarnation=incarnation, status="draining")
         assert now["status"] == "draining" and len(now["work"]) == 1, now
         waiting = (await call(ada, "distribute_task", key="sq-9", kind="square"))["task"]
-        finished = await call(seven, "handle_task_response", agent="7", life=life, **answer)
+        finished = await call(seven, "handle_task_response", agent="7", incarnation=incarnation, **answer)
         assert finished["state"] == "succeeded"
         assert (await call(ada, "get_status", task=waiting))["state"] == "queued"
-        young = (await call(seven, "register_agent", agent="7", skills={"square": 1}))["life"]
-        await call(seven, "update_agent_status", "stale_incarnation", agent="7", life=life, status="online")
-        now = await call(seven, "update_agent_status", agent="7", life=young, status="online", capacity=2)
+        young = (await call(seven, "register_agent", agent="7", skills={"square": 1}))["incarnation"]
+        await call(seven, "update_agent_status", "stale_incarnation", agent="7", incarnation=incarnation, status="online")
+        now = await call(seven, "update_agent_status", agent="7", incarnation=young, status="online", capacity=2)
         assert now["capacity"] == 2 and now["work"][0]["task"] == waiting, now
         await call(seven, "unregister_agent", agent="7")
         assert (await call(ada, "get_status", task=waiting))["state"] in ("queued", "backoff")

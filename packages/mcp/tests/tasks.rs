@@ -152,9 +152,10 @@ impl Client {
         panic!("{task} does not end")
     }
 
-    /// Registers agent 7 and says which life it has.
+    /// Registers agent 7 and returns its incarnation.
     async fn joins(&self) -> Value {
-        self.call("register_agent", json!({"agent": "7", "skills": {"square": 1, "write": 1}})).await["life"].clone()
+        self.call("register_agent", json!({"agent": "7", "skills": {"square": 1, "write": 1}})).await["incarnation"]
+            .clone()
     }
 
     /// The work that agent 7 holds, once it holds some.
@@ -164,8 +165,9 @@ impl Client {
         now["work"][0].take()
     }
 
-    async fn answers(&self, life: &Value, given: &Value, verdict: Value) {
-        let mut answer = json!({"agent": "7", "life": life, "task": given["task"], "attempt": given["attempt"]});
+    async fn answers(&self, incarnation: &Value, given: &Value, verdict: Value) {
+        let mut answer =
+            json!({"agent": "7", "incarnation": incarnation, "task": given["task"], "attempt": given["attempt"]});
         answer.as_object_mut().unwrap().extend(verdict.as_object().unwrap().clone());
         self.call("handle_task_response", answer).await;
     }
@@ -216,7 +218,7 @@ async fn a_task_is_handed_out_at_once_and_completed_with_what_the_tool_would_hav
     let server = Server::start(&folder("completed"));
     let (ada, seven) = (server.follower("t-ada").await, server.follower("t-7").await);
     assert!(ada.0.peer_info().unwrap().capabilities.supports_tasks());
-    let life = seven.joins().await;
+    let incarnation = seven.joins().await;
     // It asks to wait for ten minutes, and is not kept waiting.
     let task = ada.brought("distribute_task", square("a")).await;
     assert_eq!((task.ttl_ms, task.poll_interval_ms), (None, Some(1_000)));
@@ -227,11 +229,11 @@ async fn a_task_is_handed_out_at_once_and_completed_with_what_the_tool_would_hav
     let given = seven.work().await;
     let held = ada.get(&task.task_id).await.unwrap();
     assert!(message(&held).starts_with("running: ") && message(&held).contains("assigned"), "{held:?}");
-    seven.answers(&life, &given, json!({"failure": {"kind": "transient", "message": "no ink"}})).await;
+    seven.answers(&incarnation, &given, json!({"failure": {"kind": "transient", "message": "no ink"}})).await;
     let waits = ada.get(&task.task_id).await.unwrap();
     assert!(message(&waits).starts_with("backing off: ") && message(&waits).contains("no ink"), "{waits:?}");
     assert!(waits.task.last_updated_at > held.task.last_updated_at, "{waits:?}");
-    seven.answers(&life, &seven.work().await, json!({"output": 49})).await;
+    seven.answers(&incarnation, &seven.work().await, json!({"output": 49})).await;
 
     let done = ada.over(&task.task_id).await;
     assert_eq!((message(&done), done.task.poll_interval_ms), ("succeeded", None));
@@ -267,18 +269,18 @@ async fn who_does_not_ask_to_wait_is_answered_at_once() {
 async fn work_that_fails_is_a_task_that_is_completed_and_says_so() {
     let server = Server::start(&folder("failed"));
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
-    let life = ops.joins().await;
+    let incarnation = ops.joins().await;
     report(&ops).await;
     let task = ada.brought("distribute_task", square("a")).await;
     let verdict = json!({"failure": {"kind": "permanent", "message": "no ink"}});
-    ops.answers(&life, &ops.work().await, verdict.clone()).await;
+    ops.answers(&incarnation, &ops.work().await, verdict.clone()).await;
     let done = ada.over(&task.task_id).await;
     assert!(message(&done).starts_with("failed (") && message(&done).contains("no ink"), "{done:?}");
     let answered = result(done);
     assert_eq!((&answered["state"], &answered["outcome"]["failed"]["message"]), (&json!("failed"), &json!("no ink")));
 
     let run = ada.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
-    ops.answers(&life, &ops.work().await, verdict).await;
+    ops.answers(&incarnation, &ops.work().await, verdict).await;
     let done = ada.over(&run.task_id).await;
     assert!(message(&done).contains("node square failed"), "{done:?}");
     let answered = result(done);
@@ -290,7 +292,7 @@ async fn work_that_fails_is_a_task_that_is_completed_and_says_so() {
 async fn a_run_says_how_far_it_is_and_is_completed_with_its_nodes() {
     let server = Server::start(&folder("run"));
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
-    let life = ops.joins().await;
+    let incarnation = ops.joins().await;
     report(&ops).await;
     let run = ada.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
     assert!(run.status_message.unwrap().contains("0 of 2 nodes"));
@@ -301,7 +303,7 @@ async fn a_run_says_how_far_it_is_and_is_completed_with_its_nodes() {
         assert!(message(&now).contains(far), "{now:?}");
         assert_eq!(now.task.last_updated_at > last, far == "1 of 2 nodes", "{now:?}");
         last = now.task.last_updated_at;
-        ops.answers(&life, &given, json!({"output": 1})).await;
+        ops.answers(&incarnation, &given, json!({"output": 1})).await;
     }
     let done = ada.over(&run.task_id).await;
     assert!(message(&done) == "succeeded" && done.task.last_updated_at > last, "{done:?}");
@@ -315,7 +317,7 @@ async fn a_run_says_how_far_it_is_and_is_completed_with_its_nodes() {
     let steps = (0..400).map(|step| json!({"id": format!("step-{step}"), "pass": true}));
     let document = json!({"name": "long", "tasks": steps.collect::<Vec<_>>()});
     ops.call("decompose_goal", json!({"goal": "a lot", "name": "long", "document": document})).await;
-    let facts = async || ops.call("get_status", json!({})).await["facts"].as_u64().unwrap();
+    let facts = async || ops.call("get_status", json!({})).await["events"].as_u64().unwrap();
     let before = facts().await;
     for key in ["a", "b", "c"] {
         ops.call("start_workflow", json!({"key": key, "workflow": "long"})).await;
@@ -341,7 +343,7 @@ async fn what_is_cancelled_is_not_done() {
     assert_eq!(ada.call("distribute_task", square("waits")).await["state"], "cancelled");
 
     // One that is held is the agent's until it answers; it is told.
-    let life = ops.joins().await;
+    let incarnation = ops.joins().await;
     let held = ada.brought("distribute_task", square("held")).await;
     let given = ops.work().await;
     assert!(given.get("cancelled").is_none(), "{given}");
@@ -350,12 +352,12 @@ async fn what_is_cancelled_is_not_done() {
     assert!(now.payload == TaskPayload::Working && message(&now).starts_with("being cancelled: "), "{now:?}");
     let unwanted = ops.work().await;
     assert_eq!(unwanted["cancelled"], true);
-    ops.answers(&life, &unwanted, json!({"failure": {"kind": "permanent", "message": "stopped"}})).await;
+    ops.answers(&incarnation, &unwanted, json!({"failure": {"kind": "permanent", "message": "stopped"}})).await;
     assert_eq!(ada.over(&held.task_id).await.status(), TaskStatus::Cancelled);
 
     // What is done stays done.
     let done = ada.brought("distribute_task", square("done")).await;
-    ops.answers(&life, &ops.work().await, json!({"output": 49})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 49})).await;
     ada.cancel(&done.task_id).await.unwrap();
     assert_eq!(ada.get(&done.task_id).await.unwrap().status(), TaskStatus::Completed);
 
@@ -368,7 +370,7 @@ async fn what_is_cancelled_is_not_done() {
     assert_eq!(ops.get(&step).await.unwrap().status(), TaskStatus::Working);
     ops.cancel(&run.task_id).await.unwrap();
     assert_eq!(ops.get(&run.task_id).await.unwrap().status(), TaskStatus::Working);
-    ops.answers(&life, &given, json!({"failure": {"kind": "permanent", "message": "stopped"}})).await;
+    ops.answers(&incarnation, &given, json!({"failure": {"kind": "permanent", "message": "stopped"}})).await;
     let gone = ops.over(&run.task_id).await;
     assert!(gone.status() == TaskStatus::Cancelled && message(&gone).contains("tasks/cancel"), "{gone:?}");
     ops.cancel(&run.task_id).await.unwrap();
@@ -381,7 +383,7 @@ async fn what_is_cancelled_is_not_done() {
 async fn what_cannot_be_cancelled_any_more_is_acknowledged_or_refused() {
     let server = Server::start(&folder("too-late"));
     let ops = server.follower("t-ops").await;
-    let life = ops.joins().await;
+    let incarnation = ops.joins().await;
     let step = json!({"id": "square", "compensate": "write"});
     let last = json!({"id": "write", "depends_on": ["square"], "pivot": true});
     let end = json!({"id": "end", "type": "square", "depends_on": ["write"]});
@@ -392,22 +394,22 @@ async fn what_cannot_be_cancelled_any_more_is_acknowledged_or_refused() {
 
     let back =
         ops.brought("start_workflow", json!({"key": "back", "workflow": "saga", "wait_seconds": 600})).await.task_id;
-    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
-    ops.answers(&life, &ops.work().await, verdict).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&incarnation, &ops.work().await, verdict).await;
     let undoing = ops.work().await;
     ops.cancel(&back).await.unwrap();
     let now = ops.get(&back).await.unwrap();
     assert!(now.status() == TaskStatus::Working && message(&now).contains("compensating"), "{now:?}");
-    ops.answers(&life, &undoing, json!({"output": 1})).await;
+    ops.answers(&incarnation, &undoing, json!({"output": 1})).await;
     let end = ops.over(&back).await;
     assert!(message(&end).starts_with("compensated (node write failed"), "{end:?}");
     assert_eq!(result(end)["phase"], "finished");
 
     let on = ops.brought("start_workflow", json!({"key": "on", "workflow": "saga", "wait_seconds": 600})).await.task_id;
-    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
-    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 1})).await;
     assert_eq!(code(ops.cancel(&on).await), "past_pivot");
-    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 1})).await;
     assert_eq!(ops.over(&on).await.status(), TaskStatus::Completed);
 }
 
@@ -479,16 +481,16 @@ async fn tasks_outlive_the_server_that_handed_them_out() {
     let server = Server::start(&folder);
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
     report(&ops).await;
-    let life = ops.joins().await;
+    let incarnation = ops.joins().await;
     let done = ada.brought("distribute_task", square("done")).await;
-    ops.answers(&life, &ops.work().await, json!({"output": 49})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 49})).await;
     let done_then = ada.over(&done.task_id).await;
     let cancelled = ada.brought("distribute_task", square("cancelled")).await;
     ada.cancel(&cancelled.task_id).await.unwrap();
-    ops.answers(&life, &ops.work().await, json!({"output": 49})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 49})).await;
     let cancelled_then = ada.over(&cancelled.task_id).await;
     let run = ada.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
-    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 1})).await;
     let half = ada.get(&run.task_id).await.unwrap();
     let task = ada.brought("distribute_task", square("task")).await;
     server.crash();
@@ -504,8 +506,8 @@ async fn tasks_outlive_the_server_that_handed_them_out() {
     assert_eq!(ada.get(&task.task_id).await.unwrap().task.created_at, task.created_at);
     ada.cancel(&task.task_id).await.unwrap();
     assert_eq!(ada.over(&task.task_id).await.status(), TaskStatus::Cancelled);
-    let life = ops.joins().await;
-    ops.answers(&life, &ops.work().await, json!({"output": 2})).await;
+    let incarnation = ops.joins().await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 2})).await;
     let end = ada.over(&run.task_id).await;
     assert_eq!(result(end.clone())["phase"], "finished");
     server.crash();
@@ -520,14 +522,14 @@ async fn tasks_outlive_the_server_that_handed_them_out() {
 async fn who_does_not_follow_tasks_waits_as_ever() {
     let server = Server::start(&folder("plain"));
     let seven = server.follower("t-7").await;
-    let life = seven.joins().await;
+    let incarnation = seven.joins().await;
     // A client without the extension; and one of the protocol before, in which a request cannot say that it has it.
     let legacy = ClientLifecycleMode::Initialize;
     for (key, follows, lifecycle) in [("new", false, modern()), ("old", false, legacy.clone()), ("said", true, legacy)]
     {
         let ada = server.client("t-ada", follows, lifecycle).await;
         let (answered, ()) = tokio::join!(ada.call("distribute_task", square(key)), async {
-            seven.answers(&life, &seven.work().await, json!({"output": 49})).await;
+            seven.answers(&incarnation, &seven.work().await, json!({"output": 49})).await;
         });
         assert_eq!(answered["outcome"], json!({"succeeded": 49}));
         assert!(ada.0.service().told.lock().unwrap().iter().any(|told| told.contains("assigned")));
@@ -546,14 +548,14 @@ async fn who_does_not_follow_tasks_waits_as_ever() {
 async fn who_follows_a_task_can_be_told_its_progress_too() {
     let server = Server::start(&folder("progress"));
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
-    let life = ops.joins().await;
+    let incarnation = ops.joins().await;
     report(&ops).await;
     let run = ada.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
     let number = run.task_id.strip_prefix("run-").unwrap();
     let (now, ()) = tokio::join!(ada.call("get_status", json!({"run": number, "wait_seconds": 20})), async {
         for _ in 0..2 {
             let given = ops.work().await;
-            ops.answers(&life, &given, json!({"output": 1})).await;
+            ops.answers(&incarnation, &given, json!({"output": 1})).await;
         }
     });
     assert_eq!(now, result(ada.get(&run.task_id).await.unwrap()));
@@ -578,8 +580,8 @@ async fn on_standard_input_and_output_too() {
     ops.0.cancel().await.unwrap();
 
     let ops = connect().await;
-    let life = ops.joins().await;
-    ops.answers(&life, &ops.work().await, json!({"output": 49})).await;
+    let incarnation = ops.joins().await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 49})).await;
     assert_eq!(result(ops.over(&task.task_id).await)["outcome"], json!({"succeeded": 49}));
     ops.0.cancel().await.unwrap();
 }

@@ -1,8 +1,9 @@
-//! A process to be killed: a small shop whose orders are workflows, on a journal in files.
+//! A process for crash tests: a small shop whose orders are workflows, on a journal in files.
 //!
-//! Takes the numbers of orders from its input, one to a line, and tells what is durable on its output: `fact` with number and
-//! content of each fact, `taken` for an order, `done` with its end. Its services keep their own books in `<folder>/world`,
-//! each deed a file of its own, made under the key of its task: a deed that is asked for again is the same deed.
+//! Reads the numbers of orders from its input, one per line, and reports what is durable on its output: `event` with
+//! number and content of each entry, `taken` for an order, `done` with its outcome. Its services record their side
+//! effects in `<folder>/world`, each in a file named after the id of its task, so a repeated request has no further
+//! effect.
 
 use counterpoint::host::thread::{Snapshots, ThreadHost};
 use counterpoint::journal::sealed::{Key, Stream};
@@ -16,12 +17,12 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The services of the world outside, which a crash of this process does not touch.
+/// The outside services, which a crash of this process does not affect.
 #[derive(Clone)]
 struct World(PathBuf);
 
 impl World {
-    /// Does something once, however often it is asked for under the same key.
+    /// Performs a side effect once, however often it is requested with the same key.
     fn once(&self, deed: &str, order: u64, attempt: &Attempt) -> Result<(), Failure> {
         let path = self.0.join(format!("{deed} {order} {}", attempt.task().get()));
         match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -67,7 +68,7 @@ impl Step for Charge {
 
 fn flow(world: &World) -> Result<Flow<u64, u64>, Box<dyn Error>> {
     let flow = Workflow::<u64, u64>::named("order");
-    // Its agents die with it, and each death is an attempt: as many as it may be killed, not the three that are usual.
+    // Each kill of the process is a failed attempt, so the default of three attempts is too low.
     let patient = Retry::exponential(1_000, Duration::from_millis(1), Duration::from_millis(20));
     let policy = Policy::default().with_retry(patient);
     let reserved = flow.step(Reserve(world.clone()), flow.input()).policy(policy.clone()).undoable_with(policy.clone());
@@ -77,7 +78,7 @@ fn flow(world: &World) -> Result<Flow<u64, u64>, Box<dyn Error>> {
 
 fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
-    // Whoever listened may be gone: then this process is about to be.
+    // The reader may have gone: this process is then about to be killed.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
@@ -87,10 +88,10 @@ fn open(folder: &Path) -> Result<ThreadHost, Box<dyn Error>> {
     let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(150))?;
     host.watch(|entry| {
         let content = serde_json::to_string(entry).unwrap_or_default();
-        tell(&format!("fact {} {content}", entry.seq.get()));
+        tell(&format!("event {} {content}", entry.seq.get()));
         if let Event::Run { run, event: RunEvent::Finished { outcome } } = &entry.event {
             let well = matches!(outcome, RunOutcome::Succeeded { .. });
-            tell(&format!("done {} {}", run.get(), if well { "charged" } else { "undone" }));
+            tell(&format!("done {} {}", run.get(), if well { "charged" } else { "compensated" }));
         }
     })?;
     Ok(host)
@@ -110,11 +111,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     host.define(order.definition().clone())?;
     for line in std::io::stdin().lock().lines() {
         let number: u64 = line?.trim().parse()?;
-        // The handle is let go: how it ends is told by the facts, also those of an earlier life.
+        // The handle is dropped: outcomes are reported by the events, also those of runs from before a crash.
         let _handle = host.run(&order, RunId::new(number), &number)?;
         tell(&format!("taken {number}"));
     }
-    // Everybody has gone: finish what there is.
+    // The input has ended: finish the runs under way.
     while host.inspect(|engine| engine.runs().any(|run| run.outcome().is_none()))? {
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -1,8 +1,9 @@
-//! A process to be killed: a small shop whose orders are workflows, on a journal in PostgreSQL, with its books in the same
-//! database.
+//! A process for crash tests: a small shop whose orders are workflows, on a journal in PostgreSQL, with its side
+//! effects as rows of the same database.
 //!
-//! `shop CONNECTION NAME` takes the numbers of orders from its input, one to a line, and tells on its output: `open`, `taken`
-//! for an order, `ended` and why when its journal failed. What its steps do are rows: nothing in them says "if not exists".
+//! `shop CONNECTION NAME` reads the numbers of orders from its input, one per line, and writes to its output: `open`,
+//! `taken` for an order, `ended` with the reason when its journal failed. The inserts of its steps have no "if not
+//! exists".
 
 use counterpoint::host::thread::{Snapshots, ThreadHost};
 use counterpoint::language::Document;
@@ -18,22 +19,21 @@ use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// What an order is: reserved, then charged; released if it cannot be charged. Attempts that were lost with their process count,
-/// so whoever is killed again and again has to be patient.
+/// An order is reserved, then charged; it is released if it cannot be charged. Attempts that are lost with their
+/// process count, so frequent kills need many attempts.
 const ORDER: &str = r#"{"name": "order", "tasks": [
     {"id": "reserve", "inputs": "${inputs}", "retry": {"attempts": 1000, "delay": "1ms"},
      "compensate": {"type": "reserve.undo", "retry": {"attempts": 1000, "delay": "1ms"}}},
     {"id": "charge", "inputs": "${inputs}", "depends_on": ["reserve"], "retry": {"attempts": 1000, "delay": "1ms"}}
 ]}"#;
 
-/// How long it takes the last orders to be done, at the most.
+/// The longest time for the last orders.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Does a step: it looks at what is asked, and says which row is to be written. It writes none itself, so it may be asked
-/// again as often as one likes.
+/// Performs a step: it returns the row to be written instead of writing it, so it can be repeated at will.
 fn work(task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
     std::thread::sleep(Duration::from_millis(1));
-    // One attempt in four fails; another may succeed.
+    // One attempt in four fails; a retry may succeed.
     if attempt.task().get().wrapping_mul(31).wrapping_add(u64::from(attempt.number())) % 4 == 0 {
         return Err(Failure::transient("try again"));
     }
@@ -48,7 +48,7 @@ fn work(task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
     Ok(Payload::new(json!({"row": {"deed": deed, "order": order}})))
 }
 
-/// Writes the row that a step has given, with the fact that it succeeded.
+/// Writes the row of a step, together with the event of its success.
 fn rows(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), postgres::Error> {
     let Event::Task { event: TaskEvent::Succeeded { output, .. }, .. } = &entry.event else { return Ok(()) };
     let Some(row) = output.value().get("row") else { return Ok(()) };
@@ -59,13 +59,13 @@ fn rows(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), postgres
         "release" => 1,
         _ => 0,
     };
-    transaction.execute("update stock set pieces = pieces + $1", &[&change])?;
+    transaction.execute("update stock set items = items + $1", &[&change])?;
     Ok(())
 }
 
 fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
-    // Whoever listened may be gone: then this process is about to be.
+    // The reader may have gone: this process is then about to be killed.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
@@ -91,7 +91,7 @@ fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> 
                 Ok(line) => {
                     let order: u64 = line.trim().parse()?;
                     let run = RunSpec::new(RunId::new(order), "order").with_input(Payload::of(&order)?);
-                    // The handle is let go: how it ends is in the journal.
+                    // The handle is dropped: the outcome is in the journal.
                     let _handle = host.start_run::<Payload>(run)?;
                     tell(&format!("taken {order}"));
                 }
@@ -99,7 +99,7 @@ fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> 
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        // Everybody has gone: finish what there is.
+        // The input has ended: finish the runs under way.
         let began = Instant::now();
         loop {
             let left =
