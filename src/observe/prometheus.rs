@@ -4,8 +4,8 @@ use super::metrics::{AgentFigures, Compliance, Counts, Figures, MetricsSnapshot,
 use core::fmt::Write as _;
 use core::time::Duration;
 
-/// The figures as a page for Prometheus (text exposition format 0.0.4). Serve it as `text/plain; version=0.0.4;
-/// charset=utf-8`.
+/// The figures as a page for Prometheus (text exposition format 0.0.4). Serve it as
+/// `text/plain; version=0.0.4; charset=utf-8`.
 ///
 /// All names begin with `counterpoint_`; times are in seconds, and those with quantiles are summaries. Figures by tier,
 /// kind, tenant and agent have separate names, so that no sum counts a task twice. Figures beyond a bound of

@@ -19,8 +19,8 @@ pub(crate) fn line(text: &str, most: usize) -> String {
     out
 }
 
-/// A duration in the largest suitable unit, with three digits: `850 ns`, `12.5 ms`, `1.25 s`, `2 min 05 s`, `3 h 20
-/// min`.
+/// A duration in the largest suitable unit, with three digits: `850 ns`, `12.5 ms`, `1.25 s`, `2 min 05 s`,
+/// `3 h 20 min`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(pub(crate) u64);
 

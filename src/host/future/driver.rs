@@ -102,8 +102,8 @@ impl Driver {
         })))
     }
 
-    /// Spawns each attempt as a task of its own instead of polling it with the engine: `driver.spawning(|attempt|
-    /// drop(tokio::spawn(attempt)))`.
+    /// Spawns each attempt as a task of its own instead of polling it with the engine:
+    /// `driver.spawning(|attempt| drop(tokio::spawn(attempt)))`.
     pub fn spawning(mut self, spawn: impl Fn(BoxFuture<()>) + Send + 'static) -> Self {
         if let Some(work) = &mut self.0 {
             let spawn: Spawn = Box::new(spawn);

@@ -163,9 +163,9 @@ impl FutureHost {
     /// work; it needs the same amount of memory again. The engine continues meanwhile, and so do appends if the journal
     /// has an [archive](AsyncJournal::archive).
     ///
-    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol `|work|
-    /// smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the duration
-    /// of the snapshot.
+    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol
+    /// `|work| smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the
+    /// duration of the snapshot.
     ///
     /// ```
     /// use counterpoint::host::future::{Blocking, FutureHost};

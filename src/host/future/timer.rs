@@ -12,8 +12,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A timer: the only thing that a host needs of a runtime.
 ///
-/// Every function that sleeps implements it: `tokio::time::sleep`, `|span| async move { smol::Timer::after(span).await;
-/// }`.
+/// Every function that sleeps implements it: `tokio::time::sleep`,
+/// `|span| async move { smol::Timer::after(span).await; }`.
 ///
 /// ```
 /// use counterpoint::Time;
