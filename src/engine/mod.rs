@@ -175,8 +175,8 @@ impl Engine {
         self.driver.views(self.log.now())
     }
 
-    /// A page of up to `most` runs that pass the filter, the oldest first, after those of an earlier page; 0 counts as
-    /// 1. A filter with workflow and business key visits only the runs with that key, any other one every run until the
+    /// A page of up to `most` runs that pass the filter, the oldest first, after those of an earlier page; a `most` of 0
+    /// counts as one. A filter with workflow and business key visits only the runs with that key, any other one every run until the
     /// page is full.
     #[must_use]
     pub fn find_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: usize) -> RunPage<'_> {

@@ -1,9 +1,9 @@
-//! Heeds what tasks wish for.
+//! Affinities of tasks.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
 
 use super::hashing::ConsistentHash;
-use super::{Candidates, LeastLoaded, Places, RoutingStrategy, Turn};
+use super::{AgentSet, Candidates, LeastLoaded, Rerouting, RoutingStrategy};
 use crate::base::id::{AgentId, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::{IdMap, Random};
@@ -11,13 +11,14 @@ use crate::message::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::task::TaskSpec;
 use std::collections::BTreeMap;
 
-/// Heeds the [wishes](crate::task::Affinity) of tasks and leaves the rest to the strategy that it wraps.
+/// Applies the [affinities](crate::task::Affinity) of tasks, and delegates other choices to an inner strategy.
 ///
-/// In this order: the preferred agent if it has room; the familiar one if it has; for tasks with a session key, the key's
-/// agent by a [`ConsistentHash`]; for tasks that are to be spread, the agents with the value of the label that holds the
-/// fewest of the group, among which the inner strategy chooses. Whom a task must not meet the core has taken out before.
+/// The first of these that applies: the preferred agent, if it has room; the familiar agent, if it has room; for tasks
+/// with a session key, the agent of the key by a [`ConsistentHash`]; for tasks with a spread label, the agents with the
+/// label value that holds the fewest attempts of the group, among which the inner strategy chooses. Excluded agents are
+/// never candidates.
 ///
-/// How a group is spread is learned from facts and unknown after a restore from a snapshot.
+/// The spread of a group is computed from events and unknown after a restore from a snapshot.
 ///
 /// ```
 /// use counterpoint::{AgentId, Config, TaskId, TaskSpec};
@@ -32,24 +33,24 @@ pub struct Affine<S = LeastLoaded> {
     inner: S,
     sessions: ConsistentHash,
     spread: Spread,
-    room: Places,
+    room: AgentSet,
 }
 
 impl Default for Affine {
-    /// The rest goes to the least loaded.
+    /// With [`LeastLoaded`] as the inner strategy.
     fn default() -> Self {
         Self::new(LeastLoaded)
     }
 }
 
 impl<S: RoutingStrategy> Affine<S> {
-    /// Leaves what tasks do not wish to this strategy.
+    /// Creates the strategy with this inner strategy.
     #[must_use]
     pub fn new(inner: S) -> Self {
-        Self { inner, sessions: ConsistentHash::default(), spread: Spread::default(), room: Places::default() }
+        Self { inner, sessions: ConsistentHash::default(), spread: Spread::default(), room: AgentSet::default() }
     }
 
-    /// Sets how sessions are kept.
+    /// Sets the strategy for tasks with session keys.
     #[must_use]
     pub fn with_sessions(mut self, sessions: ConsistentHash) -> Self {
         self.sessions = sessions;
@@ -91,8 +92,8 @@ impl<S: RoutingStrategy> RoutingStrategy for Affine<S> {
         self.inner.explain()
     }
 
-    fn turned(&mut self) -> Option<Turn> {
-        self.inner.turned()
+    fn rerouted(&mut self) -> Option<Rerouting> {
+        self.inner.rerouted()
     }
 }
 
@@ -104,7 +105,7 @@ fn group(task: &TaskSpec, label: &Name) -> Group {
     (session.unwrap_or(&task.kind).clone(), label.clone())
 }
 
-/// How many attempts of each group run at each value of its label.
+/// The number of attempts of each group under way at each value of its label.
 #[derive(Debug, Default)]
 struct Spread {
     groups: BTreeMap<Group, BTreeMap<Option<Name>, u32>>,

@@ -1,4 +1,4 @@
-//! Agents bid.
+//! Auctions among agents.
 
 use super::learned::{Attempts, End, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
@@ -12,9 +12,9 @@ use crate::task::TaskSpec;
 use core::fmt;
 use std::collections::VecDeque;
 
-/// Gives the bids of agents in an [`Auction`]. Any closure of that shape is one.
+/// The source of bids in an [`Auction`]. Closures of this signature implement it.
 pub trait Bidder: Send {
-    /// For how much, in millionths of whatever the host counts in, the agent would do the task; none if it would not.
+    /// The bid of the agent for the task, in millionths of the host's currency unit; none if it does not bid.
     fn bid(&mut self, task: &TaskSpec, agent: &Candidate<'_>, now: Time) -> Option<u64>;
 }
 
@@ -24,15 +24,15 @@ impl<F: FnMut(&TaskSpec, &Candidate<'_>, Time) -> Option<u64> + Send> Bidder for
     }
 }
 
-/// Asks every candidate for a bid; the lowest wins and is owed the second lowest, or the reserve if there is no other
-/// (Vickrey 1961). A bid above the reserve is none. Equal bids are settled by a draw.
+/// A second-price auction among the candidates: the lowest bid wins and is paid the second lowest one, or the reserve
+/// price if there is no other bid (Vickrey 1961). Bids above the reserve price are ignored. Ties are broken at random.
 ///
-/// For agents with interests of their own: that the winner is owed the second price is why an honest bid is its best one,
-/// for a single task and without agreements between bidders. For agents of one owner this is only a way to minimise the cost
-/// that they declare. Without any bid the task waits until an agent has room again or changes.
+/// For agents of different owners: with second prices, a truthful bid is optimal for a single task and without
+/// collusion between bidders. For agents of one owner it only minimises their declared cost. Without any bid the task
+/// waits until an agent gets room or is updated.
 ///
-/// With a [`Reputation`] bids count by how far their bidders are trusted: who fails what it has won must bid less to win again,
-/// and is owed the most with which it would still have won. Equal bids are then settled by id.
+/// With a [`Reputation`], bids are divided by the trust in their bidders: an agent that fails tasks must bid less to
+/// win, and is paid the highest bid with which it would have won. Ties are then broken by id.
 ///
 /// ```
 /// use counterpoint::{Config, TaskSpec, Time};
@@ -48,49 +48,49 @@ pub struct Auction {
     awards: VecDeque<Award>,
 }
 
-/// A won auction.
+/// The result of an auction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Award {
-    /// When.
+    /// When the auction took place.
     pub at: Time,
-    /// What was auctioned.
+    /// The task.
     pub task: TaskId,
-    /// Who won.
+    /// The winner.
     pub agent: AgentId,
-    /// With which bid.
+    /// The winning bid.
     pub bid: u64,
-    /// What the winner is owed: the second lowest bid, or the reserve.
+    /// The price that the winner is paid: the second lowest bid, or the reserve price.
     pub price: u64,
-    /// How many bid.
+    /// The number of bids.
     pub bids: u32,
 }
 
-/// So many awards are kept.
+/// The number of awards that are kept.
 const KEPT: usize = 1_024;
 
 impl Auction {
-    /// Auctions among the bids that this gives.
+    /// An auction with the bids of this bidder.
     #[must_use]
     pub fn new(bidder: impl Bidder + 'static) -> Self {
         Self { bidder: Box::new(bidder), reserve: u64::MAX, reputation: None, awards: VecDeque::new() }
     }
 
-    /// Sets the most that is paid.
+    /// Sets the reserve price: the most that is paid.
     #[must_use]
     pub const fn with_reserve(mut self, most: u64) -> Self {
         self.reserve = most;
         self
     }
 
-    /// Counts bids by what is known of their bidders, and learns from how attempts end.
+    /// Weights bids by the reputation of their bidders, which is updated when attempts end.
     #[must_use]
     pub fn with_reputation(mut self, reputation: Reputation) -> Self {
         self.reputation = Some((reputation, Attempts::default()));
         self
     }
 
-    /// What is known of the bidders, if it counts.
+    /// The reputation of the bidders, if bids are weighted by it.
     #[must_use]
     pub fn reputation(&self) -> Option<&Reputation> {
         self.reputation.as_ref().map(|(reputation, _)| reputation)
@@ -103,7 +103,7 @@ impl Auction {
 }
 
 impl Auction {
-    /// The lowest bid, ties by a draw.
+    /// An auction by bids alone.
     fn plain(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<Award> {
         let (mut best, mut second, mut bids, mut equals) = (None::<(u64, AgentId)>, self.reserve, 0_u32, 1);
         for agent in among.iter() {
@@ -130,7 +130,7 @@ impl Auction {
         Some(Award { at: among.now(), task: task.id, agent, bid, price: second, bids })
     }
 
-    /// The lowest bid for the trust behind it.
+    /// An auction by bids divided by trust.
     fn weighted(&mut self, task: &TaskSpec, among: &Candidates<'_>) -> Option<Award> {
         let (now, mut bids) = (among.now(), Vec::new());
         for agent in among.iter() {
@@ -176,7 +176,7 @@ impl RoutingStrategy for Auction {
     fn explain(&self) -> Option<String> {
         let last = self.awards.back()?;
         let Award { task, agent, bid, price, bids, .. } = last;
-        Some(format!("{task} went to {agent} for a bid of {bid}, owed {price}, among {bids} bids"))
+        Some(format!("{task} was assigned to {agent} for a bid of {bid} at a price of {price} ({bids} bids)"))
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
         let mut roster = Roster::default();
         (1..3).for_each(|id| roster.add(AgentSpec::new(AgentId::new(id))));
         let class = roster.class(&Needs::nothing());
-        // Agent 1 asks for 10 and fails everything, agent 2 asks for 15.
+        // Agent 1 bids 10 and fails every task, agent 2 bids 15.
         let bidder = |_: &TaskSpec, agent: &Candidate<'_>, _: Time| Some(5 + 5 * agent.id().get());
         let mut auction = Auction::new(bidder).with_reputation(Reputation::default());
         let (mut seq, mut winners) = (0, Vec::new());

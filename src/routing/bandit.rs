@@ -1,4 +1,4 @@
-//! Learns which agents suit which work.
+//! A contextual bandit.
 
 use super::capability::margin;
 use super::learned::{End, HALF, History, PENALTY, Seen, cheapest};
@@ -9,21 +9,21 @@ use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// How many features describe a choice.
+/// The number of features.
 const D: usize = 5;
 
 type Vector = [f64; D];
 
-/// Predicts the reward of a choice from what is known of task and agent, by linear regression that is corrected with every
-/// attempt that ends, and adds a bonus for what it is unsure of (LinUCB, Li et al. 2010, with one model for all agents and
-/// slow forgetting).
+/// Predicts the reward of each candidate from features of task and agent by online linear regression, and adds a bonus
+/// for uncertainty (LinUCB, Li et al. 2010, with one model for all agents and exponential forgetting).
 ///
-/// The reward of an attempt is 0 if it failed, else between 0 and 1: one half if it took as long as such tasks do on the
-/// mean, more if less. The features are room, chance of success, speed and surplus of skill. The bonus is bounded, so that no
-/// agent is overrun out of curiosity. Looks at all candidates up to 64, at eight drawn ones beyond.
+/// The reward of a failed attempt is 0. That of a successful one is between 0 and 1: one half at the mean duration of
+/// its kind, and more for shorter durations. The features are room, success rate, speed and surplus of skill. The bonus
+/// is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a random sample of
+/// eight of more.
 ///
-/// Rewards fall with load, so this is no free lunch: where agents are alike, [`LeastLoaded`](super::LeastLoaded) is better.
-/// It learns from its own choices, not from a journal that is replayed.
+/// If agents are alike, [`LeastLoaded`](super::LeastLoaded) performs better, since rewards fall with load. The model is
+/// updated only by choices of this instance, not by a replayed journal.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -42,7 +42,7 @@ pub struct LinUcb {
 }
 
 impl Default for LinUcb {
-    /// An exploration of .2, and weights that remember about a thousand attempts.
+    /// An exploration of 0.2 and a memory of about a thousand attempts.
     fn default() -> Self {
         Self {
             exploration: 0.2,
@@ -54,25 +54,25 @@ impl Default for LinUcb {
     }
 }
 
-/// The most that uncertainty can add to a prediction.
+/// The upper bound of the bonus for uncertainty.
 const MOST_BONUS: f64 = 0.25;
 
 impl LinUcb {
-    /// Sets how much uncertainty counts, from 0 to 1; anything else counts as the nearer end.
+    /// Sets the weight of uncertainty, clamped to 0 to 1.
     #[must_use]
     pub const fn with_exploration(mut self, exploration: f64) -> Self {
         self.exploration = if exploration.is_nan() { 0.0 } else { exploration.clamp(0.0, 1.0) };
         self
     }
 
-    /// Sets how many attempts it remembers, about; at least ten.
+    /// Sets the memory: the approximate number of attempts that the model is based on, at least ten.
     #[must_use]
     pub fn with_memory(mut self, attempts: u32) -> Self {
         self.keep = 1.0 - 1.0 / f64::from(attempts.max(10));
         self
     }
 
-    /// What it expects of this choice, without the bonus.
+    /// The predicted reward of this choice, without the bonus.
     #[must_use]
     pub fn predict(&self, task: &TaskSpec, agent: &Candidate<'_>, among: &Candidates<'_>) -> f64 {
         dot(&self.model.weights, &self.features(task, agent, among))
@@ -87,7 +87,7 @@ impl LinUcb {
         [1.0, 1.0 - agent.utilisation(), expected.success, speed, better / (better + 4.0)]
     }
 
-    /// A partial fit: one attempt with these features gave this reward.
+    /// Updates the model with the reward of an attempt.
     fn learn(&mut self, task: TaskId, agent: AgentId, reward: f64) {
         if let Some((picked, features)) = self.pending.remove(&task)
             && picked == agent
@@ -140,12 +140,12 @@ impl RoutingStrategy for LinUcb {
 #[derive(Debug)]
 struct Model {
     weights: Vector,
-    /// The inverse of the weighted sum of outer products of what was seen.
+    /// The inverse of the weighted sum of outer products of the observed features.
     inverse: [Vector; D],
 }
 
 impl Default for Model {
-    /// Knows nothing, and believes a little in success and room.
+    /// A model without observations, with small positive weights of success and room.
     fn default() -> Self {
         let mut inverse = [[0.0; D]; D];
         for (at, row) in inverse.iter_mut().enumerate() {
@@ -175,10 +175,10 @@ impl Model {
         let scale = keep + dot(x, &px);
         let error = reward - dot(&self.weights, x);
         for (weight, gain) in self.weights.iter_mut().zip(&px) {
-            // Bounded, so that a run of odd cases cannot carry it away.
+            // Bounded, so that a series of outliers cannot make the weights diverge.
             *weight = (*weight + gain / scale * error).clamp(-5.0, 5.0);
         }
-        // Forgetting what is not seen again makes it ever less sure of it: only up to what it began with.
+        // Forgetting increases the uncertainty of features that are not observed: at most to its initial value.
         let trace: f64 = (0..D).filter_map(|at| self.inverse.get(at)?.get(at)).sum();
         let grow = if trace < D as f64 { 1.0 / keep } else { 1.0 };
         for (row, left) in self.inverse.iter_mut().zip(&px) {

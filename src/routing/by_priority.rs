@@ -1,11 +1,11 @@
-//! The agent that the host prefers.
+//! Routing by the priority of agents.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Picks the agent with the highest [`priority`](crate::AgentSpec::priority); among equals the least loaded, then the first.
+/// Picks the agent with the highest [`priority`](crate::AgentSpec::priority); ties are broken by load, then by index.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ByPriority;

@@ -1,15 +1,15 @@
-//! The agent that fits best.
+//! Routing by skill levels.
 
 use super::{Candidate, Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Picks the agent that is best at what the task needs, or the one that is only just good enough; among equals the least
-/// loaded. [`FirstCapable`](super::FirstCapable) picks any that can.
+/// Picks the agent with the highest, or optionally the lowest sufficient, levels in the skills that the task needs;
+/// ties are broken by load. [`FirstCapable`](super::FirstCapable) picks any capable agent.
 ///
-/// Skills are a hard filter before any strategy is asked, so a skilled busy agent never loses to an idle one that cannot do
-/// the work: the fault of scores in which skill is one term among others. Looks at every candidate.
+/// Every candidate has the needed skills, since skills are a filter before strategies are called. Evaluates every
+/// candidate.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -25,7 +25,7 @@ pub struct BestMatch {
 }
 
 impl BestMatch {
-    /// Prefers the agent that is only just good enough.
+    /// Prefers the lowest sufficient skill levels.
     #[must_use]
     pub const fn with_lowest_sufficient(mut self) -> Self {
         self.lowest = true;
@@ -33,7 +33,7 @@ impl BestMatch {
     }
 }
 
-/// By how many levels the agent is better than the task asks, over all skills that it needs.
+/// The sum over the needed skills of the levels by which the agent exceeds the task's requirement.
 pub(super) fn margin(task: &TaskSpec, agent: &Candidate<'_>, among: &Candidates<'_>) -> u32 {
     let margins = task.needs.skills().map(|(skill, level)| {
         let has = among.skills().level(skill, agent.spec()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The cheapest that is in time.
+//! Routing by cost under a deadline.
 
 use super::learned::{HALF, History, PENALTY, cheapest};
 use super::{Candidate, Candidates, RoutingStrategy};
@@ -8,12 +8,14 @@ use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// Picks the agent with the lowest expected price among those that are expected to end before the task's deadline; if none
-/// would, the fastest. A constraint and one goal, not a blend of money and time, which have no common unit.
+/// Picks the agent with the lowest expected price among those that are expected to end before the task's deadline; if
+/// there is none, the fastest. Money and time have no common unit, so time is a constraint and not a term of the
+/// objective.
 ///
 /// The price of a success is [`cost_per_task`](crate::AgentSpec::cost_per_task) and
-/// [`cost_per_second`](crate::AgentSpec::cost_per_second) for the time expected, over the chance of success: who fails often
-/// is dear. An agent that names no cost is free. Looks at all candidates up to 64, at eight drawn ones beyond.
+/// [`cost_per_second`](crate::AgentSpec::cost_per_second) for the expected duration, divided by the success rate, which
+/// makes unreliable agents expensive. An agent that declares no cost is free. Evaluates all candidates up to 64, and a
+/// random sample of eight of more.
 ///
 /// ```
 /// use counterpoint::{AgentId, AgentSpec, Config};
@@ -32,21 +34,21 @@ pub struct CostAware {
 }
 
 impl Default for CostAware {
-    /// A try counts half after a minute; a failure counts as at least ten seconds.
+    /// A half-life of a minute and a penalty of ten seconds.
     fn default() -> Self {
         Self { half: HALF, penalty: PENALTY, history: History::default() }
     }
 }
 
 impl CostAware {
-    /// Sets after how long a try counts half.
+    /// Sets the half-life: the time after which an attempt has half the weight.
     #[must_use]
     pub const fn with_half_life(mut self, span: Duration) -> Self {
         self.half = span;
         self
     }
 
-    /// Sets what a failure counts as at least.
+    /// Sets the penalty: the minimal duration that is assumed for a failed attempt.
     #[must_use]
     pub const fn with_penalty(mut self, span: Duration) -> Self {
         self.penalty = span;
@@ -54,7 +56,7 @@ impl CostAware {
     }
 }
 
-/// What an attempt of so many seconds costs, in millionths.
+/// The cost of an attempt of this duration, in millionths.
 pub(super) fn price(agent: &Candidate<'_>, seconds: f64) -> u64 {
     let nanos = nanos(seconds);
     let per_second = u128::from(agent.spec().cost_per_second.unwrap_or(0));
@@ -79,7 +81,7 @@ impl RoutingStrategy for CostAware {
         let best = cheapest(among, random, |agent| {
             let expected = self.history.expect(agent.id(), kind);
             let late = patience.is_some_and(|patience| expected.seconds > patience);
-            // Each try costs again: the price of a success in whole millionths.
+            // Each retry costs again: the price of a success in whole millionths.
             let tries = nanos(1.0 / expected.success);
             let dear = u128::from(price(agent, expected.seconds)) * u128::from(tries) / 1_000_000_000;
             let (first, second) = (u64::try_from(dear).unwrap_or(u64::MAX), nanos(expected.seconds / expected.success));

@@ -1,4 +1,4 @@
-//! A strategy from a closure.
+//! A strategy made from a closure.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
@@ -8,7 +8,7 @@ use core::fmt;
 
 type Picker = dyn FnMut(&TaskSpec, &Candidates<'_>, &mut Random) -> Option<AgentId> + Send;
 
-/// Picks whatever a closure says.
+/// Picks the agent that a closure returns.
 ///
 /// ```
 /// use counterpoint::routing::Custom;
@@ -26,7 +26,7 @@ pub struct Custom {
 }
 
 impl Custom {
-    /// The strategy with this name that asks `picker`.
+    /// A strategy with this name that calls `picker`.
     pub fn new(
         name: impl Into<String>,
         picker: impl FnMut(&TaskSpec, &Candidates<'_>, &mut Random) -> Option<AgentId> + Send + 'static,

@@ -1,12 +1,12 @@
-//! The first agent that can.
+//! Routing to the first capable agent.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Picks the first agent that can take the task, in the order of their places: packs the work on few agents, so that the
-/// others stay free.
+/// Picks the first agent that has room, in the order of indexes. This packs the work on few agents, so that the others
+/// stay free.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct FirstCapable;

@@ -1,4 +1,4 @@
-//! What strategies learn from facts: who took how long for what, and how often it failed.
+//! Statistics of attempts that strategies learn from events: durations and success rates by agent and kind.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
 
@@ -12,10 +12,10 @@ use crate::task::SideEffects;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Kinds of tasks beyond this number are taken for one.
+/// Kinds of tasks beyond this number share one record.
 const KINDS: usize = 256;
 
-/// So many agents are remembered after they have gone, in case they come again.
+/// The number of agents that are remembered after they have left, in case they register again.
 const GONE: usize = 1_024;
 
 /// How an attempt ended.
@@ -23,11 +23,11 @@ const GONE: usize = 1_024;
 pub(super) enum End {
     Succeeded,
     Failed,
-    /// Withdrawn, or its time ran out for no fault of its own.
+    /// Withdrawn or expired: it shows nothing about the agent.
     Dropped,
 }
 
-/// What an entry says about attempts.
+/// An observation of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     Began { task: TaskId, kind: usize, agent: AgentId },
@@ -40,8 +40,8 @@ struct Open {
     running: Option<(AgentId, Time)>,
 }
 
-/// Follows attempts from fact to fact. Tasks that were submitted before the first fact it saw are unknown to it: what a
-/// snapshot holds is not learned from.
+/// Follows attempts over entries. Tasks that were submitted before the first observed entry are ignored, such as those
+/// of a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     kinds: BTreeMap<Name, usize>,
@@ -49,12 +49,12 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// A small number for a kind of tasks, if it is known.
+    /// The index of a kind of tasks, if it is known.
     pub(super) fn kind(&self, name: &Name) -> Option<usize> {
         self.kinds.get(name).copied()
     }
 
-    /// Whether it will see the end of this task.
+    /// Whether the end of this task will be observed.
     pub(super) fn follows(&self, task: TaskId) -> bool {
         self.open.get(&task).is_some()
     }
@@ -79,7 +79,7 @@ impl Attempts {
                 self.open.insert(task, open);
                 Some(Seen::Began { task, kind: open.kind, agent: to.agent() })
             }
-            // While it was prefetched, nothing was done.
+            // The time for which the attempt was prefetched does not count.
             TaskEvent::Started { .. } => {
                 let mut open = *self.open.get(&task)?;
                 open.running = open.running.map(|(agent, _)| (agent, at));
@@ -110,7 +110,7 @@ impl Attempts {
     }
 }
 
-/// Something learned about each agent, forgotten some time after the agent has gone.
+/// A statistic for each agent. It is dropped some time after the agent has left.
 #[derive(Debug)]
 pub(super) struct ByAgent<T> {
     known: IdMap<AgentId, T>,
@@ -135,7 +135,7 @@ impl<T: Default> ByAgent<T> {
         self.known.insert(agent, value);
     }
 
-    /// Notes who comes and goes.
+    /// Observes which agents register and leave.
     pub(super) fn note(&mut self, entry: &Entry) {
         let Event::Agent { agent, event } = &entry.event else { return };
         let agent = agent.agent();
@@ -159,18 +159,18 @@ impl<T: Default> ByAgent<T> {
     }
 }
 
-/// Tries and successes of late, with the time that tries took: old ones count less and less.
+/// Numbers of attempts and successes and the duration of attempts, all with exponentially decaying weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Record {
     pub(super) tries: f64,
     pub(super) successes: f64,
-    /// Seconds, in all tries.
+    /// The duration of all attempts in seconds.
     pub(super) seconds: f64,
     at: Time,
 }
 
 impl Record {
-    /// Counts a try. What it was charged for may be more than it took.
+    /// Counts an attempt. The charged duration may exceed the actual one.
     pub(super) fn note(&mut self, at: Time, charged: Duration, succeeded: bool, half: Duration) {
         let kept = decay(at.since(self.at), half);
         self.at = self.at.max(at);
@@ -179,12 +179,12 @@ impl Record {
         self.seconds = self.seconds * kept + charged.as_secs_f64();
     }
 
-    /// The share of successes, drawn towards `prior` as if that had been seen `weight` times.
+    /// The success rate, shrunk towards `prior` with the weight of `weight` attempts.
     pub(super) fn rate(&self, prior: f64, weight: f64) -> f64 {
         (self.successes + prior * weight) / (self.tries + weight)
     }
 
-    /// The seconds of a try, drawn towards `prior` as if that had been seen `weight` times.
+    /// The mean duration of an attempt in seconds, shrunk towards `prior` with the weight of `weight` attempts.
     pub(super) fn mean(&self, prior: f64, weight: f64) -> f64 {
         (self.seconds + prior * weight) / (self.tries + weight)
     }
@@ -198,22 +198,23 @@ pub(super) struct History {
     kinds: Vec<Record>,
 }
 
-/// How much a record of few tries is drawn towards what is known of others.
+/// The weight of the prior for the record of an agent, in attempts.
 const SHRINK: f64 = 4.0;
 
-/// What is expected of an attempt.
+/// The expectation for an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Expected {
-    /// The chance of success, above 0.
+    /// The success rate, above 0.
     pub(super) success: f64,
-    /// Seconds.
+    /// The duration in seconds.
     pub(super) seconds: f64,
-    /// The tries of this agent at this kind that count.
+    /// The weighted number of attempts of this agent and kind.
     pub(super) tries: f64,
 }
 
 impl History {
-    /// Learns from a fact. A failure is charged at least `penalty`: what fails fast must not seem fast.
+    /// Learns from an entry. A failure is charged at least `penalty`, so that an agent that fails fast does not appear
+    /// fast.
     pub(super) fn note(&mut self, entry: &Entry, penalty: Duration, half: Duration) -> Option<Seen> {
         self.agents.note(entry);
         let seen = self.attempts.note(entry)?;
@@ -241,17 +242,17 @@ impl History {
         Some(seen)
     }
 
-    /// What is expected of this agent at this kind: its own record, drawn towards all agents' record at the kind; so a
-    /// newcomer is expected to be like the others.
+    /// The expectation for this agent and kind: its record, shrunk towards that of all agents for the kind. A new agent
+    /// is expected to be like the others.
     pub(super) fn expect(&self, agent: AgentId, kind: Option<usize>) -> Expected {
         let common = kind.and_then(|kind| self.kinds.get(kind)).copied().unwrap_or_default();
-        // With nothing known at all: a success in a second.
+        // Without any record, a success within a second is expected.
         let (rate, mean) = (common.rate(1.0, 1.0), if common.tries > 0.0 { common.mean(0.0, 0.0) } else { 1.0 });
         let Some((all, kinds)) = self.agents.get(agent) else {
             return Expected { success: rate, seconds: mean, tries: 0.0 };
         };
         let own = kind.and_then(|kind| kinds.get(kind)).copied().unwrap_or_default();
-        // An agent that fails at everything else is not trusted with this either.
+        // The prior of the success rate is that of the agent for all kinds.
         let prior = all.rate(rate, SHRINK);
         Expected {
             success: own.rate(prior, SHRINK).max(1e-6),
@@ -260,7 +261,7 @@ impl History {
         }
     }
 
-    /// The seconds that a try of all agents at a kind takes; one if nothing is known.
+    /// The mean duration of a kind over all agents in seconds; one if there is no record.
     pub(super) fn common_seconds(&self, kind: Option<usize>) -> f64 {
         let common = kind.and_then(|kind| self.kinds.get(kind)).filter(|record| record.tries > 0.0);
         common.map_or(1.0, |record| record.mean(0.0, 0.0).max(1e-9))
@@ -271,14 +272,14 @@ impl History {
     }
 }
 
-/// What a failure is charged at least where nothing is known better.
+/// The default penalty: the minimal duration that is assumed for a failed attempt.
 pub(super) const PENALTY: Duration = Duration::from_secs(10);
 
-/// After this long what was learned counts half where nothing is said.
+/// The default half-life of observations.
 pub(super) const HALF: Duration = Duration::from_secs(60);
 
-/// The candidate with the smallest cost: of all of them where they are few, of a sample of eight where they are many. Among
-/// equals the less loaded.
+/// The candidate with the smallest cost: among all candidates up to 64, and among a random sample of eight of more.
+/// Ties are broken by load.
 pub(super) fn cheapest<'a, C: PartialOrd>(
     among: &Candidates<'a>,
     random: &mut Random,
@@ -289,7 +290,7 @@ pub(super) fn cheapest<'a, C: PartialOrd>(
         let tie = other.0 == best.0 && other.1.less_loaded_than(&best.1);
         if other.0 < best.0 || tie { other } else { best }
     };
-    let best = if among.everyone_len() <= FEW {
+    let best = if among.eligible_len() <= FEW {
         among.iter().map(|agent| (cost(&agent), agent)).reduce(better)
     } else {
         among.sample::<8>(random).map(|agent| (cost(&agent), agent)).reduce(better)
@@ -310,7 +311,7 @@ mod tests {
             record.note(Time::ZERO, Duration::from_secs(1), false, HALF);
         }
         assert!(record.rate(1.0, SHRINK) < 0.1);
-        // After an hour none of it counts.
+        // After an hour the observations have no weight.
         record.note(Time::from_secs(3_600), Duration::from_secs(1), true, HALF);
         assert!(record.rate(1.0, SHRINK) > 0.99);
     }

@@ -1,12 +1,12 @@
-//! The agent with the smallest share of its capacity in use.
+//! Routing by load.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Picks the agent with the smallest share of its capacity in use; among equals each in turn, so that the first does not
-/// get all. Exact, because the core counts what it hands out itself, and in a time that hardly grows with the fleet.
+/// Picks the agent with the smallest share of its capacity in use; agents with equal loads take turns. Exact, because
+/// the core counts its own assignments; the time hardly depends on the size of the fleet.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct LeastLoaded;

@@ -1,34 +1,35 @@
-//! Which agent a task goes to.
+//! Routing of tasks to agents.
 //!
-//! Skills and labels are a hard filter, kept as bits per requirement class; a [`RoutingStrategy`] chooses among the agents
-//! that pass it and have room. So a strategy is a few lines: it sees only agents that could take the task now.
+//! Skills and labels are a filter, stored as a bit set per requirement class. A [`RoutingStrategy`] chooses among the
+//! agents that pass the filter and have room, so its candidates can all take the task.
 //!
 //! | strategy | picks | source |
 //! |---|---|---|
-//! | [`FirstCapable`] | the one at the lowest place: packs | - |
-//! | [`BestMatch`] | the most skilled, or the one just good enough | filter, then score |
-//! | [`RoundRobin`] | each in turn, within a requirement class | - |
-//! | [`WeightedRoundRobin`] | each in turn, by weight, spread evenly | smooth weighted round robin, nginx 2012 |
+//! | [`FirstCapable`] | the agent with the lowest index; packs the fleet | - |
+//! | [`BestMatch`] | the highest or the lowest sufficient skill levels | filter, then score |
+//! | [`RoundRobin`] | agents in turn, by requirement class | - |
+//! | [`WeightedRoundRobin`] | agents in turn, in proportion to weights | smooth weighted round robin, nginx 2012 |
 //! | [`LeastLoaded`] | the smallest share of capacity in use, ties in turn; the default | join the shortest queue |
-//! | [`TwoChoices`] | the less loaded of two | Mitzenmacher 2001 |
-//! | [`PeakEwma`] | the quicker of two, by latency and load | Finagle 2015 |
-//! | [`Performance`] | the soonest success, learned by agent and kind | empirical Bayes, Efron and Morris 1977 |
-//! | [`CostAware`] | the cheapest that is in time, else the fastest | constrained choice |
-//! | [`MultiFactor`] | the highest score of weighted factors, times the chance of success | - |
-//! | [`ConsistentHash`] | the session's agent on a ring, within a bound | Karger 1997, Mirrokni 2016 |
-//! | [`Maglev`] | the session's agent in a table | Eisenbud 2016 |
-//! | [`Affine`] | what the task wishes for, else another strategy's | - |
-//! | [`LinUcb`] | the highest reward predicted, with a bonus for doubt | Li 2010 |
-//! | [`Auction`] | the lowest bid, owed the second lowest | Vickrey 1961 |
-//! | [`Trails`] | by how well the way from kind to agent is trodden | ant system, Dorigo 1996 |
-//! | [`Adaptive`] | what the strategy for the situation picks, with a reason | a table with hysteresis |
+//! | [`TwoChoices`] | the less loaded of two random candidates | Mitzenmacher 2001 |
+//! | [`PeakEwma`] | the one of two random candidates with less latency times load | Finagle 2015 |
+//! | [`Performance`] | the smallest expected time to a success, learned by agent and kind | empirical Bayes, Efron and Morris 1977 |
+//! | [`CostAware`] | the cheapest that meets the deadline, else the fastest | constrained choice |
+//! | [`MultiFactor`] | the highest weighted score, times the square of the success rate | - |
+//! | [`ConsistentHash`] | the session's agent on a hash ring, within a load bound | Karger 1997, Mirrokni 2016 |
+//! | [`Maglev`] | the session's agent in a lookup table | Eisenbud 2016 |
+//! | [`Affine`] | according to the task's affinity, else the pick of an inner strategy | - |
+//! | [`LinUcb`] | the highest predicted reward plus a bonus for uncertainty | Li 2010 |
+//! | [`Auction`] | the lowest bid, at the price of the second lowest | Vickrey 1961 |
+//! | [`Trails`] | at random, by the strength of pheromone trails | ant system, Dorigo 1996 |
+//! | [`Adaptive`] | the pick of the strategy for the measured situation | a table with hysteresis |
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |
-//! | [`Custom`] | whatever a closure says | - |
+//! | [`Custom`] | the result of a closure | - |
 //!
-//! One scheduler that counts what it hands out needs no more than [`LeastLoaded`]; where agents can break, outlier ejection
-//! ([`Config::with_outlier_ejection`](crate::Config::with_outlier_ejection)) keeps work away from them. Two choices are for agents that several schedulers share. [`Roster`] offers all
-//! this without a scheduler. [`SkillMap`] says which skills stand for which others.
-//! An [`Estimator`], such as [`Credibility`], says how long a task will take, for orders of waiting that go by it.
+//! [`LeastLoaded`] suffices for a single scheduler. Outlier ejection
+//! ([`Config::with_outlier_ejection`](crate::Config::with_outlier_ejection)) keeps work away from failing agents.
+//! [`TwoChoices`] is for agents that several schedulers share. [`Roster`] offers routing without a scheduler. A
+//! [`SkillMap`] defines which skills imply which others. An [`Estimator`], such as [`Credibility`], estimates the
+//! durations of tasks for disciplines that depend on them.
 
 mod adaptive;
 mod affine;
@@ -75,7 +76,7 @@ pub use score::{Breakdown, Factor, MultiFactor, WeightError, Weights};
 pub use trails::Trails;
 pub use two_choices::TwoChoices;
 pub(crate) use view::{AgentIx, AgentLoad, Eligible, LoadTable, Occupancy};
-pub use view::{Candidate, Candidates, Places, Roster, RosterClass, SkillMap};
+pub use view::{AgentSet, Candidate, Candidates, Roster, RosterClass, SkillMap};
 pub use weighted_round_robin::WeightedRoundRobin;
 
 use crate::base::id::AgentId;
@@ -86,8 +87,8 @@ use core::fmt;
 
 /// Chooses an agent for a task.
 ///
-/// It may keep what it learns: what it holds is no part of the engine's state, decides nothing on replay, and may be
-/// replaced between two starts of a host.
+/// A strategy may learn from events. What it has learned is not part of the engine's state and does not affect replay,
+/// and a host may restart with another strategy.
 ///
 /// ```
 /// use counterpoint::routing::{Candidates, RoutingStrategy};
@@ -108,45 +109,45 @@ use core::fmt;
 /// }
 /// ```
 pub trait RoutingStrategy: Send + fmt::Debug {
-    /// For people and reports.
+    /// Its name, for reports.
     fn name(&self) -> &str;
 
-    /// The agent that the task shall go to, one of `among`, which is never empty. None leaves the task waiting until one
-    /// of its agents has room again or changes.
+    /// Picks the agent for the task, one of `among`, which is never empty. With none, the task waits until one of its
+    /// agents gets room or is updated.
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId>;
 
-    /// Sees every fact, so that it can learn; also when a journal is replayed.
+    /// Observes every entry, for learning, also while a journal is replayed.
     fn observe(&mut self, entry: &Entry) {
         let _ = entry;
     }
 
-    /// Why it chooses as it does at present, for people; none if there is nothing to say beyond its name.
+    /// An explanation of its current behaviour; none if the name suffices.
     fn explain(&self) -> Option<String> {
         None
     }
 
-    /// Whether it has changed its mind since it was last asked this; asked after every fact, so that the change becomes
-    /// one, too.
-    fn turned(&mut self) -> Option<Turn> {
+    /// The change of its behaviour since the last call, if there was one. Called after every entry; the change is
+    /// recorded as an event.
+    fn rerouted(&mut self) -> Option<Rerouting> {
         None
     }
 }
 
-/// A strategy routes otherwise from now on.
+/// A change of a strategy's behaviour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Turn {
-    /// How it routes now.
+pub struct Rerouting {
+    /// A description of the new behaviour.
     pub to: String,
-    /// Why.
-    pub why: String,
+    /// The reason of the change.
+    pub reason: String,
 }
 
-impl Turn {
-    /// From now on so, for that reason.
+impl Rerouting {
+    /// A change to this behaviour for this reason.
     #[must_use]
-    pub fn new(to: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { to: to.into(), why: why.into() }
+    pub fn new(to: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { to: to.into(), reason: reason.into() }
     }
 }
 
@@ -167,7 +168,7 @@ impl<S: RoutingStrategy + ?Sized> RoutingStrategy for Box<S> {
         (**self).explain()
     }
 
-    fn turned(&mut self) -> Option<Turn> {
-        (**self).turned()
+    fn rerouted(&mut self) -> Option<Rerouting> {
+        (**self).rerouted()
     }
 }

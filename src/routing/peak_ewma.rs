@@ -1,4 +1,4 @@
-//! The one that answers soonest.
+//! Routing by latency.
 
 use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
@@ -9,12 +9,12 @@ use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// Draws two different candidates and picks the one with the smaller *latency times attempts under way*, where latency is an
-/// average that jumps to peaks at once and sinks slowly (Finagle's peak EWMA, 2015).
+/// Draws two different candidates and picks the one with the smaller product of latency and attempts under way. The
+/// latency is a moving average that follows increases at once and decays slowly (Finagle's peak EWMA, 2015).
 ///
-/// Three things differ from the usual: a failure counts as at least the penalty and the chance of success divides, so that an
-/// agent that fails fast does not attract work; the average sinks by time and not by count; and an agent of which nothing is known counts as the middle one
-/// of late, neither as the fastest nor as the slowest.
+/// Differences to the original: the product is divided by the success rate and a failure counts as at least the
+/// penalty, so that an agent that fails fast does not attract work; the average decays by time and not by count; and an
+/// agent without a record is assumed to have the recent median latency.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -32,7 +32,7 @@ pub struct PeakEwma {
     penalty: Duration,
     attempts: Attempts,
     agents: ByAgent<(Option<Peak>, Record)>,
-    /// Follows the median of what is seen, in seconds.
+    /// A running estimate of the median latency in seconds.
     middle: f64,
 }
 
@@ -43,7 +43,7 @@ struct Peak {
 }
 
 impl Default for PeakEwma {
-    /// What was seen counts half after ten seconds; a failure counts as at least ten seconds.
+    /// A half-life of ten seconds and a penalty of ten seconds.
     fn default() -> Self {
         Self {
             half: Duration::from_secs(10),
@@ -56,29 +56,30 @@ impl Default for PeakEwma {
 }
 
 impl PeakEwma {
-    /// Sets after how long what was seen counts half.
+    /// Sets the half-life of observations.
     #[must_use]
     pub const fn with_half_life(mut self, span: Duration) -> Self {
         self.half = span;
         self
     }
 
-    /// Sets what a failure counts as at least.
+    /// Sets the penalty: the minimal duration that is assumed for a failed attempt.
     #[must_use]
     pub const fn with_penalty(mut self, span: Duration) -> Self {
         self.penalty = span;
         self
     }
 
-    /// The cost of giving the agent one attempt more.
+    /// The cost of assigning one more attempt to the agent.
     fn cost(&self, agent: &Candidate<'_>, now: Time) -> f64 {
         let (peak, record) = self.agents.get(agent.id()).copied().unwrap_or_default();
-        // Sinks towards the middle and not to nothing: silence is no sign of speed.
+        // The average decays towards the median and not towards zero: an idle agent is not assumed to be fast.
         let seconds = peak.map_or(self.middle, |peak| {
             let kept = decay(now.since(peak.at), self.half);
             peak.seconds * kept + self.middle * (1.0 - kept)
         });
-        // Squared: latencies of healthy agents differ by more than a few failures would otherwise say.
+        // Squared, since otherwise a few failures would weigh less than the differences in latency between healthy
+        // agents.
         let success = record.rate(1.0, 2.0);
         seconds.max(1e-9) / (success * success) * (f64::from(agent.in_flight()) + 1.0)
             / f64::from(agent.spec().capacity.max(1))
@@ -108,7 +109,7 @@ impl RoutingStrategy for PeakEwma {
         if self.middle == 0.0 {
             self.middle = seconds;
         } else {
-            // Up and down by the same small part: it comes to rest where as much is above as below.
+            // Equal relative steps up and down converge to the median.
             self.middle *= if seconds > self.middle { 1.02 } else { 1.0 / 1.02 };
         }
         let half = self.half;

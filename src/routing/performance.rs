@@ -1,4 +1,4 @@
-//! The one that has done best at such work.
+//! Routing by past performance.
 
 use super::learned::{HALF, History, PENALTY, cheapest};
 use super::{Candidate, Candidates, RoutingStrategy};
@@ -8,13 +8,13 @@ use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// Picks the agent that is expected to bring a success soonest: time per try over chance of success, times the load that it
-/// would have. Time and chance are learned for each agent and kind of tasks; where there were few tries they are drawn
-/// towards what the others do at that kind (empirical Bayes, Efron and Morris 1977), so that one bad try condemns nobody and
-/// a newcomer is expected to be like the others.
+/// Picks the agent with the smallest expected time to a success: mean duration over success rate, times the load with
+/// one more attempt. Duration and success rate are learned by agent and kind of tasks, and shrunk towards those of all
+/// agents for the kind if there are few observations (empirical Bayes, Efron and Morris 1977), so that a single failure
+/// has little influence and a new agent is expected to be like the others.
 ///
-/// A failure counts as at least the penalty and lowers the chance: an agent that fails everything at once looks slow, not
-/// fast. Looks at all candidates up to 64, at eight drawn ones beyond.
+/// A failure counts as at least the penalty and lowers the success rate, so that an agent that fails fast does not
+/// appear fast. Evaluates all candidates up to 64, and a random sample of eight of more.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -32,21 +32,21 @@ pub struct Performance {
 }
 
 impl Default for Performance {
-    /// A try counts half after a minute; a failure counts as at least ten seconds.
+    /// A half-life of a minute and a penalty of ten seconds.
     fn default() -> Self {
         Self { half: HALF, penalty: PENALTY, history: History::default() }
     }
 }
 
 impl Performance {
-    /// Sets after how long a try counts half.
+    /// Sets the half-life: the time after which an attempt has half the weight.
     #[must_use]
     pub const fn with_half_life(mut self, span: Duration) -> Self {
         self.half = span;
         self
     }
 
-    /// Sets what a failure counts as at least.
+    /// Sets the penalty: the minimal duration that is assumed for a failed attempt.
     #[must_use]
     pub const fn with_penalty(mut self, span: Duration) -> Self {
         self.penalty = span;

@@ -1,12 +1,12 @@
-//! Each agent in turn.
+//! Round-robin routing.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Picks each agent in turn. The turn is kept per requirement class: over all agents, the one after an agent that cannot
-/// would get a double share.
+/// Picks each agent in turn. The turn is stored per requirement class; with a single turn, the agent after an
+/// ineligible one would get a double share.
 #[derive(Debug, Clone, Default)]
 pub struct RoundRobin {
     last: Vec<Option<u32>>,
@@ -24,7 +24,7 @@ impl RoutingStrategy for RoundRobin {
         }
         let last = self.last.get_mut(class)?;
         let next = among.after(*last)?;
-        *last = Some(next.place());
+        *last = Some(next.index());
         Some(next.id())
     }
 }

@@ -1,4 +1,4 @@
-//! The one to whom such work has found its way.
+//! Ant-colony routing.
 
 use super::learned::{Attempts, ByAgent, End, Record, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
@@ -10,15 +10,16 @@ use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 
-/// Draws among agents by the trail that leads from the kind of task to the agent: every success makes it stronger, the more
-/// the sooner it came, and trails that nothing comes along fade (ant system, Dorigo 1996). Agents with more room are preferred.
+/// Draws an agent with probabilities by pheromone trails from the kind of task to the agents: each success reinforces a
+/// trail, the more the faster it was, and trails evaporate over time (ant system, Dorigo 1996). Agents with more room
+/// are preferred.
 ///
-/// A success leaves the deposit times the mean time of such tasks over the time that it took, at most four times the deposit; a
-/// failure leaves nothing. Trails never fade below a floor, so an agent that failed once is tried again. Looks at all
-/// candidates up to 64, at eight drawn ones beyond.
+/// A success adds the deposit times the ratio of the kind's mean duration to its own, at most four deposits; a failure
+/// adds nothing. Trails do not evaporate below a floor, so that an agent that has failed is tried again. Evaluates all
+/// candidates up to 64, and a random sample of eight of more.
 ///
-/// Nobody plans: work is drawn to where it went well. It adapts to what changes, and splits kinds among agents that are each
-/// good at some; where agents are alike, [`LeastLoaded`](super::LeastLoaded) waits less.
+/// The strategy adapts to changes and specialises agents by kind. If agents are alike,
+/// [`LeastLoaded`](super::LeastLoaded) has shorter waits.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -40,22 +41,22 @@ pub struct Trails {
     attempts: Attempts,
     /// By agent, then by kind.
     trails: ByAgent<Vec<Option<Trail>>>,
-    /// The times of all agents, by kind.
+    /// The durations over all agents, by kind.
     kinds: Vec<Record>,
 }
 
-/// What counts as a mean is what was seen in about so long.
+/// The half-life of the mean durations.
 const MEMORY: Duration = Duration::from_secs(600);
 
-/// The most that a success leaves, in deposits.
+/// The largest reinforcement by a success, in deposits.
 const MOST: f64 = 4.0;
 
-/// Sampled where there are more.
+/// The largest number of candidates that are all evaluated.
 const FEW: usize = 64;
 
 impl Default for Trails {
-    /// A tenth fades in a second, a success leaves 2, the floor is a tenth of the start; trails count by their strength, room by
-    /// its square.
+    /// Evaporation of a tenth per second, a deposit of 2, a floor of a tenth of the initial strength, and exponents of
+    /// 1 for trails and 2 for room.
     fn default() -> Self {
         let rules = Rules::new(stigmergy::Config::default().with_floor(0.1)).unwrap_or_default();
         Self {
@@ -71,28 +72,29 @@ impl Default for Trails {
 }
 
 impl Trails {
-    /// Sets how trails fade and grow.
+    /// Sets the rules of evaporation and reinforcement.
     #[must_use]
     pub const fn with_rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
         self
     }
 
-    /// Sets how long a tick is, in which trails fade once; at least a nanosecond.
+    /// Sets the tick: the period of one evaporation, at least a nanosecond.
     #[must_use]
     pub const fn with_tick(mut self, tick: Duration) -> Self {
         self.tick = tick;
         self
     }
 
-    /// Sets the exponents of a trail's strength and of an agent's share of free room; what is no positive number counts as 0.
+    /// Sets the exponents of a trail's strength and of an agent's share of free room. Negative numbers and NaN count as
+    /// 0.
     #[must_use]
     pub const fn with_exponents(mut self, trail: f64, room: f64) -> Self {
         (self.alpha, self.beta) = (trail.max(0.0), room.max(0.0));
         self
     }
 
-    /// How strong the trail from a kind of tasks to an agent is.
+    /// The strength of the trail from a kind of tasks to an agent.
     #[must_use]
     pub fn strength(&self, kind: &crate::Name, agent: AgentId, now: Time) -> f64 {
         self.level(self.attempts.kind(kind), agent, now)
@@ -107,7 +109,7 @@ impl Trails {
         now.as_nanos() / nanos_of(self.tick).max(1)
     }
 
-    /// A success of an agent at a kind, which took so long.
+    /// Reinforces a trail after a success of this duration.
     fn lay(&mut self, agent: AgentId, kind: usize, took: Duration, now: Time) {
         if kind >= self.kinds.len() {
             self.kinds.resize(kind + 1, Record::default());
@@ -137,7 +139,7 @@ impl RoutingStrategy for Trails {
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
         let kind = self.attempts.kind(&task.kind);
         let few: Vec<Candidate<'_>> =
-            if among.everyone_len() <= FEW { among.iter().collect() } else { among.sample::<8>(random).collect() };
+            if among.eligible_len() <= FEW { among.iter().collect() } else { among.sample::<8>(random).collect() };
         let choices: Vec<(f64, f64)> = few
             .iter()
             .map(|agent| (self.level(kind, agent.id(), among.now()), 1.0 - agent.utilisation().min(1.0)))
@@ -179,7 +181,7 @@ mod tests {
             }
             .of(task.id),
         });
-        // Agent 2 takes a second, the others four; after 300 s agent 0 is the quick one.
+        // Agent 2 takes a second, the others four; after 300 s agent 0 is the fast one.
         let mut counts = [[0_u32; 4]; 2];
         for second in 0..600 {
             let now = Time::from_secs(second);

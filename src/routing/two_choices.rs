@@ -1,4 +1,4 @@
-//! The less loaded of two.
+//! Power-of-two-choices routing.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
@@ -8,9 +8,9 @@ use crate::task::TaskSpec;
 /// Draws two different candidates and picks the less loaded one (Mitzenmacher 2001, "The power of two choices in randomized
 /// load balancing").
 ///
-/// Right when several dispatchers share the agents, or when loads are old: each sees a fleet of its own, so they do not all
-/// run to the same agent. A scheduler that alone counts what it hands out does better with
-/// [`LeastLoaded`](super::LeastLoaded), at about the same price.
+/// Suitable if several dispatchers share the agents, or if loads are outdated: the random choice keeps the dispatchers
+/// from all picking the same agent. For a single scheduler [`LeastLoaded`](super::LeastLoaded) is better at about the
+/// same cost.
 ///
 /// ```
 /// use counterpoint::Config;

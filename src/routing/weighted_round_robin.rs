@@ -1,16 +1,16 @@
-//! Each agent in turn, by weight.
+//! Weighted round-robin routing.
 
 use super::{Candidates, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Gives each agent its share by [weight](super::Candidate::weight), spread evenly in time: with weights 5, 1, 1 the order
-/// is a a b a c a a and not a a a a a b c (the smooth weighted round robin of nginx, 2012). Equal weights are plain round
-/// robin. Looks at every candidate.
+/// Picks agents in proportion to their [weights](super::Candidate::weight), spread evenly over time: with weights 5, 1,
+/// 1 the order is a a b a c a a and not a a a a a b c (the smooth weighted round robin of nginx, 2012). With equal
+/// weights it is plain round robin. Evaluates every candidate.
 ///
-/// Turns are kept per requirement class. An agent without room at its turn keeps its claim, up to one round; one that
-/// comes new starts without any.
+/// Turns are stored per requirement class. An agent without room at its turn keeps its claim, up to one round; a new
+/// agent starts without a claim.
 ///
 /// ```
 /// use counterpoint::{AgentId, AgentSpec, Config};
@@ -22,7 +22,7 @@ use crate::task::TaskSpec;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WeightedRoundRobin {
-    /// For each class, its epoch and the claim of each place.
+    /// For each class, its epoch and the claims by agent index.
     classes: Vec<(u64, Vec<i64>)>,
 }
 
@@ -39,11 +39,11 @@ impl RoutingStrategy for WeightedRoundRobin {
         let (epoch, claims) = self.classes.get_mut(class)?;
         if *epoch != among.epoch() {
             *epoch = among.epoch();
-            let places = among.everyone().last().map_or(0, |agent| agent.place() as usize + 1);
-            let mut kept = vec![0; places];
-            for agent in among.everyone() {
-                let place = agent.place() as usize;
-                if let (Some(new), Some(old)) = (kept.get_mut(place), claims.get(place)) {
+            let length = among.eligible().last().map_or(0, |agent| agent.index() as usize + 1);
+            let mut kept = vec![0; length];
+            for agent in among.eligible() {
+                let index = agent.index() as usize;
+                if let (Some(new), Some(old)) = (kept.get_mut(index), claims.get(index)) {
                     *new = *old;
                 }
             }
@@ -52,16 +52,16 @@ impl RoutingStrategy for WeightedRoundRobin {
         let (mut total, mut best) = (0_i64, None::<(i64, u32, AgentId)>);
         for agent in among.iter() {
             let weight = i64::from(agent.weight());
-            let Some(claim) = claims.get_mut(agent.place() as usize) else { continue };
+            let Some(claim) = claims.get_mut(agent.index() as usize) else { continue };
             total += weight;
             *claim += weight;
             if best.is_none_or(|(most, ..)| *claim > most) {
-                best = Some((*claim, agent.place(), agent.id()));
+                best = Some((*claim, agent.index(), agent.id()));
             }
         }
-        // Without any weight at all the first is as good as any, and claims stay as they are.
-        let (_, place, id) = best?;
-        if let Some(claim) = claims.get_mut(place as usize) {
+        // If all weights are zero, the first candidate is picked and claims do not change.
+        let (_, index, id) = best?;
+        if let Some(claim) = claims.get_mut(index as usize) {
             *claim = (*claim - total).max(-total);
         }
         Some(id)

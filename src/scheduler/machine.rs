@@ -78,13 +78,13 @@ impl Core {
 
     fn observe(&mut self, entry: &Entry) {
         self.reader.config.strategy.observe(entry);
-        if let Some(turn) = self.reader.config.strategy.turned() {
-            self.guards.rerouted(None, &turn);
+        if let Some(rerouting) = self.reader.config.strategy.rerouted() {
+            self.guards.rerouted(None, &rerouting);
         }
         for (kind, strategy) in &mut self.reader.config.by_kind {
             strategy.observe(entry);
-            if let Some(turn) = strategy.turned() {
-                self.guards.rerouted(Some(kind), &turn);
+            if let Some(rerouting) = strategy.rerouted() {
+                self.guards.rerouted(Some(kind), &rerouting);
             }
         }
         if let Some(estimator) = &mut self.reader.config.estimator {

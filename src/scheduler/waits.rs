@@ -148,8 +148,8 @@ impl Reader {
         if let Some(wait) = closed {
             return wait;
         }
-        let places = index.classes().eligible(class).map(|eligible| eligible.places()).unwrap_or_default();
-        let members = places.iter().filter_map(|place| index.fleet().get(*place));
+        let agents = index.classes().eligible(class).map(|eligible| eligible.agents()).unwrap_or_default();
+        let members = agents.iter().filter_map(|agent| index.fleet().get(*agent));
         let able: Vec<&Member> = members.filter(|member| member.is_online()).collect();
         let has_room = |member: &&Member| if task.is_urgent() { member.has_room() } else { member.has_open_room() };
         if !able.iter().any(has_room) {

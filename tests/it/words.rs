@@ -74,9 +74,9 @@ fn found(path: &str, text: &str, names: bool, all: &[Retired]) -> Vec<String> {
         .collect()
 }
 
-/// Whether a hyphen makes what is there a part of another word, such as "half-life".
+/// Whether the hit is a part of a compound such as "half-life", which a name spells without a hyphen.
 fn is_compound(text: &str, start: usize, end: usize) -> bool {
-    text[..start].ends_with('-') || text[end..].starts_with('-')
+    text[..start].ends_with('-') || text[end..].starts_with('-') || text[..start].ends_with("half ")
 }
 
 /// The documentation comments of a source, without the code in them; other lines become bars that no pattern crosses.

@@ -5,7 +5,7 @@ use crate::base::structure::Random;
 use crate::base::time::Time;
 use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, TaskEvent};
 use crate::planning::{Outline, Plan};
-use crate::routing::{Candidates, LeastLoaded, RoutingStrategy, Turn};
+use crate::routing::{Candidates, LeastLoaded, Rerouting, RoutingStrategy};
 use crate::task::{Phase, TaskSpec};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -257,7 +257,7 @@ impl<S: RoutingStrategy> RoutingStrategy for PlannedRouting<S> {
         Some(format!("{as_planned} begun as planned, {elsewhere} elsewhere, {left} planned and not begun"))
     }
 
-    fn turned(&mut self) -> Option<Turn> {
-        self.inner.turned()
+    fn rerouted(&mut self) -> Option<Rerouting> {
+        self.inner.rerouted()
     }
 }

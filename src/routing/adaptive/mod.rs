@@ -1,8 +1,8 @@
-//! Chooses among strategies by what it measures.
+//! A strategy that switches between strategies according to measurements.
 
 mod window;
 
-use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, RoutingStrategy, Turn};
+use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, Rerouting, RoutingStrategy};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::base::time::Time;
@@ -13,17 +13,18 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use window::Window;
 
-/// How work and agents are at present, as far as it matters for routing.
+/// The properties of work and agents that determine the strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Situation {
-    /// Agents are alike: only their loads differ.
+    /// Agents are equally fast and reliable: only their loads differ.
     Even,
-    /// Some agents are much slower than others, or fail much more often.
+    /// Some agents are much slower than others or fail much more often.
     Uneven,
     /// Most tasks have a session key.
     Sessions,
-    /// Others give work to the same agents, so loads are not known. The host says so.
+    /// Other dispatchers use the same agents, so their loads are not known. Declared by the host with
+    /// [`Adaptive::with_shared_agents`].
     Shared,
 }
 
@@ -38,18 +39,19 @@ impl fmt::Display for Situation {
     }
 }
 
-/// Follows a fixed table from the situation to a strategy, and says why it follows which row.
+/// Selects a strategy from a fixed table by the measured situation, and explains the selection.
 ///
-/// | situation | strategy, unless the host says otherwise |
+/// | situation | default strategy |
 /// |---|---|
 /// | most tasks have a session key | [`ConsistentHash`] |
-/// | other dispatchers share the agents (the host says so) | [`PeakEwma`] |
-/// | the slower quarter of agents takes more than twice as long as the quicker, or one fails more than twice as often as all | [`Performance`] |
-/// | agents are alike | [`LeastLoaded`] |
+/// | other dispatchers share the agents (declared by the host) | [`PeakEwma`] |
+/// | the third quartile of mean durations is more than twice the first, or an agent fails more than twice as often as all | [`Performance`] |
+/// | otherwise | [`LeastLoaded`] |
 ///
-/// It measures in windows of ten seconds and at least fifty attempts, changes only after two windows that say the same, and
-/// goes back only when the measure has fallen well below what made it change: so it does not swing. A table and not a
-/// learned model, because what it does can be told in a sentence.
+/// A measurement window is at least ten seconds and fifty attempts. The situation changes after two consecutive windows
+/// with the same result, and changes back only when the measure has fallen well below the threshold (hysteresis), so
+/// that it does not oscillate. A table is used instead of a learned model because its choices can be explained in a
+/// sentence.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -67,9 +69,9 @@ pub struct Adaptive {
     current: Situation,
     since: Time,
     reason: String,
-    /// Whether it has changed since it was last asked.
-    turned: bool,
-    /// What the last window proposed, if it was not the current situation.
+    /// Whether the situation has changed since the last call of `rerouted`.
+    rerouted: bool,
+    /// The situation of the last window, if that was not the current one.
     proposed: Option<Situation>,
     window: Window,
 }
@@ -88,8 +90,8 @@ impl Default for Adaptive {
             least: 50,
             current: Situation::Even,
             since: Time::ZERO,
-            reason: "nothing measured yet".into(),
-            turned: false,
+            reason: "no measurement yet".into(),
+            rerouted: false,
             proposed: None,
             window: Window::default(),
         }
@@ -97,23 +99,23 @@ impl Default for Adaptive {
 }
 
 impl Adaptive {
-    /// Sets what is done in a situation.
+    /// Sets the strategy for a situation.
     #[must_use]
     pub fn with_strategy(mut self, situation: Situation, strategy: impl RoutingStrategy + 'static) -> Self {
         self.strategies.insert(situation, Box::new(strategy));
         self
     }
 
-    /// Says that other dispatchers give work to the same agents.
+    /// Declares that other dispatchers use the same agents.
     #[must_use]
     pub fn with_shared_agents(mut self) -> Self {
         self.shared = true;
         self.current = Situation::Shared;
-        self.reason = "the host says so".into();
+        self.reason = "declared by the host".into();
         self
     }
 
-    /// Sets how long a window is, at least, and how many attempts must end in it.
+    /// Sets the minimal length of a window and the number of attempts that must end in it.
     #[must_use]
     pub const fn with_window(mut self, span: Duration, attempts: u32) -> Self {
         self.span = span;
@@ -121,13 +123,13 @@ impl Adaptive {
         self
     }
 
-    /// The situation that it acts on.
+    /// The current situation.
     #[must_use]
     pub const fn situation(&self) -> Situation {
         self.current
     }
 
-    /// What this window says, and why.
+    /// The situation of the current window, with the reason.
     fn judge(&self) -> (Situation, String) {
         let sessions = self.window.session_share();
         let bar = if self.current == Situation::Sessions { 0.35 } else { 0.5 };
@@ -135,7 +137,7 @@ impl Adaptive {
             return (Situation::Sessions, format!("{:.0} % of tasks have a session key", sessions * 100.0));
         }
         if self.shared {
-            return (Situation::Shared, "the host says so".into());
+            return (Situation::Shared, "declared by the host".into());
         }
         let bar = if self.current == Situation::Uneven { 1.5 } else { 2.0 };
         let (slow, failing) = (self.window.slowness(), self.window.worst_failure());
@@ -155,7 +157,7 @@ impl Adaptive {
             self.proposed = None;
         } else if self.proposed == Some(situation) {
             (self.current, self.since, self.reason) = (situation, now, reason);
-            (self.proposed, self.turned) = (None, true);
+            (self.proposed, self.rerouted) = (None, true);
         } else {
             self.proposed = Some(situation);
         }
@@ -189,12 +191,12 @@ impl RoutingStrategy for Adaptive {
         Some(format!("{strategy} since {since} because {current}: {reason}"))
     }
 
-    fn turned(&mut self) -> Option<Turn> {
-        if !core::mem::take(&mut self.turned) {
+    fn rerouted(&mut self) -> Option<Rerouting> {
+        if !core::mem::take(&mut self.rerouted) {
             return None;
         }
         let strategy = self.strategies.get(&self.current).map_or("least loaded", |strategy| strategy.name());
-        Some(Turn::new(strategy, format!("{}: {}", self.current, self.reason)))
+        Some(Rerouting::new(strategy, format!("{}: {}", self.current, self.reason)))
     }
 }
 
@@ -207,7 +209,7 @@ mod tests {
     use crate::task::Affinity;
     use std::sync::Arc;
 
-    /// `count` tasks, one after another in time, where agent `n` of 8 takes what `takes` says.
+    /// A hundred tasks, one after another in time, where agent `n` of 8 takes `takes(n)` seconds.
     fn epoch(adaptive: &mut Adaptive, from: u64, session: bool, takes: impl Fn(u64) -> u64) {
         for n in 0..100 {
             let (id, agent, at) = (TaskId::new(from * 1_000 + n), AgentId::new(n % 8), from * 11_000 + n * 110);
@@ -239,12 +241,12 @@ mod tests {
         epoch(&mut adaptive, 2, false, uneven);
         epoch(&mut adaptive, 3, false, even);
         epoch(&mut adaptive, 4, false, even);
-        assert_eq!(adaptive.situation(), Situation::Even, "one odd window changes nothing");
+        assert_eq!(adaptive.situation(), Situation::Even, "one deviating window changes nothing");
         (5..9).for_each(|n| epoch(&mut adaptive, n, false, uneven));
         assert_eq!(adaptive.situation(), Situation::Uneven);
         let why = adaptive.explain().unwrap();
         assert!(why.starts_with("performance since ") && why.contains("10.0 times as long"), "{why}");
-        // Between the bars it stays where it is.
+        // Between the thresholds the situation does not change.
         (9..13).for_each(|n| epoch(&mut adaptive, n, false, |agent| if agent < 3 { 17 } else { 10 }));
         assert_eq!(adaptive.situation(), Situation::Uneven);
         (13..17).for_each(|n| epoch(&mut adaptive, n, true, even));

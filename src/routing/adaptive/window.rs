@@ -1,4 +1,4 @@
-//! What is measured between two looks.
+//! The measurements of one window.
 
 use super::super::learned::{Attempts, End, Seen};
 use crate::base::id::AgentId;
@@ -7,10 +7,10 @@ use crate::message::event::{Entry, Event, TaskEvent};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// Agents with fewer attempts in a window say nothing.
+/// Agents with fewer attempts in a window are not considered.
 const FEW: u32 = 4;
 
-/// What is measured between two looks.
+/// The measurements of one window.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     attempts: Attempts,
@@ -64,7 +64,7 @@ impl Window {
         f64::from(self.with_session) / f64::from(self.submitted.max(1))
     }
 
-    /// How many times as long the slower quarter of agents takes as the quicker one: third quartile over first.
+    /// The ratio of the third to the first quartile of the agents' mean durations.
     pub(super) fn slowness(&self) -> f64 {
         let known = self.agents.values().filter(|tally| tally.tries >= FEW);
         let mut means: Vec<f64> = known.map(|tally| tally.seconds / f64::from(tally.tries)).collect();
@@ -76,7 +76,8 @@ impl Window {
         }
     }
 
-    /// The agent that fails most, and how many times as often as all of them, if failures matter at all: one in fifty.
+    /// The agent with the highest failure rate, and the ratio of that rate to the overall one. None if less than one
+    /// attempt in fifty fails.
     pub(super) fn worst_failure(&self) -> Option<(AgentId, f64)> {
         let all = f64::from(self.failed) / f64::from(self.ended.max(1));
         let known = self.agents.iter().filter(|(_, tally)| tally.tries >= FEW && tally.failures >= FEW);

@@ -1,4 +1,4 @@
-//! Means of groups, believed as far as the evidence goes.
+//! Credibility estimates of durations.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an estimator reads what it uses")]
 
@@ -12,18 +12,18 @@ use crate::message::event::{Entry, Event, Next, TaskEvent};
 use crate::task::{Needs, TaskSpec};
 use core::time::Duration;
 
-/// Expects what such tasks have taken, as far as that can be believed: of all tasks, of those with the same needs, among
-/// these of those of the same kind, among these of those with a like [`estimate`](TaskSpec::estimate) of the host. At each
-/// step the mean of the smaller group is drawn towards that of the larger by how little it has been seen and by how little
-/// such groups differ at all (credibility theory, Bühlmann 1967; the same as empirical Bayes). Where they do not differ by
-/// more than chance, the step is not taken: it knows that it does not know, and expects the same of all.
+/// Estimates durations from a hierarchy of groups: all tasks, tasks with the same needs, among these tasks of the same
+/// kind, among these tasks with a similar [`estimate`](TaskSpec::estimate) of the host. At each level the mean of a
+/// group is shrunk towards that of its parent group, the more the fewer observations it has and the less the groups of
+/// the level differ (credibility theory, Bühlmann 1967, equivalent to empirical Bayes). A level at which the groups do
+/// not differ by more than chance is skipped, so that uninformative groups do not add noise.
 ///
-/// A host's estimate serves to group: it need not be right, nor even a time, only tell larger from smaller. Where it tells
-/// nothing, it counts for nothing.
+/// The host's estimate only serves to form groups: it need not be accurate or even be a duration, as long as it grows
+/// with the duration. An uninformative one has no influence.
 ///
-/// Of each group the last 64 or so successes count, by the pace of the agents that brought them, which is learned as well; a
-/// length of more than eight times the common mean counts as that. Beyond 4,096 groups of a sort a new one is taken for its
-/// larger group.
+/// The mean of a group covers about the last 64 successes, each corrected by the estimated pace of its agent. Durations
+/// are capped at eight times the common mean. Beyond 4,096 groups of a level a new group is replaced by its parent
+/// group.
 ///
 /// ```
 /// use counterpoint::routing::Credibility;
@@ -42,35 +42,35 @@ pub struct Credibility {
     by_size: IdMap<(usize, u32), usize>,
     all: Group,
     levels: [Level; 3],
-    /// The belief in the levels is drawn anew when so many have been seen.
+    /// The number of observations at which the weights of the levels are computed next.
     due: f64,
     agents: IdMap<AgentId, Pace>,
-    /// How much slower tasks are than expected, on all agents: what an agent's own pace is measured by.
+    /// The ratio of actual to expected durations over all agents, to which the pace of an agent is relative.
     common: Pace,
     open: IdMap<TaskId, Open>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Open {
-    /// Its group at each level, as far as there is one.
+    /// Its group at each level; none if the level has too many groups.
     groups: [Option<usize>; 3],
     running: Option<(AgentId, Time)>,
 }
 
-/// The length of tasks over what was expected.
+/// The ratio of actual to expected durations.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pace {
     count: f64,
     ratio: f64,
 }
 
-/// What counts at the most, in common means.
+/// The cap of durations, in common means.
 const CAP: f64 = 8.0;
-/// Groups of a level.
+/// The largest number of groups of a level.
 const GROUPS: usize = 4_096;
-/// So many tasks of an agent count for its pace.
+/// The number of recent tasks that the pace of an agent covers.
 const PACE: f64 = 64.0;
-/// So many tasks of an agent weigh as much as that it is like the others.
+/// The weight of the prior that an agent is as fast as the others, in tasks.
 const LIKE: f64 = 4.0;
 
 impl Default for Credibility {
@@ -101,7 +101,7 @@ impl Pace {
     }
 }
 
-/// Two for each doubling.
+/// The size group of an estimate: two groups per doubling.
 fn size(estimate: Duration) -> u32 {
     let nanos = nanos_of(estimate);
     let bits = 64 - nanos.leading_zeros();
@@ -117,7 +117,7 @@ impl Credibility {
         [needs, kind, size]
     }
 
-    /// The groups of a task, begun where there were none.
+    /// The groups of a task, created if they are new.
     fn join(&mut self, task: &TaskSpec) -> [Option<usize>; 3] {
         let mut groups = self.groups(task);
         let [needs, kind, size_of] = &mut groups;
@@ -144,7 +144,7 @@ impl Credibility {
         groups
     }
 
-    /// Seconds.
+    /// The expected duration in seconds.
     fn expect(&self, groups: &[Option<usize>; 3]) -> f64 {
         let known = self.levels.iter().zip(groups).map_while(|(level, group)| Some((level, (*group)?)));
         known.fold(self.all.recent(), |above, (level, group)| level.expect(group, above))
@@ -216,7 +216,7 @@ impl Estimator for Credibility {
                     self.open.insert(task, open);
                 }
             }
-            // While it was prefetched, nothing was done.
+            // The time for which the attempt was prefetched does not count.
             TaskEvent::Started { .. } => {
                 if let Some(mut open) = self.open.remove(&task) {
                     open.running = open.running.map(|(agent, _)| (agent, at));
@@ -245,7 +245,7 @@ mod tests {
         task
     }
 
-    /// Kinds with these means, each try exponential about its own; agents of paces 1, 2 and 3 in turn.
+    /// Kinds with these means of exponential durations, on agents of paces 1, 2 and 3 in turn.
     fn learned(seed: u64, means: &[f64], tries: u64) -> Credibility {
         let (mut estimator, mut random) = (Credibility::default(), Random::new(seed, 7));
         for number in 0..tries {

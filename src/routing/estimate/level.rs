@@ -1,21 +1,21 @@
-//! Groups of tasks, and how much of what their means differ by can be believed.
+//! Groups of tasks, and the credibility of the differences between their means.
 
-/// What the tasks of a group have taken.
+/// The durations of the tasks of a group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
     parent: usize,
     count: f64,
-    /// Over all, with the sum of squares about it (Welford 1962): what the belief in the level is drawn from.
+    /// The mean over all tasks, and the sum of squared deviations (Welford 1962), for the weight of the level.
     mean: f64,
     squares: f64,
-    /// Over the last `window` or so: what is expected.
+    /// The mean over about the last `window` tasks, for estimates.
     recent: f64,
     window: f64,
 }
 
-/// So many tasks of a group count.
+/// The window of a group.
 const WINDOW: f64 = 64.0;
-/// And so many of all tasks: what is expected of them must not follow chance, for it orders them where nothing else does.
+/// The window of all tasks. It is larger, since random changes of the common mean would reorder waiting tasks.
 const ALL: f64 = 4_096.0;
 
 impl Group {
@@ -23,7 +23,7 @@ impl Group {
         Self { parent, count: 0.0, mean: 0.0, squares: 0.0, recent: 0.0, window }
     }
 
-    /// All tasks.
+    /// The group of all tasks.
     pub(super) const fn all() -> Self {
         Self::new(0, ALL)
     }
@@ -45,11 +45,11 @@ impl Group {
     }
 }
 
-/// The groups of one level of detail, each within a group of the level above.
+/// The groups of one level, each with a parent group in the level above.
 #[derive(Debug, Default)]
 pub(super) struct Level {
     groups: Vec<Group>,
-    /// So many tasks of a group weigh as much as what the level above expects. None: groups do not differ.
+    /// The weight of the parent's expectation, in tasks of a group. None if the groups do not differ.
     weight: Option<f64>,
 }
 
@@ -74,15 +74,16 @@ impl Level {
         }
     }
 
-    /// What is expected of a task of this group, if the level above expects so much.
+    /// The expectation of this group, given that of its parent.
     pub(super) fn expect(&self, group: usize, above: f64) -> f64 {
         let (Some(weight), Some(group)) = (self.weight, self.groups.get(group)) else { return above };
         let count = group.count.min(group.window);
         (count * group.recent + weight * above) / (count + weight)
     }
 
-    /// The variance within groups over the variance between them, each estimated without bias (Bühlmann and Straub 1970).
-    /// None unless the means differ by more than chance explains: the F ratio is two standard deviations above 1.
+    /// Computes the weight: the variance within groups over the variance between them, each estimated without bias
+    /// (Bühlmann and Straub 1970). None unless the F ratio is two standard deviations above 1, which means that the
+    /// groups differ by more than chance.
     pub(super) fn weigh(&mut self, above: &[Group]) {
         self.weight = weight(&self.groups, above);
     }

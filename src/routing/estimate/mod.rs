@@ -1,4 +1,4 @@
-//! How long a task will take, told before it begins.
+//! Estimates of the durations of tasks.
 
 mod credibility;
 mod level;
@@ -10,10 +10,11 @@ use crate::task::TaskSpec;
 use core::fmt;
 use core::time::Duration;
 
-/// Says how long a task will take, when it is submitted. What it says is decided: it goes into the fact that the task was
-/// submitted, and whatever order follows from it is kept by retries and by replay.
+/// Estimates the duration of a task when it is submitted. The event of the submit records the estimate, so retries and
+/// replay use the same one.
 ///
-/// It may keep what it learns, as a [`RoutingStrategy`](super::RoutingStrategy) may: what it holds is no part of the state.
+/// Like a [`RoutingStrategy`](super::RoutingStrategy), an estimator may learn: what it has learned is not part of the
+/// engine's state.
 ///
 /// ```
 /// use counterpoint::routing::Estimator;
@@ -40,13 +41,13 @@ use core::time::Duration;
 ///     .with_discipline(Discipline::ShortestExpected { stretch: 10, patience: Duration::from_secs(60) });
 /// ```
 pub trait Estimator: Send + fmt::Debug {
-    /// For people and reports.
+    /// Its name, for reports.
     fn name(&self) -> &str;
 
-    /// How long an attempt at this task is expected to take. None if nothing at all is known.
+    /// The expected duration of an attempt of this task. None if there is no estimate.
     fn estimate(&self, task: &TaskSpec) -> Option<Duration>;
 
-    /// Sees every fact, so that it can learn; also when a journal is replayed.
+    /// Observes every entry, for learning, also while a journal is replayed.
     fn observe(&mut self, entry: &Entry) {
         let _ = entry;
     }

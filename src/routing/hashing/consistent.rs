@@ -1,4 +1,4 @@
-//! A ring of agents, with bounded loads.
+//! Consistent hashing with bounded loads.
 
 use super::super::{Candidates, RoutingStrategy};
 use super::tables::{Table, Tables};
@@ -7,13 +7,13 @@ use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Sends tasks with the same [session key](crate::task::Affinity::session) to the same agent, and moves few of them when agents
-/// come and go (Karger et al. 1997): each agent stands at many points of a ring, by its weight, and a key belongs to the next
-/// one. An agent that already has its bound, 125 % of a fair share, or has no room is passed over (Mirrokni, Thorup and
-/// Zadimoghaddam 2016), so that one hot key does not drown its agent.
+/// Sends tasks with the same [session key](crate::task::Affinity::session) to the same agent, and moves few keys when
+/// agents register or leave (Karger et al. 1997): each agent has many points on a ring, in proportion to its weight,
+/// and a key is assigned to the next point. An agent without room, or with more than its bound of 125 % of a fair
+/// share, is skipped (Mirrokni, Thorup and Zadimoghaddam 2016), so that a hot key does not overload its agent.
 ///
-/// The ring is made of all agents that meet the needs, busy or not: being busy for a while moves nobody else's keys. Tasks
-/// without a key go to the least loaded.
+/// The ring contains all agents that meet the needs, with or without room, so that temporary load does not move the
+/// keys of other agents. Tasks without a key go to the least loaded agent.
 ///
 /// ```
 /// use counterpoint::{Config, TaskId, TaskSpec};
@@ -33,34 +33,35 @@ pub struct ConsistentHash {
 
 #[derive(Debug, Clone)]
 struct Ring {
-    /// Hash and place.
+    /// Hash and agent index.
     points: Vec<(u64, u32)>,
     weight: u64,
-    /// What all agents of the ring held when it was last counted, and how many picks that still serves.
+    /// The number of attempts that all agents of the ring held at the last count, and the number of picks until the
+    /// next count.
     held: u64,
     serves: usize,
 }
 
-/// So many points are passed over before the least loaded agent is taken instead.
+/// The number of points that are skipped before the least loaded agent is picked instead.
 const PASSED: usize = 4_096;
 
 impl Default for ConsistentHash {
-    /// A bound of 125 %, about 64 points for each agent.
+    /// A bound of 125 % and about 64 points per agent.
     fn default() -> Self {
         Self { percent: 125, points: 64, rings: Tables::default() }
     }
 }
 
 impl ConsistentHash {
-    /// Sets by how much an agent may exceed its fair share, in percent of that; at least 100.
+    /// Sets the bound of an agent's load in percent of its fair share; at least 100.
     #[must_use]
     pub const fn with_bound_percent(mut self, percent: u32) -> Self {
         self.percent = if percent < 100 { 100 } else { percent };
         self
     }
 
-    /// Sets at how many points of the ring an agent of mean weight stands, from 1 to 1,024: more is more even and takes more
-    /// memory.
+    /// Sets the number of points of an agent with mean weight, from 1 to 1,024. More points distribute keys more evenly
+    /// and use more memory.
     #[must_use]
     pub fn with_points(mut self, points: u32) -> Self {
         self.points = points.clamp(1, 1_024);
@@ -70,23 +71,23 @@ impl ConsistentHash {
 
 impl Ring {
     fn new(among: &Candidates<'_>, points: u32) -> Self {
-        let weight: u64 = among.everyone().map(|agent| u64::from(agent.weight())).sum();
-        let count = among.everyone_len() as u64;
-        let mut ring = Vec::with_capacity(among.everyone_len().saturating_mul(points as usize));
-        for agent in among.everyone() {
+        let weight: u64 = among.eligible().map(|agent| u64::from(agent.weight())).sum();
+        let count = among.eligible_len() as u64;
+        let mut ring = Vec::with_capacity(among.eligible_len().saturating_mul(points as usize));
+        for agent in among.eligible() {
             let fair = (u64::from(points) * u64::from(agent.weight()) * count).checked_div(weight);
             let own = fair.unwrap_or_else(|| points.into()).clamp(1, u64::from(points) * 16);
-            ring.extend((0..own).map(|n| (point(agent.id().get(), n), agent.place())));
+            ring.extend((0..own).map(|n| (point(agent.id().get(), n), agent.index())));
         }
         ring.sort_unstable();
         Self { points: ring, weight: weight.max(1), held: 0, serves: 0 }
     }
 
-    /// What all of them hold, counted anew often enough to be right to a sixteenth of the agents.
+    /// The number of attempts that all agents hold, recounted often enough to be accurate to a sixteenth of the agents.
     fn held(&mut self, among: &Candidates<'_>) -> u64 {
         if self.serves == 0 {
-            self.held = among.everyone().map(|agent| u64::from(agent.in_flight())).sum();
-            self.serves = among.everyone_len() / 16 + 1;
+            self.held = among.eligible().map(|agent| u64::from(agent.in_flight())).sum();
+            self.serves = among.eligible_len() / 16 + 1;
         }
         self.serves -= 1;
         self.held
@@ -95,7 +96,7 @@ impl Ring {
     fn walk(&self, key: u64) -> impl Iterator<Item = u32> {
         let start = self.points.partition_point(|(hash, _)| *hash < key);
         let (before, after) = self.points.split_at_checked(start).unwrap_or((&[], &[]));
-        after.iter().chain(before).map(|(_, place)| *place)
+        after.iter().chain(before).map(|(_, index)| *index)
     }
 }
 
@@ -117,9 +118,9 @@ impl RoutingStrategy for ConsistentHash {
         let ring = self.rings.of(among, |among| Ring::new(among, points))?;
         let share = u128::from(ring.held(among) + 1) * u128::from(self.percent);
         let whole = u128::from(ring.weight) * 100;
-        // Held below the bound, rounded up: held < percent * total * weight / sum of weights.
+        // The bound is rounded up: held < percent * total * weight / sum of weights.
         let under = |held: u32, weight: u32| u128::from(held) * whole < share * u128::from(weight.max(1));
-        let free = ring.walk(key).take(PASSED).filter_map(|place| among.at(place));
+        let free = ring.walk(key).take(PASSED).filter_map(|index| among.at(index));
         free.into_iter().find(|agent| under(agent.in_flight(), agent.weight())).map(|agent| agent.id()).or_else(least)
     }
 }

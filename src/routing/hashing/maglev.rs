@@ -1,4 +1,4 @@
-//! A table of agents.
+//! Maglev hashing.
 
 use super::super::{Candidates, RoutingStrategy};
 use super::tables::{Table, Tables};
@@ -7,12 +7,12 @@ use crate::base::id::{AgentId, mix};
 use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Sends tasks with the same [session key](crate::task::Affinity::session) to the same agent by one look into a table that every
-/// agent has an equal part of (Maglev, Eisenbud et al. 2016). Quicker to ask and more even than a ring; when an agent comes or
-/// goes, a few keys of others move too.
+/// Sends tasks with the same [session key](crate::task::Affinity::session) to the same agent by one lookup in a table
+/// of which every agent has an equal share (Maglev, Eisenbud et al. 2016). Faster and more even than a ring; when an
+/// agent registers or leaves, a few keys of other agents move, too.
 ///
-/// An agent without room is passed over by hashing again; after 16 times, and for tasks without a key, the least loaded is
-/// taken. Weights are not heeded.
+/// An agent without room is skipped by hashing again. After 16 attempts, and for tasks without a key, the least loaded
+/// agent is picked. Weights are ignored.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -33,18 +33,19 @@ impl Table for Vec<u32> {
     }
 }
 
-/// So often a key is hashed again that met an agent without room.
+/// How often a key is hashed again if its agent has no room.
 const AGAIN: u64 = 16;
 
 impl Default for Maglev {
-    /// 65,537 entries, more for more than 8,192 agents.
+    /// 65,537 entries; more if there are more than 8,192 agents.
     fn default() -> Self {
         Self { size: 65_537, tables: Tables::default() }
     }
 }
 
 impl Maglev {
-    /// Sets the number of entries: the next prime is taken, at least 8 for each agent, at most about four million.
+    /// Sets the number of entries. It is rounded up to a prime, is at least 8 per agent, and at most about four
+    /// million.
     #[must_use]
     pub fn with_size(mut self, entries: usize) -> Self {
         self.size = entries.clamp(7, 1 << 22);
@@ -52,33 +53,33 @@ impl Maglev {
     }
 }
 
-/// The table: every agent in turn takes the next free entry in an order of its own.
+/// Builds the table: the agents in turn take the next free entry of their permutations.
 fn build(among: &Candidates<'_>, size: usize) -> Vec<u32> {
-    let agents = among.everyone_len();
+    let agents = among.eligible_len();
     let size = prime_from(size.max(agents.saturating_mul(8)).max(7));
     let mut orders: Vec<(u32, usize, usize)> = among
-        .everyone()
+        .eligible()
         .map(|agent| {
             let id = agent.id().get();
-            (agent.place(), below(point(id, 0), size), below(point(id, 1), size - 1) + 1)
+            (agent.index(), below(point(id, 0), size), below(point(id, 1), size - 1) + 1)
         })
         .collect();
-    // By hash and not by place: the table depends on who is there, not on when they came.
+    // Sorted by hash and not by index, so that the table depends only on the set of agents.
     orders.sort_unstable_by_key(|&(_, next, skip)| (next, skip));
-    const NOBODY: u32 = u32::MAX;
-    let mut table = vec![NOBODY; size];
+    const FREE: u32 = u32::MAX;
+    let mut table = vec![FREE; size];
     let mut left = size;
     while left > 0 && !orders.is_empty() {
-        for (place, next, skip) in &mut orders {
+        for (index, next, skip) in &mut orders {
             if left == 0 {
                 break;
             }
-            // The size is a prime, so the order visits every entry: the free one is found.
-            while table.get(*next).is_some_and(|entry| *entry != NOBODY) {
+            // The size is a prime, so a permutation visits every entry and finds a free one.
+            while table.get(*next).is_some_and(|entry| *entry != FREE) {
                 *next = (*next + *skip) % size;
             }
             if let Some(entry) = table.get_mut(*next) {
-                *entry = *place;
+                *entry = *index;
                 left -= 1;
             }
         }
@@ -102,7 +103,7 @@ impl RoutingStrategy for Maglev {
         let size = self.size;
         let table = self.tables.of(among, |among| build(among, size))?;
         let hashes = (0..AGAIN).map(|again| if again == 0 { key } else { mix(key.wrapping_add(again)) });
-        let mut places = hashes.filter_map(|hash| table.get(below(hash, table.len())));
-        places.find_map(|place| among.at(*place)).map(|agent| agent.id()).or_else(least)
+        let mut indexes = hashes.filter_map(|hash| table.get(below(hash, table.len())));
+        indexes.find_map(|index| among.at(*index)).map(|agent| agent.id()).or_else(least)
     }
 }

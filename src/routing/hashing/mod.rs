@@ -1,4 +1,4 @@
-//! Tasks with the same session key go to the same agent.
+//! Routing by session keys: tasks with the same key go to the same agent.
 
 mod consistent;
 mod maglev;
@@ -10,7 +10,7 @@ pub use maglev::Maglev;
 use crate::base::id::{mix, stable_hash};
 use crate::task::TaskSpec;
 
-/// The hash of the task's session key, if it has one: the same on every machine and in every version.
+/// The hash of the task's session key, if it has one. It is the same on every machine and in every version.
 fn key(task: &TaskSpec) -> Option<u64> {
     let session = task.affinity.as_ref()?.session.as_ref()?;
     Some(stable_hash(session.as_bytes()))
@@ -72,7 +72,12 @@ mod tests {
             let others = before.iter().filter(|(id, agent)| agent.get() != 7 && moved(id)).count();
             assert!(others <= disturbed, "{}: {others} moved without need", strategy.name());
             roster.add(AgentSpec::new(AgentId::new(7)).with_capacity(1_000));
-            assert_eq!(homes(&mut strategy, &mut roster), before, "{}: it comes back to its own", strategy.name());
+            assert_eq!(
+                homes(&mut strategy, &mut roster),
+                before,
+                "{}: a returned agent gets its keys back",
+                strategy.name()
+            );
             for id in 0..20 {
                 let share = before.values().filter(|agent| agent.get() == id).count();
                 assert!((30..230).contains(&share), "{}: agent {id} has {share}", strategy.name());
@@ -106,7 +111,7 @@ mod tests {
                 let id = home(&mut strategy, &mut roster, number).unwrap();
                 let among = roster.among(class, Time::ZERO).unwrap();
                 let load = u64::from(among.get(id).unwrap().in_flight());
-                // The loads in all are counted anew every so often, so the bound lags behind by as much.
+                // The total load is recounted periodically, so the bound lags behind.
                 prop_assert!(load * 1_000 < (held + 1) * u64::from(percent) + 1_000);
                 roster.begin_of(class, id);
             }

@@ -1,21 +1,21 @@
-//! Tables by requirement class, built anew when the agents of the class change.
+//! Lookup tables by requirement class. They are rebuilt when the agents of the class change.
 
 use super::super::Candidates;
 
-/// So many bytes the tables have in all; the one used least lately makes room. Building one takes a thousand times as long
-/// as asking it, so that a little too small is far too slow.
+/// The total size of all tables in bytes, beyond which the least recently used one is dropped. Building a table takes a
+/// thousand times as long as a lookup, so the limit is generous.
 const ROOM: usize = 64 << 20;
 
-/// What is kept for a class.
+/// The data of a class.
 pub(super) trait Table {
-    /// Its memory, about.
+    /// Its approximate size.
     fn bytes(&self) -> usize;
 }
 
 /// Tables by class.
 #[derive(Debug, Clone)]
 pub(super) struct Tables<T> {
-    /// Where the class's number says.
+    /// Indexed by class.
     tables: Vec<Option<Kept<T>>>,
     clock: u64,
     bytes: usize,
@@ -35,7 +35,7 @@ impl<T> Default for Tables<T> {
 }
 
 impl<T: Table> Tables<T> {
-    /// The table of these candidates' class, built if it is missing or old.
+    /// The table of these candidates' class, built if it is missing or outdated.
     pub(super) fn of(&mut self, among: &Candidates<'_>, build: impl FnOnce(&Candidates<'_>) -> T) -> Option<&mut T> {
         self.clock += 1;
         let (class, used) = (among.class() as usize, self.clock);
@@ -60,8 +60,8 @@ impl<T: Table> Tables<T> {
             self.drop(oldest);
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(place) = self.tables.get_mut(class) {
-            *place = Some(kept);
+        if let Some(entry) = self.tables.get_mut(class) {
+            *entry = Some(kept);
         }
     }
 
@@ -81,7 +81,7 @@ mod tests {
     use crate::task::Needs;
     use crate::task::agent::AgentSpec;
 
-    /// A third of the room, and how many were built before it.
+    /// A table of a third of the total size, with the number of tables that were built before it.
     struct Third(usize);
 
     impl Table for Third {
@@ -107,8 +107,8 @@ mod tests {
             tables.of(&among, build).unwrap().0
         };
         let asked = [0, 1, 2, 0, 1, 2, 0, 3, 1].map(|class| ask(class, &roster));
-        assert_eq!(asked, [0, 1, 2, 0, 1, 2, 0, 3, 4], "the second made room for the fourth and was built again");
+        assert_eq!(asked, [0, 1, 2, 0, 1, 2, 0, 3, 4], "the second was dropped for the fourth and was built again");
         roster.add(spec);
-        assert_eq!((ask(3, &roster), ask(3, &roster)), (5, 5), "an old one is built again, once");
+        assert_eq!((ask(3, &roster), ask(3, &roster)), (5, 5), "an outdated one is built again, once");
     }
 }

@@ -1,4 +1,4 @@
-//! A score of several factors.
+//! Routing by a weighted score.
 
 mod weights;
 
@@ -19,25 +19,26 @@ use core::time::Duration;
 
 type Measure = dyn Fn(&TaskSpec, &Candidate<'_>, Time) -> f64 + Send;
 
-/// A factor of the host's own.
+/// A factor defined by the host.
 struct Extra {
     name: Name,
     weight: f64,
     measure: Box<Measure>,
 }
 
-/// Picks the agent with the highest score: a weighted mean of factors between 0 and 1, times the chance of success.
+/// Picks the agent with the highest score: a weighted mean of factors between 0 and 1, times the square of the success
+/// rate.
 ///
 /// | factor | default weight | value |
 /// |---|---|---|
-/// | skill | .4 | m / (m + 4), where m is by how many levels the agent is better than needed |
-/// | availability | .3 | (1 - utilisation)², because waiting grows faster than load |
-/// | performance | .2 | r / (r + s), where s is the time expected and r the reference time |
-/// | cost | .1 | r / (r + c), where c is the price expected and r the reference price |
+/// | skill | .4 | m / (m + 4), where m is the surplus of skill levels |
+/// | availability | .3 | (1 - utilisation)², since waiting times grow faster than load |
+/// | performance | .2 | r / (r + s), where s is the expected time to a success and r the reference time |
+/// | cost | .1 | r / (r + c), where c is the expected price and r the reference price |
 ///
-/// Factors are measured against fixed references and not against the other candidates, so an outlier does not turn the order
-/// of the rest. The chance of success multiplies: no other merit makes up for it. Skills are a filter before they are a
-/// factor. Looks at all candidates up to 64, at eight drawn ones beyond.
+/// Factors are measured against fixed references and not against other candidates, so that an outlier does not change
+/// the order of the others. The success rate multiplies, so that no other factor can compensate for it. Skills are a
+/// filter before they are a factor. Evaluates all candidates up to 64, and a random sample of eight of more.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -60,7 +61,7 @@ pub struct MultiFactor {
 }
 
 impl Default for MultiFactor {
-    /// The weights of the table; references of one second and one whole unit of cost.
+    /// The default weights, and references of one second and one whole unit of cost.
     fn default() -> Self {
         Self {
             weights: Weights::default(),
@@ -81,8 +82,8 @@ impl MultiFactor {
         self
     }
 
-    /// Adds a factor: `measure` gives a value from 0, bad, to 1, good. What lies outside is brought to the nearer end; what
-    /// is not a number counts as 0.
+    /// Adds a factor: `measure` returns a value from 0 (worst) to 1 (best). Values outside of this range are clamped;
+    /// NaN counts as 0.
     ///
     /// # Errors
     ///
@@ -99,21 +100,21 @@ impl MultiFactor {
         Ok(self)
     }
 
-    /// Sets the time and the price, in millionths, for which a factor is one half.
+    /// Sets the duration and the price, in millionths, for which a factor is one half.
     #[must_use]
     pub const fn with_references(mut self, time: Duration, price: u64) -> Self {
         self.reference = (time, price);
         self
     }
 
-    /// Sets after how long a try counts half.
+    /// Sets the half-life: the time after which an attempt has half the weight.
     #[must_use]
     pub const fn with_half_life(mut self, span: Duration) -> Self {
         self.half = span;
         self
     }
 
-    /// What the score of an agent is made of.
+    /// The factors of an agent's score.
     #[must_use]
     pub fn breakdown(&self, task: &TaskSpec, agent: &Candidate<'_>, among: &Candidates<'_>) -> Breakdown {
         let mut factors = Vec::new();
@@ -123,7 +124,7 @@ impl MultiFactor {
         Breakdown { agent: agent.id(), factors, success, score }
     }
 
-    /// The score and the chance of success in it; tells each factor to `tell`.
+    /// The score and the success rate. Calls `tell` with each factor.
     fn score(
         &self,
         task: &TaskSpec,
@@ -153,7 +154,7 @@ impl MultiFactor {
             add(&extra.name, extra.weight, if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) });
         }
         let mean = if weights > 0.0 { sum / weights } else { 0.0 };
-        // Twice: an agent that fails half of the time costs the tries of others, too.
+        // Squared, since a failure also delays the retry at another agent.
         (mean * expected.success * expected.success, expected.success)
     }
 }
@@ -186,7 +187,7 @@ impl RoutingStrategy for MultiFactor {
         let extras = self.extras.iter().map(|extra| (&*extra.name, extra.weight));
         let parts: Vec<String> =
             own.into_iter().chain(extras).map(|(name, weight)| format!("{name} {weight}")).collect();
-        Some(format!("weighs {}; times the chance of success", parts.join(", ")))
+        Some(format!("weights {}; times the square of the success rate", parts.join(", ")))
     }
 }
 
@@ -197,17 +198,17 @@ impl fmt::Debug for MultiFactor {
     }
 }
 
-/// What a score is made of.
+/// The factors of a score.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Breakdown {
-    /// Whose score it is.
+    /// The agent.
     pub agent: AgentId,
     /// The factors.
     pub factors: Vec<Factor>,
-    /// The chance of success, whose square multiplies.
+    /// The success rate, which is squared in the score.
     pub success: f64,
-    /// The whole.
+    /// The score.
     pub score: f64,
 }
 
@@ -219,7 +220,7 @@ pub struct Factor {
     pub name: Name,
     /// Its weight.
     pub weight: f64,
-    /// Its value, from 0, bad, to 1, good.
+    /// Its value, from 0 (worst) to 1 (best).
     pub value: f64,
 }
 

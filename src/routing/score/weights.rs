@@ -1,34 +1,34 @@
-//! Weights that are numbers.
+//! Validated weights of factors.
 
 use crate::base::name::Name;
 use thiserror::Error;
 
-/// A weight that is none.
+/// The error for an invalid weight.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum WeightError {
-    /// It is not a finite number.
+    /// The weight is not a finite number.
     #[error("the weight of {factor} is {weight}, which is not a finite number")]
     NotFinite {
-        /// Of which factor.
+        /// The factor.
         factor: Name,
-        /// What was given.
+        /// The weight.
         weight: f64,
     },
-    /// It is below zero.
-    #[error("the weight of {factor} is {weight}: a factor can count for nothing, not for less")]
+    /// The weight is negative.
+    #[error("the weight of {factor} is {weight}, which is negative")]
     Negative {
-        /// Of which factor.
+        /// The factor.
         factor: Name,
-        /// What was given.
+        /// The weight.
         weight: f64,
     },
-    /// All are zero.
-    #[error("all weights are zero: nothing would count")]
+    /// All weights are zero.
+    #[error("all weights are zero")]
     AllZero,
 }
 
-/// How much each factor of a [`MultiFactor`](super::MultiFactor) score counts; only their proportions matter.
+/// The weights of the factors of a [`MultiFactor`](super::MultiFactor) score. Only their proportions matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights {
     skill: f64,
@@ -38,7 +38,7 @@ pub struct Weights {
 }
 
 impl Default for Weights {
-    /// .4, .3, .2, .1.
+    /// Weights of 0.4 for skill, 0.3 for availability, 0.2 for performance and 0.1 for cost.
     fn default() -> Self {
         Self { skill: 0.4, availability: 0.3, performance: 0.2, cost: 0.1 }
     }
@@ -49,7 +49,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// When one is negative or not a finite number, or all are zero.
+    /// When a weight is negative or not a finite number, or all weights are zero.
     pub fn new(skill: f64, availability: f64, performance: f64, cost: f64) -> Result<Self, WeightError> {
         let (skill, availability) = (sound("skill", skill)?, sound("availability", availability)?);
         let (performance, cost) = (sound("performance", performance)?, sound("cost", cost)?);
@@ -59,37 +59,37 @@ impl Weights {
         Ok(Self { skill, availability, performance, cost })
     }
 
-    /// What it counts to be better than needed.
+    /// The weight of skill levels beyond the needed ones.
     #[must_use]
     pub const fn skill(&self) -> f64 {
         self.skill
     }
 
-    /// What it counts to have room.
+    /// The weight of free room.
     #[must_use]
     pub const fn availability(&self) -> f64 {
         self.availability
     }
 
-    /// What it counts to be fast.
+    /// The weight of speed.
     #[must_use]
     pub const fn performance(&self) -> f64 {
         self.performance
     }
 
-    /// What it counts to be cheap.
+    /// The weight of low cost.
     #[must_use]
     pub const fn cost(&self) -> f64 {
         self.cost
     }
 }
 
-/// A weight that is a finite number and not below zero.
+/// Checks that a weight is a finite number and not negative.
 pub(super) fn sound(factor: &str, weight: f64) -> Result<f64, WeightError> {
     match weight {
         _ if !weight.is_finite() => Err(WeightError::NotFinite { factor: factor.into(), weight }),
         _ if weight < 0.0 => Err(WeightError::Negative { factor: factor.into(), weight }),
-        // Large ones would add up to infinity.
+        // Large weights would add up to infinity.
         _ => Ok(weight.min(1e9)),
     }
 }

@@ -1,4 +1,4 @@
-//! What a strategy chooses from.
+//! The candidates of a routing decision.
 
 use super::eligible::Eligible;
 use super::levels::Found;
@@ -10,23 +10,24 @@ use crate::base::time::Time;
 use crate::task::agent::AgentSpec;
 use core::fmt;
 
-/// The agents that could take a task now: they meet its needs, take work and have room.
+/// The agents that can take a task now: they meet its needs, are online and have room.
 ///
-/// Nothing here allocates. [`least_loaded`](Self::least_loaded), [`random`](Self::random), [`two_random`](Self::two_random)
-/// and [`sample`](Self::sample) take a time that hardly grows with the fleet; [`iter`](Self::iter) looks at all.
+/// Nothing here allocates. [`least_loaded`](Self::least_loaded), [`random`](Self::random),
+/// [`two_random`](Self::two_random) and [`sample`](Self::sample) take a time that hardly depends on the size of the
+/// fleet; [`iter`](Self::iter) visits every agent of the class.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     loads: &'a LoadTable,
     eligible: &'a Eligible,
     skills: &'a SkillMap,
-    /// The agents with room, if a wrapping strategy has narrowed them down.
+    /// The agents with room, if they are restricted to a subset.
     open: Option<&'a Bits>,
     class: u32,
     now: Time,
     familiar: Option<AgentId>,
 }
 
-/// So often a draw is repeated that met an agent without room, before the rest is counted.
+/// How often a draw is repeated that hit an agent without room, before the candidates are counted.
 const TRIES: usize = 8;
 
 impl<'a> Candidates<'a> {
@@ -40,7 +41,7 @@ impl<'a> Candidates<'a> {
         Self { loads, eligible, skills, open: None, class, now, familiar: None }
     }
 
-    /// Only those in this set.
+    /// Restricts the candidates to this set.
     pub(crate) const fn within(mut self, open: Option<&'a Bits>) -> Self {
         self.open = open;
         self
@@ -51,104 +52,105 @@ impl<'a> Candidates<'a> {
         self
     }
 
-    /// All of them, in the order of their places.
+    /// All candidates, in the order of their indexes.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'a>> + Clone + use<'a> {
         let loads = self.loads;
-        self.bits().common(self.open()).filter_map(move |index| nth_place(loads, index))
+        self.bits().common(self.open()).filter_map(move |index| nth_agent(loads, index))
     }
 
-    /// The first of them.
+    /// The candidate with the smallest index.
     #[must_use]
     pub fn first(&self) -> Option<Candidate<'a>> {
         self.after(None)
     }
 
-    /// The first of them whose place is after this one, starting over at the end.
+    /// The first candidate after this index, starting over at the end.
     #[must_use]
-    pub fn after(&self, place: Option<u32>) -> Option<Candidate<'a>> {
-        let from = place.map_or(0, |place| place as usize + 1);
-        nth_place(self.loads, next_around([self.bits(), self.open()], from)?)
+    pub fn after(&self, index: Option<u32>) -> Option<Candidate<'a>> {
+        let from = index.map_or(0, |index| index as usize + 1);
+        nth_agent(self.loads, next_around([self.bits(), self.open()], from)?)
     }
 
-    /// The one with this id, if it is among them.
+    /// The candidate with this id, if there is one.
     #[must_use]
     pub fn get(&self, id: AgentId) -> Option<Candidate<'a>> {
-        self.at_place(self.loads.place_of(id)?)
+        self.at_index(self.loads.index_of(id)?)
     }
 
-    /// The one at this place, if it is among them.
+    /// The candidate with this index, if there is one.
     #[must_use]
-    pub fn at(&self, place: u32) -> Option<Candidate<'a>> {
-        self.at_place(AgentIx::new(place))
+    pub fn at(&self, index: u32) -> Option<Candidate<'a>> {
+        self.at_index(AgentIx::new(index))
     }
 
-    fn at_place(&self, place: AgentIx) -> Option<Candidate<'a>> {
-        let here = self.eligible.contains(place) && self.open().contains(place.index());
-        here.then(|| candidate(self.loads, place)).flatten()
+    fn at_index(&self, at: AgentIx) -> Option<Candidate<'a>> {
+        let here = self.eligible.contains(at) && self.open().contains(at.index());
+        here.then(|| candidate(self.loads, at)).flatten()
     }
 
-    /// How many there are.
+    /// The number of candidates.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bits().count_common(self.open())
     }
 
-    /// Whether there are none; a strategy is never asked then.
+    /// Whether there are no candidates. A strategy is then not called.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.bits().meets(self.open())
     }
 
-    /// The one with the smallest share of its capacity in use, exactly; among equals the next after the agent that was last
-    /// given a task of this class, so that each has its turn.
+    /// The candidate with exactly the smallest share of its capacity in use. Ties are broken in turn: by the next index
+    /// after the agent that was last assigned a task of this class.
     #[must_use]
     #[inline]
     pub fn least_loaded(&self) -> Option<Candidate<'a>> {
         match self.loads.levels().least(self.bits(), self.open, self.eligible.turn().map(AgentIx::get)) {
-            Found::At(place) => nth_place(self.loads, place),
-            Found::Nobody => None,
+            Found::At(at) => nth_agent(self.loads, at),
+            Found::Empty => None,
             Found::Unclear => self.least_loaded_by_scan(),
         }
     }
 
-    /// The same by looking at each: the oracle of the index, and the way out when almost every agent has its own load.
+    /// Like [`least_loaded`](Self::least_loaded), by visiting every candidate: the oracle in tests, and the fallback if
+    /// there are too many different loads.
     pub(crate) fn least_loaded_by_scan(&self) -> Option<Candidate<'a>> {
         let turn = self.eligible.turn().map(AgentIx::get);
         self.iter().reduce(|best, agent| {
-            let sooner = turn.is_some_and(|turn| best.place() <= turn && agent.place() > turn);
+            let sooner = turn.is_some_and(|turn| best.index() <= turn && agent.index() > turn);
             if agent.less_loaded_than(&best) || (sooner && !best.less_loaded_than(&agent)) { agent } else { best }
         })
     }
 
-    /// One of them, each as likely.
+    /// A candidate drawn with equal probability.
     pub fn random(&self, random: &mut Random) -> Option<Candidate<'a>> {
         self.draw(random).or_else(|| self.nth(random.below(self.len())))
     }
 
-    /// Two different ones, each pair as likely; none if there are fewer.
+    /// Two different candidates, each pair with equal probability; none if there are fewer.
     pub fn two_random(&self, random: &mut Random) -> Option<[Candidate<'a>; 2]> {
         let first = self.random(random)?;
         for _ in 0..2 {
             if let Some(second) = self.draw(random)
-                && second.place() != first.place()
+                && second.index() != first.index()
             {
                 return Some([first, second]);
             }
         }
         let last = self.len().checked_sub(1).filter(|last| *last > 0)?;
         let second = self.nth(random.below(last))?;
-        let second = if second.place() == first.place() { self.nth(last)? } else { second };
+        let second = if second.index() == first.index() { self.nth(last)? } else { second };
         Some([first, second])
     }
 
-    /// `K` different ones, or all if there are fewer.
+    /// `K` different random candidates, or all if there are fewer.
     pub fn sample<const K: usize>(&self, random: &mut Random) -> impl Iterator<Item = Candidate<'a>> + use<'a, K> {
         let mut chosen: [Option<Candidate<'a>>; K] = [None; K];
         let mut found = 0;
-        if self.eligible.places().len() > 2 * K {
+        if self.eligible.agents().len() > 2 * K {
             for _ in 0..2 * K {
                 let Some(drawn) = self.draw(random) else { break };
-                let known = chosen.iter().flatten().any(|other| other.place() == drawn.place());
+                let known = chosen.iter().flatten().any(|other| other.index() == drawn.index());
                 if !known && let Some(slot) = chosen.get_mut(found) {
                     *slot = Some(drawn);
                     found += 1;
@@ -161,39 +163,40 @@ impl<'a> Candidates<'a> {
         chosen.into_iter().flatten()
     }
 
-    /// The one that has `rank` others before it, in the order of their places.
+    /// The candidate with `rank` others before it, in the order of indexes.
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<Candidate<'a>> {
-        nth_place(self.loads, self.bits().nth_common(self.open(), rank)?)
+        nth_agent(self.loads, self.bits().nth_common(self.open(), rank)?)
     }
 
-    /// All agents that meet the needs, whether they have room or not, in the order of their places: what a table is built
-    /// over that shall not change with every task.
-    pub fn everyone(&self) -> impl Iterator<Item = Candidate<'a>> + Clone + use<'a> {
+    /// All agents that meet the needs, with or without room, in the order of their indexes. For tables that must not
+    /// change with every assignment.
+    pub fn eligible(&self) -> impl Iterator<Item = Candidate<'a>> + Clone + use<'a> {
         let loads = self.loads;
-        self.eligible.places().iter().filter_map(move |place| candidate(loads, *place))
+        self.eligible.agents().iter().filter_map(move |at| candidate(loads, *at))
     }
 
-    /// How many meet the needs, whether they have room or not.
+    /// The number of agents that meet the needs, with or without room.
     #[must_use]
-    pub fn everyone_len(&self) -> usize {
-        self.eligible.places().len()
+    pub fn eligible_len(&self) -> usize {
+        self.eligible.agents().len()
     }
 
-    /// Whether the agent at this place meets the needs, whether it has room or not.
+    /// Whether the agent with this index meets the needs, with or without room.
     #[must_use]
-    pub fn is_eligible(&self, place: u32) -> bool {
-        self.eligible.contains(AgentIx::new(place))
+    pub fn is_eligible(&self, index: u32) -> bool {
+        self.eligible.contains(AgentIx::new(index))
     }
 
-    /// A number that is another one whenever [`everyone`](Self::everyone) has changed, or one of them has.
+    /// A number that changes whenever the set of [`eligible`](Self::eligible) agents changes or one of these agents is
+    /// updated.
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.eligible.epoch()
     }
 
-    /// The requirement class of the task: tasks of a class have the same candidates. Small numbers, used again after a
-    /// class has gone.
+    /// The index of the task's requirement class: tasks of a class have the same eligible agents. The index of a
+    /// dropped class is reused.
     #[must_use]
     pub const fn class(&self) -> u32 {
         self.class
@@ -205,32 +208,32 @@ impl<'a> Candidates<'a> {
         self.now
     }
 
-    /// Which skills stand for which others.
+    /// Which skills imply which others.
     #[must_use]
     pub const fn skills(&self) -> &'a SkillMap {
         self.skills
     }
 
-    /// The agent that the task's affinity calls familiar, if it is among them.
+    /// The agent that executed the familiar task of the task's affinity, if it is a candidate.
     #[must_use]
     pub fn familiar(&self) -> Option<Candidate<'a>> {
         self.get(self.familiar?)
     }
 
-    /// The place of any registered agent, among them or not.
+    /// The index of any registered agent, candidate or not.
     #[must_use]
-    pub fn place_of(&self, id: AgentId) -> Option<u32> {
-        self.loads.place_of(id).map(|place| place.get())
+    pub fn index_of(&self, id: AgentId) -> Option<u32> {
+        self.loads.index_of(id).map(|at| at.get())
     }
 
-    /// Only those that pass: for strategies that wrap others. `room` is the caller's memory for the result.
+    /// The candidates that pass, for strategies that wrap others. The result is stored in `room`.
     #[must_use]
-    pub fn only<'b>(&self, room: &'b mut Places, mut pass: impl FnMut(&Candidate<'a>) -> bool) -> Candidates<'b>
+    pub fn only<'b>(&self, room: &'b mut AgentSet, mut pass: impl FnMut(&Candidate<'a>) -> bool) -> Candidates<'b>
     where
         'a: 'b,
     {
         room.0.clear_all();
-        self.iter().filter(|agent| pass(agent)).for_each(|agent| room.insert(agent.place()));
+        self.iter().filter(|agent| pass(agent)).for_each(|agent| room.insert(agent.index()));
         Candidates { open: Some(&room.0), ..*self }
     }
 
@@ -245,19 +248,19 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// An even draw, unless too many tries meet agents without room.
+    /// A uniform draw; none if too many draws hit agents without room.
     fn draw(&self, random: &mut Random) -> Option<Candidate<'a>> {
-        let (places, open) = (self.eligible.places(), self.open());
+        let (agents, open) = (self.eligible.agents(), self.open());
         for _ in 0..TRIES {
-            let place = *places.get(random.below(places.len()))?;
-            if open.contains(place.index()) {
-                return candidate(self.loads, place);
+            let at = *agents.get(random.below(agents.len()))?;
+            if open.contains(at.index()) {
+                return candidate(self.loads, at);
             }
         }
         None
     }
 
-    /// Fills `chosen` from all, each as likely.
+    /// Fills `chosen` with a uniform sample of all candidates (reservoir sampling).
     fn reservoir(&self, chosen: &mut [Option<Candidate<'a>>], random: &mut Random) {
         chosen.fill(None);
         for (seen, agent) in self.iter().enumerate() {
@@ -269,13 +272,13 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// The agent at a position of a set of places.
-fn nth_place(loads: &LoadTable, index: usize) -> Option<Candidate<'_>> {
+/// The agent of a bit in a set of agents.
+fn nth_agent(loads: &LoadTable, index: usize) -> Option<Candidate<'_>> {
     candidate(loads, AgentIx::at(index)?)
 }
 
-fn candidate(loads: &LoadTable, place: AgentIx) -> Option<Candidate<'_>> {
-    loads.get(place).map(|agent| Candidate { agent })
+fn candidate(loads: &LoadTable, at: AgentIx) -> Option<Candidate<'_>> {
+    loads.get(at).map(|agent| Candidate { agent })
 }
 
 impl fmt::Debug for Candidates<'_> {
@@ -284,40 +287,40 @@ impl fmt::Debug for Candidates<'_> {
     }
 }
 
-/// A set of places of agents, see [`Candidates::only`].
+/// A set of agents by index, see [`Candidates::only`].
 #[derive(Debug, Clone, Default)]
-pub struct Places(Bits);
+pub struct AgentSet(Bits);
 
-impl Places {
-    /// Adds the agent at this place.
-    pub fn insert(&mut self, place: u32) {
-        self.0.set(place as usize);
+impl AgentSet {
+    /// Adds the agent with this index.
+    pub fn insert(&mut self, index: u32) {
+        self.0.set(index as usize);
     }
 
-    /// Takes the agent at this place out.
-    pub fn remove(&mut self, place: u32) {
-        self.0.clear(place as usize);
+    /// Removes the agent with this index.
+    pub fn remove(&mut self, index: u32) {
+        self.0.clear(index as usize);
     }
 
-    /// Whether the agent at this place is in it.
+    /// Whether it contains the agent with this index.
     #[must_use]
-    pub fn contains(&self, place: u32) -> bool {
-        self.0.contains(place as usize)
+    pub fn contains(&self, index: u32) -> bool {
+        self.0.contains(index as usize)
     }
 
-    /// Whether nobody is in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes everybody out.
+    /// Removes all agents.
     pub fn clear(&mut self) {
         self.0.clear_all();
     }
 }
 
-/// An agent that could take the task, now or, in [`Candidates::everyone`], at some time.
+/// An agent that can take a task: now, or, from [`Candidates::eligible`], once it has room.
 #[derive(Clone, Copy)]
 pub struct Candidate<'a> {
     agent: &'a AgentLoad,
@@ -330,16 +333,16 @@ impl<'a> Candidate<'a> {
         self.agent.spec().id
     }
 
-    /// What it is.
+    /// Its declaration.
     #[must_use]
     pub fn spec(&self) -> &'a AgentSpec {
         self.agent.spec()
     }
 
-    /// A small number that is the agent's while it is registered: for tables.
+    /// Its index: a small number that does not change while it is registered, for tables.
     #[must_use]
-    pub const fn place(&self) -> u32 {
-        self.agent.place()
+    pub const fn index(&self) -> u32 {
+        self.agent.index()
     }
 
     /// How many attempts it holds.
@@ -348,37 +351,37 @@ impl<'a> Candidate<'a> {
         self.agent.occupancy().in_flight
     }
 
-    /// How many attempts it may hold at once now: its capacity, or less if a guard says so.
+    /// How many attempts it may hold now: its capacity, or less if a guard or a pause bounds it.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.agent.occupancy().slots
     }
 
-    /// How many more it may hold.
+    /// How many more attempts it may hold.
     #[must_use]
     pub fn room(&self) -> u32 {
         self.agent.occupancy().slots.saturating_sub(self.in_flight())
     }
 
-    /// Whether it takes work and has room.
+    /// Whether it takes new work and has room.
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.agent.occupancy().has_room()
     }
 
-    /// Its share where work is shared out: its weight, or its capacity.
+    /// Its weight for proportional distribution: the declared weight, or its capacity.
     #[must_use]
     pub fn weight(&self) -> u32 {
         self.agent.spec().weight.unwrap_or(self.agent.spec().capacity)
     }
 
-    /// The share of what it may hold that is in use, from 0 to 1.
+    /// The share of its slots in use, from 0 to 1.
     #[must_use]
     pub fn utilisation(&self) -> f64 {
         f64::from(self.in_flight()) / f64::from(self.agent.occupancy().slots.max(1))
     }
 
-    /// Whether it has less of what it may hold in use than `other`. Exact: no division.
+    /// Whether a smaller share of its slots is in use than of those of `other`. Exact, without division.
     #[must_use]
     pub fn less_loaded_than(&self, other: &Self) -> bool {
         let mine = u64::from(self.in_flight()) * u64::from(other.slots());

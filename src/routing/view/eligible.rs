@@ -1,28 +1,28 @@
-//! The agents that meet the requirements of a class.
+//! The agents that are eligible for a requirement class.
 
 use super::loads::AgentIx;
 use crate::base::structure::Bits;
 
-/// The places of the agents that can serve a class, whether they have room or not: as bits to intersect, and as a list to
-/// draw from.
+/// The agents that are eligible for a class, with or without room: as a bit set for intersections, and as a list for
+/// random draws.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Eligible {
     bits: Bits,
-    /// In ascending order, so that it depends on nothing but the set.
-    places: Vec<AgentIx>,
-    /// Differs after every change of the set or of one of its agents, and between classes.
+    /// In ascending order, so that equal sets have equal lists.
+    agents: Vec<AgentIx>,
+    /// Changes with every change of the set or of one of its agents, and differs between classes.
     epoch: u64,
-    /// The place that was last given a task of the class: ties are broken after it.
+    /// The agent that was last assigned a task of the class. Ties are broken in favour of the next index.
     turn: Option<AgentIx>,
 }
 
 impl Eligible {
-    pub(crate) fn put(&mut self, place: AgentIx, on: bool) {
-        self.bits.put(place.index(), on);
-        match (self.places.binary_search(&place), on) {
-            (Err(at), true) => self.places.insert(at, place),
+    pub(crate) fn put(&mut self, agent: AgentIx, on: bool) {
+        self.bits.put(agent.index(), on);
+        match (self.agents.binary_search(&agent), on) {
+            (Err(at), true) => self.agents.insert(at, agent),
             (Ok(at), false) => {
-                self.places.remove(at);
+                self.agents.remove(at);
             }
             _ => {}
         }
@@ -32,12 +32,12 @@ impl Eligible {
         &self.bits
     }
 
-    pub(crate) fn places(&self) -> &[AgentIx] {
-        &self.places
+    pub(crate) fn agents(&self) -> &[AgentIx] {
+        &self.agents
     }
 
-    pub(crate) fn contains(&self, place: AgentIx) -> bool {
-        self.bits.contains(place.index())
+    pub(crate) fn contains(&self, agent: AgentIx) -> bool {
+        self.bits.contains(agent.index())
     }
 
     pub(crate) const fn epoch(&self) -> u64 {
@@ -52,23 +52,23 @@ impl Eligible {
         self.turn
     }
 
-    pub(crate) const fn set_turn(&mut self, place: AgentIx) {
-        self.turn = Some(place);
+    pub(crate) const fn set_turn(&mut self, agent: AgentIx) {
+        self.turn = Some(agent);
     }
 
-    /// Whether list and bits are the same set.
+    /// Whether list and bit set are equal.
     pub(crate) fn is_sound(&self) -> bool {
-        self.bits.iter().eq(self.places.iter().map(|place| place.index()))
+        self.bits.iter().eq(self.agents.iter().map(|agent| agent.index()))
     }
 }
 
 impl FromIterator<AgentIx> for Eligible {
-    fn from_iter<I: IntoIterator<Item = AgentIx>>(places: I) -> Self {
-        let mut places: Vec<AgentIx> = places.into_iter().collect();
-        places.sort_unstable();
-        places.dedup();
+    fn from_iter<I: IntoIterator<Item = AgentIx>>(agents: I) -> Self {
+        let mut agents: Vec<AgentIx> = agents.into_iter().collect();
+        agents.sort_unstable();
+        agents.dedup();
         let mut bits = Bits::default();
-        places.iter().for_each(|place| bits.set(place.index()));
-        Self { bits, places, epoch: 0, turn: None }
+        agents.iter().for_each(|agent| bits.set(agent.index()));
+        Self { bits, agents, epoch: 0, turn: None }
     }
 }

@@ -1,9 +1,9 @@
-//! The agents that have room, by how much of their capacity is in use.
+//! The agents with room, by the share of their capacity in use.
 
 use crate::base::structure::{Bits, next_around};
 
-/// How much of an agent's capacity is in use, as a 64-bit fraction. Two different fractions of 32-bit numbers differ by at
-/// least 2^-64, so this is exact: equal loads have equal keys, and the order of keys is the order of loads.
+/// The share of an agent's capacity in use, as a 64-bit fraction. Two different fractions of 32-bit numbers differ by
+/// at least 2^-64, so the order is exact: equal loads are equal, and different loads compare correctly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Load(u64);
 
@@ -11,7 +11,7 @@ impl Load {
     /// `held` of `capacity`, for an agent that has room: `held < capacity`.
     pub(crate) fn of(held: u32, capacity: u32) -> Self {
         let (held, capacity) = (u64::from(held), u64::from(capacity).max(1));
-        // The usual capacities need no division; with a capacity of 1 nothing is held.
+        // Powers of two need no division; with a capacity of 1 the agent holds nothing.
         if capacity.is_power_of_two() {
             return Self(held.checked_shl(64 - capacity.trailing_zeros()).unwrap_or(0));
         }
@@ -22,7 +22,7 @@ impl Load {
     }
 }
 
-/// A load that some agents have in common.
+/// The agents with the same load.
 #[derive(Debug, Clone)]
 struct Level {
     load: Load,
@@ -30,31 +30,31 @@ struct Level {
     count: u32,
 }
 
-/// The places of the agents that have room, by load, the least first. A change of an agent's load is two bits.
+/// The agents with room by load, the smallest first. A change of an agent's load changes two bits.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Levels {
     levels: Vec<Level>,
-    /// Sets that are empty again, for levels to come.
+    /// Empty sets for reuse by later levels.
     spare: Vec<Bits>,
 }
 
-/// So many levels are searched before the caller looks at every candidate instead: in a fleet where almost every agent has
-/// a load of its own, levels say little.
+/// The number of levels that are searched before the caller visits every candidate instead: if almost every agent has a
+/// different load, levels do not save time.
 const SEARCHED: usize = 64;
 
-/// What a search of the levels found.
+/// The result of a search of the levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The least loaded: this place.
+    /// The least loaded agent has this index.
     At(usize),
-    /// Nobody.
-    Nobody,
-    /// There are too many levels to tell.
+    /// No agent is in all sets.
+    Empty,
+    /// Unknown: there are too many levels.
     Unclear,
 }
 
 impl Levels {
-    pub(crate) fn put(&mut self, place: usize, load: Load) {
+    pub(crate) fn put(&mut self, index: usize, load: Load) {
         let at = match self.levels.binary_search_by_key(&load, |level| level.load) {
             Ok(at) => at,
             Err(at) => {
@@ -64,45 +64,45 @@ impl Levels {
             }
         };
         if let Some(level) = self.levels.get_mut(at) {
-            level.members.set(place);
+            level.members.set(index);
             level.count += 1;
         }
     }
 
-    pub(crate) fn take(&mut self, place: usize, load: Load) {
+    pub(crate) fn take(&mut self, index: usize, load: Load) {
         let Ok(at) = self.levels.binary_search_by_key(&load, |level| level.load) else { return };
         let Some(level) = self.levels.get_mut(at) else { return };
-        level.members.clear(place);
+        level.members.clear(index);
         level.count = level.count.saturating_sub(1);
         if level.count == 0 {
             self.spare.push(self.levels.remove(at).members);
         }
     }
 
-    /// Among those in all of the sets the one with the least load; among equals the first after the place `turn`,
-    /// starting over at the end.
+    /// The least loaded agent that is in all sets. Ties are broken by the first index after `turn`, starting over at
+    /// the end.
     #[inline]
     pub(crate) fn least(&self, eligible: &Bits, open: Option<&Bits>, turn: Option<u32>) -> Found {
-        let from = turn.map_or(0, |place| place as usize + 1);
+        let from = turn.map_or(0, |index| index as usize + 1);
         for level in self.levels.iter().take(SEARCHED) {
-            let place = match open {
+            let index = match open {
                 None => next_around([eligible, &level.members], from),
                 Some(open) => next_around([eligible, &level.members, open], from),
             };
-            if let Some(place) = place {
-                return Found::At(place);
+            if let Some(index) = index {
+                return Found::At(index);
             }
         }
-        if self.levels.len() > SEARCHED { Found::Unclear } else { Found::Nobody }
+        if self.levels.len() > SEARCHED { Found::Unclear } else { Found::Empty }
     }
 
-    /// Whether it says of exactly these that they have room, with these loads.
+    /// Whether the levels contain exactly these agents with these loads.
     pub(crate) fn agrees(&self, free: impl Iterator<Item = (usize, Load)>) -> bool {
         let mut count = 0;
-        for (place, load) in free {
+        for (index, load) in free {
             count += 1;
             match self.levels.binary_search_by_key(&load, |level| level.load) {
-                Ok(at) if self.levels.get(at).is_some_and(|level| level.members.contains(place)) => {}
+                Ok(at) if self.levels.get(at).is_some_and(|level| level.members.contains(index)) => {}
                 _ => return false,
             }
         }

@@ -1,4 +1,4 @@
-//! The registered agents at dense places, with the load of each.
+//! The registered agents with their loads, at dense indexes.
 
 use super::levels::{Levels, Load};
 use crate::base::id::AgentId;
@@ -6,16 +6,16 @@ use crate::base::structure::{Arena, Bits, IdMap, Slot};
 use crate::task::agent::AgentSpec;
 use std::sync::Arc;
 
-/// The place of an agent in a [`LoadTable`]. Places are small and used again; strategies see them as plain numbers.
+/// The index of an agent in a [`LoadTable`]. Indexes are small and reused; the public API has them as plain numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AgentIx(Slot);
 
 impl AgentIx {
-    pub(crate) const fn new(place: u32) -> Self {
-        Self(Slot::new(place))
+    pub(crate) const fn new(index: u32) -> Self {
+        Self(Slot::new(index))
     }
 
-    /// The agent at this position of a set of places.
+    /// The agent of a bit in a set of agents.
     pub(crate) fn at(index: usize) -> Option<Self> {
         u32::try_from(index).ok().map(Self::new)
     }
@@ -29,7 +29,7 @@ impl AgentIx {
     }
 }
 
-/// How much of what an agent may hold is in use.
+/// The slots of an agent and how many are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Occupancy {
     /// Whether the agent takes new work.
@@ -50,13 +50,13 @@ impl Occupancy {
     }
 }
 
-/// An agent as strategies see it.
+/// An agent and its load.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentLoad {
     spec: Arc<AgentSpec>,
-    place: u32,
+    index: u32,
     occupancy: Occupancy,
-    /// The level that lists the agent; none if it has no room.
+    /// The level that contains the agent; none if it has no room.
     level: Option<Load>,
 }
 
@@ -65,8 +65,8 @@ impl AgentLoad {
         &self.spec
     }
 
-    pub(crate) const fn place(&self) -> u32 {
-        self.place
+    pub(crate) const fn index(&self) -> u32 {
+        self.index
     }
 
     pub(crate) const fn occupancy(&self) -> Occupancy {
@@ -74,59 +74,59 @@ impl AgentLoad {
     }
 }
 
-/// All registered agents by place, those with room by load.
+/// All registered agents by index, and those with room by load.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LoadTable {
     agents: Arena<AgentLoad>,
-    places: IdMap<AgentId, AgentIx>,
-    /// The agents that take work and have room.
+    by_id: IdMap<AgentId, AgentIx>,
+    /// The agents that take new work and have room.
     free: Bits,
     levels: Levels,
 }
 
 impl LoadTable {
-    /// Adds an agent at the lowest free place. It has no room until [`set`](Self::set) says otherwise.
+    /// Adds an agent at the lowest free index. It has no room until [`set`](Self::set) is called.
     pub(crate) fn insert(&mut self, spec: Arc<AgentSpec>) -> AgentIx {
         let id = spec.id;
-        let agent = AgentLoad { spec, place: 0, occupancy: Occupancy::default(), level: None };
-        let place = AgentIx(self.agents.insert_lowest(agent));
-        if let Some(agent) = self.agents.get_mut(place.0) {
-            agent.place = place.get();
+        let agent = AgentLoad { spec, index: 0, occupancy: Occupancy::default(), level: None };
+        let at = AgentIx(self.agents.insert_lowest(agent));
+        if let Some(agent) = self.agents.get_mut(at.0) {
+            agent.index = at.get();
         }
-        self.places.insert(id, place);
-        place
+        self.by_id.insert(id, at);
+        at
     }
 
-    /// Adds an agent at a given place; none if that place is taken or far beyond the others, or the agent is there.
-    pub(crate) fn insert_at(&mut self, place: u32, spec: Arc<AgentSpec>) -> Option<AgentIx> {
+    /// Adds an agent at a given index; none if the index is in use or far beyond the others, or the id is in use.
+    pub(crate) fn insert_at(&mut self, index: u32, spec: Arc<AgentSpec>) -> Option<AgentIx> {
         let id = spec.id;
-        if self.places.get(&id).is_some() {
+        if self.by_id.get(&id).is_some() {
             return None;
         }
-        let agent = AgentLoad { spec, place, occupancy: Occupancy::default(), level: None };
-        let place = AgentIx(self.agents.insert_at(Slot::new(place), agent)?);
-        self.places.insert(id, place);
-        Some(place)
+        let agent = AgentLoad { spec, index, occupancy: Occupancy::default(), level: None };
+        let at = AgentIx(self.agents.insert_at(Slot::new(index), agent)?);
+        self.by_id.insert(id, at);
+        Some(at)
     }
 
     pub(crate) fn remove(&mut self, id: AgentId) -> Option<AgentIx> {
-        let place = self.places.remove(&id)?;
-        let agent = self.agents.remove(place.0)?;
-        self.free.clear(place.index());
+        let at = self.by_id.remove(&id)?;
+        let agent = self.agents.remove(at.0)?;
+        self.free.clear(at.index());
         if let Some(load) = agent.level {
-            self.levels.take(place.index(), load);
+            self.levels.take(at.index(), load);
         }
-        Some(place)
+        Some(at)
     }
 
-    pub(crate) fn set_spec(&mut self, place: AgentIx, spec: Arc<AgentSpec>) {
-        if let Some(agent) = self.agents.get_mut(place.0) {
+    pub(crate) fn set_spec(&mut self, at: AgentIx, spec: Arc<AgentSpec>) {
+        if let Some(agent) = self.agents.get_mut(at.0) {
             agent.spec = spec;
         }
     }
 
-    pub(crate) fn set(&mut self, place: AgentIx, new: Occupancy) {
-        let Some(agent) = self.agents.get_mut(place.0) else { return };
+    pub(crate) fn set(&mut self, at: AgentIx, new: Occupancy) {
+        let Some(agent) = self.agents.get_mut(at.0) else { return };
         if agent.occupancy == new {
             return;
         }
@@ -136,25 +136,25 @@ impl LoadTable {
             return;
         }
         if let Some(load) = old {
-            self.levels.take(place.index(), load);
+            self.levels.take(at.index(), load);
         }
         if let Some(load) = level {
-            self.levels.put(place.index(), load);
+            self.levels.put(at.index(), load);
         }
         if old.is_none() || level.is_none() {
-            self.free.put(place.index(), level.is_some());
+            self.free.put(at.index(), level.is_some());
         }
     }
 
-    pub(crate) fn place_of(&self, id: AgentId) -> Option<AgentIx> {
-        self.places.get(&id).copied()
+    pub(crate) fn index_of(&self, id: AgentId) -> Option<AgentIx> {
+        self.by_id.get(&id).copied()
     }
 
-    pub(crate) fn get(&self, place: AgentIx) -> Option<&AgentLoad> {
-        self.agents.get(place.0)
+    pub(crate) fn get(&self, at: AgentIx) -> Option<&AgentLoad> {
+        self.agents.get(at.0)
     }
 
-    /// The places of the agents that take work and have room.
+    /// The agents that take new work and have room, as a set.
     pub(crate) const fn free(&self) -> &Bits {
         &self.free
     }
@@ -172,20 +172,20 @@ impl LoadTable {
         self.agents.iter().map(|(slot, agent)| (AgentIx(slot), agent))
     }
 
-    /// Whether ids, set of free agents and levels are what the agents are.
+    /// Compares ids, the set of free agents, and levels with the agents.
     pub(crate) fn check(&self) -> Result<(), String> {
-        for (place, agent) in self.iter() {
+        for (at, agent) in self.iter() {
             let occupancy = agent.occupancy;
-            if self.place_of(agent.spec.id) != Some(place) || agent.place != place.get() {
-                return Err(format!("the place of agent {} is not {}", agent.spec.id, agent.place));
+            if self.index_of(agent.spec.id) != Some(at) || agent.index != at.get() {
+                return Err(format!("the id of agent {} is not indexed at {}", agent.spec.id, agent.index));
             }
-            if self.free.contains(place.index()) != occupancy.has_room() || agent.level != occupancy.load() {
-                return Err(format!("agent {} is wrongly listed as free or busy", agent.spec.id));
+            if self.free.contains(at.index()) != occupancy.has_room() || agent.level != occupancy.load() {
+                return Err(format!("the room or the level of agent {} is wrong", agent.spec.id));
             }
         }
-        let free = self.iter().filter_map(|(place, agent)| Some((place.index(), agent.level?)));
+        let free = self.iter().filter_map(|(at, agent)| Some((at.index(), agent.level?)));
         if !self.levels.agrees(free) {
-            return Err("the levels of load are not those of the agents".into());
+            return Err("the levels differ from the loads of the agents".into());
         }
         Ok(())
     }

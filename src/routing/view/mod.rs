@@ -1,6 +1,6 @@
-//! What a strategy sees: the agents with their loads, and those among them that meet the needs of a task.
+//! The data of routing decisions: agents with their loads, and the agents that meet the needs of a task.
 //!
-//! The scheduler's index and [`Roster`] keep this data current; strategies only read it.
+//! The scheduler's index and [`Roster`] update this data; strategies only read it.
 
 mod candidates;
 mod eligible;
@@ -9,7 +9,7 @@ mod loads;
 mod roster;
 mod skills;
 
-pub use candidates::{Candidate, Candidates, Places};
+pub use candidates::{AgentSet, Candidate, Candidates};
 pub(crate) use eligible::Eligible;
 pub(crate) use loads::{AgentIx, AgentLoad, LoadTable, Occupancy};
 pub use roster::{Roster, RosterClass};

@@ -1,4 +1,4 @@
-//! Routing on its own, without a scheduler.
+//! Routing without a scheduler.
 
 use super::candidates::Candidates;
 use super::eligible::Eligible;
@@ -11,8 +11,8 @@ use crate::task::agent::AgentSpec;
 use core::fmt;
 use std::sync::Arc;
 
-/// Agents and how many attempts each holds, to route by without a scheduler: for hosts that only choose an agent, for
-/// tests of strategies and for benches. Backups count like other agents.
+/// Agents and the number of attempts that each holds, for routing without a scheduler: for hosts that only choose an
+/// agent, and for tests and benchmarks of strategies. Backups count like other agents.
 ///
 /// ```
 /// use counterpoint::routing::{LeastLoaded, Roster, RoutingStrategy};
@@ -47,45 +47,45 @@ struct Class {
 }
 
 impl Roster {
-    /// A roster in which these skills stand for others.
+    /// A roster with this skill map.
     #[must_use]
     pub fn new(skills: SkillMap) -> Self {
         Self { skills, ..Self::default() }
     }
 
-    /// Adds an agent, or replaces the one with its id; one that is replaced keeps its attempts.
+    /// Adds an agent, or replaces the one with its id. A replacement keeps the attempts.
     pub fn add(&mut self, spec: AgentSpec) {
         let spec = Arc::new(spec);
-        let place = self.loads.place_of(spec.id).unwrap_or_else(|| self.loads.insert(Arc::clone(&spec)));
-        self.loads.set_spec(place, Arc::clone(&spec));
-        let in_flight = self.loads.get(place).map_or(0, |agent| agent.occupancy().in_flight);
-        self.loads.set(place, Occupancy { accepting: true, in_flight, slots: spec.slots() });
+        let at = self.loads.index_of(spec.id).unwrap_or_else(|| self.loads.insert(Arc::clone(&spec)));
+        self.loads.set_spec(at, Arc::clone(&spec));
+        let in_flight = self.loads.get(at).map_or(0, |agent| agent.occupancy().in_flight);
+        self.loads.set(at, Occupancy { accepting: true, in_flight, slots: spec.slots() });
         for class in &mut self.classes {
             let meets = self.skills.met_by(&class.needs, &spec);
-            if meets || class.eligible.contains(place) {
-                class.eligible.put(place, meets);
+            if meets || class.eligible.contains(at) {
+                class.eligible.put(at, meets);
                 self.epoch += 1;
                 class.eligible.set_epoch(self.epoch);
             }
         }
     }
 
-    /// Takes an agent away.
+    /// Removes an agent.
     pub fn remove(&mut self, id: AgentId) {
-        let Some(place) = self.loads.remove(id) else { return };
-        for class in self.classes.iter_mut().filter(|class| class.eligible.contains(place)) {
-            class.eligible.put(place, false);
+        let Some(at) = self.loads.remove(id) else { return };
+        for class in self.classes.iter_mut().filter(|class| class.eligible.contains(at)) {
+            class.eligible.put(at, false);
             self.epoch += 1;
             class.eligible.set_epoch(self.epoch);
         }
     }
 
-    /// The class of tasks with these needs. Classes are kept for ever: a roster is for few of them.
+    /// The class of tasks with these needs. Classes are never removed: a roster is for few of them.
     pub fn class(&mut self, needs: &Needs) -> RosterClass {
         let known = self.classes.iter().position(|class| class.needs == *needs);
         let at = known.unwrap_or_else(|| {
             let able = self.loads.iter().filter(|(_, agent)| self.skills.met_by(needs, agent.spec()));
-            let mut eligible: Eligible = able.map(|(place, _)| place).collect();
+            let mut eligible: Eligible = able.map(|(at, _)| at).collect();
             self.epoch += 1;
             eligible.set_epoch(self.epoch);
             self.classes.push(Class { needs: needs.clone(), eligible });
@@ -94,7 +94,7 @@ impl Roster {
         RosterClass(u32::try_from(at).unwrap_or(u32::MAX))
     }
 
-    /// The agents that could take a task of this class now; none if no agent could.
+    /// The agents that can take a task of this class now; none if there is none.
     #[must_use]
     pub fn among(&self, class: RosterClass, now: Time) -> Option<Candidates<'_>> {
         let eligible = &self.classes.get(class.0 as usize)?.eligible;
@@ -102,31 +102,32 @@ impl Roster {
         (!among.is_empty()).then_some(among)
     }
 
-    /// The agent has begun an attempt. False if it is not registered.
+    /// Records that the agent has begun an attempt. False if it is not registered.
     pub fn begin(&mut self, id: AgentId) -> bool {
         self.add_attempts(id, 1)
     }
 
-    /// The agent has begun an attempt of this class: the next pick among equals begins after it.
+    /// Records that the agent has begun an attempt of this class: ties of the next pick are broken in favour of the
+    /// next agent.
     pub fn begin_of(&mut self, class: RosterClass, id: AgentId) -> bool {
-        if let Some(place) = self.loads.place_of(id)
+        if let Some(at) = self.loads.index_of(id)
             && let Some(class) = self.classes.get_mut(class.0 as usize)
         {
-            class.eligible.set_turn(place);
+            class.eligible.set_turn(at);
         }
         self.begin(id)
     }
 
-    /// The agent has ended an attempt.
+    /// Records that the agent has ended an attempt.
     pub fn end(&mut self, id: AgentId) {
         self.add_attempts(id, -1);
     }
 
     fn add_attempts(&mut self, id: AgentId, more: i32) -> bool {
-        let Some(place) = self.loads.place_of(id) else { return false };
-        let Some(agent) = self.loads.get(place) else { return false };
+        let Some(at) = self.loads.index_of(id) else { return false };
+        let Some(agent) = self.loads.get(at) else { return false };
         let occupancy = agent.occupancy();
-        self.loads.set(place, Occupancy { in_flight: occupancy.in_flight.saturating_add_signed(more), ..occupancy });
+        self.loads.set(at, Occupancy { in_flight: occupancy.in_flight.saturating_add_signed(more), ..occupancy });
         true
     }
 }
@@ -187,7 +188,7 @@ mod tests {
     }
 
     proptest! {
-        /// The index gives what looking at each gives, and every primitive draws from the candidates alone.
+        /// The index agrees with a full scan, and every primitive draws only from the candidates.
         #[test]
         fn the_index_is_the_scan(steps in steps(), seed: u64) {
             let mut roster = Roster::default();
@@ -197,17 +198,17 @@ mod tests {
                 run(step, &mut roster, class);
                 prop_assert_eq!(roster.loads.check(), Ok(()));
                 let Some(among) = roster.among(class, Time::ZERO) else { continue };
-                let all: Vec<u32> = among.iter().map(|agent| agent.place()).collect();
-                prop_assert_eq!(among.least_loaded().map(|a| a.place()), among.least_loaded_by_scan().map(|a| a.place()));
-                prop_assert!(among.random(&mut random).is_some_and(|agent| all.contains(&agent.place())));
+                let all: Vec<u32> = among.iter().map(|agent| agent.index()).collect();
+                prop_assert_eq!(among.least_loaded().map(|a| a.index()), among.least_loaded_by_scan().map(|a| a.index()));
+                prop_assert!(among.random(&mut random).is_some_and(|agent| all.contains(&agent.index())));
                 prop_assert_eq!(among.len(), all.len());
                 let two = among.two_random(&mut random);
                 prop_assert_eq!(two.is_some(), all.len() > 1);
-                prop_assert!(two.is_none_or(|[a, b]| a.place() != b.place() && all.contains(&a.place()) && all.contains(&b.place())));
-                let some: BTreeSet<u32> = among.sample::<4>(&mut random).map(|agent| agent.place()).collect();
+                prop_assert!(two.is_none_or(|[a, b]| a.index() != b.index() && all.contains(&a.index()) && all.contains(&b.index())));
+                let some: BTreeSet<u32> = among.sample::<4>(&mut random).map(|agent| agent.index()).collect();
                 prop_assert_eq!(some.len(), all.len().min(4));
-                prop_assert!(some.iter().all(|place| all.contains(place)));
-                prop_assert_eq!(among.nth(all.len() - 1).map(|agent| agent.place()), all.last().copied());
+                prop_assert!(some.iter().all(|at| all.contains(at)));
+                prop_assert_eq!(among.nth(all.len() - 1).map(|agent| agent.index()), all.last().copied());
             }
         }
     }
@@ -226,22 +227,22 @@ mod tests {
             })
             .collect();
         assert_eq!(picked, (0..10).chain(0..10).collect::<Vec<_>>());
-        // Half of them are busy: the draws among the others are even all the same.
+        // Half of the agents are busy: the draws among the others are uniform nevertheless.
         (0..5).for_each(|id| (0..100).for_each(|_| assert!(roster.begin(AgentId::new(id)))));
         let among = roster.among(class, Time::ZERO).unwrap();
         let mut counts = [[0_u32; 3]; 10];
         for draw in 0..10_000 {
             let mut random = Random::new(1, draw);
-            let one = among.random(&mut random).unwrap().place() as usize;
+            let one = among.random(&mut random).unwrap().index() as usize;
             counts[one][0] += 1;
-            among.two_random(&mut random).unwrap().iter().for_each(|a| counts[a.place() as usize][1] += 1);
-            among.sample::<2>(&mut random).for_each(|a| counts[a.place() as usize][2] += 1);
+            among.two_random(&mut random).unwrap().iter().for_each(|a| counts[a.index() as usize][1] += 1);
+            among.sample::<2>(&mut random).for_each(|a| counts[a.index() as usize][2] += 1);
         }
-        for (place, [one, two, some]) in counts.into_iter().enumerate() {
-            let share = if place < 5 { 0 } else { 2_000 };
+        for (at, [one, two, some]) in counts.into_iter().enumerate() {
+            let share = if at < 5 { 0 } else { 2_000 };
             assert!(
                 one.abs_diff(share) < 200 && two.abs_diff(2 * share) < 250 && some.abs_diff(2 * share) < 250,
-                "{place}: {one} {two} {some}"
+                "{at}: {one} {two} {some}"
             );
         }
     }

@@ -1,14 +1,14 @@
-//! Which skills stand for which others.
+//! Relations between skills.
 
 use crate::base::name::Name;
 use crate::task::Needs;
 use crate::task::agent::AgentSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which skills stand for which others: categories, hierarchies, synonyms. An agent that announces a broad skill serves tasks
-/// that need a narrow one, at the level that it has in the broad one.
+/// Which skills imply which others: categories, hierarchies, synonyms. An agent that announces a broad skill meets
+/// needs for the narrow skills that it implies, at the level of the broad one.
 ///
-/// What a journal holds does not depend on it: a host may restart with another map.
+/// Journals do not depend on it: a host may restart with another map.
 ///
 /// ```
 /// use counterpoint::routing::SkillMap;
@@ -20,18 +20,18 @@ use std::collections::{BTreeMap, BTreeSet};
 ///     .with_equivalent("inference", "prediction");
 /// let agent = AgentSpec::new(AgentId::new(1)).with_skill("ml", 3);
 /// assert!(map.met_by(&Needs::skill("prediction").and_skill("fine_tuning", 3), &agent));
-/// // The other way round it is not so: who can fine-tune need not know all of machine learning.
+/// // The narrow skill does not imply the broad one.
 /// let tuner = AgentSpec::new(AgentId::new(2)).with_skill("fine_tuning", 9);
 /// assert!(!map.met_by(&Needs::skill("ml"), &tuner));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SkillMap {
-    /// From a skill to those that stand for it.
+    /// For each skill those that imply it.
     broader: BTreeMap<Name, BTreeSet<Name>>,
 }
 
 impl SkillMap {
-    /// An agent with the skill `category` has each of `skills`.
+    /// Declares that the skill `category` implies each of `skills`.
     #[must_use]
     pub fn with_category<N: Into<Name>>(
         mut self,
@@ -45,7 +45,7 @@ impl SkillMap {
         self
     }
 
-    /// The two skills are one.
+    /// Declares that two skills are equivalent.
     #[must_use]
     pub fn with_equivalent(mut self, one: impl Into<Name>, other: impl Into<Name>) -> Self {
         let (one, other) = (one.into(), other.into());
@@ -54,12 +54,12 @@ impl SkillMap {
         self
     }
 
-    /// All skills that stand for this one, beside itself.
-    pub fn standing_for(&self, skill: &str) -> impl Iterator<Item = &Name> {
+    /// All skills that imply this one, without itself.
+    pub fn implied_by(&self, skill: &str) -> impl Iterator<Item = &Name> {
         self.broader.get(skill).into_iter().flatten()
     }
 
-    /// Whether this agent has all that is needed, with skills that stand for others counted.
+    /// Whether this agent meets the needs, implied skills included.
     #[must_use]
     pub fn met_by(&self, needs: &Needs, agent: &AgentSpec) -> bool {
         if self.broader.is_empty() {
@@ -70,14 +70,15 @@ impl SkillMap {
             && needs.fits_in(agent)
     }
 
-    /// The level at which this agent has the skill, by itself or by one that stands for it.
+    /// The highest level of this agent in the skill or in one that implies it.
     #[must_use]
     pub fn level(&self, skill: &Name, agent: &AgentSpec) -> Option<u16> {
         let others = self.broader.get(skill).into_iter().flatten();
         core::iter::once(skill).chain(others).filter_map(|name| agent.skills.get(name).copied()).max()
     }
 
-    /// Keeps the relation transitive: who stands for `broad` stands for all that `narrow` stands for.
+    /// Adds a pair and keeps the relation transitive: every skill that implies `broad` implies all skills that `narrow`
+    /// implies.
     fn add(&mut self, narrow: Name, broad: Name) {
         let mut above: BTreeSet<Name> = self.broader.get(&broad).cloned().unwrap_or_default();
         above.insert(broad);
@@ -97,7 +98,7 @@ mod tests {
     use crate::base::id::AgentId;
     use proptest::prelude::*;
 
-    /// The map as edges, searched anew for every question.
+    /// The oracle: a search over the edges.
     fn reaches(edges: &[(u8, u8)], from: u8, to: u8) -> bool {
         let (mut seen, mut open) = (BTreeSet::from([from]), vec![from]);
         while let Some(here) = open.pop() {

@@ -35,7 +35,7 @@ impl State {
             Scope::Tenant(name) => AccountIx::Tenant(self.queues.tenant(name)),
             Scope::Kind(name) => AccountIx::Kind(self.queues.kind(name)),
             Scope::Agent(id) => {
-                let agent = self.index.fleet().place_of(*id);
+                let agent = self.index.fleet().index_of(*id);
                 let agent = agent.ok_or(InconsistentEvent("the paused or resumed agent is unknown"))?;
                 return self.bound(agent, Bound::Pause(reason));
             }

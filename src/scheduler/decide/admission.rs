@@ -198,7 +198,7 @@ impl AdmissionCheck<'_> {
         if eligible.bits().meets(index.fleet().with_room(Room::Open)) {
             return Some(own);
         }
-        let members = eligible.places().iter().filter_map(|place| index.fleet().get(*place));
+        let members = eligible.agents().iter().filter_map(|agent| index.fleet().get(*agent));
         let slots: u64 = members.map(|member| u64::from(member.slots())).sum();
         if slots == 0 {
             return None;

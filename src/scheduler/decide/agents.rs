@@ -48,7 +48,7 @@ impl Core {
     fn register(&mut self, spec: AgentSpec, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         validate::agent(&self.reader.config.limits, &spec)?;
         let fleet = self.reader.state.index().fleet();
-        let known = fleet.place_of(spec.id).is_some();
+        let known = fleet.index_of(spec.id).is_some();
         if !known && fleet.len() >= self.reader.config.limits.agents as usize {
             let limit = self.reader.config.limits.agents.into();
             return Err(Rejected::Capacity(Overload::AtCapacity { what: "agents".into(), limit, retry_after: None }));

@@ -42,7 +42,7 @@ impl Core {
         if !self.is_paused(&scope)? {
             return Ok(Accepted::Repeated);
         }
-        let agent = if let Scope::Agent(id) = &scope { self.reader.state.index().fleet().place_of(*id) } else { None };
+        let agent = if let Scope::Agent(id) = &scope { self.reader.state.index().fleet().index_of(*id) } else { None };
         self.emit(ControlEvent::Resumed { scope }, tx);
         self.dispatch(tx).settle(agent);
         Ok(Accepted::Done)

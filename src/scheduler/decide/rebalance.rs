@@ -87,7 +87,7 @@ fn run_of(state: &State, task: &Task) -> Duration {
 fn others_for(state: &State, task: &Task) -> Vec<AgentId> {
     let index = state.index();
     let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
-    let members = index.fleet().with_room(room).iter().filter_map(|place| index.fleet().nth(place));
+    let members = index.fleet().with_room(room).iter().filter_map(|agent| index.fleet().nth(agent));
     let key = state.class_key(&task.spec);
     let chooses = index.classes().chooses(&key, index.fleet().iter().map(|(_, member)| member));
     let able = members.filter(|member| chooses(member));

@@ -27,7 +27,7 @@ use crate::message::event::{ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::resilience::breaker::Ticket;
 use crate::resilience::budget::Budgets;
 use crate::resilience::outlier::Pool;
-use crate::routing::Turn;
+use crate::routing::Rerouting;
 use crate::scheduler::apply::State;
 use crate::task::TaskSpec;
 use agent_guards::{AgentGuards, Ending};
@@ -45,7 +45,7 @@ pub(super) struct Guards {
     /// Whether any guard is configured.
     on: bool,
     agents: Arena<AgentGuards>,
-    places: IdMap<AgentId, Slot>,
+    by_agent: IdMap<AgentId, Slot>,
     /// The attempts under way whose ends a guard observes.
     attempts: IdMap<TaskId, Attempt>,
     pool: Pool,
@@ -162,7 +162,7 @@ impl Guards {
     }
 
     fn began(&mut self, task: TaskId, to: Incarnation, at: Time) {
-        let Some(slot) = self.places.get(&to.agent()).copied() else { return };
+        let Some(slot) = self.by_agent.get(&to.agent()).copied() else { return };
         let Some(guards) = self.agents.get_mut(slot) else { return };
         if let Some(scaling) = &self.settings.scaling {
             self.watch.advance(scaling, self.attempts.len(), at);
@@ -222,9 +222,9 @@ impl Guards {
     }
 
     /// Records that the strategy of a kind, or the general one, has changed its routing.
-    pub(super) fn rerouted(&mut self, kind: Option<&Name>, turn: &Turn) {
-        let Turn { to, why } = turn;
-        let (to, reason) = (Name::from(to.as_str()), Name::from(why.as_str()));
+    pub(super) fn rerouted(&mut self, kind: Option<&Name>, rerouting: &Rerouting) {
+        let Rerouting { to, reason } = rerouting;
+        let (to, reason) = (Name::from(to.as_str()), Name::from(reason.as_str()));
         self.reroutings.push(ControlEvent::Rerouted { kind: kind.cloned(), to, reason });
     }
 

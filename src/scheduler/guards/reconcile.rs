@@ -30,7 +30,7 @@ impl Guards {
                 self.set_down(state, by.agent(), at);
             }
             AgentEvent::Updated { spec } => {
-                if let Some(guards) = self.places.get(&by.agent()).and_then(|slot| self.agents.get_mut(*slot)) {
+                if let Some(guards) = self.by_agent.get(&by.agent()).and_then(|slot| self.agents.get_mut(*slot)) {
                     guards.set_capacity(spec.slots(), &self.settings);
                 }
                 self.dirty.insert(by.agent());
@@ -50,7 +50,7 @@ impl Guards {
 
     fn add(&mut self, by: Incarnation, capacity: u32) {
         let slot = self.agents.insert(AgentGuards::new(by, capacity, &self.settings));
-        self.places.insert(by.agent(), slot);
+        self.by_agent.insert(by.agent(), slot);
         self.dirty.insert(by.agent());
         if self.settings.outliers.is_some() {
             self.pool.join(by.agent());
@@ -58,7 +58,7 @@ impl Guards {
     }
 
     fn forget(&mut self, agent: AgentId) {
-        if let Some(slot) = self.places.remove(&agent) {
+        if let Some(slot) = self.by_agent.remove(&agent) {
             self.agents.remove(slot);
         }
         self.pool.leave(agent);
@@ -84,7 +84,7 @@ impl Guards {
     }
 
     fn guards_of(&self, agent: AgentId) -> Option<&AgentGuards> {
-        self.agents.get(*self.places.get(&agent)?)
+        self.agents.get(*self.by_agent.get(&agent)?)
     }
 
     /// Records in the pool how an attempt has ended.
@@ -236,7 +236,7 @@ impl Guards {
     }
 
     fn restore_gate(&mut self, agent: AgentId, gate: &Gate, at: Time) {
-        let Some(guards) = self.places.get(&agent).and_then(|slot| self.agents.get_mut(*slot)) else { return };
+        let Some(guards) = self.by_agent.get(&agent).and_then(|slot| self.agents.get_mut(*slot)) else { return };
         match gate.guard {
             Guard::Breaker if self.settings.breaker.is_some() => guards.restore_breaker(gate.until.unwrap_or(at)),
             Guard::Breaker => {}
@@ -248,7 +248,7 @@ impl Guards {
 
     /// Restores an attempt that was under way when the snapshot was taken. It is a probe if the breaker is half open.
     fn restore_attempt(&mut self, task: TaskId, by: Incarnation, since: Time, at: Time) {
-        let Some(slot) = self.places.get(&by.agent()).copied() else { return };
+        let Some(slot) = self.by_agent.get(&by.agent()).copied() else { return };
         let Some(guards) = self.agents.get_mut(slot) else { return };
         let ticket = guards.carry(&self.settings, at);
         self.attempts.insert(task, Attempt { guards: slot, by, since, ticket });

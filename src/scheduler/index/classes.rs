@@ -167,24 +167,24 @@ impl Classes {
                 && let Some(class) = self.classes.remove(at.0)
             {
                 self.index.remove(&class.key);
-                class.eligible.places().iter().for_each(|place| fleet.mark(*place, at, false));
+                class.eligible.agents().iter().for_each(|agent| fleet.mark(*agent, at, false));
             }
         }
     }
 
     /// Updates the eligibility of an agent that is new, was updated, drains, or is gone.
-    pub(super) fn review(&mut self, place: AgentIx, fleet: &mut Fleet) {
+    pub(super) fn review(&mut self, agent: AgentIx, fleet: &mut Fleet) {
         let classes: Vec<ClassIx> = self.iter().map(|(at, _)| at).collect();
         for at in classes {
             let Some(class) = self.classes.get_mut(at.0) else { continue };
             if class.key.avoid.is_empty() && !fleet.has_backups() && !class.depends {
-                let meets = fleet.get(place).is_some_and(|member| meets(&self.skills, &class.key, &member.spec));
-                if meets || class.eligible.contains(place) {
-                    class.eligible.put(place, meets);
+                let meets = fleet.get(agent).is_some_and(|member| meets(&self.skills, &class.key, &member.spec));
+                if meets || class.eligible.contains(agent) {
+                    class.eligible.put(agent, meets);
                     self.epoch = self.epoch.wrapping_add(1);
                     class.eligible.set_epoch(self.epoch);
                 }
-                fleet.mark(place, at, meets);
+                fleet.mark(agent, at, meets);
             } else {
                 self.fill(at, fleet);
             }
@@ -199,18 +199,18 @@ impl Classes {
         let chosen = chosen(able.iter().map(|(_, member)| *member), avoid);
         class.depends = !avoid.is_empty() || able.iter().any(|(_, member)| member.spec.backup);
         let chosen = able.into_iter().filter(|(_, member)| chosen.takes(member, avoid));
-        let new: Eligible = chosen.map(|(place, _)| place).collect();
+        let new: Eligible = chosen.map(|(agent, _)| agent).collect();
         let old = core::mem::replace(&mut class.eligible, new);
         if let Some(turn) = old.turn() {
             class.eligible.set_turn(turn);
         }
         self.epoch = self.epoch.wrapping_add(1);
         class.eligible.set_epoch(self.epoch);
-        for place in old.places().iter().filter(|place| !class.eligible.contains(**place)) {
-            fleet.mark(*place, at, false);
+        for agent in old.agents().iter().filter(|agent| !class.eligible.contains(**agent)) {
+            fleet.mark(*agent, at, false);
         }
-        for place in class.eligible.places() {
-            fleet.mark(*place, at, true);
+        for agent in class.eligible.agents() {
+            fleet.mark(*agent, at, true);
         }
     }
 
@@ -262,10 +262,10 @@ impl Classes {
                 return Err(format!("the list and the set of class {} differ", at.index()));
             }
             let chooses = self.chooses(&class.key, fleet.iter().map(|(_, member)| member));
-            for (place, member) in fleet.iter() {
+            for (agent, member) in fleet.iter() {
                 let should = chooses(member);
                 let marked = member.classes.contains(at.index());
-                if class.eligible.contains(place) != should || marked != should {
+                if class.eligible.contains(agent) != should || marked != should {
                     return Err(format!("the eligibility in class {} of agent {} is wrong", at.index(), member.by));
                 }
             }

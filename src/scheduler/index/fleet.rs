@@ -191,17 +191,17 @@ impl Fleet {
         Ok(())
     }
 
-    pub(crate) fn place_of(&self, id: AgentId) -> Option<AgentIx> {
-        self.loads.place_of(id)
+    pub(crate) fn index_of(&self, id: AgentId) -> Option<AgentIx> {
+        self.loads.index_of(id)
     }
 
     pub(crate) fn by_id(&self, id: AgentId) -> Option<&Member> {
-        self.get(self.place_of(id)?)
+        self.get(self.index_of(id)?)
     }
 
     /// The index of the agent if this is its current incarnation.
     pub(crate) fn current(&self, by: Incarnation) -> Option<AgentIx> {
-        let at = self.place_of(by.agent())?;
+        let at = self.index_of(by.agent())?;
         (self.get(at)?.by == by).then_some(at)
     }
 
@@ -246,7 +246,7 @@ impl Fleet {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (AgentIx, &Member)> {
-        (0..).zip(&self.members).filter_map(|(place, member)| Some((AgentIx::new(place), member.as_ref()?)))
+        (0..).zip(&self.members).filter_map(|(at, member)| Some((AgentIx::new(at), member.as_ref()?)))
     }
 
     /// The number of timers that agents own.

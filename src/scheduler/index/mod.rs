@@ -167,9 +167,9 @@ impl Index {
             return fitting;
         };
         if self.pools.fits(&key.needs) {
-            let fits = |place: &usize| self.fleet.nth(*place).is_some_and(|member| member.fits(&key.needs));
+            let fits = |at: &usize| self.fleet.nth(*at).is_some_and(|member| member.fits(&key.needs));
             let able = eligible.bits().common(self.fleet.with_room(room));
-            able.filter(fits).for_each(|place| fitting.set(place));
+            able.filter(fits).for_each(|at| fitting.set(at));
         }
         fitting
     }

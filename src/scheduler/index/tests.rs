@@ -40,7 +40,7 @@ fn backups_are_eligible_while_no_other_agent_is_up() {
     let primary = register(&mut index, &agent(1), 1);
     let spec = Arc::new(AgentSpec::clone(&agent(2)).with_backup(true));
     let backup = register(&mut index, &spec, 2);
-    let eligible = |index: &Index| index.classes().eligible(class).unwrap().places().to_vec();
+    let eligible = |index: &Index| index.classes().eligible(class).unwrap().agents().to_vec();
     assert_eq!(eligible(&index), [primary]);
     let closed = Bound::Gate { guard: Guard::Breaker, slots: Some(0), until: None };
     assert_eq!(index.set_bound(primary, closed), Ok(Reopened::Any));

@@ -140,8 +140,8 @@ impl SubQueue {
             }
             list.last = task.0.get();
         }
-        if let Some(place) = nodes.get_mut(task.index()) {
-            *place = node;
+        if let Some(slot) = nodes.get_mut(task.index()) {
+            *slot = node;
         }
     }
 
