@@ -176,8 +176,8 @@ impl Engine {
     }
 
     /// A page of up to `most` runs that pass the filter, the oldest first, after those of an earlier page; a `most` of 0
-    /// counts as one. A filter with workflow and business key visits only the runs with that key, any other one every run until the
-    /// page is full.
+    /// counts as one. A filter with workflow and business key visits only the runs with that key, any other one every
+    /// run until the page is full.
     #[must_use]
     pub fn find_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: usize) -> RunPage<'_> {
         self.driver.find_runs(filter, after, most, self.log.now())

@@ -33,7 +33,7 @@ struct Extra {
 /// |---|---|---|
 /// | skill | .4 | m / (m + 4), where m is the surplus of skill levels |
 /// | availability | .3 | (1 - utilisation)², since waiting times grow faster than load |
-/// | performance | .2 | r / (r + s), where s is the expected time to a success and r the reference time |
+/// | performance | .2 | r / (r + s), where s is the expected duration and r the reference time |
 /// | cost | .1 | r / (r + c), where c is the expected price and r the reference price |
 ///
 /// Factors are measured against fixed references and not against other candidates, so that an outlier does not change

@@ -304,5 +304,5 @@ fn figures_tell_trips_and_the_time_that_guards_took() {
         }
         _ => None,
     });
-    assert_eq!(why, Some(counterpoint::Name::from("failures in a row")));
+    assert_eq!(why, Some(counterpoint::Name::from("consecutive failures")));
 }

@@ -34,7 +34,7 @@ fn busy_agents_and_waiting_tasks_ask_for_more_and_idle_ones_for_less() {
             assert_eq!(advice(&host), []);
             continue;
         }
-        assert_eq!(advice(&host), [(4, 8, "the waiting time".into())]);
+        assert_eq!(advice(&host), [(4, 8, "waiting time".into())]);
         assert!(matches!(host.effects.as_slice(), [Effect::Scale { agents: 4, advised: 8, .. }]));
         assert_eq!(host.scheduler.standing().advised, Some(8));
         (5..=8).for_each(|id| _ = host.join(agent(id)));
@@ -76,7 +76,7 @@ fn what_is_about_to_come_asks_for_more_before_it_is_there() {
         advice(&host)
     };
     assert_eq!(run(false), [], "half busy is no reason");
-    assert!(run(true).iter().any(|(agents, advised, why)| advised > agents && why == "the forecast"));
+    assert!(run(true).iter().any(|(agents, advised, why)| advised > agents && why == "forecast"));
 }
 
 fn running(host: &Host, id: u64) -> bool {
