@@ -235,5 +235,5 @@ fn a_renewed_lease_runs_out_in_its_turn() {
     host.say(AgentCommand::Heartbeat { by }).unwrap();
     host.wait(ms(10_000));
     let facts: Vec<String> = host.facts.iter().map(|entry| serde_json::to_string(&entry.event).unwrap()).collect();
-    assert!(facts[0].contains("took too long") && facts[1].contains("lost"), "{facts:?}");
+    assert!(facts[0].contains("timed out") && facts[1].contains("lost"), "{facts:?}");
 }
