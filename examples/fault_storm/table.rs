@@ -16,11 +16,11 @@ pub(crate) fn of(told: &Arguments, tally: &Tally, failures: usize, seconds: f64)
     row("seeds", grouped(tally.cases));
     row("jobs in each", told.events.map_or_else(|| "4 to 80".to_owned(), |events| grouped(events.into())));
     row("simulated hours", format!("{hours:.0}"));
-    row("calls of the engine, each checked", grouped(tally.calls));
-    row("events stored", grouped(tally.events));
-    row("replays compared", grouped(tally.verified));
-    row("crashes of hosts", grouped(tally.crashes));
-    row("hosts replaced while they were suspended, all rejected by the journal", grouped(tally.fenced));
+    row("calls of the engine, each checked", grouped(tally.hosts.calls));
+    row("events stored", grouped(tally.facts));
+    row("replays compared", grouped(tally.hosts.verified));
+    row("crashes of hosts", grouped(tally.hosts.crashes));
+    row("hosts replaced while they were suspended, all rejected by the journal", grouped(tally.hosts.fenced));
     row("faults", grouped(tally.faults.values().sum()));
     row("tasks, including those of runs", grouped(tally.tasks));
     for (status, count) in &tally.ended {
@@ -43,7 +43,7 @@ pub(crate) fn of(told: &Arguments, tally: &Tally, failures: usize, seconds: f64)
         text,
         "\n{:.0} s, {:.0} calls per second, on {} threads",
         seconds,
-        tally.calls as f64 / seconds,
+        tally.hosts.calls as f64 / seconds,
         told.threads
     );
     text

@@ -1,9 +1,12 @@
 //! The clients of the host, which repeat a request until it is answered.
 
 use super::SimError;
+use super::job::Job;
 use super::simulation::Operation;
-use super::world::{From, Played, What, Word, World};
-use crate::message::command::{Accepted, Command, RunCommand, TaskCommand};
+use super::timeline::{From, Timeline, What};
+use super::world::{Played, World};
+use crate::base::id::AgentId;
+use crate::message::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
 use crate::message::rejected::Rejected;
 use crate::message::run::RunSpec;
 use crate::task::TaskSpec;
@@ -41,40 +44,59 @@ impl Errand {
     }
 }
 
-impl World {
-    /// Schedules the next job of a stream.
-    pub(super) fn next_job(&mut self, stream: usize) {
-        let next = self.streams.get_mut(stream).and_then(Iterator::next);
-        if let Some(job) = &next {
-            self.queue.push(job.at.max(self.now), What::Job(stream));
-        }
-        if let Some(upcoming) = self.upcoming.get_mut(stream) {
-            *upcoming = next;
+/// Those who ask: what they have asked, and what they are going to.
+#[derive(Default)]
+pub(super) struct Clients {
+    errands: Vec<Errand>,
+    unanswered: usize,
+    streams: Vec<Stream>,
+}
+
+/// Jobs in order of time.
+struct Stream {
+    jobs: Box<dyn Iterator<Item = Job>>,
+    /// None if all have come.
+    next: Option<Job>,
+}
+
+impl Clients {
+    pub(super) fn new(streams: Vec<Box<dyn Iterator<Item = Job>>>) -> Self {
+        let streams = streams.into_iter().map(|jobs| Stream { jobs, next: None });
+        Self { streams: streams.collect(), ..Self::default() }
+    }
+
+    /// Plans the first job of each stream.
+    pub(super) fn begin(&mut self, time: &mut Timeline) {
+        for stream in 0..self.streams.len() {
+            self.next_job(time, stream);
         }
     }
 
-    pub(super) fn job(&mut self, stream: usize) {
-        let Some(job) = self.upcoming.get_mut(stream).and_then(Option::take) else { return };
-        if let (Some(work), Command::Task(TaskCommand::Submit(task))) = (job.work, &job.command) {
-            self.works.insert(task.id, work);
+    /// Plans the next job of a stream.
+    fn next_job(&mut self, time: &mut Timeline, number: usize) {
+        let Some(stream) = self.streams.get_mut(number) else { return };
+        stream.next = stream.jobs.next();
+        if let Some(job) = &stream.next {
+            time.push(job.at.max(time.now), What::Job(number));
         }
-        self.ask(job.command, false);
-        self.next_job(stream);
     }
 
-    /// Sends a request to the host, repeatedly until it is answered.
-    pub(super) fn ask(&mut self, command: Command, vital: bool) {
+    fn take_job(&mut self, stream: usize) -> Option<Job> {
+        self.streams.get_mut(stream)?.next.take()
+    }
+
+    /// Asks something of the host, until it answers.
+    pub(super) fn ask(&mut self, time: &mut Timeline, command: Command, vital: bool) {
         self.errands.push(Errand { command, verdict: None, vital });
         self.unanswered += 1;
-        self.run_errand(self.errands.len() - 1);
+        self.run_errand(time, self.errands.len() - 1);
     }
 
-    pub(super) fn run_errand(&mut self, number: usize) {
+    pub(super) fn run_errand(&self, time: &mut Timeline, number: usize) {
         let Some(errand) = self.errands.get(number).filter(|errand| errand.verdict.is_none()) else { return };
-        let word = Word { from: From::Errand(number), command: errand.command.clone() };
-        self.send(What::Host(word));
-        if self.lossy() {
-            self.queue.push(self.now + PATIENCE, What::Errand(number));
+        time.say(From::Errand(number), errand.command.clone());
+        if time.lossy() {
+            time.push(time.now + PATIENCE, What::Errand(number));
         }
     }
 
@@ -90,19 +112,61 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn errands(&self) -> &[Errand] {
+        &self.errands
+    }
+
+    pub(super) const fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    /// Whether every job of every stream has come.
+    pub(super) fn have_asked_all(&self) -> bool {
+        self.streams.iter().all(|stream| stream.next.is_none())
+    }
+}
+
+impl World {
+    pub(super) fn job(&mut self, stream: usize) {
+        let Some(job) = self.clients.take_job(stream) else { return };
+        if let (Some(work), Command::Task(TaskCommand::Submit(task))) = (job.work, &job.command) {
+            self.crew.fix_work(task.id, work);
+        }
+        self.clients.ask(&mut self.time, job.command, false);
+        self.clients.next_job(&mut self.time, stream);
+    }
+
     pub(super) fn operate(&mut self, number: usize) {
         let Some((every, operator)) = self.operators.get_mut(number) else { return };
         let (every, mut wanted) = (*every, Vec::new());
-        if let Some(host) = &self.host {
-            wanted = operator(&host.engine, self.now);
+        if let Some(host) = &self.machine.host {
+            wanted = operator(&host.engine, self.time.now);
         }
-        self.queue.push(self.now + every.max(Duration::from_millis(1)), What::Operate(number));
+        self.time.push(self.time.now + every.max(Duration::from_millis(1)), What::Operate(number));
         for operation in wanted {
             match operation {
-                Operation::Send(command) => self.ask(command, false),
-                Operation::Join(model) => self.hire(*model),
+                Operation::Say(command) => self.clients.ask(&mut self.time, command, false),
+                Operation::Join(model) => {
+                    let model = model.joining(self.time.now);
+                    let _number = self.crew.hire_at(&mut self.time, model);
+                }
                 Operation::Retire(agent) => self.retire(agent),
             }
+        }
+    }
+
+    /// An agent finishes what it holds, and leaves.
+    pub(super) fn retire(&mut self, agent: AgentId) {
+        let Some(number) = self.crew.retire(agent) else { return };
+        self.clients.ask(&mut self.time, AgentCommand::Drain { agent }.into(), false);
+        let left = self.crew.leave_if_idle(self.time.now, number);
+        self.report_departure(left);
+    }
+
+    /// An operator tells the host that an agent has left.
+    pub(super) fn report_departure(&mut self, command: Option<AgentCommand>) {
+        if let Some(command) = command {
+            self.clients.ask(&mut self.time, command.into(), false);
         }
     }
 }

@@ -185,7 +185,7 @@ impl Faults {
 /// strike out does not change the others as long as the course of the simulation is the same.
 #[derive(Debug)]
 pub(super) struct Chance {
-    seed: u64,
+    pub(super) seed: u64,
     faults: Faults,
     /// By index in [`Fault::ALL`].
     occasions: Vec<u64>,

@@ -29,19 +29,19 @@ impl Fleet {
 }
 
 impl World {
-    /// Starts and retires agents until their number matches the advice. Old and repeated advice is ignored.
-    pub(super) fn follow_advice(&mut self, event: Seq, advised: u32) {
-        let (Some(fleet), Some(host)) = (&mut self.fleet, &self.host) else { return };
-        if event <= fleet.followed {
+    /// Starts and retires agents until there are so many. Old advice, and advice that comes once more, is not followed.
+    pub(super) fn follow_advice(&mut self, fact: Seq, advised: u32) {
+        let (Some(fleet), Some(host)) = (&mut self.fleet, &self.machine.host) else { return };
+        if fact <= fleet.followed {
             return;
         }
         fleet.followed = event;
         let online = host.engine.agents().filter(|it| it.status() == AgentStatus::Online && !it.spec().backup);
         let online: Vec<AgentId> = online.map(|it| it.spec().id).collect();
-        let works = |number: &usize| self.workers.get(*number).is_some_and(|worker| !worker.is_leaving());
-        // In the order of their arrival.
-        let here: Vec<usize> = online.iter().filter_map(|id| self.by_agent.get(id).copied()).filter(works).collect();
-        let coming = |number: &usize| self.workers.get(*number).is_some_and(|worker| worker.is_starting());
+        let works = |number: &usize| self.crew.get(*number).is_some_and(|worker| !worker.is_leaving());
+        // In the order in which they came.
+        let here: Vec<usize> = online.iter().filter_map(|id| self.crew.number_of(*id)).filter(works).collect();
+        let coming = |number: &usize| self.crew.get(*number).is_some_and(|worker| worker.is_starting());
         let coming = fleet.started.iter().copied().filter(|number| coming(number) && !here.contains(number));
         let coming: Vec<usize> = coming.collect();
         let (there, advised) = (here.len() + coming.len(), advised as usize);
@@ -53,20 +53,20 @@ impl World {
 
     fn start_agent(&mut self) {
         let Some(fleet) = &mut self.fleet else { return };
-        let (model, at) = (fleet.next(), self.now + fleet.startup);
-        // Two agents with one id would be the same agent to the core.
-        if !self.by_agent.contains_key(&model.spec.id) {
-            let number = self.hire_at(model.joining(at));
+        let (model, at) = (fleet.next(), self.time.now + fleet.startup);
+        // Two agents of one name would be one to the core.
+        if self.crew.number_of(model.spec.id).is_none() {
+            let number = self.crew.hire_at(&mut self.time, model.joining(at));
             self.fleet.iter_mut().for_each(|fleet| fleet.started.push(number));
         }
     }
 
     /// Agents that are still starting are stopped first, then the newest.
     fn dismiss_newest(&mut self, (coming, mut here): (Vec<usize>, Vec<usize>), surplus: usize) {
-        let given_up = coming.iter().rev().take(surplus).filter(|number| self.call_off(**number)).count();
+        let given_up = coming.iter().rev().take(surplus).filter(|number| self.crew.call_off(**number)).count();
         here.sort_unstable();
         for number in here.into_iter().rev().take(surplus - given_up) {
-            if let Some(agent) = self.workers.get(number).map(|worker| worker.model.spec.id) {
+            if let Some(agent) = self.crew.get(number).map(|worker| worker.model.spec.id) {
                 self.retire(agent);
             }
         }

@@ -4,9 +4,10 @@ use super::SimError;
 use super::difference::difference;
 use super::disk::Fate;
 use super::fault::Fault;
-use super::oracle::Step;
+use super::oracle::{Oracle, Step};
+use super::timeline::{From, What, Word};
 use super::worker::Post;
-use super::world::{From, Played, What, Word, World};
+use super::world::{Played, World};
 use crate::base::id::Seq;
 use crate::base::structure::Random;
 use crate::base::time::Time;
@@ -16,6 +17,7 @@ use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::effect::{Effect, Outbox};
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
+use crate::scheduler::Config;
 use core::time::Duration;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -44,16 +46,68 @@ impl Host {
     }
 }
 
+/// The computer on which one host after another runs, with its clock and its timer.
+pub(super) struct Machine {
+    config: Box<dyn Fn() -> Config>,
+    pub(super) host: Option<Host>,
+    /// Hosts that were taken over and do not know it.
+    pub(super) stale: Vec<Host>,
+    /// Of the last host, if all that it had decided was durable.
+    before: Option<EngineSnapshot>,
+    wake: Option<Time>,
+    /// How far the clock is ahead of the true time, in nanoseconds.
+    ahead: i64,
+    /// The latest time that the present host has told its engine.
+    horizon: Time,
+    pub(super) crashes: u64,
+    pub(super) fenced: u64,
+}
+
+impl Machine {
+    pub(super) fn new(config: Box<dyn Fn() -> Config>, now: Time) -> Self {
+        let (stale, crashes, fenced) = (Vec::new(), 0, 0);
+        Self { config, host: None, stale, before: None, wake: None, ahead: 0, horizon: now, crashes, fenced }
+    }
+
+    /// The time by its clock.
+    fn clock(&self, now: Time) -> Time {
+        Time::from_nanos(now.as_nanos().saturating_add_signed(self.ahead))
+    }
+
+    /// From now on the clock goes right, on from the latest time that the host has told its engine.
+    pub(super) fn steady(&mut self, now: Time) {
+        let told = i64::try_from(self.horizon.as_nanos()).unwrap_or(i64::MAX);
+        self.ahead = told.saturating_sub(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)).max(0);
+    }
+}
+
+/// What judges the calls of the engine, and when the journal is replayed.
+pub(super) struct Audit {
+    pub(super) oracles: Vec<Box<dyn Oracle>>,
+    pub(super) calls: u64,
+    pub(super) verified: u64,
+    /// The call at which the journal is to be replayed next.
+    due: u64,
+    /// How many facts the journal held when it was replayed last.
+    facts: usize,
+}
+
+impl Audit {
+    pub(super) fn new(oracles: Vec<Box<dyn Oracle>>, due: u64) -> Self {
+        Self { oracles, calls: 0, verified: 0, due, facts: 0 }
+    }
+}
+
 impl World {
     /// Handles a command that has arrived.
     pub(super) fn hear(&mut self, word: Word) -> Played {
-        if let Some(jump) = self.chance.span(Fault::ClockForward, JUMP) {
+        if let Some(jump) = self.time.chance.span(Fault::ClockForward, JUMP) {
             self.turn_clock(i64::try_from(jump.as_nanos()).unwrap_or(0));
         }
-        if let Some(jump) = self.chance.span(Fault::ClockBack, JUMP) {
+        if let Some(jump) = self.time.chance.span(Fault::ClockBack, JUMP) {
             self.turn_clock(-i64::try_from(jump.as_nanos()).unwrap_or(0));
         }
-        if self.host.is_none() {
+        if self.machine.host.is_none() {
             return Ok(());
         }
         self.ticks()?;
@@ -62,7 +116,7 @@ impl World {
             Command::Agent(AgentCommand::Register(_) | AgentCommand::Heartbeat { .. }) => true,
             Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => false,
         };
-        if let Some(host) = self.host.as_mut().filter(|_| heard || matches!(word.from, From::Errand(_))) {
+        if let Some(host) = self.machine.host.as_mut().filter(|_| heard || matches!(word.from, From::Errand(_))) {
             host.answers.push((word.from, verdict));
         }
         self.gathered()
@@ -70,16 +124,16 @@ impl World {
 
     /// Moves the host's clock ahead or back.
     fn turn_clock(&mut self, by: i64) {
-        self.ahead = self.ahead.saturating_add(by);
+        self.machine.ahead = self.machine.ahead.saturating_add(by);
         self.set_wake();
     }
 
     pub(super) fn woken(&mut self) -> Played {
-        if self.wake != Some(self.now) {
+        if self.machine.wake != Some(self.time.now) {
             return Ok(());
         }
-        self.wake = None;
-        if self.host.is_none() {
+        self.machine.wake = None;
+        if self.machine.host.is_none() {
             return Ok(());
         }
         self.ticks()?;
@@ -89,8 +143,8 @@ impl World {
     /// Fires all due timers.
     fn ticks(&mut self) -> Played {
         for _ in 0..TICKS {
-            let now = self.host_now().max(self.horizon);
-            let due = self.host.as_ref().and_then(|host| host.engine.next_wakeup());
+            let now = self.machine.clock(self.time.now).max(self.machine.horizon);
+            let due = self.machine.host.as_ref().and_then(|host| host.engine.next_wakeup());
             if due.is_none_or(|at| at > now) {
                 return Ok(());
             }
@@ -102,11 +156,11 @@ impl World {
 
     /// One call of the engine, checked by the oracles. Called without a command after a crash.
     fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
-        self.horizon = self.horizon.max(self.host_now());
-        let now = self.host_now();
-        let Some(host) = &mut self.host else { return Ok(Ok(Accepted::Done)) };
+        self.machine.horizon = self.machine.horizon.max(self.machine.clock(self.time.now));
+        let now = self.machine.clock(self.time.now);
+        let Some(host) = &mut self.machine.host else { return Ok(Ok(Accepted::Done)) };
         let (entries, effects) = (host.out.entries().len(), host.out.effects().len());
-        let spoken = if self.oracles.is_empty() { None } else { command.clone() };
+        let spoken = if self.audit.oracles.is_empty() { None } else { command.clone() };
         let verdict = match command {
             Some(command) => host.engine.handle(now, command, &mut host.out),
             None => {
@@ -114,17 +168,17 @@ impl World {
                 Ok(Accepted::Done)
             }
         };
-        self.calls += 1;
+        self.audit.calls += 1;
         let step = Step {
-            now: self.horizon,
+            now: self.machine.horizon,
             command: spoken.as_ref(),
             verdict: &verdict,
             entries: host.out.entries().get(entries..).unwrap_or_default(),
             effects: host.out.effects().get(effects..).unwrap_or_default(),
             engine: &host.engine,
         };
-        for oracle in &mut self.oracles {
-            let (at, call) = (self.now, self.calls);
+        for oracle in &mut self.audit.oracles {
+            let (at, call) = (self.time.now, self.audit.calls);
             oracle.step(&step).map_err(|rule| SimError::Broken { at, call, rule })?;
         }
         Ok(verdict)
@@ -132,16 +186,16 @@ impl World {
 
     /// Appends now, or batches further calls for a while.
     fn gathered(&mut self) -> Played {
-        let Some(host) = &mut self.host else { return Ok(()) };
+        let Some(host) = &mut self.machine.host else { return Ok(()) };
         if self.settings.group.is_zero() {
             self.commit()?;
         } else if !host.gathering {
             host.gathering = true;
-            self.queue.push(self.now + self.settings.group, What::Flush);
+            self.time.push(self.time.now + self.settings.group, What::Flush);
         }
-        // Without new entries there is nothing new to replay.
-        let due = self.settings.verify > 0 && self.calls >= self.verify_at;
-        if due && self.disk.history().len() > self.verified_facts {
+        // Where nothing was added, there is nothing to replay that was not replayed.
+        let due = self.settings.verify > 0 && self.audit.calls >= self.audit.due;
+        if due && self.disk.history().len() > self.audit.facts {
             self.verify()?;
         }
         self.set_wake();
@@ -150,7 +204,7 @@ impl World {
 
     /// Appends the outbox, then answers and performs the effects.
     pub(super) fn commit(&mut self) -> Played {
-        let Some(host) = &mut self.host else { return Ok(()) };
+        let Some(host) = &mut self.machine.host else { return Ok(()) };
         host.gathering = false;
         let facts = host.out.entries().len();
         if facts > 0 {
@@ -166,20 +220,20 @@ impl World {
 
     /// Appends the entries. Returns whether they are stored and the host is up.
     fn append(&mut self, facts: usize) -> Played<bool> {
-        if self.chance.strikes(Fault::CrashBefore) {
+        if self.time.chance.strikes(Fault::CrashBefore) {
             self.crash();
             return Ok(false);
         }
-        if self.chance.strikes(Fault::SecondHost) {
-            // The host pauses with its decisions not appended, while another host takes over.
-            self.stale.extend(self.host.take());
-            self.queue.push(self.now + Duration::from_secs(40), What::Stale);
-            self.queue.push(self.now, What::Restart);
+        if self.time.chance.strikes(Fault::SecondHost) {
+            // It sleeps with what it has decided in its hands, while another takes its place.
+            self.machine.stale.extend(self.machine.host.take());
+            self.time.push(self.time.now + Duration::from_secs(40), What::Stale);
+            self.time.push(self.time.now, What::Restart);
             return Ok(false);
         }
         self.disk.fate = self.fate(facts);
-        let (fate, crash) = (self.disk.fate, self.chance.strikes(Fault::CrashAfter));
-        let Some(host) = &mut self.host else { return Ok(false) };
+        let (fate, crash) = (self.disk.fate, self.time.chance.strikes(Fault::CrashAfter));
+        let Some(host) = &mut self.machine.host else { return Ok(false) };
         match self.disk.append(host.epoch, host.durable, host.out.entries()) {
             Ok(()) => host.durable = host.engine.last_seq(),
             Err(AppendError::Refused(_) | AppendError::Unknown) if fate != Fate::Kept => {
@@ -199,7 +253,7 @@ impl World {
     }
 
     fn fate(&mut self, facts: usize) -> Fate {
-        if let Some(mut random) = self.chance.strike(Fault::CrashTorn) {
+        if let Some(mut random) = self.time.chance.strike(Fault::CrashTorn) {
             return Fate::Torn(random.below(facts.max(1)));
         }
         if let Some(cut) = self.settings.cut {
@@ -209,11 +263,11 @@ impl World {
                 return Fate::Torn(cut - kept);
             }
         }
-        if self.chance.strikes(Fault::AppendRefused) {
+        if self.time.chance.strikes(Fault::AppendRefused) {
             Fate::Refused
-        } else if self.chance.strikes(Fault::AppendLost) {
+        } else if self.time.chance.strikes(Fault::AppendLost) {
             Fate::Lost
-        } else if self.chance.strikes(Fault::AppendKept) {
+        } else if self.time.chance.strikes(Fault::AppendKept) {
             Fate::KeptUnsaid
         } else {
             Fate::Kept
@@ -222,22 +276,22 @@ impl World {
 
     /// Sends the answers, and performs the effects.
     fn act(&mut self) -> Played {
-        let Some(host) = &mut self.host else { return Ok(()) };
+        let Some(host) = &mut self.machine.host else { return Ok(()) };
         let (answers, mut effects) = (core::mem::take(&mut host.answers), Vec::new());
         host.out.drain_effects(&mut effects);
         host.out.clear();
         for (to, verdict) in answers {
-            if self.chance.strikes(Fault::CrashActing) {
+            if self.time.chance.strikes(Fault::CrashActing) {
                 self.crash();
                 return Ok(());
             }
             match to {
-                From::Errand(errand) => self.send(What::Answer(errand, verdict)),
-                From::Worker(worker) => self.send(What::Agent(worker, Post::Answer(verdict))),
+                From::Errand(errand) => self.time.send(What::Answer(errand, verdict)),
+                From::Worker(worker) => self.time.send(What::Agent(worker, Post::Answer(verdict))),
             }
         }
         for effect in effects {
-            if self.chance.strikes(Fault::CrashActing) {
+            if self.time.chance.strikes(Fault::CrashActing) {
                 self.crash();
                 return Ok(());
             }
@@ -249,26 +303,34 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Dispatch { attempt, to, task, .. } => {
-                self.post(to.agent(), Post::Dispatch { attempt, to, task });
+                self.crew.post(&mut self.time, to.agent(), Post::Dispatch { attempt, to, task });
             }
             Effect::DispatchBatch { to, attempts } => {
                 for one in attempts {
-                    self.post(to.agent(), Post::Dispatch { attempt: one.attempt, to, task: one.task });
+                    self.crew.post(
+                        &mut self.time,
+                        to.agent(),
+                        Post::Dispatch { attempt: one.attempt, to, task: one.task },
+                    );
                 }
             }
-            Effect::Yield { attempt, from, .. } => self.post(from.agent(), Post::Yield { attempt, from }),
-            Effect::Cancel { attempt, from } => self.post(from.agent(), Post::Cancel { attempt, from }),
-            Effect::Scale { event, advised, .. } => self.follow_advice(event, advised),
+            Effect::Yield { attempt, from, .. } => {
+                self.crew.post(&mut self.time, from.agent(), Post::Yield { attempt, from })
+            }
+            Effect::Cancel { attempt, from } => {
+                self.crew.post(&mut self.time, from.agent(), Post::Cancel { attempt, from })
+            }
+            Effect::Scale { fact, advised, .. } => self.follow_advice(fact, advised),
         }
     }
 
     /// Repeats the outstanding effects, because messages may have been lost.
     pub(super) fn remind(&mut self) -> Played {
         if let Some(every) = self.settings.remind {
-            self.queue.push(self.now + every, What::Remind);
+            self.time.push(self.time.now + every, What::Remind);
         }
         self.commit()?;
-        let Some(host) = &self.host else { return Ok(()) };
+        let Some(host) = &self.machine.host else { return Ok(()) };
         for effect in host.engine.outstanding() {
             self.perform(effect);
         }
@@ -277,13 +339,13 @@ impl World {
 
     /// Stores a snapshot if one is due.
     fn snapshot(&mut self) {
-        let Some(host) = &mut self.host else { return };
+        let Some(host) = &mut self.machine.host else { return };
         let due = host.snapshot.saturating_add(self.settings.snapshots);
         if self.settings.snapshots == 0 || host.durable.get() < due || host.durable != host.engine.last_seq() {
             return;
         }
         host.snapshot = host.durable.get();
-        if self.chance.strikes(Fault::SnapshotLost) {
+        if self.time.chance.strikes(Fault::SnapshotLost) {
             return;
         }
         if let Ok(bytes) = serde_json::to_vec(&host.engine.snapshot()) {
@@ -294,46 +356,46 @@ impl World {
 
     /// Crashes the host.
     fn crash(&mut self) {
-        self.crashes += 1;
-        let away =
-            Random::new(self.seed ^ 0x0063_7261_7368, self.crashes).between(Duration::ZERO, self.settings.downtime);
+        self.machine.crashes += 1;
+        let away = Random::new(self.time.seed ^ 0x0063_7261_7368, self.machine.crashes)
+            .between(Duration::ZERO, self.settings.downtime);
         self.go_down(away);
     }
 
     fn go_down(&mut self, away: Duration) {
-        if let Some(host) = self.host.take() {
-            self.before =
+        if let Some(host) = self.machine.host.take() {
+            self.machine.before =
                 (host.durable == host.engine.last_seq() && self.settings.verify > 0).then(|| host.engine.snapshot());
         }
-        self.wake = None;
+        self.machine.wake = None;
         self.record.follow(self.disk.history());
-        self.queue.push(self.now + away, What::Restart);
+        self.time.push(self.time.now + away, What::Restart);
     }
 
     /// A host takes over and continues from the journal.
     pub(super) fn restart(&mut self) -> Played {
-        if self.host.is_some() {
+        if self.machine.host.is_some() {
             return Ok(());
         }
         let taken = self.disk.take_over().map_err(|error| self.broken(error.to_string()))?;
         self.misread(&taken)?;
-        let engine = restored((self.config)(), &taken).map_err(|error| self.broken(error))?;
-        let before = self.before.take();
+        let engine = restored((self.machine.config)(), &taken).map_err(|error| self.broken(error))?;
+        let before = self.machine.before.take();
         if let Some(before) = before
             && let Some(place) = difference(&before, &engine.snapshot())
         {
             return Err(self.broken(format!("the journal does not lead to the state before the crash: {place}")));
         }
-        if self.chance.strikes(Fault::CrashRestoring) {
+        if self.time.chance.strikes(Fault::CrashRestoring) {
             self.crash();
             return Ok(());
         }
         let last = self.disk.history().last().map_or(Time::ZERO, |entry| entry.at);
-        self.horizon = last.max(self.host_now());
-        for oracle in &mut self.oracles {
-            oracle.restarted(self.disk.history(), self.horizon);
+        self.machine.horizon = last.max(self.machine.clock(self.time.now));
+        for oracle in &mut self.audit.oracles {
+            oracle.restarted(self.disk.history(), self.machine.horizon);
         }
-        self.host = Some(Host {
+        self.machine.host = Some(Host {
             durable: engine.last_seq(),
             snapshot: engine.last_seq().get(),
             engine,
@@ -353,7 +415,7 @@ impl World {
         if taken.tail.len() < 3 {
             return Ok(());
         }
-        let Some(mut random) = self.chance.strike(Fault::TailMangled) else { return Ok(()) };
+        let Some(mut random) = self.time.chance.strike(Fault::TailMangled) else { return Ok(()) };
         let (how, mut tail) = (random.below(3), taken.tail.clone());
         let at = random.below(tail.len() - 2);
         match how {
@@ -362,7 +424,7 @@ impl World {
             _ => tail.swap(at, at + 1),
         }
         let mangled = Takeover::new(taken.epoch, taken.snapshot.clone(), tail);
-        match restored((self.config)(), &mangled) {
+        match restored((self.machine.config)(), &mangled) {
             Err(_) => Ok(()),
             Ok(_) => Err(self.broken("a journal with an entry missing, repeated or moved was accepted".to_owned())),
         }
@@ -370,37 +432,37 @@ impl World {
 
     /// A host that was replaced while it was paused must not append to the journal, and thus release nothing.
     pub(super) fn stale_wakes(&mut self) -> Played {
-        for host in core::mem::take(&mut self.stale) {
+        for host in core::mem::take(&mut self.machine.stale) {
             match self.disk.append(host.epoch, host.durable, host.out.entries()) {
-                Err(AppendError::Fenced) => self.fenced += 1,
-                other => return Err(self.broken(format!("a host that was replaced could append: {other:?}"))),
+                Err(AppendError::Fenced) => self.machine.fenced += 1,
+                other => return Err(self.broken(format!("a host that was taken over appends: {other:?}"))),
             }
         }
         Ok(())
     }
 
     pub(super) fn set_wake(&mut self) {
-        let Some(host) = &self.host else { return };
+        let Some(host) = &self.machine.host else { return };
         let Some(at) = host.engine.next_wakeup() else {
-            self.wake = None;
+            self.machine.wake = None;
             return;
         };
-        let due = self.now + at.since(self.host_now());
-        if self.wake.is_some_and(|wake| wake <= due && wake >= self.now) {
+        let due = self.time.now + at.since(self.machine.clock(self.time.now));
+        if self.machine.wake.is_some_and(|wake| wake <= due && wake >= self.time.now) {
             return;
         }
-        let due = due + self.chance.span(Fault::TickLate, Duration::from_secs(3_600)).unwrap_or_default();
-        self.wake = Some(due);
-        self.queue.push(due, What::Wake);
+        let due = due + self.time.chance.span(Fault::TickLate, Duration::from_secs(3_600)).unwrap_or_default();
+        self.machine.wake = Some(due);
+        self.time.push(due, What::Wake);
     }
 
     /// Checks that equal events lead to equal states: from an empty engine, and through a serialised snapshot.
     pub(super) fn verify(&mut self) -> Played {
-        let Some(host) = self.host.as_ref().filter(|host| host.is_idle() && self.settings.verify > 0) else {
+        let Some(host) = self.machine.host.as_ref().filter(|host| host.is_idle() && self.settings.verify > 0) else {
             return Ok(());
         };
         let state = host.engine.snapshot();
-        let replayed = Engine::restore((self.config)(), None, self.disk.history());
+        let replayed = Engine::restore((self.machine.config)(), None, self.disk.history());
         let replayed = replayed.map_err(|error| self.broken(format!("the journal cannot be replayed: {error}")))?;
         if let Some(place) = difference(&state, &replayed.snapshot()) {
             return Err(self.broken(format!("a replay of the journal leads to another state: {place}")));
@@ -409,23 +471,23 @@ impl World {
             return Err(self.broken("after a replay other effects are outstanding".to_owned()));
         }
         let bytes = serde_json::to_vec(&state).map_err(|error| self.broken(error.to_string()))?;
-        let again = restored((self.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));
+        let again = restored((self.machine.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));
         let again = again.map_err(|error| self.broken(format!("the snapshot cannot be restored: {error}")))?;
         if let Some(place) = difference(&state, &again.snapshot()) {
             return Err(self.broken(format!("a snapshot leads to another state than the events: {place}")));
         }
-        self.verified += 1;
-        self.verify_at = self.calls + self.settings.verify;
-        self.verified_facts = self.disk.history().len();
+        self.audit.verified += 1;
+        self.audit.due = self.audit.calls + self.settings.verify;
+        self.audit.facts = self.disk.history().len();
         Ok(())
     }
 
     pub(super) fn broken(&self, rule: String) -> SimError {
-        SimError::Broken { at: self.now, call: self.calls, rule }
+        SimError::Broken { at: self.time.now, call: self.audit.calls, rule }
     }
 }
 
-fn restored(config: crate::scheduler::Config, taken: &Takeover) -> Result<Engine, String> {
+fn restored(config: Config, taken: &Takeover) -> Result<Engine, String> {
     let snapshot: Option<EngineSnapshot> = match taken.snapshot.as_deref() {
         None => None,
         Some(bytes) => Some(serde_json::from_slice(bytes).map_err(|error| error.to_string())?),

@@ -52,7 +52,7 @@
 //!     .with_oracle(Rules::default())
 //!     .must_end_by(Time::from_secs(3_600))
 //!     .run()?;
-//! assert!(report.crashes > 0 && report.lost == 0 && report.twice == 0);
+//! assert!(report.host.crashes > 0 && report.lost == 0 && report.twice == 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -73,6 +73,7 @@ mod report;
 mod rules;
 mod simulation;
 pub mod storm;
+mod timeline;
 mod worker;
 mod world;
 
@@ -83,7 +84,7 @@ pub use fault::{Fault, Faults, Strike};
 pub use job::Job;
 pub use oracle::{Oracle, Step};
 pub use record::{RunStory, TaskStory};
-pub use report::{AgentUse, Report, Spans};
+pub use report::{AgentUse, HostCounts, Report, Spans};
 pub use rules::Rules;
 pub use simulation::{Operation, Simulation};
 

@@ -39,19 +39,37 @@ pub struct Report {
     pub lost: usize,
     /// The number of tasks that ended more than once. A number other than 0 is a bug.
     pub twice: usize,
-    /// The number of calls of the engine.
-    pub calls: u64,
-    /// The number of crashes of the host.
-    pub crashes: u64,
-    /// The number of hosts that were replaced and whose appends the journal then rejected.
-    pub fenced: u64,
-    /// The number of replays of the journal whose state was compared with that of the engine.
-    pub verified: u64,
-    /// The number of times that each fault was injected; faults that were not injected are left out.
+    /// Counts of the host and its engine.
+    pub host: HostCounts,
+    /// How often each fault struck; those that never did are left out.
     pub faults: BTreeMap<Fault, u64>,
 }
 
-/// The use of one agent.
+/// Counts of the simulated host and its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct HostCounts {
+    /// Calls of the engine.
+    pub calls: u64,
+    /// Crashes of the host.
+    pub crashes: u64,
+    /// Hosts that continued after another host had taken over the journal, and whose appends the journal rejected.
+    pub fenced: u64,
+    /// How often the journal was replayed and the resulting state compared.
+    pub verified: u64,
+}
+
+impl HostCounts {
+    /// Adds the counts of another simulation.
+    pub const fn add(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.crashes = self.crashes.saturating_add(other.crashes);
+        self.fenced = self.fenced.saturating_add(other.fenced);
+        self.verified = self.verified.saturating_add(other.verified);
+    }
+}
+
+/// What an agent did.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentUse {
@@ -71,8 +89,8 @@ pub struct AgentUse {
 
 impl Report {
     pub(super) fn of(world: &mut World, settled: bool) -> Self {
-        let now = world.now;
-        let agents = world.workers.iter().map(|worker| AgentUse {
+        let now = world.time.now;
+        let agents = world.crew.iter().map(|worker| AgentUse {
             id: worker.model.spec.id,
             capacity: worker.model.spec.capacity,
             busy: worker.busy_until(now),
@@ -81,15 +99,15 @@ impl Report {
             deaths: worker.deaths,
         });
         let mut faults = BTreeMap::new();
-        for strike in &world.chance.strikes {
+        for strike in &world.time.chance.strikes {
             *faults.entry(strike.fault).or_insert(0) += 1;
         }
-        let refused = world.errands.iter().filter(|errand| matches!(errand.verdict, Some(Err(_)))).count();
+        let refused = world.clients.errands().iter().filter(|errand| matches!(errand.verdict, Some(Err(_)))).count();
         Self {
             end: now,
             settled,
             agents: agents.collect(),
-            lost: world.record.lost(&world.errands),
+            lost: world.record.lost(world.clients.errands()),
             tasks: core::mem::take(&mut world.record.tasks).into_values().collect(),
             runs: core::mem::take(&mut world.record.runs).into_values().collect(),
             journal: core::mem::take(&mut world.disk).into_history(),
@@ -98,10 +116,12 @@ impl Report {
             given_back: world.record.preempted,
             lost_agents: world.record.lost_agents,
             twice: world.record.twice.len(),
-            calls: world.calls,
-            crashes: world.crashes,
-            fenced: world.fenced,
-            verified: world.verified,
+            host: HostCounts {
+                calls: world.audit.calls,
+                crashes: world.machine.crashes,
+                fenced: world.machine.fenced,
+                verified: world.audit.verified,
+            },
             faults,
         }
     }

@@ -2,20 +2,22 @@
 
 use super::SimError;
 use super::agent::AgentModel;
+use super::client::Clients;
 use super::disk::Disk;
 use super::distribution::Distribution;
 use super::fault::{Chance, Faults};
 use super::fleet::Fleet;
+use super::host::{Audit, Machine};
 use super::job::Job;
 use super::oracle::Oracle;
-use super::queue::Queue;
 use super::record::Recorder;
 use super::report::Report;
+use super::timeline::Timeline;
+use super::worker::Crew;
 use super::world::{Operator, World};
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::base::structure::IdMap;
 use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
@@ -333,51 +335,27 @@ impl Simulation {
     }
 
     fn world(self) -> World {
-        let (streams, verify_at) = (self.streams.len(), self.settings.verify);
         let mut disk = Disk::default();
         disk.begin_with(self.journal);
         let now = disk.history().last().map_or(Time::ZERO, |entry| entry.at);
         let mut world = World {
-            seed: self.seed,
-            settings: self.settings,
-            config: self.config,
-            now,
-            queue: Queue::default(),
-            chance: Chance::new(self.seed, self.faults),
-            messages: 0,
+            time: Timeline::new(now, Chance::new(self.seed, self.faults), &self.settings),
+            machine: Machine::new(self.config, now),
             disk,
-            host: None,
-            stale: Vec::new(),
-            before: None,
-            wake: None,
-            ahead: 0,
-            horizon: now,
-            workers: Vec::new(),
-            by_agent: BTreeMap::new(),
-            errands: Vec::new(),
-            unanswered: 0,
-            streams: self.streams,
-            upcoming: core::iter::repeat_with(|| None).take(streams).collect(),
-            works: IdMap::default(),
-            services: self.services,
-            answers: self.answers,
+            crew: Crew::new(self.services, self.answers),
+            clients: Clients::new(self.streams),
             operators: self.operators,
             fleet: self.fleet,
-            oracles: self.oracles,
+            audit: Audit::new(self.oracles, self.settings.verify),
             record: Recorder::default(),
-            calls: 0,
-            crashes: 0,
-            verified: 0,
-            verify_at,
-            verified_facts: 0,
-            fenced: 0,
+            settings: self.settings,
         };
         world.record.follow(world.disk.history());
         for model in self.agents {
-            world.enrol(model);
+            world.crew.enrol(model);
         }
         for definition in self.definitions {
-            world.ask(Command::define(definition), true);
+            world.clients.ask(&mut world.time, Command::define(definition), true);
         }
         world
     }

@@ -1,12 +1,15 @@
 //! Simulated agents: the attempts that they hold, their work and their messages.
 
 use super::agent::AgentModel;
+use super::distribution::Distribution;
 use super::fault::Fault;
-use super::world::{From, What, Word, World};
-use crate::base::id::{AgentId, AttemptId, Incarnation, mix};
+use super::timeline::{From, Timeline, What};
+use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId, mix};
+use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::base::structure::Random;
+use crate::base::structure::{IdMap, Random};
 use crate::base::time::Time;
+use crate::host::Agent;
 use crate::message::command::{Accepted, AgentCommand};
 use crate::message::rejected::{Rejected, Stale};
 use crate::task::agent::AgentSpec;
@@ -177,17 +180,27 @@ impl Worker {
     }
 }
 
-impl World {
-    /// A new agent joins now.
-    pub(super) fn hire(&mut self, model: AgentModel) {
-        let _number = self.hire_at(model.joining(self.now));
+/// The agents, and what decides how long their work takes and what they answer.
+pub(super) struct Crew {
+    workers: Vec<Worker>,
+    by_agent: BTreeMap<AgentId, usize>,
+    /// How long the work of a task takes at speed 1, if its job says so.
+    works: IdMap<TaskId, Duration>,
+    services: BTreeMap<Name, Distribution>,
+    answers: Arc<dyn Agent>,
+}
+
+impl Crew {
+    /// Without agents.
+    pub(super) fn new(services: BTreeMap<Name, Distribution>, answers: Arc<dyn Agent>) -> Self {
+        Self { workers: Vec::new(), by_agent: BTreeMap::new(), works: IdMap::default(), services, answers }
     }
 
-    /// A new agent joins at the time of its model.
-    pub(super) fn hire_at(&mut self, model: AgentModel) -> usize {
-        let at = model.joins.max(self.now);
+    /// A new agent comes when its model says.
+    pub(super) fn hire_at(&mut self, time: &mut Timeline, model: AgentModel) -> usize {
+        let at = model.joins.max(time.now);
         let number = self.enrol(model);
-        self.queue.push(at, What::Join(number, 0));
+        time.push(at, What::Join(number, 0));
         number
     }
 
@@ -206,42 +219,53 @@ impl World {
         number
     }
 
-    /// Drains an agent and removes it.
-    pub(super) fn retire(&mut self, agent: AgentId) {
-        let Some(number) = self.by_agent.get(&agent).copied() else { return };
-        if let Some(worker) = self.workers.get_mut(number).filter(|worker| !worker.leaving) {
-            worker.leaving = true;
-            self.ask(AgentCommand::Drain { agent }.into(), false);
-            self.leave_if_idle(number);
-        }
+    /// An agent takes no more work. Whether it is known and had not been asked before.
+    pub(super) fn retire(&mut self, agent: AgentId) -> Option<usize> {
+        let number = self.number_of(agent)?;
+        let worker = self.workers.get_mut(number).filter(|worker| !worker.leaving)?;
+        worker.leaving = true;
+        Some(number)
     }
 
-    fn leave_if_idle(&mut self, number: usize) {
-        let now = self.now;
-        let Some(worker) = self.workers.get_mut(number) else { return };
+    /// Ends an agent that is to leave and holds nothing. The command that tells the host.
+    pub(super) fn leave_if_idle(&mut self, now: Time, number: usize) -> Option<AgentCommand> {
+        let worker = self.workers.get_mut(number)?;
         if !worker.leaving || !worker.alive || worker.unanswered() > 0 {
-            return;
+            return None;
         }
         worker.alive = false;
         worker.generation += 1;
         worker.clock_off(now);
-        let agent = worker.spec.id;
-        self.ask(AgentCommand::Deregister { agent }.into(), false);
+        Some(AgentCommand::Deregister { agent: worker.spec.id })
     }
 
-    pub(super) fn post(&mut self, to: AgentId, post: Post) {
-        if let Some(number) = self.by_agent.get(&to).copied() {
-            self.send(What::Agent(number, post));
+    /// The index of the agent with this id that came last.
+    pub(super) fn number_of(&self, agent: AgentId) -> Option<usize> {
+        self.by_agent.get(&agent).copied()
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&Worker> {
+        self.workers.get(number)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.iter()
+    }
+
+    /// The time that a task takes at speed 1, instead of a draw.
+    pub(super) fn fix_work(&mut self, task: TaskId, work: Duration) {
+        self.works.insert(task, work);
+    }
+
+    pub(super) fn post(&self, time: &mut Timeline, to: AgentId, post: Post) {
+        if let Some(number) = self.number_of(to) {
+            time.send(What::Agent(number, post));
         }
     }
 
-    fn send_command(&mut self, number: usize, message: AgentCommand) {
-        self.send(What::Host(Word { from: From::Worker(number), command: message.into() }));
-    }
-
-    /// Registers the agent, and starts its heartbeats.
-    pub(super) fn join(&mut self, number: usize, generation: u32) {
-        let (now, lossy) = (self.now, self.lossy());
+    /// The agent registers, and begins to say that it is alive.
+    pub(super) fn join(&mut self, time: &mut Timeline, number: usize, generation: u32) {
+        let (now, lossy) = (time.now, time.lossy());
         let Some(worker) = self.workers.get_mut(number) else { return };
         if !worker.is(generation) || worker.incarnation.is_some() || worker.leaving {
             return;
@@ -250,49 +274,49 @@ impl World {
         if worker.since.is_none() {
             worker.since = Some(now);
             if let Some((up, _)) = worker.model.breakdowns.clone() {
-                let until = up.draw(&mut self.incarnation_random(number));
-                self.queue.push(now + until, What::Die(number, generation));
+                let until = up.draw(&mut self.life_random(time, number));
+                time.push(now + until, What::Die(number, generation));
             }
         }
-        self.send_command(number, AgentCommand::Register(spec));
+        time.say(From::Worker(number), AgentCommand::Register(spec));
         if lossy {
-            self.queue.push(now + PATIENCE, What::Join(number, generation));
+            time.push(now + PATIENCE, What::Join(number, generation));
         }
         let Some(worker) = self.workers.get_mut(number) else { return };
         if let (Some(every), false) = (worker.model.beat(), worker.beating) {
             worker.beating = true;
-            self.queue.push(now + every, What::Beat(number, generation));
+            time.push(now + every, What::Beat(number, generation));
         }
     }
 
-    fn incarnation_random(&self, number: usize) -> Random {
+    fn life_random(&self, time: &Timeline, number: usize) -> Random {
         let worker = self.workers.get(number);
         let (agent, deaths) = worker.map_or((0, 0), |worker| (worker.spec.id.get(), worker.deaths));
-        Random::new(self.seed ^ mix(agent), deaths)
+        Random::new(time.seed ^ mix(agent), deaths)
     }
 
-    pub(super) fn beat(&mut self, number: usize, generation: u32) {
-        let now = self.now;
+    pub(super) fn beat(&mut self, time: &mut Timeline, number: usize, generation: u32) {
+        let now = time.now;
         let Some(worker) = self.workers.get(number).filter(|worker| worker.is(generation)) else { return };
         let (incarnation, spec) = (worker.incarnation, worker.spec.clone());
         if let Some(every) = worker.model.beat() {
-            self.queue.push(now + every, What::Beat(number, generation));
+            time.push(now + every, What::Beat(number, generation));
         }
-        let Some(by) = incarnation else { return };
-        self.send_command(number, AgentCommand::Heartbeat { by });
-        self.poll(number);
-        if self.chance.strikes(Fault::AgentRejoins) {
-            self.send_command(number, AgentCommand::Register(spec.clone()));
+        let Some(by) = life else { return };
+        time.say(From::Worker(number), AgentCommand::Heartbeat { by });
+        self.poll(time, number);
+        if time.chance.strikes(Fault::AgentRejoins) {
+            time.say(From::Worker(number), AgentCommand::Register(spec.clone()));
         }
-        if let Some(mut random) = self.chance.strike(Fault::AgentShrinks) {
+        if let Some(mut random) = time.chance.strike(Fault::AgentShrinks) {
             let most = usize::try_from(self.capacity(number).saturating_mul(2)).unwrap_or(1);
             let capacity = u32::try_from(random.below(most) + 1).unwrap_or(1);
             let spec = spec.with_capacity(capacity);
             if let Some(worker) = self.workers.get_mut(number) {
                 worker.spec = spec.clone();
             }
-            self.send_command(number, AgentCommand::Update { by, spec });
-            self.start_next(number);
+            time.say(From::Worker(number), AgentCommand::Update { by, spec });
+            self.start_next(time, number);
         }
     }
 
@@ -300,43 +324,44 @@ impl World {
         self.workers.get(number).map_or(1, |worker| worker.model.spec.capacity)
     }
 
-    /// Polls for as many attempts as it has free slots, if it is a polling agent.
-    fn poll(&mut self, number: usize) {
+    /// It asks for as much as it has room for, if it is one that asks.
+    fn poll(&self, time: &mut Timeline, number: usize) {
         let Some(worker) = self.workers.get(number).filter(|worker| worker.spec.polls && !worker.leaving) else {
             return;
         };
         let held = u32::try_from(worker.unanswered()).unwrap_or(u32::MAX);
-        let (incarnation, most) = (worker.incarnation, worker.spec.slots().saturating_sub(held));
-        if let Some(by) = incarnation {
-            self.send_command(number, AgentCommand::Poll { by, most });
+        let (life, most) = (worker.life, worker.spec.slots().saturating_sub(held));
+        if let Some(by) = life {
+            time.say(From::Worker(number), AgentCommand::Poll { by, most });
         }
     }
 
-    /// Handles a message to the agent.
-    pub(super) fn receive(&mut self, number: usize, post: Post) {
+    /// Something reaches the agent.
+    pub(super) fn receive(&mut self, time: &mut Timeline, number: usize, post: Post) -> Option<AgentCommand> {
         if !self.workers.get(number).is_some_and(|worker| worker.alive) {
-            return;
+            return None;
         }
         match post {
-            Post::Answer(Ok(Accepted::Registered(incarnation))) => self.begin_incarnation(number, incarnation),
-            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(incarnation)))) => {
-                let Some(worker) = self.workers.get_mut(number) else { return };
-                if worker.incarnation == Some(incarnation) {
-                    worker.end_incarnation();
+            Post::Answer(Ok(Accepted::Registered(life))) => self.reborn(time, number, life),
+            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(life)))) => {
+                let worker = self.workers.get_mut(number)?;
+                if worker.life == Some(life) {
+                    worker.bury();
                     let generation = worker.generation;
-                    self.join(number, generation);
+                    self.join(time, number, generation);
                 }
             }
             Post::Answer(_) => {}
-            Post::Dispatch { attempt, to, task } => self.take(number, attempt, to, task),
-            Post::Cancel { attempt, from } => self.stop(number, attempt, from),
-            Post::Yield { attempt, from } => self.give_back(number, attempt, from),
+            Post::Dispatch { attempt, to, task } => self.take(time, number, attempt, to, task),
+            Post::Cancel { attempt, from } => return self.stop(time, number, attempt, from),
+            Post::Yield { attempt, from } => self.give_back(time, number, attempt, from),
         }
+        None
     }
 
-    /// Begins a new incarnation: the attempts of the previous one are no longer its own.
-    fn begin_incarnation(&mut self, number: usize, incarnation: Incarnation) {
-        let now = self.now;
+    /// It has a new life: what it held in the last is no longer its own.
+    fn reborn(&mut self, time: &mut Timeline, number: usize, life: Incarnation) {
+        let now = time.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
         if worker.last_ended >= incarnation.number()
             || worker.incarnation.is_some_and(|old| old.number() >= incarnation.number())
@@ -349,36 +374,36 @@ impl World {
         for attempt in old {
             worker.drop_work(attempt, now);
         }
-        self.poll(number);
-        self.start_next(number);
+        self.poll(time, number);
+        self.start_next(time, number);
     }
 
-    fn take(&mut self, number: usize, attempt: AttemptId, to: Incarnation, task: Arc<TaskSpec>) {
+    fn take(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, to: Incarnation, task: Arc<TaskSpec>) {
         let Some(worker) = self.workers.get(number) else { return };
-        match worker.incarnation {
-            Some(incarnation) if incarnation == to => {}
-            None if to.number() <= worker.last_ended => return,
-            // The answer to its registration is still in transit.
-            Some(incarnation) if incarnation.number() > to.number() => return,
-            Some(_) | None => self.begin_incarnation(number, to),
+        match worker.life {
+            Some(life) if life == to => {}
+            None if to.number() <= worker.buried => return,
+            // The answer to its registration is still on the way.
+            Some(life) if life.number() > to.number() => return,
+            Some(_) | None => self.reborn(time, number, to),
         }
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if let Some(work) = worker.assigned.get(&attempt) {
-            if matches!(work.state, State::Done(_)) {
-                self.answer(number, attempt);
+        if let Some(deed) = worker.deeds.get(&attempt) {
+            if matches!(deed.state, State::Done(_)) {
+                self.answer(time, number, attempt);
             }
             return;
         }
-        if let Some(message) = worker.refused.get(&attempt).cloned() {
-            return self.send_command(number, message);
+        if let Some(word) = worker.given_up.get(&attempt).cloned() {
+            return time.say(From::Worker(number), word);
         }
-        worker.assigned.insert(attempt, Assigned { by: to, task, state: State::Waiting });
-        self.start_next(number);
+        worker.deeds.insert(attempt, Deed { by: to, task, state: State::Waiting });
+        self.start_next(time, number);
     }
 
-    /// Begins waiting attempts in the free slots.
-    fn start_next(&mut self, number: usize) {
-        let now = self.now;
+    /// Begins what waits with it, while it has room.
+    fn start_next(&mut self, time: &mut Timeline, number: usize) {
+        let now = time.now;
         loop {
             let Some(worker) = self.workers.get_mut(number) else { return };
             if worker.working() >= worker.spec.capacity as usize {
@@ -394,22 +419,22 @@ impl World {
             work.state = State::Working(now);
             worker.attempts += 1;
             if worker.spec.prefetch > 0 {
-                self.send_command(number, AgentCommand::Start { by, attempt });
+                time.say(From::Worker(number), AgentCommand::Start { by, attempt });
             }
-            let mut span = self.service(number, &task, attempt);
-            if self.chance.strikes(Fault::AgentStalls) {
+            let mut span = self.service(time, number, &task, attempt);
+            if time.chance.strikes(Fault::AgentStalls) {
                 span *= 100;
             }
-            self.queue.push(now + span, What::Done(number, generation, attempt));
+            time.push(now + span, What::Done(number, generation, attempt));
         }
     }
 
-    /// The duration of an attempt: a draw that is tied to the task and the number of the attempt, so that the same task
-    /// takes the same time in simulations with other settings.
-    fn service(&self, number: usize, task: &TaskSpec, attempt: AttemptId) -> Duration {
+    /// How long the attempt takes: a draw that belongs to the task and the number of the attempt, so that the same task
+    /// takes the same in worlds that differ in other things.
+    fn service(&self, time: &Timeline, number: usize, task: &TaskSpec, attempt: AttemptId) -> Duration {
         let Some(worker) = self.workers.get(number) else { return USUAL };
         let law = worker.model.services.get(&task.kind).or_else(|| self.services.get(&task.kind));
-        let mut random = Random::new(self.seed ^ SERVICE ^ mix(task.id.get()), attempt.number().get().into());
+        let mut random = Random::new(time.seed ^ SERVICE ^ mix(task.id.get()), attempt.number().get().into());
         let span = match (self.works.get(&task.id), law) {
             (Some(work), _) => *work,
             (None, Some(law)) => law.draw(&mut random),
@@ -418,45 +443,53 @@ impl World {
         Duration::try_from_secs_f64(span.as_secs_f64() / worker.model.speed).unwrap_or(span)
     }
 
-    /// The end of an attempt: the work is done or has failed.
-    pub(super) fn done(&mut self, number: usize, generation: u32, attempt: AttemptId) {
-        let now = self.now;
+    /// The attempt's time is over: the work is done, or has failed.
+    pub(super) fn done(
+        &mut self,
+        time: &mut Timeline,
+        number: usize,
+        generation: u32,
+        attempt: AttemptId,
+    ) -> Option<AgentCommand> {
+        let now = time.now;
         let working = self.workers.get(number).filter(|worker| worker.is(generation)).is_some_and(|worker| {
             worker.assigned.get(&attempt).is_some_and(|work| matches!(work.state, State::Working(_)))
         });
         if !working {
-            return;
+            return None;
         }
-        if self.chance.strikes(Fault::AgentDies) {
-            return self.crash_agent(number);
+        if time.chance.strikes(Fault::AgentDies) {
+            self.die(time, number);
+            return None;
         }
-        let answer = self.work(number, attempt);
-        let Some(worker) = self.workers.get_mut(number) else { return };
-        if let Some(Assigned { state, .. }) = worker.assigned.get_mut(&attempt) {
+        let said = self.work(time, number, attempt);
+        let worker = self.workers.get_mut(number)?;
+        if let Some(Deed { state, .. }) = worker.deeds.get_mut(&attempt) {
             if let State::Working(since) = *state {
                 worker.busy += now.since(since);
             }
             *state = State::Done(answer);
         }
-        if self.chance.strikes(Fault::AgentDiesDone) {
-            return self.crash_agent(number);
+        if time.chance.strikes(Fault::AgentDiesUnheard) {
+            self.die(time, number);
+            return None;
         }
-        if !self.chance.strikes(Fault::AgentSilent) {
-            self.answer(number, attempt);
+        if !time.chance.strikes(Fault::AgentSilent) {
+            self.answer(time, number, attempt);
         }
-        self.start_next(number);
-        self.poll(number);
-        self.leave_if_idle(number);
+        self.start_next(time, number);
+        self.poll(time, number);
+        self.leave_if_idle(now, number)
     }
 
-    fn work(&self, number: usize, attempt: AttemptId) -> Answered {
-        let Some((worker, work)) =
-            self.workers.get(number).and_then(|worker| Some((worker, worker.assigned.get(&attempt)?)))
+    fn work(&self, time: &Timeline, number: usize, attempt: AttemptId) -> Said {
+        let Some((worker, deed)) =
+            self.workers.get(number).and_then(|worker| Some((worker, worker.deeds.get(&attempt)?)))
         else {
             return Ok(Payload::NULL);
         };
         if let Some((permille, failure)) = &worker.model.failing {
-            let seed = self.seed ^ FAILING ^ mix(worker.spec.id.get()) ^ mix(attempt.task().get());
+            let seed = time.seed ^ FAILING ^ mix(worker.spec.id.get()) ^ mix(attempt.task().get());
             if Random::new(seed, attempt.number().get().into()).below(1_000) < usize::from(*permille) {
                 return Err(failure.clone());
             }
@@ -465,82 +498,89 @@ impl World {
         worker.model.answers.as_ref().unwrap_or(&self.answers).perform(&work.task, &seen)
     }
 
-    /// Sends the answer of an attempt.
-    fn answer(&mut self, number: usize, attempt: AttemptId) {
-        let lossy = self.lossy();
+    /// It says how the attempt ended.
+    fn answer(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId) {
+        let lossy = time.lossy();
         let Some(worker) = self.workers.get_mut(number) else { return };
         let Some(Assigned { by, state: State::Done(answer), .. }) = worker.assigned.get(&attempt) else { return };
         let (by, answer) = (*by, answer.clone());
         if !lossy {
             worker.assigned.remove(&attempt);
         }
-        if let Some(mut random) = self.chance.strike(Fault::AgentForges) {
-            let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.incarnation);
+        if let Some(mut random) = time.chance.strike(Fault::AgentLies) {
+            let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.life);
             let true_one = attempt.number().get();
             let wrong = if random.below(2) == 0 { true_one.saturating_sub(1) } else { true_one.saturating_add(1_000) };
             let lie = match random.below(2) {
                 0 => message(by, AttemptId::new(attempt.task(), wrong), Ok(Payload::NULL)),
                 _ => message(other.unwrap_or(by), attempt, answer.clone()),
             };
-            self.send_command(number, lie);
+            time.say(From::Worker(number), lie);
         }
-        self.send_command(number, message(by, attempt, answer));
-        if self.chance.strikes(Fault::AgentAnswersTwice) {
-            self.send_command(number, message(by, attempt, Err(Failure::unknown("second answer"))));
+        time.say(From::Worker(number), word(by, attempt, said));
+        if time.chance.strikes(Fault::AgentAnswersTwice) {
+            time.say(From::Worker(number), word(by, attempt, Err(Failure::unknown("said twice"))));
         }
     }
 
-    /// Handles a cancellation: stops an unfinished attempt, and repeats the answer of a finished one.
-    fn stop(&mut self, number: usize, attempt: AttemptId, from: Incarnation) {
-        let now = self.now;
-        let Some(worker) = self.workers.get_mut(number) else { return };
-        let Some(work) = worker.assigned.get(&attempt).filter(|work| work.by == from) else { return };
-        if matches!(work.state, State::Done(_)) {
-            return self.answer(number, attempt);
+    /// It is told to stop: it gives up what it has not finished, and says again what it has.
+    fn stop(
+        &mut self,
+        time: &mut Timeline,
+        number: usize,
+        attempt: AttemptId,
+        from: Incarnation,
+    ) -> Option<AgentCommand> {
+        let now = time.now;
+        let worker = self.workers.get_mut(number)?;
+        let deed = worker.deeds.get(&attempt).filter(|deed| deed.by == from)?;
+        if matches!(deed.state, State::Done(_)) {
+            self.answer(time, number, attempt);
+            return None;
         }
-        worker.drop_work(attempt, now);
-        let failure = Failure::transient("cancelled");
-        self.refuse(number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
-        self.start_next(number);
-        self.poll(number);
-        self.leave_if_idle(number);
+        worker.drop_deed(attempt, now);
+        let failure = Failure::transient("given up, as asked");
+        self.give_up(time, number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
+        self.start_next(time, number);
+        self.poll(time, number);
+        self.leave_if_idle(now, number)
     }
 
-    /// Reports an attempt as not done, permanently: its dispatch may be delivered a second time.
-    fn refuse(&mut self, number: usize, attempt: AttemptId, message: AgentCommand) {
-        let lossy = self.lossy();
+    /// It says that it has not done an attempt, and stays by it: the request may be still on its way a second time.
+    fn give_up(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, word: AgentCommand) {
+        let lossy = time.lossy();
         if let Some(worker) = self.workers.get_mut(number).filter(|_| lossy) {
             worker.refused.insert(attempt, message.clone());
         }
-        self.send_command(number, message);
+        time.say(From::Worker(number), word);
     }
 
-    /// Handles a preemption: gives the attempt back if it has not begun or its task may be preempted.
-    fn give_back(&mut self, number: usize, attempt: AttemptId, from: Incarnation) {
-        let now = self.now;
+    /// It is asked for an attempt: it gives back what it has not begun, or what may be preempted.
+    fn give_back(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, from: Incarnation) {
+        let now = time.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
-        let Some(work) = worker.assigned.get(&attempt).filter(|work| work.by == from) else { return };
-        match work.state {
-            State::Done(_) => return self.answer(number, attempt),
-            State::Working(_) if !work.task.preemptible => return,
+        let Some(deed) = worker.deeds.get(&attempt).filter(|deed| deed.by == from) else { return };
+        match deed.state {
+            State::Done(_) => return self.answer(time, number, attempt),
+            State::Working(_) if !deed.task.preemptible => return,
             State::Working(_) | State::Waiting => {}
         }
-        worker.drop_work(attempt, now);
-        self.refuse(number, attempt, AgentCommand::Yield { by: from, attempt });
-        self.start_next(number);
-        self.poll(number);
+        worker.drop_deed(attempt, now);
+        self.give_up(time, number, attempt, AgentCommand::Yield { by: from, attempt });
+        self.start_next(time, number);
+        self.poll(time, number);
     }
 
-    pub(super) fn break_down(&mut self, number: usize, generation: u32) {
-        let faulty = self.settings.breakdowns_stop && self.chance.is_quiet();
-        if !faulty && self.workers.get(number).is_some_and(|worker| worker.is(generation)) {
-            self.crash_agent(number);
+    /// An agent breaks down by its model.
+    pub(super) fn break_down(&mut self, time: &mut Timeline, number: usize, generation: u32) {
+        if self.workers.get(number).is_some_and(|worker| worker.is(generation)) {
+            self.die(time, number);
         }
     }
 
-    /// Crashes without a message, with all attempts that it holds.
-    fn crash_agent(&mut self, number: usize) {
-        let (now, mut random) = (self.now, self.incarnation_random(number));
+    /// It dies without a word, with all that it holds.
+    fn die(&mut self, time: &mut Timeline, number: usize) {
+        let (now, mut random) = (time.now, self.life_random(time, number));
         let Some(worker) = self.workers.get_mut(number) else { return };
         let assigned: Vec<AttemptId> = worker.assigned.keys().copied().collect();
         let gone = assigned.into_iter().filter_map(|attempt| {
@@ -559,19 +599,19 @@ impl World {
             None => random.between(Duration::from_secs(1), Duration::from_secs(90)),
         };
         let generation = worker.generation;
-        self.queue.push(now + away, What::Recover(number, generation));
+        time.push(now + away, What::Recover(number, generation));
     }
 
-    pub(super) fn recover(&mut self, number: usize, generation: u32) {
+    pub(super) fn recover(&mut self, time: &mut Timeline, number: usize, generation: u32) {
         let Some(worker) = self.workers.get_mut(number).filter(|it| it.generation == generation && !it.alive) else {
             return;
         };
         worker.alive = true;
-        let previous = core::mem::take(&mut worker.previous);
-        self.join(number, generation);
-        if self.chance.strikes(Fault::AgentAnswersLate) {
-            for (by, attempt, answer) in previous {
-                self.send_command(number, message(by, attempt, answer));
+        let past = core::mem::take(&mut worker.past);
+        self.join(time, number, generation);
+        if time.chance.strikes(Fault::AgentHaunts) {
+            for (by, attempt, said) in past {
+                time.say(From::Worker(number), word(by, attempt, said));
             }
         }
     }

@@ -133,7 +133,7 @@ impl Storm {
         let simulation = self.simulation(case, &ledger);
         let (world, played) = simulation.played();
         let failed = |why: String, journal: Vec<Entry>| {
-            Box::new(Failed { case: case.clone(), why, strikes: world.chance.strikes, journal })
+            Box::new(Failed { case: case.clone(), why, strikes: world.time.chance.strikes, journal })
         };
         let report = match played {
             Ok(report) => report,

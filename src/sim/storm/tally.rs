@@ -1,7 +1,7 @@
 //! Totals of the results of many cases.
 
 use crate::sim::fault::Fault;
-use crate::sim::report::Report;
+use crate::sim::report::{HostCounts, Report};
 use crate::task::TaskStatus;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -14,17 +14,11 @@ pub struct Tally {
     pub cases: u64,
     /// Virtual time.
     pub time: Duration,
-    /// The number of calls of the engine; the oracles check the state after each of them.
-    pub calls: u64,
-    /// The number of events.
-    pub events: u64,
-    /// The number of crashes of hosts.
-    pub crashes: u64,
-    /// The number of hosts that were replaced and whose appends the journal then rejected.
-    pub fenced: u64,
-    /// The number of replays of the journal whose state was compared.
-    pub verified: u64,
-    /// The number of times that each fault was injected.
+    /// Counts of the hosts and their engines; the oracle judged each call.
+    pub hosts: HostCounts,
+    /// Facts that were kept.
+    pub facts: u64,
+    /// How often each fault struck.
     pub faults: BTreeMap<Fault, u64>,
     /// The number of tasks that were accepted, including those of runs.
     pub tasks: u64,
@@ -57,11 +51,8 @@ impl Tally {
         Self {
             cases: 1,
             time: Duration::from_nanos(report.end.as_nanos()),
-            calls: report.calls,
-            events: report.journal.len() as u64,
-            crashes: report.crashes,
-            fenced: report.fenced,
-            verified: report.verified,
+            hosts: report.host,
+            facts: report.journal.len() as u64,
             faults: report.faults.clone(),
             tasks: report.tasks.len() as u64,
             ended,
@@ -80,11 +71,8 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.cases += other.cases;
         self.time = self.time.saturating_add(other.time);
-        self.calls += other.calls;
-        self.events += other.events;
-        self.crashes += other.crashes;
-        self.fenced += other.fenced;
-        self.verified += other.verified;
+        self.hosts.add(&other.hosts);
+        self.facts += other.facts;
         self.tasks += other.tasks;
         self.runs += other.runs;
         self.retries += other.retries;

@@ -74,7 +74,7 @@ fn rough(seed: u64) -> Simulation {
 #[test]
 fn two_runs_are_equal_to_the_byte() {
     let (one, other) = (rough(5).run().unwrap(), rough(5).run().unwrap());
-    assert!(one.crashes > 0 && one.faults.len() > 5, "{:?}", one.faults);
+    assert!(one.host.crashes > 0 && one.faults.len() > 5, "{:?}", one.faults);
     assert_eq!(serde_json::to_string(&one.journal).unwrap(), serde_json::to_string(&other.journal).unwrap());
     assert_eq!(one, other);
     assert_ne!(one.digest(), rough(6).run().unwrap().digest());

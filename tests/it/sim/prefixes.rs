@@ -50,7 +50,7 @@ fn crash_everywhere(world: impl Fn() -> Simulation, every: usize) -> (usize, End
     for cut in (0..whole.journal.len()).step_by(every) {
         let report = world().with_crash_after(cut).with_downtime(Duration::ZERO).run();
         let report = report.unwrap_or_else(|why| panic!("a crash after {cut} facts: {why}"));
-        assert_eq!(report.crashes, 1, "a crash after {cut} facts");
+        assert_eq!(report.host.crashes, 1, "a crash after {cut} facts");
         assert_eq!(ends(&report), expected, "a crash after {cut} facts");
         crashes += 1;
     }

@@ -123,7 +123,7 @@ fn a_fleet_lives_through_crashes_and_lost_words() {
         };
         let judged = world().with_oracle(Rules::default()).with_verification(500).must_end_by(Time::from_secs(3_600));
         let report = judged.run().unwrap();
-        assert!(report.crashes > 0 && report.agents.len() > 4, "seed {seed}: {}", report.agents.len());
+        assert!(report.host.crashes > 0 && report.agents.len() > 4, "seed {seed}: {}", report.agents.len());
         assert_eq!((report.lost, report.twice), (0, 0));
         assert_eq!(world().run().unwrap().journal, report.journal, "the same each time");
     }

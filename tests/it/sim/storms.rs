@@ -38,7 +38,7 @@ fn nothing_is_lost_and_nothing_done_twice() {
         }
     }
     assert_eq!((tally.lost, tally.twice), (0, 0));
-    assert!(tally.crashes > 20 && tally.verified > 50 && tally.tasks > 200, "{tally:?}");
+    assert!(tally.hosts.crashes > 20 && tally.hosts.verified > 50 && tally.tasks > 200, "{tally:?}");
     // Sometimes each must strike, or the storm says little.
     let struck: BTreeSet<Fault> = tally.faults.keys().copied().collect();
     let missing: Vec<_> = Fault::ALL.iter().filter(|fault| !struck.contains(fault)).collect();
