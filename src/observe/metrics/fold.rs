@@ -7,12 +7,10 @@ use super::group::{Group, Usage};
 use super::snapshot::Counts;
 use super::{Class, Held, Live, Metrics};
 use crate::base::id::{AgentId, AttemptId, TaskId};
-use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::journal::Projection;
 use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::task::{TaskSpec, Tier};
-use std::collections::BTreeMap;
 
 impl Metrics {
     /// Applies a change to the group of all tasks and to those of the tier, kind and tenant.
@@ -20,18 +18,14 @@ impl Metrics {
         change(&mut self.all);
         let Some(class) = class else { return };
         change(self.tiers.entry(class.tier).or_default());
-        change(among(&mut self.kinds, &class.kind, self.most_kinds, &mut self.other_kinds));
+        change(self.kinds.of(&class.kind));
         if let Some(tenant) = &class.tenant {
-            change(among(&mut self.tenants, tenant, self.most_tenants, &mut self.other_tenants));
+            change(self.tenants.of(tenant));
         }
     }
 
     fn agent(&mut self, id: AgentId) -> &mut Agent {
-        if self.agents.contains_key(&id) || self.agents.len() < self.most_agents {
-            self.agents.entry(id).or_default()
-        } else {
-            &mut self.other_agents
-        }
+        self.agents.of(&id)
     }
 
     fn class(&self, task: TaskId) -> Option<Class> {
@@ -195,7 +189,7 @@ impl Metrics {
         let capacity = match event {
             AgentEvent::Registered { spec } | AgentEvent::Updated { spec } => u64::from(spec.capacity),
             AgentEvent::Throttled { guard, slots, .. } => {
-                if let Some(known) = self.agents.get_mut(&agent) {
+                if let Some(known) = self.agents.named.get_mut(&agent) {
                     known.throttled(*guard, *slots, now);
                 }
                 return;
@@ -211,8 +205,8 @@ impl Metrics {
         if let AgentEvent::Registered { .. } = event {
             self.agent(agent);
         }
-        // Only for agents with figures of their own: the slots of the others cannot be separated.
-        if let Some(known) = self.agents.get_mut(&agent) {
+        // Only of agents that are kept apart: the places of the others cannot be told apart.
+        if let Some(known) = self.agents.named.get_mut(&agent) {
             known.set_capacity(capacity, now);
             if !matches!(event, AgentEvent::Updated { .. }) {
                 known.unbound();
@@ -293,9 +287,4 @@ impl End {
             Self::Expired => &mut counts.expired,
         }
     }
-}
-
-/// The group of this name, or the group of the others if the bound is reached.
-fn among<'a>(groups: &'a mut BTreeMap<Name, Group>, name: &Name, most: usize, others: &'a mut Group) -> &'a mut Group {
-    if groups.contains_key(name) || groups.len() < most { groups.entry(name.clone()).or_default() } else { others }
 }

@@ -4,6 +4,7 @@ mod agent;
 mod fold;
 mod group;
 mod load;
+mod members;
 mod rate;
 mod snapshot;
 mod spread;
@@ -21,6 +22,7 @@ use crate::base::time::Time;
 use crate::task::Tier;
 use agent::Agent;
 use group::{Group, Line, Price};
+use members::Members;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,15 +63,9 @@ pub struct Metrics {
     last: Time,
     all: Group,
     tiers: BTreeMap<Tier, Group>,
-    kinds: BTreeMap<Name, Group>,
-    other_kinds: Group,
-    most_kinds: usize,
-    tenants: BTreeMap<Name, Group>,
-    other_tenants: Group,
-    most_tenants: usize,
-    agents: BTreeMap<AgentId, Agent>,
-    other_agents: Agent,
-    most_agents: usize,
+    kinds: Members<Name, Group>,
+    tenants: Members<Name, Group>,
+    agents: Members<AgentId, Agent>,
     lost: u64,
     live: Table<TaskId, Live>,
     line: Line,
@@ -115,15 +111,9 @@ impl Default for Metrics {
             last: Time::ZERO,
             all: Group::default(),
             tiers: BTreeMap::new(),
-            kinds: BTreeMap::new(),
-            other_kinds: Group::default(),
-            most_kinds: 128,
-            tenants: BTreeMap::new(),
-            other_tenants: Group::default(),
-            most_tenants: 128,
-            agents: BTreeMap::new(),
-            other_agents: Agent::default(),
-            most_agents: 16_384,
+            kinds: Members::new(128),
+            tenants: Members::new(128),
+            agents: Members::new(16_384),
             lost: 0,
             live: Table::new(1_000_000),
             line: Line::default(),
@@ -136,21 +126,21 @@ impl Metrics {
     /// Sets the number of kinds with figures of their own.
     #[must_use]
     pub const fn with_kinds(mut self, most: usize) -> Self {
-        self.most_kinds = most;
+        self.kinds.set_bound(most);
         self
     }
 
     /// Sets the number of agents with figures of their own.
     #[must_use]
     pub const fn with_agents(mut self, most: usize) -> Self {
-        self.most_agents = most;
+        self.agents.set_bound(most);
         self
     }
 
     /// Sets the number of tenants with figures of their own.
     #[must_use]
     pub const fn with_tenants(mut self, most: usize) -> Self {
-        self.most_tenants = most;
+        self.tenants.set_bound(most);
         self
     }
 
@@ -188,7 +178,7 @@ impl Metrics {
         };
         let others = |group: &Group| (group.counts != Counts::default()).then(|| figures(group));
         let agents: BTreeMap<AgentId, AgentFigures> =
-            self.agents.iter().map(|(id, agent)| (*id, agent.figures(now))).collect();
+            self.agents.named.iter().map(|(id, agent)| (*id, agent.figures(now))).collect();
         let slots: f64 = agents.values().map(|agent| agent.slot_time.as_secs_f64()).sum();
         let held: f64 = agents.values().map(|agent| agent.held_time.as_secs_f64()).sum();
         MetricsSnapshot {
@@ -196,14 +186,14 @@ impl Metrics {
             at: now,
             all: figures(&self.all),
             tiers: self.tiers.iter().map(|(tier, group)| (*tier, figures(group))).collect(),
-            kinds: named(&self.kinds),
-            other_kinds: others(&self.other_kinds),
+            kinds: named(&self.kinds.named),
+            other_kinds: others(&self.kinds.others),
             load: LoadSpread::over(agents.values()),
             agents,
-            other_agents: (self.other_agents != Agent::default()).then(|| self.other_agents.figures(now)),
+            other_agents: (self.agents.others != Agent::default()).then(|| self.agents.others.figures(now)),
             agents_lost: self.lost,
-            tenants: named(&self.tenants),
-            other_tenants: others(&self.other_tenants),
+            tenants: named(&self.tenants.named),
+            other_tenants: others(&self.tenants.others),
             waits: Tier::ALL.into_iter().map(|tier| (tier, self.line.waits(tier, now))).collect(),
             utilisation: (slots > 0.0).then(|| (held / slots).min(1.0)),
         }
