@@ -50,14 +50,19 @@ pub(super) struct State<'a> {
     sums: Vec<u64>,
     late: u64,
     target: u64,
-    // Of the schedule under evaluation; equal to `ends` and `sums` between evaluations.
-    new_ends: Vec<u64>,
-    new_sums: Vec<u64>,
-    free: Vec<u64>,
+    trial: Trial,
     /// The end of the work that each agent already has under way.
     busy: Vec<u64>,
     /// The tasks with more than one mode.
     open: Vec<usize>,
+}
+
+/// The schedule under evaluation. Between evaluations, its ends and sums equal those of the state.
+struct Trial {
+    ends: Vec<u64>,
+    sums: Vec<u64>,
+    /// When each agent is free again.
+    free: Vec<u64>,
 }
 
 impl<'a> State<'a> {
@@ -83,9 +88,7 @@ impl<'a> State<'a> {
             sums: vec![0; len + 1],
             late: u64::MAX,
             target: 0,
-            new_ends: vec![0; len],
-            new_sums: vec![0; len + 1],
-            free: vec![0; agents],
+            trial: Trial { ends: vec![0; len], sums: vec![0; len + 1], free: vec![0; agents] },
             busy: network.problem.busy.iter().map(|busy| busy.iter().copied().max().unwrap_or(0)).collect(),
             open: (0..len).filter(|&task| network.modes(task).len() > 1).collect(),
         }
@@ -200,24 +203,24 @@ impl<'a> State<'a> {
 
     /// Evaluates the schedule from the first changed index on. Accepts it and returns true if its lateness is within the limit.
     fn evaluate(&mut self, from: usize, limit: u64) -> bool {
-        self.free.copy_from_slice(&self.busy);
+        self.trial.free.copy_from_slice(&self.busy);
         for &task in &self.order[..from] {
-            self.free[self.agent[task]] = self.ends[task];
+            self.trial.free[self.agent[task]] = self.ends[task];
         }
         let mut sum = self.sums[from];
         let mut reached = from;
         for &task in &self.order[from..] {
             let agent = self.agent[task];
-            let mut start = self.free[agent].max(self.network.problem.release[task]);
+            let mut start = self.trial.free[agent].max(self.network.problem.release[task]);
             for &(first, lag) in self.network.before.of_task(task) {
-                start = start.max(self.new_ends[first] + lag);
+                start = start.max(self.trial.ends[first] + lag);
             }
             let end = start + self.span[task];
-            self.free[agent] = end;
-            self.new_ends[task] = end;
+            self.trial.free[agent] = end;
+            self.trial.ends[task] = end;
             sum = sum.saturating_add((end + self.network.tails[task]).saturating_sub(self.target));
             reached += 1;
-            self.new_sums[reached] = sum;
+            self.trial.sums[reached] = sum;
             if sum > limit {
                 break;
             }
@@ -226,12 +229,12 @@ impl<'a> State<'a> {
         if taken {
             self.late = sum;
             for &task in &self.order[from..] {
-                self.ends[task] = self.new_ends[task];
+                self.ends[task] = self.trial.ends[task];
             }
-            self.sums[from..].copy_from_slice(&self.new_sums[from..]);
+            self.sums[from..].copy_from_slice(&self.trial.sums[from..]);
         } else {
             for &task in &self.order[from..reached] {
-                self.new_ends[task] = self.ends[task];
+                self.trial.ends[task] = self.ends[task];
             }
         }
         taken
