@@ -156,7 +156,7 @@ pub enum RestoreError {
         /// The format version.
         version: u64,
     },
-    /// A record is larger than [`Limits::record_bytes`](crate::Limits::record_bytes).
+    /// A record is larger than [`SizeLimits::record_bytes`](crate::scheduler::SizeLimits::record_bytes).
     #[error("the record of entry {seq} has {bytes} bytes, more than the {limit} allowed")]
     RecordTooLarge {
         /// The expected sequence number.

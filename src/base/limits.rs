@@ -24,6 +24,40 @@ pub struct Limits {
     pub agent_capacity: u32,
     /// Distinct requirement classes in use at once.
     pub classes: u32,
+    /// Timers that fire within one call; what is left stays due.
+    pub timers_per_call: u32,
+    /// How long a cancelled attempt may take to answer before its outcome counts as unknown.
+    #[serde(with = "crate::base::time::span")]
+    pub cancel_grace: Duration,
+    /// Sizes of values.
+    pub sizes: SizeLimits,
+    /// Definitions and runs.
+    pub runs: RunLimits,
+    /// What remains of tasks and runs after their end.
+    pub retention: RetentionLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            waiting_tasks: 1_000_000,
+            agents: 16_384,
+            agent_capacity: 65_536,
+            classes: 4_096,
+            timers_per_call: 10_000,
+            cancel_grace: Duration::from_secs(30),
+            sizes: SizeLimits::default(),
+            runs: RunLimits::default(),
+            retention: RetentionLimits::default(),
+        }
+    }
+}
+
+/// Bounds of the sizes of values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SizeLimits {
     /// Bytes of one payload.
     pub payload_bytes: u32,
     /// Nesting depth of one payload.
@@ -32,7 +66,23 @@ pub struct Limits {
     pub name_bytes: u32,
     /// Skills or labels of one agent or one requirement; dependencies of one task.
     pub list_len: u32,
-    /// Runs that have not ended.
+    /// Bytes of one record of a sealed journal: what is appended at once is split into records no larger than this, and
+    /// none larger is read.
+    pub record_bytes: u32,
+}
+
+impl Default for SizeLimits {
+    fn default() -> Self {
+        Self { payload_bytes: 1 << 20, payload_depth: 64, name_bytes: 256, list_len: 1_024, record_bytes: 64 << 20 }
+    }
+}
+
+/// Bounds of definitions and runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RunLimits {
+    /// Runs that are not finished.
     pub active_runs: u32,
     /// Workflow definitions that are stored.
     pub definitions: u32,
@@ -46,8 +96,28 @@ pub struct Limits {
     pub signals: u32,
     /// External updates of variables that one run keeps.
     pub updates: u32,
-    /// Ended tasks that are retained. A repeated submit is recognised and an outcome can be read while the task is
-    /// retained.
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            active_runs: 100_000,
+            definitions: 1_024,
+            nodes: 4_096,
+            map_items: 100_000,
+            nesting: 16,
+            signals: 1_024,
+            updates: 1_024,
+        }
+    }
+}
+
+/// Bounds of what remains of tasks and runs after their end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RetentionLimits {
+    /// Finished tasks that are remembered: the window in which a repeated submit is recognised and an outcome can be read.
     pub finished_tasks: u32,
     /// Ended runs that are retained.
     pub finished_runs: u32,
@@ -59,49 +129,18 @@ pub struct Limits {
     pub finished_for: Option<Duration>,
     /// Dead letters that are retained for replay; beyond it the oldest is removed.
     pub dead_letters: u32,
-    /// Bytes of one record of a sealed journal. A larger append is split into several records; reading a larger record
-    /// fails.
-    pub record_bytes: u32,
-    /// Timers that fire within one call; the remaining due timers fire in later calls.
-    pub timers_per_call: u32,
-    /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
-    #[serde(with = "crate::base::time::span")]
-    pub cancel_grace: Duration,
 }
 
-impl Default for Limits {
+impl Default for RetentionLimits {
     fn default() -> Self {
-        Self {
-            waiting_tasks: 1_000_000,
-            agents: 16_384,
-            agent_capacity: 65_536,
-            classes: 4_096,
-            payload_bytes: 1 << 20,
-            payload_depth: 64,
-            name_bytes: 256,
-            list_len: 1_024,
-            active_runs: 100_000,
-            definitions: 1_024,
-            nodes: 4_096,
-            map_items: 100_000,
-            nesting: 16,
-            signals: 1_024,
-            updates: 1_024,
-            finished_tasks: 10_000,
-            finished_runs: 10_000,
-            finished_for: None,
-            dead_letters: 10_000,
-            record_bytes: 64 << 20,
-            timers_per_call: 10_000,
-            cancel_grace: Duration::from_secs(30),
-        }
+        Self { finished_tasks: 10_000, finished_runs: 10_000, finished_for: None, dead_letters: 10_000 }
     }
 }
 
 macro_rules! with {
-    ($($(#[$doc:meta])* $method:ident => $field:ident: $kind:ty),* $(,)?) => {
+    ($($(#[$doc:meta])* $method:ident => $($field:ident).+: $kind:ty),* $(,)?) => {
         impl Limits {
-            $($(#[$doc])* #[must_use] pub const fn $method(mut self, bound: $kind) -> Self { self.$field = bound; self })*
+            $($(#[$doc])* #[must_use] pub const fn $method(mut self, bound: $kind) -> Self { self.$($field).+ = bound; self })*
         }
     };
 }
@@ -111,28 +150,28 @@ with! {
     with_waiting_tasks => waiting_tasks: u32,
     /// Sets [`agents`](Self::agents).
     with_agents => agents: u32,
-    /// Sets [`payload_bytes`](Self::payload_bytes).
-    with_payload_bytes => payload_bytes: u32,
-    /// Sets [`payload_depth`](Self::payload_depth).
-    with_payload_depth => payload_depth: u32,
-    /// Sets [`active_runs`](Self::active_runs).
-    with_active_runs => active_runs: u32,
-    /// Sets [`map_items`](Self::map_items).
-    with_map_items => map_items: u32,
-    /// Sets [`signals`](Self::signals).
-    with_signals => signals: u32,
-    /// Sets [`updates`](Self::updates).
-    with_updates => updates: u32,
-    /// Sets [`finished_tasks`](Self::finished_tasks).
-    with_finished_tasks => finished_tasks: u32,
-    /// Sets [`finished_runs`](Self::finished_runs).
-    with_finished_runs => finished_runs: u32,
-    /// Sets [`finished_for`](Self::finished_for).
-    with_finished_for => finished_for: Option<Duration>,
-    /// Sets [`dead_letters`](Self::dead_letters).
-    with_dead_letters => dead_letters: u32,
-    /// Sets [`record_bytes`](Self::record_bytes).
-    with_record_bytes => record_bytes: u32,
+    /// Sets [`payload_bytes`](SizeLimits::payload_bytes).
+    with_payload_bytes => sizes.payload_bytes: u32,
+    /// Sets [`payload_depth`](SizeLimits::payload_depth).
+    with_payload_depth => sizes.payload_depth: u32,
+    /// Sets [`active_runs`](RunLimits::active_runs).
+    with_active_runs => runs.active_runs: u32,
+    /// Sets [`map_items`](RunLimits::map_items).
+    with_map_items => runs.map_items: u32,
+    /// Sets [`signals`](RunLimits::signals).
+    with_signals => runs.signals: u32,
+    /// Sets [`updates`](RunLimits::updates).
+    with_updates => runs.updates: u32,
+    /// Sets [`finished_tasks`](RetentionLimits::finished_tasks).
+    with_finished_tasks => retention.finished_tasks: u32,
+    /// Sets [`finished_runs`](RetentionLimits::finished_runs).
+    with_finished_runs => retention.finished_runs: u32,
+    /// Sets [`finished_for`](RetentionLimits::finished_for).
+    with_finished_for => retention.finished_for: Option<Duration>,
+    /// Sets [`dead_letters`](RetentionLimits::dead_letters).
+    with_dead_letters => retention.dead_letters: u32,
+    /// Sets [`record_bytes`](SizeLimits::record_bytes).
+    with_record_bytes => sizes.record_bytes: u32,
     /// Sets [`timers_per_call`](Self::timers_per_call).
     with_timers_per_call => timers_per_call: u32,
     /// Sets [`cancel_grace`](Self::cancel_grace).
@@ -145,11 +184,11 @@ pub(crate) const AGED_AT_ONCE: usize = 1_000;
 impl Limits {
     /// When a task or run that ended at that time is to be removed: late enough to be removed in one batch with others.
     pub(crate) fn forgotten_at(&self, ended: Time) -> Option<Time> {
-        self.finished_for.map(|age| ended + age + age / 8)
+        self.retention.finished_for.map(|age| ended + age + age / 8)
     }
 
     /// Whether a task or run that ended at that time may be removed.
     pub(crate) fn is_aged(&self, ended: Time, now: Time) -> bool {
-        self.finished_for.is_some_and(|age| ended + age <= now)
+        self.retention.finished_for.is_some_and(|age| ended + age <= now)
     }
 }

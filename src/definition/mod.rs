@@ -44,7 +44,7 @@ pub use delegate::{Answer, Delegate, Gather, OnLimit, Results, Rounds, Subtask};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use failure::{OnCompensationFailure, OnFailure};
-pub use guard::{OnUnmet, Precondition};
+pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, Repeat};
 pub use link::{Join, Link, On, Remaining};
 pub use save::SavePoint;
@@ -252,15 +252,9 @@ pub struct Node {
     /// The variables that the node writes when it succeeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<Write>,
-    /// The condition under which the node may start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub precondition: Option<Precondition>,
-    /// The condition that the output must meet, with the output as [`Expr::Item`]. An output that does not meet it is
-    /// discarded. Work that is not repeated by its action is then submitted again as a new task, as long as attempts of its
-    /// policy are left, with `{"output"}`, the rejected output, as [`Expr::Item`] in its input; after that the node fails.
-    /// The rejected work has taken effect, and is compensated like any other if the run fails.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postcondition: Option<Condition>,
+    /// The conditions of its start and of its success.
+    #[serde(default, skip_serializing_if = "Guards::is_empty")]
+    pub guards: Guards,
     /// The resources that the node, including its child runs, may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -285,8 +279,7 @@ impl Node {
             handlers: Vec::new(),
             cancels: Vec::new(),
             writes: Vec::new(),
-            precondition: None,
-            postcondition: None,
+            guards: Guards::default(),
             budget: None,
         }
     }
@@ -308,14 +301,14 @@ impl Node {
     /// Sets the condition under which the node may start.
     #[must_use]
     pub fn with_precondition(mut self, precondition: Precondition) -> Self {
-        self.precondition = Some(precondition);
+        self.guards.precondition = Some(precondition);
         self
     }
 
     /// Sets the condition that the output must meet.
     #[must_use]
     pub fn with_postcondition(mut self, postcondition: Condition) -> Self {
-        self.postcondition = Some(postcondition);
+        self.guards.postcondition = Some(postcondition);
         self
     }
 

@@ -15,8 +15,8 @@ impl Node {
     /// The expressions and conditions of the node, without those of nested workflows.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let mut parts = Parts { expressions: vec![&self.input], conditions: Vec::new() };
-        parts.conditions.extend(self.precondition.as_ref().map(|guard| &guard.when));
-        parts.conditions.extend(&self.postcondition);
+        parts.conditions.extend(self.guards.precondition.as_ref().map(|guard| &guard.when));
+        parts.conditions.extend(&self.guards.postcondition);
         match &self.action {
             Action::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
             Action::Map(map) => {

@@ -84,8 +84,8 @@ impl Driver {
                 return Err(Rejected::Conflict(Conflict::SoleKey { workflow: spec.workflow, key: key.clone(), run }));
             }
         }
-        if self.book.active() >= limits.active_runs {
-            return Err(at_limit("active_runs", limits.active_runs));
+        if self.book.active() >= limits.runs.active_runs {
+            return Err(at_limit("active_runs", limits.runs.active_runs));
         }
         let (version, hash) = (plan.id.version, Some(plan.id.hash));
         let id = spec.id;
@@ -103,8 +103,8 @@ impl Driver {
             all += kept;
             same += if *name == signal { kept } else { 0 };
         }
-        if all >= limits.signals as usize {
-            return Err(at_limit("signals", limits.signals));
+        if all >= limits.runs.signals as usize {
+            return Err(at_limit("signals", limits.runs.signals));
         }
         let rule = run.plan().definition.signals.iter().find(|rule| rule.name == signal);
         if let Some(most) = rule.and_then(|rule| rule.max_kept)
@@ -126,8 +126,8 @@ impl Driver {
         named("variable", &variable, limits)?;
         fits(limits, &value)?;
         let run = self.running(id)?;
-        if run.variables().updates_beside(run.plan(), &variable) >= limits.updates as usize {
-            return Err(at_limit("updates", limits.updates));
+        if run.variables().updates_beside(run.plan(), &variable) >= limits.runs.updates as usize {
+            return Err(at_limit("updates", limits.runs.updates));
         }
         run.values(limits).may_update(&variable, &value).map_err(|no| match no {
             NoUpdate::NotTaken => Rejected::Unknown(Unknown::Variable { run: id, variable: variable.clone() }),
@@ -136,7 +136,7 @@ impl Driver {
                 Rejected::Invalid(Invalid::Update { run: id, variable: variable.clone(), wanted })
             }
             NoUpdate::TooWide { bytes } => {
-                let limit = u64::from(limits.payload_bytes);
+                let limit = u64::from(limits.sizes.payload_bytes);
                 Rejected::Invalid(Invalid::TooLarge { what: "payload_bytes".into(), size: u64::from(bytes), limit })
             }
         })?;
@@ -155,8 +155,8 @@ impl Driver {
             return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         };
         let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        if known.saturating_add(more) > limits.map_items {
-            return Err(at_limit("map_items", limits.map_items));
+        if known.saturating_add(more) > limits.runs.map_items {
+            return Err(at_limit("map_items", limits.runs.map_items));
         }
         let node = run.plan().node_ref(index);
         self.emit(NodeEvent::Map(MapEvent::ItemsAdded { items }).of(id, node), tx);

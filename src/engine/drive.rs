@@ -302,7 +302,7 @@ impl Driver {
 
     /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.
     fn retire(&mut self, tx: &mut Tx<'_>) {
-        let keep = self.core.config().limits().finished_runs as usize;
+        let keep = self.core.config().limits().retention.finished_runs as usize;
         let surplus = self.book.finished.len().saturating_sub(keep);
         if surplus >= BATCH.min(keep + 1) {
             let runs = self.book.finished.iter().take(surplus).copied().collect();

@@ -153,8 +153,8 @@ impl Driver {
                 run: holder,
             }));
         }
-        if self.book.active() >= limits.active_runs {
-            return Err(at_limit("active_runs", limits.active_runs));
+        if self.book.active() >= limits.runs.active_runs {
+            return Err(at_limit("active_runs", limits.runs.active_runs));
         }
         Ok(())
     }

@@ -29,8 +29,8 @@ impl Driver {
         if catalog.retired_hash(&id).is_some_and(|hash| hash != id.hash) {
             return Err(Rejected::Conflict(Conflict::Definition(id)));
         }
-        if catalog.len() >= limits.definitions as usize {
-            return Err(at_limit("definitions", limits.definitions));
+        if catalog.len() >= limits.runs.definitions as usize {
+            return Err(at_limit("definitions", limits.runs.definitions));
         }
         self.emit(CatalogueEvent::Defined { definition }, tx);
         Ok(Accepted::Done)

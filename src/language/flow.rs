@@ -132,8 +132,8 @@ impl<'l> Reader<'l> {
             return Vec::new();
         };
         let list = self.report.list(value, &at);
-        if list.len() > self.limits.nodes as usize {
-            let (count, limit) = (list.len(), self.limits.nodes);
+        if list.len() > self.limits.runs.nodes as usize {
+            let (count, limit) = (list.len(), self.limits.runs.nodes);
             self.report.add(at, DocumentFaultKind::TooMany { what: "tasks", count, limit });
             self.links_lost = true;
             return Vec::new();

@@ -131,9 +131,10 @@ impl<'d> Reader<'_> {
         node.handlers = self.handlers(fields, path, names);
         node.writes = self.writes(fields, path, names);
         node.budget = budget(fields, path, &mut self.report);
-        node.precondition = self.precondition(fields, path, names);
+        node.guards.precondition = self.precondition(fields, path, names);
         let after = get(fields, "postcondition");
-        node.postcondition = after.map(|after| condition(after, &path.field("postcondition"), names, &mut self.report));
+        node.guards.postcondition =
+            after.map(|after| condition(after, &path.field("postcondition"), names, &mut self.report));
         let when = get(fields, "when").map(|when| condition(when, &path.field("when"), names, &mut self.report));
         Draft { node, when, joins: join.is_some(), on_error: self.on_error(fields, path, names) }
     }

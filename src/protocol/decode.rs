@@ -60,8 +60,8 @@ impl Default for WireLimits {
 impl From<&Limits> for WireLimits {
     /// The largest payload, plus 64 KiB for the rest of the message.
     fn from(limits: &Limits) -> Self {
-        let payload = usize::try_from(limits.payload_bytes).unwrap_or(usize::MAX);
-        Self { bytes: payload.saturating_add(64 << 10), depth: limits.payload_depth.saturating_add(ABOVE) }
+        let payload = usize::try_from(limits.sizes.payload_bytes).unwrap_or(usize::MAX);
+        Self { bytes: payload.saturating_add(64 << 10), depth: limits.sizes.payload_depth.saturating_add(ABOVE) }
     }
 }
 

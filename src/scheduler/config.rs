@@ -34,9 +34,7 @@ pub struct Config {
     pub(super) discipline: Discipline,
     pub(super) limits: Limits,
     pub(super) story: usize,
-    pub(super) strategy: Box<dyn RoutingStrategy>,
-    pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
-    pub(super) skills: SkillMap,
+    pub(super) routing: Routing,
     pub(super) preemption: Option<Preemption>,
     pub(super) rebalancing: Option<Rebalancing>,
     pub(super) admission: Admission,
@@ -44,7 +42,6 @@ pub struct Config {
     pub(super) kinds: Quotas,
     pub(super) pools: BTreeMap<Name, u64>,
     pub(super) batches: BTreeMap<Name, Batch>,
-    pub(super) estimator: Option<Box<dyn Estimator>>,
     pub(super) guards: Settings,
     pub(super) recovery: Recovery,
     functions: Arc<Functions>,
@@ -75,7 +72,7 @@ impl Config {
     /// Sets the routing strategy: which of the eligible agents gets a task. The default is [`LeastLoaded`].
     #[must_use]
     pub fn with_strategy(mut self, strategy: impl RoutingStrategy + 'static) -> Self {
-        self.strategy = Box::new(strategy);
+        self.routing.strategy = Box::new(strategy);
         self
     }
 
@@ -83,21 +80,21 @@ impl Config {
     /// [`with_strategy`](Self::with_strategy).
     #[must_use]
     pub fn with_strategy_for(mut self, kind: impl Into<Name>, strategy: impl RoutingStrategy + 'static) -> Self {
-        self.by_kind.insert(kind.into(), Box::new(strategy));
+        self.routing.by_kind.insert(kind.into(), Box::new(strategy));
         self
     }
 
     /// Sets the estimator of how long tasks take. The default is a task's own [`estimate`](crate::TaskSpec::estimate).
     #[must_use]
     pub fn with_estimator(mut self, estimator: impl Estimator + 'static) -> Self {
-        self.estimator = Some(Box::new(estimator));
+        self.routing.estimator = Some(Box::new(estimator));
         self
     }
 
     /// Sets which skills imply which others.
     #[must_use]
     pub fn with_skills(mut self, skills: SkillMap) -> Self {
-        self.skills = skills;
+        self.routing.skills = skills;
         self
     }
 
@@ -222,7 +219,7 @@ impl Config {
             discipline: self.discipline,
             limits: self.limits.clone(),
             story: 0,
-            skills: self.skills.clone(),
+            routing: Routing { skills: self.routing.skills.clone(), ..Routing::default() },
             tenants: self.tenants.clone(),
             kinds: self.kinds.clone(),
             pools: self.pools.clone(),
@@ -250,6 +247,21 @@ impl Config {
     }
 }
 
+/// What decides which agent gets a task.
+pub(super) struct Routing {
+    /// For tasks of kinds without a strategy of their own.
+    pub(super) strategy: Box<dyn RoutingStrategy>,
+    pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
+    pub(super) skills: SkillMap,
+    pub(super) estimator: Option<Box<dyn Estimator>>,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { strategy: Box::new(LeastLoaded), by_kind: BTreeMap::new(), skills: SkillMap::default(), estimator: None }
+    }
+}
+
 impl Default for Config {
     /// Seed 0, earliest virtual deadline, least loaded, the default limits.
     fn default() -> Self {
@@ -258,9 +270,7 @@ impl Default for Config {
             discipline: Discipline::default(),
             limits: Limits::default(),
             story: 1_024,
-            strategy: Box::new(LeastLoaded),
-            by_kind: BTreeMap::new(),
-            skills: SkillMap::default(),
+            routing: Routing::default(),
             preemption: None,
             rebalancing: None,
             admission: Admission::Any,
@@ -268,7 +278,6 @@ impl Default for Config {
             kinds: Quotas::default(),
             pools: BTreeMap::new(),
             batches: BTreeMap::new(),
-            estimator: None,
             guards: Settings::default(),
             recovery: Recovery::default(),
             functions: Arc::default(),
@@ -281,7 +290,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("seed", &self.seed)
             .field("discipline", &self.discipline)
-            .field("strategy", &self.strategy.name())
+            .field("strategy", &self.routing.strategy.name())
             .finish_non_exhaustive()
     }
 }

@@ -35,7 +35,7 @@ impl Core {
                 batches: config.batches.clone(),
             },
             grace: config.limits.cancel_grace,
-            skills: config.skills.clone(),
+            skills: config.routing.skills.clone(),
             shared: config.pools.clone(),
         });
         let guards = Guards::new(config.guards.clone(), config.seed);
@@ -77,17 +77,17 @@ impl Core {
     }
 
     fn observe(&mut self, entry: &Entry) {
-        self.reader.config.strategy.observe(entry);
-        if let Some(rerouting) = self.reader.config.strategy.rerouted() {
-            self.guards.rerouted(None, &rerouting);
+        self.reader.config.routing.strategy.observe(entry);
+        if let Some(turn) = self.reader.config.routing.strategy.turned() {
+            self.guards.rerouted(None, &turn);
         }
-        for (kind, strategy) in &mut self.reader.config.by_kind {
+        for (kind, strategy) in &mut self.reader.config.routing.by_kind {
             strategy.observe(entry);
             if let Some(rerouting) = strategy.rerouted() {
                 self.guards.rerouted(Some(kind), &rerouting);
             }
         }
-        if let Some(estimator) = &mut self.reader.config.estimator {
+        if let Some(estimator) = &mut self.reader.config.routing.estimator {
             estimator.observe(entry);
         }
     }

@@ -125,8 +125,8 @@ impl Reader {
     /// The routing strategies, for their names and [explanations](RoutingStrategy::explain): first the general one,
     /// then those of single kinds.
     pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
-        let of_kinds = self.config.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));
-        core::iter::once((None, &*self.config.strategy)).chain(of_kinds)
+        let of_kinds = self.config.routing.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));
+        core::iter::once((None, &*self.config.routing.strategy)).chain(of_kinds)
     }
 
     /// The dead letters, the oldest first.

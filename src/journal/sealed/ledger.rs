@@ -81,7 +81,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerFault::Unwritable`] if the record cannot be encoded as JSON or exceeds the limit on its size
-    /// ([`Limits::record_bytes`](crate::Limits::record_bytes)).
+    /// ([`SizeLimits::record_bytes`](crate::scheduler::SizeLimits::record_bytes)).
     pub fn write(&mut self, record: &impl Serialize, out: &mut Vec<u8>) -> Result<(), LedgerFault> {
         let number = self.mark.records.saturating_add(1);
         let unwritable = |reason: String| LedgerFault::Unwritable { record: number, reason };

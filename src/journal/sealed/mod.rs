@@ -91,7 +91,7 @@ impl Stream {
             name,
             encoding: Encoding::Compact,
             keyed: false,
-            record_bytes: Limits::default().record_bytes,
+            record_bytes: Limits::default().sizes.record_bytes,
         }
     }
 
@@ -110,10 +110,10 @@ impl Stream {
         self
     }
 
-    /// Limits the size of records by [`Limits::record_bytes`].
+    /// Limits the size of records by [`SizeLimits::record_bytes`].
     #[must_use]
     pub const fn with_limits(mut self, limits: &Limits) -> Self {
-        self.record_bytes = limits.record_bytes;
+        self.record_bytes = limits.sizes.record_bytes;
         self
     }
 

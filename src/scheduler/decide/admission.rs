@@ -184,7 +184,7 @@ impl AdmissionCheck<'_> {
 
     /// The expected duration of an attempt: that of the estimator or, without one, that of the spec.
     pub(super) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
-        self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
+        self.config.routing.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
     }
 
     /// The expected time until the end of the task: the tasks of its class that are served earlier, divided by the

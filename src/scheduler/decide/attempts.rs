@@ -87,7 +87,7 @@ impl Attempts<'_, '_> {
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
         let agent = self.core.report(by, attempt)?.agent;
-        bounded("payload_bytes", failure.message.len(), self.core.reader.config.limits.payload_bytes)?;
+        bounded("payload_bytes", failure.message.len(), self.core.reader.config.limits.sizes.payload_bytes)?;
         self.record_usage(by, attempt, usage);
         self.failed(attempt.task(), failure);
         self.after_end(agent);

@@ -20,7 +20,7 @@ impl Core {
 
     fn pause(&mut self, scope: Scope, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let limits = &self.reader.config.limits;
-        bounded("name_bytes", reason.len(), limits.name_bytes)?;
+        bounded("name_bytes", reason.len(), limits.sizes.name_bytes)?;
         match &scope {
             Scope::Tenant(name) => named("tenant", name, limits)?,
             Scope::Kind(name) => named("kind", name, limits)?,
@@ -29,8 +29,8 @@ impl Core {
         if self.is_paused(&scope)? {
             return Ok(Accepted::Repeated);
         }
-        if self.reader.state.queues().paused() >= limits.list_len as usize {
-            let limit = limits.list_len.into();
+        if self.reader.state.queues().paused() >= limits.sizes.list_len as usize {
+            let limit = limits.sizes.list_len.into();
             return Err(Rejected::Capacity(Overload::AtCapacity { what: "list_len".into(), limit, retry_after: None }));
         }
         self.emit(ControlEvent::Paused { scope, reason }, tx);

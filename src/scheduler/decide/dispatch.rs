@@ -239,9 +239,15 @@ impl Core {
         let candidates = Candidates::new(index.fleet().loads(), eligible, skills, class.0.get(), tx.now)
             .within(fitting.as_ref().or_else(|| index.fleet().only_room(room)))
             .with_familiar(familiar);
-        let strategy = match self.reader.config.by_kind.is_empty() {
-            true => &mut self.reader.config.strategy,
-            false => self.reader.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.reader.config.strategy),
+        let strategy = match self.reader.config.routing.by_kind.is_empty() {
+            true => &mut self.reader.config.routing.strategy,
+            false => self
+                .reader
+                .config
+                .routing
+                .by_kind
+                .get_mut(&task.spec.kind)
+                .unwrap_or(&mut self.reader.config.routing.strategy),
         };
         let picked = candidates.get(strategy.pick(&task.spec, &candidates, &mut random)?)?;
         index.fleet().by_id(picked.id()).map(|member| member.by)

@@ -17,9 +17,9 @@ impl Dispatch<'_, '_> {
     pub(super) fn retain(&mut self) {
         self.core.schedule_rebalancing(self.tx.now);
         let (limits, tasks) = (&self.core.reader.config.limits, self.core.reader.state.tasks());
-        let most = limits.finished_tasks as usize;
+        let most = limits.retention.finished_tasks as usize;
         let surplus = tasks.finished().len().saturating_sub(most);
-        let dead = tasks.dead().len().saturating_sub(limits.dead_letters as usize);
+        let dead = tasks.dead().len().saturating_sub(limits.retention.dead_letters as usize);
         let mut forgotten: Vec<TaskId> = Vec::new();
         if surplus >= BATCH.min(most + 1) {
             forgotten.extend(tasks.finished().iter().take(surplus));

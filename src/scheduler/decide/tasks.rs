@@ -18,7 +18,7 @@ impl Core {
         match command {
             TaskCommand::Submit(spec) => self.submit(spec, tx),
             TaskCommand::Cancel { task, reason } => {
-                bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
+                bounded("name_bytes", reason.len(), self.reader.config.limits.sizes.name_bytes)?;
                 self.cancel(task, reason, tx)
             }
             TaskCommand::SubmitAll(specs) => self.submit_all(specs, tx),
@@ -59,7 +59,7 @@ impl Core {
     ) -> Result<Accepted, Rejected> {
         let limits = &self.reader.config.limits;
         named("reason", &reason, limits)?;
-        bounded("list_len", tasks.len(), limits.list_len)?;
+        bounded("list_len", tasks.len(), limits.sizes.list_len)?;
         for id in &tasks {
             let task = self.reader.state.tasks().by_id(*id).ok_or(Rejected::Unknown(Unknown::Task(*id)))?;
             if task.has_ended() {
@@ -107,7 +107,7 @@ impl Core {
     }
 
     fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
+        bounded("name_bytes", reason.len(), self.reader.config.limits.sizes.name_bytes)?;
         self.dead_letter(dead)?;
         self.emit(TaskEvent::Discarded { reason }.of(dead), tx);
         self.dispatch(tx).retain();
@@ -115,7 +115,7 @@ impl Core {
     }
 
     fn discard_all(&mut self, filter: &DeadFilter, reason: &Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
+        bounded("name_bytes", reason.len(), self.reader.config.limits.sizes.name_bytes)?;
         let dead = self.dead_where(filter);
         for &task in &dead {
             self.emit(TaskEvent::Discarded { reason: reason.clone() }.of(task), tx);

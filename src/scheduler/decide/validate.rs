@@ -16,14 +16,14 @@ pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
         return Err(Rejected::Invalid(Invalid::NoCapacity(spec.id)));
     }
     bounded("agent_capacity", spec.slots() as usize, limits.agent_capacity)?;
-    bounded("list_len", spec.skills.len(), limits.list_len)?;
-    bounded("list_len", spec.labels.len(), limits.list_len)?;
-    bounded("list_len", spec.amounts.len(), limits.list_len)?;
+    bounded("list_len", spec.skills.len(), limits.sizes.list_len)?;
+    bounded("list_len", spec.labels.len(), limits.sizes.list_len)?;
+    bounded("list_len", spec.amounts.len(), limits.sizes.list_len)?;
     spec.amounts.keys().try_for_each(|name| named("resource", name, limits))?;
     spec.skills.keys().try_for_each(|skill| named("skill", skill, limits))?;
     for (label, value) in &spec.labels {
         named("label", label, limits)?;
-        bounded("name_bytes", value.len(), limits.name_bytes)?;
+        bounded("name_bytes", value.len(), limits.sizes.name_bytes)?;
     }
     spec.name.as_ref().map_or(Ok(()), |name| named("agent", name, limits))
 }
@@ -38,7 +38,7 @@ pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     }
     for (name, value) in spec.needs.labels() {
         named("label", name, limits)?;
-        bounded("name_bytes", value.len(), limits.name_bytes)?;
+        bounded("name_bytes", value.len(), limits.sizes.name_bytes)?;
     }
     spec.affinity.as_deref().map_or(Ok(()), |affinity| affine(limits, affinity))?;
     for (name, _) in spec.needs.amounts().chain(spec.needs.shared()) {
@@ -46,8 +46,8 @@ pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     }
     let amounts = spec.needs.amounts().chain(spec.needs.shared()).count();
     let needs = spec.needs.skills().count() + spec.needs.labels().count() + amounts;
-    bounded("list_len", needs, limits.list_len)?;
-    bounded("list_len", spec.after.len(), limits.list_len)
+    bounded("list_len", needs, limits.sizes.list_len)?;
+    bounded("list_len", spec.after.len(), limits.sizes.list_len)
 }
 
 fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
@@ -55,16 +55,16 @@ fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
     affinity.spread.iter().try_for_each(|label| named("spread", label, limits))?;
     for (name, value) in &affinity.not_labels {
         named("label", name, limits)?;
-        bounded("name_bytes", value.len(), limits.name_bytes)?;
+        bounded("name_bytes", value.len(), limits.sizes.name_bytes)?;
     }
     let named = affinity.not_agents.len() + affinity.not_labels.len() + affinity.apart_from.len();
-    bounded("list_len", named, limits.list_len)
+    bounded("list_len", named, limits.sizes.list_len)
 }
 
 /// Rejects a payload that exceeds the limits.
 pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
-    bounded("payload_bytes", payload.bytes() as usize, limits.payload_bytes)?;
-    bounded("payload_depth", payload.depth() as usize, limits.payload_depth)
+    bounded("payload_bytes", payload.bytes() as usize, limits.sizes.payload_bytes)?;
+    bounded("payload_depth", payload.depth() as usize, limits.sizes.payload_depth)
 }
 
 /// Rejects a name that is empty or too long.
@@ -72,7 +72,7 @@ pub(crate) fn named(what: &str, name: &Name, limits: &Limits) -> Result<(), Reje
     if name.is_empty() {
         return Err(Rejected::Invalid(Invalid::EmptyName { what: what.into() }));
     }
-    bounded("name_bytes", name.len(), limits.name_bytes)
+    bounded("name_bytes", name.len(), limits.sizes.name_bytes)
 }
 
 pub(super) fn bounded(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {

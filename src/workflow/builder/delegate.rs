@@ -91,7 +91,7 @@ impl<T, S: Step> Handle<'_, T, Delegating<S>> {
     #[must_use]
     pub fn delegation(self, change: impl FnOnce(Delegate) -> Delegate) -> Self {
         self.with(|node| {
-            if let Action::Delegate(delegate) = &mut node.action {
+            if let Action::Delegate(delegate) = &mut node.node.action {
                 *delegate = change(delegate.clone());
             }
         })

@@ -3,8 +3,8 @@
 use super::super::validate::Fault;
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Handler, Join, Link, Map, Milestone, Node,
-    On, Precondition, Repeat, SavePoint, Variable, WaitFor, Work, Write,
+    Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Join, Link, Map, Milestone, Node, On,
+    Repeat, Variable, WaitFor, Work,
 };
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ impl Datum {
     }
 }
 
-/// A node of a draft.
+/// A node as far as it is known. Until the definition is complete, other nodes are named by their numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Sketch {
     /// Its name, if no other is set.
@@ -54,60 +54,30 @@ pub(super) struct Sketch {
     pub(super) after: Vec<(usize, On)>,
     /// Links that its join counts.
     branches: Vec<(usize, On)>,
-    pub(super) join: Join,
-    pub(super) action: Action,
-    pub(super) input: Expr,
-    pub(super) undo: Option<Work>,
-    pub(super) query: Option<Work>,
-    pub(super) save: Option<SavePoint>,
-    pub(super) pivot: bool,
-    pub(super) mutex: Vec<Name>,
-    pub(super) milestone: Option<Milestone>,
-    pub(super) handlers: Vec<Handler>,
     pub(super) cancels: Vec<usize>,
-    pub(super) writes: Vec<Write>,
-    pub(super) precondition: Option<Precondition>,
-    pub(super) postcondition: Option<Condition>,
-    pub(super) budget: Option<Budget>,
+    /// The rest of the node: its name and links and the nodes that it cancels are set at the end.
+    pub(super) node: Node,
 }
 
 impl Sketch {
     pub(super) fn new(base: impl Into<Name>, action: Action) -> Self {
-        Self {
-            base: base.into(),
-            name: None,
-            after: Vec::new(),
-            branches: Vec::new(),
-            join: Join::All,
-            action,
-            input: Expr::default(),
-            undo: None,
-            query: None,
-            save: None,
-            pivot: false,
-            mutex: Vec::new(),
-            milestone: None,
-            handlers: Vec::new(),
-            cancels: Vec::new(),
-            writes: Vec::new(),
-            precondition: None,
-            postcondition: None,
-            budget: None,
-        }
+        let base = base.into();
+        let node = Node::new(base.clone(), action);
+        Self { base, name: None, after: Vec::new(), branches: Vec::new(), cancels: Vec::new(), node }
     }
 
     /// Sets the input, and links from all nodes that it comes from.
     pub(super) fn with_input(mut self, input: Datum) -> Self {
-        self.input = input.expr;
+        self.node.input = input.expr;
         self.after.extend(input.after);
         self
     }
 
     /// Sets the input, and counts the links from the nodes that it comes from.
     pub(super) fn with_branches(mut self, input: Datum, join: Join) -> Self {
-        self.input = input.expr;
+        self.node.input = input.expr;
         self.branches = input.after;
-        self.join = join;
+        self.node.join = join;
         self
     }
 
@@ -121,7 +91,7 @@ impl Sketch {
 
     /// The task that it performs, if it performs one.
     pub(super) fn work(&mut self) -> Option<&mut Work> {
-        match &mut self.action {
+        match &mut self.node.action {
             Action::Do(Body::Task(work))
             | Action::Map(Map { body: Body::Task(work), .. })
             | Action::Repeat(Repeat { body: Body::Task(work), .. })
@@ -238,15 +208,15 @@ fn split(mut nodes: Vec<Sketch>) -> Vec<Sketch> {
     let mut joins = Vec::new();
     let count = nodes.len();
     for node in &mut nodes {
-        if node.join == Join::All || node.after.is_empty() {
+        if node.node.join == Join::All || node.after.is_empty() {
             continue;
         }
         let index = count.saturating_add(joins.len());
         let mut join = Sketch::new("join", Action::Pass);
         join.branches = core::mem::take(&mut node.branches);
-        join.join = core::mem::take(&mut node.join);
-        join.input = core::mem::replace(&mut node.input, Expr::Node(mark(index)));
-        node.after.insert(0, (index, On::Success));
+        join.node.join = core::mem::take(&mut node.node.join);
+        join.node.input = core::mem::replace(&mut node.node.input, Expr::Node(mark(place)));
+        node.after.insert(0, (place, On::Success));
         joins.push(join);
     }
     nodes.append(&mut joins);
@@ -275,11 +245,13 @@ fn settle(nodes: &[Sketch]) -> Vec<Name> {
 
 fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let needs = sketch.work().and_then(|work| work.needs.clone());
-    if let Some(undo) = &mut sketch.undo {
-        // The agents that can perform the work can compensate it; without needs, each kind requires its own skill.
+    if let Some(undo) = &mut sketch.node.undo {
+        // Who can do it can undo it; if nothing is said, the skill of each kind is what is needed.
         undo.needs = needs;
     }
-    let mut node = Node::new(name, sketch.action).with_join(sketch.join).with_input(named(sketch.input, names));
+    let mut node = sketch.node;
+    node.name = name;
+    name_expr(&mut node.input, names);
     match &mut node.action {
         Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
         Action::Map(map) => {
@@ -311,27 +283,17 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
         }
         Action::Do(_) | Action::Delegate(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
-    let counted = sketch.join != Join::All;
+    let counted = node.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
-    node.undo = sketch.undo;
-    node.query = sketch.query;
-    node.save = sketch.save;
-    node.pivot = sketch.pivot;
-    node.mutex = sketch.mutex;
-    node.handlers = sketch.handlers;
     for handler in &mut node.handlers {
         if let Boundary::Signal { matching, .. } = &mut handler.on {
             name_condition(matching, names);
         }
     }
-    node.writes = sketch.writes;
-    node.budget = sketch.budget;
-    node.precondition = sketch.precondition;
-    node.postcondition = sketch.postcondition;
-    node.precondition.iter_mut().for_each(|guard| name_condition(&mut guard.when, names));
-    node.postcondition.iter_mut().for_each(|condition| name_condition(condition, names));
+    node.guards.precondition.iter_mut().for_each(|guard| name_condition(&mut guard.when, names));
+    node.guards.postcondition.iter_mut().for_each(|condition| name_condition(condition, names));
     node.cancels = sketch.cancels.iter().filter_map(|node| names.get(*node).cloned()).collect();
-    node.milestone = sketch.milestone.map(|milestone| {
+    node.milestone = node.milestone.map(|milestone| {
         let settled = |name: Name| marked(&name).and_then(|node| names.get(node).cloned()).unwrap_or(name);
         Milestone::between(settled(milestone.after), settled(milestone.until))
     });

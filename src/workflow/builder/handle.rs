@@ -172,13 +172,13 @@ impl<T, K> Handle<'_, T, K> {
     where
         K: Works,
     {
-        self.with(|node| node.pivot = true)
+        self.with(|node| node.node.pivot = true)
     }
 
     /// Makes the end of the node a save-point, to which the run may roll back this many times.
     #[must_use]
     pub fn save_point(self, again: u32) -> Self {
-        self.with(|node| node.save = Some(SavePoint::retries(again)))
+        self.with(|node| node.node.save = Some(SavePoint::retries(again)))
     }
 }
 
@@ -264,7 +264,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     /// ```
     pub fn handle(self, handler: Handler) -> CaseRef<'f> {
         let name = handler.name.clone();
-        self.draft.change(self.node, |node| node.handlers.push(handler));
+        self.draft.change(self.node, |node| node.node.handlers.push(handler));
         CaseRef::of(self.draft, self.node, name)
     }
 
@@ -272,7 +272,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     #[must_use]
     pub fn writes<U>(self, variable: VariableRef<'f, U>, pointer: &str) -> Self {
         match variable.name_in(self.draft) {
-            Some(name) => self.with(|node| node.writes.push(Write::new(name, pointer))),
+            Some(name) => self.with(|node| node.node.writes.push(Write::new(name, pointer))),
             None => self,
         }
     }
@@ -280,7 +280,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     /// Bounds the resources that the node may use.
     #[must_use]
     pub fn budget(self, budget: Budget) -> Self {
-        self.with(|node| node.budget = Some(budget))
+        self.with(|node| node.node.budget = Some(budget))
     }
 
     /// Sets the expected usage of an attempt, which is reserved from budgets.
@@ -295,7 +295,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     /// Sets the precondition, with the input of the node as [`Expr::Item`].
     #[must_use]
     pub fn requires(self, precondition: Precondition) -> Self {
-        self.with(|node| node.precondition = Some(precondition))
+        self.with(|node| node.node.guards.precondition = Some(precondition))
     }
 
     /// Sets the postcondition, with the output of the node as [`Expr::Item`].
@@ -325,7 +325,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     where
         K: Works,
     {
-        self.with(|node| node.postcondition = Some(postcondition))
+        self.with(|node| node.node.guards.postcondition = Some(postcondition))
     }
 
     /// Cancels `other`, in any state, when this node succeeds.
@@ -338,7 +338,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     #[must_use]
     pub fn mutex(self, mutex: impl Into<Name>) -> Self {
         let mutex = mutex.into();
-        self.with(|node| node.mutex.push(mutex))
+        self.with(|node| node.node.mutex.push(mutex))
     }
 
     /// Starts only while `after` has succeeded and `until` has not started; otherwise it is skipped.
@@ -347,7 +347,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         if !(self.draft.owns(after.draft) && self.draft.owns(until.draft)) {
             return self;
         }
-        self.with(|node| node.milestone = Some(Milestone::between(mark(after.node), mark(until.node))))
+        self.with(|node| node.node.milestone = Some(Milestone::between(mark(after.node), mark(until.node))))
     }
 
     /// Adds an alternative for when the node fails: `step` gets the same input, and the returned handle gives the
@@ -360,7 +360,7 @@ impl<'f, T, K> Handle<'f, T, K> {
     {
         let mut other = super::sketch(&step);
         if let Some(first) = self.draft.node(self.node) {
-            other.input = first.input;
+            other.node.input = first.node.input;
         }
         other.link(self.node, On::Failure);
         let other: Handle<'f, T> = Handle::add(self.draft, other);
@@ -375,7 +375,7 @@ impl<T, K> Handle<'_, T, K> {
     where
         K: Undoable,
     {
-        self.with(|node| node.undo = Some(K::undo()))
+        self.with(|node| node.node.undo = Some(K::undo()))
     }
 
     /// Like [`undoable`](Self::undoable), with other retries and timeouts of the compensation.
@@ -384,7 +384,7 @@ impl<T, K> Handle<'_, T, K> {
     where
         K: Undoable,
     {
-        self.with(|node| node.undo = Some(K::undo().with_policy(policy)))
+        self.with(|node| node.node.undo = Some(K::undo().with_policy(policy)))
     }
 }
 
@@ -396,7 +396,7 @@ impl<T, K> Handle<'_, T, K> {
     where
         K: Queryable,
     {
-        self.with(|node| node.query = Some(K::query()))
+        self.with(|node| node.node.query = Some(K::query()))
     }
 }
 
@@ -405,7 +405,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn max_concurrent(self, items: u32) -> Self {
         self.with(|node| {
-            if let Action::Map(Map { max_concurrent, .. }) = &mut node.action {
+            if let Action::Map(Map { max_concurrent, .. }) = &mut node.node.action {
                 *max_concurrent = Some(items);
             }
         })
@@ -433,8 +433,8 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn completion(self, completion: Completion) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
-            if let Action::Map(map) = &mut node.action {
-                map.completion = Some(completion);
+            if let Action::Map(map) = &mut node.node.action {
+                map.completion = Some(enough);
             }
         })
         .retyped()
@@ -444,7 +444,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn open(self) -> Self {
         self.with(|node| {
-            if let Action::Map(map) = &mut node.action {
+            if let Action::Map(map) = &mut node.node.action {
                 map.open = true;
             }
         })
@@ -454,7 +454,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn tolerate(self, items: u32) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
-            if let Action::Map(Map { tolerate, .. }) = &mut node.action {
+            if let Action::Map(Map { tolerate, .. }) = &mut node.node.action {
                 *tolerate = items;
             }
         })
@@ -467,7 +467,7 @@ impl<T, K: Counts> Handle<'_, T, K> {
     #[must_use]
     pub fn cancel_rest(self) -> Self {
         self.with(|node| {
-            if let Join::Count { remaining: rest, .. } = &mut node.join {
+            if let Join::Count { remaining: rest, .. } = &mut node.node.join {
                 *rest = Remaining::Cancel;
             }
         })
@@ -479,7 +479,7 @@ impl<'f, T> Handle<'f, T, Waits> {
     #[must_use]
     pub fn or_after(self, span: Duration) -> Handle<'f, Option<T>> {
         self.with(|node| {
-            if let Action::Wait { timer, .. } = &mut node.action {
+            if let Action::Wait { timer, .. } = &mut node.node.action {
                 *timer = Some(span);
             }
         })

@@ -77,7 +77,7 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
 
 /// What a node waits for whose links allow it to start.
 fn needs_turn(run: &Run, node: BoundNode<'_>) -> Option<Need> {
-    if run.graph.verdict(node)? != Verdict::Starts {
+    if node.verdict()? != Verdict::Starts {
         return None;
     }
     match run.graph.turn(node) {

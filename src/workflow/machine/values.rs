@@ -72,7 +72,7 @@ impl<'a> Values<'a> {
 
     /// The scope of a reader's expressions.
     fn scope(self, reader: Reader, item: Payload) -> RunScope<'a> {
-        RunScope { run: self.run, reader, item, most: self.limits.payload_bytes }
+        RunScope { run: self.run, reader, item, most: self.limits.sizes.payload_bytes }
     }
 
     /// The oldest of these signals that matches what a node of this run waits for.
@@ -88,7 +88,7 @@ impl<'a> Values<'a> {
     /// Whether a variable accepts an update.
     pub(crate) fn may_update(self, name: &Name, value: &Payload) -> Result<(), NoUpdate> {
         let holds = |condition: &Condition| condition.holds(&self.scope(None, value.clone()));
-        self.run.variables.may_update(self.run.plan(), name, value, self.limits.payload_bytes, holds)
+        self.run.variables.may_update(self.run.plan(), name, value, self.limits.sizes.payload_bytes, holds)
     }
 
     /// The output of the run if it ended now.
@@ -104,7 +104,7 @@ impl<'a> Values<'a> {
     /// The value of a variable for the output of the run; none if there is no such variable.
     pub(crate) fn variable_so_far(self, name: &str) -> Option<Payload> {
         self.run.plan().context.index_of(name)?;
-        let value = self.run.variables.value(&self.run.graph, None, name, self.limits.payload_bytes);
+        let value = self.run.variables.value(&self.run.graph, None, name, self.limits.sizes.payload_bytes);
         Some(value.unwrap_or_default())
     }
 }

@@ -32,7 +32,7 @@ impl Checker<'_, '_> {
         let mut work = vec![(condition, 0_u32)];
         let mut deep = false;
         while let Some((condition, depth)) = work.pop() {
-            if depth > self.limits.payload_depth {
+            if depth > self.limits.sizes.payload_depth {
                 deep = true;
                 continue;
             }
@@ -40,10 +40,10 @@ impl Checker<'_, '_> {
                 self.name(site.node, "a predicate", name);
             }
             if let Condition::Matches(_, pattern) = condition
-                && pattern.len() > self.limits.name_bytes as usize
+                && pattern.len() > self.limits.sizes.name_bytes as usize
             {
-                let (bytes, limit) = (pattern.len(), self.limits.name_bytes);
-                self.site_fault(site, Fault::LongPattern { location: site.location.clone(), bytes, limit });
+                let (bytes, limit) = (pattern.len(), self.limits.sizes.name_bytes);
+                self.site_fault(site, Fault::LongPattern { place: site.place.clone(), bytes, limit });
             }
             for operand in condition.operands() {
                 self.expression(operand, site);
@@ -58,7 +58,7 @@ impl Checker<'_, '_> {
         let mut work = vec![(expr, 0_u32)];
         let (mut deep, mut item) = (false, false);
         while let Some((expr, depth)) = work.pop() {
-            if depth > self.limits.payload_depth {
+            if depth > self.limits.sizes.payload_depth {
                 deep = true;
                 continue;
             }
@@ -88,17 +88,17 @@ impl Checker<'_, '_> {
 
     fn report_depth(&mut self, deep: bool, site: &Site) {
         if deep {
-            let limit = self.limits.payload_depth;
-            self.site_fault(site, Fault::TooDeep { location: site.location.clone(), limit });
+            let limit = self.limits.sizes.payload_depth;
+            self.site_fault(site, Fault::TooDeep { place: site.place.clone(), limit });
         }
     }
 
     pub(super) fn constant(&mut self, value: &Payload, site: &Site) {
-        let (bytes, limit) = (value.bytes(), self.limits.payload_bytes);
+        let (bytes, limit) = (value.bytes(), self.limits.sizes.payload_bytes);
         if bytes > limit {
             self.site_fault(site, Fault::ConstantTooLarge { location: site.location.clone(), bytes, limit });
         }
-        let (depth, limit) = (value.depth(), self.limits.payload_depth);
+        let (depth, limit) = (value.depth(), self.limits.sizes.payload_depth);
         if depth > limit {
             self.site_fault(site, Fault::ConstantTooDeep { location: site.location.clone(), depth, limit });
         }

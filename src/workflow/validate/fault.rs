@@ -119,7 +119,7 @@ pub enum Fault {
         /// The subject of the name.
         what: &'static str,
     },
-    /// A name is longer than [`Limits::name_bytes`](crate::Limits::name_bytes).
+    /// A name is longer than [`SizeLimits::name_bytes`](crate::scheduler::SizeLimits::name_bytes).
     #[error("the name of {what} has {bytes} bytes, more than the {limit} allowed")]
     LongName {
         /// The subject of the name.
@@ -132,19 +132,19 @@ pub enum Fault {
     /// Two nodes have the same name.
     #[error("has the name of an earlier node")]
     DuplicateNode,
-    /// The workflow has more nodes than [`Limits::nodes`](crate::Limits::nodes), including those of nested workflows.
+    /// More nodes than [`RunLimits::nodes`](crate::scheduler::RunLimits::nodes), those of workflows within the workflow included.
     #[error("more than {limit} nodes in all")]
     TooManyNodes {
         /// The limit.
         limit: u32,
     },
-    /// Workflows are nested deeper than [`Limits::nesting`](crate::Limits::nesting).
-    #[error("contains a workflow nested more than {limit} deep")]
+    /// Workflows within workflows, deeper than [`RunLimits::nesting`](crate::scheduler::RunLimits::nesting).
+    #[error("holds a workflow nested more than {limit} deep")]
     NestedTooDeep {
         /// The limit.
         limit: u32,
     },
-    /// A task needs more skills and labels than [`Limits::list_len`](crate::Limits::list_len).
+    /// A task asks for more skills or labels than [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
     #[error("needs {count} skills and labels, more than the {limit} allowed")]
     TooManyNeeds {
         /// The number of skills and labels.
@@ -405,16 +405,16 @@ pub enum Fault {
         /// The text.
         pointer: Name,
     },
-    /// An expression or a condition nested deeper than [`Limits::payload_depth`](crate::Limits::payload_depth).
-    #[error("{location} is nested more than {limit} deep")]
+    /// An expression or a condition nested deeper than [`SizeLimits::payload_depth`](crate::scheduler::SizeLimits::payload_depth).
+    #[error("{place} is nested more than {limit} deep")]
     TooDeep {
         /// The location of the expression.
         location: Location,
         /// The limit.
         limit: u32,
     },
-    /// A pattern longer than [`Limits::name_bytes`](crate::Limits::name_bytes).
-    #[error("{location} contains a pattern of {bytes} bytes, more than the {limit} allowed")]
+    /// A pattern longer than [`SizeLimits::name_bytes`](crate::scheduler::SizeLimits::name_bytes).
+    #[error("{place} holds a pattern of {bytes} bytes, more than the {limit} allowed")]
     LongPattern {
         /// The location of the pattern.
         location: Location,
@@ -423,8 +423,8 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
-    /// A constant larger than [`Limits::payload_bytes`](crate::Limits::payload_bytes).
-    #[error("{location} contains a constant of {bytes} bytes, more than the {limit} allowed")]
+    /// A constant larger than [`SizeLimits::payload_bytes`](crate::scheduler::SizeLimits::payload_bytes).
+    #[error("{place} holds a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {
         /// The location of the constant.
         location: Location,
@@ -433,8 +433,8 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
-    /// A constant nested deeper than [`Limits::payload_depth`](crate::Limits::payload_depth).
-    #[error("{location} contains a constant nested {depth} deep, more than the {limit} allowed")]
+    /// A constant nested deeper than [`SizeLimits::payload_depth`](crate::scheduler::SizeLimits::payload_depth).
+    #[error("{place} holds a constant nested {depth} deep, more than the {limit} allowed")]
     ConstantTooDeep {
         /// The location of the constant.
         location: Location,

@@ -103,15 +103,15 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
     while let Some(Scope { path, definition }) = scopes.get(next) {
         next += 1;
         nodes = nodes.saturating_add(definition.nodes.len());
-        if nodes > limits.nodes as usize {
-            report.add(&[], None, Fault::TooManyNodes { limit: limits.nodes });
+        if nodes > limits.runs.nodes as usize {
+            report.add(&[], None, Fault::TooManyNodes { limit: limits.runs.nodes });
             return Vec::new();
         }
         let mut inner = Vec::new();
         for node in &definition.nodes {
             for flow in node.action.flows() {
-                if path.len() >= limits.nesting as usize {
-                    report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
+                if path.len() >= limits.runs.nesting as usize {
+                    report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.runs.nesting });
                 } else {
                     inner.push(Scope { path: path.iter().chain([&node.name]).cloned().collect(), definition: flow });
                 }
@@ -154,17 +154,17 @@ impl<'d, 'r> Checker<'d, 'r> {
             if self.indexes.get(node.name.as_str()) != Some(&index) {
                 self.fault(Some(index), Fault::DuplicateNode);
             }
-            self.links(index, node);
-            self.action(index, node);
-            self.undo(index, node);
-            self.query(index, node);
-            self.save(index, node);
-            self.turns(index, node);
-            self.boundary(index, node);
-            self.guards(index, node);
-            self.writes(index, node);
-            // The next attempt gets the rejected output as the item.
-            let again = node.postcondition.is_some() && matches!(node.action, Action::Do(_));
+            self.links(place, node);
+            self.action(place, node);
+            self.undo(place, node);
+            self.query(place, node);
+            self.save(place, node);
+            self.turns(place, node);
+            self.boundary(place, node);
+            self.guards(place, node);
+            self.writes(place, node);
+            // What was refused is told to the next attempt.
+            let again = node.guards.postcondition.is_some() && matches!(node.action, Action::Do(_));
             let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats() || again;
             self.expression(&node.input, &Site::of(index, Location::Input, item));
         }
@@ -270,8 +270,8 @@ impl<'d, 'r> Checker<'d, 'r> {
         self.name(Some(index), "the task's kind", &work.kind);
         let Some(needs) = &work.needs else { return };
         let count = needs.skills().count().saturating_add(needs.labels().count());
-        if count > self.limits.list_len as usize {
-            self.fault(Some(index), Fault::TooManyNeeds { count, limit: self.limits.list_len });
+        if count > self.limits.sizes.list_len as usize {
+            self.fault(Some(place), Fault::TooManyNeeds { count, limit: self.limits.sizes.list_len });
         }
         for (skill, _) in needs.skills() {
             self.name(Some(index), "a skill", skill);
@@ -282,8 +282,8 @@ impl<'d, 'r> Checker<'d, 'r> {
         }
     }
 
-    fn name(&mut self, index: Option<usize>, what: &'static str, name: &Name) {
-        let (bytes, limit) = (name.len(), self.limits.name_bytes);
+    fn name(&mut self, place: Option<usize>, what: &'static str, name: &Name) {
+        let (bytes, limit) = (name.len(), self.limits.sizes.name_bytes);
         if bytes == 0 {
             self.fault(index, Fault::EmptyName { what });
         } else if bytes > limit as usize {

@@ -11,8 +11,8 @@ impl<'d> Checker<'d, '_> {
         if states.max_steps == 0 {
             self.fault(Some(index), Fault::NoRounds);
         }
-        if states.states.len() > self.limits.nodes as usize {
-            return self.fault(Some(index), Fault::TooManyNodes { limit: self.limits.nodes });
+        if states.states.len() > self.limits.runs.nodes as usize {
+            return self.fault(Some(place), Fault::TooManyNodes { limit: self.limits.runs.nodes });
         }
         let mut indexes: BTreeMap<&Name, usize> = BTreeMap::new();
         for (at, state) in states.states.iter().enumerate() {

@@ -47,7 +47,7 @@ fn what_is_kept_does_not_grow_with_what_is_over() {
 fn what_is_over_leaves_memory_at_its_age() {
     let age = Duration::from_secs(80);
     let mut limits = Limits::default().with_finished_for(Some(age));
-    (limits.finished_tasks, limits.finished_runs) = (u32::MAX, u32::MAX);
+    (limits.retention.finished_tasks, limits.retention.finished_runs) = (u32::MAX, u32::MAX);
     let mut world = World::with(limits);
     world.say(Command::define(flow([step("a"), step("b").with_link(Link::success("a"))]))).unwrap();
     for id in 1..=1_000 {

@@ -170,14 +170,14 @@ fn guards(draws: &mut Draws<'_>, node: &mut Node) {
     if draws.one_in(8) {
         let of = [Expr::Item, Expr::variable("sum"), Expr::Input.at("/k")][draws.below(3)].clone();
         let guard = Precondition::new(Condition::less(of, bound(draws)).negated());
-        node.precondition = Some(if draws.below(2) == 0 { guard } else { guard.or_skip() });
+        node.guards.precondition = Some(if draws.below(2) == 0 { guard } else { guard.or_skip() });
     }
     let works = matches!(node.action, Action::Do(_) | Action::Map(_) | Action::Repeat(_));
     let works = works
         || matches!(&node.action, Action::States(states) if states.states.iter().any(|state| state.body.is_some()));
     if works && draws.one_in(6) {
         let of = if draws.below(3) == 0 { Expr::Item.at("/0") } else { Expr::Item };
-        node.postcondition = Some(Condition::less(of, bound(draws)).negated());
+        node.guards.postcondition = Some(Condition::less(of, bound(draws)).negated());
         if matches!(node.action, Action::Do(_)) && draws.below(2) == 0 {
             node.input = Expr::List(vec![core::mem::take(&mut node.input), Expr::Item]);
         }
@@ -371,7 +371,7 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
             let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
             let several = matches!(source.action, Action::Map(_) | Action::Repeat(_))
                 || matches!(source.join, Join::Each | Join::Rounds { .. });
-            if several && source.postcondition.is_none() && draws.below(3) > 0 {
+            if several && source.guards.postcondition.is_none() && draws.below(3) > 0 {
                 link.on = On::Each;
             }
         }

@@ -364,9 +364,9 @@ impl Model {
     fn forgotten(&mut self, id: TaskId) -> Judged {
         let dead = self.known(id)?.is_dead();
         let (list, limit) = if dead {
-            (&mut self.dead, self.limits.dead_letters)
+            (&mut self.dead, self.limits.retention.dead_letters)
         } else {
-            (&mut self.finished, self.limits.finished_tasks)
+            (&mut self.finished, self.limits.retention.finished_tasks)
         };
         rule!(list.first() == Some(&id), "{id} is forgotten and is not the oldest");
         rule!(list.len() > limit as usize, "{id} is forgotten within the limit of {limit}");

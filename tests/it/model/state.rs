@@ -237,11 +237,11 @@ impl Model {
         if let Some(due) = self.first_due().filter(|due| *due <= self.now) {
             return Err(format!("something was due at {due} and it is {}", self.now));
         }
-        if self.dead.len() > self.limits.dead_letters as usize {
+        if self.dead.len() > self.limits.retention.dead_letters as usize {
             return Err(format!("{} dead letters are held", self.dead.len()));
         }
         // Forgetting goes in batches: at most as many again as the limit stay longer.
-        if self.finished.len() > 2 * self.limits.finished_tasks as usize {
+        if self.finished.len() > 2 * self.limits.retention.finished_tasks as usize {
             return Err(format!("{} finished tasks are held", self.finished.len()));
         }
         Ok(())

@@ -53,7 +53,7 @@ impl Model {
             }
             AgentCommand::Fail { by, attempt, failure, .. } => {
                 self.fence(*by, *attempt)?;
-                at_most("payload_bytes", failure.message.len(), self.limits.payload_bytes)?;
+                at_most("payload_bytes", failure.message.len(), self.limits.sizes.payload_bytes)?;
                 Ok(Accepted::Done)
             }
             other => panic!("a command that the model does not know: {other:?}"),
@@ -68,7 +68,7 @@ impl Model {
             return Err(Rejected::Invalid(Invalid::NoCapacity(spec.id)));
         }
         at_most("agent_capacity", spec.capacity as usize, self.limits.agent_capacity)?;
-        at_most("list_len", spec.skills.len(), self.limits.list_len)?;
+        at_most("list_len", spec.skills.len(), self.limits.sizes.list_len)?;
         spec.skills.keys().try_for_each(|skill| self.name("skill", skill))
     }
 
@@ -129,7 +129,7 @@ impl Model {
         }
         self.name("kind", &spec.kind)?;
         self.fits(&spec.payload)?;
-        at_most("list_len", spec.after.len(), self.limits.list_len)?;
+        at_most("list_len", spec.after.len(), self.limits.sizes.list_len)?;
         if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= self.now) {
             return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now: self.now }));
         }
@@ -149,8 +149,8 @@ impl Model {
     }
 
     fn fits(&self, payload: &Payload) -> Verdict {
-        at_most("payload_bytes", payload.bytes() as usize, self.limits.payload_bytes)?;
-        at_most("payload_depth", payload.depth() as usize, self.limits.payload_depth)?;
+        at_most("payload_bytes", payload.bytes() as usize, self.limits.sizes.payload_bytes)?;
+        at_most("payload_depth", payload.depth() as usize, self.limits.sizes.payload_depth)?;
         Ok(Accepted::Done)
     }
 
@@ -158,7 +158,7 @@ impl Model {
         if name.is_empty() {
             return Err(Rejected::Invalid(Invalid::EmptyName { what: what.into() }));
         }
-        at_most("name_bytes", name.len(), self.limits.name_bytes)
+        at_most("name_bytes", name.len(), self.limits.sizes.name_bytes)
     }
 }
 

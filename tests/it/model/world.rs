@@ -40,8 +40,8 @@ impl Setup {
             .with_payload_bytes(40)
             .with_payload_depth(3)
             .with_cancel_grace(Duration::from_millis(700));
-        limits.name_bytes = 24;
-        limits.list_len = 4;
+        limits.sizes.name_bytes = 24;
+        limits.sizes.list_len = 4;
         limits.agent_capacity = 3;
         Self { seed, discipline, routing, limits }
     }

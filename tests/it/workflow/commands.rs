@@ -145,7 +145,7 @@ fn remedies_are_refused() {
 #[test]
 fn definitions_are_bounded_in_number() {
     let mut limits = Limits::default();
-    limits.definitions = 1;
+    limits.runs.definitions = 1;
     let mut world = World::with(limits).begin(flow([step("a")]), 0);
     let full = Rejected::Capacity(Overload::AtCapacity { what: "definitions".into(), limit: 1, retry_after: None });
     refused(&mut world, Command::define(flow([step("a")]).with_version(1)), &full);

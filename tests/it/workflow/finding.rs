@@ -131,7 +131,7 @@ fn filters_go_by_workflow_version_phase_standing_and_age() {
 #[test]
 fn forgotten_runs_are_not_found() {
     let mut limits = Limits::default();
-    limits.finished_runs = 1;
+    limits.retention.finished_runs = 1;
     let mut world = World::with(limits);
     world.say(Command::define(flow([]))).unwrap();
     for id in 1..=6 {

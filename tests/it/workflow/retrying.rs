@@ -115,7 +115,7 @@ fn a_workflow_within_is_done_anew() {
     let mut inner = flow([step("x")]);
     inner.name = "inner".into();
     let mut limits = Limits::default();
-    limits.finished_runs = 2;
+    limits.retention.finished_runs = 2;
     let mut world = World::running(flow([Node::new("in", Action::flow(inner.clone()))]), 0);
     let child = world.child();
     world.failed("x");

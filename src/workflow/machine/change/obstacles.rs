@@ -164,13 +164,13 @@ impl Case<'_> {
         if state.is_waiting() || state.aside().remedy.is_some() || new.definition.join.repeats() {
             return None;
         }
-        let verdict = self.new.graph.verdict(new);
+        let verdict = new.verdict();
         let begun = state.is_working() || !state.instances().is_empty();
         let is_allowed = match state.ended() {
             Some(NodeOutcome::Cancelled { .. }) if !begun => true,
             Some(NodeOutcome::Skipped) => match verdict {
                 Some(Verdict::Skips) => true,
-                Some(Verdict::Starts) => new.plan.milestone.is_some() || new.definition.precondition.is_some(),
+                Some(Verdict::Starts) => new.plan.milestone.is_some() || new.definition.guards.precondition.is_some(),
                 Some(Verdict::Short { .. }) | None => false,
             },
             Some(NodeOutcome::Failed { .. }) if !begun => {

@@ -72,14 +72,20 @@ impl Decider<'_> {
     /// The move instead of the end if the output of a node that succeeds is rejected, by its postcondition or by a
     /// variable that it writes to. Outputs set by an operator are not checked.
     fn refused_output(&self, node: BoundNode<'_>, output: Option<&Payload>) -> Option<Move> {
-        let is_checked = node.definition.postcondition.is_some() || !node.definition.writes.is_empty();
+        let is_checked = node.definition.guards.postcondition.is_some() || !node.definition.writes.is_empty();
         let by_operator = matches!(node.state.aside().remedy.as_ref(), Some(NodeRemedy::Complete { .. }));
         if !is_checked || by_operator || !self.goes_forward(node) {
             return None;
         }
         let output = output.cloned().unwrap_or_else(|| node.state.collected());
         let sight = self.sight(node);
-        if node.definition.postcondition.as_ref().is_some_and(|condition| !sight.holds(condition, output.clone())) {
+        if node
+            .definition
+            .guards
+            .postcondition
+            .as_ref()
+            .is_some_and(|condition| !sight.holds(condition, output.clone()))
+        {
             return Some(Self::refuse(node, Refusal::Postcondition));
         }
         let message = unwritable(&self.run.graph, node, &output)?;

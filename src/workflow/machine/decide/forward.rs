@@ -7,7 +7,7 @@ use crate::definition::Boundary;
 use crate::message::event::NodeEvent;
 use crate::message::run::{LimitReached, Measure};
 use crate::task::Phase;
-use crate::workflow::machine::graph::{BoundNode, Graph, Turn};
+use crate::workflow::machine::graph::{BoundNode, Turn};
 use crate::workflow::machine::node::{
     Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, repeat, task,
 };
@@ -39,7 +39,7 @@ impl Decider<'_> {
 
     /// Whether the node starts, is skipped, or must wait.
     fn begin_node(&self, node: BoundNode<'_>) -> Decision {
-        let Some(verdict) = self.run.graph.verdict(node) else { return Ok(Next::Wait) };
+        let Some(verdict) = node.verdict() else { return Ok(Next::Wait) };
         Ok(match verdict {
             Verdict::Short { of, taken } => {
                 self.end(node, Ending::failed(format!("only {taken} of the {of} required branches were taken"))).into()
@@ -64,7 +64,7 @@ impl Decider<'_> {
             NodeWork::Task => task::next(instances),
             NodeWork::Map(map) => map.next(node.map().or_anomaly(OTHER_KIND)?, instances, &sight),
             NodeWork::Repeat => repeat::next(node.repeat().or_anomaly(OTHER_KIND)?, instances, &sight),
-            NodeWork::Rounds(rounds) => rounds.next(Graph::inflow(node), instances, &sight),
+            NodeWork::Rounds(rounds) => rounds.next(node.inflow(), instances, &sight),
             NodeWork::States(states) => states.next(node.states().or_anomaly(OTHER_KIND)?, instances, &sight),
             NodeWork::Delegate(work) => work.next(node.delegate().or_anomaly(OTHER_KIND)?, instances, &sight),
             NodeWork::Wait(wait) => wait.next(node.awaited_signal(), &sight),

@@ -13,7 +13,7 @@ impl Decider<'_> {
     /// The move before the start of a node that could start: combining a variable for it, or refusing it by its
     /// precondition. None if there is none.
     pub(super) fn admit(&self, node: BoundNode<'_>) -> Option<Move> {
-        let limit = self.limits.payload_bytes;
+        let limit = self.limits.sizes.payload_bytes;
         let run = self.run;
         match run.variables.next_reduction(&run.graph, Some(node.ix), limit) {
             Some((variable, Ok(value))) => return Some(Move::Node(node.ix, NodeEvent::Reduced { variable, value })),
@@ -23,7 +23,7 @@ impl Decider<'_> {
             }
             None => {}
         }
-        let Precondition { when, .. } = node.definition.precondition.as_ref()?;
+        let Precondition { when, .. } = node.definition.guards.precondition.as_ref()?;
         let sight = self.sight(node);
         match sight.input(Payload::NULL) {
             Ok(item) => (!sight.holds(when, item)).then(|| Self::refuse(node, Refusal::Precondition)),
@@ -55,7 +55,8 @@ impl Decider<'_> {
             return None;
         }
         if node.state.is_waiting() {
-            let skips = node.definition.precondition.as_ref().is_some_and(|guard| guard.otherwise == OnUnmet::Skip);
+            let skips =
+                node.definition.guards.precondition.as_ref().is_some_and(|guard| guard.otherwise == OnUnmet::Skip);
             let failed = || Ending::failed(Refusal::Precondition.to_string());
             return Some(self.end(node, if skips { Ending::Skipped } else { failed() }));
         }

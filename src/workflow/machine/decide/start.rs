@@ -77,7 +77,7 @@ impl Decider<'_> {
         // of variables from outside.
         let is_early = matches!(node.definition.join, Join::Count { .. } | Join::Trigger(_));
         let is_recorded = is_early || self.run.plan().definition.may_change(&map.over);
-        let most = self.limits.map_items;
+        let most = self.limits.runs.map_items;
         match map_opening(&list, is_recorded) {
             None => self.end(node, Ending::failed("the value that it maps over is not a list")),
             Some(Opening::Map { items, .. }) if items > most => {

@@ -68,7 +68,7 @@ impl Decider<'_> {
     /// Ends the run with its output, after all variables that the output reads are combined.
     fn succeed(&self) -> Move {
         let run = self.run;
-        let most = self.limits.payload_bytes;
+        let most = self.limits.sizes.payload_bytes;
         let made = match run.graph.stop().and_then(|stop| run.graph.state(stop)) {
             Some(stop) => fit(Ok(stop.output().clone()), self.limits),
             None => match run.variables.next_reduction(&run.graph, None, most) {

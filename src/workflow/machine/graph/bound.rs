@@ -9,8 +9,8 @@ use crate::definition::{
 use crate::message::run::{CompensationOutcome, NodeOutcome};
 use crate::task::{Needs, Phase};
 use crate::workflow::machine::node::{
-    DelegateWork, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
-    SavePointWay, Share, Source, WaitWork, Worker, decision,
+    DelegateWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
+    SavePointWay, Share, Source, Verdict, WaitWork, Worker, decision,
 };
 use crate::workflow::plan::{PlanNode, Template, WorkPlan};
 use std::borrow::Cow;
@@ -309,7 +309,18 @@ impl BoundNode<'_> {
         handlers.any(|(index, handler)| handler.name == *case && !handler.interrupts && watch.has_fired(index))
     }
 
-    /// The decision of a link from the node, if it is decided.
+    /// What the links to the node say; none as long as that is open.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        let round_due = matches!(self.state.work(), NodeWork::Rounds(rounds) if rounds.due().is_some());
+        self.state.links().verdict(self.definition.join, self.plan.links, round_due)
+    }
+
+    /// Whether all links to the node are decided.
+    pub(crate) fn inflow(&self) -> Inflow {
+        if self.state.links().decided() == self.plan.links { Inflow::Over } else { Inflow::Open }
+    }
+
+    /// How a link from the node is decided, if it is.
     pub(crate) fn link_decision(&self, on: &On) -> Option<LinkDecision> {
         if matches!(on, On::Case(case) if self.has_branched(case)) {
             return Some(LinkDecision::BRANCH);

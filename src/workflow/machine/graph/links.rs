@@ -4,7 +4,7 @@ use super::{BoundNode, Graph};
 use crate::base::id::NodeIx;
 use crate::definition::On;
 use crate::message::run::NodeOutcome;
-use crate::workflow::machine::node::{Arrival, Inflow, Links, NodeWork, RoundsWork, Route, Verdict};
+use crate::workflow::machine::node::{Arrival, Links, RoundsWork, Route};
 use crate::workflow::plan::MilestonePlan;
 
 /// Whether a node whose links allow it to start has its turn.
@@ -54,18 +54,7 @@ impl Graph {
         })
     }
 
-    /// The result of the incoming links of a node; none while it is open.
-    pub(crate) fn verdict(&self, node: BoundNode<'_>) -> Option<Verdict> {
-        let round_due = matches!(node.state.work(), NodeWork::Rounds(rounds) if rounds.due().is_some());
-        node.state.links().verdict(node.definition.join, node.plan.links, round_due)
-    }
-
-    /// Whether all incoming links of a node are decided.
-    pub(crate) fn inflow(node: BoundNode<'_>) -> Inflow {
-        if node.state.links().decided() == node.plan.links { Inflow::Over } else { Inflow::Open }
-    }
-
-    /// Whether a node whose links allow it to start has its turn.
+    /// Whether a node that could start has its turn.
     pub(crate) fn turn(&self, node: BoundNode<'_>) -> Turn {
         if let Some(MilestonePlan { after, until }) = node.plan.milestone {
             let ended = |ix: NodeIx| self.state(ix).and_then(|state| state.ended());

@@ -61,18 +61,18 @@ fn unreadable(error: &crate::base::error::PayloadError) -> String {
 
 fn unsound(part: &Subtask, delegate: &Delegate, limits: &Limits) -> Option<String> {
     let Subtask { kind, needs, budget, .. } = part;
-    let is_bad = |name: &Name| name.is_empty() || name.len() > limits.name_bytes as usize;
+    let is_bad = |name: &Name| name.is_empty() || name.len() > limits.sizes.name_bytes as usize;
     let mut names: Vec<&Name> = vec![kind];
     if let Some(needs) = needs {
         names.extend(needs.skills().map(|(skill, _)| skill));
         names.extend(needs.labels().flat_map(|(label, value)| [label, value]));
         names.extend(needs.amounts().chain(needs.shared()).map(|(name, _)| name));
     }
-    if names.len() > limits.list_len as usize {
-        return Some(format!("a sub-task asks for more than {} skills, labels and amounts", limits.list_len));
+    if names.len() > limits.sizes.list_len as usize {
+        return Some(format!("a sub-task asks for more than {} skills, labels and amounts", limits.sizes.list_len));
     }
     if names.into_iter().any(is_bad) {
-        return Some(format!("a name in a sub-task is empty or has more than {} bytes", limits.name_bytes));
+        return Some(format!("a name in a sub-task is empty or has more than {} bytes", limits.sizes.name_bytes));
     }
     if !delegate.kinds.is_empty() && !delegate.kinds.contains(kind) {
         return Some(format!("sub-tasks may not be of kind `{kind}`"));
@@ -158,7 +158,7 @@ impl DelegateWork {
         (delegate, instances, limits): (&Delegate, &Instances, &Limits),
     ) -> Result<Vec<AgentId>, LimitReached> {
         let parts = self.parts().ok_or(LimitReached::RepeatedWork)?;
-        let most = delegate.max_parts.min(limits.map_items).max(1);
+        let most = delegate.max_parts.min(limits.runs.map_items).max(1);
         let config = Config::default().with_depth(delegate.depth).with_fan_out(delegate.fan_out).with_pieces(most);
         let rules = Rules::new(config).unwrap_or_default();
         let (depth, split) = parts.part(part).map_or((u32::MAX, 0), |part| {

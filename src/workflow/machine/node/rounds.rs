@@ -88,7 +88,7 @@ impl RoundsWork {
         if instances.failed() > 0 {
             return Ok(cancel_then(instances, || first_failure(instances, "an item was cancelled")));
         }
-        let most = around.limits().map_items;
+        let most = around.limits().runs.map_items;
         Ok(match self.due() {
             Some(_) if instances.len() >= most => {
                 let limit = LimitReached::Items { max: most };

@@ -123,14 +123,14 @@ impl fmt::Display for TooLarge {
 
 /// The value, if it is within the limits of a payload, so that values passed between nodes cannot grow without bound.
 pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, TooLarge> {
-    let limit = limits.payload_bytes;
+    let limit = limits.sizes.payload_bytes;
     let value = made.map_err(|TooWide { bytes }| TooLarge::Bytes { bytes, limit })?;
     if value.bytes() > limit {
         return Err(TooLarge::Bytes { bytes: value.bytes(), limit });
     }
-    if value.depth() > limits.payload_depth {
+    if value.depth() > limits.sizes.payload_depth {
         let (depth, bytes) = (value.depth(), value.bytes());
-        return Err(TooLarge::Depth { depth, bytes, limit: limits.payload_depth });
+        return Err(TooLarge::Depth { depth, bytes, limit: limits.sizes.payload_depth });
     }
     Ok(value)
 }

@@ -645,7 +645,7 @@ impl Flow {
 
     pub(super) fn may_start(&self, at: usize) -> Ruling {
         self.could_start(at)?;
-        if let Some(guard) = &self.node(at).precondition {
+        if let Some(guard) = &self.node(at).guards.precondition {
             self.reading.set(Some(at));
             let input = self.eval(&self.node(at).input, &Value::Null);
             ensure!(self.holds(&guard.when, &input), "a node starts although its precondition does not hold");
@@ -661,12 +661,12 @@ impl Flow {
         let node = self.definition.nodes[at].clone();
         if why == Refusal::Precondition {
             self.could_start(at)?;
-            let guard = node.precondition.as_ref().ok_or("it has no precondition")?;
+            let guard = node.guards.precondition.as_ref().ok_or("it has no precondition")?;
             let input = self.eval(&node.input, &Value::Null);
             ensure!(!self.holds(&guard.when, &input), "its precondition holds");
         } else {
             ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a node is refused too late");
-            let condition = node.postcondition.as_ref().ok_or("it has no postcondition")?;
+            let condition = node.guards.postcondition.as_ref().ok_or("it has no postcondition")?;
             let took = match (&node.action, &self.places[at].walk) {
                 (Action::States(states), Some(walk)) => vec![states.states[walk.state].name.clone()],
                 _ => Vec::new(),
@@ -685,7 +685,7 @@ impl Flow {
             return None;
         }
         if !place.begun() {
-            return Some(node.precondition.as_ref()?.otherwise == OnUnmet::Skip);
+            return Some(node.guards.precondition.as_ref()?.otherwise == OnUnmet::Skip);
         }
         let once = matches!(node.action, Action::Do(_)) && !repeats(node);
         (!once || place.refused == place.pieces.len() && place.refused >= attempts(node)).then_some(false)
@@ -880,7 +880,8 @@ impl Flow {
         let (kind, given) = match outcome {
             NodeOutcome::Succeeded => {
                 let given = self.success(at, took, output, now)?;
-                let right = self.node(at).postcondition.as_ref().is_none_or(|condition| self.holds(condition, &given));
+                let right =
+                    self.node(at).guards.postcondition.as_ref().is_none_or(|condition| self.holds(condition, &given));
                 ensure!(halting || self.is_spare(at) || right, "a node succeeds against its postcondition");
                 (Kind::Succeeded, given)
             }
