@@ -11,7 +11,7 @@ impl AccessState for Engine {
     }
 
     fn tenant_of_run(&self, run: RunId) -> Option<Option<&Name>> {
-        self.driver.book.get(run).map(|run| run.spec.tenant.as_ref())
+        self.driver.book.runs.get(run).map(|run| run.spec.tenant.as_ref())
     }
 
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {

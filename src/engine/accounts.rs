@@ -149,7 +149,7 @@ impl Accounts {
 impl Book {
     /// Opens the accounts of a run that has begun.
     pub(super) fn open_accounts(&mut self, id: RunId) {
-        let Some(run) = self.get(id) else { return };
+        let Some(run) = self.runs.get(id) else { return };
         let own = run.budget().filter(Budget::counts).map(|budget| ((id, None, None), budget));
         let nodes = run.graph().nodes();
         let nodes =
@@ -160,13 +160,14 @@ impl Book {
             self.accounts.under.insert(id);
         }
         self.accounts.open.extend(open.into_iter().map(|(holder, budget)| (holder, Account::new(budget))));
-        let nodes: Vec<NodeIx> = self.get(id).into_iter().flat_map(|run| run.graph().delegating()).collect();
+        let nodes: Vec<NodeIx> = self.runs.get(id).into_iter().flat_map(|run| run.graph().delegating()).collect();
         nodes.into_iter().for_each(|node| self.open_shares(id, node));
     }
 
     /// Opens the accounts of parts that were promised shares of a node's budget.
     pub(super) fn open_shares(&mut self, id: RunId, node: NodeIx) {
-        let shares = self.get(id).and_then(|run| run.graph().node(node)).map(|node| node.shares()).unwrap_or_default();
+        let shares =
+            self.runs.get(id).and_then(|run| run.graph().node(node)).map(|node| node.shares()).unwrap_or_default();
         for Share { part, within, budget } in shares.into_iter().filter(|share| share.budget.counts()) {
             let holder = (id, Some(node), Some(part));
             if self.accounts.open.contains_key(&holder) {
@@ -213,7 +214,7 @@ impl Book {
         let (mut holders, mut next) = (Vec::new(), Some((id, node)));
         while let Some((run, node)) = next {
             holders.extend([(run, Some(node), None), (run, None, None)]);
-            next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.node));
+            next = self.runs.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.node));
         }
         holders
     }
@@ -259,7 +260,7 @@ impl Book {
         let mut holders = Vec::new();
         let mut next = Some(owner).filter(|owner| self.accounts.under.contains(&owner.run));
         while let Some(owner) = next {
-            let run = self.get(owner.run);
+            let run = self.runs.get(owner.run);
             let node = run.and_then(|run| run.graph().node(owner.node));
             let shares = node.map(|node| node.shares_of(owner.item)).unwrap_or_default();
             let shares = shares.into_iter().map(|part| (owner.run, Some(owner.node), Some(part)));
@@ -278,7 +279,7 @@ impl Book {
         }
         let here = [node.map(|node| (id, Some(node), None)), Some((id, None, None))];
         let here = here.into_iter().flatten().filter(|holder| self.accounts.open.contains_key(holder));
-        let parent = self.get(id).and_then(|run| run.owner);
+        let parent = self.runs.get(id).and_then(|run| run.owner);
         here.chain(parent.into_iter().flat_map(|owner| self.holders(owner))).collect()
     }
 
@@ -294,7 +295,7 @@ impl Book {
     }
 
     fn claim(&self, owner: Owner) -> Claim {
-        self.get(owner.run).map(|run| run.workforce().claim(owner)).unwrap_or_default()
+        self.runs.get(owner.run).map(|run| run.workforce().claim(owner)).unwrap_or_default()
     }
 
     /// Updates the accounts that apply to an instance of work to its current claim.
@@ -316,16 +317,13 @@ impl Book {
             self.accounts.parked.range(first..).take_while(|(held, ..)| *held == holder).copied().collect();
         for parked @ (_, run, node) in woken {
             self.accounts.parked.remove(&parked);
-            if let Some(waiting) = self.get_mut(run) {
-                waiting.wake(node);
-                self.agenda.insert(run);
-            }
+            self.runs.wake(run, [node]);
         }
     }
 
     pub(super) fn park(&mut self, holder: Holder, owner: Owner) {
         self.accounts.parked.insert((holder, owner.run, owner.node));
-        if let Some(run) = self.get_mut(owner.run) {
+        if let Some(run) = self.runs.get_mut(owner.run) {
             run.park(owner.node);
         }
     }
@@ -363,7 +361,7 @@ impl Book {
 
     /// Recomputes all accounts from the states of runs.
     pub(super) fn reopen_accounts(&mut self) {
-        let mut ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
+        let mut ids: Vec<RunId> = self.runs.iter().map(|run| run.id()).collect();
         // Parent runs come before their child runs: they have smaller ids, or ids of the host.
         ids.sort_unstable();
         self.accounts = Accounts::default();
@@ -372,14 +370,14 @@ impl Book {
         }
         for id in ids {
             let before: Vec<SpentBefore> =
-                self.get(id).map(|run| run.workforce().spent_before().collect()).unwrap_or_default();
+                self.runs.get(id).map(|run| run.workforce().spent_before().collect()).unwrap_or_default();
             for SpentBefore { node, spent } in before {
                 let after = Claim { spent, ..Claim::default() };
                 for holder in self.holders_before(id, node) {
                     self.accounts.shift(holder, Claim::default(), after);
                 }
             }
-            let tasks: Vec<Owner> = self.get(id).map(|run| run.workforce().tasks().collect()).unwrap_or_default();
+            let tasks: Vec<Owner> = self.runs.get(id).map(|run| run.workforce().tasks().collect()).unwrap_or_default();
             for owner in tasks {
                 self.settle_accounts(owner, Claim::default());
             }
@@ -390,10 +388,7 @@ impl Book {
     /// have changed.
     pub(super) fn audit_accounts(&mut self) {
         for (_, run, node) in core::mem::take(&mut self.accounts.parked) {
-            if let Some(waiting) = self.get_mut(run) {
-                waiting.wake(node);
-                self.agenda.insert(run);
-            }
+            self.runs.wake(run, [node]);
         }
         self.reopen_accounts();
     }
@@ -401,7 +396,7 @@ impl Book {
     /// Compares the accounts with those computed from the states of runs.
     pub(super) fn check_accounts(&self) -> Result<(), String> {
         let mut sums: BTreeMap<Holder, Claim> = BTreeMap::new();
-        for (_, run) in self.runs.iter() {
+        for run in self.runs.iter() {
             let before = run.workforce().spent_before().map(|SpentBefore { node, spent }| {
                 (self.holders_before(run.id(), node), Claim { spent, ..Claim::default() })
             });

@@ -2,11 +2,11 @@
 
 use super::accounts::Accounts;
 use super::catalog::Catalog;
-use super::list::Register;
+use super::runs::Runs;
 use crate::base::error::RestoreError;
-use crate::base::id::{NodeIx, RunId, Seq, TaskId};
+use crate::base::id::{RunId, Seq, TaskId};
 use crate::base::name::Name;
-use crate::base::structure::{Arena, IdMap, Slot, Wheel};
+use crate::base::structure::IdMap;
 use crate::base::time::Time;
 use crate::message::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
@@ -15,11 +15,11 @@ use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::InconsistentEvent;
 use crate::task::{Failure, Owner, Phase, SideEffects, TaskSpec};
 use crate::workflow::functions::Functions;
-use crate::workflow::machine::{Begun, BoundNode, Commitment, Illegal, InstanceEnd, Run, RunInput, WorkInput, Worker};
+use crate::workflow::machine::{Begun, Commitment, Illegal, InstanceEnd, Run, RunInput, WorkInput, Worker};
 use crate::workflow::plan::Plan;
 use core::fmt;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The reason for which the state does not allow an event.
@@ -70,14 +70,9 @@ pub(super) struct Book {
     /// The predicates and reducers of the host.
     pub(super) functions: Arc<Functions>,
     pub(super) catalog: Catalog,
-    pub(super) runs: Arena<Run>,
-    pub(super) register: Register,
-    pub(super) by_id: IdMap<RunId, Slot>,
+    pub(super) runs: Runs,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
-    /// The runs that may have a next move.
-    pub(super) agenda: BTreeSet<RunId>,
-    pub(super) wheel: Wheel<(RunId, Option<NodeIx>)>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
     /// The number of unfinished runs without a parent run.
@@ -144,7 +139,7 @@ impl Book {
         } else {
             return Ok(());
         };
-        let node = self.node_of(owner);
+        let node = self.runs.node_of(owner);
         if owner.phase != Phase::Do || !node.is_some_and(|node| node.definition.pivot) {
             return Ok(());
         }
@@ -161,7 +156,7 @@ impl Book {
         if let Some(reserved) = &spec.reserved {
             self.charge(owner, |book| book.work_quietly(owner, WorkInput::Reserved(**reserved), now))?;
         }
-        self.set_timers(owner.run, owner.node);
+        self.runs.set_timers(owner.run, owner.node);
         Ok(())
     }
 
@@ -189,8 +184,8 @@ impl Book {
             }
             RunEvent::Migrated { .. } => return self.migrated(id, event),
             RunEvent::Prioritised { .. } => {
-                self.get(id).ok_or("the run of an event is unknown")?;
-                let family: Vec<RunId> = self.family(id).iter().map(|run| run.id()).collect();
+                self.runs.get(id).ok_or("the run of an event is unknown")?;
+                let family: Vec<RunId> = self.runs.family(id).iter().map(|run| run.id()).collect();
                 return family.into_iter().try_for_each(|run| self.apply(run, RunInput::Event(event), now));
             }
             RunEvent::Retried { .. } | RunEvent::Reset { .. } => return self.reopen(id, event, now),
@@ -207,9 +202,9 @@ impl Book {
             | RunEvent::Finished { .. } => self.apply(id, RunInput::Event(event), now)?,
         }
         if let RunEvent::Signalled { .. } = event {
-            self.wake_descendants(id, Run::wake_listening);
+            self.runs.wake_descendants(id, Run::wake_listening);
         } else if let RunEvent::Resumed = event {
-            self.wake_descendants(id, Run::wake_all);
+            self.runs.wake_descendants(id, Run::wake_all);
         } else if let RunEvent::Failing { .. } = event {
             self.apply_to_parent(id, WorkInput::ChildFailing(id), now)?;
         } else if let RunEvent::Restarted { .. } = event {
@@ -222,19 +217,19 @@ impl Book {
 
     /// Moves a kept signal from a run to a descendant run.
     fn move_signal(&mut self, id: RunId, from: RunId, (signal, index): (&Name, u32), now: Time) -> Folded {
-        let kept = self.get(from).and_then(|run| run.signals().get(signal, index)).cloned();
+        let kept = self.runs.get(from).and_then(|run| run.signals().get(signal, index)).cloned();
         let payload = kept.ok_or("a moved signal is not kept by its run")?;
         self.apply(from, RunInput::SignalGiven { signal, index }, now)?;
         self.apply(id, RunInput::SignalTaken { signal, payload }, now)
     }
 
     fn fold_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
-        let has_passed_pivot = |book: &Self| book.get(id).is_some_and(|run| run.rollback().has_passed_pivot());
+        let has_passed_pivot = |book: &Self| book.runs.get(id).is_some_and(|run| run.rollback().has_passed_pivot());
         let before = has_passed_pivot(self);
         self.apply(id, RunInput::Node(node, event), now)?;
         let ix = node.index;
         if let NodeEvent::Opened { .. } = event {
-            self.set_timers(id, ix);
+            self.runs.set_timers(id, ix);
         } else if let NodeEvent::Part { event: PartEvent::Split { .. }, .. } = event {
             self.open_shares(id, ix);
         } else if let NodeEvent::Part { part, event: PartEvent::Ended { .. } } = event {
@@ -264,7 +259,7 @@ impl Book {
     }
 
     fn ended(&mut self, id: RunId, outcome: &RunOutcome, now: Time) -> Folded {
-        if self.get(id).is_some_and(|run| run.owner.is_none()) {
+        if self.runs.get(id).is_some_and(|run| run.owner.is_none()) {
             self.active = self.active.saturating_sub(1);
             self.finished.push_back(id);
         }
@@ -273,7 +268,7 @@ impl Book {
 
     /// Continues a run after a retry or a reset, also if it has ended.
     fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Folded {
-        let over = self.get(id).is_some_and(Run::is_finished);
+        let over = self.runs.get(id).is_some_and(Run::is_finished);
         self.apply(id, RunInput::Event(event), now)?;
         if over {
             self.active = self.active.saturating_add(1);
@@ -284,44 +279,29 @@ impl Book {
     }
 
     fn started(&mut self, run: Run, now: Time) -> Folded {
-        if self.slot(run.id()).is_some() {
+        if self.runs.get(run.id()).is_some() {
             return Err("a started run is known already".into());
         }
         let (spec, owner) = (Arc::clone(&run.spec), run.owner);
-        self.put(run);
+        self.runs.insert(run);
         self.open_accounts(spec.id);
         match owner {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
                 self.count_serial(spec.id.get())?;
                 self.work(owner, WorkInput::Begun { worker: Worker::Child(spec.id), input: &spec.input }, now)?;
-                self.set_timers(owner.run, owner.node);
+                self.runs.set_timers(owner.run, owner.node);
             }
         }
-        self.agenda.insert(spec.id);
-        self.set_timer(spec.id);
+        self.runs.schedule(spec.id);
+        self.runs.set_timer(spec.id);
         Ok(())
-    }
-
-    /// Sets the timers of a node.
-    pub(super) fn set_timers(&mut self, id: RunId, node: NodeIx) {
-        let times = self.get(id).map(|run| run.times(node)).unwrap_or_default();
-        for at in times {
-            self.wheel.insert(at, (id, Some(node)));
-        }
-    }
-
-    /// Sets the timer for the time limit of a run.
-    pub(super) fn set_timer(&mut self, id: RunId) {
-        if let Some(at) = self.get(id).and_then(Run::time_limit) {
-            self.wheel.insert(at, (id, None));
-        }
     }
 
     /// The plan that a run is pinned to: that of a defined version, or the inline one of its parent's node.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         let Some(owner) = owner else { return self.catalog.get(&spec.workflow, version).cloned() };
-        match self.node_of(owner)?.work_of(owner.item)?.call {
+        match self.runs.node_of(owner)?.work_of(owner.item)?.call {
             Some(_) => self.catalog.get(&spec.workflow, version).cloned(),
             None => self.child_plan(owner),
         }
@@ -329,27 +309,18 @@ impl Book {
 
     /// The inline plan of the node that a child run works for.
     pub(super) fn child_plan(&self, owner: Owner) -> Option<Arc<Plan>> {
-        self.node_of(owner)?.work_of(owner.item)?.child.clone()
-    }
-
-    pub(super) fn put(&mut self, run: Run) {
-        let id = run.id();
-        self.register.enter(&run);
-        let slot = self.runs.insert(run);
-        self.by_id.insert(id, slot);
+        self.runs.node_of(owner)?.work_of(owner.item)?.child.clone()
     }
 
     /// Forgets a run and its descendants.
     fn forget(&mut self, id: RunId) -> Folded {
         let mut family = vec![id];
         while let Some(id) = family.pop() {
-            let slot = self.by_id.remove(&id).ok_or("an unknown run is forgotten")?;
-            let run = self.runs.remove(slot).ok_or("an unknown run is forgotten")?;
+            let run = self.runs.remove(id).ok_or("an unknown run is forgotten")?;
             if !run.is_finished() {
                 return Err("a forgotten run has not ended".into());
             }
             self.close_accounts(id);
-            self.register.leave(&run);
             family.extend(run.workforce().children());
         }
         match self.finished.front() {
@@ -363,8 +334,8 @@ impl Book {
 
     /// Applies an input to a run, and schedules its next move.
     fn apply(&mut self, id: RunId, input: RunInput<'_>, now: Time) -> Folded {
-        self.get_mut(id).ok_or("an event of an unknown run")?.apply(input, now)?;
-        self.agenda.insert(id);
+        self.runs.get_mut(id).ok_or("an event of an unknown run")?.apply(input, now)?;
+        self.runs.schedule(id);
         Ok(())
     }
 
@@ -375,13 +346,13 @@ impl Book {
 
     /// Applies a change of a task that cannot cause a move of its run.
     fn work_quietly(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Folded {
-        let run = self.get_mut(owner.run).ok_or("an event of an unknown run")?;
+        let run = self.runs.get_mut(owner.run).ok_or("an event of an unknown run")?;
         Ok(run.apply(RunInput::Work(owner, input), now)?)
     }
 
     /// Applies a change of a child run to its parent run, if it has one.
     fn apply_to_parent(&mut self, child: RunId, input: WorkInput<'_>, now: Time) -> Folded {
-        match self.get(child).and_then(|run| run.owner) {
+        match self.runs.get(child).and_then(|run| run.owner) {
             Some(owner) => self.work(owner, input, now),
             None => Ok(()),
         }
@@ -409,49 +380,20 @@ impl Book {
         self.owners.get(&task).copied()
     }
 
-    pub(super) fn slot(&self, id: RunId) -> Option<Slot> {
-        self.by_id.get(&id).copied()
-    }
-
-    pub(super) fn get_mut(&mut self, id: RunId) -> Option<&mut Run> {
-        let slot = self.slot(id)?;
-        self.runs.get_mut(slot)
-    }
-
-    pub(super) fn get(&self, id: RunId) -> Option<&Run> {
-        self.runs.get(self.slot(id)?)
-    }
-
-    /// The node of an owner.
-    pub(super) fn node_of(&self, owner: Owner) -> Option<BoundNode<'_>> {
-        self.get(owner.run)?.graph().node(owner.node)
-    }
-
-    /// When a finished run ended.
-    pub(super) fn ended_at(&self, id: RunId) -> Option<Time> {
-        self.get(id).map(|run| run.course().ended().unwrap_or(run.begun.at))
-    }
-
     pub(super) const fn active(&self) -> u32 {
         self.active
     }
 
     /// Computes counts, owners, timers and accounts from the runs of a snapshot.
     pub(super) fn recount(&mut self) {
-        let active = self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count();
+        let active = self.runs.iter().filter(|run| run.owner.is_none() && !run.is_finished()).count();
         self.active = u32::try_from(active).unwrap_or(u32::MAX);
-        for (owner, worker) in self.runs.iter().flat_map(|(_, run)| run.workforce().active()) {
+        for (owner, worker) in self.runs.iter().flat_map(|run| run.workforce().active()) {
             if let Worker::Task(task) = worker {
                 self.owners.insert(task, owner);
             }
         }
-        for (_, run) in self.runs.iter() {
-            for (at, node) in run.timers() {
-                self.wheel.insert(at, (run.id(), Some(node)));
-            }
-        }
-        let ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
-        ids.into_iter().for_each(|id| self.set_timer(id));
+        self.runs.set_all_timers();
         self.reopen_accounts();
     }
 

@@ -126,7 +126,7 @@ impl Driver {
         let catalog = &self.book.catalog;
         let offered = catalog.plans().map(|plan| (&plan.id, (plan, true, 0, 0)));
         let mut known: BTreeMap<&DefinitionId, (&Arc<Plan>, bool, u32, u32)> = offered.collect();
-        for (_, run) in self.book.runs.iter().filter(|(_, run)| run.owner.is_none()) {
+        for run in self.book.runs.iter().filter(|run| run.owner.is_none()) {
             let (.., active, finished) = known.entry(&run.plan().id).or_insert_with(|| (run.plan(), false, 0, 0));
             *if run.is_finished() { finished } else { active } += 1;
         }
@@ -143,7 +143,7 @@ impl Driver {
 
     /// The number of unfinished runs of a definition, without child runs.
     pub(super) fn active_of(&self, id: &DefinitionId) -> u32 {
-        let runs = self.book.runs.iter().map(|(_, run)| run);
+        let runs = self.book.runs.iter();
         let active = runs.filter(|run| run.owner.is_none() && !run.is_finished() && run.plan().id == *id).count();
         u32::try_from(active).unwrap_or(u32::MAX)
     }

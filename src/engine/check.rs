@@ -15,7 +15,7 @@ impl Driver {
 
     /// Checks every run by itself, and that every active instance and its task or child run refer to each other.
     pub(super) fn check_books(&self) -> Result<(), String> {
-        for (_, run) in self.book.runs.iter() {
+        for run in self.book.runs.iter() {
             run.check()?;
             for (owner, worker) in run.workforce().active() {
                 // The spec of a task has the node index at the submit, which may differ since a migration of the run.
@@ -29,7 +29,7 @@ impl Driver {
                         };
                         self.book.owner(task).filter(same)
                     }
-                    Worker::Child(child) => self.book.get(child).and_then(|child| child.owner),
+                    Worker::Child(child) => self.book.runs.get(child).and_then(|child| child.owner),
                 };
                 // A child run that is being compensated keeps the owner with the phase of its original work, so phases
                 // are not compared.
@@ -43,21 +43,21 @@ impl Driver {
         self.check_families()?;
         self.check_serial()?;
         self.book.check_accounts()?;
-        let roots = self.book.runs.iter().map(|(_, run)| run).filter(|run| run.owner.is_none());
+        let roots = self.book.runs.iter().filter(|run| run.owner.is_none());
         let listed =
             roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));
-        if listed != self.book.register.len() {
+        if listed != self.book.runs.register().len() {
             return Err(format!(
                 "{listed:?} runs are known by age and key, but {:?} are registered",
-                self.book.register.len()
+                self.book.runs.register().len()
             ));
         }
         for id in &self.book.finished {
-            if !self.book.get(*id).is_some_and(|run| run.is_finished()) {
+            if !self.book.runs.get(*id).is_some_and(|run| run.is_finished()) {
                 return Err(format!("run {id} is listed as finished, but has not ended"));
             }
         }
-        let finished = self.book.runs.iter().filter(|(_, run)| run.owner.is_none() && run.is_finished()).count();
+        let finished = self.book.runs.iter().filter(|run| run.owner.is_none() && run.is_finished()).count();
         if finished != self.book.finished.len() {
             return Err(format!("{finished} runs have ended, {} are listed", self.book.finished.len()));
         }
@@ -67,13 +67,13 @@ impl Driver {
     /// Each active task and child run has not ended, and each unfinished task of a run is active there.
     fn check_workers(&self) -> Result<(), String> {
         let mut working = 0_usize;
-        for (owner, worker) in self.book.runs.iter().flat_map(|(_, run)| run.workforce().active()) {
+        for (owner, worker) in self.book.runs.iter().flat_map(|run| run.workforce().active()) {
             let over = match worker {
                 Worker::Task(task) => {
                     working += 1;
                     self.core.reader().task(task).is_none_or(|task| task.status().is_terminal())
                 }
-                Worker::Child(child) => self.book.get(child).is_none_or(Run::is_finished),
+                Worker::Child(child) => self.book.runs.get(child).is_none_or(Run::is_finished),
             };
             if over {
                 return Err(format!("{worker:?} is active for {owner:?}, but has ended"));
@@ -95,10 +95,10 @@ impl Driver {
     /// Parent and child runs refer to each other, and a child run that its parent does not wait for has ended.
     fn check_families(&self) -> Result<(), String> {
         let links = |owner: &Owner, child| {
-            let parent = self.book.get(owner.run)?;
+            let parent = self.book.runs.get(owner.run)?;
             Some((parent.workforce().has_child(*owner, child), parent.workforce().waits_for_child(*owner, child)))
         };
-        for (_, run) in self.book.runs.iter() {
+        for run in self.book.runs.iter() {
             let id = run.id();
             if let Some(owner) = &run.owner {
                 let Some((true, is_active)) = links(owner, id) else {
@@ -109,7 +109,7 @@ impl Driver {
                 }
             }
             let foreign = run.workforce().children().find(|child| {
-                let owner = self.book.get(*child).and_then(|child| child.owner);
+                let owner = self.book.runs.get(*child).and_then(|child| child.owner);
                 owner.is_none_or(|owner| owner.run != id)
             });
             if let Some(child) = foreign {
@@ -123,7 +123,7 @@ impl Driver {
     fn check_serial(&self) -> Result<(), String> {
         let made = TaskId::engine_made(0).get();
         let tasks = self.core.reader().tasks().map(|task| task.spec().id.get());
-        let runs = self.book.runs.iter().map(|(_, run)| run.id().get());
+        let runs = self.book.runs.iter().map(|run| run.id().get());
         let last = tasks.chain(runs).filter(|id| id & made != 0).map(|id| id & !made).max().unwrap_or(0);
         if last > self.book.serial {
             return Err(format!("the engine has created the id {last}, but counts only {}", self.book.serial));

@@ -58,7 +58,7 @@ impl Driver {
     }
 
     fn start(&mut self, spec: RunSpec, tx: &mut Tx<'_>) -> Verdict {
-        if let Some(known) = self.book.get(spec.id) {
+        if let Some(known) = self.book.runs.get(spec.id) {
             return if *known.spec == spec {
                 Ok(Accepted::Repeated)
             } else {
@@ -79,7 +79,7 @@ impl Driver {
         }
         if let Some(key) = &spec.business_key {
             named("business_key", key, limits)?;
-            let taken = if spec.exclusive { self.book.holder(&spec, key) } else { None };
+            let taken = if spec.exclusive { self.book.runs.holder(&spec, key) } else { None };
             if let Some(run) = taken {
                 return Err(Rejected::Conflict(Conflict::SoleKey { workflow: spec.workflow, key: key.clone(), run }));
             }
@@ -114,8 +114,8 @@ impl Driver {
         }
         let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
         let transient = rule.is_some_and(|rule| rule.transient);
-        if transient && !self.book.has_waiting_node(id, &signal, &payload, limits) {
-            return Ok(Accepted::Ignored);
+        if transient && !self.book.runs.has_waiting_node(id, &signal, &payload, limits) {
+            return Ok(Accepted::Unheard);
         }
         self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
         Ok(Accepted::Done)
@@ -175,7 +175,7 @@ impl Driver {
     }
 
     fn running(&self, id: RunId) -> Result<&Run, Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase() != RunPhase::Running {
             return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
@@ -183,7 +183,7 @@ impl Driver {
     }
 
     fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let asked = matches!(run.course().cause(), Some(Cause::Cancelled { .. }));
         match run.phase() {
             RunPhase::Running if run.rollback().has_passed_pivot() && !anyway => {
@@ -203,7 +203,7 @@ impl Driver {
     }
 
     fn remedy(&mut self, id: RunId, node: Name, remedy: CompensationRemedy, tx: &mut Tx<'_>) -> Verdict {
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let Some(index) = run.plan().index_of(&node) else {
             return Err(Rejected::Unknown(Unknown::Node { run: id, node }));
         };

@@ -70,7 +70,7 @@ impl Driver {
 
     /// The index of a node of a run by its name.
     pub(super) fn node_of(&self, id: RunId, node: &Name) -> Result<(&Run, NodeIx), Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         match run.plan().index_of(node) {
             Some(index) => Ok((run, index)),
             None => Err(Rejected::Unknown(Unknown::Node { run: id, node: node.clone() })),

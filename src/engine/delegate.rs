@@ -77,7 +77,7 @@ impl Driver {
     /// The failure of an attempt with an invalid answer; none if the answer is valid or its instance is being
     /// cancelled.
     fn invalid_answer(&self, owner: Owner, output: &Payload) -> Option<Failure> {
-        let node = self.book.node_of(owner)?;
+        let node = self.book.runs.node_of(owner)?;
         let (_, delegate) = node.delegate_work()?;
         if node.state.instances().get(owner.item).is_some_and(|instance| instance.is_cancelling()) {
             return None;
@@ -93,7 +93,7 @@ impl Driver {
     /// The event that delegates those of these parts that the limits allow and records the dropped ones, or the event
     /// that a limit is reached. None if the node does not delegate.
     pub(super) fn split(&self, part: PartOf, parts: Vec<Subtask>) -> Option<NodeEvent> {
-        let (_, delegate) = self.book.get(part.run)?.graph().node(part.node)?.delegate_work()?;
+        let (_, delegate) = self.book.runs.get(part.run)?.graph().node(part.node)?.delegate_work()?;
         let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Spending::NOTHING);
         for (index, task) in (0..).zip(parts) {
             match self.may_delegate(part, &task, into.len(), promised) {
@@ -117,7 +117,7 @@ impl Driver {
         beside: usize,
         promised: Spending,
     ) -> Result<Vec<AgentId>, LimitReached> {
-        let node = self.book.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::RepeatedWork)?;
+        let node = self.book.runs.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::RepeatedWork)?;
         let (work, delegate) = node.delegate_work().ok_or(LimitReached::RepeatedWork)?;
         let limits = self.core.config().limits();
         let not = work.may_delegate(part, task, beside, (delegate, node.state.instances(), limits))?;
@@ -137,7 +137,7 @@ impl Driver {
 
     /// The event for an instance of work that its budget does not allow.
     pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> NodeEvent {
-        let delegated = self.book.node_of(owner).and_then(|node| node.delegate_work());
+        let delegated = self.book.runs.node_of(owner).and_then(|node| node.delegate_work());
         let dropped = delegated.filter(|(_, delegate)| delegate.on_limit == OnLimit::Drop);
         match dropped.and_then(|(work, _)| work.of_work(owner.item)) {
             Some(work) => {

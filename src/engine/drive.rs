@@ -105,65 +105,51 @@ impl Driver {
     }
 
     pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
-        if !self.book.agenda.is_empty() {
+        if self.book.runs.first_scheduled().is_some() {
             return Some(last);
         }
-        [self.core.next_wakeup(), self.book.wheel.next(), self.next_aged()].into_iter().flatten().min()
+        [self.core.next_wakeup(), self.book.runs.next_timer(), self.next_aged()].into_iter().flatten().min()
     }
 
     /// After a restore: schedules every unfinished run, since each may have a next move.
     pub(super) fn wake_all(&mut self) {
-        let ids: Vec<RunId> = self.book.runs.iter().map(|(_, run)| run.id()).collect();
-        for id in ids {
-            if let Some(run) = self.book.get_mut(id).filter(|run| !run.is_finished()) {
-                run.wake_all();
-                self.book.agenda.insert(id);
-            }
-        }
+        self.book.runs.wake_all();
     }
 
     /// Discards data that only decisions consume: scheduled runs, due timers, reopened classes.
     pub(super) fn discard_opened(&mut self, now: Time) {
-        self.book.agenda.clear();
-        self.book.wheel.advance(now, usize::MAX, &mut Vec::new());
+        self.book.runs.drop_decisions(now);
         self.core.discard_opened();
     }
 
     /// Fires the due timers of runs.
     fn fire(&mut self, now: Time) {
-        let mut due = Vec::new();
-        self.book.wheel.advance(now, self.core.config().limits().timers_per_call.max(1) as usize, &mut due);
-        for (_, (id, node)) in due {
-            if let Some(run) = self.book.get_mut(id) {
-                node.into_iter().for_each(|node| run.wake(node));
-                self.book.agenda.insert(id);
-            }
-        }
+        self.book.runs.fire(now, self.core.config().limits().timers_per_call.max(1) as usize);
     }
 
     /// Performs moves of runs until none is left or [`MOVES`] is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
         for _ in 0..MOVES {
-            let Some(&id) = self.book.agenda.first() else { break };
-            if self.book.is_paused(id) {
-                self.book.agenda.remove(&id);
+            let Some(id) = self.book.runs.first_scheduled() else { break };
+            if self.book.runs.is_paused(id) {
+                self.book.runs.unschedule(id);
                 continue;
             }
             let limits = self.core.config().limits();
-            let next = self.book.get_mut(id).map_or(Ok(None), |run| run.next_move(tx.now, limits));
+            let next = self.book.runs.get_mut(id).map_or(Ok(None), |run| run.next_move(tx.now, limits));
             match next {
                 Err(anomaly) => self.core.record_anomaly(anomaly),
                 Ok(Some(next)) => {
                     if let Err(anomaly) = self.perform(id, next, tx) {
                         self.core.record_anomaly(anomaly);
-                        self.book.agenda.remove(&id);
+                        self.book.runs.unschedule(id);
                     }
                 }
-                Ok(None) => match self.book.signal_for(id, tx.now, limits) {
+                Ok(None) => match self.book.runs.signal_for(id, tx.now, limits) {
                     Some(moved) => self.emit(moved, tx),
                     None => {
-                        self.book.agenda.remove(&id);
+                        self.book.runs.unschedule(id);
                     }
                 },
             }
@@ -189,7 +175,7 @@ impl Driver {
 
     /// Records an event of a node.
     fn emit_node(&mut self, id: RunId, node: NodeIx, event: NodeEvent, tx: &mut Tx<'_>) {
-        if let Some(run) = self.book.get(id) {
+        if let Some(run) = self.book.runs.get(id) {
             let node = run.plan().node_ref(node);
             self.emit(event.of(id, node), tx);
         }
@@ -207,7 +193,7 @@ impl Driver {
                 self.emit_node(id, node, event, tx);
             }
             Move::Submit { owner, payload } => {
-                let node = self.book.node_of(owner).or_anomaly("a submitted task has no node")?;
+                let node = self.book.runs.node_of(owner).or_anomaly("a submitted task has no node")?;
                 let template = node
                     .template(owner.item, owner.phase)
                     .or_anomaly("a node has no template for the task that it submits")?;
@@ -256,7 +242,7 @@ impl Driver {
     fn task_spec(&self, node: BoundNode<'_>, owner: Owner, template: &Template, payload: Payload) -> TaskSpec {
         let barred = node.barred(owner.item);
         let affinity = || Box::new(Affinity::default().with_not_agents(barred.iter().copied()));
-        let run = self.book.get(owner.run);
+        let run = self.book.runs.get(owner.run);
         let spec = run.map(|run| &run.spec);
         TaskSpec {
             payload,
@@ -276,12 +262,12 @@ impl Driver {
 
     /// The event that starts a child run, or that records why it cannot start. None if the work is no child run.
     fn child(&self, owner: Owner, input: Payload) -> Option<Event> {
-        let run = self.book.get(owner.run)?;
+        let run = self.book.runs.get(owner.run)?;
         let work = run.graph().node(owner.node)?.work_of(owner.item)?;
         let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan().node_ref(owner.node)));
         let (plan, hash) = match (&work.call, &work.child) {
             (Some(call), _) => {
-                if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
+                if self.book.runs.depth_of(run.id(), &call.workflow) >= call.depth {
                     return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { max: call.depth } });
                 }
                 let Some(plan) = self.book.plan(&call.workflow, call.version) else {
@@ -310,7 +296,7 @@ impl Driver {
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
-            let aged = |id: &&RunId| self.book.ended_at(**id).is_some_and(|at| limits.is_aged(at, tx.now));
+            let aged = |id: &&RunId| self.book.runs.ended_at(**id).is_some_and(|at| limits.is_aged(at, tx.now));
             let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
@@ -318,7 +304,7 @@ impl Driver {
 
     /// When the oldest finished run reaches the maximum age.
     fn next_aged(&self) -> Option<Time> {
-        self.core.config().limits().forgotten_at(self.book.ended_at(*self.book.finished.front()?)?)
+        self.core.config().limits().forgotten_at(self.book.runs.ended_at(*self.book.finished.front()?)?)
     }
 }
 

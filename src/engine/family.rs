@@ -1,6 +1,6 @@
 //! Parent and child runs: depth, inherited pauses, and signals that a parent run keeps.
 
-use super::book::Book;
+use super::runs::Runs;
 use crate::base::id::RunId;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
@@ -10,7 +10,7 @@ use crate::message::event::{Event, RunEvent};
 use crate::message::run::RunPhase;
 use crate::workflow::machine::Run;
 
-impl Book {
+impl Runs {
     /// The number of runs of a workflow among a run and its ancestors.
     pub(super) fn depth_of(&self, id: RunId, workflow: &Name) -> u32 {
         let (mut next, mut depth) = (Some(id), 0_u32);
@@ -28,7 +28,7 @@ impl Book {
             let Some(run) = self.get_mut(id) else { continue };
             line.extend(run.workforce().active_children());
             wake(run);
-            self.agenda.insert(id);
+            self.schedule(id);
         }
     }
 

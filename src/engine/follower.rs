@@ -119,8 +119,8 @@ mod tests {
             }
             outbox.clear();
             let driver = &follower.engine.driver;
-            assert!(driver.book.agenda.is_empty());
-            assert_eq!(driver.book.wheel.next(), None, "a due timer is still stored");
+            assert!(driver.book.runs.first_scheduled().is_none());
+            assert_eq!(driver.book.runs.next_timer(), None, "a due timer is still stored");
         }
         assert_eq!(follower.snapshot(), engine.snapshot());
     }

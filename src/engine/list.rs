@@ -1,7 +1,7 @@
 //! Finding runs by key, and listing them page by page.
 
-use super::book::Book;
 use super::drive::Driver;
+use super::runs::Runs;
 use super::view::RunView;
 use super::waits::RunStanding;
 use crate::base::id::{RunId, Seq};
@@ -193,10 +193,10 @@ impl Register {
     }
 }
 
-impl Book {
+impl Runs {
     /// The unfinished run with this workflow, tenant and business key.
     pub(super) fn holder(&self, like: &RunSpec, key: &Name) -> Option<RunId> {
-        let runs = self.register.of_key(&like.workflow, key)?;
+        let runs = self.register().of_key(&like.workflow, key)?;
         let holds = |run: &Run| !run.is_finished() && run.spec.tenant == like.tenant;
         runs.iter().map(|(_, run)| *run).find(|run| self.get(*run).is_some_and(holds))
     }
@@ -212,8 +212,8 @@ impl Driver {
     ) -> RunPage<'_> {
         let none = BTreeSet::new();
         let all = match (&filter.workflow, &filter.business_key) {
-            (Some(workflow), Some(key)) => self.book.register.of_key(workflow, key).unwrap_or(&none),
-            (None, _) | (_, None) => &self.book.register.by_age,
+            (Some(workflow), Some(key)) => self.book.runs.register().of_key(workflow, key).unwrap_or(&none),
+            (None, _) | (_, None) => &self.book.runs.register().by_age,
         };
         let after = after.map(|RunCursor(seq, run)| (seq, run));
         let later = all

@@ -48,7 +48,7 @@ impl Driver {
 
     /// A run in its forward phase and the plan to which it would migrate.
     fn target(&self, id: RunId, migration: &Migration) -> Result<(&Run, Arc<Plan>), Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase() != RunPhase::Running {
             return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
@@ -95,7 +95,7 @@ impl Book {
         let RunEvent::Migrated { version, hash, definition, from, .. } = event else {
             return Err("the event of a migration is of another kind".into());
         };
-        let run = self.get(id).ok_or("a migrated run is unknown")?;
+        let run = self.runs.get(id).ok_or("a migrated run is unknown")?;
         let plan = match (definition, run.owner) {
             (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
             (None, None) => self.catalog.get(&run.plan().id.name, *version).cloned(),
@@ -109,15 +109,15 @@ impl Book {
         let moved = if fits { run.migrated(&plan, from) } else { None };
         let moved = moved.ok_or("a migrated run does not fit its new definition")?;
         let workers: Vec<(Owner, Worker)> = moved.workforce().all().collect();
-        if let Some(run) = self.get_mut(id) {
+        if let Some(run) = self.runs.get_mut(id) {
             *run = moved;
         }
         for (owner, worker) in workers {
             self.rehome(owner, worker);
         }
-        plan.indexes().for_each(|node| self.set_timers(id, node));
-        self.set_timer(id);
-        self.agenda.insert(id);
+        plan.indexes().for_each(|node| self.runs.set_timers(id, node));
+        self.runs.set_timer(id);
+        self.runs.schedule(id);
         self.audit_accounts();
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Book {
         match worker {
             Worker::Task(task) => self.set_owner(task, owner),
             Worker::Child(child) => {
-                if let Some(child) = self.get_mut(child) {
+                if let Some(child) = self.runs.get_mut(child) {
                     child.owner = Some(Owner { phase: Phase::Do, ..owner });
                 }
             }

@@ -59,6 +59,7 @@ mod operate;
 mod query;
 #[cfg(feature = "observe")]
 mod recent;
+mod runs;
 mod snapshot;
 mod spending;
 mod versions;

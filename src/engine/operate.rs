@@ -55,14 +55,14 @@ impl Driver {
 
     pub(super) fn prioritise(&mut self, id: RunId, tier: Tier, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.is_finished() {
             return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
-        let family = self.book.family(id);
+        let family = self.book.runs.family(id);
         let free = |(owner, worker): (Owner, Worker)| match worker {
             Worker::Task(task) => {
-                let own = self.book.node_of(owner)?.template(owner.item, owner.phase)?.tier;
+                let own = self.book.runs.node_of(owner)?.template(owner.item, owner.phase)?.tier;
                 (own.is_none() && self.core.could_move(task, tier)).then_some(task)
             }
             Worker::Child(_) => None,
@@ -84,7 +84,7 @@ impl Driver {
 
     pub(super) fn retry(&mut self, id: RunId, node: Option<Name>, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         match (run.phase(), run.owner) {
             (RunPhase::Running, _) | (RunPhase::Finished, None) => {}
             (RunPhase::Finished, Some(owner)) => {
@@ -106,7 +106,7 @@ impl Driver {
 
     pub(super) fn reset(&mut self, id: RunId, to: &ResetPoint, undo: bool, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         match (run.phase(), run.course().outcome(), run.owner) {
             (RunPhase::Running, ..) => {}
             (RunPhase::Finished, Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }), owner) => {
@@ -134,7 +134,7 @@ impl Driver {
     /// Whether an active child run of a node has passed the point at which it could be withdrawn.
     fn is_committed_within(&self, run: &Run, node: NodeIx) -> bool {
         let children = run.graph().state(node).into_iter().flat_map(|state| state.instances().active_children());
-        let mut under_way = children.flat_map(|child| self.book.family(child));
+        let mut under_way = children.flat_map(|child| self.book.runs.family(child));
         under_way.any(|run| !run.is_finished() && run.is_committed())
     }
 
@@ -145,7 +145,7 @@ impl Driver {
             return Ok(());
         }
         if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.exclusive)
-            && let Some(holder) = self.book.holder(&run.spec, key)
+            && let Some(holder) = self.book.runs.holder(&run.spec, key)
         {
             return Err(Rejected::Conflict(Conflict::SoleKey {
                 workflow: run.spec.workflow.clone(),
@@ -161,7 +161,7 @@ impl Driver {
 
     /// The id of a run in its forward phase, and whether it is paused.
     fn going(&self, id: RunId) -> Result<(RunId, bool), Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
+        let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase() != RunPhase::Running {
             return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }

@@ -43,7 +43,7 @@ pub struct EngineSnapshot {
 
 impl Driver {
     pub(super) fn snapshot(&self, log: &Log) -> EngineSnapshot {
-        let mut runs: Vec<RunRecord> = self.book.runs.iter().map(|(_, run)| run.record()).collect();
+        let mut runs: Vec<RunRecord> = self.book.runs.iter().map(|run| run.record()).collect();
         // The id of a parent run is always smaller than that of its child run: ids of the engine are large and ascend.
         runs.sort_by_key(|run| run.spec.id);
         EngineSnapshot {
@@ -64,8 +64,7 @@ impl Driver {
     fn in_use(&self) -> Vec<Arc<Definition>> {
         let book = &self.book;
         let found = |run: &Run| book.plan_for(&run.spec, run.plan().id.version, run.owner);
-        let lone =
-            book.runs.iter().map(|(_, run)| run).filter(|run| found(run).is_none_or(|plan| plan.id != run.plan().id));
+        let lone = book.runs.iter().filter(|run| found(run).is_none_or(|plan| plan.id != run.plan().id));
         let lone: BTreeMap<_, _> = lone.map(|run| (&run.plan().id, &run.plan().definition)).collect();
         lone.into_values().cloned().collect()
     }
@@ -101,7 +100,7 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
     }
     for record in &snapshot.runs {
         let id = record.spec.id;
-        if book.slot(id).is_some() {
+        if book.runs.get(id).is_some() {
             return Err(format!("run {id} occurs twice"));
         }
         let pinned = |plan: &Arc<Plan>| record.hash == plan.id.hash;
@@ -109,7 +108,8 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
         let own = in_use.values().find(|plan| pinned(plan) && plan.id.version == record.version);
         let plan = plan.or_else(|| own.filter(|plan| plan.id.name == record.spec.workflow).cloned());
         let plan = plan.ok_or_else(|| format!("the definition of run {id} is missing"))?;
-        book.put(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
+        book.runs
+            .insert(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
     }
     book.finished.extend(&snapshot.finished);
     book.recount();

@@ -1,7 +1,7 @@
 //! Views of the spending of runs and the balances of budgets.
 
 use super::accounts::Account;
-use super::book::Book;
+use super::runs::Runs;
 use super::view::{NodeView, RunView};
 use crate::base::id::RunId;
 use crate::base::time::Time;
@@ -74,7 +74,7 @@ impl RunView<'_> {
     #[must_use]
     pub fn metrics(&self) -> RunMetrics {
         let (run, book) = self.parts();
-        RunMetrics { began: run.begun.at, ended: run.course().ended(), spent: book.spent(run.id()) }
+        RunMetrics { began: run.begun.at, ended: run.course().ended(), spent: book.runs.spent(run.id()) }
     }
 
     /// The balance of its budget, if that bounds attempts, cost or tokens.
@@ -91,7 +91,7 @@ impl NodeView<'_> {
     pub fn spent(&self) -> Spending {
         let (_, book, node) = self.parts();
         let children = node.state.instances().children();
-        children.fold(node.state.spent(), |sum, child| sum + book.spent(child))
+        children.fold(node.state.spent(), |sum, child| sum + book.runs.spent(child))
     }
 
     /// The balance of its budget, if that bounds attempts, cost or tokens.
@@ -102,7 +102,7 @@ impl NodeView<'_> {
     }
 }
 
-impl Book {
+impl Runs {
     /// The spending of a run and its descendants.
     fn spent(&self, id: RunId) -> Spending {
         let (mut work, mut sum) = (vec![id], Spending::NOTHING);

@@ -251,10 +251,10 @@ impl fmt::Debug for NodeView<'_> {
 
 impl Driver {
     pub(super) fn view(&self, id: RunId, now: Time) -> Option<RunView<'_>> {
-        self.book.get(id).map(|run| RunView { run, driver: self, now })
+        self.book.runs.get(id).map(|run| RunView { run, driver: self, now })
     }
 
     pub(super) fn views(&self, now: Time) -> impl Iterator<Item = RunView<'_>> {
-        self.book.runs.iter().map(move |(_, run)| RunView { run, driver: self, now })
+        self.book.runs.iter().map(move |run| RunView { run, driver: self, now })
     }
 }

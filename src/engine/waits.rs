@@ -224,10 +224,10 @@ impl Driver {
         visit: &mut impl FnMut(Option<Wait>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let mut line = vec![id];
-        while let Some(run) = line.pop().and_then(|id| self.book.get(id)) {
-            let (id, paused) = (run.id(), self.book.paused_by(run.id()));
+        while let Some(run) = line.pop().and_then(|id| self.book.runs.get(id)) {
+            let (id, paused) = (run.id(), self.book.runs.paused_by(run.id()));
             let lacks = run.lacks_functions();
-            if self.book.agenda.contains(&id) && !(paused.is_some() || lacks) {
+            if self.book.runs.is_scheduled(id) && !(paused.is_some() || lacks) {
                 visit(None)?;
             }
             for name in run.plan().missing.iter().filter(|_| lacks) {

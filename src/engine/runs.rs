@@ -1,0 +1,150 @@
+//! The known runs, their agenda and their timers.
+
+use super::list::Register;
+use crate::base::id::{NodeIx, RunId};
+use crate::base::structure::{Arena, IdMap, Slot, Wheel};
+use crate::base::time::Time;
+use crate::task::Owner;
+use crate::workflow::machine::{BoundNode, Run};
+use std::collections::BTreeSet;
+
+/// The known runs by id and by age, those that may have a next move, and the times at which more of them may.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    arena: Arena<Run>,
+    by_id: IdMap<RunId, Slot>,
+    register: Register,
+    /// The runs that may have a next move.
+    agenda: BTreeSet<RunId>,
+    /// The timers of nodes, and those of the time limits of whole runs.
+    wheel: Wheel<(RunId, Option<NodeIx>)>,
+}
+
+/// Storage.
+impl Runs {
+    pub(super) fn insert(&mut self, run: Run) {
+        let id = run.id();
+        self.register.enter(&run);
+        let slot = self.arena.insert(run);
+        self.by_id.insert(id, slot);
+    }
+
+    pub(super) fn remove(&mut self, id: RunId) -> Option<Run> {
+        let run = self.arena.remove(self.by_id.remove(&id)?)?;
+        self.register.leave(&run);
+        Some(run)
+    }
+
+    pub(super) fn get(&self, id: RunId) -> Option<&Run> {
+        self.arena.get(*self.by_id.get(&id)?)
+    }
+
+    pub(super) fn get_mut(&mut self, id: RunId) -> Option<&mut Run> {
+        self.arena.get_mut(*self.by_id.get(&id)?)
+    }
+
+    /// All known runs, in the order of their slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.arena.iter().map(|(_, run)| run)
+    }
+
+    pub(super) const fn register(&self) -> &Register {
+        &self.register
+    }
+
+    /// The node of an owner.
+    pub(super) fn node_of(&self, owner: Owner) -> Option<BoundNode<'_>> {
+        self.get(owner.run)?.graph().node(owner.node)
+    }
+
+    /// When a finished run ended.
+    pub(super) fn ended_at(&self, id: RunId) -> Option<Time> {
+        self.get(id).map(|run| run.course().ended().unwrap_or(run.begun.at))
+    }
+}
+
+/// Agenda.
+impl Runs {
+    /// The run may have a next move.
+    pub(super) fn schedule(&mut self, id: RunId) {
+        self.agenda.insert(id);
+    }
+
+    /// The run has no next move until it changes.
+    pub(super) fn unschedule(&mut self, id: RunId) {
+        self.agenda.remove(&id);
+    }
+
+    pub(super) fn is_scheduled(&self, id: RunId) -> bool {
+        self.agenda.contains(&id)
+    }
+
+    pub(super) fn first_scheduled(&self) -> Option<RunId> {
+        self.agenda.first().copied()
+    }
+
+    /// Schedules a run, if it is known, and marks these nodes of it as dirty.
+    pub(super) fn wake(&mut self, id: RunId, nodes: impl IntoIterator<Item = NodeIx>) {
+        if let Some(run) = self.get_mut(id) {
+            nodes.into_iter().for_each(|node| run.wake(node));
+            self.agenda.insert(id);
+        }
+    }
+
+    /// Schedules every unfinished run with all of its nodes.
+    pub(super) fn wake_all(&mut self) {
+        let ids: Vec<RunId> = self.iter().filter(|run| !run.is_finished()).map(Run::id).collect();
+        for id in ids {
+            self.get_mut(id).into_iter().for_each(Run::wake_all);
+            self.agenda.insert(id);
+        }
+    }
+}
+
+/// Timers.
+impl Runs {
+    /// Sets the timers of a node.
+    pub(super) fn set_timers(&mut self, id: RunId, node: NodeIx) {
+        let times = self.get(id).map(|run| run.times(node)).unwrap_or_default();
+        for at in times {
+            self.wheel.insert(at, (id, Some(node)));
+        }
+    }
+
+    /// Sets the timer for the time limit of a run.
+    pub(super) fn set_timer(&mut self, id: RunId) {
+        if let Some(at) = self.get(id).and_then(Run::time_limit) {
+            self.wheel.insert(at, (id, None));
+        }
+    }
+
+    /// Sets the timers of all runs of a snapshot.
+    pub(super) fn set_all_timers(&mut self) {
+        for (_, run) in self.arena.iter() {
+            let nodes = run.timers().into_iter().map(|(at, node)| (at, Some(node)));
+            for (at, node) in nodes.chain(run.time_limit().map(|at| (at, None))) {
+                self.wheel.insert(at, (run.id(), node));
+            }
+        }
+    }
+
+    /// A time that is not later than that of the first timer.
+    pub(super) fn next_timer(&self) -> Option<Time> {
+        self.wheel.next()
+    }
+
+    /// Fires up to `most` due timers: their runs are scheduled.
+    pub(super) fn fire(&mut self, now: Time, most: usize) {
+        let mut due = Vec::new();
+        self.wheel.advance(now, most, &mut due);
+        for (_, (id, node)) in due {
+            self.wake(id, node);
+        }
+    }
+
+    /// Drops the agenda and the due timers, which only matter for decisions.
+    pub(super) fn drop_decisions(&mut self, now: Time) {
+        self.agenda.clear();
+        self.wheel.advance(now, usize::MAX, &mut Vec::new());
+    }
+}
