@@ -1,6 +1,6 @@
 //! The definitions that runs can be started from, by name and version.
 
-use super::drive::Driver;
+use super::book::Book;
 use crate::base::name::Name;
 use crate::definition::{Definition, DefinitionId};
 use crate::workflow::plan::Plan;
@@ -120,13 +120,13 @@ impl Catalog {
     }
 }
 
-impl Driver {
+impl Book {
     /// All definitions that are offered or in use, by name, version and hash.
     pub(super) fn definitions(&self) -> Vec<DefinitionView<'_>> {
-        let catalog = &self.book.catalog;
+        let catalog = &self.catalog;
         let offered = catalog.plans().map(|plan| (&plan.id, (plan, true, 0, 0)));
         let mut known: BTreeMap<&DefinitionId, (&Arc<Plan>, bool, u32, u32)> = offered.collect();
-        for run in self.book.runs.iter().filter(|run| run.owner.is_none()) {
+        for run in self.runs.iter().filter(|run| run.owner.is_none()) {
             let (.., active, finished) = known.entry(&run.plan().id).or_insert_with(|| (run.plan(), false, 0, 0));
             *if run.is_finished() { finished } else { active } += 1;
         }
@@ -143,7 +143,7 @@ impl Driver {
 
     /// The number of unfinished runs of a definition, without child runs.
     pub(super) fn active_of(&self, id: &DefinitionId) -> u32 {
-        let runs = self.book.runs.iter();
+        let runs = self.runs.iter();
         let active = runs.filter(|run| run.owner.is_none() && !run.is_finished() && run.plan().id == *id).count();
         u32::try_from(active).unwrap_or(u32::MAX)
     }

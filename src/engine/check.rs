@@ -1,8 +1,9 @@
 //! The invariants between runs and tasks.
 
-use super::book::MOST_IDS;
+use super::book::{Book, MOST_IDS};
 use super::drive::Driver;
 use crate::base::id::TaskId;
+use crate::scheduler::Reader;
 use crate::task::Owner;
 use crate::workflow::machine::{Run, Worker};
 
@@ -13,15 +14,28 @@ impl Driver {
         self.check_books()
     }
 
-    /// Checks every run by itself, and that every active instance and its task or child run refer to each other.
+    /// Checks every invariant of runs, and those between runs and tasks.
     pub(super) fn check_books(&self) -> Result<(), String> {
+        Check { reader: self.core.reader(), book: &self.book }.all()
+    }
+}
+
+/// The state whose invariants are checked.
+struct Check<'a> {
+    reader: &'a Reader,
+    book: &'a Book,
+}
+
+impl Check<'_> {
+    /// Checks every run by itself, and that every active instance and its task or child run refer to each other.
+    fn all(&self) -> Result<(), String> {
         for run in self.book.runs.iter() {
             run.check()?;
             for (owner, worker) in run.workforce().active() {
                 // The spec of a task has the node index at the submit, which may differ since a migration of the run.
                 let known = match worker {
                     Worker::Task(task) => {
-                        let spec = self.core.reader().task(task).and_then(|task| task.spec().owner);
+                        let spec = self.reader.task(task).and_then(|task| task.spec().owner);
                         let same = |known: &Owner| {
                             spec.is_some_and(|spec| {
                                 (spec.run, spec.item, spec.phase) == (known.run, known.item, known.phase)
@@ -39,9 +53,9 @@ impl Driver {
                 }
             }
         }
-        self.check_workers()?;
-        self.check_families()?;
-        self.check_serial()?;
+        self.workers()?;
+        self.families()?;
+        self.serial()?;
         self.book.check_accounts()?;
         let roots = self.book.runs.iter().filter(|run| run.owner.is_none());
         let listed =
@@ -65,13 +79,13 @@ impl Driver {
     }
 
     /// Each active task and child run has not ended, and each unfinished task of a run is active there.
-    fn check_workers(&self) -> Result<(), String> {
+    fn workers(&self) -> Result<(), String> {
         let mut working = 0_usize;
         for (owner, worker) in self.book.runs.iter().flat_map(|run| run.workforce().active()) {
             let over = match worker {
                 Worker::Task(task) => {
                     working += 1;
-                    self.core.reader().task(task).is_none_or(|task| task.status().is_terminal())
+                    self.reader.task(task).is_none_or(|task| task.status().is_terminal())
                 }
                 Worker::Child(child) => self.book.runs.get(child).is_none_or(Run::is_finished),
             };
@@ -79,12 +93,8 @@ impl Driver {
                 return Err(format!("{worker:?} is active for {owner:?}, but has ended"));
             }
         }
-        let owned = self
-            .core
-            .reader()
-            .tasks()
-            .filter(|task| task.spec().owner.is_some() && !task.status().is_terminal())
-            .count();
+        let owned =
+            self.reader.tasks().filter(|task| task.spec().owner.is_some() && !task.status().is_terminal()).count();
         if owned == working {
             Ok(())
         } else {
@@ -93,7 +103,7 @@ impl Driver {
     }
 
     /// Parent and child runs refer to each other, and a child run that its parent does not wait for has ended.
-    fn check_families(&self) -> Result<(), String> {
+    fn families(&self) -> Result<(), String> {
         let links = |owner: &Owner, child| {
             let parent = self.book.runs.get(owner.run)?;
             Some((parent.workforce().has_child(*owner, child), parent.workforce().waits_for_child(*owner, child)))
@@ -120,9 +130,9 @@ impl Driver {
     }
 
     /// No future id of the engine is in use.
-    fn check_serial(&self) -> Result<(), String> {
+    fn serial(&self) -> Result<(), String> {
         let made = TaskId::engine_made(0).get();
-        let tasks = self.core.reader().tasks().map(|task| task.spec().id.get());
+        let tasks = self.reader.tasks().map(|task| task.spec().id.get());
         let runs = self.book.runs.iter().map(|run| run.id().get());
         let last = tasks.chain(runs).filter(|id| id & made != 0).map(|id| id & !made).max().unwrap_or(0);
         if last > self.book.serial {

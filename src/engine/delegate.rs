@@ -1,15 +1,17 @@
 //! Delegated work: validation of agents' answers, limits of delegation, and views of parts.
 
-use super::drive::Driver;
+use super::book::Book;
 use super::spending::Balance;
 use super::view::NodeView;
 use crate::base::id::{AgentId, NodeIx, RunId};
+use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{Budget, OnLimit, Subtask};
 use crate::message::command::AgentCommand;
 use crate::message::event::{NodeEvent, PartEvent};
 use crate::message::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutcome};
+use crate::scheduler::{Core, Reader};
 use crate::task::{Failure, FailureKind, Needs, Owner, Phase, Spending};
 use crate::workflow::machine::misread;
 
@@ -64,10 +66,22 @@ impl<'a> NodeView<'a> {
     }
 }
 
-impl Driver {
+/// Decides on delegated work: which answers of agents are valid, and which parts may be delegated.
+#[derive(Clone, Copy)]
+pub(super) struct Delegation<'a> {
+    reader: &'a Reader,
+    limits: &'a Limits,
+    book: &'a Book,
+}
+
+impl<'a> Delegation<'a> {
+    pub(super) const fn new(core: &'a Core, book: &'a Book) -> Self {
+        Self { reader: core.reader(), limits: core.config().limits(), book }
+    }
+
     /// Validates the command of an agent. An invalid answer to work that may be delegated becomes a failure of the
     /// attempt, with its outcome unknown if the work has a compensation.
-    pub(super) fn validated(&self, command: AgentCommand) -> AgentCommand {
+    pub(super) fn validated(self, command: AgentCommand) -> AgentCommand {
         let AgentCommand::Complete { by, attempt, output, usage } = &command else { return command };
         let owner = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do);
         let Some(failure) = owner.and_then(|owner| self.invalid_answer(owner, output)) else { return command };
@@ -76,13 +90,13 @@ impl Driver {
 
     /// The failure of an attempt with an invalid answer; none if the answer is valid or its instance is being
     /// cancelled.
-    fn invalid_answer(&self, owner: Owner, output: &Payload) -> Option<Failure> {
+    fn invalid_answer(self, owner: Owner, output: &Payload) -> Option<Failure> {
         let node = self.book.runs.node_of(owner)?;
         let (_, delegate) = node.delegate_work()?;
         if node.state.instances().get(owner.item).is_some_and(|instance| instance.is_cancelling()) {
             return None;
         }
-        let message = misread(output, delegate, self.core.config().limits())?;
+        let message = misread(output, delegate, self.limits)?;
         let mut failure = Failure::transient(message.chars().take(SHOWN).collect::<String>());
         if node.definition.undo.is_some() {
             failure.kind = FailureKind::Unknown;
@@ -92,7 +106,7 @@ impl Driver {
 
     /// The event that delegates those of these parts that the limits allow and records the dropped ones, or the event
     /// that a limit is reached. None if the node does not delegate.
-    pub(super) fn split(&self, part: PartOf, parts: Vec<Subtask>) -> Option<NodeEvent> {
+    pub(super) fn split(self, part: PartOf, parts: Vec<Subtask>) -> Option<NodeEvent> {
         let (_, delegate) = self.book.runs.get(part.run)?.graph().node(part.node)?.delegate_work()?;
         let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Spending::NOTHING);
         for (index, task) in (0..).zip(parts) {
@@ -111,7 +125,7 @@ impl Driver {
     /// Checks whether a part may be delegated besides `beside` others with these promised amounts. Returns the agents
     /// that must not get it.
     fn may_delegate(
-        &self,
+        self,
         PartOf { run: id, node: ix, part }: PartOf,
         task: &Subtask,
         beside: usize,
@@ -119,11 +133,11 @@ impl Driver {
     ) -> Result<Vec<AgentId>, LimitReached> {
         let node = self.book.runs.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::RepeatedWork)?;
         let (work, delegate) = node.delegate_work().ok_or(LimitReached::RepeatedWork)?;
-        let limits = self.core.config().limits();
+        let limits = self.limits;
         let not = work.may_delegate(part, task, beside, (delegate, node.state.instances(), limits))?;
         if !not.is_empty() {
             let needs = task.needs.clone().unwrap_or_else(|| Needs::skill(task.kind.clone()));
-            if !self.core.reader().is_able_without(&not, &needs) {
+            if !self.reader.is_able_without(&not, &needs) {
                 return Err(LimitReached::RepeatedWork);
             }
         }
@@ -136,7 +150,7 @@ impl Driver {
     }
 
     /// The event for an instance of work that its budget does not allow.
-    pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> NodeEvent {
+    pub(super) fn unaffordable(self, owner: Owner, limit: LimitReached) -> NodeEvent {
         let delegated = self.book.runs.node_of(owner).and_then(|node| node.delegate_work());
         let dropped = delegated.filter(|(_, delegate)| delegate.on_limit == OnLimit::Drop);
         match dropped.and_then(|(work, _)| work.of_work(owner.item)) {

@@ -3,7 +3,7 @@
 
 use super::accounts::Affordable;
 use super::book::{Book, Folded};
-use super::delegate::PartOf;
+use super::delegate::{Delegation, PartOf};
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use crate::base::id::{NodeIx, RunId, TaskId};
@@ -77,7 +77,7 @@ impl Driver {
         self.settle(tx);
         let verdict = match command {
             Command::Agent(command) => {
-                let command = self.validated(command);
+                let command = self.delegation().validated(command);
                 self.core.agent(command, tx)
             }
             Command::Task(command) => self.task(command, tx),
@@ -173,6 +173,10 @@ impl Driver {
         self.catch_up(tx);
     }
 
+    const fn delegation(&self) -> Delegation<'_> {
+        Delegation::new(&self.core, &self.book)
+    }
+
     /// Records an event of a node.
     fn emit_node(&mut self, id: RunId, node: NodeIx, event: NodeEvent, tx: &mut Tx<'_>) {
         if let Some(run) = self.book.runs.get(id) {
@@ -188,6 +192,7 @@ impl Driver {
             Move::Node(node, event) => self.emit_node(id, node, event, tx),
             Move::Split { node, part, parts } => {
                 let event = self
+                    .delegation()
                     .split(PartOf { run: id, node, part }, parts)
                     .or_anomaly("a node delegates parts of unknown work")?;
                 self.emit_node(id, node, event, tx);
@@ -232,7 +237,7 @@ impl Driver {
             }
             Affordable::Later(holder) => return self.book.park(holder, owner),
             Affordable::Never(limit) => {
-                let event = self.unaffordable(owner, limit);
+                let event = self.delegation().unaffordable(owner, limit);
                 return self.emit_node(owner.run, owner.node, event, tx);
             }
         }

@@ -188,7 +188,7 @@ impl Engine {
     /// runs.
     #[must_use]
     pub fn definitions(&self) -> Vec<DefinitionView<'_>> {
-        self.driver.definitions()
+        self.driver.book.definitions()
     }
 
     /// A dry run of a migration: which nodes of the run continue, which are dropped, which are new, and what prevents

@@ -68,7 +68,7 @@ impl Driver {
         if catalog.explicit_default(&workflow) == Some(version) {
             return Err(Rejected::Conflict(Conflict::IsDefault(plan.id.clone())));
         }
-        let runs = self.active_of(&plan.id);
+        let runs = self.book.active_of(&plan.id);
         if runs > 0 {
             return Err(Rejected::Conflict(Conflict::InUse { definition: plan.id.clone(), runs }));
         }

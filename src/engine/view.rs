@@ -2,7 +2,7 @@
 
 use super::book::Book;
 use super::drive::Driver;
-use super::waits::{RunStanding, Wait};
+use super::waits::{RunStanding, Wait, Waits};
 use crate::base::id::RunId;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
@@ -102,14 +102,14 @@ impl<'a> RunView<'a> {
     /// Whether it goes on automatically.
     #[must_use]
     pub fn standing(&self) -> RunStanding {
-        self.driver.standing(self.run, self.now)
+        self.driver.waits(self.now).standing(self.run)
     }
 
     /// The waits of the run and its child runs: at least one as long as it has not ended and has no move left for the
     /// next call.
     #[must_use]
     pub fn waits(&self) -> Vec<Wait> {
-        self.driver.waits(self.id(), self.now)
+        self.driver.waits(self.now).of_run(self.id())
     }
 
     /// The waits of the run as text: a line for each unregistered function that its definition names, and one for each
@@ -118,9 +118,8 @@ impl<'a> RunView<'a> {
     pub fn waits_for(&self) -> Vec<String> {
         let missing = self.run.plan().missing.iter();
         let missing = missing.map(|name| format!("function `{name}`, which is not registered"));
-        let text = |node: NodeView<'_>| {
-            Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.node.ix, self.now)?))
-        };
+        let waits = self.driver.waits(self.now);
+        let text = |node: NodeView<'_>| Some(format!("{}: {}", node.name(), waits.text(self.run, node.node.ix)?));
         missing.chain(self.nodes().filter_map(text)).collect()
     }
 }
@@ -252,6 +251,10 @@ impl fmt::Debug for NodeView<'_> {
 impl Driver {
     pub(super) fn view(&self, id: RunId, now: Time) -> Option<RunView<'_>> {
         self.book.runs.get(id).map(|run| RunView { run, driver: self, now })
+    }
+
+    pub(super) const fn waits(&self, now: Time) -> Waits<'_> {
+        Waits { reader: self.core.reader(), runs: &self.book.runs, now }
     }
 
     pub(super) fn views(&self, now: Time) -> impl Iterator<Item = RunView<'_>> {

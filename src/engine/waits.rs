@@ -1,10 +1,11 @@
 //! The waits of a run, and whether they end automatically.
 
-use super::drive::Driver;
+use super::runs::Runs;
 use crate::base::id::{NodeIx, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::run::RunPhase;
+use crate::scheduler::Reader;
 use crate::scheduler::TaskWait;
 use crate::workflow::machine::{Need, Run, Worker};
 use core::fmt;
@@ -193,13 +194,21 @@ impl fmt::Display for Awaited {
     }
 }
 
-impl Driver {
+/// Derives the waits of runs from the state: nothing of them is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Waits<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) runs: &'a Runs,
+    pub(super) now: Time,
+}
+
+impl Waits<'_> {
     /// Whether a run goes on automatically.
-    pub(super) fn standing(&self, run: &Run, now: Time) -> RunStanding {
+    pub(super) fn standing(self, run: &Run) -> RunStanding {
         if run.is_finished() {
             return RunStanding::Finished;
         }
-        let going = self.each_wait(run.id(), now, &mut |wait| match wait {
+        let going = self.each_wait(run.id(), &mut |wait| match wait {
             Some(wait) if !wait.on.ends_automatically() => ControlFlow::Continue(()),
             Some(_) | None => ControlFlow::Break(()),
         });
@@ -207,9 +216,9 @@ impl Driver {
     }
 
     /// The waits of a run and its descendants.
-    pub(super) fn waits(&self, id: RunId, now: Time) -> Vec<Wait> {
+    pub(super) fn of_run(self, id: RunId) -> Vec<Wait> {
         let mut waits = Vec::new();
-        let _whole = self.each_wait(id, now, &mut |wait| {
+        let _whole = self.each_wait(id, &mut |wait| {
             waits.extend(wait);
             ControlFlow::Continue(())
         });
@@ -217,17 +226,12 @@ impl Driver {
     }
 
     /// Visits the waits of a run and its descendants. None stands for a move that the next call performs.
-    fn each_wait(
-        &self,
-        id: RunId,
-        now: Time,
-        visit: &mut impl FnMut(Option<Wait>) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    fn each_wait(self, id: RunId, visit: &mut impl FnMut(Option<Wait>) -> ControlFlow<()>) -> ControlFlow<()> {
         let mut line = vec![id];
-        while let Some(run) = line.pop().and_then(|id| self.book.runs.get(id)) {
-            let (id, paused) = (run.id(), self.book.runs.paused_by(run.id()));
+        while let Some(run) = line.pop().and_then(|id| self.runs.get(id)) {
+            let (id, paused) = (run.id(), self.runs.paused_by(run.id()));
             let lacks = run.lacks_functions();
-            if self.book.runs.is_scheduled(id) && !(paused.is_some() || lacks) {
+            if self.runs.is_scheduled(id) && !(paused.is_some() || lacks) {
                 visit(None)?;
             }
             for name in run.plan().missing.iter().filter(|_| lacks) {
@@ -238,14 +242,14 @@ impl Driver {
                 visit(Some(Wait { run: id, node: None, on }))?;
             }
             let is_bounded = paused.is_none() && !run.rollback().has_passed_pivot();
-            let over = run.time_limit().filter(|at| *at > now && is_bounded);
+            let over = run.time_limit().filter(|at| *at > self.now && is_bounded);
             if let Some(at) = over {
                 visit(Some(Wait { run: id, node: None, on: Awaited::Time { at } }))?;
             }
             for (node, need) in needs(run, paused.is_some() || lacks) {
                 if let Need::Work(Worker::Child(child)) = need {
                     line.push(child);
-                } else if let Some(on) = self.awaited(need, now) {
+                } else if let Some(on) = self.awaited(need) {
                     visit(Some(Wait { run: id, node: Some(run.plan().name(node)), on }))?;
                 }
             }
@@ -254,28 +258,28 @@ impl Driver {
     }
 
     /// The waits of a node as text; none if it waits only for preceding nodes.
-    pub(super) fn wait_text(&self, run: &Run, node: NodeIx, now: Time) -> Option<String> {
+    pub(super) fn text(self, run: &Run, node: NodeIx) -> Option<String> {
         let texts = run.needs(node).into_iter().filter_map(|need| {
             if let Need::Work(Worker::Child(child)) = need {
                 return Some(format!("run {child}"));
             }
-            Some(self.awaited(need, now)?.to_string())
+            Some(self.awaited(need)?.to_string())
         });
         let text = texts.collect::<Vec<_>>().join(" or ");
         (!text.is_empty()).then_some(text)
     }
 
-    fn awaited(&self, need: Need, now: Time) -> Option<Awaited> {
+    fn awaited(self, need: Need) -> Option<Awaited> {
         Some(match need {
             Need::Work(Worker::Task(task)) => {
-                let (on, until) = self.core.reader().wait_of(task, now)?;
+                let (on, until) = self.reader.wait_of(task, self.now)?;
                 Awaited::Task { task, on, until }
             }
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },
             Need::Decision { roles, to } => Awaited::Decision { roles, to },
             // A timer that has passed has already ended the node.
-            Need::Time(at) if at <= now => return None,
+            Need::Time(at) if at <= self.now => return None,
             Need::Time(at) => Awaited::Time { at },
             Need::Items => Awaited::Items,
             Need::Turn(after) => Awaited::Turn { after },
