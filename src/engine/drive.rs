@@ -179,10 +179,11 @@ impl Driver {
 
     /// Records an event of a node.
     fn emit_node(&mut self, id: RunId, node: NodeIx, event: NodeEvent, tx: &mut Tx<'_>) {
-        if let Some(run) = self.book.runs.get(id) {
-            let node = run.plan().node_ref(node);
-            self.emit(event.of(id, node), tx);
-        }
+        let Some(run) = self.book.runs.get(id) else {
+            return self.core.anomaly(format_args!("run {id}, a node of which has an event, is unknown"));
+        };
+        let node = run.plan().node_ref(node);
+        self.emit(event.of(id, node), tx);
     }
 
     /// Performs the move of a run.
@@ -202,11 +203,11 @@ impl Driver {
                 let template = node
                     .template(owner.item, owner.phase)
                     .or_anomaly("a node has no template for the task that it submits")?;
-                let (spec, estimate) = (self.task_spec(node, owner, &template, payload), template.estimate);
+                let (spec, estimate) = (self.book.task_spec(node, owner, &template, payload), template.estimate);
                 self.begin(owner, spec, estimate, tx);
             }
             Move::Spawn { owner, input } => {
-                let event = self.child(owner, input).or_anomaly("a started child run has no node")?;
+                let event = self.book.child(owner, input).or_anomaly("a started child run has no node")?;
                 self.emit(event, tx);
             }
             Move::CancelTask(task) => {
@@ -244,53 +245,6 @@ impl Driver {
         self.core.admit(Arc::new(spec), None, tx);
     }
 
-    fn task_spec(&self, node: BoundNode<'_>, owner: Owner, template: &Template, payload: Payload) -> TaskSpec {
-        let barred = node.barred(owner.item);
-        let affinity = || Box::new(Affinity::default().with_not_agents(barred.iter().copied()));
-        let run = self.book.runs.get(owner.run);
-        let spec = run.map(|run| &run.spec);
-        TaskSpec {
-            payload,
-            affinity: (!barred.is_empty()).then(affinity),
-            tier: template.tier.or_else(|| Some(run?.tier())).unwrap_or_default(),
-            policy: template.policy.clone(),
-            owner: Some(owner),
-            trace: spec.map(|spec| spec.trace.clone()).unwrap_or_default(),
-            tenant: spec.and_then(|spec| spec.tenant.clone()),
-            ..TaskSpec::needing(
-                TaskId::engine_made(self.book.serial + 1),
-                template.kind.clone(),
-                template.needs.clone(),
-            )
-        }
-    }
-
-    /// The event that starts a child run, or that records why it cannot start. None if the work is no child run.
-    fn child(&self, owner: Owner, input: Payload) -> Option<Event> {
-        let run = self.book.runs.get(owner.run)?;
-        let work = run.graph().node(owner.node)?.work_of(owner.item)?;
-        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan().node_ref(owner.node)));
-        let (plan, hash) = match (&work.call, &work.child) {
-            (Some(call), _) => {
-                if self.book.runs.depth_of(run.id(), &call.workflow) >= call.depth {
-                    return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { max: call.depth } });
-                }
-                let Some(plan) = self.book.plan(&call.workflow, call.version) else {
-                    let (workflow, version) = (call.workflow.clone(), call.version);
-                    return instead(NodeEvent::Unresolved { workflow, version });
-                };
-                (&plan.id, Some(plan.id.hash))
-            }
-            (None, Some(child)) => (&child.id, None),
-            (None, None) => return None,
-        };
-        let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
-        let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
-        let spec = RunSpec { trace: run.spec.trace.clone(), tenant: run.spec.tenant.clone(), ..spec };
-        let (id, version) = (spec.id, plan.version);
-        Some(RunEvent::Started { spec: Arc::new(spec), version, owner: Some(owner), hash }.of(id))
-    }
-
     /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.
     fn retire(&mut self, tx: &mut Tx<'_>) {
         let keep = self.core.config().limits().retention.finished_runs as usize;
@@ -310,6 +264,53 @@ impl Driver {
     /// When the oldest finished run reaches the maximum age.
     fn next_aged(&self) -> Option<Time> {
         self.core.config().limits().forgotten_at(self.book.runs.ended_at(*self.book.finished.front()?)?)
+    }
+}
+
+/// Derivation of tasks and child runs.
+impl Book {
+    /// The spec of the task of an instance.
+    fn task_spec(&self, node: BoundNode<'_>, owner: Owner, template: &Template, payload: Payload) -> TaskSpec {
+        let barred = node.barred(owner.item);
+        let affinity = || Box::new(Affinity::default().with_not_agents(barred.iter().copied()));
+        let run = self.runs.get(owner.run);
+        let spec = run.map(|run| &run.spec);
+        TaskSpec {
+            payload,
+            affinity: (!barred.is_empty()).then(affinity),
+            tier: template.tier.or_else(|| Some(run?.tier())).unwrap_or_default(),
+            policy: template.policy.clone(),
+            owner: Some(owner),
+            trace: spec.map(|spec| spec.trace.clone()).unwrap_or_default(),
+            tenant: spec.and_then(|spec| spec.tenant.clone()),
+            ..TaskSpec::needing(TaskId::engine_made(self.serial + 1), template.kind.clone(), template.needs.clone())
+        }
+    }
+
+    /// The event that starts a child run, or that records why it cannot start. None if the work is no child run.
+    fn child(&self, owner: Owner, input: Payload) -> Option<Event> {
+        let run = self.runs.get(owner.run)?;
+        let work = run.graph().node(owner.node)?.work_of(owner.item)?;
+        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan().node_ref(owner.node)));
+        let (plan, hash) = match (&work.call, &work.child) {
+            (Some(call), _) => {
+                if self.runs.depth_of(run.id(), &call.workflow) >= call.depth {
+                    return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { max: call.depth } });
+                }
+                let Some(plan) = self.plan(&call.workflow, call.version) else {
+                    let (workflow, version) = (call.workflow.clone(), call.version);
+                    return instead(NodeEvent::Unresolved { workflow, version });
+                };
+                (&plan.id, Some(plan.id.hash))
+            }
+            (None, Some(child)) => (&child.id, None),
+            (None, None) => return None,
+        };
+        let spec = RunSpec::new(RunId::engine_made(self.serial + 1), plan.name.clone());
+        let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
+        let spec = RunSpec { trace: run.spec.trace.clone(), tenant: run.spec.tenant.clone(), ..spec };
+        let (id, version) = (spec.id, plan.version);
+        Some(RunEvent::Started { spec: Arc::new(spec), version, owner: Some(owner), hash }.of(id))
     }
 }
 

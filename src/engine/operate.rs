@@ -63,7 +63,7 @@ impl Driver {
         let free = |(owner, worker): (Owner, Worker)| match worker {
             Worker::Task(task) => {
                 let own = self.book.runs.node_of(owner)?.template(owner.item, owner.phase)?.tier;
-                (own.is_none() && self.core.could_move(task, tier)).then_some(task)
+                (own.is_none() && self.core.reader().could_move(task, tier)).then_some(task)
             }
             Worker::Child(_) => None,
         };

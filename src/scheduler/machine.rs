@@ -123,8 +123,12 @@ impl Core {
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        let next =
-            [self.reader.state.timers().next(), self.guards.next_wakeup(), self.awaited.next(), self.next_aged()];
+        let next = [
+            self.reader.state.timers().next(),
+            self.guards.next_wakeup(),
+            self.awaited.next(),
+            self.reader.next_aged(),
+        ];
         next.into_iter().flatten().min()
     }
 

@@ -17,21 +17,30 @@ impl State {
         self.index.check()?;
         self.queues.check()?;
         self.timers.check(self.tasks.timers() + self.index.fleet().timers() + self.queues.timers())?;
-        self.check_holders()?;
-        self.check_positions()?;
-        self.check_accounts()?;
-        self.check_candidates()?;
-        let attempts = self.tasks.iter().filter_map(|(_, task)| Some((task.running()?.by, &task.spec.needs)));
-        self.index.check_resources(&attempts.collect::<Vec<_>>())
+        Between(self).check()
+    }
+}
+
+/// The state, for the checks between its components.
+struct Between<'a>(&'a State);
+
+impl Between<'_> {
+    fn check(&self) -> Checked {
+        self.holders()?;
+        self.positions()?;
+        self.accounts()?;
+        self.candidates()?;
+        let attempts = self.0.tasks.iter().filter_map(|(_, task)| Some((task.running()?.by, &task.spec.needs)));
+        self.0.index.check_resources(&attempts.collect::<Vec<_>>())
     }
 
     /// Each attempt is at its index in the list of its agent, and the lists contain nothing else.
-    fn check_holders(&self) -> Checked {
+    fn holders(&self) -> Checked {
         let mut held = 0;
-        for (at, task) in self.tasks.iter() {
+        for (at, task) in self.0.tasks.iter() {
             let Some(running) = task.running() else { continue };
-            let Some(position) = running.held else {
-                if !self.tasks.is_orphaned(task.id()) || self.index.fleet().current(running.by).is_some() {
+            let Some(place) = running.held else {
+                if !self.0.tasks.is_orphaned(task.id()) || self.0.index.fleet().current(running.by).is_some() {
                     return Err(format!(
                         "{} has an attempt without a holder, but agent {} is registered or the task is not orphaned",
                         task.id(),
@@ -41,12 +50,12 @@ impl State {
                 continue;
             };
             held += 1;
-            let member = self.index.fleet().get(position.at).filter(|member| member.by == running.by);
-            if member.and_then(|member| member.held.get(position.index as usize)) != Some(&at) {
+            let member = self.0.index.fleet().get(place.at).filter(|member| member.by == running.by);
+            if member.and_then(|member| member.held.get(place.index as usize)) != Some(&at) {
                 return Err(format!("{} is not at its index in the list of agent {}", task.id(), running.by));
             }
         }
-        let counted: usize = self.index.fleet().iter().map(|(_, member)| member.held.len()).sum();
+        let counted: usize = self.0.index.fleet().iter().map(|(_, member)| member.held.len()).sum();
         if held != counted {
             return Err(format!("{held} attempts are under way, agents hold {counted}"));
         }
@@ -54,39 +63,39 @@ impl State {
     }
 
     /// Each queued task, and no other, is in its sub-queue at its rank.
-    fn check_positions(&self) -> Checked {
+    fn positions(&self) -> Checked {
         let mut queued = 0;
-        for (at, task) in self.tasks.iter() {
-            let position = self.queues.position_of(at);
+        for (at, task) in self.0.tasks.iter() {
+            let position = self.0.queues.position_of(at);
             queued += usize::from(position.is_some());
-            let should = task.class().map(|class| (sub_queue(task, class), self.queues.rank(&Arrival::of(task))));
+            let should = task.class().map(|class| (sub_queue(task, class), self.0.queues.rank(&Arrival::of(task))));
             if position != should {
                 return Err(format!("{} is queued at {position:?}, not {should:?}", task.id()));
             }
         }
-        let counted: usize = self.queues.by_tier().iter().sum();
+        let counted: usize = self.0.queues.by_tier().iter().sum();
         if queued != counted {
             return Err(format!("{queued} tasks are queued, the counts by tier add up to {counted}"));
         }
-        let ready = self.queues.ready().each().flat_map(Bits::iter).filter_map(ClassIx::at);
-        match ready.into_iter().find(|class| self.index.classes().key(*class).is_none()) {
+        let ready = self.0.queues.ready().each().flat_map(Bits::iter).filter_map(ClassIx::at);
+        match ready.into_iter().find(|class| self.0.index.classes().key(*class).is_none()) {
             Some(class) => Err(format!("tasks wait in class {}, which is unknown", class.index())),
             None => Ok(()),
         }
     }
 
     /// The counts of each account equal the numbers of its tasks and attempts.
-    fn check_accounts(&self) -> Checked {
+    fn accounts(&self) -> Checked {
         let mut counts: BTreeMap<AccountIx, (u32, u32)> = BTreeMap::new();
-        for (_, task) in self.tasks.iter().filter(|(_, task)| !task.has_ended()) {
+        for (_, task) in self.0.tasks.iter().filter(|(_, task)| !task.has_ended()) {
             for account in task.accounts.each() {
                 let (active, running) = counts.entry(account).or_default();
                 *active += 1;
                 *running += u32::from(task.running().is_some());
             }
         }
-        let tenants = self.queues.tenants().map(|(at, account)| (AccountIx::Tenant(at), account));
-        let kinds = self.queues.kinds().map(|(at, account)| (AccountIx::Kind(at), account));
+        let tenants = self.0.queues.tenants().map(|(at, account)| (AccountIx::Tenant(at), account));
+        let kinds = self.0.queues.kinds().map(|(at, account)| (AccountIx::Kind(at), account));
         for (at, account) in tenants.chain(kinds) {
             let counted = counts.remove(&at).unwrap_or_default();
             let has = (Account::active(account), account.running());
@@ -104,11 +113,11 @@ impl State {
     }
 
     /// The preemption candidates are those of the attempts under way.
-    fn check_candidates(&self) -> Checked {
-        let attempts = self.tasks.iter().filter_map(|(at, task)| {
-            let (running, rank) = (task.running()?, self.queues.rank(&Arrival::of(task)));
+    fn candidates(&self) -> Checked {
+        let attempts = self.0.tasks.iter().filter_map(|(at, task)| {
+            let (running, rank) = (task.running()?, self.0.queues.rank(&Arrival::of(task)));
             Some(Candidate { at, task, running, rank })
         });
-        self.candidates.check(attempts)
+        self.0.candidates.check(attempts)
     }
 }

@@ -1,7 +1,7 @@
 //! Changes of the state that no event records: times of messages, timers, and reopened classes. A restart resets them.
 
 use super::State;
-use crate::base::id::{Incarnation, TaskId};
+use crate::base::id::TaskId;
 use crate::base::structure::{Bits, next_in};
 use crate::base::time::Time;
 use crate::scheduler::inconsistent::Applied;
@@ -38,17 +38,11 @@ impl State {
         let mut due = self.timers.advance(now, most);
         for (at, alarm) in &mut due {
             if let Alarm::Lease(by) = alarm {
-                *at = self.lease_until(*by).unwrap_or(*at);
+                *at = self.index.fleet().lease_until(*by).unwrap_or(*at);
             }
         }
         due.sort_unstable();
         due
-    }
-
-    /// When the lease of an agent expires without another message.
-    pub(crate) fn lease_until(&self, by: Incarnation) -> Option<Time> {
-        let fleet = self.index.fleet();
-        fleet.get(fleet.current(by)?)?.lease_until()
     }
 
     pub(crate) fn set_lease_timer(&mut self, agent: AgentIx) -> Applied {

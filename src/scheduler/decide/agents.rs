@@ -9,6 +9,7 @@ use crate::message::rejected::{Forbidden, Misuse, Overload, Rejected, Stale, Unk
 use crate::scheduler::ix::AgentIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
+use crate::scheduler::reader::Reader;
 use crate::task::agent::{AgentSpec, AgentStatus};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ impl Core {
             AgentCommand::Register(spec) => self.register(spec, tx),
             AgentCommand::Update { by, spec } => self.update(by, spec, tx),
             AgentCommand::Heartbeat { by } => {
-                let agent = self.current(by)?;
+                let agent = self.reader.current(by)?;
                 self.note_message(agent, tx.now);
                 Ok(Accepted::Done)
             }
@@ -32,11 +33,6 @@ impl Core {
             AgentCommand::Yield { by, attempt } => self.attempts(tx).give_back(by, attempt),
             AgentCommand::Fail { by, attempt, failure, usage } => self.attempts(tx).fail(by, attempt, failure, usage),
         }
-    }
-
-    /// The agent, if this is its current incarnation.
-    pub(super) fn current(&self, by: Incarnation) -> Result<AgentIx, Rejected> {
-        self.reader.state.index().fleet().current(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))
     }
 
     /// Records the time of a message from an agent. Every message renews the lease.
@@ -65,7 +61,7 @@ impl Core {
     }
 
     fn update(&mut self, by: Incarnation, spec: AgentSpec, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let agent = self.current(by)?;
+        let agent = self.reader.current(by)?;
         if spec.id != by.agent() {
             return Err(Rejected::Forbidden(Forbidden::ForeignAgent { by, agent: spec.id }));
         }
@@ -98,7 +94,7 @@ impl Core {
     }
 
     fn poll(&mut self, by: Incarnation, most: u32, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let agent = self.current(by)?;
+        let agent = self.reader.current(by)?;
         if !self.reader.state.index().fleet().get(agent).is_some_and(|member| member.spec.polls) {
             return Err(Rejected::Misuse(Misuse::DoesNotPoll(by.agent())));
         }
@@ -109,20 +105,15 @@ impl Core {
         Ok(Accepted::Done)
     }
 
-    /// The lease timer of an agent has fired. The agent is lost unless a message has arrived since the timer was set.
-    pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
-        // An event before this timer in the same call may have removed the agent.
-        let Ok(agent) = self.current(by) else { return };
-        if self.reader.state.lease_until(by).is_none_or(|until| until > tx.now) {
-            let set = self.reader.state.set_lease_timer(agent);
-            return self.must(set);
-        }
-        self.emit(AgentEvent::Lost.of(by), tx);
-        self.dispatch(tx).after_loss();
-    }
-
     /// Renews every lease after a restore: no message could arrive during the outage.
     pub(crate) fn renew_leases(&mut self, now: Time) {
         self.reader.state.renew_leases(now);
+    }
+}
+
+impl Reader {
+    /// The agent, if this is its current incarnation.
+    pub(super) fn current(&self, by: Incarnation) -> Result<AgentIx, Rejected> {
+        self.state.index().fleet().current(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))
     }
 }

@@ -14,6 +14,7 @@ use crate::resilience::delay;
 use crate::scheduler::ix::AgentIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
+use crate::scheduler::reader::Reader;
 use crate::scheduler::tasks::{Running, Task};
 use crate::task::agent::AgentStatus;
 use crate::task::{Exhausted, Failure, FailureKind, InDoubt, SideEffects, TaskSpec, Usage};
@@ -35,22 +36,27 @@ impl Core {
     pub(super) const fn attempts<'c, 'o>(&'c mut self, tx: &'c mut Tx<'o>) -> Attempts<'c, 'o> {
         Attempts { core: self, tx }
     }
+}
 
+/// Lookups of attempts.
+impl Reader {
     /// Checks that the attempt is the current one of its task and that this incarnation holds it.
-    fn report(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
+    fn attempt_of(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
         let agent = self.current(by)?;
-        let task = self
-            .reader
-            .state
-            .tasks()
-            .by_id(attempt.task())
-            .ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
+        let task =
+            self.state.tasks().by_id(attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
         let running = task.running().filter(|_| task.attempts.begun == attempt.number().get());
         let running = running.ok_or(Rejected::Stale(Stale::Attempt(attempt)))?;
         if running.by != by {
             return Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }));
         }
         Ok(Report { agent, task, running })
+    }
+
+    /// The task and its attempt, if one is under way.
+    fn running(&self, id: TaskId) -> Option<(&Task, &Running)> {
+        let task = self.state.tasks().by_id(id)?;
+        Some((task, task.running()?))
     }
 }
 
@@ -62,7 +68,7 @@ impl Attempts<'_, '_> {
         output: Payload,
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
-        let Report { agent, running, .. } = self.core.report(by, attempt)?;
+        let Report { agent, running, .. } = self.core.reader.attempt_of(by, attempt)?;
         fits(&self.core.reader.config.limits, &output)?;
         let beneficiary = running.beneficiary();
         let event = match &running.cancel {
@@ -86,7 +92,7 @@ impl Attempts<'_, '_> {
         failure: Failure,
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
-        let agent = self.core.report(by, attempt)?.agent;
+        let agent = self.core.reader.attempt_of(by, attempt)?.agent;
         bounded("payload_bytes", failure.message.len(), self.core.reader.config.limits.sizes.payload_bytes)?;
         self.record_usage(by, attempt, usage);
         self.failed(attempt.task(), failure);
@@ -96,7 +102,7 @@ impl Attempts<'_, '_> {
 
     /// Records that the agent has started an attempt that waited there.
     pub(super) fn start(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
-        let Report { agent, running, .. } = self.core.report(by, attempt)?;
+        let Report { agent, running, .. } = self.core.reader.attempt_of(by, attempt)?;
         let unstarted = running.unstarted;
         self.core.note_message(agent, self.tx.now);
         if !unstarted {
@@ -109,7 +115,7 @@ impl Attempts<'_, '_> {
     /// Accepts that an agent gives an attempt back. It must be draining, or have been asked to give the attempt back or
     /// to stop it.
     pub(super) fn give_back(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
-        let Report { agent, task, running } = self.core.report(by, attempt)?;
+        let Report { agent, task, running } = self.core.reader.attempt_of(by, attempt)?;
         let member = self.core.reader.state.index().fleet().get(agent);
         let drains = member.is_some_and(|member| member.status == AgentStatus::Draining);
         if let Some(cancel) = &running.cancel {
@@ -147,7 +153,7 @@ impl Attempts<'_, '_> {
 
     /// Handles the failure of a task's attempt: its agent reported it, it timed out, or its agent is gone.
     pub(super) fn failed(&mut self, id: TaskId, failure: Failure) {
-        let Some((task, running)) = self.core.running(id) else {
+        let Some((task, running)) = self.core.reader.running(id) else {
             return self.core.anomaly(format_args!("{id} has no attempt under way that could fail"));
         };
         // With `Insist` a task is retried until its outcome is known. A permanent failure then replaces the unknown
@@ -181,7 +187,7 @@ impl Attempts<'_, '_> {
 
     /// Records that the attempt of a task was given back, and assigns its beneficiary to the agent.
     fn yielded(&mut self, id: TaskId, unknown: bool) {
-        let Some((task, running)) = self.core.running(id) else {
+        let Some((task, running)) = self.core.reader.running(id) else {
             return self.core.anomaly(format_args!("{id} has no attempt under way that could be given back"));
         };
         let (attempt, by, beneficiary) = (task.attempt(), running.by, running.beneficiary());
@@ -200,12 +206,6 @@ impl Attempts<'_, '_> {
 }
 
 impl Core {
-    /// The task and its attempt, if one is under way.
-    fn running(&self, id: TaskId) -> Option<(&Task, &Running)> {
-        let task = self.reader.state.tasks().by_id(id)?;
-        Some((task, task.running()?))
-    }
-
     /// What follows a failed attempt, and whether the retry budget prevents another attempt.
     fn next_after(&self, task: &Task, running: &Running, failure: &Failure, tx: &Tx<'_>) -> (Next, bool) {
         let retry = task.spec.policy.retry().for_kind(failure.kind);

@@ -4,10 +4,9 @@ use super::dispatch::Dispatch;
 use crate::base::id::Incarnation;
 use crate::message::event::TaskEvent;
 use crate::scheduler::index::Room;
-use crate::scheduler::ix::{AccountIx, KindIx};
-use crate::scheduler::log::Tx;
-use crate::scheduler::machine::Core;
+use crate::scheduler::ix::AccountIx;
 use crate::scheduler::queue::{Account, SubQueueKey};
+use crate::scheduler::reader::Reader;
 
 impl Dispatch<'_, '_> {
     /// Assigns more tasks of a sub-queue to the agent that was assigned its first one, and bundles the dispatches into
@@ -16,7 +15,7 @@ impl Dispatch<'_, '_> {
         let account = self.core.reader.state.queues().account(AccountIx::Kind(key.accounts.kind));
         let Some(batch) = account.and_then(Account::batch) else { return };
         for _ in 1..batch.most {
-            if !self.core.has_room_for(&key, to) {
+            if !self.core.reader.has_room_for(&key, to) {
                 break;
             }
             let state = &self.core.reader.state;
@@ -36,21 +35,14 @@ impl Dispatch<'_, '_> {
     }
 }
 
-impl Core {
+impl Reader {
     /// Whether the agent has room and resources for a task of this sub-queue.
     pub(super) fn has_room_for(&self, key: &SubQueueKey, to: Incarnation) -> bool {
-        let index = self.reader.state.index();
+        let index = self.state.index();
         let Some(agent) = index.fleet().current(to) else { return false };
         let room = if key.urgent { Room::Reserved } else { Room::Open };
         let member = index.fleet().get(agent);
         index.fleet().with_room(room).contains(agent.index())
             && member.is_some_and(|member| index.has_resources(key.class, member))
-    }
-
-    /// The linger timer of a kind has fired.
-    pub(super) fn linger_due(&mut self, kind: KindIx, tx: &mut Tx<'_>) {
-        let due = self.reader.state.linger_due(kind, tx.now);
-        self.must(due);
-        self.dispatch(tx).settle(None);
     }
 }

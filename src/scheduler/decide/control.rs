@@ -8,6 +8,7 @@ use crate::message::rejected::{Overload, Rejected, Unknown};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Account;
+use crate::scheduler::reader::Reader;
 use crate::task::agent::Scope;
 
 impl Core {
@@ -26,7 +27,7 @@ impl Core {
             Scope::Kind(name) => named("kind", name, limits)?,
             Scope::Agent(_) => {}
         }
-        if self.is_paused(&scope)? {
+        if self.reader.is_paused(&scope)? {
             return Ok(Accepted::Repeated);
         }
         if self.reader.state.queues().paused() >= limits.sizes.list_len as usize {
@@ -39,7 +40,7 @@ impl Core {
     }
 
     fn resume_scope(&mut self, scope: Scope, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        if !self.is_paused(&scope)? {
+        if !self.reader.is_paused(&scope)? {
             return Ok(Accepted::Repeated);
         }
         let agent = if let Scope::Agent(id) = &scope { self.reader.state.index().fleet().index_of(*id) } else { None };
@@ -47,15 +48,17 @@ impl Core {
         self.dispatch(tx).settle(agent);
         Ok(Accepted::Done)
     }
+}
 
+impl Reader {
+    /// Whether the scope is paused.
     fn is_paused(&self, scope: &Scope) -> Result<bool, Rejected> {
-        let queues = self.reader.state.queues();
+        let queues = self.state.queues();
         let account = match scope {
             Scope::Tenant(name) => queues.tenant_named(name),
             Scope::Kind(name) => queues.kind_named(name),
             Scope::Agent(id) => {
-                let member =
-                    self.reader.state.index().fleet().by_id(*id).ok_or(Rejected::Unknown(Unknown::Agent(*id)))?;
+                let member = self.state.index().fleet().by_id(*id).ok_or(Rejected::Unknown(Unknown::Agent(*id)))?;
                 return Ok(member.paused.is_some());
             }
         };

@@ -5,6 +5,7 @@ mod agents;
 mod attempts;
 mod batches;
 mod control;
+mod dead;
 mod dispatch;
 mod preemption;
 mod rebalance;

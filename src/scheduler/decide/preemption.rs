@@ -2,14 +2,13 @@
 //! that comes before its own; an attempt of a preemptible task yields to a task of the critical tier.
 
 use super::dispatch::Dispatch;
+use super::timers::DueTimers;
 use crate::base::id::{AttemptId, Incarnation, TaskId};
 use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::message::event::{TaskEvent, YieldReason};
 use crate::scheduler::apply::{State, sub_queue};
 use crate::scheduler::ix::{ClassIx, TaskIx};
-use crate::scheduler::log::Tx;
-use crate::scheduler::machine::Core;
 use crate::scheduler::preemption::Preemption;
 use crate::scheduler::queue::Arrival;
 use crate::scheduler::tasks::Task;
@@ -53,18 +52,19 @@ impl Dispatch<'_, '_> {
         let agent = state.index().fleet().current(to);
         let eligible = state.index().classes().eligible(class);
         let able = agent.zip(eligible).is_some_and(|(agent, eligible)| eligible.contains(agent));
-        if able && self.core.has_room_for(&key, to) && state.queues().may_begin(&key) {
+        if able && self.core.reader.has_room_for(&key, to) && state.queues().may_begin(&key) {
             self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
         }
     }
 }
 
-impl Core {
+impl DueTimers<'_, '_> {
     /// The preemption timer has fired: attempts may have run long enough.
-    pub(super) fn preemption_due(&mut self, tx: &mut Tx<'_>) {
-        self.reader.state.cancel_preemption();
-        let classes: Vec<ClassIx> = self.reader.state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
-        let mut dispatch = self.dispatch(tx);
+    pub(super) fn preemption(&mut self) {
+        let state = &mut self.core.reader.state;
+        state.cancel_preemption();
+        let classes: Vec<ClassIx> = state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
+        let mut dispatch = self.core.dispatch(self.tx);
         classes.into_iter().for_each(|class| dispatch.preempt_for(class));
     }
 }

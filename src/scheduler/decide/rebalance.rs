@@ -1,5 +1,6 @@
 //! Rebalancing: attempts that wait at a busy agent are requested back when another agent would finish them sooner.
 
+use super::timers::DueTimers;
 use crate::base::id::AgentId;
 use crate::base::time::Time;
 use crate::message::event::{TaskEvent, YieldReason};
@@ -7,7 +8,6 @@ use crate::resilience::capacity::rebalance::{Agent, Rules, Waiting, plan};
 use crate::scheduler::apply::State;
 use crate::scheduler::index::{Member, Room};
 use crate::scheduler::ix::AccountIx;
-use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Account;
 use crate::scheduler::tasks::Task;
@@ -24,21 +24,6 @@ pub(crate) struct Rebalancing {
 const UNKNOWN: Duration = Duration::from_millis(500);
 
 impl Core {
-    /// Compares the loads, and sets the timer again while any attempt waits at an agent.
-    pub(super) fn rebalance_due(&mut self, tx: &mut Tx<'_>) {
-        self.reader.state.rebalanced();
-        let Some(rebalancing) = self.reader.config.rebalancing else { return };
-        for step in plan(&rebalancing.rules, &loads(&self.reader.state, tx.now), tx.now) {
-            // The event of an earlier step may have changed the attempt.
-            let Some(task) = self.reader.state.tasks().by_id(step.task) else { continue };
-            if task.running().is_some_and(|running| running.unstarted && !running.is_requested()) {
-                let (attempt, reason) = (task.attempt().number(), YieldReason::Rebalanced);
-                self.emit(TaskEvent::YieldRequested { attempt, reason }.of(step.task), tx);
-            }
-        }
-        self.schedule_rebalancing(tx.now);
-    }
-
     /// Sets the timer while any attempt waits at an agent.
     pub(super) fn schedule_rebalancing(&mut self, now: Time) {
         if let Some(rebalancing) = self.reader.config.rebalancing
@@ -46,6 +31,23 @@ impl Core {
         {
             self.reader.state.rebalance_at(now + rebalancing.every);
         }
+    }
+}
+
+impl DueTimers<'_, '_> {
+    /// Compares the loads, and sets the timer again while any attempt waits at an agent.
+    pub(super) fn rebalance(&mut self) {
+        self.core.reader.state.rebalanced();
+        let Some(rebalancing) = self.core.reader.config.rebalancing else { return };
+        for step in plan(&rebalancing.rules, &loads(&self.core.reader.state, self.tx.now), self.tx.now) {
+            // The event of an earlier step may have changed the attempt.
+            let Some(task) = self.core.reader.state.tasks().by_id(step.task) else { continue };
+            if task.running().is_some_and(|running| running.unstarted && !running.is_requested()) {
+                let (attempt, reason) = (task.attempt().number(), YieldReason::Rebalanced);
+                self.core.emit(TaskEvent::YieldRequested { attempt, reason }.of(step.task), self.tx);
+            }
+        }
+        self.core.schedule_rebalancing(self.tx.now);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Recovery of attempts that were under way when the engine stopped.
 
+use super::timers::DueTimers;
 use crate::base::id::AttemptId;
 use crate::base::time::Time;
 use crate::message::effect::{Effect, Outbox};
-use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Running;
 use crate::task::Failure;
@@ -83,17 +83,20 @@ impl Core {
             }
         }
     }
+}
 
+impl DueTimers<'_, '_> {
     /// Fails the attempts whose wait has ended without an answer.
-    pub(super) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
-        for _ in 0..self.reader.config.limits.timers_per_call.max(1) {
-            let Some(attempt) = self.awaited.pop_due(tx.now) else { return };
-            let task = self.reader.state.tasks().by_id(attempt.task());
+    pub(super) fn awaited(&mut self) {
+        for _ in 0..self.core.reader.config.limits.timers_per_call.max(1) {
+            let Some(attempt) = self.core.awaited.pop_due(self.tx.now) else { return };
+            let task = self.core.reader.state.tasks().by_id(attempt.task());
             let Some(task) = task.filter(|task| task.attempts.begun == attempt.number().get()) else { continue };
             let Some(agent) = task.running().map(Running::agent) else { continue };
-            self.attempts(tx)
+            self.core
+                .attempts(self.tx)
                 .failed(attempt.task(), Failure::unknown("the agent did not answer after a restart of the engine"));
-            self.dispatch(tx).settle(agent);
+            self.core.dispatch(self.tx).settle(agent);
         }
     }
 }

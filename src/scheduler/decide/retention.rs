@@ -1,12 +1,12 @@
 //! Removal of finished tasks from memory.
 
 use super::dispatch::Dispatch;
+use super::timers::DueTimers;
 use crate::base::id::TaskId;
 use crate::base::limits::AGED_AT_ONCE;
 use crate::base::time::Time;
 use crate::message::event::ControlEvent;
-use crate::scheduler::log::Tx;
-use crate::scheduler::machine::Core;
+use crate::scheduler::reader::Reader;
 use crate::scheduler::tasks::Task;
 
 /// Finished tasks are removed in batches of this size, so that one event covers many.
@@ -31,25 +31,30 @@ impl Dispatch<'_, '_> {
     }
 }
 
-impl Core {
-    /// When the oldest finished task reaches the maximum age.
-    pub(in crate::scheduler) fn next_aged(&self) -> Option<Time> {
-        let oldest = self.reader.state.tasks().finished().front()?;
-        self.reader.config.limits.forgotten_at(self.ended(*oldest)?)
-    }
-
-    fn ended(&self, id: TaskId) -> Option<Time> {
-        self.reader.state.tasks().by_id(id).and_then(Task::end).map(|ended| ended.at)
-    }
-
+impl DueTimers<'_, '_> {
     /// Forgets the finished tasks that have reached the maximum age.
-    pub(super) fn forget_aged(&mut self, tx: &mut Tx<'_>) {
-        if self.next_aged().is_none_or(|at| at > tx.now) {
+    pub(super) fn forget_aged(&mut self) {
+        if self.core.reader.next_aged().is_none_or(|at| at > self.tx.now) {
             return;
         }
-        let aged = |id: &&TaskId| self.ended(**id).is_some_and(|at| self.reader.config.limits.is_aged(at, tx.now));
-        let finished = self.reader.state.tasks().finished().iter();
+        let aged = |id: &&TaskId| {
+            self.core.reader.ended_at(**id).is_some_and(|at| self.core.reader.config.limits.is_aged(at, self.tx.now))
+        };
+        let finished = self.core.reader.state.tasks().finished().iter();
         let tasks: Vec<TaskId> = finished.take_while(aged).take(AGED_AT_ONCE).copied().collect();
-        self.emit(ControlEvent::TasksForgotten { tasks }, tx);
+        self.core.emit(ControlEvent::TasksForgotten { tasks }, self.tx);
+    }
+}
+
+impl Reader {
+    /// When the oldest finished task reaches the maximum age.
+    pub(in crate::scheduler) fn next_aged(&self) -> Option<Time> {
+        let oldest = self.state.tasks().finished().front()?;
+        self.config.limits.forgotten_at(self.ended_at(*oldest)?)
+    }
+
+    /// When a finished task ended.
+    fn ended_at(&self, id: TaskId) -> Option<Time> {
+        self.state.tasks().by_id(id).and_then(Task::end).map(|ended| ended.at)
     }
 }

@@ -199,6 +199,11 @@ impl Fleet {
         self.get(self.index_of(id)?)
     }
 
+    /// When the lease of an agent expires without another message.
+    pub(crate) fn lease_until(&self, by: Incarnation) -> Option<Time> {
+        self.get(self.current(by)?)?.lease_until()
+    }
+
     /// The index of the agent if this is its current incarnation.
     pub(crate) fn current(&self, by: Incarnation) -> Option<AgentIx> {
         let at = self.index_of(by.agent())?;
