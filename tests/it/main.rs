@@ -62,6 +62,7 @@ mod flow_oracle;
 mod follower;
 mod guarded;
 mod guards;
+mod house;
 mod kit;
 #[cfg(feature = "full")]
 mod language;
