@@ -115,7 +115,7 @@ impl Driver {
         let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
         let transient = rule.is_some_and(|rule| rule.transient);
         if transient && !self.book.runs.has_waiting_node(id, &signal, &payload, limits) {
-            return Ok(Accepted::Unheard);
+            return Ok(Accepted::Ignored);
         }
         self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
         Ok(Accepted::Done)

@@ -78,8 +78,8 @@ impl Core {
 
     fn observe(&mut self, entry: &Entry) {
         self.reader.config.routing.strategy.observe(entry);
-        if let Some(turn) = self.reader.config.routing.strategy.turned() {
-            self.guards.rerouted(None, &turn);
+        if let Some(rerouting) = self.reader.config.routing.strategy.rerouted() {
+            self.guards.rerouted(None, &rerouting);
         }
         for (kind, strategy) in &mut self.reader.config.routing.by_kind {
             strategy.observe(entry);

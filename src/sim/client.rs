@@ -145,7 +145,7 @@ impl World {
         self.time.push(self.time.now + every.max(Duration::from_millis(1)), What::Operate(number));
         for operation in wanted {
             match operation {
-                Operation::Say(command) => self.clients.ask(&mut self.time, command, false),
+                Operation::Send(command) => self.clients.ask(&mut self.time, command, false),
                 Operation::Join(model) => {
                     let model = model.joining(self.time.now);
                     let _number = self.crew.hire_at(&mut self.time, model);

@@ -29,10 +29,10 @@ impl Fleet {
 }
 
 impl World {
-    /// Starts and retires agents until there are so many. Old advice, and advice that comes once more, is not followed.
-    pub(super) fn follow_advice(&mut self, fact: Seq, advised: u32) {
+    /// Starts and retires agents until their number matches the advice. Old and repeated advice is ignored.
+    pub(super) fn follow_advice(&mut self, event: Seq, advised: u32) {
         let (Some(fleet), Some(host)) = (&mut self.fleet, &self.machine.host) else { return };
-        if fact <= fleet.followed {
+        if event <= fleet.followed {
             return;
         }
         fleet.followed = event;

@@ -320,7 +320,7 @@ impl World {
             Effect::Cancel { attempt, from } => {
                 self.crew.post(&mut self.time, from.agent(), Post::Cancel { attempt, from })
             }
-            Effect::Scale { fact, advised, .. } => self.follow_advice(fact, advised),
+            Effect::Scale { event, advised, .. } => self.follow_advice(event, advised),
         }
     }
 

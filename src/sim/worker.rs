@@ -302,7 +302,7 @@ impl Crew {
         if let Some(every) = worker.model.beat() {
             time.push(now + every, What::Beat(number, generation));
         }
-        let Some(by) = life else { return };
+        let Some(by) = incarnation else { return };
         time.say(From::Worker(number), AgentCommand::Heartbeat { by });
         self.poll(time, number);
         if time.chance.strikes(Fault::AgentRejoins) {
@@ -330,8 +330,8 @@ impl Crew {
             return;
         };
         let held = u32::try_from(worker.unanswered()).unwrap_or(u32::MAX);
-        let (life, most) = (worker.life, worker.spec.slots().saturating_sub(held));
-        if let Some(by) = life {
+        let (incarnation, most) = (worker.incarnation, worker.spec.slots().saturating_sub(held));
+        if let Some(by) = incarnation {
             time.say(From::Worker(number), AgentCommand::Poll { by, most });
         }
     }
@@ -342,11 +342,11 @@ impl Crew {
             return None;
         }
         match post {
-            Post::Answer(Ok(Accepted::Registered(life))) => self.reborn(time, number, life),
-            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(life)))) => {
+            Post::Answer(Ok(Accepted::Registered(incarnation))) => self.reborn(time, number, incarnation),
+            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(incarnation)))) => {
                 let worker = self.workers.get_mut(number)?;
-                if worker.life == Some(life) {
-                    worker.bury();
+                if worker.incarnation == Some(incarnation) {
+                    worker.end_incarnation();
                     let generation = worker.generation;
                     self.join(time, number, generation);
                 }
@@ -359,8 +359,8 @@ impl Crew {
         None
     }
 
-    /// It has a new life: what it held in the last is no longer its own.
-    fn reborn(&mut self, time: &mut Timeline, number: usize, life: Incarnation) {
+    /// It has a new incarnation: what it held in the last is no longer its own.
+    fn reborn(&mut self, time: &mut Timeline, number: usize, incarnation: Incarnation) {
         let now = time.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
         if worker.last_ended >= incarnation.number()
@@ -380,24 +380,24 @@ impl Crew {
 
     fn take(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, to: Incarnation, task: Arc<TaskSpec>) {
         let Some(worker) = self.workers.get(number) else { return };
-        match worker.life {
-            Some(life) if life == to => {}
-            None if to.number() <= worker.buried => return,
+        match worker.incarnation {
+            Some(incarnation) if incarnation == to => {}
+            None if to.number() <= worker.last_ended => return,
             // The answer to its registration is still on the way.
-            Some(life) if life.number() > to.number() => return,
+            Some(incarnation) if incarnation.number() > to.number() => return,
             Some(_) | None => self.reborn(time, number, to),
         }
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if let Some(deed) = worker.deeds.get(&attempt) {
-            if matches!(deed.state, State::Done(_)) {
+        if let Some(work) = worker.assigned.get(&attempt) {
+            if matches!(work.state, State::Done(_)) {
                 self.answer(time, number, attempt);
             }
             return;
         }
-        if let Some(word) = worker.given_up.get(&attempt).cloned() {
-            return time.say(From::Worker(number), word);
+        if let Some(message) = worker.refused.get(&attempt).cloned() {
+            return time.say(From::Worker(number), message);
         }
-        worker.deeds.insert(attempt, Deed { by: to, task, state: State::Waiting });
+        worker.assigned.insert(attempt, Assigned { by: to, task, state: State::Waiting });
         self.start_next(time, number);
     }
 
@@ -462,15 +462,15 @@ impl Crew {
             self.die(time, number);
             return None;
         }
-        let said = self.work(time, number, attempt);
+        let answer = self.work(time, number, attempt);
         let worker = self.workers.get_mut(number)?;
-        if let Some(Deed { state, .. }) = worker.deeds.get_mut(&attempt) {
+        if let Some(Assigned { state, .. }) = worker.assigned.get_mut(&attempt) {
             if let State::Working(since) = *state {
                 worker.busy += now.since(since);
             }
             *state = State::Done(answer);
         }
-        if time.chance.strikes(Fault::AgentDiesUnheard) {
+        if time.chance.strikes(Fault::AgentDiesDone) {
             self.die(time, number);
             return None;
         }
@@ -482,9 +482,9 @@ impl Crew {
         self.leave_if_idle(now, number)
     }
 
-    fn work(&self, time: &Timeline, number: usize, attempt: AttemptId) -> Said {
-        let Some((worker, deed)) =
-            self.workers.get(number).and_then(|worker| Some((worker, worker.deeds.get(&attempt)?)))
+    fn work(&self, time: &Timeline, number: usize, attempt: AttemptId) -> Answered {
+        let Some((worker, work)) =
+            self.workers.get(number).and_then(|worker| Some((worker, worker.assigned.get(&attempt)?)))
         else {
             return Ok(Payload::NULL);
         };
@@ -507,8 +507,8 @@ impl Crew {
         if !lossy {
             worker.assigned.remove(&attempt);
         }
-        if let Some(mut random) = time.chance.strike(Fault::AgentLies) {
-            let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.life);
+        if let Some(mut random) = time.chance.strike(Fault::AgentForges) {
+            let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.incarnation);
             let true_one = attempt.number().get();
             let wrong = if random.below(2) == 0 { true_one.saturating_sub(1) } else { true_one.saturating_add(1_000) };
             let lie = match random.below(2) {
@@ -517,9 +517,9 @@ impl Crew {
             };
             time.say(From::Worker(number), lie);
         }
-        time.say(From::Worker(number), word(by, attempt, said));
+        time.say(From::Worker(number), message(by, attempt, answer));
         if time.chance.strikes(Fault::AgentAnswersTwice) {
-            time.say(From::Worker(number), word(by, attempt, Err(Failure::unknown("said twice"))));
+            time.say(From::Worker(number), message(by, attempt, Err(Failure::unknown("said twice"))));
         }
     }
 
@@ -533,12 +533,12 @@ impl Crew {
     ) -> Option<AgentCommand> {
         let now = time.now;
         let worker = self.workers.get_mut(number)?;
-        let deed = worker.deeds.get(&attempt).filter(|deed| deed.by == from)?;
-        if matches!(deed.state, State::Done(_)) {
+        let work = worker.assigned.get(&attempt).filter(|work| work.by == from)?;
+        if matches!(work.state, State::Done(_)) {
             self.answer(time, number, attempt);
             return None;
         }
-        worker.drop_deed(attempt, now);
+        worker.drop_work(attempt, now);
         let failure = Failure::transient("given up, as asked");
         self.give_up(time, number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
         self.start_next(time, number);
@@ -547,25 +547,25 @@ impl Crew {
     }
 
     /// It says that it has not done an attempt, and stays by it: the request may be still on its way a second time.
-    fn give_up(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, word: AgentCommand) {
+    fn give_up(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, message: AgentCommand) {
         let lossy = time.lossy();
         if let Some(worker) = self.workers.get_mut(number).filter(|_| lossy) {
             worker.refused.insert(attempt, message.clone());
         }
-        time.say(From::Worker(number), word);
+        time.say(From::Worker(number), message);
     }
 
     /// It is asked for an attempt: it gives back what it has not begun, or what may be preempted.
     fn give_back(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, from: Incarnation) {
         let now = time.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
-        let Some(deed) = worker.deeds.get(&attempt).filter(|deed| deed.by == from) else { return };
-        match deed.state {
+        let Some(work) = worker.assigned.get(&attempt).filter(|work| work.by == from) else { return };
+        match work.state {
             State::Done(_) => return self.answer(time, number, attempt),
-            State::Working(_) if !deed.task.preemptible => return,
+            State::Working(_) if !work.task.preemptible => return,
             State::Working(_) | State::Waiting => {}
         }
-        worker.drop_deed(attempt, now);
+        worker.drop_work(attempt, now);
         self.give_up(time, number, attempt, AgentCommand::Yield { by: from, attempt });
         self.start_next(time, number);
         self.poll(time, number);
@@ -607,11 +607,11 @@ impl Crew {
             return;
         };
         worker.alive = true;
-        let past = core::mem::take(&mut worker.past);
+        let past = core::mem::take(&mut worker.previous);
         self.join(time, number, generation);
-        if time.chance.strikes(Fault::AgentHaunts) {
-            for (by, attempt, said) in past {
-                time.say(From::Worker(number), word(by, attempt, said));
+        if time.chance.strikes(Fault::AgentAnswersLate) {
+            for (by, attempt, answer) in past {
+                time.say(From::Worker(number), message(by, attempt, answer));
             }
         }
     }

@@ -91,7 +91,7 @@ impl<'f> Choice<'f> {
     }
 
     fn change(self, change: impl FnOnce(&mut Pick, &mut Vec<Case>, &mut Option<Name>)) -> Self {
-        self.handle.draft().change(self.handle.place(), |node| {
+        self.handle.draft().change(self.handle.node_index(), |node| {
             if let Action::Choose { pick, cases, otherwise } = &mut node.node.action {
                 change(pick, cases, otherwise);
             }

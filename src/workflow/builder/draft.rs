@@ -215,8 +215,8 @@ fn split(mut nodes: Vec<Sketch>) -> Vec<Sketch> {
         let mut join = Sketch::new("join", Action::Pass);
         join.branches = core::mem::take(&mut node.branches);
         join.node.join = core::mem::take(&mut node.node.join);
-        join.node.input = core::mem::replace(&mut node.node.input, Expr::Node(mark(place)));
-        node.after.insert(0, (place, On::Success));
+        join.node.input = core::mem::replace(&mut node.node.input, Expr::Node(mark(index)));
+        node.after.insert(0, (index, On::Success));
         joins.push(join);
     }
     nodes.append(&mut joins);

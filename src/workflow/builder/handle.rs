@@ -434,7 +434,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     pub fn completion(self, completion: Completion) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
             if let Action::Map(map) = &mut node.node.action {
-                map.completion = Some(enough);
+                map.completion = Some(completion);
             }
         })
         .retyped()

@@ -74,12 +74,12 @@ impl<'d> Checker<'d, '_> {
         variables.find(|variable| variable.name == *name).is_some_and(|variable| variable.updates.is_some())
     }
 
-    pub(super) fn guards(&mut self, place: usize, node: &'d Node) {
+    pub(super) fn guards(&mut self, index: usize, node: &'d Node) {
         if let Some(guard) = &node.guards.precondition {
-            self.condition(&guard.when, &Site::of(place, Place::Precondition, true));
+            self.condition(&guard.when, &Site::of(index, Location::Precondition, true));
         }
         let Some(condition) = &node.guards.postcondition else { return };
-        self.condition(condition, &Site::of(place, Place::Postcondition, true));
+        self.condition(condition, &Site::of(index, Location::Postcondition, true));
         if !works(&node.action) {
             self.fault(Some(index), Fault::PostconditionWithoutWork);
         }

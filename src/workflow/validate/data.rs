@@ -43,7 +43,7 @@ impl Checker<'_, '_> {
                 && pattern.len() > self.limits.sizes.name_bytes as usize
             {
                 let (bytes, limit) = (pattern.len(), self.limits.sizes.name_bytes);
-                self.site_fault(site, Fault::LongPattern { place: site.place.clone(), bytes, limit });
+                self.site_fault(site, Fault::LongPattern { location: site.location.clone(), bytes, limit });
             }
             for operand in condition.operands() {
                 self.expression(operand, site);
@@ -89,7 +89,7 @@ impl Checker<'_, '_> {
     fn report_depth(&mut self, deep: bool, site: &Site) {
         if deep {
             let limit = self.limits.sizes.payload_depth;
-            self.site_fault(site, Fault::TooDeep { place: site.place.clone(), limit });
+            self.site_fault(site, Fault::TooDeep { location: site.location.clone(), limit });
         }
     }
 

@@ -406,7 +406,7 @@ pub enum Fault {
         pointer: Name,
     },
     /// An expression or a condition nested deeper than [`SizeLimits::payload_depth`](crate::scheduler::SizeLimits::payload_depth).
-    #[error("{place} is nested more than {limit} deep")]
+    #[error("{location} is nested more than {limit} deep")]
     TooDeep {
         /// The location of the expression.
         location: Location,
@@ -414,7 +414,7 @@ pub enum Fault {
         limit: u32,
     },
     /// A pattern longer than [`SizeLimits::name_bytes`](crate::scheduler::SizeLimits::name_bytes).
-    #[error("{place} holds a pattern of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{location} holds a pattern of {bytes} bytes, more than the {limit} allowed")]
     LongPattern {
         /// The location of the pattern.
         location: Location,
@@ -424,7 +424,7 @@ pub enum Fault {
         limit: u32,
     },
     /// A constant larger than [`SizeLimits::payload_bytes`](crate::scheduler::SizeLimits::payload_bytes).
-    #[error("{place} holds a constant of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{location} holds a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {
         /// The location of the constant.
         location: Location,
@@ -434,7 +434,7 @@ pub enum Fault {
         limit: u32,
     },
     /// A constant nested deeper than [`SizeLimits::payload_depth`](crate::scheduler::SizeLimits::payload_depth).
-    #[error("{place} holds a constant nested {depth} deep, more than the {limit} allowed")]
+    #[error("{location} holds a constant nested {depth} deep, more than the {limit} allowed")]
     ConstantTooDeep {
         /// The location of the constant.
         location: Location,

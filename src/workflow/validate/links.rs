@@ -96,7 +96,7 @@ impl<'d> Checker<'d, '_> {
             self.fault(Some(index), Fault::EachLink { source_node: link.node.clone() });
         }
         if self.definition.nodes.get(source).is_some_and(|source| source.guards.postcondition.is_some()) {
-            self.fault(Some(place), Fault::EachBeforePostcondition { source_node: link.node.clone() });
+            self.fault(Some(index), Fault::EachBeforePostcondition { source_node: link.node.clone() });
         }
     }
 

@@ -154,15 +154,15 @@ impl<'d, 'r> Checker<'d, 'r> {
             if self.indexes.get(node.name.as_str()) != Some(&index) {
                 self.fault(Some(index), Fault::DuplicateNode);
             }
-            self.links(place, node);
-            self.action(place, node);
-            self.undo(place, node);
-            self.query(place, node);
-            self.save(place, node);
-            self.turns(place, node);
-            self.boundary(place, node);
-            self.guards(place, node);
-            self.writes(place, node);
+            self.links(index, node);
+            self.action(index, node);
+            self.undo(index, node);
+            self.query(index, node);
+            self.save(index, node);
+            self.turns(index, node);
+            self.boundary(index, node);
+            self.guards(index, node);
+            self.writes(index, node);
             // What was refused is told to the next attempt.
             let again = node.guards.postcondition.is_some() && matches!(node.action, Action::Do(_));
             let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats() || again;
@@ -271,7 +271,7 @@ impl<'d, 'r> Checker<'d, 'r> {
         let Some(needs) = &work.needs else { return };
         let count = needs.skills().count().saturating_add(needs.labels().count());
         if count > self.limits.sizes.list_len as usize {
-            self.fault(Some(place), Fault::TooManyNeeds { count, limit: self.limits.sizes.list_len });
+            self.fault(Some(index), Fault::TooManyNeeds { count, limit: self.limits.sizes.list_len });
         }
         for (skill, _) in needs.skills() {
             self.name(Some(index), "a skill", skill);
@@ -282,7 +282,7 @@ impl<'d, 'r> Checker<'d, 'r> {
         }
     }
 
-    fn name(&mut self, place: Option<usize>, what: &'static str, name: &Name) {
+    fn name(&mut self, index: Option<usize>, what: &'static str, name: &Name) {
         let (bytes, limit) = (name.len(), self.limits.sizes.name_bytes);
         if bytes == 0 {
             self.fault(index, Fault::EmptyName { what });

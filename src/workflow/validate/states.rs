@@ -12,7 +12,7 @@ impl<'d> Checker<'d, '_> {
             self.fault(Some(index), Fault::NoRounds);
         }
         if states.states.len() > self.limits.runs.nodes as usize {
-            return self.fault(Some(place), Fault::TooManyNodes { limit: self.limits.runs.nodes });
+            return self.fault(Some(index), Fault::TooManyNodes { limit: self.limits.runs.nodes });
         }
         let mut indexes: BTreeMap<&Name, usize> = BTreeMap::new();
         for (at, state) in states.states.iter().enumerate() {
