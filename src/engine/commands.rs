@@ -207,7 +207,7 @@ impl Driver {
         let Some(index) = run.plan().index_of(&node) else {
             return Err(Rejected::Unknown(Unknown::Node { run: id, node }));
         };
-        let is_open = run.phase() == RunPhase::CompensationFailed || run.rollback().is_rolling_back();
+        let is_open = run.phase() == RunPhase::CompensationFailed || run.rollback().is_partial();
         let failed = |state: &&NodeState| matches!(state.compensated(), Some(CompensationOutcome::Failed { .. }));
         let Some(state) = run.graph().state(index).filter(failed).filter(|_| is_open) else {
             return Err(Rejected::State(WrongState::NothingToRemedy { run: id, node }));

@@ -8,9 +8,10 @@ use crate::message::command::Accepted;
 use crate::message::event::{NodeEvent, RunEvent};
 use crate::message::rejected::{Conflict, Misuse, Rejected, Unknown, WrongState};
 use crate::message::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, RunPhase};
+use crate::saga::ResetMode;
 use crate::scheduler::{Tx, fits, named};
 use crate::task::{Owner, Tier};
-use crate::workflow::machine::{NoRetry, ResetMode, Run, Worker};
+use crate::workflow::machine::{NoRetry, Run, Worker};
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -39,9 +40,9 @@ impl Driver {
             fits(limits, output)?;
         }
         self.going(id)?;
-        let (run, index) = self.node_of(id, &node)?;
-        let state = run.graph().state(index);
-        let is_alive = !run.rollback().rolls_back(index) && state.is_some_and(|state| !state.has_ended());
+        let (run, place) = self.node_of(id, &node)?;
+        let state = run.graph().state(place);
+        let is_alive = !run.rollback().concerns(place) && state.is_some_and(|state| !state.has_ended());
         match state.and_then(|state| state.aside().remedy.as_ref()) {
             Some(known) if *known == remedy => Ok(Accepted::Repeated),
             None if is_alive => {
@@ -117,7 +118,7 @@ impl Driver {
             (phase, ..) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
         let nodes = run.changes().nodes_from(to).map_err(|node| Rejected::Unknown(Unknown::Node { run: id, node }))?;
-        if run.rollback().is_reset(&nodes, ResetMode::new(undo), &reason) {
+        if run.is_reset(&nodes, ResetMode::new(undo), &reason) {
             return Ok(Accepted::Repeated);
         }
         let barred = |obstacle| Rejected::State(WrongState::NotResettable { run: id, obstacle });

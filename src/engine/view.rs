@@ -61,7 +61,7 @@ impl<'a> RunView<'a> {
 
     /// Where it stands.
     #[must_use]
-    pub const fn phase(&self) -> RunPhase {
+    pub fn phase(&self) -> RunPhase {
         self.run.phase()
     }
 
@@ -83,7 +83,7 @@ impl<'a> RunView<'a> {
     /// [`RunCommand::Reset`]: crate::RunCommand::Reset
     #[must_use]
     pub fn left_behind(&self) -> &'a [Name] {
-        self.run.rollback().left_behind()
+        self.run.left_behind()
     }
 
     /// Its nodes, in the order of the definition.

@@ -1,65 +1,65 @@
-//! What a step of a saga is, as data.
+//! The specification of a step.
 
 use serde::{Deserialize, Serialize};
 
-/// What is to be known of a step besides its place in the graph.
+/// The properties of a step besides its dependencies.
 ///
 /// ```
 /// use counterpoint::saga::StepSpec;
 ///
-/// let charge = StepSpec::new().undoable().with_query();
-/// assert!(charge.undoable && charge.query && !charge.pivot);
+/// let charge = StepSpec::new().compensable().with_query();
+/// assert!(charge.compensable && charge.query && !charge.pivot);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StepSpec {
-    /// Whether it has a compensation. A step without one is taken to need none.
+    /// Whether it has a compensation. A step without one is assumed to need none.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub undoable: bool,
-    /// Whether there is a way to find out if it has happened, for when its outcome is unknown.
+    pub compensable: bool,
+    /// Whether a query can find out an unknown outcome.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub query: bool,
-    /// Whether there is no way back once it has happened.
+    /// Whether it is a pivot: once it has completed, no earlier step is compensated.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub pivot: bool,
-    /// How many times the saga may go forward again from the end of this step; 0 if it is no save-point.
+    /// How often a failure may roll back to the end of this step; 0: it is no save-point.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub again: u32,
+    pub max_rollbacks: u32,
 }
 
 impl StepSpec {
     /// A step that needs no compensation.
     #[must_use]
     pub const fn new() -> Self {
-        Self { undoable: false, query: false, pivot: false, again: 0 }
+        Self { compensable: false, query: false, pivot: false, max_rollbacks: 0 }
     }
 
-    /// It has a compensation.
+    /// Declares a compensation.
     #[must_use]
-    pub const fn undoable(mut self) -> Self {
-        self.undoable = true;
+    pub const fn compensable(mut self) -> Self {
+        self.compensable = true;
         self
     }
 
-    /// There is a way to find out whether it has happened.
+    /// Declares a query, which finds out an unknown outcome.
     #[must_use]
     pub const fn with_query(mut self) -> Self {
         self.query = true;
         self
     }
 
-    /// There is no way back once it has happened.
+    /// Makes the step a pivot.
     #[must_use]
     pub const fn as_pivot(mut self) -> Self {
         self.pivot = true;
         self
     }
 
-    /// A failure after this step leads back to its end and forward again, so many times.
+    /// Makes the step a save-point, to which failures roll back at most `max_rollbacks` times.
     #[must_use]
-    pub const fn as_save_point(mut self, again: u32) -> Self {
-        self.again = again;
+    pub const fn as_save_point(mut self, max_rollbacks: u32) -> Self {
+        self.max_rollbacks = max_rollbacks;
         self
     }
 }

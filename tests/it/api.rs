@@ -46,7 +46,9 @@ fn errors_are_errors_everywhere() {
     error::<resilience::rate::Limited>();
     error::<routing::WeightError>();
     error::<saga::SagaError>();
-    error::<saga::UnwindError>();
+    error::<saga::CompensationError>();
+    error::<saga::RollbackError>();
+    error::<saga::IllegalEvent>();
     error::<BadTrace>();
     error::<workflow::DefinitionError>();
     error::<workflow::Fault>();

@@ -1,9 +1,8 @@
-//! Application of inputs to the state of a run. No decisions are made here.
+//! The fold of inputs into the state of a run. Nothing here decides.
 
 use super::graph::NodeEnd;
 use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork};
-use super::rollback::ResetMode;
 use super::{NodeState, Run, RunInput};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -11,14 +10,14 @@ use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::{Boundary, Node};
 use crate::message::event::{NodeEvent, NodeRef, Opening, RunEvent};
-use crate::message::run::RunPhase;
+use crate::saga::ResetMode;
 use std::sync::Arc;
 
-/// The largest number of bytes that are constructed to count the items of a list.
-const MAX_COUNTED_BYTES: u32 = 1 << 26;
+/// The limit on the size, in bytes, of a list that is evaluated to find out its length.
+const LOOKED_AT: u32 = 1 << 26;
 
 impl Run {
-    /// Applies an input. An input that is not valid in the state is rejected; the state is unspecified then.
+    /// Applies an input. After an error the run must be discarded: the input may be applied in part.
     pub(crate) fn apply(&mut self, input: RunInput<'_>, now: Time) -> Applied {
         match input {
             RunInput::Event(event) => self.apply_event(event, now),
@@ -52,11 +51,7 @@ impl Run {
                 self.rollback.fail();
                 self.graph.wake_all();
             }
-            RunEvent::RolledBack { to, cause } => {
-                self.course.require_running("a run is rolled back")?;
-                self.rollback.roll_back(&mut self.graph, &indexes(to), cause)?;
-                self.graph.wake_all();
-            }
+            RunEvent::RolledBack { to, cause } => return self.roll_back(&indexes(to), cause),
             RunEvent::Compensating { nodes } => return self.compensate(&indexes(nodes)),
             RunEvent::Restarted { nodes } => return self.restart(&indexes(nodes)),
             RunEvent::Finished { outcome } => {
@@ -76,7 +71,7 @@ impl Run {
         self.graph.wake_listening();
     }
 
-    /// Updates a variable and marks its possible readers as dirty.
+    /// A variable is updated from outside. Any node may read it, so all are dirty.
     fn update(&mut self, variable: &Name, value: &Payload) -> Applied {
         let index = self.variables.update(self.graph.plan(), variable, value)?;
         self.graph.change_all(|state| state.forget_reduced(index));
@@ -84,32 +79,7 @@ impl Run {
         Ok(())
     }
 
-    /// Starts compensating after all work under way has ended: the whole run, or the rolled back nodes.
-    fn compensate(&mut self, nodes: &[NodeIx]) -> Applied {
-        const INPUT: &str = "nodes are compensated";
-        let is_partial = self.phase() == RunPhase::Running && self.rollback.is_rolling_back();
-        if !is_partial {
-            if !self.graph.is_idle() {
-                return Err(Illegal::new(INPUT, "nodes of the run are under way"));
-            }
-            self.course.compensate()?;
-            self.rollback.forget_way();
-        } else if self.rollback.is_compensating() {
-            return Err(Illegal::new(INPUT, "nodes are being compensated"));
-        }
-        self.rollback.compensate(&mut self.graph, nodes)
-    }
-
-    /// Continues forward after a rollback: the rolled back nodes start again.
-    fn restart(&mut self, nodes: &[NodeIx]) -> Applied {
-        self.course.require_running("a run goes forward again")?;
-        self.rollback.restart(&mut self.graph, nodes)?;
-        self.renew(nodes);
-        self.graph.wake_all();
-        self.graph.redecide_links(nodes)
-    }
-
-    /// Resets these nodes to their initial states.
+    /// Resets these nodes to the state in which they have not begun.
     pub(super) fn renew(&mut self, nodes: &[NodeIx]) {
         let children = self.graph.renew(nodes);
         if !children.is_empty() {
@@ -131,16 +101,8 @@ impl Run {
                 self.end(ix, NodeEnd { outcome, took, output: output.as_ref() }, *signal)
             }
             NodeEvent::HandlerFired { handler, signal } => self.fire(ix, *handler, *signal),
-            NodeEvent::Compensated { outcome } => {
-                self.rollback.end(&mut self.graph, ix, outcome)?;
-                self.course.set_stuck(self.rollback.is_stuck());
-                Ok(())
-            }
-            NodeEvent::CompensationRetried => {
-                self.rollback.retry(&mut self.graph, ix)?;
-                self.course.set_stuck(self.rollback.is_stuck());
-                Ok(())
-            }
+            NodeEvent::Compensated { outcome } => self.end_compensation(ix, outcome),
+            NodeEvent::CompensationRetried => self.retry_compensation(ix),
             NodeEvent::Part { part, event } => {
                 self.change(ix, "a part changes", |state, node| state.change_part(*part, event, node))
             }
@@ -191,8 +153,8 @@ impl Run {
             self.signals.consume(&name, signal.unwrap_or(0))?;
         }
         self.graph.end(ix, end)?;
-        if self.graph.node(ix).is_some_and(|node| node.is_passed_pivot()) {
-            self.rollback.pass_pivot();
+        if let Some(node) = self.graph.node(ix) {
+            self.rollback.step_ended(&node);
         }
         Ok(())
     }

@@ -11,11 +11,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Course {
     #[default]
     Running,
-    /// Work under way is cancelled and awaited.
+    /// Nodes under way are cancelled and awaited.
     Failing(Box<Cause>),
     Compensating(Box<Cause>),
-    /// An operator must decide about a failed compensation.
-    CompensationFailed(Box<Cause>),
     Finished(Box<Finish>),
 }
 
@@ -32,7 +30,6 @@ impl Course {
             Self::Running => RunPhase::Running,
             Self::Failing(_) => RunPhase::Failing,
             Self::Compensating(_) => RunPhase::Compensating,
-            Self::CompensationFailed(_) => RunPhase::CompensationFailed,
             Self::Finished(_) => RunPhase::Finished,
         }
     }
@@ -40,7 +37,7 @@ impl Course {
     /// The cause of the failure.
     pub(crate) fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Failing(cause) | Self::Compensating(cause) | Self::CompensationFailed(cause) => Some(cause),
+            Self::Failing(cause) | Self::Compensating(cause) => Some(cause),
             Self::Finished(finish) => match &finish.outcome {
                 RunOutcome::Compensated { cause } | RunOutcome::Failed { cause, .. } => Some(cause),
                 RunOutcome::Succeeded { .. } => None,
@@ -53,7 +50,7 @@ impl Course {
         if let Self::Finished(finish) = self { Some(&finish.outcome) } else { None }
     }
 
-    /// When the run ended.
+    /// The time at which the run ended.
     pub(crate) fn ended(&self) -> Option<Time> {
         if let Self::Finished(finish) = self { Some(finish.at) } else { None }
     }
@@ -63,45 +60,34 @@ impl Course {
         matches!(self.outcome(), Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }))
     }
 
-    /// Rejects an input that is valid only while the run goes forward.
+    /// Rejects an input that only a running run accepts.
     pub(super) const fn require_running(&self, input: &'static str) -> Applied {
         match self {
             Self::Running => Ok(()),
-            Self::Failing(_) | Self::Compensating(_) | Self::CompensationFailed(_) | Self::Finished(_) => {
-                Err(Illegal::new(input, "it does not go forward"))
+            Self::Failing(_) | Self::Compensating(_) | Self::Finished(_) => {
+                Err(Illegal::new(input, "it is not running"))
             }
         }
     }
 
-    /// Begins to fail. A child run that succeeded also fails when it is to be compensated.
+    /// The run fails. A child run that succeeded fails when its parent run compensates it.
     pub(super) fn fail(&mut self, cause: &Cause) -> Applied {
         const INPUT: &str = "a run fails";
         match self {
             Self::Running => {}
             Self::Finished(finish) if matches!(finish.outcome, RunOutcome::Succeeded { .. }) => {}
             Self::Finished(_) => return Err(Illegal::new(INPUT, "it has ended without success")),
-            Self::Failing(_) | Self::Compensating(_) | Self::CompensationFailed(_) => {
-                return Err(Illegal::new(INPUT, "it has failed"));
-            }
+            Self::Failing(_) | Self::Compensating(_) => return Err(Illegal::new(INPUT, "it has failed")),
         }
         *self = Self::Failing(Box::new(cause.clone()));
         Ok(())
     }
 
-    /// Begins to compensate after all work under way has ended.
+    /// The nodes under way have ended, and compensations begin.
     pub(super) fn compensate(&mut self) -> Applied {
         let Self::Failing(cause) = self else { return Err(Illegal::new("a run is compensated", "it has not failed")) };
         *self = Self::Compensating(cause.clone());
         Ok(())
-    }
-
-    /// Records whether failed compensations wait for an operator.
-    pub(super) fn set_stuck(&mut self, is_stuck: bool) {
-        match (&*self, is_stuck) {
-            (Self::Compensating(cause), true) => *self = Self::CompensationFailed(cause.clone()),
-            (Self::CompensationFailed(cause), false) => *self = Self::Compensating(cause.clone()),
-            (_, _) => {}
-        }
     }
 
     pub(super) fn finish(&mut self, outcome: &RunOutcome, at: Time) -> Applied {
@@ -112,7 +98,7 @@ impl Course {
         Ok(())
     }
 
-    /// Continues a failed run, on command of an operator.
+    /// An operator lets a failed run continue.
     pub(super) fn reopen(&mut self) {
         *self = Self::Running;
     }
@@ -135,9 +121,7 @@ mod tests {
         course.fail(&cause()).unwrap();
         assert!(course.fail(&cause()).is_err());
         course.compensate().unwrap();
-        course.set_stuck(true);
-        assert_eq!((course.phase(), course.cause()), (RunPhase::CompensationFailed, Some(&cause())));
-        course.set_stuck(false);
+        assert_eq!((course.phase(), course.cause()), (RunPhase::Compensating, Some(&cause())));
         course.finish(&RunOutcome::Compensated { cause: cause() }, Time::ZERO).unwrap();
         assert!(course.finish(&RunOutcome::Compensated { cause: cause() }, Time::ZERO).is_err());
         assert!(course.fail(&cause()).is_err() && course.has_failed());

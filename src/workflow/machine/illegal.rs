@@ -1,19 +1,35 @@
-//! Inputs that are not valid in the state of a run, a node or an instance.
+//! Inputs that the state of a run, a node or an instance does not allow.
 
+use crate::saga::{IllegalProgress, RollbackError};
 use core::fmt;
+use thiserror::Error;
 
-/// An input that is not valid in the current state. A journal that contains one is rejected.
+/// An input that does not fit the state. A journal that contains one is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Illegal {
-    /// The input.
     input: &'static str,
-    /// The state.
-    state: &'static str,
+    state: Reason,
+}
+
+/// The state that does not allow an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum Reason {
+    #[error("{0}")]
+    State(&'static str),
+    #[error(transparent)]
+    Progress(#[from] IllegalProgress),
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
 }
 
 impl Illegal {
     pub(super) const fn new(input: &'static str, state: &'static str) -> Self {
-        Self { input, state }
+        Self { input, state: Reason::State(state) }
+    }
+
+    /// The state machine of a saga does not allow the input.
+    pub(super) fn by<E: Into<Reason>>(input: &'static str) -> impl FnOnce(E) -> Self {
+        move |state| Self { input, state: state.into() }
     }
 
     /// The input refers to a node that the run does not have.

@@ -33,7 +33,6 @@ pub(crate) use input::{RunInput, WorkInput};
 pub(crate) use needs::Need;
 pub(crate) use node::{Claim, Commitment, InstanceEnd, Made, NodeState, Share, Worker, misread};
 pub(crate) use record::RunRecord;
-pub(crate) use rollback::ResetMode;
 pub(crate) use values::Values;
 pub(crate) use variables::NoUpdate;
 pub(crate) use workforce::{SpentBefore, Workforce};
@@ -43,13 +42,13 @@ use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::definition::{Budget, Decision, OnFailure};
-use crate::message::run::{CompensationOutcome, NodeStatus, RunPhase, RunSpec};
+use crate::message::run::{Cause, CompensationOutcome, NodeStatus, RunPhase, RunSpec};
+use crate::saga::Rollback;
 use crate::task::{Owner, Spending, Tier};
 use crate::workflow::plan::Plan;
 use course::Course;
 use graph::Graph;
 use node::{Ruling, Stage};
-use rollback::Rollback;
 use serde::{Deserialize, Serialize};
 use signals::Signals;
 use std::sync::Arc;
@@ -64,7 +63,9 @@ pub(crate) struct Run {
     course: Course,
     graph: Graph,
     signals: Signals,
-    rollback: Rollback,
+    rollback: Rollback<Cause>,
+    /// The nodes whose side effects remained when they were restarted.
+    left_behind: Box<[Name]>,
     variables: Variables,
     /// The reason for which an operator has paused it.
     paused: Option<Name>,
@@ -93,6 +94,7 @@ impl Run {
             graph: Graph::new(plan),
             signals: Signals::default(),
             rollback: Rollback::default(),
+            left_behind: Box::default(),
             variables: Variables::default(),
             paused: None,
             raised: None,
@@ -121,8 +123,13 @@ impl Run {
         &self.signals
     }
 
-    pub(crate) const fn rollback(&self) -> &Rollback {
+    pub(crate) const fn rollback(&self) -> &Rollback<Cause> {
         &self.rollback
+    }
+
+    /// The nodes whose side effects remained when they were restarted.
+    pub(crate) fn left_behind(&self) -> &[Name] {
+        &self.left_behind
     }
 
     pub(crate) const fn variables(&self) -> &Variables {
@@ -144,8 +151,11 @@ impl Run {
         Changes::new(self)
     }
 
-    pub(crate) const fn phase(&self) -> RunPhase {
-        self.course.phase()
+    pub(crate) fn phase(&self) -> RunPhase {
+        match &self.course {
+            Course::Compensating(_) if self.rollback.has_failed() => RunPhase::CompensationFailed,
+            course => course.phase(),
+        }
     }
 
     pub(crate) const fn is_finished(&self) -> bool {
@@ -208,7 +218,7 @@ impl Run {
     pub(crate) fn times(&self, ix: NodeIx) -> Vec<Time> {
         let Some(node) = self.graph.node(ix) else { return Vec::new() };
         let mut times = node.work_times();
-        if !self.rollback.rolls_back(ix) {
+        if !self.rollback.concerns(ix) {
             times.extend(node.handler_times());
         }
         times.extend(node.time_limit());
@@ -222,12 +232,12 @@ impl Run {
 
     /// The decision that a node waits for now.
     pub(crate) fn asks(&self, ix: NodeIx) -> Option<(&Decision, &Ruling)> {
-        if self.rollback.rolls_back(ix) { None } else { self.graph.node(ix)?.asks() }
+        if self.rollback.concerns(ix) { None } else { self.graph.node(ix)?.asks() }
     }
 
     /// The signals that nodes wait for now.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = Wanted<'_>> {
-        let nodes = self.graph.nodes().filter(|node| self.plan().listens && !self.rollback.rolls_back(node.ix));
+        let nodes = self.graph.nodes().filter(|node| self.plan().listens && !self.rollback.concerns(node.ix));
         nodes.flat_map(|node| node.wanted().chain(node.handler_signals()))
     }
 }
@@ -243,7 +253,7 @@ impl Run {
     fn holds_failure(&self, node: BoundNode<'_>) -> bool {
         self.plan().definition.on_failure == OnFailure::Hold
             && self.phase() == RunPhase::Running
-            && !self.rollback.rolls_back(node.ix)
+            && !self.rollback.concerns(node.ix)
             && !node.plan.handled
             && !self.graph.is_spare(node.ix)
             && node.state.aside().remedy.is_none()
@@ -258,7 +268,7 @@ impl Run {
             }
             (Some(CompensationOutcome::Failed { .. }), _) => NodeStatus::CompensationFailed,
             (Some(CompensationOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
-            (None, _) if self.rollback.is_member(ix) => NodeStatus::Compensating,
+            (None, _) if self.rollback.state(ix).is_some() => NodeStatus::Compensating,
             (None, Stage::Waiting) => NodeStatus::Waiting,
             (None, Stage::Working) => NodeStatus::Running,
             (None, Stage::Ended(end)) => end.outcome().into(),

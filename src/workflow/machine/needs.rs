@@ -1,4 +1,4 @@
-//! What the nodes of a run wait for.
+//! The needs of a run: what each of its nodes waits for.
 
 use super::Run;
 use super::graph::{BoundNode, Obstruction, Turn};
@@ -7,9 +7,9 @@ use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::run::{NodeOutcome, RunPhase};
-use crate::saga::Step;
+use crate::saga::CompensationState;
 
-/// Something that a node waits for.
+/// A condition that a node waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
     /// The end of a task or of a child run, or of its compensation.
@@ -20,29 +20,29 @@ pub(crate) enum Need {
         to: Option<Name>,
     },
     Time(Time),
-    /// Further items, or the closing of the map.
+    /// More items, or the end of the items.
     Items,
     /// The end of a node with the same mutex.
     Turn(Name),
-    /// The success of the node that the milestone requires.
+    /// The success of its milestone.
     Milestone(Name),
-    /// The decision of an operator about a failed compensation.
+    /// A remedy for a failed compensation.
     Remedy,
-    /// The decision of an operator about a held failure.
+    /// A remedy for a held failure.
     Decider(String),
 }
 
 impl Run {
-    /// What a node waits for now: the first of these to occur lets the node continue. Empty if it waits only for its
-    /// predecessors.
+    /// The needs of a node; the first that is met lets the node continue. Empty if it waits only for other nodes, which have
+    /// needs of their own.
     pub(crate) fn needs(&self, ix: NodeIx) -> Vec<Need> {
         let Some(node) = self.graph.node(ix) else { return Vec::new() };
-        let (rolls_back, is_compensating) = (self.rollback.rolls_back(ix), self.rollback.is_compensating());
+        let (rolls_back, is_compensating) = (self.rollback.concerns(ix), self.rollback.is_compensating());
         match self.phase() {
             RunPhase::Running if rolls_back && is_compensating => needs_back(self, node),
             RunPhase::Running if rolls_back => working(node.state).collect(),
             RunPhase::Running => needs_forward(self, node),
-            // When a run fails during a rollback, the rolled back nodes are compensated first.
+            // Compensations of a partial rollback end before the whole run is compensated.
             RunPhase::Failing if is_compensating => working(node.state).chain(needs_back(self, node)).collect(),
             RunPhase::Failing => working(node.state).collect(),
             RunPhase::Compensating | RunPhase::CompensationFailed => needs_back(self, node),
@@ -75,7 +75,7 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
     needs
 }
 
-/// What a node waits for whose links allow it to start.
+/// The need of a node that could start by its links.
 fn needs_turn(run: &Run, node: BoundNode<'_>) -> Option<Need> {
     if node.verdict()? != Verdict::Starts {
         return None;
@@ -88,13 +88,13 @@ fn needs_turn(run: &Run, node: BoundNode<'_>) -> Option<Need> {
 }
 
 fn needs_back(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
-    match run.rollback.step(node.ix) {
-        Some(Step::Failed) => vec![Need::Remedy],
+    match run.rollback.state(node.ix) {
+        Some(CompensationState::Failed) => vec![Need::Remedy],
         Some(_) | None => undoing(node.state).collect(),
     }
 }
 
-/// What a wait or a race waits for.
+/// The needs of a wait or a race.
 fn needs_occasion(node: BoundNode<'_>) -> Vec<Need> {
     let mut needs: Vec<Need> = node.wanted().map(|wanted| Need::Signal(wanted.signal.clone())).collect();
     if let Some((decision, ruling)) = node.asks() {

@@ -1,22 +1,22 @@
-//! Conversion of runs to records and back, and checks of their invariants.
+//! The data of a run in a snapshot, and the invariants of a run.
 
 use super::course::Course;
 use super::graph::Graph;
 use super::node::{NodeState, NodeWork, is_default};
-use super::rollback::{Rollback, RollbackRecord};
 use super::signals::Signals;
 use super::variables::Variables;
 use super::{Begun, Run};
 use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::message::event::Opening;
-use crate::message::run::{RunPhase, RunSpec};
+use crate::message::run::{Cause, RunPhase, RunSpec};
+use crate::saga::{Rollback, RollbackRecord, Steps as _};
 use crate::task::{Owner, Spending, Tier};
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A run in a snapshot.
+/// The data of a run in a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunRecord {
     pub(crate) spec: Arc<RunSpec>,
@@ -33,17 +33,20 @@ pub(crate) struct RunRecord {
     #[serde(default, skip_serializing_if = "Signals::is_empty")]
     signals: Signals,
     #[serde(default, skip_serializing_if = "is_default")]
-    rollback: RollbackRecord,
+    rollback: RollbackRecord<Cause>,
+    /// The nodes whose side effects remained when they were restarted.
+    #[serde(default, skip_serializing_if = "<[Name]>::is_empty")]
+    left_behind: Box<[Name]>,
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
     variables: Variables,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
-    /// The child runs of nodes that were executed again.
+    /// The child runs of nodes that were restarted.
     #[serde(default, skip_serializing_if = "<[RunId]>::is_empty")]
     former: Box<[RunId]>,
-    /// The usage of nodes that the run no longer has.
+    /// The spending of nodes that a migration removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gone: Option<Box<Spending>>,
 }
@@ -61,6 +64,7 @@ impl Run {
             failures: self.graph.failures().to_vec(),
             signals: self.signals.clone(),
             rollback: self.rollback.record(),
+            left_behind: self.left_behind.clone(),
             variables: self.variables.clone(),
             paused: self.paused.clone(),
             raised: self.raised,
@@ -69,7 +73,7 @@ impl Run {
         }
     }
 
-    /// The run of a record. None if the record does not match the plan.
+    /// The run with this data. None if the record does not fit the plan.
     pub(crate) fn from_record(record: &RunRecord, plan: Arc<Plan>) -> Option<Self> {
         let graph = Graph::restored(plan, record.nodes.clone(), record.failures.clone())?;
         Some(Self {
@@ -78,6 +82,7 @@ impl Run {
             begun: record.begun,
             course: record.course.clone(),
             rollback: Rollback::restored(&record.rollback, &graph)?,
+            left_behind: record.left_behind.clone(),
             graph,
             signals: record.signals.clone(),
             variables: record.variables.clone(),
@@ -92,7 +97,7 @@ impl Run {
     pub(crate) fn check(&self) -> Result<(), String> {
         let named = |why| format!("run {} {why}", self.id());
         self.graph.check().map_err(named)?;
-        self.rollback.check(&self.graph).map_err(named)?;
+        self.check_rollback().map_err(named)?;
         self.check_phase().map_err(|why| named(why.to_owned()))?;
         for node in self.graph.nodes() {
             if let NodeWork::Map(map) = node.state.work()
@@ -105,18 +110,15 @@ impl Run {
         Ok(())
     }
 
-    /// Checks that the phase of the run is consistent with its nodes and its rollback.
+    /// Checks that the phase of the run fits its nodes and its rollback.
     fn check_phase(&self) -> Result<(), &'static str> {
         let phase = self.phase();
         let compensates = matches!(phase, RunPhase::Compensating | RunPhase::CompensationFailed);
         if compensates && !self.rollback.is_compensating() {
-            return Err("is compensating without an order of compensation");
+            return Err("is being compensated without an order");
         }
-        if compensates && self.rollback.is_stuck() != (phase == RunPhase::CompensationFailed) {
-            return Err("has a phase that disagrees with its failed compensations");
-        }
-        if self.rollback.is_rolling_back() && !matches!(phase, RunPhase::Running | RunPhase::Failing) {
-            return Err("is rolling back but not running");
+        if self.rollback.is_partial() && !matches!(phase, RunPhase::Running | RunPhase::Failing) {
+            return Err("is rolled back and is not running");
         }
         if !self.graph.is_idle() && (compensates || phase == RunPhase::Finished) {
             return Err("has nodes under way after it ended");

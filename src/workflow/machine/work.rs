@@ -1,4 +1,4 @@
-//! Inputs from the tasks and child runs of a run.
+//! The fold of inputs from the tasks and child runs of a run.
 
 use super::illegal::Applied;
 use super::node::{ChildRole, Instance, InstanceEnd, Worker, child_end};
@@ -48,9 +48,9 @@ impl Run {
         self.graph.change_instance("an instance is asked to stop", owner, Instance::request_cancel)
     }
 
-    /// Records the task that compensates an instance, or the child run that compensates itself.
+    /// The compensation of an instance begins: a task, or the compensation of the child run that performed it.
     fn begin_undo(&mut self, owner: Owner, worker: Worker) -> Applied {
-        self.rollback.begin(owner.node)?;
+        self.begin_compensation(owner.node)?;
         self.graph.change_instance("a compensation begins", owner, |one| one.begin_undo(worker))
     }
 
@@ -58,7 +58,7 @@ impl Run {
         self.graph.change_instance("a compensation ends", owner, |one| one.end_undo(end))
     }
 
-    /// Records the end of a task or child run that performs an instance, compensates it or queries its outcome.
+    /// A task or child run has ended that performs an instance, compensates it or queries its outcome.
     fn end_instance(&mut self, owner: Owner, end: InstanceEnd) -> Applied {
         let (ix, index) = (owner.node, owner.item);
         let has_query = || self.graph.node(ix).is_some_and(|node| node.plan.work.query.is_some());
@@ -76,7 +76,7 @@ impl Run {
     }
 }
 
-/// The outcome that a query found; none if the query failed.
+/// The side effects that a query found; none if it found nothing out.
 fn found(answer: &InstanceEnd) -> Option<SideEffects> {
     let SideEffects::Done(answer) = answer.side_effects() else { return None };
     Some(match query_result(answer)? {

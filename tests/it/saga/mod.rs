@@ -1,5 +1,5 @@
-//! Sagas on their own: random graphs, outcomes, doubts, save-points, pivots and words of operators, against an independent
-//! reading of the rules; and cut off after every fact.
+//! Sagas without an engine: random graphs, outcomes, queries, save-points, pivots and remedies, against an independent
+//! implementation of the rules; and restored after every event.
 
 mod model;
 mod rules;
@@ -7,7 +7,7 @@ mod rules;
 use counterpoint::Payload;
 use counterpoint::dag::{Builder, Dag, NodeIx};
 use counterpoint::definition::OnCompensationFailure;
-use counterpoint::saga::{Answer, Saga, SagaFact, Settle, StepSpec, Work, WorkKind};
+use counterpoint::saga::{Answer, Remedy, Saga, SagaEvent, StepSpec, Work, WorkKind};
 use model::Model;
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn drawn(shape: &[u16], most: usize) -> (Dag<StepSpec>, OnCompensationFailure) {
         .map(|place| {
             let mut spec = StepSpec::new();
             if draws.below(4) > 0 {
-                spec = spec.undoable();
+                spec = spec.compensable();
             }
             if draws.below(3) == 1 {
                 spec = spec.with_query();
@@ -58,8 +58,8 @@ fn drawn(shape: &[u16], most: usize) -> (Dag<StepSpec>, OnCompensationFailure) {
 fn answer(seed: u64, work: &Work, times: u32) -> Answer {
     let kind = match &work.kind {
         WorkKind::Do { round } => format!("do {round}"),
-        WorkKind::Ask { round } => format!("ask {round}"),
-        WorkKind::Undo { round, .. } => format!("undo {round} {times}"),
+        WorkKind::Query { round } => format!("ask {round}"),
+        WorkKind::Compensate { round, .. } => format!("undo {round} {times}"),
         other => panic!("{other:?}"),
     };
     let hash = format!("{seed} {} {kind}", work.step)
@@ -79,48 +79,51 @@ struct World {
     graph: Dag<StepSpec>,
     policy: OnCompensationFailure,
     saga: Saga,
-    facts: Vec<SagaFact>,
+    events: Vec<SagaEvent>,
     held: Vec<Work>,
-    /// After each call: how many facts there were, and what was outstanding.
+    /// After each call: how many events there were, and what was outstanding.
     marks: Vec<(usize, Vec<Work>)>,
     seed: u64,
     words: usize,
     asked: std::collections::BTreeMap<NodeIx, u32>,
+    /// The index of the event by which the saga was cancelled, and whether it was even after a pivot.
+    cancelled: Option<(usize, bool)>,
 }
 
 impl World {
     fn new(shape: &[u16], seed: u64) -> Self {
         let (graph, policy) = drawn(shape, 9);
         let saga = Saga::new(&graph).with_on_compensation_failure(policy);
-        let (facts, held, marks, asked) = (Vec::new(), Vec::new(), Vec::new(), Default::default());
-        Self { graph, policy, saga, facts, held, marks, seed, words: 0, asked }
+        let (events, held, marks, asked) = (Vec::new(), Vec::new(), Vec::new(), Default::default());
+        Self { graph, policy, saga, events, held, marks, seed, words: 0, asked, cancelled: None }
     }
 
-    /// The saga that the first facts lead to, with what it has asked for.
+    /// The saga that the first events lead to, with what it has asked for.
     fn cut(&self, at: usize) -> Self {
-        let saga = Saga::new(&self.graph).with_on_compensation_failure(self.policy).follow(&self.facts[..at]).unwrap();
+        let saga = Saga::new(&self.graph).with_on_compensation_failure(self.policy).follow(&self.events[..at]).unwrap();
         let (held, graph) = (saga.outstanding(), self.graph.clone());
-        let facts = self.facts[..at].to_vec();
+        let events = self.events[..at].to_vec();
         let mut cut = Self {
             graph,
             policy: self.policy,
             saga,
-            facts,
+            events,
             held,
             marks: Vec::new(),
             asked: Default::default(),
+            cancelled: self.cancelled.filter(|(index, _)| *index < at),
             ..*self
         };
-        cut.saga.resume(&mut cut.facts);
+        cut.saga.resume(&mut cut.events);
         cut
     }
 
     fn mark(&mut self) {
-        self.marks.push((self.facts.len(), self.saga.outstanding()));
+        self.marks.push((self.events.len(), self.saga.outstanding()));
     }
 
     fn take(&mut self) -> bool {
-        let next = self.saga.next(&mut self.facts);
+        let next = self.saga.next(&mut self.events);
         let some = next.is_some();
         self.held.extend(next);
         self.mark();
@@ -135,16 +138,16 @@ impl World {
         let times = self.asked.entry(work.step).or_default();
         *times += 1;
         let answer = answer(self.seed, &work, *times);
-        self.saga.answer(work.step, answer, &mut self.facts).unwrap();
-        assert!(self.saga.answer(work.step, Answer::Failed, &mut self.facts).is_err(), "an answer is taken twice");
+        self.saga.answer(work.step, answer, &mut self.events).unwrap();
+        assert!(self.saga.answer(work.step, Answer::Failed, &mut self.events).is_err(), "an answer is taken twice");
         self.mark();
     }
 
     fn speak(&mut self) {
-        let Some(step) = self.saga.stuck().next() else { return };
-        let word = [Settle::Retry, Settle::Declare, Settle::Abandon][self.words % 3];
+        let Some(step) = self.saga.failed_compensations().next() else { return };
+        let word = [Remedy::Retry, Remedy::Declare, Remedy::Abandon][self.words % 3];
         self.words += 1;
-        self.saga.settle(step, word, &mut self.facts).unwrap();
+        self.saga.settle(step, word, &mut self.events).unwrap();
         self.mark();
     }
 
@@ -155,11 +158,14 @@ impl World {
                 0..=4 => _ = self.take(),
                 5..=9 => self.reply(draws.below(9)),
                 10 if rough && draws.below(4) == 1 => {
-                    let before = self.facts.len();
+                    let before = self.events.len();
                     let abort = draws.below(3) == 1;
-                    let facts = &mut self.facts;
-                    let said = if abort { self.saga.abort(facts) } else { self.saga.cancel(facts) };
-                    assert!(said.is_ok() || self.facts.len() == before, "what was refused left something behind");
+                    let events = &mut self.events;
+                    let said = if abort { self.saga.abort(events) } else { self.saga.cancel(events) };
+                    assert!(said.is_ok() || self.events.len() == before, "a rejected call recorded events");
+                    if said.is_ok() {
+                        self.cancelled = Some((before, abort));
+                    }
                     self.mark();
                 }
                 _ => self.speak(),
@@ -178,12 +184,12 @@ impl World {
             }
             if self.held.is_empty() { self.speak() } else { self.reply(0) }
         }
-        panic!("it never ends: {:?}\n{:#?}", self.saga, self.facts);
+        panic!("it never ends: {:?}\n{:#?}", self.saga, self.events);
     }
 
     fn obeys(&self) -> Result<(), TestCaseError> {
-        let told = Model::check(&self.graph, self.policy, &self.facts);
-        told.map_err(|why| TestCaseError::fail(format!("{why}\n{:#?}\n{:#?}", self.graph, self.facts)))
+        let told = Model::check(&self.graph, self.policy, &self.events, self.cancelled);
+        told.map_err(|why| TestCaseError::fail(format!("{why}\n{:#?}\n{:#?}", self.graph, self.events)))
     }
 }
 
@@ -194,9 +200,9 @@ fn numbers(most: usize) -> impl Strategy<Value = Vec<u16>> {
 proptest! {
     #![proptest_config(crate::property(2_000))]
 
-    /// Whatever happens, it ends, and every fact on the way is one that the rules allow.
+    /// Whatever happens, it ends, and every event on the way is one that the rules allow.
     #[test]
-    fn every_fact_of_a_saga_follows_the_rules(shape in numbers(80), schedule in numbers(120), seed in 0_u64..1_000) {
+    fn every_event_of_a_saga_follows_the_rules(shape in numbers(80), schedule in numbers(120), seed in 0_u64..1_000) {
         let mut world = World::new(&shape, seed);
         world.play(&schedule, true);
         world.obeys()?;
@@ -206,23 +212,23 @@ proptest! {
 proptest! {
     #![proptest_config(crate::property(100))]
 
-    /// Cut off after any fact it goes on to an end that the rules allow; after any call the facts lead to the saga that
+    /// Cut off after any event it goes on to an end that the rules allow; after any call the events lead to the saga that
     /// lived, and to the same work.
     #[test]
-    fn a_saga_goes_on_after_a_crash_at_any_fact(shape in numbers(80), schedule in numbers(80), seed in 0_u64..1_000) {
+    fn a_saga_continues_after_a_crash_at_any_event(shape in numbers(80), schedule in numbers(80), seed in 0_u64..1_000) {
         let mut world = World::new(&shape, seed);
         world.play(&schedule, true);
-        for cut in 0..=world.facts.len() {
+        for cut in 0..=world.events.len() {
             let mut crashed = world.cut(cut);
             crashed.finish();
             crashed.obeys()?;
         }
         for (mark, outstanding) in &world.marks {
-            let restored = Saga::new(&world.graph).with_on_compensation_failure(world.policy).follow(&world.facts[..*mark]).unwrap();
+            let restored = Saga::new(&world.graph).with_on_compensation_failure(world.policy).follow(&world.events[..*mark]).unwrap();
             prop_assert_eq!(&restored.outstanding(), outstanding);
         }
-        prop_assert_eq!(world.cut(world.facts.len()).saga, world.saga.clone());
-        let text = serde_json::to_string(&world.facts).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Vec<SagaFact>>(&text).unwrap(), world.facts);
+        prop_assert_eq!(world.cut(world.events.len()).saga, world.saga.clone());
+        let text = serde_json::to_string(&world.events).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Vec<SagaEvent>>(&text).unwrap(), world.events);
     }
 }

@@ -1,9 +1,9 @@
-//! What a journal may say about a saga: an independent reading of the rules, by search in the graph.
+//! The events that a saga may record: an independent implementation of the rules, by search in the graph.
 
 use counterpoint::Payload;
 use counterpoint::dag::{Dag, NodeIx};
 use counterpoint::definition::OnCompensationFailure;
-use counterpoint::saga::{SagaFact, SagaOutcome, StepSpec};
+use counterpoint::saga::{CompensationEnd, SagaEvent, SagaOutcome, StepSpec};
 use std::collections::BTreeSet;
 
 type Ruling = Result<(), String>;
@@ -52,7 +52,7 @@ pub(super) struct Model<'a> {
     policy: OnCompensationFailure,
     places: Vec<Place>,
     back: Option<Back>,
-    cancelled: bool,
+    failing: bool,
     ended: bool,
 }
 
@@ -61,11 +61,19 @@ fn ensure(holds: bool, why: impl Into<String>) -> Ruling {
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn check(graph: &'a Dag<StepSpec>, policy: OnCompensationFailure, facts: &[SagaFact]) -> Ruling {
+    /// Checks events. `cancelled` is the index of the event by which the saga was cancelled, and whether it was even after a
+    /// pivot.
+    pub(super) fn check(
+        graph: &'a Dag<StepSpec>,
+        policy: OnCompensationFailure,
+        events: &[SagaEvent],
+        cancelled: Option<(usize, bool)>,
+    ) -> Ruling {
         let places = vec![FRESH; graph.len()];
-        let mut model = Self { graph, policy, places, back: None, cancelled: false, ended: false };
-        for (place, fact) in facts.iter().enumerate() {
-            model.fact(fact).map_err(|why| format!("fact {place}, {fact:?}: {why}"))?;
+        let mut model = Self { graph, policy, places, back: None, failing: false, ended: false };
+        for (place, event) in events.iter().enumerate() {
+            let cancel = cancelled.and_then(|(at, anyway)| (at == place).then_some(anyway));
+            model.event(event, cancel).map_err(|why| format!("event {place}, {event:?}: {why}"))?;
         }
         ensure(model.ended, "it did not end")
     }
@@ -90,48 +98,46 @@ impl<'a> Model<'a> {
 
     fn stands(&self, step: usize) -> bool {
         let (spec, at) = (self.spec(step), self.places[step].at);
-        spec.pivot && (at == At::Done || at == At::Unknown && !spec.undoable)
+        spec.pivot && (at == At::Done || at == At::Unknown && !spec.compensable)
     }
 
-    fn fact(&mut self, fact: &SagaFact) -> Ruling {
+    fn event(&mut self, event: &SagaEvent, cancel: Option<bool>) -> Ruling {
         ensure(!self.ended, "something happens after the end")?;
-        match fact {
-            SagaFact::Began { step } => self.begins(step.index()),
-            SagaFact::Done { step, output } => {
+        match event {
+            SagaEvent::Began { step } => self.begins(step.index()),
+            SagaEvent::Completed { step, output } => {
                 self.comes(step.index(), At::Done)?;
                 self.places[step.index()].output = output.clone();
                 Ok(())
             }
-            SagaFact::Failed { step, maybe } => {
+            SagaEvent::Failed { step, outcome_unknown: maybe } => {
                 let at = self.places[step.index()].at;
                 let asked = !maybe || at == At::Asking || !self.spec(step.index()).query;
                 ensure(asked, "it is given up although somebody could be asked")?;
                 self.comes(step.index(), if *maybe { At::Unknown } else { At::Failed })
             }
-            SagaFact::InDoubt { step } => {
+            SagaEvent::OutcomeUnknown { step } => {
                 let place = &self.places[step.index()];
                 ensure(place.at == At::Doing && self.spec(step.index()).query, "there is nothing to ask")?;
                 self.places[step.index()].at = At::Doubt;
                 Ok(())
             }
-            SagaFact::Cancelled { anyway } => {
-                ensure(*anyway || !(0..self.places.len()).any(|step| self.stands(step)), "a pivot has been passed")?;
-                let back = self.back.as_ref().is_some_and(|back| back.to.is_empty());
-                ensure(!self.cancelled && !back, "it turns back already")?;
-                self.cancelled = true;
-                Ok(())
+            SagaEvent::Failing => self.fails(cancel),
+            SagaEvent::RolledBack { to } => self.rolls_back(to.iter().map(|step| step.index()).collect()),
+            SagaEvent::Compensating { steps } => {
+                self.compensates(&steps.iter().map(|step| step.index()).collect::<Vec<_>>())
             }
-            SagaFact::Halted { to } => self.halts(to.iter().map(|step| step.index()).collect()),
-            SagaFact::Unwinding { steps } => self.unwinds(&steps.iter().map(|step| step.index()).collect::<Vec<_>>()),
-            SagaFact::Undone { step } => self.settles(step.index(), Undo::Active, At::Undone),
-            SagaFact::UndoFailed { step } => self.turns(step.index(), Undo::Active, Undo::Failed),
-            SagaFact::UndoRetried { step } => self.turns(step.index(), Undo::Failed, Undo::Owed),
-            SagaFact::UndoSettled { step, abandoned } => {
-                self.settles(step.index(), Undo::Failed, if *abandoned { At::Left } else { At::Undone })
-            }
-            SagaFact::Forward => self.forward(),
-            SagaFact::Ended { outcome } => self.ends(outcome),
-            other => Err(format!("an unknown fact {other:?}")),
+            SagaEvent::Compensated { step, end } => match end {
+                CompensationEnd::Compensated => self.settles(step.index(), Undo::Active, At::Undone),
+                CompensationEnd::Failed => self.turns(step.index(), Undo::Active, Undo::Failed),
+                CompensationEnd::Declared => self.settles(step.index(), Undo::Failed, At::Undone),
+                CompensationEnd::Abandoned => self.settles(step.index(), Undo::Failed, At::Left),
+                other => Err(format!("an unknown end {other:?}")),
+            },
+            SagaEvent::CompensationRetried { step } => self.turns(step.index(), Undo::Failed, Undo::Owed),
+            SagaEvent::Restarted => self.forward(),
+            SagaEvent::Ended { outcome } => self.ends(outcome),
+            other => Err(format!("an unknown event {other:?}")),
         }
     }
 
@@ -143,7 +149,7 @@ impl<'a> Model<'a> {
                 let before = graph.predecessors(NodeIx::new(step as u32));
                 let ready = before.iter().all(|before| self.places[before.index()].at == At::Done);
                 ensure(ready, "something that comes before it is not done")?;
-                ensure(!self.goes_back(step), "it begins where the saga turns back")?;
+                ensure(!self.failing && !self.goes_back(step), "it begins where the saga rolls back")?;
                 self.places[step].at = At::Doing;
             }
             _ => {
@@ -170,48 +176,73 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    fn halts(&mut self, to: Vec<usize>) -> Ruling {
-        let places = 0..self.places.len();
-        let expected = match &self.back {
-            Some(back) => {
-                ensure(!back.to.is_empty() && back.undoing && self.is_settled(), "it turns back twice")?;
-                ensure(!self.may_go_forward(), "it could go forward again")?;
-                Vec::new()
+    /// The whole saga fails: it was cancelled, a step failed without a save-point before it, or a partial rollback left
+    /// something.
+    fn fails(&mut self, cancel: Option<bool>) -> Ruling {
+        ensure(!self.failing, "it fails twice")?;
+        match (cancel, &self.back) {
+            (Some(anyway), _) => {
+                let past = (0..self.places.len()).any(|step| self.stands(step));
+                ensure(anyway || !past, "a pivot has been passed")?;
             }
-            None if self.cancelled => Vec::new(),
-            None => {
-                let mut broken =
-                    places.clone().filter(|step| matches!(self.places[*step].at, At::Failed | At::Unknown));
-                let broken = broken.next().ok_or("nothing has failed")?;
-                let open = |point: &usize| {
-                    let place = &self.places[*point];
-                    place.at == At::Done
-                        && place.used < self.spec(*point).again
-                        && self.leads(*point, broken)
-                        && !self.inside(&[*point]).into_iter().any(|step| self.stands(step))
-                };
-                let open: Vec<usize> = places.filter(open).collect();
-                let last = |point: &usize| !open.iter().any(|other| self.leads(*point, *other));
-                open.iter().copied().filter(last).collect()
+            (None, Some(back)) => {
+                ensure(back.undoing && self.is_settled() && !self.may_go_forward(), "it could go forward again")?;
             }
-        };
-        ensure(to == expected, format!("it turns to {expected:?}"))?;
+            (None, None) => {
+                let broken = self.broken().ok_or("nothing has failed")?;
+                ensure(self.points(broken).is_empty(), "there is a save-point")?;
+            }
+        }
+        self.failing = true;
+        // A partial rollback that compensates completes that first.
+        if self.back.as_ref().is_none_or(|back| !back.undoing) {
+            self.back = Some(Back { to: Vec::new(), undoing: false });
+        }
+        Ok(())
+    }
+
+    fn rolls_back(&mut self, to: Vec<usize>) -> Ruling {
+        ensure(self.back.is_none() && !self.failing, "it rolls back twice")?;
+        let expected = self.points(self.broken().ok_or("nothing has failed")?);
+        ensure(to == expected && !to.is_empty(), format!("it rolls back to {expected:?}"))?;
         to.iter().for_each(|point| self.places[*point].used += 1);
         self.back = Some(Back { to, undoing: false });
         Ok(())
     }
 
-    fn unwinds(&mut self, steps: &[usize]) -> Ruling {
+    fn broken(&self) -> Option<usize> {
+        (0..self.places.len()).find(|step| matches!(self.places[*step].at, At::Failed | At::Unknown))
+    }
+
+    /// The save-points to which the failure of a step leads.
+    fn points(&self, broken: usize) -> Vec<usize> {
+        let open = |point: &usize| {
+            let place = &self.places[*point];
+            place.at == At::Done
+                && place.used < self.spec(*point).max_rollbacks
+                && self.leads(*point, broken)
+                && !self.inside(&[*point]).into_iter().any(|step| self.stands(step))
+        };
+        let open: Vec<usize> = (0..self.places.len()).filter(open).collect();
+        let last = |point: &usize| !open.iter().any(|other| self.leads(*point, *other));
+        open.iter().copied().filter(last).collect()
+    }
+
+    fn compensates(&mut self, steps: &[usize]) -> Ruling {
+        if self.failing && self.back.as_ref().is_some_and(|back| back.undoing && !back.to.is_empty()) {
+            ensure(self.is_settled(), "the compensation after a save-point is not settled")?;
+            self.back = Some(Back { to: Vec::new(), undoing: false });
+        }
         let back = self.back.as_ref().filter(|back| !back.undoing).ok_or("it goes forward")?;
         let inside = self.inside(&back.to);
         let busy = |step: &usize| matches!(self.places[*step].at, At::Doing | At::Doubt | At::Asking);
         ensure(!inside.iter().any(busy), "something is under way")?;
         let past = inside.iter().any(|step| self.stands(*step));
         let owed = |step: &usize| {
-            !past && self.spec(*step).undoable && matches!(self.places[*step].at, At::Done | At::Unknown)
+            !past && self.spec(*step).compensable && matches!(self.places[*step].at, At::Done | At::Unknown)
         };
         let expected: Vec<usize> = inside.into_iter().filter(owed).collect();
-        ensure(steps == expected, format!("to be undone are {expected:?}"))?;
+        ensure(steps == expected, format!("to be compensated are {expected:?}"))?;
         self.places.iter_mut().for_each(|place| (place.undo, place.failed) = (Undo::No, false));
         steps.iter().for_each(|step| self.places[*step].undo = Undo::Owed);
         self.back = self.back.take().map(|back| Back { undoing: true, ..back });
@@ -239,7 +270,7 @@ impl<'a> Model<'a> {
     fn may_go_forward(&self) -> bool {
         let Some(back) = self.back.as_ref().filter(|back| !back.to.is_empty()) else { return false };
         let left = |step: usize| self.places[step].at == At::Left || self.stands(step);
-        !self.cancelled && !self.inside(&back.to).into_iter().any(left)
+        !self.failing && !self.inside(&back.to).into_iter().any(left)
     }
 
     fn forward(&mut self) -> Ruling {
@@ -261,7 +292,7 @@ impl<'a> Model<'a> {
         let stays = |step: &usize| {
             let spec = self.spec(*step);
             let happened = matches!(self.places[*step].at, At::Done | At::Unknown);
-            self.places[*step].at == At::Left || happened && (spec.pivot || spec.undoable)
+            self.places[*step].at == At::Left || happened && (spec.pivot || spec.compensable)
         };
         let residue: Vec<usize> = (0..self.places.len()).filter(stays).collect();
         match outcome {

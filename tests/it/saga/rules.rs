@@ -3,10 +3,10 @@
 use counterpoint::Payload;
 use counterpoint::dag::{Builder, Dag, NodeIx};
 use counterpoint::saga::{
-    Answer, Saga, SagaError, SagaFact, SagaOutcome, SagaPhase, Settle, Stage, StepSpec, WorkKind,
+    Answer, Remedy, Saga, SagaError, SagaEvent, SagaOutcome, SagaPhase, Stage, StepSpec, WorkKind,
 };
 
-const PLAIN: StepSpec = StepSpec::new().undoable();
+const PLAIN: StepSpec = StepSpec::new().compensable();
 
 /// Steps in a row.
 fn chain(specs: &[StepSpec]) -> (Dag<StepSpec>, Vec<NodeIx>) {
@@ -18,20 +18,20 @@ fn chain(specs: &[StepSpec]) -> (Dag<StepSpec>, Vec<NodeIx>) {
 
 struct Host {
     saga: Saga,
-    facts: Vec<SagaFact>,
+    events: Vec<SagaEvent>,
 }
 
 impl Host {
     fn new(graph: &Dag<StepSpec>) -> Self {
-        Self { saga: Saga::new(graph), facts: Vec::new() }
+        Self { saga: Saga::new(graph), events: Vec::new() }
     }
 
     /// The next work, as text: `do`, `ask` or `undo` and the step.
     fn next(&mut self) -> String {
-        self.saga.next(&mut self.facts).map_or_else(String::new, |work| match work.kind {
+        self.saga.next(&mut self.events).map_or_else(String::new, |work| match work.kind {
             WorkKind::Do { round } => format!("do {} {round}", work.step),
-            WorkKind::Ask { .. } => format!("ask {}", work.step),
-            WorkKind::Undo { output, certain, .. } => format!("undo {} {output} {certain}", work.step),
+            WorkKind::Query { .. } => format!("ask {}", work.step),
+            WorkKind::Compensate { output, certain, .. } => format!("undo {} {output} {certain}", work.step),
             other => panic!("{other:?}"),
         })
     }
@@ -42,7 +42,7 @@ impl Host {
     }
 
     fn say(&mut self, step: NodeIx, answer: Answer) -> &mut Self {
-        self.saga.answer(step, answer, &mut self.facts).unwrap();
+        self.saga.answer(step, answer, &mut self.events).unwrap();
         self
     }
 
@@ -83,7 +83,7 @@ fn a_failure_leads_back_to_the_last_save_point_and_forward_again() {
     host.done(steps[0]).done(steps[1]).done(steps[2]).fails(steps[3]);
     assert_eq!(host.next(), "undo n2 \"of n2\" true");
     host.say(steps[2], Answer::Done(Payload::NULL));
-    assert_eq!((host.saga.phase(), host.saga.stage(steps[1])), (SagaPhase::Forward, Some(Stage::Done)));
+    assert_eq!((host.saga.phase(), host.saga.stage(steps[1])), (SagaPhase::Running, Some(Stage::Completed)));
     assert_eq!(host.next(), "do n2 1");
     // Once; then to the beginning.
     host.say(steps[2], Answer::Done(Payload::NULL)).fails(steps[3]);
@@ -117,14 +117,14 @@ fn past_a_pivot_a_saga_goes_forward_unless_it_is_told_to_stop_anyway() {
     let (graph, steps) = chain(&[PLAIN, PLAIN.as_pivot().as_save_point(1), PLAIN, PLAIN]);
     let mut host = Host::new(&graph);
     host.done(steps[0]).done(steps[1]);
-    let before = host.facts.len();
-    assert_eq!(host.saga.cancel(&mut host.facts), Err(SagaError::PastPivot));
-    assert_eq!(host.facts.len(), before);
+    let before = host.events.len();
+    assert_eq!(host.saga.cancel(&mut host.events), Err(SagaError::PastPivot));
+    assert_eq!(host.events.len(), before);
     // The pivot is a save-point: what came after it may be done again.
     host.done(steps[2]).fails(steps[3]).next();
     host.say(steps[2], Answer::Done(Payload::NULL));
     assert_eq!(host.next(), "do n2 1");
-    host.saga.abort(&mut host.facts).unwrap();
+    host.saga.abort(&mut host.events).unwrap();
     assert_eq!(host.saga.unwanted().collect::<Vec<_>>(), [steps[2]]);
     host.say(steps[2], Answer::Failed);
     assert_eq!(host.saga.outcome(), Some(&SagaOutcome::Failed { residue: vec![steps[0], steps[1]] }));
@@ -136,8 +136,8 @@ fn what_was_given_up_on_the_way_to_a_save_point_ends_the_saga() {
     let mut host = Host::new(&graph);
     host.done(steps[0]).done(steps[1]).done(steps[2]).fails(steps[3]).next();
     host.say(steps[2], Answer::Failed);
-    assert_eq!((host.saga.phase(), host.next().as_str()), (SagaPhase::Stuck, ""));
-    host.saga.settle(steps[2], Settle::Abandon, &mut host.facts).unwrap();
+    assert_eq!((host.saga.phase(), host.next().as_str()), (SagaPhase::CompensationFailed, ""));
+    host.saga.settle(steps[2], Remedy::Abandon, &mut host.events).unwrap();
     for step in [steps[1], steps[0]] {
         assert!(host.next().starts_with(&format!("undo {step}")));
         host.say(step, Answer::Done(Payload::NULL));
@@ -151,12 +151,12 @@ fn words_that_do_not_fit_change_nothing() {
     let mut host = Host::new(&graph);
     let stranger = NodeIx::new(9);
     let before = host.saga.clone();
-    assert_eq!(host.saga.answer(steps[1], Answer::Failed, &mut host.facts), Err(SagaError::NotUnderWay(steps[1])));
-    assert_eq!(host.saga.answer(stranger, Answer::Failed, &mut host.facts), Err(SagaError::UnknownStep(stranger)));
-    assert_eq!(host.saga.settle(steps[0], Settle::Retry, &mut host.facts), Err(SagaError::NothingToSettle(steps[0])));
-    assert_eq!((&host.saga, host.facts.len()), (&before, 0));
+    assert_eq!(host.saga.answer(steps[1], Answer::Failed, &mut host.events), Err(SagaError::NotUnderWay(steps[1])));
+    assert_eq!(host.saga.answer(stranger, Answer::Failed, &mut host.events), Err(SagaError::UnknownStep(stranger)));
+    assert_eq!(host.saga.settle(steps[0], Remedy::Retry, &mut host.events), Err(SagaError::NothingToSettle(steps[0])));
+    assert_eq!((&host.saga, host.events.len()), (&before, 0));
     host.fails(steps[0]);
-    assert_eq!(host.saga.cancel(&mut host.facts), Err(SagaError::Over));
-    let nonsense = [SagaFact::Done { step: steps[1], output: Payload::NULL }];
-    assert!(matches!(Saga::restore(&graph, &nonsense), Err(SagaError::Misfit { place: 0, .. })));
+    assert_eq!(host.saga.cancel(&mut host.events), Err(SagaError::Ended));
+    let nonsense = [SagaEvent::Completed { step: steps[1], output: Payload::NULL }];
+    assert!(matches!(Saga::restore(&graph, &nonsense), Err(SagaError::Inconsistent { index: 0, .. })));
 }

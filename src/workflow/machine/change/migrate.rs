@@ -6,7 +6,6 @@ use crate::base::name::Name;
 use crate::message::run::{Carried, MigrationReport, Obstacle};
 use crate::workflow::machine::Run;
 use crate::workflow::machine::change::Changes;
-use crate::workflow::machine::rollback::Rollback;
 use crate::workflow::plan::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ impl Changes<'_> {
         let (mapping, wrong) = Mapping::new(self.run.plan(), plan, given);
         let mut report = MigrationReport::new(self.run.id(), self.run.plan().id.clone(), plan.id.clone());
         report.obstacles = wrong;
-        if self.run.rollback.is_rolling_back() {
+        if self.run.rollback.is_partial() {
             report.obstacles.push(Obstacle::RollingBack);
         }
         for node in self.run.graph.nodes() {
@@ -96,7 +95,8 @@ impl Run {
             owner: self.owner,
             begun: self.begun,
             course: self.course.clone(),
-            rollback: Rollback::restored(&self.rollback.record(), &graph)?.without_way(),
+            rollback: self.rollback.migrated(),
+            left_behind: self.left_behind.clone(),
             graph,
             signals: self.signals.clone(),
             variables,

@@ -6,6 +6,7 @@ use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::definition::{Action, Node, On, Write};
 use crate::message::run::{NodeOutcome, Obstacle};
+use crate::saga::Step as _;
 use crate::workflow::machine::Run;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{NodeState, Verdict};
@@ -36,7 +37,7 @@ impl Case<'_> {
         let Some(image) = self.mapping.image(old.ix).and_then(|image| self.new.graph.node(image)) else {
             if held || self.old.graph.stop() == Some(old.ix) {
                 out.push(self.lost(node));
-            } else if old.can_be_compensated() {
+            } else if old.needs_compensation() {
                 out.push(Obstacle::CompensationLost { node });
             } else if begun && was.pivot {
                 out.push(Obstacle::PivotMoved { node });

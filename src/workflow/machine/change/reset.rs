@@ -1,16 +1,15 @@
-//! Reset of a run by an operator: nodes after a point are cancelled, compensated if requested, and executed again.
+//! The reset of a run by an operator: the nodes after a point are cancelled, optionally compensated, and restarted.
 
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
-use crate::message::run::{ResetObstacle, ResetPoint, RunPhase};
+use crate::message::run::{ResetObstacle, ResetPoint};
+use crate::saga::{Step as _, Steps as _};
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::illegal::{Applied, Illegal};
-use crate::workflow::machine::{ResetMode, Run};
 use std::collections::BTreeSet;
 
 impl Changes<'_> {
-    /// The nodes to execute again for a point, in ascending order. Returns the name of an unknown node as the error.
+    /// The nodes that a reset to a point restarts, in ascending order. The error names a node that does not exist.
     pub(crate) fn nodes_from(self, point: &ResetPoint) -> Result<Vec<NodeIx>, Name> {
         let (names, stay) = match point {
             ResetPoint::Start => return Ok(self.run.graph.indexes().collect()),
@@ -26,9 +25,9 @@ impl Changes<'_> {
         Ok(anew.into_iter().collect())
     }
 
-    /// Whether these nodes can be executed again, as far as this run is concerned.
+    /// Whether these nodes can be restarted. Child runs are not checked.
     pub(crate) fn can_be_reset(self, anew: &[NodeIx], point: &ResetPoint) -> Result<(), ResetObstacle> {
-        if self.run.rollback.is_rolling_back() {
+        if self.run.rollback.is_partial() {
             return Err(ResetObstacle::RollingBack);
         }
         let is_anew = |ix: NodeIx| anew.binary_search(&ix).is_ok();
@@ -50,7 +49,7 @@ impl Changes<'_> {
         self.run.graph.nodes().find_map(obstacle).map_or(Ok(()), Err)
     }
 
-    /// Why a node cannot be executed again.
+    /// The reason for which a node cannot be restarted.
     fn cannot_be_renewed(self, node: BoundNode<'_>, anew: &[NodeIx]) -> Option<ResetObstacle> {
         if node.is_irreversible() || node.has_pivot_under_way() {
             return Some(ResetObstacle::Pivot { node: node.name() });
@@ -60,7 +59,7 @@ impl Changes<'_> {
         from_outside.then(|| ResetObstacle::Stream { node: node.name() })
     }
 
-    /// Why a node cannot keep its state while others are executed again.
+    /// The reason for which a node cannot keep its state while others restart.
     fn cannot_stay(self, node: BoundNode<'_>) -> Option<ResetObstacle> {
         if node.state.compensated().is_some() {
             return Some(ResetObstacle::Compensated { node: node.name() });
@@ -71,22 +70,5 @@ impl Changes<'_> {
         let is_ended_by = node.state.aside().remedy.is_some() || node.state.aside().interrupted().is_some();
         let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_to_be_cancelled(node.ix);
         (leaves || self.was_cancelled_by_failure(node.ix)).then(|| ResetObstacle::Cancelled { node: node.name() })
-    }
-}
-
-impl Run {
-    /// Resets the run: rolls back these nodes.
-    pub(in crate::workflow::machine) fn reset(&mut self, nodes: &[NodeIx], mode: ResetMode, reason: &Name) -> Applied {
-        if self.phase() != RunPhase::Running && !self.course.has_failed() {
-            return Err(Illegal::new("a run is reset", "it neither goes forward nor has failed"));
-        }
-        self.rollback.reset(&self.graph, nodes, mode, reason)?;
-        if self.is_finished() {
-            self.course.reopen();
-            self.rollback.reopen();
-        }
-        self.variables.forget_reduced();
-        self.graph.wake_all();
-        Ok(())
     }
 }

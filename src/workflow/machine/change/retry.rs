@@ -1,32 +1,33 @@
-//! Retry of a failed run from its failure.
+//! The retry of a failed run from the nodes that failed.
 
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::definition::On;
 use crate::message::run::{NodeOutcome, RunOutcome, RunPhase};
+use crate::saga::Step as _;
 use crate::workflow::machine::Run;
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::illegal::{Applied, Illegal};
 use crate::workflow::machine::node::{Instance, NodeWork};
 use std::collections::BTreeSet;
 
-/// Why a retry is rejected.
+/// The reason for which no node is retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoRetry {
-    /// Nothing has failed.
+    /// No node has failed.
     Nothing,
     /// This node prevents it: it continued after the failure, or was or could be compensated.
     Node(Name),
 }
 
 impl Changes<'_> {
-    /// The nodes to execute again: those that failed, or only the given one, and those that were skipped after them.
+    /// The nodes to restart: those that failed, or only `only`, and those skipped after them.
     pub(crate) fn to_retry(self, only: Option<NodeIx>) -> Result<Vec<NodeIx>, NoRetry> {
         let is_wanted = |ix: &NodeIx| only.is_none_or(|only| *ix == only);
         let failed = match self.run.phase() {
             RunPhase::Running => {
                 let mut nodes = self.run.graph.indexes().filter(is_wanted);
-                !self.run.rollback.is_rolling_back() && nodes.any(|ix| self.has_failed_pending(ix))
+                !self.run.rollback.is_partial() && nodes.any(|ix| self.has_failed_pending(ix))
             }
             RunPhase::Finished => matches!(self.run.course.outcome(), Some(RunOutcome::Failed { .. })),
             RunPhase::Failing | RunPhase::Compensating | RunPhase::CompensationFailed => false,
@@ -35,14 +36,14 @@ impl Changes<'_> {
             return Err(NoRetry::Nothing);
         }
         let blocked = |ix: NodeIx| NoRetry::Node(self.run.plan().name(ix));
-        if let Some(member) = self.run.rollback.first_member() {
+        if let Some(member) = self.run.rollback.compensation().and_then(|compensation| compensation.steps().next()) {
             return Err(blocked(member));
         }
         let has_failed = |ix: &NodeIx| {
             self.run.graph.is_unhandled(*ix) || self.was_cancelled_by_failure(*ix) || self.has_failed_pending(*ix)
         };
         let mut anew: BTreeSet<NodeIx> = self.run.graph.indexes().filter(is_wanted).filter(has_failed).collect();
-        let is_undoable = |ix: &&NodeIx| self.run.graph.node(**ix).is_some_and(|node| node.can_be_compensated());
+        let is_undoable = |ix: &&NodeIx| self.run.graph.node(**ix).is_some_and(|node| node.needs_compensation());
         if let Some(ix) = anew.iter().find(is_undoable) {
             return Err(blocked(*ix));
         }
@@ -63,7 +64,7 @@ impl Changes<'_> {
         if anew.is_empty() { Err(NoRetry::Nothing) } else { Ok(anew.into_iter().collect()) }
     }
 
-    /// The effect of executing a node again on a node after it.
+    /// The effect on a node of the restart of one before it.
     fn after_retried(self, ix: NodeIx, on: &On, anew: &BTreeSet<NodeIx>) -> Follower {
         let Some(state) = self.run.graph.state(ix) else { return Follower::Blocks };
         let is_skipped = matches!(state.ended(), Some(NodeOutcome::Skipped));
@@ -77,7 +78,7 @@ impl Changes<'_> {
         }
     }
 
-    /// Whether the failure of the node is held; or an instance has failed in a paused run, which has not reacted yet.
+    /// Whether a failure of the node is held; or its instance has failed and the run is paused before the node ends.
     fn has_failed_pending(self, ix: NodeIx) -> bool {
         let Some(state) = self.run.graph.state(ix) else { return false };
         let end = state.instances().last().and_then(Instance::end);
@@ -91,16 +92,16 @@ impl Changes<'_> {
     }
 
     /// Whether a node was cancelled only because the run failed.
-    pub(super) fn was_cancelled_by_failure(self, ix: NodeIx) -> bool {
+    pub(super) fn was_halted(self, ix: NodeIx) -> bool {
         let was_cancelled = self.run.graph.state(ix).is_some_and(|state| state.was_cancelled());
         self.run.is_finished() && was_cancelled && !self.run.graph.is_to_be_cancelled(ix)
     }
 }
 
 impl Run {
-    /// Executes these nodes again.
+    /// These nodes restart.
     pub(in crate::workflow::machine) fn retry(&mut self, nodes: &[NodeIx]) -> Applied {
-        const INPUT: &str = "a run goes on from where it failed";
+        const INPUT: &str = "a run is retried";
         if !matches!(self.phase(), RunPhase::Running | RunPhase::Finished) {
             return Err(Illegal::new(INPUT, "it is failing or being compensated"));
         }
@@ -116,10 +117,10 @@ impl Run {
     }
 }
 
-/// The effect of executing a node again on a node after it.
+/// The effect on a node of the restart of one before it.
 enum Follower {
     Stays,
-    /// It is executed again, too.
+    /// It restarts, too.
     Follows,
     /// It prevents the retry.
     Blocks,

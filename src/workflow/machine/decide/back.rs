@@ -10,9 +10,9 @@ use crate::workflow::machine::node::{Instance, InstanceUndo, Worker};
 use serde_json::json;
 
 impl Decider<'_> {
-    /// The next move of the compensation of a node, if there is one.
+    /// The next move of the compensation of a node, if it may begin or is under way.
     pub(super) fn compensate(&self, node: BoundNode<'_>) -> Option<Move> {
-        if !self.run.rollback.may_undo(node.ix) {
+        if !self.run.rollback.may_compensate(node.ix) {
             return None;
         }
         if let Some(next) = self.undo_next(node) {
@@ -31,8 +31,8 @@ impl Decider<'_> {
         Some(Move::Node(node.ix, NodeEvent::Compensated { outcome }))
     }
 
-    /// Begins to compensate the latest instance that is not compensated: one after the other for nodes whose instances
-    /// follow each other, otherwise all at once.
+    /// Compensates the latest instance that is not compensated: one after the other where each follows from the one before,
+    /// otherwise all at once.
     fn undo_next(&self, node: BoundNode<'_>) -> Option<Move> {
         let instances = node.state.instances();
         let in_turn = node.state.work().is_undone_in_turn() || node.state.aside().refusals > 0;

@@ -1,4 +1,4 @@
-//! Decisions: the next move of a run as a function of its state.
+//! The next move of a run, as a function of its state.
 
 mod back;
 mod end;
@@ -53,9 +53,9 @@ impl Move {
 #[derive(Debug)]
 enum Next {
     Move(Move),
-    /// Cache data for the next decision, which is not part of the state, and decide again.
+    /// Cache a value for the next decision, which is no part of the state, and decide again.
     Keep(Kept),
-    /// No move until something changes for the node.
+    /// No move before the node is dirty again.
     Wait,
 }
 
@@ -63,7 +63,7 @@ enum Next {
 enum Kept {
     /// The list of a map.
     List(Payload),
-    /// The parts of delegated work that are clean.
+    /// The parts of delegated work that are not dirty any more.
     Settled(Vec<u32>),
 }
 
@@ -91,7 +91,7 @@ impl From<Move> for Next {
 
 type Decision = Result<Next, Anomaly>;
 
-/// A run during a call.
+/// A run with the time and the limits of a call.
 #[derive(Clone, Copy)]
 struct Decider<'a> {
     run: &'a Run,
@@ -104,8 +104,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// Returns an anomaly if a node is in an inconsistent state. The node is not dirty then until something changes for
-    /// it.
+    /// When the state of a node is inconsistent. The node is not dirty any more.
     pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Result<Option<Move>, Anomaly> {
         if let Some(overdue) = (Decider { run: self, now, limits }).overdue() {
             return Ok(Some(overdue));
@@ -135,7 +134,7 @@ impl<'a> Decider<'a> {
     }
 
     fn rolls_back(&self, node: BoundNode<'_>) -> bool {
-        self.run.rollback.rolls_back(node.ix)
+        self.run.rollback.concerns(node.ix)
     }
 
     fn goes_forward(&self, node: BoundNode<'_>) -> bool {
@@ -144,7 +143,7 @@ impl<'a> Decider<'a> {
 
     /// The next move of a node.
     fn node(&self, ix: NodeIx) -> Decision {
-        let node = self.run.graph.node(ix).or_anomaly("a node is to be looked at that the run does not have")?;
+        let node = self.run.graph.node(ix).or_anomaly("a dirty node does not exist")?;
         let phase = self.run.phase();
         let is_open = matches!(phase, RunPhase::Running | RunPhase::Failing);
         if let Some(query) = self.query(node).filter(|_| is_open) {
@@ -166,7 +165,7 @@ impl<'a> Decider<'a> {
         })
     }
 
-    /// Submits a query for the next instance with an unknown outcome.
+    /// Submits the query of the next instance whose outcome is unknown.
     fn query(&self, node: BoundNode<'_>) -> Option<Move> {
         let (index, instance) = node.state.instances().next_query()?;
         let payload = Payload::new(serde_json::json!({ "input": instance.input().value() }));

@@ -1,23 +1,23 @@
-//! The moves of a run as a whole, when none of its nodes has a move.
+//! The next move of a run as a whole, when none of its nodes has one.
 
 use super::{Decider, Move};
 use crate::base::id::NodeIx;
 use crate::message::event::RunEvent;
 use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
+use crate::saga::{Next, Steps as _};
 use crate::task::Failure;
 use crate::workflow::machine::Values;
 use crate::workflow::machine::node::{NodeState, TooLarge, fit};
-use crate::workflow::machine::rollback::{Rollback, WayStep};
 
 impl Decider<'_> {
     const fn values(&self) -> Values<'_> {
         self.run.values(self.limits)
     }
 
-    /// Fails the run when its time limit has passed, unless it has passed a pivot.
+    /// Fails the run if its time budget is exhausted and it has passed no pivot.
     pub(super) fn overdue(&self) -> Option<Move> {
         let rollback = &self.run.rollback;
-        if rollback.has_passed_pivot() || rollback.is_rolling_back() {
+        if rollback.has_passed_pivot() || rollback.is_partial() {
             return None;
         }
         self.run.time_limit().filter(|at| *at <= self.now)?;
@@ -28,35 +28,24 @@ impl Decider<'_> {
 
     /// The next move of the run as a whole.
     pub(super) fn whole(&self) -> Option<Move> {
-        let (graph, rollback) = (&self.run.graph, &self.run.rollback);
-        let event = match self.run.phase() {
-            RunPhase::Running => return self.forward(),
-            // Compensations of a rollback under way are completed first.
-            RunPhase::Failing if graph.is_idle() && (!rollback.is_rolling_back() || rollback.is_settled()) => {
-                RunEvent::Compensating { nodes: self.run.plan().node_refs(&rollback.to_compensate(graph)) }
-            }
-            RunPhase::Compensating | RunPhase::CompensationFailed if rollback.is_settled() => {
-                RunEvent::Finished { outcome: self.outcome_back() }
-            }
-            RunPhase::Failing | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
-                return None;
-            }
-        };
-        Some(Move::Run(event))
+        let (phase, plan) = (self.run.phase(), self.run.plan());
+        if phase == RunPhase::Finished {
+            return None;
+        }
+        Some(Move::Run(match self.run.rollback.next(&self.run.graph, phase != RunPhase::Running) {
+            Next::Forward => return self.forward(),
+            Next::Wait => return None,
+            Next::Compensate(nodes) => RunEvent::Compensating { nodes: plan.node_refs(&nodes) },
+            Next::Fail(cause) => RunEvent::Failing { cause: cause.clone() },
+            Next::Restart(nodes) => RunEvent::Restarted { nodes: plan.node_refs(nodes) },
+            Next::End => RunEvent::Finished { outcome: self.failure() },
+        }))
     }
 
     fn forward(&self) -> Option<Move> {
-        let (graph, rollback) = (&self.run.graph, &self.run.rollback);
-        if let Some(way) = rollback.way() {
-            return Some(Move::Run(match rollback.next(way, graph) {
-                WayStep::Wait => return None,
-                WayStep::Compensate(nodes) => RunEvent::Compensating { nodes: self.run.plan().node_refs(&nodes) },
-                WayStep::Fail(cause) => RunEvent::Failing { cause },
-                WayStep::Restart(nodes) => RunEvent::Restarted { nodes: self.run.plan().node_refs(&nodes) },
-            }));
-        }
+        let graph = &self.run.graph;
         if let Some(failed) = graph.failures().first() {
-            let (to, cause) = (Rollback::save_points(graph, *failed), self.cause_of(*failed));
+            let (to, cause) = (graph.save_points(*failed), self.cause_of(*failed));
             return Some(Move::Run(match &to[..] {
                 [] => RunEvent::Failing { cause },
                 points => RunEvent::RolledBack { to: self.run.plan().node_refs(points), cause },
@@ -65,7 +54,7 @@ impl Decider<'_> {
         graph.is_over().then(|| self.succeed())
     }
 
-    /// Ends the run with its output, after all variables that the output reads are combined.
+    /// The run ends with its output. The variables that the output reads are reduced first.
     fn succeed(&self) -> Move {
         let run = self.run;
         let most = self.limits.sizes.payload_bytes;
@@ -96,11 +85,11 @@ impl Decider<'_> {
         }
     }
 
-    /// The outcome of a run whose compensations have ended.
-    fn outcome_back(&self) -> RunOutcome {
+    /// The outcome of a run whose compensation is settled.
+    fn failure(&self) -> RunOutcome {
         let cause = self.run.course().cause().cloned();
         let cause = cause.unwrap_or_else(|| Cause::Cancelled { reason: "unknown".into() });
-        let residue = self.run.rollback.residue(&self.run.graph);
+        let residue = self.run.residue();
         let is_undone = self.run.graph.states().iter().any(|state| state.compensated().is_some());
         if is_undone && residue.is_empty() {
             RunOutcome::Compensated { cause }

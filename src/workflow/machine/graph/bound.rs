@@ -6,11 +6,11 @@ use crate::base::time::Time;
 use crate::definition::{
     Action, Boundary, Condition, Decision, Delegate, Handler, Map, Node, On, RaceOption, Repeat, States, WaitFor,
 };
-use crate::message::run::{CompensationOutcome, NodeOutcome};
+use crate::message::run::NodeOutcome;
 use crate::task::{Needs, Phase};
 use crate::workflow::machine::node::{
-    DelegateWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
-    SavePointWay, Share, Source, Verdict, WaitWork, Worker, decision,
+    DelegateWork, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
+    SavePointWay, Share, Source, WaitWork, decision,
 };
 use crate::workflow::plan::{PlanNode, Template, WorkPlan};
 use std::borrow::Cow;
@@ -257,46 +257,12 @@ impl BoundNode<'_> {
         }
     }
 
-    /// Whether there is an instance to compensate, and a compensation.
-    pub(crate) fn can_be_compensated(&self) -> bool {
-        self.state.compensated().is_none() && self.has_undoable_instance()
-    }
-
-    pub(crate) fn has_undoable_instance(&self) -> bool {
-        self.state.instances().iter().any(|instance| instance.has_something_to_undo() && self.has_undo(instance))
-    }
-
     /// Whether its definition declares a compensation.
     pub(crate) fn declares_undo(&self) -> bool {
         self.plan.work.undo.is_some() || self.plan.states.iter().any(|state| state.undo.is_some())
     }
 
-    /// Whether it is a pivot that has, or may have, had its side effects and has no compensation.
-    pub(crate) fn is_passed_pivot(&self) -> bool {
-        let stands = || self.state.instances().had_effect() && !self.declares_undo();
-        self.definition.pivot && (self.state.has_succeeded() || stands())
-    }
-
-    /// Whether it has side effects that can no longer be compensated: it is a passed pivot, or a child run passed one.
-    pub(crate) fn is_irreversible(&self) -> bool {
-        let is_committed = |instance: &Instance| {
-            matches!(instance.worker(), Worker::Child(_)) && instance.is_committed() && instance.had_effect()
-        };
-        self.state.instances().iter().any(is_committed) || self.is_passed_pivot()
-    }
-
-    /// Whether it has side effects that should have been compensated and were not.
-    pub(crate) fn leaves_residue(&self) -> bool {
-        let stays = |instance: &Instance| instance.had_effect() && (self.definition.pivot || self.has_undo(instance));
-        match self.state.compensated() {
-            Some(CompensationOutcome::Abandoned { .. }) => true,
-            Some(_) => false,
-            None => self.state.instances().iter().any(stays),
-        }
-    }
-
-    /// Whether a pivot is under way in it. It is not cancelled, and its outcome decides between going forward and
-    /// compensating.
+    /// Whether a pivot is under way in it: it is not withdrawn, and its end decides between forward and back.
     pub(crate) fn has_pivot_under_way(&self) -> bool {
         let mut active = self.state.instances().iter().filter(|instance| instance.is_active());
         active.any(|instance| self.definition.pivot || instance.is_committed())

@@ -1,4 +1,4 @@
-//! The nodes of a run, and derived state: which have ended, which are under way, which are dirty.
+//! The nodes of a run, with data derived from them: counts of open and busy nodes, and the set of dirty nodes.
 
 mod bound;
 mod flow;
@@ -12,7 +12,9 @@ pub(crate) use links::{Obstruction, Turn};
 use super::illegal::{Applied, Illegal};
 use super::node::{ChildRole, Instance, NodeKind, NodeState};
 use crate::base::id::{AgentId, NodeIx};
-use crate::definition::Action;
+use crate::dag::Topology;
+use crate::definition::{Action, OnCompensationFailure};
+use crate::saga::Steps;
 use crate::task::Owner;
 use crate::workflow::plan::Plan;
 use std::collections::BTreeSet;
@@ -24,7 +26,7 @@ pub(crate) struct Graph {
     plan: Arc<Plan>,
     nodes: Vec<NodeState>,
     count: Count,
-    /// The dirty nodes: those for which something has changed. Empty between calls.
+    /// The nodes whose next move may have changed. Empty between calls.
     dirty: BTreeSet<NodeIx>,
     /// The stop node that ended the run.
     stop: Option<NodeIx>,
@@ -32,7 +34,7 @@ pub(crate) struct Graph {
     failures: Vec<NodeIx>,
 }
 
-/// The numbers of nodes by state.
+/// The numbers of open and of busy nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Count {
     /// Nodes that have not ended.
@@ -69,7 +71,7 @@ impl Graph {
         Self { plan, nodes, count, dirty, stop: None, failures: Vec::new() }
     }
 
-    /// The nodes of a record. None if they do not match the plan.
+    /// The nodes of a record. None if they are not those of the plan.
     pub(crate) fn restored(plan: Arc<Plan>, nodes: Vec<NodeState>, failures: Vec<NodeIx>) -> Option<Self> {
         let fits = |(node, state): (_, &NodeState)| NodeKind::of(node) == state.work().kind();
         let is_sound = nodes.len() == plan.nodes.len()
@@ -122,7 +124,7 @@ impl Graph {
         Some((node, node.state.instances().get(owner.item)?))
     }
 
-    /// The role of a child run for its instance: until the instance has ended, it performs it.
+    /// The role of a child run: it performs its instance until that has ended, and compensates it then.
     pub(crate) fn child_role(&self, owner: Owner) -> ChildRole {
         let has_ended = self.instance(owner).is_some_and(|(_, instance)| !instance.is_active());
         if has_ended { ChildRole::Compensation } else { ChildRole::Forward }
@@ -133,12 +135,7 @@ impl Graph {
         self.count.open == 0 && self.count.busy == 0
     }
 
-    /// Whether no node is under way, nor an instance of an ended node.
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.count.busy == 0
-    }
-
-    /// The stop node that ended the run.
+    /// The node that ended the run before the others.
     pub(crate) const fn stop(&self) -> Option<NodeIx> {
         self.stop
     }
@@ -148,14 +145,7 @@ impl Graph {
         &self.failures
     }
 
-    /// All nodes causally after these, in ascending order.
-    pub(crate) fn after(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
-        let mut after = self.plan.graph.descendants(nodes);
-        after.sort_unstable();
-        after
-    }
-
-    /// Whether these are nodes in ascending order without duplicates, together with all nodes causally after them.
+    /// Whether these are nodes in ascending order, each once, with all that comes after them.
     pub(crate) fn is_closed(&self, nodes: &[NodeIx]) -> bool {
         let ascends = nodes.is_sorted_by(|one, next| one < next);
         let is_known = nodes.iter().all(|ix| self.state(*ix).is_some());
@@ -168,14 +158,38 @@ impl Graph {
     }
 }
 
-/// Dirty nodes.
+impl Steps for Graph {
+    type Step<'a> = BoundNode<'a>;
+
+    fn topology(&self) -> &Topology {
+        &self.plan.graph
+    }
+
+    fn reversed(&self) -> &Arc<Topology> {
+        &self.plan.reversed
+    }
+
+    fn policy(&self) -> OnCompensationFailure {
+        self.plan.definition.on_compensation_failure
+    }
+
+    fn step(&self, step: NodeIx) -> Option<BoundNode<'_>> {
+        self.node(step)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.count.busy == 0
+    }
+}
+
+/// The agenda.
 impl Graph {
     /// The first dirty node.
     pub(crate) fn first_dirty(&self) -> Option<NodeIx> {
         self.dirty.first().copied()
     }
 
-    /// Marks a node as clean until something changes for it.
+    /// The node is not dirty any more.
     pub(crate) fn settle(&mut self, ix: NodeIx) {
         self.dirty.remove(&ix);
     }
@@ -184,7 +198,7 @@ impl Graph {
         self.dirty.clear();
     }
 
-    /// Marks a node as dirty. A timer of the run as a whole has no node.
+    /// Marks a node dirty. A timer of the run as a whole has the index of no node.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
         if ix.index() < self.nodes.len() {
             self.dirty.insert(ix);
@@ -195,7 +209,7 @@ impl Graph {
         nodes.into_iter().for_each(|ix| self.wake(ix));
     }
 
-    /// Marks all nodes and all parts of delegated work as dirty.
+    /// Marks all nodes dirty, with all parts of delegated work.
     pub(crate) fn wake_all(&mut self) {
         self.dirty = self.plan.indexes().collect();
         self.wake_parts();
@@ -205,7 +219,7 @@ impl Graph {
         self.nodes.iter_mut().for_each(NodeState::wake);
     }
 
-    /// Marks the nodes under way as dirty, if any node of the run waits for signals.
+    /// Marks the nodes under way dirty, if any node of the run waits for signals.
     pub(crate) fn wake_listening(&mut self) {
         if self.plan.listens {
             let working = self.nodes().filter(|node| node.state.is_working()).map(|node| node.ix);
@@ -217,7 +231,7 @@ impl Graph {
 
 /// Transitions.
 impl Graph {
-    /// Changes a node, updates the counters and marks the node as dirty.
+    /// Changes a node, updates the counts and marks the node dirty.
     pub(crate) fn change<T>(
         &mut self,
         input: &'static str,
@@ -233,7 +247,7 @@ impl Graph {
         changed
     }
 
-    /// For changes that neither begin nor end a node.
+    /// For changes that do not affect the counts.
     fn state_mut(&mut self, input: &'static str, ix: NodeIx) -> Applied<&mut NodeState> {
         self.nodes.get_mut(ix.index()).ok_or_else(|| Illegal::unknown_node(input))
     }
@@ -248,7 +262,7 @@ impl Graph {
         self.change(input, owner.node, |state| state.change_instance(input, owner.item, change))
     }
 
-    /// Changes the usage of an instance, which does not make its node dirty.
+    /// Changes the spending of an instance. The node does not become dirty.
     pub(crate) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Instance)) -> Applied {
         const INPUT: &str = "the account of an instance changes";
         self.state_mut(INPUT, owner.node)?.change_instance(INPUT, owner.item, |instance| {
@@ -257,17 +271,17 @@ impl Graph {
         })
     }
 
-    /// Records that an attempt at the task of an instance was assigned to an agent, which does not make its node dirty.
+    /// An attempt of the task of an instance was assigned to an agent. The node does not become dirty.
     pub(crate) fn assign(&mut self, owner: Owner, agent: AgentId) -> Applied {
         self.state_mut("an attempt is assigned", owner.node)?.assign(owner.item, agent)
     }
 
-    /// Changes every node without beginning or ending any.
+    /// Changes every node without an effect on the counts.
     pub(crate) fn change_all(&mut self, change: impl FnMut(&mut NodeState)) {
         self.nodes.iter_mut().for_each(change);
     }
 
-    /// Changes cached data of a machine, which is not part of its state.
+    /// Changes a node without an effect on the counts. The node does not become dirty.
     pub(crate) fn keep(&mut self, ix: NodeIx, keep: impl FnOnce(&mut NodeState)) {
         if let Some(state) = self.nodes.get_mut(ix.index()) {
             keep(state);
@@ -277,7 +291,7 @@ impl Graph {
 
 /// Invariants.
 impl Graph {
-    /// Checks the invariants of all nodes.
+    /// Checks the invariants of the nodes and between them.
     pub(crate) fn check(&self) -> Result<(), String> {
         let found = Count::all(&self.nodes);
         if found != self.count {

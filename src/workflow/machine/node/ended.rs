@@ -1,12 +1,11 @@
 //! The end of a node and of its compensation.
 
 use super::instance::is_default;
-use super::{Applied, Illegal};
 use crate::base::name::Name;
 use crate::message::run::{CompensationOutcome, NodeOutcome};
 use serde::{Deserialize, Serialize};
 
-/// The end of a node. Most nodes succeed or are skipped, take no case and are not compensated, so other ends are boxed.
+/// The end of a node in a small form: most nodes succeed or are skipped, take no case and are not compensated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ended {
@@ -15,7 +14,7 @@ pub(crate) enum Ended {
     With(Box<End>),
 }
 
-/// The end of a node in its general form.
+/// The end of a node with all data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct End {
     outcome: NodeOutcome,
@@ -31,7 +30,7 @@ impl Ended {
         Self::of(Box::new(End { outcome: outcome.clone(), took: took.to_vec(), compensated: None }))
     }
 
-    /// The compact form if it suffices.
+    /// The end in its small form, if that is sufficient.
     fn of(end: Box<End>) -> Self {
         match (&end.outcome, &end.took[..], &end.compensated) {
             (NodeOutcome::Succeeded, [], None) => Self::Succeeded,
@@ -64,29 +63,8 @@ impl Ended {
         }
     }
 
-    /// Records the end of the compensation, or the decision of an operator about a failed one.
-    pub(super) fn compensate(&mut self, outcome: &CompensationOutcome) -> Applied {
-        match self.compensated() {
-            None | Some(CompensationOutcome::Failed { .. }) => {
-                self.set(Some(outcome.clone()));
-                Ok(())
-            }
-            Some(_) => Err(Illegal::new("the compensation of a node ends", "it has ended")),
-        }
-    }
-
-    /// Tries a failed compensation again.
-    pub(super) fn retry_compensation(&mut self) -> Applied {
-        match self.compensated() {
-            Some(CompensationOutcome::Failed { .. }) => {
-                self.set(None);
-                Ok(())
-            }
-            Some(_) | None => Err(Illegal::new("the compensation of a node is tried again", "it has not failed")),
-        }
-    }
-
-    fn set(&mut self, compensated: Option<CompensationOutcome>) {
+    /// Sets the end of the compensation; none: it is retried.
+    pub(super) fn set_compensated(&mut self, compensated: Option<CompensationOutcome>) {
         let (outcome, took) = (self.outcome().clone(), self.took().to_vec());
         *self = Self::of(Box::new(End { outcome, took, compensated }));
     }
@@ -95,23 +73,17 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Failure;
 
     #[test]
-    fn a_compensation_ends_once_unless_it_failed() {
-        let failed = CompensationOutcome::Failed { failure: Failure::permanent("no") };
+    fn an_end_is_kept_in_its_small_form() {
         let mut ended = Ended::new(&NodeOutcome::Succeeded, &[]);
         assert_eq!(ended, Ended::Succeeded);
-        assert!(ended.retry_compensation().is_err());
-        ended.compensate(&failed).unwrap();
-        ended.retry_compensation().unwrap();
-        assert_eq!(ended, Ended::Succeeded);
-        ended.compensate(&failed).unwrap();
-        ended.compensate(&CompensationOutcome::Compensated).unwrap();
-        assert!(ended.compensate(&CompensationOutcome::Compensated).is_err());
+        ended.set_compensated(Some(CompensationOutcome::Compensated));
         assert_eq!(
             (ended.outcome(), ended.compensated()),
             (&NodeOutcome::Succeeded, Some(&CompensationOutcome::Compensated))
         );
+        ended.set_compensated(None);
+        assert_eq!(ended, Ended::Succeeded);
     }
 }

@@ -1,9 +1,10 @@
-//! One instance of a node's work: a task or a child run, and its compensation. Rare state is boxed, because a run may
-//! have many instances.
+//! One instance of a node's work: a task or a child run, and its compensation. A run has as many as its nodes have begun, so
+//! rare data is boxed.
 
 use super::{Applied, Illegal, InstanceEnd};
 use crate::base::id::{AttemptId, RunId, TaskId};
 use crate::base::payload::Payload;
+use crate::saga::Progress;
 use crate::task::{Failure, SideEffects, Spending, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -64,34 +65,13 @@ pub(crate) struct Instance {
     /// The number of attempts that have begun.
     #[serde(default, skip_serializing_if = "is_default")]
     attempts: u32,
+    /// The query of an unknown outcome is a task.
     #[serde(default, skip_serializing_if = "is_default")]
-    stage: Stage,
+    progress: Progress<InstanceEnd, TaskId>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    undo: InstanceUndo,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     aside: Option<Box<Aside>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Stage {
-    #[default]
-    Active,
-    /// Its task has ended with an unknown outcome, which is to be queried.
-    Unknown(Box<UnknownOutcome>),
-    Ended {
-        end: InstanceEnd,
-        #[serde(default, skip_serializing_if = "is_default")]
-        undo: InstanceUndo,
-    },
-}
-
-/// An unknown outcome that is to be queried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct UnknownOutcome {
-    /// The end of the instance if the query fails.
-    end: InstanceEnd,
-    /// The task of the query, once it is submitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    query: Option<TaskId>,
 }
 
 /// The state of the compensation of an instance.
@@ -105,7 +85,7 @@ pub(crate) enum InstanceUndo {
     Failed(Box<Failure>),
 }
 
-/// State that few instances have.
+/// Data that few instances have.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Aside {
     /// The index of the state that it performs, for a node with states.
@@ -115,7 +95,7 @@ struct Aside {
     bill: Bill,
 }
 
-/// The reservation for an instance, and the usage of its attempts and of those of its compensation.
+/// The reservation of an instance, and the usage of its attempts and those of its compensation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Bill {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,10 +104,10 @@ struct Bill {
     used: Vec<(AttemptId, Usage)>,
 }
 
-/// The amounts that an instance occupies in every budget that applies to it.
+/// The share of an instance in each budget that applies to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Claim {
-    /// Reserved and not yet spent.
+    /// The part of the reservation that is not spent.
     pub(crate) reserved: Spending,
     pub(crate) spent: Spending,
 }
@@ -148,38 +128,29 @@ impl Instance {
 
     /// Whether it has not ended.
     pub(crate) const fn is_active(&self) -> bool {
-        !matches!(self.stage, Stage::Ended { .. })
+        !self.progress.is_ended()
     }
 
     pub(crate) const fn end(&self) -> Option<&InstanceEnd> {
-        match &self.stage {
-            Stage::Ended { end, .. } => Some(end),
-            Stage::Active | Stage::Unknown(_) => None,
-        }
+        self.progress.end()
     }
 
     pub(crate) const fn undo(&self) -> &InstanceUndo {
-        match &self.stage {
-            Stage::Ended { undo, .. } => undo,
-            Stage::Active | Stage::Unknown(_) => &InstanceUndo::Idle,
-        }
+        &self.undo
     }
 
     pub(crate) const fn is_undo_idle(&self) -> bool {
-        matches!(self.undo(), InstanceUndo::Idle)
+        matches!(self.undo, InstanceUndo::Idle)
     }
 
     /// Whether its outcome is unknown and is to be queried.
     pub(crate) const fn is_unknown(&self) -> bool {
-        matches!(self.stage, Stage::Unknown(_))
+        self.progress.is_unknown()
     }
 
     /// The task of the query for its outcome.
     pub(crate) fn query(&self) -> Option<TaskId> {
-        match &self.stage {
-            Stage::Unknown(unknown) => unknown.query,
-            Stage::Active | Stage::Ended { .. } => None,
-        }
+        self.progress.query().copied()
     }
 
     /// Whether a query is to be submitted.
@@ -195,10 +166,10 @@ impl Instance {
         self.commitment == Commitment::Committed
     }
 
-    /// Whether it can be cancelled. A pivot under way is not cancelled: its outcome decides between going forward and
-    /// compensating, and must not become unknown.
+    /// Whether it can be cancelled. A pivot under way cannot: its outcome, which decides whether the run goes forward, would be
+    /// unknown.
     pub(crate) fn can_be_cancelled(&self) -> bool {
-        matches!(self.stage, Stage::Active) && !self.is_cancelling() && !self.is_committed()
+        matches!(self.progress, Progress::Active) && !self.is_cancelling() && !self.is_committed()
     }
 
     pub(crate) const fn side_effects(&self) -> &SideEffects {
@@ -252,13 +223,14 @@ impl Instance {
             cancel: Cancellation::NotRequested,
             commitment: Commitment::Withdrawable,
             attempts: 0,
-            stage: Stage::Active,
+            progress: Progress::Active,
+            undo: InstanceUndo::Idle,
             aside,
         }
     }
 
     pub(crate) fn request_cancel(&mut self) -> Applied {
-        self.active("an instance is asked to stop")?;
+        self.active("the cancellation of an instance is requested")?;
         self.cancel = Cancellation::Requested;
         Ok(())
     }
@@ -271,53 +243,27 @@ impl Instance {
 
     /// Records the end of its task or child run.
     pub(crate) fn finish(&mut self, end: InstanceEnd) -> Applied {
-        const INPUT: &str = "an instance ends";
-        match self.stage {
-            Stage::Active => self.stage = Stage::Ended { end, undo: InstanceUndo::Idle },
-            Stage::Unknown(_) => return Err(Illegal::new(INPUT, "its outcome is being queried")),
-            Stage::Ended { .. } => return Err(Illegal::new(INPUT, "it has ended")),
-        }
-        Ok(())
+        self.progress.finish(end).map_err(Illegal::by("an instance ends"))
     }
 
     /// Records the end of its task with an unknown outcome, which is to be queried.
     pub(crate) fn finish_unknown(&mut self, end: InstanceEnd) -> Applied {
-        const INPUT: &str = "an instance ends with an unknown outcome";
-        match self.stage {
-            Stage::Active => self.stage = Stage::Unknown(Box::new(UnknownOutcome { end, query: None })),
-            Stage::Unknown(_) => return Err(Illegal::new(INPUT, "its outcome is being queried")),
-            Stage::Ended { .. } => return Err(Illegal::new(INPUT, "it has ended")),
-        }
-        Ok(())
+        self.progress.finish_unknown(end).map_err(Illegal::by("an instance ends with an unknown outcome"))
     }
 
     /// Records that the query was submitted.
     pub(crate) fn begin_query(&mut self, worker: Worker) -> Applied {
         const INPUT: &str = "an outcome is queried";
-        let Worker::Task(task) = worker else { return Err(Illegal::new(INPUT, "the worker is a child run")) };
-        match &mut self.stage {
-            Stage::Unknown(unknown) if unknown.query.is_none() => unknown.query = Some(task),
-            Stage::Unknown(_) => return Err(Illegal::new(INPUT, "it is being queried")),
-            Stage::Active | Stage::Ended { .. } => return Err(Illegal::new(INPUT, "it is not unknown")),
-        }
-        Ok(())
+        let task = worker.task().ok_or(Illegal::new(INPUT, "the worker is a child run"))?;
+        self.progress.begin_query(task).map_err(Illegal::by(INPUT))
     }
 
-    /// Records the end of the query. `conclude` computes the end of the instance from that of the task.
+    /// The query has ended. `conclude` turns the end without it into the end with it.
     pub(crate) fn end_query(&mut self, conclude: impl FnOnce(InstanceEnd) -> InstanceEnd) -> Applied {
-        match &self.stage {
-            Stage::Unknown(unknown) if unknown.query.is_some() => {
-                let end = conclude(unknown.end.clone());
-                self.stage = Stage::Ended { end, undo: InstanceUndo::Idle };
-                Ok(())
-            }
-            Stage::Unknown(_) | Stage::Active | Stage::Ended { .. } => {
-                Err(Illegal::new("a query ends", "the outcome is not being queried"))
-            }
-        }
+        self.progress.end_query(conclude).map_err(Illegal::by("a query ends"))
     }
 
-    /// Records the task that compensates it, or the child run that compensates itself.
+    /// Its compensation begins: a task, or the compensation of the child run that performed it.
     pub(crate) fn begin_undo(&mut self, worker: Worker) -> Applied {
         self.change_undo("the compensation of an instance begins", |undo| {
             matches!(undo, InstanceUndo::Idle).then_some(InstanceUndo::Active(worker))
@@ -333,10 +279,10 @@ impl Instance {
         })
     }
 
-    /// Marks a failed compensation to be tried again; has no effect on others.
+    /// A failed compensation is retried. Other states do not change.
     pub(crate) fn retry_undo(&mut self) {
-        if let Stage::Ended { undo: undo @ InstanceUndo::Failed(_), .. } = &mut self.stage {
-            *undo = InstanceUndo::Idle;
+        if let InstanceUndo::Failed(_) = self.undo {
+            self.undo = InstanceUndo::Idle;
         }
     }
 
@@ -362,11 +308,8 @@ impl Instance {
         }
     }
 
-    const fn active(&self, input: &'static str) -> Applied {
-        match self.stage {
-            Stage::Active | Stage::Unknown(_) => Ok(()),
-            Stage::Ended { .. } => Err(Illegal::new(input, "it has ended")),
-        }
+    fn active(&self, input: &'static str) -> Applied {
+        if self.is_active() { Ok(()) } else { Err(Illegal::by(input)(self.progress.illegal())) }
     }
 
     fn change_undo(
@@ -374,14 +317,16 @@ impl Instance {
         input: &'static str,
         change: impl FnOnce(&InstanceUndo) -> Option<InstanceUndo>,
     ) -> Applied {
-        let Stage::Ended { undo, .. } = &mut self.stage else { return Err(Illegal::new(input, "it has not ended")) };
-        match change(undo) {
-            Some(next) => *undo = next,
+        if self.is_active() {
+            return Err(Illegal::by(input)(self.progress.illegal()));
+        }
+        match change(&self.undo) {
+            Some(next) => self.undo = next,
             None => {
-                let state = match undo {
+                let state = match self.undo {
                     InstanceUndo::Idle => "its compensation has not begun",
                     InstanceUndo::Active(_) => "its compensation is under way",
-                    InstanceUndo::Undone => "it is undone",
+                    InstanceUndo::Undone => "it is compensated",
                     InstanceUndo::Failed(_) => "its compensation has failed",
                 };
                 return Err(Illegal::new(input, state));

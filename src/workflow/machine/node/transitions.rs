@@ -117,25 +117,15 @@ impl NodeState {
         renewed
     }
 
-    /// Records the end of the compensation, or the decision of an operator about a failed one.
-    pub(crate) fn compensate(&mut self, outcome: &CompensationOutcome) -> Applied {
-        match &mut self.stage {
-            Stage::Ended(ended) => ended.compensate(outcome),
-            Stage::Waiting | Stage::Working => {
-                Err(Illegal::new("the compensation of a node ends", "the node has not ended"))
-            }
+    /// The compensation of the node has ended in this way; none: it is retried.
+    pub(crate) fn set_compensated(&mut self, outcome: Option<&CompensationOutcome>) -> Applied {
+        let Stage::Ended(ended) = &mut self.stage else {
+            return Err(Illegal::new("a node is compensated", "it has not ended"));
+        };
+        ended.set_compensated(outcome.cloned());
+        if outcome.is_none() {
+            self.instances.retry_undo();
         }
-    }
-
-    /// Tries the compensation again.
-    pub(crate) fn retry_compensation(&mut self) -> Applied {
-        match &mut self.stage {
-            Stage::Ended(ended) => ended.retry_compensation()?,
-            Stage::Waiting | Stage::Working => {
-                return Err(Illegal::new("the compensation of a node is tried again", "the node has not ended"));
-            }
-        }
-        self.instances.retry_undo();
         Ok(())
     }
 }
@@ -315,14 +305,10 @@ impl NodeState {
         }
     }
 
-    /// Records a rollback to the node.
-    pub(crate) fn roll_back(&mut self) -> Applied {
-        if !self.has_succeeded() {
-            return Err(Illegal::new("a run is rolled back to a node", "the node has not succeeded"));
-        }
+    /// The run is rolled back to the node.
+    pub(crate) fn roll_back(&mut self) {
         let save_point = &mut self.aside_mut().save_point;
         save_point.times = save_point.times.saturating_add(1);
-        Ok(())
     }
 
     /// Continues from the node as a save-point, which may be used this many times before its alternative is taken.
