@@ -102,7 +102,7 @@ pub mod access;
 mod base;
 #[cfg(feature = "coordination")]
 pub mod coordination;
-// The engine itself uses a part of it: how results are aggregated, and the limits of delegation.
+// Runs use the aggregation of results and the detection of convergence; the rest is behind the feature.
 #[cfg(not(feature = "coordination"))]
 #[allow(
     dead_code,

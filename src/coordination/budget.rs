@@ -1,10 +1,10 @@
-//! A budget of which parts are reserved and spent.
+//! The budget: an amount of which parts are reserved and spent.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An amount of which parts are reserved and spent, in an integer unit of the host. The spent, the reserved and the
-/// remaining amount always add up to the granted one.
+/// An amount that is reserved and spent in parts, in an integer unit of the host. The spent, the reserved and the remaining
+/// amount always add up to the granted one.
 ///
 /// ```
 /// use counterpoint::coordination::Budget;
@@ -24,14 +24,14 @@ pub struct Budget {
     spent: u64,
 }
 
-/// The requested amount exceeds the remaining one. The budget is unchanged.
+/// More was requested than is available. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{asked} were requested, but only {left} are left")]
+#[error("{requested} were requested, and {left} are available")]
 #[non_exhaustive]
 pub struct Overdrawn {
     /// The requested amount.
-    pub asked: u64,
-    /// The remaining amount.
+    pub requested: u64,
+    /// The available amount.
     pub left: u64,
 }
 
@@ -46,46 +46,45 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Returns an error if less than that is left.
+    /// When less is left.
     pub const fn reserve(&mut self, amount: u64) -> Result<(), Overdrawn> {
         if amount > self.left() {
-            return Err(Overdrawn { asked: amount, left: self.left() });
+            return Err(Overdrawn { requested: amount, left: self.left() });
         }
         self.reserved += amount;
         Ok(())
     }
 
-    /// Replaces a reservation by the actual cost. The rest of the reservation is released; a cost above the reservation
-    /// is taken from the remaining amount.
+    /// Replaces a reserved amount by the cost. A cost above the reservation is taken from the remaining amount; a rest
+    /// returns to it.
     ///
     /// # Errors
     ///
-    /// Returns an error if less than that is reserved, or the cost exceeds the reservation and the remaining amount
-    /// together.
+    /// When less is reserved, or the cost exceeds the reservation and the remaining amount together.
     pub const fn settle(&mut self, reserved: u64, cost: u64) -> Result<(), Overdrawn> {
         if reserved > self.reserved {
-            return Err(Overdrawn { asked: reserved, left: self.reserved });
+            return Err(Overdrawn { requested: reserved, left: self.reserved });
         }
-        // No overflow: all parts are at most the granted amount.
+        // No overflow: the sum is at most the granted amount.
         let most = self.left() + reserved;
         if cost > most {
-            return Err(Overdrawn { asked: cost, left: most });
+            return Err(Overdrawn { requested: cost, left: most });
         }
         self.reserved -= reserved;
         self.spent += cost;
         Ok(())
     }
 
-    /// Releases a reservation.
+    /// Returns a reserved amount.
     ///
     /// # Errors
     ///
-    /// Returns an error if less than that is reserved.
+    /// When less is reserved.
     pub const fn release(&mut self, reserved: u64) -> Result<(), Overdrawn> {
         self.settle(reserved, 0)
     }
 
-    /// The granted amount.
+    /// The amount at the beginning.
     #[must_use]
     pub const fn granted(&self) -> u64 {
         self.granted
@@ -103,7 +102,7 @@ impl Budget {
         self.spent
     }
 
-    /// The amount that is neither spent nor reserved.
+    /// The amount that can still be reserved.
     #[must_use]
     pub const fn left(&self) -> u64 {
         self.granted - self.reserved - self.spent

@@ -1,31 +1,30 @@
-//! Coordination of agents: votes, markets, pheromone trails, hierarchies. Each mechanism is a small serializable state
-//! or a function; it can be used alone and does not depend on the scheduler.
+//! Coordination of agents: votes, markets, pheromone trails, hierarchies. Each mechanism is a serializable state or a function,
+//! and can be used without a scheduler. Delegation is an action of a workflow node, [`Delegate`](crate::definition::Delegate).
 //!
 //! | module | purpose | source |
 //! |---|---|---|
-//! | [`consensus`] | a decision of a group | weighted votes with two quorums, rounds, escalation |
+//! | [`consensus`] | group decisions | weighted votes with two quorums, rounds, escalation |
 //! | [`expertise`] | weights of votes | Nitzan and Paroush 1982 |
-//! | [`market`] | assignment by price | Vickrey 1961; contract net (Smith 1980) |
-//! | [`hierarchy`] | leader election, delegation down a tree | - |
-//! | [`stigmergy`] | selection by pheromone trails | ant system (Dorigo 1996) |
-//! | [`delegation`] | delegation between agents, with bounds | - |
-//! | [`convergence`] | convergence of rounds | - |
-//! | [`aggregate`] | combination of results | Cormack, Clarke and Büttcher 2009 |
-//! | [`blackboard`] | a shared store of values | - |
-//! | [`Reputation`] | trust from past outcomes | Jøsang and Ismail 2002 |
-//! | [`Budget`] | reserved and spent amounts | - |
+//! | [`market`] | auctions and contracts | Vickrey 1961; contract net (Smith 1980) |
+//! | [`hierarchy`] | leader election, distribution of work in a tree | - |
+//! | [`stigmergy`] | pheromone trails of good results | ant system (Dorigo 1996) |
+//! | [`convergence`] | detection of convergence, cycles and lack of progress | - |
+//! | [`aggregate`] | aggregation of results | Cormack, Clarke and Büttcher 2009 |
+//! | [`blackboard`] | shared data with versions and subscriptions | - |
+//! | [`Reputation`] | reliability of agents | Jøsang and Ismail 2002 |
+//! | [`Budget`] | reservation and spending of an amount | - |
 //!
-//! Calls get the time where it matters, and return what follows. Counts are integers. Estimates (probabilities, trails)
-//! are floats; the caller must record a decision that depends on them.
+//! Calls take the time as an argument where it matters, and return what changed. Counts, prices and budgets are integers.
+//! Estimates (probabilities, trails) are floats: a host that needs reproducible decisions records the decisions.
 
 pub mod aggregate;
 #[cfg(feature = "coordination")]
 pub mod blackboard;
+#[cfg(feature = "coordination")]
 mod budget;
 #[cfg(feature = "coordination")]
 pub mod consensus;
 pub mod convergence;
-pub mod delegation;
 #[cfg(feature = "coordination")]
 pub mod expertise;
 #[cfg(feature = "coordination")]
@@ -39,6 +38,7 @@ mod share;
 #[cfg(feature = "coordination")]
 pub mod stigmergy;
 
+#[cfg(feature = "coordination")]
 pub use budget::{Budget, Overdrawn};
 #[cfg(feature = "coordination")]
 pub use reputation::Reputation;

@@ -27,17 +27,13 @@ const fn equal<T: Eq>() {}
 fn errors_are_errors_everywhere() {
     use counterpoint::task::BadTrace;
     use counterpoint::{
-        BadConfig, Failure, PayloadError, Rejected, RestoreError, coordination, dag, journal, resilience, routing,
-        saga, workflow,
+        BadConfig, Failure, PayloadError, Rejected, RestoreError, dag, journal, resilience, routing, saga, workflow,
     };
     error::<BadConfig>();
     error::<Failure>();
     error::<PayloadError>();
     error::<Rejected>();
     error::<RestoreError>();
-    error::<coordination::Overdrawn>();
-    error::<coordination::delegation::NotDelegated>();
-    error::<coordination::delegation::NotEnded>();
     error::<dag::BuildError>();
     error::<dag::Refused>();
     error::<journal::AppendError>();
@@ -78,7 +74,8 @@ fn errors_of_features_are_errors_everywhere() {
     error::<access::DenialReason>();
     error::<access::AccessError>();
     error::<access::Unauthenticated>();
-    error::<coordination::blackboard::WriteError>();
+    error::<coordination::Overdrawn>();
+    error::<coordination::blackboard::NotWritten>();
     error::<coordination::consensus::VoteError>();
     error::<coordination::hierarchy::HierarchyError>();
     error::<coordination::market::BadBid>();

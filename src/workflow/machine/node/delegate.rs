@@ -1,5 +1,4 @@
-//! A node whose agent may delegate parts of its work, and those agents parts of theirs: one instance for each task of the
-//! tree of parts.
+//! A node whose agent may delegate parts of its work, recursively. Each task of the tree of parts is an instance.
 
 use super::gather::{combine, last_round};
 use super::parts::{Part, PartWork, Parts, Round};
@@ -10,7 +9,6 @@ use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
-use crate::coordination::delegation::{Config, NotDelegated, Rules};
 use crate::definition::{Answer, Budget, Delegate, Gather, OnLimit, Subtask};
 use crate::message::event::{NodeEvent, PartEvent};
 use crate::message::run::{DelegatedPart, LimitReached, PartOutcome};
@@ -18,29 +16,29 @@ use crate::task::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The state of delegated work: its parts, once it has begun. They can be read after its end.
+/// The state of delegated work: its parts, once it has begun. They are retained after its end.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct DelegateWork(Option<Box<Parts>>);
 
-/// A part's request: the kind of its task, and the payload.
+/// The request of a part: the kind of its task, and the payload.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Request<'a> {
     pub(crate) kind: &'a Name,
-    /// None for the whole before it has begun.
+    /// None for the root before it has begun.
     pub(crate) payload: Option<&'a Payload>,
 }
 
-/// A part that was promised a share of a budget.
+/// A part with a share of a budget.
 #[derive(Debug)]
 pub(crate) struct Share {
     pub(crate) part: u32,
-    /// The parts that it is part of, the nearest first.
+    /// Its ancestors, the nearest first.
     pub(crate) within: Vec<u32>,
     pub(crate) budget: Budget,
 }
 
-/// Why an answer is unusable for this node; none if it is usable.
+/// The reason for which an answer is unusable for this node; none if it is usable.
 pub(crate) fn misread(answer: &Payload, delegate: &Delegate, limits: &Limits) -> Option<String> {
     let parts = match answer.to::<Answer<Value>>() {
         Ok(Answer::Done(_)) => return None,
@@ -53,7 +51,7 @@ pub(crate) fn misread(answer: &Payload, delegate: &Delegate, limits: &Limits) ->
     parts.iter().find_map(|part| unsound(part, delegate, limits))
 }
 
-const NO_PARTS: &str = "it delegates no part at all";
+const NO_PARTS: &str = "its answer delegates no sub-task";
 
 fn unreadable(error: &crate::base::error::PayloadError) -> String {
     format!("its answer is neither a result nor sub-tasks: {error}")
@@ -68,31 +66,17 @@ fn unsound(part: &Subtask, delegate: &Delegate, limits: &Limits) -> Option<Strin
         names.extend(needs.labels().flat_map(|(label, value)| [label, value]));
         names.extend(needs.amounts().chain(needs.shared()).map(|(name, _)| name));
     }
-    if names.len() > limits.sizes.list_len as usize {
-        return Some(format!("a sub-task asks for more than {} skills, labels and amounts", limits.sizes.list_len));
+    if names.len() > limits.list_len as usize {
+        return Some(format!("a sub-task needs more than {} skills, labels and amounts", limits.list_len));
     }
     if names.into_iter().any(is_bad) {
-        return Some(format!("a name in a sub-task is empty or has more than {} bytes", limits.sizes.name_bytes));
+        return Some(format!("a name in a sub-task is empty or longer than {} bytes", limits.name_bytes));
     }
     if !delegate.kinds.is_empty() && !delegate.kinds.contains(kind) {
-        return Some(format!("sub-tasks may not be of kind `{kind}`"));
+        return Some(format!("sub-tasks of kind `{kind}` are not allowed"));
     }
     let is_timed = budget.is_some_and(|budget| budget.time.is_some());
-    is_timed.then(|| "a sub-task is promised time, of which there are no shares".to_owned())
-}
-
-impl From<NotDelegated> for LimitReached {
-    fn from(not: NotDelegated) -> Self {
-        match not {
-            NotDelegated::Depth { limit } => Self::DelegationDepth { max: limit },
-            NotDelegated::FanOut { limit } => Self::FanOut { max: limit },
-            NotDelegated::Pieces { limit } => Self::Parts { max: limit },
-            // The others are no limits of depth and number, which are all that is checked.
-            NotDelegated::Repeat { .. } | NotDelegated::Budget(_) | NotDelegated::NotUnderWay { .. } => {
-                Self::RepeatedWork
-            }
-        }
-    }
+    is_timed.then(|| "the budget of a sub-task limits time, which cannot be shared".to_owned())
 }
 
 /// Reading.
@@ -101,7 +85,7 @@ impl DelegateWork {
         self.0.as_deref()
     }
 
-    /// What a part was asked for.
+    /// The request of a part.
     pub(crate) fn request<'a>(&'a self, part: u32, delegate: &'a Delegate, instances: &'a Instances) -> Request<'a> {
         match self.handed(part) {
             Some(handed) => Request { kind: &handed.task.kind, payload: Some(&handed.task.payload) },
@@ -113,7 +97,7 @@ impl DelegateWork {
         self.parts()?.part(part)?.handed.as_deref()
     }
 
-    /// What an instance does, begun or next to begin.
+    /// The work of an instance, begun or next to begin.
     pub(crate) fn of_work(&self, instance: u32) -> Option<PartWork> {
         self.parts()?.of_work(instance)
     }
@@ -131,7 +115,7 @@ impl DelegateWork {
         self.parts()?.part(part)?.last_work()
     }
 
-    /// The parts under way that were promised a share of a budget.
+    /// The parts under way with a share of a budget.
     pub(crate) fn shares(&self) -> Vec<Share> {
         let Some(parts) = self.parts() else { return Vec::new() };
         let open = (0..).zip(parts.all()).filter(|(_, part)| part.is_under_way());
@@ -149,7 +133,12 @@ impl DelegateWork {
         parts.path(work.part()).filter(|(_, part)| has_share(part)).map(|(id, _)| id).collect()
     }
 
-    /// Whether a part may be split into one part more, beside so many that may be; and if so, the agents that must not get it.
+    /// Whether a part may delegate `task`, in addition to `beside` others. Returns the agents excluded from it: those that
+    /// already have the same request on the path to the whole.
+    ///
+    /// # Errors
+    ///
+    /// The first limit that is reached: depth, fan-out, number of parts.
     pub(crate) fn may_delegate(
         &self,
         part: u32,
@@ -158,13 +147,19 @@ impl DelegateWork {
         (delegate, instances, limits): (&Delegate, &Instances, &Limits),
     ) -> Result<Vec<AgentId>, LimitReached> {
         let parts = self.parts().ok_or(LimitReached::RepeatedWork)?;
-        let most = delegate.max_parts.min(limits.runs.map_items).max(1);
-        let config = Config::default().with_depth(delegate.depth).with_fan_out(delegate.fan_out).with_pieces(most);
-        let rules = Rules::new(config).unwrap_or_default();
         let (depth, split) = parts.part(part).map_or((u32::MAX, 0), |part| {
             (part.depth, part.rounds().iter().map(|round| round.parts().len()).sum::<usize>())
         });
-        rules.allow(depth, split + beside, parts.all().len() + beside)?;
+        let max_parts = delegate.max_parts.min(limits.map_items).max(1);
+        if depth >= delegate.depth {
+            return Err(LimitReached::DelegationDepth { max: delegate.depth });
+        }
+        if split + beside >= delegate.fan_out as usize {
+            return Err(LimitReached::FanOut { max: delegate.fan_out });
+        }
+        if parts.all().len() + beside >= max_parts as usize {
+            return Err(LimitReached::Parts { max: max_parts });
+        }
         let wanted = Request { kind: &task.kind, payload: Some(&task.payload) };
         let same = |(above, _): &(u32, &Part)| self.request(*above, delegate, instances) == wanted;
         let busy = parts.path(part).filter(same).flat_map(|(_, above)| &above.agents);
@@ -174,7 +169,7 @@ impl DelegateWork {
         Ok(barred)
     }
 
-    /// The result of the whole; if there is none, the results of all parts that belong to no greater result.
+    /// The result of the whole; if there is none, the results of the parts whose ancestors have none.
     pub(crate) fn results_so_far(&self, instances: &Instances) -> Payload {
         let Some(parts) = self.parts() else { return Payload::NULL };
         let result = |part: u32| match parts.part(part).and_then(|known| known.end.as_ref()) {
@@ -191,7 +186,7 @@ impl DelegateWork {
         if found.is_empty() { Payload::NULL } else { Payload::new(found.into()) }
     }
 
-    /// The result in the last answer about a part.
+    /// The result in the last answer for a part.
     fn answer(&self, part: u32, instances: &Instances) -> Option<Payload> {
         let end = instances.get(self.last_work(part)?)?.end().filter(|end| end.is_success())?;
         end.output().value().get("done").cloned().map(Payload::new)
@@ -200,7 +195,7 @@ impl DelegateWork {
 
 /// Decisions.
 impl DelegateWork {
-    /// Looks at the parts that have changed, begins what may begin, and ends when the whole has.
+    /// Decides for the dirty parts, begins the next instance, and ends when the whole has ended.
     pub(crate) fn next(&self, delegate: &Delegate, instances: &Instances, around: &dyn Surroundings) -> Decided {
         let parts = self.parts().or_anomaly("delegated work is under way without parts")?;
         let mut settled = Vec::new();
@@ -217,7 +212,7 @@ impl DelegateWork {
         if !settled.is_empty() {
             return Ok(Step::Settle(settled));
         }
-        let whole = parts.part(0).or_anomaly("delegated work has no whole")?;
+        let whole = parts.part(0).or_anomaly("delegated work has no root part")?;
         if let Some(end) = &whole.end {
             return Ok(Step::End(match end {
                 PartOutcome::Done => Ending::Succeeded,
@@ -329,7 +324,7 @@ impl DelegateWork {
         }
     }
 
-    /// These parts need no further look until they change.
+    /// These parts are not dirty any more.
     pub(crate) fn settle(&mut self, parts: &[u32]) {
         if let Some(known) = &mut self.0 {
             known.settle(parts);
@@ -345,7 +340,7 @@ fn fails(part: u32, message: impl Into<String>) -> Step {
     ends(part, PartOutcome::Failed { failure: Failure::permanent(message.into()) }, None)
 }
 
-/// What follows from the answer about a part.
+/// The step after the answer for a part.
 fn after_answer(index: u32, part: &Part, end: &InstanceEnd, delegate: &Delegate) -> Step {
     if let Some(failure) = end.failure() {
         return ends(index, PartOutcome::Failed { failure: failure.clone() }, None);
@@ -366,7 +361,7 @@ fn after_answer(index: u32, part: &Part, end: &InstanceEnd, delegate: &Delegate)
     }
 }
 
-/// What follows when all parts of a part have ended.
+/// The step when all sub-parts of a part have ended.
 fn after_round(parts: &Parts, index: u32, part: &Part, lost: bool, (delegate, limits): (&Delegate, &Limits)) -> Step {
     let Some(round) = part.rounds().last().filter(|round| part.open() == 0 && !round.is_gathered()) else {
         return Step::Idle;

@@ -1,4 +1,4 @@
-//! The results of delegated parts: how they are combined, and when rounds of them come to an end.
+//! The results of delegated parts: their combination, and the end of rounds.
 
 use super::parts::{Part, Parts};
 use crate::base::id::AgentId;
@@ -11,10 +11,14 @@ use crate::message::run::LastRound;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The constant in reciprocal rank fusion, as in the literature.
+/// The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009).
 const FUSION: f64 = 60.0;
 
-/// The results of a round as one; an error in words if the results are not of the right type.
+/// The combined result of a round.
+///
+/// # Errors
+///
+/// When a result does not have the type that the combination requires.
 pub(super) fn combine(gather: &Gather, results: &[Option<&Payload>]) -> Result<Value, String> {
     let done = || results.iter().flatten().map(|result| result.value());
     match gather {
@@ -32,13 +36,13 @@ pub(super) fn combine(gather: &Gather, results: &[Option<&Payload>]) -> Result<V
         }
         Gather::Median => {
             let numbers: Option<Vec<f64>> = done().map(Value::as_f64).collect();
-            let numbers = numbers.ok_or("a result is no number, so there is no median")?;
+            let numbers = numbers.ok_or("a result is not a number, which the median requires")?;
             Ok(median(&numbers).map(Value::from).unwrap_or_default())
         }
         Gather::Ranks => {
             let ranking = |value: &Value| serde_json::from_value::<Vec<Name>>(value.clone()).ok();
             let rankings: Option<Vec<Vec<Name>>> = done().map(ranking).collect();
-            let rankings = rankings.ok_or("a result is no list of names, and cannot be ranked")?;
+            let rankings = rankings.ok_or("a result is not a list of names, which a ranking requires")?;
             let fused = reciprocal_rank_fusion(&rankings, FUSION);
             Ok(fused.into_iter().map(|(name, _)| Value::from(name.as_str())).collect())
         }
@@ -49,14 +53,14 @@ fn reduced<'v>(reducer: &Reducer, results: impl Iterator<Item = &'v Value>) -> R
     let mut whole = Value::Null;
     for result in results {
         if let Some(wanted) = reducer.expected_type(result) {
-            return Err(format!("a result is not {wanted}, which combining it takes"));
+            return Err(format!("a result is not {wanted}, which the reducer requires"));
         }
         whole = reducer.reduce(whole, result);
     }
     Ok(whole)
 }
 
-/// Whether that was the last round of a part, and why.
+/// The reason for which the last round of a part was the final one; none if it was not.
 pub(super) fn last_round(delegate: &Delegate, parts: &Parts, part: &Part) -> Option<LastRound> {
     let rules = &delegate.rounds;
     let config = convergence::Config::default()
@@ -80,8 +84,8 @@ pub(super) fn last_round(delegate: &Delegate, parts: &Parts, part: &Part) -> Opt
     })
 }
 
-/// The largest difference of two numbers at the same place; none if anything else differs. By a work list: results are as deep
-/// as payloads may be.
+/// The largest difference of two numbers at the same path; none if anything else differs. Without recursion: results can be as
+/// deep as payloads.
 fn distance(a: &[Option<&Payload>], b: &[Option<&Payload>]) -> Option<f64> {
     if a.len() != b.len() {
         return None;

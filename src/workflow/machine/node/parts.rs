@@ -1,5 +1,5 @@
-//! The parts of delegated work, as a tree: what was requested, what has ended, which results are to be combined. Nothing here
-//! decides.
+//! The parts of delegated work as a tree: requests, ends, results, and the parts whose results are to be combined. The only
+//! record of delegation. Nothing here decides.
 
 use super::instance::is_default;
 use super::{Applied, Illegal};
@@ -10,19 +10,19 @@ use crate::message::run::{DelegatedPart, DroppedSubtask, LastRound, PartOutcome}
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
-/// All parts of a node's work. A part has a smaller index than those that it is split into; the whole is part 0.
+/// The parts of the work of a node. A part has a smaller index than its sub-parts; the root is part 0.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Parts {
     all: Vec<Part>,
-    /// For each instance of the node: the part that it belongs to.
+    /// For each instance of the node its part.
     works: Vec<u32>,
-    /// No part before this one waits to begin.
+    /// All parts before this one have begun or ended.
     #[serde(default, skip_serializing_if = "is_default")]
     next: u32,
     /// The parts whose results an agent is to combine, in the order in which their last parts ended.
     #[serde(default, skip_serializing_if = "is_default")]
     due: VecDeque<u32>,
-    /// The parts that have changed since they were looked at; all of them after a restore.
+    /// The parts whose next step may have changed; all of them after a restore.
     #[serde(skip)]
     dirty: BTreeSet<u32>,
 }
@@ -38,12 +38,12 @@ impl PartialEq for Parts {
 pub(crate) struct Part {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) of: Option<u32>,
-    /// How often it was delegated.
+    /// The number of delegations between it and the root.
     pub(crate) depth: u32,
-    /// What was requested; none for the whole.
+    /// The request; none for the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) handed: Option<Box<DelegatedPart>>,
-    /// The agents that were given it, each once.
+    /// The agents to which it was assigned, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) agents: Vec<AgentId>,
     /// The instances that perform it or combine its results.
@@ -51,7 +51,7 @@ pub(crate) struct Part {
     work: Option<Span>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rounds: Vec<Round>,
-    /// Of the last round: how many parts have not ended, and how many gave nothing.
+    /// Of the last round: the numbers of sub-parts that have not ended, and of those without a result.
     #[serde(default, skip_serializing_if = "is_default")]
     open: u32,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -82,21 +82,21 @@ pub(super) struct Round {
     gathering: Gathering,
 }
 
-/// Whether an agent is to combine the results of a round.
+/// Whether a task combines the results of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Gathering {
     #[default]
     NotAsked,
-    /// It is, or has; and why that was the last round.
+    /// It does, or has; `last` is the reason for which this was the last round.
     Asked { last: Option<LastRound> },
 }
 
-/// What an instance does for a part.
+/// The work of an instance for a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PartWork {
     Performs(u32),
-    /// It combines the results of the parts of this part.
+    /// It combines the results of the sub-parts of this part.
     Gathers(u32),
 }
 
@@ -130,12 +130,12 @@ impl Part {
         &self.rounds
     }
 
-    /// How many parts of it have not ended.
+    /// The number of its sub-parts that have not ended.
     pub(super) const fn open(&self) -> u32 {
         self.open
     }
 
-    /// How many of them gave nothing.
+    /// The number of its sub-parts that ended without a result.
     pub(super) const fn failed(&self) -> u32 {
         self.failed
     }
@@ -145,7 +145,7 @@ impl Part {
         self.work.map(|work| work.last)
     }
 
-    /// Whether its last answer has led to a round.
+    /// Whether its last answer began a round.
     pub(super) fn is_split(&self) -> bool {
         self.rounds.last().is_some_and(|round| Some(round.by) == self.last_work())
     }
@@ -156,7 +156,7 @@ impl Part {
 }
 
 impl Default for Parts {
-    /// The whole, which has not begun.
+    /// The root, which has not begun.
     fn default() -> Self {
         let (works, due) = (Vec::new(), VecDeque::new());
         Self { all: vec![Part::default()], works, next: 0, due, dirty: BTreeSet::new() }
@@ -181,7 +181,7 @@ impl Parts {
         &self.dirty
     }
 
-    /// A part and all that it is a part of, up to the whole.
+    /// A part and its ancestors, up to the root.
     pub(crate) fn path(&self, part: u32) -> impl Iterator<Item = (u32, &Part)> {
         let mut next = Some(part);
         core::iter::from_fn(move || {
@@ -192,7 +192,7 @@ impl Parts {
         })
     }
 
-    /// What the next instance does: results are combined first, then parts are performed in the order of their indexes.
+    /// The work of the next instance: results are combined first, then parts are performed in the order of their indexes.
     pub(super) fn upcoming(&self) -> Option<PartWork> {
         if let Some(part) = self.due.front() {
             return Some(PartWork::Gathers(*part));
@@ -201,25 +201,25 @@ impl Parts {
         (self.next..self.len()).find(waits).map(PartWork::Performs)
     }
 
-    /// What an instance does, begun or next to begin.
+    /// The work of an instance, begun or next to begin.
     pub(crate) fn of_work(&self, instance: u32) -> Option<PartWork> {
         let Some(part) = self.works.get(instance as usize).copied() else { return self.upcoming() };
         let first = self.part(part)?.work?.first;
         Some(if instance == first { PartWork::Performs(part) } else { PartWork::Gathers(part) })
     }
 
-    /// Whether something that the part is part of has failed already.
+    /// Whether more sub-parts of an ancestor have failed than are tolerated.
     pub(super) fn is_lost(&self, part: u32, tolerated: u32) -> bool {
         self.path(part).skip(1).any(|(_, above)| above.failed > tolerated)
     }
 
-    /// The results of a round, with nothing for parts that gave none.
+    /// The results of a round; none for parts without a result.
     pub(super) fn results<'t>(&'t self, round: &Round) -> impl Iterator<Item = Option<&'t Payload>> + use<'t> {
         let done = |part: &'t Part| (part.end == Some(PartOutcome::Done)).then_some(&part.output);
         round.parts().map(move |part| self.part(part).and_then(done))
     }
 
-    /// Checks what must hold between parts, and that each instance belongs to one.
+    /// Checks that the parts are a tree, that the counts are right, and that each instance belongs to a part.
     pub(crate) fn check(&self, instances: u32) -> Result<(), String> {
         if self.works.len() != instances as usize {
             return Err("has instances that belong to no part".to_owned());
@@ -255,17 +255,17 @@ impl Parts {
         self.all.get_mut(part as usize)
     }
 
-    /// All parts are to be looked at.
+    /// Marks all parts dirty.
     pub(super) fn wake_all(&mut self) {
         self.dirty = (0..self.len()).collect();
     }
 
-    /// A part has changed through one of its instances.
+    /// Marks the part of an instance dirty.
     pub(super) fn wake(&mut self, instance: u32) {
         self.dirty.extend(self.works.get(instance as usize));
     }
 
-    /// These parts need no further look until they change.
+    /// These parts are not dirty any more.
     pub(super) fn settle(&mut self, parts: &[u32]) {
         for part in parts {
             self.dirty.remove(part);
@@ -290,7 +290,7 @@ impl Parts {
         Ok(())
     }
 
-    /// An agent was given the part of an instance.
+    /// The task of an instance was assigned to an agent.
     pub(super) fn assign(&mut self, instance: u32, agent: AgentId) {
         let part = self.works.get(instance as usize).copied();
         if let Some(part) = part.and_then(|part| self.part_mut(part))
@@ -300,7 +300,7 @@ impl Parts {
         }
     }
 
-    /// Something happened to a part. `answer` is the result in its last answer, and `tolerated` how many parts of a part may
+    /// Applies an event of a part. `answer` is the result in its last answer, `tolerated` the number of sub-parts that may
     /// fail.
     pub(super) fn apply(&mut self, part: u32, event: &PartEvent, answer: Option<Payload>, tolerated: u32) -> Applied {
         match event {
