@@ -3,7 +3,8 @@
 use counterpoint::Payload;
 use counterpoint::dag::{Builder, Dag, NodeIx};
 use counterpoint::saga::{
-    Answer, Remedy, Saga, SagaError, SagaEvent, SagaOutcome, SagaPhase, Stage, StepSpec, WorkKind,
+    Answer, CompensationEnd, CompensationError, CompensationState, IllegalEvent, Remedy, RollbackError, Saga,
+    SagaError, SagaEvent, SagaOutcome, SagaPhase, Stage, StepSpec, WorkKind,
 };
 
 const PLAIN: StepSpec = StepSpec::new().compensable();
@@ -159,4 +160,55 @@ fn words_that_do_not_fit_change_nothing() {
     assert_eq!(host.saga.cancel(&mut host.events), Err(SagaError::Ended));
     let nonsense = [SagaEvent::Completed { step: steps[1], output: Payload::NULL }];
     assert!(matches!(Saga::restore(&graph, &nonsense), Err(SagaError::Inconsistent { index: 0, .. })));
+}
+
+/// Each event has a typed error where the state does not allow it.
+#[test]
+fn events_that_do_not_follow_are_rejected() {
+    let (graph, steps) = chain(&[PLAIN.as_save_point(1), PLAIN]);
+    let (first, last) = (steps[0], steps[1]);
+    let began = |step| SagaEvent::Began { step };
+    let completed = |step| SagaEvent::Completed { step, output: Payload::NULL };
+    let rolled_back = || SagaEvent::RolledBack { to: vec![first] };
+    let compensating = |steps: &[NodeIx]| SagaEvent::Compensating { steps: steps.to_vec() };
+    let compensated = |step, end| SagaEvent::Compensated { step, end };
+    let done = || vec![began(first), completed(first), began(last)];
+    let failed = || [done(), vec![SagaEvent::Failed { step: last, outcome_unknown: true }]].concat();
+    let illegal = |before: Vec<SagaEvent>, event: SagaEvent| {
+        let index = before.len();
+        match Saga::restore(&graph, &[before, vec![event]].concat()) {
+            Err(SagaError::Inconsistent { index: at, reason }) if at == index => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(illegal(vec![], began(last)), IllegalEvent::Step(last));
+    assert_eq!(illegal(vec![], completed(NodeIx::new(9))), IllegalEvent::UnknownStep(NodeIx::new(9)));
+    assert_eq!(illegal(vec![SagaEvent::Failing], SagaEvent::Failing), IllegalEvent::Failing);
+    let ended = SagaEvent::Ended { outcome: SagaOutcome::Completed };
+    assert_eq!(illegal(vec![ended], SagaEvent::Failing), IllegalEvent::Ended);
+    for (before, event, reason) in [
+        (vec![], rolled_back(), RollbackError::NotCompleted(first)),
+        (vec![], compensating(&[]), RollbackError::NotUnderWay),
+        (vec![], SagaEvent::Restarted, RollbackError::NotUnderWay),
+        (vec![], compensated(first, CompensationEnd::Compensated), RollbackError::NotCompensating),
+        ([done(), vec![rolled_back()]].concat(), rolled_back(), RollbackError::UnderWay),
+        ([done(), vec![rolled_back()]].concat(), compensating(&[]), RollbackError::Busy),
+        ([failed(), vec![rolled_back()]].concat(), SagaEvent::Restarted, RollbackError::Busy),
+        (
+            [failed(), vec![rolled_back(), compensating(&[last])]].concat(),
+            compensating(&[]),
+            RollbackError::Compensating,
+        ),
+        (
+            [failed(), vec![rolled_back(), compensating(&[last])]].concat(),
+            compensated(last, CompensationEnd::Abandoned),
+            RollbackError::Compensation(CompensationError::IllegalTransition {
+                step: last,
+                from: Some(CompensationState::Ready),
+                to: CompensationState::Abandoned,
+            }),
+        ),
+    ] {
+        assert_eq!(illegal(before, event), IllegalEvent::Rollback(reason));
+    }
 }
