@@ -40,9 +40,9 @@ impl Driver {
             fits(limits, output)?;
         }
         self.going(id)?;
-        let (run, place) = self.node_of(id, &node)?;
-        let state = run.graph().state(place);
-        let is_alive = !run.rollback().concerns(place) && state.is_some_and(|state| !state.has_ended());
+        let (run, index) = self.node_of(id, &node)?;
+        let state = run.graph().state(index);
+        let is_alive = !run.rollback().concerns(index) && state.is_some_and(|state| !state.has_ended());
         match state.and_then(|state| state.aside().remedy.as_ref()) {
             Some(known) if *known == remedy => Ok(Accepted::Repeated),
             None if is_alive => {

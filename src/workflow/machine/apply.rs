@@ -14,7 +14,7 @@ use crate::saga::ResetMode;
 use std::sync::Arc;
 
 /// The limit on the size, in bytes, of a list that is evaluated to find out its length.
-const LOOKED_AT: u32 = 1 << 26;
+const MAX_COUNTED_BYTES: u32 = 1 << 26;
 
 impl Run {
     /// Applies an input. After an error the run must be discarded: the input may be applied in part.

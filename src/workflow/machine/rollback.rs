@@ -170,7 +170,7 @@ impl Run {
         self.leave_behind(nodes);
         self.renew(nodes);
         self.graph.wake_all();
-        self.graph.lead_again(nodes)
+        self.graph.redecide_links(nodes)
     }
 
     /// Records the nodes whose side effects remain when they restart.

@@ -9,8 +9,8 @@ use crate::definition::{
 use crate::message::run::NodeOutcome;
 use crate::task::{Needs, Phase};
 use crate::workflow::machine::node::{
-    DelegateWork, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
-    SavePointWay, Share, Source, WaitWork, decision,
+    DelegateWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
+    SavePointWay, Share, Source, Verdict, WaitWork, decision,
 };
 use crate::workflow::plan::{PlanNode, Template, WorkPlan};
 use std::borrow::Cow;

@@ -66,11 +66,11 @@ fn unsound(part: &Subtask, delegate: &Delegate, limits: &Limits) -> Option<Strin
         names.extend(needs.labels().flat_map(|(label, value)| [label, value]));
         names.extend(needs.amounts().chain(needs.shared()).map(|(name, _)| name));
     }
-    if names.len() > limits.list_len as usize {
-        return Some(format!("a sub-task needs more than {} skills, labels and amounts", limits.list_len));
+    if names.len() > limits.sizes.list_len as usize {
+        return Some(format!("a sub-task needs more than {} skills, labels and amounts", limits.sizes.list_len));
     }
     if names.into_iter().any(is_bad) {
-        return Some(format!("a name in a sub-task is empty or longer than {} bytes", limits.name_bytes));
+        return Some(format!("a name in a sub-task is empty or longer than {} bytes", limits.sizes.name_bytes));
     }
     if !delegate.kinds.is_empty() && !delegate.kinds.contains(kind) {
         return Some(format!("sub-tasks of kind `{kind}` are not allowed"));
@@ -150,7 +150,7 @@ impl DelegateWork {
         let (depth, split) = parts.part(part).map_or((u32::MAX, 0), |part| {
             (part.depth, part.rounds().iter().map(|round| round.parts().len()).sum::<usize>())
         });
-        let max_parts = delegate.max_parts.min(limits.map_items).max(1);
+        let max_parts = delegate.max_parts.min(limits.runs.map_items).max(1);
         if depth >= delegate.depth {
             return Err(LimitReached::DelegationDepth { max: delegate.depth });
         }
