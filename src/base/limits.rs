@@ -24,16 +24,16 @@ pub struct Limits {
     pub agent_capacity: u32,
     /// Distinct requirement classes in use at once.
     pub classes: u32,
-    /// Timers that fire within one call; what is left stays due.
+    /// Timers that fire within one call; the remaining due timers fire in later calls.
     pub timers_per_call: u32,
-    /// How long a cancelled attempt may take to answer before its outcome counts as unknown.
+    /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
     #[serde(with = "crate::base::time::span")]
     pub cancel_grace: Duration,
     /// Sizes of values.
     pub sizes: SizeLimits,
     /// Definitions and runs.
     pub runs: RunLimits,
-    /// What remains of tasks and runs after their end.
+    /// Retention of ended tasks and runs.
     pub retention: RetentionLimits,
 }
 
@@ -66,8 +66,8 @@ pub struct SizeLimits {
     pub name_bytes: u32,
     /// Skills or labels of one agent or one requirement; dependencies of one task.
     pub list_len: u32,
-    /// Bytes of one record of a sealed journal: what is appended at once is split into records no larger than this, and
-    /// none larger is read.
+    /// Bytes of one record of a sealed journal. A larger append is split into several records; reading a larger record
+    /// fails.
     pub record_bytes: u32,
 }
 
@@ -82,7 +82,7 @@ impl Default for SizeLimits {
 #[serde(default)]
 #[non_exhaustive]
 pub struct RunLimits {
-    /// Runs that are not finished.
+    /// Runs that have not ended.
     pub active_runs: u32,
     /// Workflow definitions that are stored.
     pub definitions: u32,
@@ -112,12 +112,13 @@ impl Default for RunLimits {
     }
 }
 
-/// Bounds of what remains of tasks and runs after their end.
+/// Bounds of the retention of ended tasks and runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct RetentionLimits {
-    /// Finished tasks that are remembered: the window in which a repeated submit is recognised and an outcome can be read.
+    /// Ended tasks that are retained. A repeated submit is recognised and an outcome can be read while the task is
+    /// retained.
     pub finished_tasks: u32,
     /// Ended runs that are retained.
     pub finished_runs: u32,

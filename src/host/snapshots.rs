@@ -49,10 +49,10 @@ impl SnapshotStatus {
     }
 }
 
-/// How a snapshot becomes bytes and a state again.
+/// The serialisation of snapshots.
 ///
 /// The code that reads and writes a whole state is a fifth of the library. Only functions that are generic over the journal
-/// name [`json`](Self::json), so the compiler generates that code in programs that open a journal and in no others.
+/// call [`json`](Self::json), so the compiler generates that code only in programs that open a journal.
 #[derive(Clone, Copy)]
 pub(super) struct Codec {
     write: fn(&EngineSnapshot) -> Result<Vec<u8>, AppendError>,
@@ -77,19 +77,19 @@ fn read_json(bytes: &[u8]) -> Result<EngineSnapshot, RestoreError> {
     serde_json::from_slice(bytes).map_err(|error| RestoreError::Snapshot { reason: error.to_string() })
 }
 
-/// What outlives a host.
+/// The data that outlives a host.
 #[derive(Clone, Copy)]
 pub(super) enum Persistence {
     /// Nothing: the journal is new and in memory.
     Nothing,
-    /// The events of the journal. A snapshot that the journal holds is read.
+    /// The events of the journal. An existing snapshot is read.
     Events(Codec),
-    /// The same, and snapshots are taken while the host runs.
+    /// The events of the journal, and snapshots that are taken while the host runs.
     Snapshots(Codec, Snapshots),
 }
 
 impl Persistence {
-    /// The state in the snapshot that a journal holds.
+    /// The state in a journal's snapshot.
     pub(super) fn read(self, snapshot: Option<&[u8]>) -> Result<Option<EngineSnapshot>, RestoreError> {
         match self {
             Self::Nothing => Ok(None),
@@ -97,7 +97,7 @@ impl Persistence {
         }
     }
 
-    /// A writer of snapshots that follows from the state with which the host begins, if snapshots are taken.
+    /// A writer of snapshots that starts from the host's first state; `None` if no snapshots are taken.
     pub(super) fn writer(
         self,
         config: &Config,

@@ -44,7 +44,7 @@ impl Errand {
     }
 }
 
-/// Those who ask: what they have asked, and what they are going to.
+/// The clients: their requests and the jobs that are to come.
 #[derive(Default)]
 pub(super) struct Clients {
     errands: Vec<Errand>,
@@ -55,7 +55,7 @@ pub(super) struct Clients {
 /// Jobs in order of time.
 struct Stream {
     jobs: Box<dyn Iterator<Item = Job>>,
-    /// None if all have come.
+    /// `None` if the stream has ended.
     next: Option<Job>,
 }
 
@@ -65,14 +65,14 @@ impl Clients {
         Self { streams: streams.collect(), ..Self::default() }
     }
 
-    /// Plans the first job of each stream.
+    /// Schedules the first job of each stream.
     pub(super) fn begin(&mut self, time: &mut Timeline) {
         for stream in 0..self.streams.len() {
             self.next_job(time, stream);
         }
     }
 
-    /// Plans the next job of a stream.
+    /// Schedules the next job of a stream.
     fn next_job(&mut self, time: &mut Timeline, number: usize) {
         let Some(stream) = self.streams.get_mut(number) else { return };
         stream.next = stream.jobs.next();
@@ -85,7 +85,7 @@ impl Clients {
         self.streams.get_mut(stream)?.next.take()
     }
 
-    /// Asks something of the host, until it answers.
+    /// Sends a request to the host, repeatedly until it is answered.
     pub(super) fn ask(&mut self, time: &mut Timeline, command: Command, vital: bool) {
         self.errands.push(Errand { command, verdict: None, vital });
         self.unanswered += 1;
@@ -120,7 +120,7 @@ impl Clients {
         self.unanswered
     }
 
-    /// Whether every job of every stream has come.
+    /// Whether every stream has ended.
     pub(super) fn have_asked_all(&self) -> bool {
         self.streams.iter().all(|stream| stream.next.is_none())
     }
@@ -155,7 +155,7 @@ impl World {
         }
     }
 
-    /// An agent finishes what it holds, and leaves.
+    /// Drains an agent and removes it.
     pub(super) fn retire(&mut self, agent: AgentId) {
         let Some(number) = self.crew.retire(agent) else { return };
         self.clients.ask(&mut self.time, AgentCommand::Drain { agent }.into(), false);
@@ -163,7 +163,7 @@ impl World {
         self.report_departure(left);
     }
 
-    /// An operator tells the host that an agent has left.
+    /// Deregisters an agent that has left.
     pub(super) fn report_departure(&mut self, command: Option<AgentCommand>) {
         if let Some(command) = command {
             self.clients.ask(&mut self.time, command.into(), false);

@@ -39,7 +39,7 @@ impl World {
         let online = host.engine.agents().filter(|it| it.status() == AgentStatus::Online && !it.spec().backup);
         let online: Vec<AgentId> = online.map(|it| it.spec().id).collect();
         let works = |number: &usize| self.crew.get(*number).is_some_and(|worker| !worker.is_leaving());
-        // In the order in which they came.
+        // In the order of their arrival.
         let here: Vec<usize> = online.iter().filter_map(|id| self.crew.number_of(*id)).filter(works).collect();
         let coming = |number: &usize| self.crew.get(*number).is_some_and(|worker| worker.is_starting());
         let coming = fleet.started.iter().copied().filter(|number| coming(number) && !here.contains(number));
@@ -54,7 +54,7 @@ impl World {
     fn start_agent(&mut self) {
         let Some(fleet) = &mut self.fleet else { return };
         let (model, at) = (fleet.next(), self.time.now + fleet.startup);
-        // Two agents of one name would be one to the core.
+        // Two agents with one id would be the same agent to the core.
         if self.crew.number_of(model.spec.id).is_none() {
             let number = self.crew.hire_at(&mut self.time, model.joining(at));
             self.fleet.iter_mut().for_each(|fleet| fleet.started.push(number));

@@ -46,18 +46,18 @@ impl Host {
     }
 }
 
-/// The computer on which one host after another runs, with its clock and its timer.
+/// The machine on which one host after another runs, with its clock and its timer.
 pub(super) struct Machine {
     config: Box<dyn Fn() -> Config>,
     pub(super) host: Option<Host>,
-    /// Hosts that were taken over and do not know it.
+    /// Hosts that were replaced while they were paused.
     pub(super) stale: Vec<Host>,
-    /// Of the last host, if all that it had decided was durable.
+    /// The state of the last host, if everything that it had decided was durable.
     before: Option<EngineSnapshot>,
     wake: Option<Time>,
     /// How far the clock is ahead of the true time, in nanoseconds.
     ahead: i64,
-    /// The latest time that the present host has told its engine.
+    /// The latest time that the present host has passed to its engine.
     horizon: Time,
     pub(super) crashes: u64,
     pub(super) fenced: u64,
@@ -74,21 +74,21 @@ impl Machine {
         Time::from_nanos(now.as_nanos().saturating_add_signed(self.ahead))
     }
 
-    /// From now on the clock goes right, on from the latest time that the host has told its engine.
+    /// Ends the faults of the clock, which continues from the latest time that the engine was given.
     pub(super) fn steady(&mut self, now: Time) {
         let told = i64::try_from(self.horizon.as_nanos()).unwrap_or(i64::MAX);
         self.ahead = told.saturating_sub(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)).max(0);
     }
 }
 
-/// What judges the calls of the engine, and when the journal is replayed.
+/// The oracles of the calls of the engine, and the replays of the journal.
 pub(super) struct Audit {
     pub(super) oracles: Vec<Box<dyn Oracle>>,
     pub(super) calls: u64,
     pub(super) verified: u64,
     /// The call at which the journal is to be replayed next.
     due: u64,
-    /// How many facts the journal held when it was replayed last.
+    /// The number of events at the last replay.
     facts: usize,
 }
 
@@ -193,7 +193,7 @@ impl World {
             host.gathering = true;
             self.time.push(self.time.now + self.settings.group, What::Flush);
         }
-        // Where nothing was added, there is nothing to replay that was not replayed.
+        // Without new entries there is nothing new to replay.
         let due = self.settings.verify > 0 && self.audit.calls >= self.audit.due;
         if due && self.disk.history().len() > self.audit.facts {
             self.verify()?;
@@ -225,7 +225,7 @@ impl World {
             return Ok(false);
         }
         if self.time.chance.strikes(Fault::SecondHost) {
-            // It sleeps with what it has decided in its hands, while another takes its place.
+            // The host pauses with its decisions not appended, while another host takes over.
             self.machine.stale.extend(self.machine.host.take());
             self.time.push(self.time.now + Duration::from_secs(40), What::Stale);
             self.time.push(self.time.now, What::Restart);
@@ -435,7 +435,7 @@ impl World {
         for host in core::mem::take(&mut self.machine.stale) {
             match self.disk.append(host.epoch, host.durable, host.out.entries()) {
                 Err(AppendError::Fenced) => self.machine.fenced += 1,
-                other => return Err(self.broken(format!("a host that was taken over appends: {other:?}"))),
+                other => return Err(self.broken(format!("a host that was replaced could append: {other:?}"))),
             }
         }
         Ok(())

@@ -41,7 +41,7 @@ pub struct Report {
     pub twice: usize,
     /// Counts of the host and its engine.
     pub host: HostCounts,
-    /// How often each fault struck; those that never did are left out.
+    /// The number of times that each fault was injected; faults that were not injected are left out.
     pub faults: BTreeMap<Fault, u64>,
 }
 
@@ -49,13 +49,13 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct HostCounts {
-    /// Calls of the engine.
+    /// The number of calls of the engine.
     pub calls: u64,
-    /// Crashes of the host.
+    /// The number of crashes of the host.
     pub crashes: u64,
-    /// Hosts that continued after another host had taken over the journal, and whose appends the journal rejected.
+    /// The number of hosts that were replaced and whose appends the journal then rejected.
     pub fenced: u64,
-    /// How often the journal was replayed and the resulting state compared.
+    /// The number of replays of the journal whose state was compared with that of the engine.
     pub verified: u64,
 }
 
@@ -69,7 +69,7 @@ impl HostCounts {
     }
 }
 
-/// What an agent did.
+/// The use of one agent.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentUse {

@@ -1,4 +1,4 @@
-//! Virtual time: what is to happen, messages on their way, and the faults that strike them.
+//! Virtual time: the queue of scheduled steps, messages in transit, and their faults.
 
 use super::distribution::Distribution;
 use super::fault::{Chance, Fault};
@@ -12,42 +12,42 @@ use crate::message::command::{Accepted, Command};
 use crate::message::rejected::Rejected;
 use core::time::Duration;
 
-/// What happens.
+/// A scheduled step of the simulation.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    /// The next job of this stream comes.
+    /// The next job of this stream arrives.
     Job(usize),
-    /// An errand is sent, or sent again.
+    /// A client request is sent or resent.
     Errand(usize),
-    /// A word reaches the host.
+    /// A command arrives at the host.
     Host(Word),
-    /// An answer reaches whoever sent an errand.
+    /// An answer arrives at the client of a request.
     Answer(usize, Result<Accepted, Rejected>),
-    /// Something reaches an agent.
+    /// A message arrives at an agent.
     Agent(usize, Post),
-    /// An agent is done with an attempt, unless it has died since.
+    /// An agent finishes an attempt, unless it has crashed since.
     Done(usize, u32, AttemptId),
-    /// An agent says that it is alive.
+    /// An agent sends a heartbeat.
     Beat(usize, u32),
-    /// An agent registers, if it has not heard that it is.
+    /// An agent registers, unless it knows that it is registered.
     Join(usize, u32),
     Die(usize, u32),
     Recover(usize, u32),
-    /// The host wakes up, as it wanted to.
+    /// The host's timer fires.
     Wake,
-    /// The host appends what it has gathered.
+    /// The host appends its buffered entries.
     Flush,
-    /// The host asks again for all that is outstanding.
+    /// The host resends the effects that are outstanding.
     Remind,
     Restart,
-    /// A host that was taken over wakes up and does not know it.
+    /// A host that was replaced resumes, unaware of the replacement.
     Stale,
     Operate(usize),
-    /// Faults stop.
+    /// No more faults are injected.
     Quiet,
 }
 
-/// What is said to the host, and by whom.
+/// A command on its way to the host, and its sender.
 #[derive(Debug, Clone)]
 pub(super) struct Word {
     pub(super) from: From,
@@ -65,10 +65,10 @@ pub(super) struct Timeline {
     pub(super) now: Time,
     queue: Queue<What>,
     pub(super) chance: Chance,
-    /// How long a message takes; no time without it.
+    /// The latency of messages; none without it.
     delay: Option<Distribution>,
     messages: u64,
-    /// Whether the host dies at a time that was set, without a fault.
+    /// Whether the host crashes at a configured event.
     crashes: bool,
 }
 
@@ -86,7 +86,7 @@ impl Timeline {
         self.queue.pop()
     }
 
-    /// Whether messages can be lost, or whoever reads them.
+    /// Whether messages, or their receivers, can be lost.
     pub(super) fn lossy(&self) -> bool {
         self.chance.faults().any() || self.crashes
     }
@@ -96,7 +96,7 @@ impl Timeline {
         self.send(What::Host(Word { from, command: command.into() }));
     }
 
-    /// Sends a message, with what can happen to it on the way.
+    /// Sends a message through the network, with the faults that can affect it on the way.
     pub(super) fn send(&mut self, message: What) {
         if self.chance.strikes(Fault::MessageLost) {
             return;

@@ -1,5 +1,7 @@
 //! Simulated agents: the attempts that they hold, their work and their messages.
 
+mod roster;
+
 use super::agent::AgentModel;
 use super::distribution::Distribution;
 use super::fault::Fault;
@@ -180,7 +182,7 @@ impl Worker {
     }
 }
 
-/// The agents, and what decides how long their work takes and what they answer.
+/// The agents, the durations of their work and their answers.
 pub(super) struct Crew {
     workers: Vec<Worker>,
     by_agent: BTreeMap<AgentId, usize>,
@@ -191,79 +193,13 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// Without agents.
-    pub(super) fn new(services: BTreeMap<Name, Distribution>, answers: Arc<dyn Agent>) -> Self {
-        Self { workers: Vec::new(), by_agent: BTreeMap::new(), works: IdMap::default(), services, answers }
-    }
-
-    /// A new agent comes when its model says.
-    pub(super) fn hire_at(&mut self, time: &mut Timeline, model: AgentModel) -> usize {
-        let at = model.joins.max(time.now);
-        let number = self.enrol(model);
-        time.push(at, What::Join(number, 0));
-        number
-    }
-
-    /// Cancels an agent that has not joined. Returns whether that was still possible.
-    pub(super) fn call_off(&mut self, number: usize) -> bool {
-        let Some(worker) = self.workers.get_mut(number).filter(|worker| worker.since.is_none()) else { return false };
-        (worker.leaving, worker.alive) = (true, false);
-        worker.generation += 1;
-        true
-    }
-
-    pub(super) fn enrol(&mut self, model: AgentModel) -> usize {
-        let number = self.workers.len();
-        self.by_agent.insert(model.spec.id, number);
-        self.workers.push(Worker::new(model));
-        number
-    }
-
-    /// An agent takes no more work. Whether it is known and had not been asked before.
-    pub(super) fn retire(&mut self, agent: AgentId) -> Option<usize> {
-        let number = self.number_of(agent)?;
-        let worker = self.workers.get_mut(number).filter(|worker| !worker.leaving)?;
-        worker.leaving = true;
-        Some(number)
-    }
-
-    /// Ends an agent that is to leave and holds nothing. The command that tells the host.
-    pub(super) fn leave_if_idle(&mut self, now: Time, number: usize) -> Option<AgentCommand> {
-        let worker = self.workers.get_mut(number)?;
-        if !worker.leaving || !worker.alive || worker.unanswered() > 0 {
-            return None;
-        }
-        worker.alive = false;
-        worker.generation += 1;
-        worker.clock_off(now);
-        Some(AgentCommand::Deregister { agent: worker.spec.id })
-    }
-
-    /// The index of the agent with this id that came last.
-    pub(super) fn number_of(&self, agent: AgentId) -> Option<usize> {
-        self.by_agent.get(&agent).copied()
-    }
-
-    pub(super) fn get(&self, number: usize) -> Option<&Worker> {
-        self.workers.get(number)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Worker> {
-        self.workers.iter()
-    }
-
-    /// The time that a task takes at speed 1, instead of a draw.
-    pub(super) fn fix_work(&mut self, task: TaskId, work: Duration) {
-        self.works.insert(task, work);
-    }
-
     pub(super) fn post(&self, time: &mut Timeline, to: AgentId, post: Post) {
         if let Some(number) = self.number_of(to) {
             time.send(What::Agent(number, post));
         }
     }
 
-    /// The agent registers, and begins to say that it is alive.
+    /// Registers the agent, and starts its heartbeats.
     pub(super) fn join(&mut self, time: &mut Timeline, number: usize, generation: u32) {
         let (now, lossy) = (time.now, time.lossy());
         let Some(worker) = self.workers.get_mut(number) else { return };
@@ -274,7 +210,7 @@ impl Crew {
         if worker.since.is_none() {
             worker.since = Some(now);
             if let Some((up, _)) = worker.model.breakdowns.clone() {
-                let until = up.draw(&mut self.life_random(time, number));
+                let until = up.draw(&mut self.incarnation_random(time, number));
                 time.push(now + until, What::Die(number, generation));
             }
         }
@@ -289,7 +225,7 @@ impl Crew {
         }
     }
 
-    fn life_random(&self, time: &Timeline, number: usize) -> Random {
+    fn incarnation_random(&self, time: &Timeline, number: usize) -> Random {
         let worker = self.workers.get(number);
         let (agent, deaths) = worker.map_or((0, 0), |worker| (worker.spec.id.get(), worker.deaths));
         Random::new(time.seed ^ mix(agent), deaths)
@@ -324,7 +260,7 @@ impl Crew {
         self.workers.get(number).map_or(1, |worker| worker.model.spec.capacity)
     }
 
-    /// It asks for as much as it has room for, if it is one that asks.
+    /// Polls for as many attempts as it has free slots, if it is a polling agent.
     fn poll(&self, time: &mut Timeline, number: usize) {
         let Some(worker) = self.workers.get(number).filter(|worker| worker.spec.polls && !worker.leaving) else {
             return;
@@ -336,13 +272,13 @@ impl Crew {
         }
     }
 
-    /// Something reaches the agent.
+    /// Handles a message to the agent.
     pub(super) fn receive(&mut self, time: &mut Timeline, number: usize, post: Post) -> Option<AgentCommand> {
         if !self.workers.get(number).is_some_and(|worker| worker.alive) {
             return None;
         }
         match post {
-            Post::Answer(Ok(Accepted::Registered(incarnation))) => self.reborn(time, number, incarnation),
+            Post::Answer(Ok(Accepted::Registered(incarnation))) => self.begin_incarnation(time, number, incarnation),
             Post::Answer(Err(Rejected::Stale(Stale::Incarnation(incarnation)))) => {
                 let worker = self.workers.get_mut(number)?;
                 if worker.incarnation == Some(incarnation) {
@@ -359,8 +295,8 @@ impl Crew {
         None
     }
 
-    /// It has a new incarnation: what it held in the last is no longer its own.
-    fn reborn(&mut self, time: &mut Timeline, number: usize, incarnation: Incarnation) {
+    /// Begins a new incarnation: the attempts of the previous one are no longer its own.
+    fn begin_incarnation(&mut self, time: &mut Timeline, number: usize, incarnation: Incarnation) {
         let now = time.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
         if worker.last_ended >= incarnation.number()
@@ -383,9 +319,9 @@ impl Crew {
         match worker.incarnation {
             Some(incarnation) if incarnation == to => {}
             None if to.number() <= worker.last_ended => return,
-            // The answer to its registration is still on the way.
+            // The answer to its registration is still in transit.
             Some(incarnation) if incarnation.number() > to.number() => return,
-            Some(_) | None => self.reborn(time, number, to),
+            Some(_) | None => self.begin_incarnation(time, number, to),
         }
         let Some(worker) = self.workers.get_mut(number) else { return };
         if let Some(work) = worker.assigned.get(&attempt) {
@@ -401,7 +337,7 @@ impl Crew {
         self.start_next(time, number);
     }
 
-    /// Begins what waits with it, while it has room.
+    /// Begins waiting attempts in the free slots.
     fn start_next(&mut self, time: &mut Timeline, number: usize) {
         let now = time.now;
         loop {
@@ -429,8 +365,8 @@ impl Crew {
         }
     }
 
-    /// How long the attempt takes: a draw that belongs to the task and the number of the attempt, so that the same task
-    /// takes the same in worlds that differ in other things.
+    /// The duration of an attempt: a draw that is tied to the task and the number of the attempt, so that the same task
+    /// takes the same time in simulations with other settings.
     fn service(&self, time: &Timeline, number: usize, task: &TaskSpec, attempt: AttemptId) -> Duration {
         let Some(worker) = self.workers.get(number) else { return USUAL };
         let law = worker.model.services.get(&task.kind).or_else(|| self.services.get(&task.kind));
@@ -443,7 +379,7 @@ impl Crew {
         Duration::try_from_secs_f64(span.as_secs_f64() / worker.model.speed).unwrap_or(span)
     }
 
-    /// The attempt's time is over: the work is done, or has failed.
+    /// The end of an attempt: the work is done or has failed.
     pub(super) fn done(
         &mut self,
         time: &mut Timeline,
@@ -459,7 +395,7 @@ impl Crew {
             return None;
         }
         if time.chance.strikes(Fault::AgentDies) {
-            self.die(time, number);
+            self.crash_agent(time, number);
             return None;
         }
         let answer = self.work(time, number, attempt);
@@ -471,7 +407,7 @@ impl Crew {
             *state = State::Done(answer);
         }
         if time.chance.strikes(Fault::AgentDiesDone) {
-            self.die(time, number);
+            self.crash_agent(time, number);
             return None;
         }
         if !time.chance.strikes(Fault::AgentSilent) {
@@ -498,7 +434,7 @@ impl Crew {
         worker.model.answers.as_ref().unwrap_or(&self.answers).perform(&work.task, &seen)
     }
 
-    /// It says how the attempt ended.
+    /// Sends the answer of an attempt.
     fn answer(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId) {
         let lossy = time.lossy();
         let Some(worker) = self.workers.get_mut(number) else { return };
@@ -519,11 +455,11 @@ impl Crew {
         }
         time.say(From::Worker(number), message(by, attempt, answer));
         if time.chance.strikes(Fault::AgentAnswersTwice) {
-            time.say(From::Worker(number), message(by, attempt, Err(Failure::unknown("said twice"))));
+            time.say(From::Worker(number), message(by, attempt, Err(Failure::unknown("second answer"))));
         }
     }
 
-    /// It is told to stop: it gives up what it has not finished, and says again what it has.
+    /// Handles a cancellation: stops an unfinished attempt, and repeats the answer of a finished one.
     fn stop(
         &mut self,
         time: &mut Timeline,
@@ -539,15 +475,15 @@ impl Crew {
             return None;
         }
         worker.drop_work(attempt, now);
-        let failure = Failure::transient("given up, as asked");
-        self.give_up(time, number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
+        let failure = Failure::transient("cancelled");
+        self.refuse(time, number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
         self.start_next(time, number);
         self.poll(time, number);
         self.leave_if_idle(now, number)
     }
 
-    /// It says that it has not done an attempt, and stays by it: the request may be still on its way a second time.
-    fn give_up(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, message: AgentCommand) {
+    /// Reports an attempt as not done, permanently: its dispatch may be delivered a second time.
+    fn refuse(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, message: AgentCommand) {
         let lossy = time.lossy();
         if let Some(worker) = self.workers.get_mut(number).filter(|_| lossy) {
             worker.refused.insert(attempt, message.clone());
@@ -555,7 +491,7 @@ impl Crew {
         time.say(From::Worker(number), message);
     }
 
-    /// It is asked for an attempt: it gives back what it has not begun, or what may be preempted.
+    /// Handles a preemption: gives the attempt back if it has not begun or its task may be preempted.
     fn give_back(&mut self, time: &mut Timeline, number: usize, attempt: AttemptId, from: Incarnation) {
         let now = time.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
@@ -566,21 +502,21 @@ impl Crew {
             State::Working(_) | State::Waiting => {}
         }
         worker.drop_work(attempt, now);
-        self.give_up(time, number, attempt, AgentCommand::Yield { by: from, attempt });
+        self.refuse(time, number, attempt, AgentCommand::Yield { by: from, attempt });
         self.start_next(time, number);
         self.poll(time, number);
     }
 
-    /// An agent breaks down by its model.
+    /// Crashes an agent at the time of its model.
     pub(super) fn break_down(&mut self, time: &mut Timeline, number: usize, generation: u32) {
         if self.workers.get(number).is_some_and(|worker| worker.is(generation)) {
-            self.die(time, number);
+            self.crash_agent(time, number);
         }
     }
 
-    /// It dies without a word, with all that it holds.
-    fn die(&mut self, time: &mut Timeline, number: usize) {
-        let (now, mut random) = (time.now, self.life_random(time, number));
+    /// Crashes without a message, with all attempts that it holds.
+    fn crash_agent(&mut self, time: &mut Timeline, number: usize) {
+        let (now, mut random) = (time.now, self.incarnation_random(time, number));
         let Some(worker) = self.workers.get_mut(number) else { return };
         let assigned: Vec<AttemptId> = worker.assigned.keys().copied().collect();
         let gone = assigned.into_iter().filter_map(|attempt| {
@@ -607,10 +543,10 @@ impl Crew {
             return;
         };
         worker.alive = true;
-        let past = core::mem::take(&mut worker.previous);
+        let previous = core::mem::take(&mut worker.previous);
         self.join(time, number, generation);
         if time.chance.strikes(Fault::AgentAnswersLate) {
-            for (by, attempt, answer) in past {
+            for (by, attempt, answer) in previous {
                 time.say(From::Worker(number), message(by, attempt, answer));
             }
         }

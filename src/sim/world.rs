@@ -1,4 +1,4 @@
-//! The simulated world: what happens when, and to whom.
+//! The simulated world: its components, and the dispatch of scheduled steps to them.
 
 use super::SimError;
 use super::client::Clients;
@@ -117,7 +117,7 @@ impl World {
     fn left(&self) -> String {
         let mut left = self.record.left();
         if self.clients.unanswered() > 0 {
-            left.push(format!("{} questions without an answer", self.clients.unanswered()));
+            left.push(format!("{} requests without an answer", self.clients.unanswered()));
         }
         if self.machine.host.is_none() {
             left.push("the host is down".to_owned());

@@ -75,7 +75,7 @@ fn errors_of_features_are_errors_everywhere() {
     error::<access::AccessError>();
     error::<access::Unauthenticated>();
     error::<coordination::Overdrawn>();
-    error::<coordination::blackboard::NotWritten>();
+    error::<coordination::blackboard::WriteError>();
     error::<coordination::consensus::VoteError>();
     error::<coordination::hierarchy::HierarchyError>();
     error::<coordination::market::BadBid>();

@@ -149,7 +149,7 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
         ("/runs/1/owner", json!(null)),
         // One that is under way has ended, or the other way round.
         ("/runs/1/course", json!({ "finished": { "outcome": { "succeeded": { "output": 0 } }, "at": 0 } })),
-        ("/runs/0/nodes/1/instances/0/stage/ended/undo", json!("idle")),
+        ("/runs/0/nodes/1/instances/0/undo", json!("idle")),
         // The next ids are known ones, or there are no next ones.
         ("/serial", json!(1)),
         ("/serial", json!(u64::MAX)),
@@ -163,7 +163,7 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
             json!({ "failed": { "failure": { "kind": "permanent", "message": "x" } } }),
         ),
         // A task that has ended works for a run.
-        ("/runs/1/nodes/0/instances/0/stage/ended/undo", json!({ "active": { "task": (1_u64 << 63) | 1 } })),
+        ("/runs/1/nodes/0/instances/0/undo", json!({ "active": { "task": (1_u64 << 63) | 1 } })),
     ];
     for (place, value) in refused {
         let restored = with_value(&world, place, value.clone());
@@ -191,7 +191,7 @@ fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
     let mut world = chain();
     world.done("a", 1);
     world.say(reset()).unwrap();
-    let place = "/runs/0/rollback/way/nodes";
+    let place = "/runs/0/rollback/partial/steps";
     assert!(with_value(&world, place, json!([0, 1, 2])).is_ok(), "all of it would be a part, too");
     for nodes in [json!([1, 1]), json!([2, 1]), json!([1]), json!([0, 2]), json!([1, 2, 3])] {
         let restored = with_value(&world, place, nodes.clone());

@@ -205,7 +205,7 @@ impl Metrics {
         if let AgentEvent::Registered { .. } = event {
             self.agent(agent);
         }
-        // Only of agents that are kept apart: the places of the others cannot be told apart.
+        // Only for agents with figures of their own: the slots of the others cannot be separated.
         if let Some(known) = self.agents.named.get_mut(&agent) {
             known.set_capacity(capacity, now);
             if !matches!(event, AgentEvent::Updated { .. }) {

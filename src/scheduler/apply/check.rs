@@ -39,7 +39,7 @@ impl Between<'_> {
         let mut held = 0;
         for (at, task) in self.0.tasks.iter() {
             let Some(running) = task.running() else { continue };
-            let Some(place) = running.held else {
+            let Some(position) = running.held else {
                 if !self.0.tasks.is_orphaned(task.id()) || self.0.index.fleet().current(running.by).is_some() {
                     return Err(format!(
                         "{} has an attempt without a holder, but agent {} is registered or the task is not orphaned",
@@ -50,8 +50,8 @@ impl Between<'_> {
                 continue;
             };
             held += 1;
-            let member = self.0.index.fleet().get(place.at).filter(|member| member.by == running.by);
-            if member.and_then(|member| member.held.get(place.index as usize)) != Some(&at) {
+            let member = self.0.index.fleet().get(position.at).filter(|member| member.by == running.by);
+            if member.and_then(|member| member.held.get(position.index as usize)) != Some(&at) {
                 return Err(format!("{} is not at its index in the list of agent {}", task.id(), running.by));
             }
         }

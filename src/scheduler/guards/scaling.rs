@@ -165,9 +165,9 @@ fn share(part: u128, whole: u128) -> f64 {
 fn name(why: Why) -> Name {
     Name::from(match why {
         Why::Bounds => "bounds",
-        Why::Utilisation => "the utilisation",
-        Why::Delay => "the waiting time",
-        Why::Forecast => "the forecast",
+        Why::Utilisation => "utilisation",
+        Why::Delay => "waiting time",
+        Why::Forecast => "forecast",
         Why::Tolerance => "within the tolerance",
         Why::Patience => "too soon after the last step",
     })

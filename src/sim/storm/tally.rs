@@ -14,11 +14,11 @@ pub struct Tally {
     pub cases: u64,
     /// Virtual time.
     pub time: Duration,
-    /// Counts of the hosts and their engines; the oracle judged each call.
+    /// Counts of the hosts and their engines; the oracles check the state after each call.
     pub hosts: HostCounts,
-    /// Facts that were kept.
-    pub facts: u64,
-    /// How often each fault struck.
+    /// The number of events.
+    pub events: u64,
+    /// The number of times that each fault was injected.
     pub faults: BTreeMap<Fault, u64>,
     /// The number of tasks that were accepted, including those of runs.
     pub tasks: u64,
@@ -52,7 +52,7 @@ impl Tally {
             cases: 1,
             time: Duration::from_nanos(report.end.as_nanos()),
             hosts: report.host,
-            facts: report.journal.len() as u64,
+            events: report.journal.len() as u64,
             faults: report.faults.clone(),
             tasks: report.tasks.len() as u64,
             ended,
@@ -72,7 +72,7 @@ impl Tally {
         self.cases += other.cases;
         self.time = self.time.saturating_add(other.time);
         self.hosts.add(&other.hosts);
-        self.facts += other.facts;
+        self.events += other.events;
         self.tasks += other.tasks;
         self.runs += other.runs;
         self.retries += other.retries;

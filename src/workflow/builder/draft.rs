@@ -44,7 +44,7 @@ impl Datum {
     }
 }
 
-/// A node as far as it is known. Until the definition is complete, other nodes are named by their numbers.
+/// A node of a draft. Until the definition is complete, other nodes are named by their numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Sketch {
     /// Its name, if no other is set.
@@ -246,7 +246,7 @@ fn settle(nodes: &[Sketch]) -> Vec<Name> {
 fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let needs = sketch.work().and_then(|work| work.needs.clone());
     if let Some(undo) = &mut sketch.node.undo {
-        // Who can do it can undo it; if nothing is said, the skill of each kind is what is needed.
+        // The agents that can perform the work can compensate it; without needs, each kind requires its own skill.
         undo.needs = needs;
     }
     let mut node = sketch.node;

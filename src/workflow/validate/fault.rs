@@ -132,19 +132,19 @@ pub enum Fault {
     /// Two nodes have the same name.
     #[error("has the name of an earlier node")]
     DuplicateNode,
-    /// More nodes than [`RunLimits::nodes`](crate::scheduler::RunLimits::nodes), those of workflows within the workflow included.
+    /// The workflow has more nodes than [`RunLimits::nodes`](crate::scheduler::RunLimits::nodes), including those of nested workflows.
     #[error("more than {limit} nodes in all")]
     TooManyNodes {
         /// The limit.
         limit: u32,
     },
-    /// Workflows within workflows, deeper than [`RunLimits::nesting`](crate::scheduler::RunLimits::nesting).
-    #[error("holds a workflow nested more than {limit} deep")]
+    /// Workflows are nested deeper than [`RunLimits::nesting`](crate::scheduler::RunLimits::nesting).
+    #[error("contains a workflow nested more than {limit} deep")]
     NestedTooDeep {
         /// The limit.
         limit: u32,
     },
-    /// A task asks for more skills or labels than [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
+    /// A task needs more skills and labels than [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
     #[error("needs {count} skills and labels, more than the {limit} allowed")]
     TooManyNeeds {
         /// The number of skills and labels.
@@ -414,7 +414,7 @@ pub enum Fault {
         limit: u32,
     },
     /// A pattern longer than [`SizeLimits::name_bytes`](crate::scheduler::SizeLimits::name_bytes).
-    #[error("{location} holds a pattern of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{location} contains a pattern of {bytes} bytes, more than the {limit} allowed")]
     LongPattern {
         /// The location of the pattern.
         location: Location,
@@ -424,7 +424,7 @@ pub enum Fault {
         limit: u32,
     },
     /// A constant larger than [`SizeLimits::payload_bytes`](crate::scheduler::SizeLimits::payload_bytes).
-    #[error("{location} holds a constant of {bytes} bytes, more than the {limit} allowed")]
+    #[error("{location} contains a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {
         /// The location of the constant.
         location: Location,
@@ -434,7 +434,7 @@ pub enum Fault {
         limit: u32,
     },
     /// A constant nested deeper than [`SizeLimits::payload_depth`](crate::scheduler::SizeLimits::payload_depth).
-    #[error("{location} holds a constant nested {depth} deep, more than the {limit} allowed")]
+    #[error("{location} contains a constant nested {depth} deep, more than the {limit} allowed")]
     ConstantTooDeep {
         /// The location of the constant.
         location: Location,

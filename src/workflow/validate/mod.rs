@@ -163,7 +163,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.boundary(index, node);
             self.guards(index, node);
             self.writes(index, node);
-            // What was refused is told to the next attempt.
+            // The next attempt gets the rejected output as the item.
             let again = node.guards.postcondition.is_some() && matches!(node.action, Action::Do(_));
             let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats() || again;
             self.expression(&node.input, &Site::of(index, Location::Input, item));
