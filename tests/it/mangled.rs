@@ -155,9 +155,9 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
         ("/serial", json!(u64::MAX)),
         ("/serial", json!(1_u64 << 63)),
         // What is undone is not what has happened.
-        ("/runs/0/rollback/members/0", json!(2)),
-        ("/runs/1/rollback/members", json!([1])),
-        ("/runs/1/rollback/members", json!(null)),
+        ("/runs/0/rollback/compensation/0/0", json!(2)),
+        ("/runs/1/rollback/compensation", json!([[1, "waiting", 0]])),
+        ("/runs/1/rollback/compensation", json!(null)),
         (
             "/runs/1/nodes/1/stage/ended/with/compensated",
             json!({ "failed": { "failure": { "kind": "permanent", "message": "x" } } }),
