@@ -121,7 +121,7 @@ impl Runs {
     /// Sets the timers of all runs of a snapshot.
     pub(super) fn set_all_timers(&mut self) {
         for (_, run) in self.arena.iter() {
-            let nodes = run.timers().into_iter().map(|(at, node)| (at, Some(node)));
+            let nodes = run.timers().map(|(at, node)| (at, Some(node)));
             for (at, node) in nodes.chain(run.time_limit().map(|at| (at, None))) {
                 self.wheel.insert(at, (run.id(), node));
             }

@@ -107,7 +107,8 @@ struct Member {
 impl Member {
     /// Whether the steps before it must wait for it.
     fn blocks(self, policy: OnCompensationFailure) -> bool {
-        !self.state.is_settled() && !(self.failures > 0 && policy == OnCompensationFailure::Continue)
+        let is_passed_over = self.failures > 0 && policy == OnCompensationFailure::Continue;
+        !self.state.is_settled() && !is_passed_over
     }
 }
 

@@ -186,13 +186,16 @@ impl Saga {
     fn work(&self, step: NodeIx) -> Option<Work> {
         let state = self.steps.get(step)?;
         let round = state.round;
-        let kind = match state.stage() {
-            Stage::Active => WorkKind::Do { round },
-            Stage::Querying => WorkKind::Query { round },
-            _ if self.compensation(step) == Some(CompensationState::Active) => {
-                WorkKind::Compensate { round, output: state.output().clone(), certain: state.has_completed() }
-            }
-            _ => return None,
+        let is_compensated = self.compensation(step) == Some(CompensationState::Active);
+        let stage = state.stage();
+        let kind = if stage == Stage::Active {
+            WorkKind::Do { round }
+        } else if stage == Stage::Querying {
+            WorkKind::Query { round }
+        } else if is_compensated {
+            WorkKind::Compensate { round, output: state.output().clone(), certain: state.has_completed() }
+        } else {
+            return None;
         };
         Some(Work { step, kind })
     }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 /// The progress of the execution of a step. An outcome that is unknown is queried before the step ends, if it can be queried.
 ///
 /// `E` is the end of the execution, `Q` identifies a query.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Progress<E, Q> {
+    #[default]
     Active,
     Unknown(Box<UnknownOutcome<E, Q>>),
     Ended(E),
@@ -33,12 +34,6 @@ pub(crate) enum IllegalProgress {
     Querying,
     #[error("it has ended")]
     Ended,
-}
-
-impl<E, Q> Default for Progress<E, Q> {
-    fn default() -> Self {
-        Self::Active
-    }
 }
 
 impl<E, Q> Progress<E, Q> {
@@ -94,7 +89,7 @@ impl<E, Q> Progress<E, Q> {
     pub(crate) fn begin_query(&mut self, query: Q) -> Result<(), IllegalProgress> {
         match self {
             Self::Unknown(unknown) if unknown.query.is_none() => unknown.query = Some(query),
-            _ => return Err(self.illegal()),
+            Self::Active | Self::Unknown(_) | Self::Ended(_) => return Err(self.illegal()),
         }
         Ok(())
     }
@@ -106,7 +101,7 @@ impl<E, Q> Progress<E, Q> {
     {
         match self {
             Self::Unknown(unknown) if unknown.query.is_some() => *self = Self::Ended(conclude(unknown.end.clone())),
-            _ => return Err(self.illegal()),
+            Self::Active | Self::Unknown(_) | Self::Ended(_) => return Err(self.illegal()),
         }
         Ok(())
     }

@@ -197,7 +197,7 @@ pub(crate) enum Next<'a, C> {
     End,
 }
 
-/// A transition of a [`Rollback`] that is not possible.
+/// A transition of a rollback that is not possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RollbackError {

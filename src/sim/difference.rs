@@ -47,6 +47,9 @@ mod tests {
         assert_eq!(difference(&here, &here), None);
         let there = json!({"a": [1, {"b": 7}], "c": 4});
         assert_eq!(difference(&here, &there).as_deref(), Some("/a/1/b is 2 instead of 7"));
-        assert_eq!(difference(&here, &json!({"a": [1], "c": 3})).as_deref(), Some("/a is [1,{\"b\":2}] instead of [1]"));
+        assert_eq!(
+            difference(&here, &json!({"a": [1], "c": 3})).as_deref(),
+            Some("/a is [1,{\"b\":2}] instead of [1]")
+        );
     }
 }

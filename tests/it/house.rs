@@ -79,7 +79,7 @@ fn the_root_is_narrow() {
         if text.starts_with("pub mod ") {
             modules += usize::from(!gated);
         } else if text.starts_with("pub use ") {
-            let names = text.split_once('{').map_or(1, |(_, names)| names.matches(|c: char| c == ',').count() + 1);
+            let names = text.split_once('{').map_or(1, |(_, names)| names.matches(',').count() + 1);
             let trailing = usize::from(text.replace(char::is_whitespace, "").ends_with(",};"));
             items += if gated { 0 } else { names - trailing };
         }

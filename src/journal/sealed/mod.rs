@@ -110,7 +110,7 @@ impl Stream {
         self
     }
 
-    /// Limits the size of records by [`SizeLimits::record_bytes`].
+    /// Limits the size of records by [`SizeLimits::record_bytes`](crate::scheduler::SizeLimits::record_bytes).
     #[must_use]
     pub const fn with_limits(mut self, limits: &Limits) -> Self {
         self.record_bytes = limits.sizes.record_bytes;

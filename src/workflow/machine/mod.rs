@@ -152,10 +152,10 @@ impl Run {
     }
 
     pub(crate) fn phase(&self) -> RunPhase {
-        match &self.course {
-            Course::Compensating(_) if self.rollback.has_failed() => RunPhase::CompensationFailed,
-            course => course.phase(),
+        if matches!(self.course, Course::Compensating(_)) && self.rollback.has_failed() {
+            return RunPhase::CompensationFailed;
         }
+        self.course.phase()
     }
 
     pub(crate) const fn is_finished(&self) -> bool {
