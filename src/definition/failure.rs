@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// let run = engine.run(RunId::new(1)).expect("it was started");
 /// assert_eq!(run.standing(), RunStanding::Stalled);
-/// assert_eq!(run.waits()[0].to_string(), "r1 print: a word on its failure (permanent: no paper)");
+/// assert_eq!(run.waits()[0].to_string(), "r1 print: an operator's command on the held failure (permanent: no paper)");
 /// // An operator has put paper in.
 /// let again = RunCommand::Retry { run: RunId::new(1), node: Some("print".into()), reason: "there is paper".into() };
 /// engine.handle(Time::ZERO, again.into(), &mut out)?;

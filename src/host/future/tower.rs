@@ -43,7 +43,7 @@ type Classify<E> = dyn Fn(E) -> Failure + Send + Sync;
 /// # }
 ///
 /// // `Double` is a `Service<u32, Response = u32, Error = String>`, under any layers.
-/// let agent = ServiceAgent::new(Double).judging(|error: String| Failure::permanent(error));
+/// let agent = ServiceAgent::new(Double).with_classifier(|error: String| Failure::permanent(error));
 /// // host.add_custom_agent(spec, agent).await?;
 /// ```
 pub struct ServiceAgent<S: Service<R>, R> {
