@@ -31,7 +31,8 @@ pub struct Voted {
 ///
 /// For quorums, rounds and escalation see [`consensus`](super::consensus).
 ///
-/// ```
+#[cfg_attr(feature = "coordination", doc = "```")]
+#[cfg_attr(not(feature = "coordination"), doc = "```ignore")]
 /// use counterpoint::coordination::aggregate::vote;
 /// use counterpoint::{AgentId, Payload};
 /// use std::collections::BTreeMap;
@@ -62,7 +63,8 @@ pub fn vote(answers: &BTreeMap<AgentId, Payload>, weights: &BTreeMap<AgentId, u6
 /// The middle value, or the mean of the two middle values. It stays within the range of the correct values if fewer
 /// than half are wrong. `None` without numbers.
 ///
-/// ```
+#[cfg_attr(feature = "coordination", doc = "```")]
+#[cfg_attr(not(feature = "coordination"), doc = "```ignore")]
 /// assert_eq!(counterpoint::coordination::aggregate::median(&[1.0, 900.0, 3.0, 2.0]), Some(2.5));
 /// ```
 #[must_use]
@@ -74,7 +76,8 @@ pub fn median(values: &[f64]) -> Option<f64> {
 /// lists of different lengths and sources, whose scores cannot be compared. The best first; equal scores are ordered by
 /// name.
 ///
-/// ```
+#[cfg_attr(feature = "coordination", doc = "```")]
+#[cfg_attr(not(feature = "coordination"), doc = "```ignore")]
 /// use counterpoint::coordination::aggregate::reciprocal_rank_fusion;
 ///
 /// let lists = [vec!["a".into(), "b".into()], vec!["b".into(), "c".into()]];

@@ -109,7 +109,8 @@ impl Round {
 
 /// Detects convergence of repeated rounds: of drafts and reviews, of opinions, of iterations.
 ///
-/// ```
+#[cfg_attr(feature = "coordination", doc = "```")]
+#[cfg_attr(not(feature = "coordination"), doc = "```ignore")]
 /// use counterpoint::coordination::convergence::{Config, Convergence, Round, Rules, Stop};
 ///
 /// let mut watch = Convergence::new(Rules::new(Config::default().with_settled(1))?);
