@@ -36,7 +36,7 @@ impl Driver {
             return Ok(Accepted::Repeated);
         }
         may_decide(run, index, &node, decider)?;
-        if !run.asks(index).is_some_and(|(decision, _)| decision.options.contains(&option)) {
+        if !run.waiting().decision(index).is_some_and(|(decision, _)| decision.options.contains(&option)) {
             return Err(Rejected::Unknown(Unknown::DecisionOption { node, option }));
         }
         let node = run.plan().node_ref(index);
@@ -59,7 +59,7 @@ impl Driver {
         may_decide(run, index, &node, decider)?;
         // A delegation must not circumvent the separation of duties.
         check_separation(run, index, &node, &to)?;
-        if run.asks(index).is_some_and(|(_, ruling)| ruling.to.as_ref() == Some(&to)) {
+        if run.waiting().decision(index).is_some_and(|(_, ruling)| ruling.to.as_ref() == Some(&to)) {
             return Ok(Accepted::Repeated);
         }
         let node = run.plan().node_ref(index);
@@ -83,7 +83,7 @@ fn may_decide(run: &Run, index: NodeIx, node: &Name, decider: &Decider) -> Resul
     if phase != RunPhase::Running {
         return Err(Rejected::State(WrongState::RunPhase { run: id, phase }));
     }
-    let Some((decision, ruling)) = run.asks(index) else {
+    let Some((decision, ruling)) = run.waiting().decision(index) else {
         return Err(Rejected::State(WrongState::NothingToDecide { run: id, node: node.clone() }));
     };
     check_separation(run, index, node, &decider.by)?;
@@ -105,7 +105,7 @@ fn decided(run: &Run, node: NodeIx) -> Option<&Made> {
 
 /// Rejects a decision by the person who has decided one of the nodes that this one must be kept apart from.
 fn check_separation(run: &Run, index: NodeIx, node: &Name, by: &Name) -> Result<(), Rejected> {
-    let apart = run.asks(index).map(|(decision, _)| &decision.not_by[..]).unwrap_or_default();
+    let apart = run.waiting().decision(index).map(|(decision, _)| &decision.not_by[..]).unwrap_or_default();
     let same = apart.iter().find(|other| {
         let other = run.plan().index_of(other);
         other.and_then(|other| decided(run, other)).is_some_and(|made| made.by == *by)

@@ -50,7 +50,7 @@ impl Runs {
         let mut next = run.owner;
         while let Some(owner) = next {
             let outer = self.get(owner.run)?;
-            let found = run.wanted().find_map(|wanted| {
+            let found = run.waiting().signals().find_map(|wanted| {
                 let kept = run.values(limits).matching_signal(wanted, outer.signals(), now)?;
                 Some((wanted.signal.clone(), kept.index))
             });
@@ -88,7 +88,7 @@ impl Runs {
     /// Whether a node of the run or of an active descendant waits for this signal.
     pub(super) fn has_waiting_node(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
         let waits = |run: &Run| {
-            run.wanted().any(|wanted| wanted.signal == signal && run.values(limits).matches(wanted, payload))
+            run.waiting().signals().any(|wanted| wanted.signal == signal && run.values(limits).matches(wanted, payload))
         };
         self.family(id).into_iter().any(|run| run.phase() == RunPhase::Running && waits(run))
     }

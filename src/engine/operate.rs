@@ -118,7 +118,7 @@ impl Driver {
             (phase, ..) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
         let nodes = run.changes().nodes_from(to).map_err(|node| Rejected::Unknown(Unknown::Node { run: id, node }))?;
-        if run.is_reset(&nodes, ResetMode::new(undo), &reason) {
+        if run.rollback().is_reset(&nodes, ResetMode::new(undo), &reason) {
             return Ok(Accepted::Repeated);
         }
         let barred = |obstacle| Rejected::State(WrongState::NotResettable { run: id, obstacle });

@@ -105,7 +105,7 @@ impl Runs {
 impl Runs {
     /// Sets the timers of a node.
     pub(super) fn set_timers(&mut self, id: RunId, node: NodeIx) {
-        let times = self.get(id).map(|run| run.times(node)).unwrap_or_default();
+        let times = self.get(id).map(|run| run.waiting().times(node)).unwrap_or_default();
         for at in times {
             self.wheel.insert(at, (id, Some(node)));
         }
@@ -121,7 +121,7 @@ impl Runs {
     /// Sets the timers of all runs of a snapshot.
     pub(super) fn set_all_timers(&mut self) {
         for (_, run) in self.arena.iter() {
-            let nodes = run.timers().map(|(at, node)| (at, Some(node)));
+            let nodes = run.waiting().timers().map(|(at, node)| (at, Some(node)));
             for (at, node) in nodes.chain(run.time_limit().map(|at| (at, None))) {
                 self.wheel.insert(at, (run.id(), node));
             }

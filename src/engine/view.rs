@@ -186,7 +186,7 @@ impl<'a> NodeView<'a> {
     /// The decision that it waits for, if there is one.
     #[must_use]
     pub fn pending_decision(&self) -> Option<PendingDecision<'a>> {
-        let (decision, ruling) = self.run.asks(self.node.ix)?;
+        let (decision, ruling) = self.run.waiting().decision(self.node.ix)?;
         let roles = decision.roles(ruling.level).collect();
         Some(PendingDecision { roles, options: &decision.options, to: ruling.to.clone() })
     }

@@ -259,7 +259,7 @@ impl Waits<'_> {
 
     /// The waits of a node as text; none if it waits only for preceding nodes.
     pub(super) fn text(self, run: &Run, node: NodeIx) -> Option<String> {
-        let texts = run.needs(node).into_iter().filter_map(|need| {
+        let texts = run.waiting().needs(node).into_iter().filter_map(|need| {
             if let Need::Work(Worker::Child(child)) = need {
                 return Some(format!("run {child}"));
             }
@@ -294,7 +294,7 @@ impl Waits<'_> {
 fn needs(run: &Run, paused: bool) -> impl Iterator<Item = (NodeIx, Need)> {
     let work_alone = paused && run.phase() == RunPhase::Running;
     run.graph().indexes().flat_map(move |node| {
-        let needs = if work_alone { run.work_under_way(node).collect() } else { run.needs(node) };
+        let needs = if work_alone { run.waiting().work_under_way(node).collect() } else { run.waiting().needs(node) };
         needs.into_iter().map(move |need| (node, need))
     })
 }

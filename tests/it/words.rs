@@ -6,32 +6,6 @@ use regex::Regex;
 use std::fs;
 use std::path::Path;
 
-/// Files and folders that are not rewritten yet. Remove a line when its path is free of retired words; a folder that moves
-/// takes its line along. No other line may be added.
-const NOT_YET: &[&str] = &[
-    "DESIGN.md",
-    "src/coordination/delegation.rs",
-    "src/workflow/machine/node/delegate.rs",
-    "src/workflow/machine/node/gather.rs",
-    "src/workflow/machine/node/parts.rs",
-    "src/workflow/machine/rollback.rs",
-    "src/lib.rs",
-    "src/base/limits.rs",
-    "src/protocol",
-    "src/message/rejected.rs",
-    "src/routing",
-    "src/message/run",
-    "src/scheduler",
-    "src/sim",
-    "src/base/structure",
-    "src/task",
-    "src/testing",
-    "src/base/time.rs",
-    "src/base/token.rs",
-    "src/task/trace.rs",
-    "src/workflow",
-];
-
 /// The documents that are searched: the changelog quotes old names.
 const DOCUMENTS: &[&str] = &["README.md", "DESIGN.md", "docs", "examples", "packages"];
 
@@ -156,11 +130,6 @@ fn as_words(name: &str) -> String {
     words
 }
 
-/// Whether a path, or a folder that it is in, is on the list of those that are not rewritten yet.
-fn not_yet(path: &str) -> bool {
-    NOT_YET.iter().any(|listed| path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
 #[test]
 fn no_retired_word_comes_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -174,17 +143,15 @@ fn no_retired_word_comes_back() {
     let shown = |path: &Path| path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
     for path in texts {
         let shown = shown(&path);
-        if DOCUMENTS.iter().any(|listed| shown.starts_with(listed)) && !not_yet(&shown) {
+        if DOCUMENTS.iter().any(|listed| shown.starts_with(listed)) {
             faults.extend(found(&shown, &prose(&fs::read_to_string(path).unwrap()).join("\n"), false, &all));
         }
     }
     for path in rust_files(&root.join("src")) {
         let shown = shown(&path);
-        if !not_yet(&shown) {
-            let source = fs::read_to_string(path).unwrap();
-            faults.extend(found(&shown, &comments(&source), false, &all));
-            faults.extend(found(&shown, &names(&source), true, &all));
-        }
+        let source = fs::read_to_string(path).unwrap();
+        faults.extend(found(&shown, &comments(&source), false, &all));
+        faults.extend(found(&shown, &names(&source), true, &all));
     }
     assert!(faults.is_empty(), "{} retired words:\n{}", faults.len(), faults.join("\n"));
 }
@@ -199,5 +166,4 @@ fn the_test_sees_retired_words() {
     let of_names = found("src/a.rs", &names(source), true, &all);
     assert_eq!(of_names.len(), 2, "{of_names:?}");
     assert_eq!(found("a.md", "Heirs are\ncalled back, a call-called back.", false, &all).len(), 1);
-    assert!(not_yet("DESIGN.md") && !not_yet("DESIGNS.md"));
 }

@@ -186,7 +186,7 @@ impl Worker {
 pub(super) struct Crew {
     workers: Vec<Worker>,
     by_agent: BTreeMap<AgentId, usize>,
-    /// How long the work of a task takes at speed 1, if its job says so.
+    /// The running time of a task at speed 1, where its job states one.
     works: IdMap<TaskId, Duration>,
     services: BTreeMap<Name, Distribution>,
     answers: Arc<dyn Agent>,

@@ -56,7 +56,7 @@ impl Run {
             RunEvent::Restarted { nodes } => return self.restart(&indexes(nodes)),
             RunEvent::Finished { outcome } => {
                 self.course.finish(outcome, now)?;
-                self.graph.settle_all();
+                self.graph.dirty_mut().settle_all();
                 self.signals.clear();
             }
             RunEvent::Started { .. } | RunEvent::Migrated { .. } | RunEvent::SignalMoved { .. } => {

@@ -10,6 +10,7 @@
 
 mod apply;
 mod change;
+mod check;
 mod course;
 mod decide;
 mod graph;
@@ -27,10 +28,10 @@ mod workforce;
 
 pub(crate) use change::{Changes, Mapping, NoRetry};
 pub(crate) use decide::Move;
-pub(crate) use graph::{BoundNode, Wanted};
+pub(crate) use graph::BoundNode;
 pub(crate) use illegal::Illegal;
 pub(crate) use input::{RunInput, WorkInput};
-pub(crate) use needs::Need;
+pub(crate) use needs::{Need, Waiting};
 pub(crate) use node::{Claim, Commitment, InstanceEnd, Made, NodeState, Share, Worker, misread};
 pub(crate) use record::RunRecord;
 pub(crate) use values::Values;
@@ -41,14 +42,14 @@ use crate::base::id::{NodeIx, RunId, Seq};
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::time::Time;
-use crate::definition::{Budget, Decision, OnFailure};
+use crate::definition::{Budget, OnFailure};
 use crate::message::run::{Cause, CompensationOutcome, NodeStatus, RunPhase, RunSpec};
 use crate::saga::Rollback;
 use crate::task::{Owner, Spending, Tier};
 use crate::workflow::plan::Plan;
 use course::Course;
 use graph::Graph;
-use node::{Ruling, Stage};
+use node::Stage;
 use serde::{Deserialize, Serialize};
 use signals::Signals;
 use std::sync::Arc;
@@ -151,6 +152,11 @@ impl Run {
         Changes::new(self)
     }
 
+    /// What the nodes wait for.
+    pub(crate) const fn waiting(&self) -> Waiting<'_> {
+        Waiting::new(self)
+    }
+
     pub(crate) fn phase(&self) -> RunPhase {
         if matches!(self.course, Course::Compensating(_)) && self.rollback.has_failed() {
             return RunPhase::CompensationFailed;
@@ -192,7 +198,7 @@ impl Run {
     }
 }
 
-/// Dirty nodes and timers.
+/// Dirty nodes.
 impl Run {
     /// Marks a node as dirty, because of its timer or of a budget.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
@@ -211,34 +217,7 @@ impl Run {
 
     /// Marks a node as clean that waits for a condition of the engine.
     pub(crate) fn park(&mut self, ix: NodeIx) {
-        self.graph.settle(ix);
-    }
-
-    /// The times that a node and its handlers wait for.
-    pub(crate) fn times(&self, ix: NodeIx) -> Vec<Time> {
-        let Some(node) = self.graph.node(ix) else { return Vec::new() };
-        let mut times = node.work_times();
-        if !self.rollback.concerns(ix) {
-            times.extend(node.handler_times());
-        }
-        times.extend(node.time_limit());
-        times
-    }
-
-    /// The times that nodes wait for.
-    pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, NodeIx)> {
-        self.graph.indexes().flat_map(|ix| self.times(ix).into_iter().map(move |at| (at, ix)))
-    }
-
-    /// The decision that a node waits for now.
-    pub(crate) fn asks(&self, ix: NodeIx) -> Option<(&Decision, &Ruling)> {
-        if self.rollback.concerns(ix) { None } else { self.graph.node(ix)?.asks() }
-    }
-
-    /// The signals that nodes wait for now.
-    pub(crate) fn wanted(&self) -> impl Iterator<Item = Wanted<'_>> {
-        let nodes = self.graph.nodes().filter(|node| self.plan().listens && !self.rollback.concerns(node.ix));
-        nodes.flat_map(|node| node.wanted().chain(node.handler_signals()))
+        self.graph.dirty_mut().settle(ix);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The needs of a run: what each of its nodes waits for.
 
 use super::Run;
-use super::graph::{BoundNode, Obstruction, Turn};
-use super::node::{Instance, InstanceUndo, NodeState, NodeWork, Stage, Verdict, Worker};
+use super::graph::{BoundNode, Obstruction, Turn, Wanted};
+use super::node::{Instance, InstanceUndo, NodeState, NodeWork, Ruling, Stage, Verdict, Worker};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::base::time::Time;
+use crate::definition::Decision;
 use crate::message::run::{NodeOutcome, RunPhase};
 use crate::saga::CompensationState;
 
@@ -32,27 +33,65 @@ pub(crate) enum Need {
     Decider(String),
 }
 
-impl Run {
+/// What the nodes of a run wait for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting<'a> {
+    run: &'a Run,
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) const fn new(run: &'a Run) -> Self {
+        Self { run }
+    }
+
+    /// The times that a node and its handlers wait for.
+    pub(crate) fn times(self, ix: NodeIx) -> Vec<Time> {
+        let Some(node) = self.run.graph.node(ix) else { return Vec::new() };
+        let mut times = node.work_times();
+        if !self.run.rollback.concerns(ix) {
+            times.extend(node.handler_times());
+        }
+        times.extend(node.time_limit());
+        times
+    }
+
+    /// The times that nodes wait for.
+    pub(crate) fn timers(self) -> impl Iterator<Item = (Time, NodeIx)> + use<'a> {
+        self.run.graph.indexes().flat_map(move |ix| self.times(ix).into_iter().map(move |at| (at, ix)))
+    }
+
+    /// The decision that a node waits for.
+    pub(crate) fn decision(self, ix: NodeIx) -> Option<(&'a Decision, &'a Ruling)> {
+        if self.run.rollback.concerns(ix) { None } else { self.run.graph.node(ix)?.asks() }
+    }
+
+    /// The signals that nodes wait for.
+    pub(crate) fn signals(self) -> impl Iterator<Item = Wanted<'a>> {
+        let run = self.run;
+        let nodes = run.graph.nodes().filter(move |node| run.plan().listens && !run.rollback.concerns(node.ix));
+        nodes.flat_map(|node| node.wanted().chain(node.handler_signals()))
+    }
+
     /// The needs of a node; the first that is met lets the node continue. Empty if it waits only for other nodes, which have
     /// needs of their own.
-    pub(crate) fn needs(&self, ix: NodeIx) -> Vec<Need> {
-        let Some(node) = self.graph.node(ix) else { return Vec::new() };
-        let (rolls_back, is_compensating) = (self.rollback.concerns(ix), self.rollback.is_compensating());
-        match self.phase() {
-            RunPhase::Running if rolls_back && is_compensating => needs_back(self, node),
+    pub(crate) fn needs(self, ix: NodeIx) -> Vec<Need> {
+        let Some(node) = self.run.graph.node(ix) else { return Vec::new() };
+        let (rolls_back, is_compensating) = (self.run.rollback.concerns(ix), self.run.rollback.is_compensating());
+        match self.run.phase() {
+            RunPhase::Running if rolls_back && is_compensating => needs_back(self.run, node),
             RunPhase::Running if rolls_back => working(node.state).collect(),
-            RunPhase::Running => needs_forward(self, node),
+            RunPhase::Running => needs_forward(self.run, node),
             // Compensations of a partial rollback end before the whole run is compensated.
-            RunPhase::Failing if is_compensating => working(node.state).chain(needs_back(self, node)).collect(),
+            RunPhase::Failing if is_compensating => working(node.state).chain(needs_back(self.run, node)).collect(),
             RunPhase::Failing => working(node.state).collect(),
-            RunPhase::Compensating | RunPhase::CompensationFailed => needs_back(self, node),
+            RunPhase::Compensating | RunPhase::CompensationFailed => needs_back(self.run, node),
             RunPhase::Finished => Vec::new(),
         }
     }
 
     /// The work under way, which is all that a paused run waits for.
-    pub(crate) fn work_under_way(&self, ix: NodeIx) -> impl Iterator<Item = Need> {
-        self.graph.state(ix).into_iter().flat_map(|state| working(state).chain(undoing(state)))
+    pub(crate) fn work_under_way(self, ix: NodeIx) -> impl Iterator<Item = Need> + use<'a> {
+        self.run.graph.state(ix).into_iter().flat_map(|state| working(state).chain(undoing(state)))
     }
 }
 

@@ -1,16 +1,15 @@
-//! The data of a run in a snapshot, and the invariants of a run.
+//! The data of a run in a snapshot.
 
 use super::course::Course;
 use super::graph::Graph;
-use super::node::{NodeState, NodeWork, is_default};
+use super::node::{NodeState, is_default};
 use super::signals::Signals;
 use super::variables::Variables;
 use super::{Begun, Run};
 use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
-use crate::message::event::Opening;
-use crate::message::run::{Cause, RunPhase, RunSpec};
-use crate::saga::{Rollback, RollbackRecord, Steps as _};
+use crate::message::run::{Cause, RunSpec};
+use crate::saga::{Rollback, RollbackRecord};
 use crate::task::{Owner, Spending, Tier};
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -91,38 +90,5 @@ impl Run {
             former: record.former.clone(),
             gone: record.gone.clone(),
         })
-    }
-
-    /// Checks the invariants of the run.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let named = |why| format!("run {} {why}", self.id());
-        self.graph.check().map_err(named)?;
-        self.check_rollback().map_err(named)?;
-        self.check_phase().map_err(|why| named(why.to_owned()))?;
-        for node in self.graph.nodes() {
-            if let NodeWork::Map(map) = node.state.work()
-                && let Some((items, list)) = map.opening()
-            {
-                let opening = Opening::Map { items, list: list.cloned() };
-                self.check_opening(node.ix, &opening).map_err(|why| named(why.to_string()))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that the phase of the run fits its nodes and its rollback.
-    fn check_phase(&self) -> Result<(), &'static str> {
-        let phase = self.phase();
-        let compensates = matches!(phase, RunPhase::Compensating | RunPhase::CompensationFailed);
-        if compensates && !self.rollback.is_compensating() {
-            return Err("is being compensated without an order");
-        }
-        if self.rollback.is_partial() && !matches!(phase, RunPhase::Running | RunPhase::Failing) {
-            return Err("is rolled back and is not running");
-        }
-        if !self.graph.is_idle() && (compensates || phase == RunPhase::Finished) {
-            return Err("has nodes under way after it ended");
-        }
-        Ok(())
     }
 }

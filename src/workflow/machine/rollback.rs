@@ -2,12 +2,12 @@
 
 use super::graph::BoundNode;
 use super::illegal::{Applied, Illegal};
-use super::node::{Instance, InstanceUndo, NodeState, Worker};
+use super::node::{Instance, NodeState, Worker};
 use super::{Run, RunPhase};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::message::run::{Cause, CompensationOutcome};
-use crate::saga::{CompensationEnd, CompensationState, Goal, ResetMode, RollbackError, Step, Steps};
+use crate::saga::{CompensationEnd, CompensationState, Goal, ResetMode, Rollback, RollbackError, Step, Steps};
 
 impl Step for BoundNode<'_> {
     fn is_pivot(&self) -> bool {
@@ -65,16 +65,18 @@ const fn end_of(outcome: &CompensationOutcome) -> CompensationEnd {
     }
 }
 
-/// Reading.
-impl Run {
+impl Rollback<Cause> {
     /// Whether exactly this reset is under way.
     pub(crate) fn is_reset(&self, nodes: &[NodeIx], mode: ResetMode, reason: &Name) -> bool {
-        self.rollback.partial().is_some_and(|partial| {
+        self.partial().is_some_and(|partial| {
             let is_same = partial.steps == nodes && partial.goal == Goal::Reset(mode);
             is_same && matches!(&partial.cause, Cause::Cancelled { reason: known } if known == reason)
         })
     }
+}
 
+/// Reading.
+impl Run {
     /// The names of the nodes with side effects that should have been compensated and were not.
     pub(super) fn residue(&self) -> Vec<Name> {
         let mut residue: Vec<Name> = self.graph.residue().into_iter().map(|ix| self.plan().name(ix)).collect();
@@ -180,49 +182,5 @@ impl Run {
         if !new.is_empty() {
             self.left_behind = self.left_behind.iter().cloned().chain(new).collect();
         }
-    }
-}
-
-/// Invariants.
-impl Run {
-    /// Checks that the rollback agrees with the states of the nodes.
-    pub(super) fn check_rollback(&self) -> Result<(), String> {
-        if let Some(partial) = self.rollback.partial() {
-            let is_closed = match &partial.goal {
-                Goal::SavePoints(points) => self.graph.after(points) == partial.steps,
-                Goal::Reset(_) => self.graph.is_closed(&partial.steps),
-            };
-            if !is_closed {
-                return Err("rolls back nodes without all that follow them".to_owned());
-            }
-        }
-        self.graph.nodes().try_for_each(|node| self.check_compensation(node))?;
-        self.rollback.compensation().map_or(Ok(()), |compensation| compensation.check())
-    }
-
-    fn check_compensation(&self, node: BoundNode<'_>) -> Result<(), String> {
-        use CompensationState::{Active, Failed, Ready, Waiting};
-        let instances = node.state.instances();
-        let idle = instances.iter().all(|instance| instance.is_undo_idle());
-        let active = instances.iter().any(|instance| matches!(instance.undo(), InstanceUndo::Active(_)));
-        let can = node.has_effects_to_compensate();
-        let compensated = node.compensated();
-        let state = self.rollback.state(node.ix);
-        let fits = match state {
-            // A node that was compensated before a restart needs not be compensated again.
-            None => !active && (idle || compensated.is_some()),
-            Some(Waiting) => can && idle && compensated.is_none(),
-            Some(Ready) => can && !active && compensated.is_none(),
-            Some(Active) => can && !idle && compensated.is_none(),
-            Some(Failed) => compensated == Some(CompensationEnd::Failed),
-            Some(_) => compensated.is_some_and(|end| end != CompensationEnd::Failed),
-        };
-        if !fits {
-            return Err(format!("has a node {} whose compensation cannot be {state:?}", node.ix));
-        }
-        if self.rollback.concerns(node.ix) && self.rollback.is_compensating() && node.state.is_working() {
-            return Err(format!("has a node {} under way that is rolled back", node.ix));
-        }
-        Ok(())
     }
 }

@@ -109,13 +109,13 @@ impl Run {
         if let Some(overdue) = (Decider { run: self, now, limits }).overdue() {
             return Ok(Some(overdue));
         }
-        while let Some(ix) = self.graph.first_dirty() {
+        while let Some(ix) = self.graph.dirty().first() {
             match (Decider { run: self, now, limits }).node(ix) {
                 Ok(Next::Move(next)) => return Ok(Some(next)),
                 Ok(Next::Keep(kept)) => self.graph.keep(ix, |state| kept.apply(state)),
-                Ok(Next::Wait) => self.graph.settle(ix),
+                Ok(Next::Wait) => self.graph.dirty_mut().settle(ix),
                 Err(anomaly) => {
-                    self.graph.settle(ix);
+                    self.graph.dirty_mut().settle(ix);
                     return Err(anomaly);
                 }
             }

@@ -51,9 +51,9 @@ impl Graph {
 
     /// Marks the nodes as dirty that depend on whether this one has begun, is under way, or has ended.
     fn wake_dependents(&mut self, ix: NodeIx) {
-        self.dirty.insert(ix);
+        self.dirty.0.insert(ix);
         if let Some(plan) = self.plan.nodes.get(ix.index()) {
-            self.dirty.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals));
+            self.dirty.0.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals));
         }
     }
 
@@ -74,7 +74,7 @@ impl Graph {
             self.failures.push(ix);
         }
         if *outcome == NodeOutcome::Succeeded {
-            self.dirty.extend(compiled.cancels_on_success.iter().copied());
+            self.dirty.0.extend(compiled.cancels_on_success.iter().copied());
             if definition.action == Action::Stop && self.stop.is_none() {
                 self.stop = Some(ix);
                 self.wake_all();
@@ -108,7 +108,7 @@ impl Graph {
         }
         self.arrive(next, Arrival::Closed)?;
         self.state_mut(INPUT, next.to)?.decide_link(decision);
-        self.dirty.insert(next.to);
+        self.dirty.0.insert(next.to);
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Graph {
         let (definition, plan) = self.plan.node(next.to).ok_or(Illegal::unknown_node(INPUT))?;
         let (join, links) = (definition.join, plan.links);
         if self.state_mut(INPUT, next.to)?.arrive(join, links, next.link, arrival) {
-            self.dirty.insert(next.to);
+            self.dirty.0.insert(next.to);
         }
         Ok(())
     }

@@ -27,11 +27,30 @@ pub(crate) struct Graph {
     nodes: Vec<NodeState>,
     count: Count,
     /// The nodes whose next move may have changed. Empty between calls.
-    dirty: BTreeSet<NodeIx>,
+    dirty: Dirty,
     /// The stop node that ended the run.
     stop: Option<NodeIx>,
     /// The nodes with unhandled failures, in the order in which they failed.
     failures: Vec<NodeIx>,
+}
+
+/// The nodes whose next move may have changed.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty(BTreeSet<NodeIx>);
+
+impl Dirty {
+    pub(crate) fn first(&self) -> Option<NodeIx> {
+        self.0.first().copied()
+    }
+
+    /// The node is not dirty any more.
+    pub(crate) fn settle(&mut self, ix: NodeIx) {
+        self.0.remove(&ix);
+    }
+
+    pub(crate) fn settle_all(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// The numbers of open and of busy nodes.
@@ -67,7 +86,7 @@ impl Graph {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let nodes: Vec<NodeState> =
             plan.definition.nodes.iter().map(|node| NodeState::new(NodeKind::of(node))).collect();
-        let (count, dirty) = (Count::all(&nodes), plan.indexes().collect());
+        let (count, dirty) = (Count::all(&nodes), Dirty(plan.indexes().collect()));
         Self { plan, nodes, count, dirty, stop: None, failures: Vec::new() }
     }
 
@@ -80,9 +99,9 @@ impl Graph {
         if !is_sound {
             return None;
         }
-        let mut graph = Self { plan, count: Count::all(&nodes), nodes, dirty: BTreeSet::new(), stop: None, failures };
+        let mut graph = Self { plan, count: Count::all(&nodes), nodes, dirty: Dirty::default(), stop: None, failures };
         graph.stop = graph.find_stop();
-        graph.wake_parts();
+        graph.change_all(NodeState::wake);
         Some(graph)
     }
 
@@ -184,24 +203,18 @@ impl Steps for Graph {
 
 /// The agenda.
 impl Graph {
-    /// The first dirty node.
-    pub(crate) fn first_dirty(&self) -> Option<NodeIx> {
-        self.dirty.first().copied()
+    pub(crate) const fn dirty(&self) -> &Dirty {
+        &self.dirty
     }
 
-    /// The node is not dirty any more.
-    pub(crate) fn settle(&mut self, ix: NodeIx) {
-        self.dirty.remove(&ix);
-    }
-
-    pub(crate) fn settle_all(&mut self) {
-        self.dirty.clear();
+    pub(crate) const fn dirty_mut(&mut self) -> &mut Dirty {
+        &mut self.dirty
     }
 
     /// Marks a node dirty. A timer of the run as a whole has the index of no node.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
         if ix.index() < self.nodes.len() {
-            self.dirty.insert(ix);
+            self.dirty.0.insert(ix);
         }
     }
 
@@ -211,12 +224,8 @@ impl Graph {
 
     /// Marks all nodes dirty, with all parts of delegated work.
     pub(crate) fn wake_all(&mut self) {
-        self.dirty = self.plan.indexes().collect();
-        self.wake_parts();
-    }
-
-    fn wake_parts(&mut self) {
-        self.nodes.iter_mut().for_each(NodeState::wake);
+        self.dirty = Dirty(self.plan.indexes().collect());
+        self.change_all(NodeState::wake);
     }
 
     /// Marks the nodes under way dirty, if any node of the run waits for signals.
@@ -224,7 +233,7 @@ impl Graph {
         if self.plan.listens {
             let working = self.nodes().filter(|node| node.state.is_working()).map(|node| node.ix);
             let working: Vec<NodeIx> = working.collect();
-            self.dirty.extend(working);
+            self.dirty.0.extend(working);
         }
     }
 }
@@ -243,7 +252,7 @@ impl Graph {
         let changed = change(state);
         let after = Count::of(state);
         self.count = self.count.minus(before).plus(after);
-        self.dirty.insert(ix);
+        self.dirty.0.insert(ix);
         changed
     }
 

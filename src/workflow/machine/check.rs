@@ -1,0 +1,96 @@
+//! The invariants of a run between its components.
+
+use super::Run;
+use super::graph::BoundNode;
+use super::node::{InstanceUndo, NodeWork};
+use crate::message::event::Opening;
+use crate::message::run::RunPhase;
+use crate::saga::{CompensationEnd, CompensationState, Goal, Step as _, Steps as _};
+
+/// Checks a run. Nothing is changed.
+#[derive(Debug, Clone, Copy)]
+struct Check<'a> {
+    run: &'a Run,
+}
+
+impl Run {
+    /// Checks the invariants of the run.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        Check { run: self }.all()
+    }
+}
+
+impl Check<'_> {
+    fn all(self) -> Result<(), String> {
+        let named = |why| format!("run {} {why}", self.run.id());
+        self.run.graph.check().map_err(named)?;
+        self.rollback().map_err(named)?;
+        self.phase().map_err(|why| named(why.to_owned()))?;
+        for node in self.run.graph.nodes() {
+            if let NodeWork::Map(map) = node.state.work()
+                && let Some((items, list)) = map.opening()
+            {
+                let opening = Opening::Map { items, list: list.cloned() };
+                self.run.check_opening(node.ix, &opening).map_err(|why| named(why.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the phase of the run fits its nodes and its rollback.
+    fn phase(self) -> Result<(), &'static str> {
+        let phase = self.run.phase();
+        let compensates = matches!(phase, RunPhase::Compensating | RunPhase::CompensationFailed);
+        if compensates && !self.run.rollback.is_compensating() {
+            return Err("is being compensated without an order");
+        }
+        if self.run.rollback.is_partial() && !matches!(phase, RunPhase::Running | RunPhase::Failing) {
+            return Err("is rolled back and is not running");
+        }
+        if !self.run.graph.is_idle() && (compensates || phase == RunPhase::Finished) {
+            return Err("has nodes under way after it ended");
+        }
+        Ok(())
+    }
+
+    /// Checks that the rollback agrees with the states of the nodes.
+    fn rollback(self) -> Result<(), String> {
+        if let Some(partial) = self.run.rollback.partial() {
+            let is_closed = match &partial.goal {
+                Goal::SavePoints(points) => self.run.graph.after(points) == partial.steps,
+                Goal::Reset(_) => self.run.graph.is_closed(&partial.steps),
+            };
+            if !is_closed {
+                return Err("rolls back nodes without all that follow them".to_owned());
+            }
+        }
+        self.run.graph.nodes().try_for_each(|node| self.compensation(node))?;
+        self.run.rollback.compensation().map_or(Ok(()), |compensation| compensation.check())
+    }
+
+    fn compensation(self, node: BoundNode<'_>) -> Result<(), String> {
+        use CompensationState::{Active, Failed, Ready, Waiting};
+        let instances = node.state.instances();
+        let idle = instances.iter().all(|instance| instance.is_undo_idle());
+        let active = instances.iter().any(|instance| matches!(instance.undo(), InstanceUndo::Active(_)));
+        let can = node.has_effects_to_compensate();
+        let compensated = node.compensated();
+        let state = self.run.rollback.state(node.ix);
+        let fits = match state {
+            // A node that was compensated before a restart needs not be compensated again.
+            None => !active && (idle || compensated.is_some()),
+            Some(Waiting) => can && idle && compensated.is_none(),
+            Some(Ready) => can && !active && compensated.is_none(),
+            Some(Active) => can && !idle && compensated.is_none(),
+            Some(Failed) => compensated == Some(CompensationEnd::Failed),
+            Some(_) => compensated.is_some_and(|end| end != CompensationEnd::Failed),
+        };
+        if !fits {
+            return Err(format!("has a node {} whose compensation cannot be {state:?}", node.ix));
+        }
+        if self.run.rollback.concerns(node.ix) && self.run.rollback.is_compensating() && node.state.is_working() {
+            return Err(format!("has a node {} under way that is rolled back", node.ix));
+        }
+        Ok(())
+    }
+}
