@@ -293,7 +293,7 @@ fn a_map_of_more_items_than_its_list_has_is_refused() {
     }
 
     let mut snapshot = serde_json::to_value(&open).unwrap();
-    let size = snapshot.pointer_mut("/runs/0/nodes/0/work/map/list/items").unwrap();
+    let size = &mut snapshot["runs"][0]["nodes"][0]["work"]["map"]["list"]["items"];
     assert_eq!(*size, json!(2_000));
     *size = json!(u32::MAX);
     let restored = Engine::restore(Config::default(), Some(&serde_json::from_value(snapshot).unwrap()), []);

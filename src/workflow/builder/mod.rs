@@ -5,6 +5,7 @@ mod delegate;
 mod draft;
 mod flow;
 mod handle;
+mod join;
 pub mod kind;
 mod source;
 mod variable;
@@ -27,6 +28,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use draft::{Datum, Draft, Sketch};
+use join::{joined, merged};
 use kind::{Counted, Doable, Mapped, Once, Repeated, Waits};
 use serde::Serialize;
 
@@ -584,19 +586,4 @@ impl<I, O> fmt::Debug for Workflow<I, O> {
 /// A node that performs this work once.
 fn sketch<W: Doable>(work: &W) -> Sketch {
     Sketch::new(work.name(), Action::Do(work.body()))
-}
-
-fn merged<'f, T>(draft: &'f Draft, branches: &[Handle<'f, T>]) -> Handle<'f, T> {
-    Handle::add(draft, joined(draft, branches, "merge", Join::Any, Expr::First))
-}
-
-fn joined<T>(
-    draft: &Draft,
-    branches: &[Handle<'_, T>],
-    base: &str,
-    join: Join,
-    expr: impl FnOnce(Vec<Expr>) -> Expr,
-) -> Sketch {
-    let parts = branches.iter().map(|branch| branch.seen_from(draft)).collect();
-    Sketch::new(base, Action::Pass).with_branches(Datum::join(parts, expr), join)
 }

@@ -1,0 +1,174 @@
+//! Rejections because of the subject of a command: it is unknown, taken or over.
+
+use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::base::name::Name;
+use crate::definition::DefinitionId;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The command names something that does not exist or is no longer retained.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unknown {
+    /// No such task is retained.
+    #[error("no task {0} is known")]
+    Task(TaskId),
+    /// No such agent is registered.
+    #[error("no agent {0} is known")]
+    Agent(AgentId),
+    /// No such run is retained.
+    #[error("no run {0} is known")]
+    Run(RunId),
+    /// No such workflow is defined, or not in that version.
+    #[error("no workflow {name} is defined{}", version_text(*.version))]
+    Workflow {
+        /// The requested name.
+        name: Name,
+        /// The requested version.
+        version: Option<u32>,
+    },
+    /// The run has no such node.
+    #[error("run {run} has no node {node}")]
+    Node {
+        /// The run.
+        run: RunId,
+        /// The requested name.
+        node: Name,
+    },
+    /// The task depends on a task that is not known.
+    #[error("task {task} depends on {missing}, which is not known")]
+    Dependency {
+        /// The task.
+        task: TaskId,
+        /// The missing dependency.
+        missing: TaskId,
+    },
+    /// The workflow of the run has no such variable, or the variable takes no updates from outside.
+    #[error("run {run} has no variable {variable} that takes updates")]
+    Variable {
+        /// The run.
+        run: RunId,
+        /// The requested variable.
+        variable: Name,
+    },
+    /// The decision has no such option.
+    #[error("node {node} has no option {option}")]
+    DecisionOption {
+        /// The node.
+        node: Name,
+        /// The requested option.
+        option: Name,
+    },
+    /// The definition names a predicate or reducer that the configuration does not register.
+    #[error("workflow {workflow} names `{function}`, which is no registered predicate or reducer")]
+    Function {
+        /// The name of the workflow.
+        workflow: Name,
+        /// The name of the function.
+        function: Name,
+    },
+}
+
+impl Unknown {
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Task(_) => "unknown_task",
+            Self::Agent(_) => "unknown_agent",
+            Self::Run(_) => "unknown_run",
+            Self::Workflow { .. } => "unknown_workflow",
+            Self::Node { .. } => "unknown_node",
+            Self::Dependency { .. } => "unknown_dependency",
+            Self::Variable { .. } => "unknown_variable",
+            Self::DecisionOption { .. } => "unknown_option",
+            Self::Function { .. } => "unknown_function",
+        }
+    }
+}
+
+/// The command contradicts something that exists under the same id, name or key.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Conflict {
+    /// A task with this id was submitted before, with other content.
+    #[error("task {0} was submitted before, with other content")]
+    Task(TaskId),
+    /// A run with this id was started before, with other content.
+    #[error("run {0} was started before, with other content")]
+    Run(RunId),
+    /// This name and version were defined before, with other content.
+    #[error("workflow {0} was defined before, with other content: give it a new version")]
+    Definition(DefinitionId),
+    /// Another active run of the workflow has the sole key.
+    #[error("run {run} of workflow {workflow} has the key {key} and is not over")]
+    SoleKey {
+        /// The name of the workflow.
+        workflow: Name,
+        /// The key.
+        key: Name,
+        /// The run that has the key.
+        run: RunId,
+    },
+    /// Runs of the version are active.
+    #[error("{runs} runs of workflow {definition} are not over")]
+    InUse {
+        /// The definition.
+        definition: DefinitionId,
+        /// The number of active runs.
+        runs: u32,
+    },
+    /// The version is the default of its workflow.
+    #[error("workflow {0} is the default for new runs: make another version the default first")]
+    IsDefault(DefinitionId),
+}
+
+impl Conflict {
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Task(_) => "task_conflict",
+            Self::Run(_) => "run_conflict",
+            Self::Definition(_) => "definition_conflict",
+            Self::SoleKey { .. } => "key_taken",
+            Self::InUse { .. } => "in_use",
+            Self::IsDefault(_) => "is_default",
+        }
+    }
+}
+
+/// The command refers to an attempt or incarnation that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stale {
+    /// The attempt is not the current one of its task: it has ended, or the task was assigned again.
+    #[error("attempt {0} is not the current attempt of its task")]
+    Attempt(AttemptId),
+    /// The attempt is held by another incarnation.
+    #[error("attempt {attempt} is held by {holder}, not by {by}")]
+    NotHolder {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The incarnation that sent the command.
+        by: Incarnation,
+        /// The incarnation that holds the attempt.
+        holder: Incarnation,
+    },
+    /// The incarnation is over: the agent was deregistered, was lost or has registered again.
+    #[error("{0} is over: the agent has left, was lost or has registered again")]
+    Incarnation(Incarnation),
+}
+
+impl Stale {
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Attempt(_) => "stale_attempt",
+            Self::NotHolder { .. } => "not_holder",
+            Self::Incarnation(_) => "stale_incarnation",
+        }
+    }
+}
+
+fn version_text(version: Option<u32>) -> String {
+    version.map_or_else(String::new, |version| format!(" in version {version}"))
+}
