@@ -97,20 +97,21 @@ impl Persistence {
         }
     }
 
-    /// A writer of snapshots that starts from the host's first state; `None` if no snapshots are taken.
+    /// A writer of snapshots that starts from the host's first state; `None` if no snapshots are taken, in which
+    /// case no archive is opened.
     pub(super) fn writer(
         self,
         config: &Config,
         snapshot: Option<&EngineSnapshot>,
         epoch: Epoch,
-        archive: Option<Box<dyn Archive>>,
+        archive: impl FnOnce() -> Option<Box<dyn Archive>>,
     ) -> Result<Option<SnapshotWriter>, RestoreError> {
         let Self::Snapshots(codec, Snapshots { every }) = self else { return Ok(None) };
         let follower = match snapshot {
             Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
             None => Follower::new(config),
         };
-        Ok(Some(SnapshotWriter { follower, codec, every, since: 0, epoch, archive }))
+        Ok(Some(SnapshotWriter { follower, codec, every, since: 0, epoch, archive: archive() }))
     }
 }
 

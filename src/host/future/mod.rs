@@ -225,7 +225,7 @@ impl FutureHost {
     ) -> Result<(Self, Driver), HostError> {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
-        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, archive.flatten())?;
+        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || archive.flatten())?;
         let state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
         let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, state.engine.last_seq());

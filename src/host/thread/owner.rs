@@ -60,7 +60,7 @@ impl Owner {
     ) -> Result<(Self, Option<SnapshotThread>), HostError> {
         let taken = journal.take_over()?;
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
-        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, journal.archive())?;
+        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || journal.archive())?;
         let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
         let thread = writer.map(|writer| SnapshotThread::start(writer, taken.tail, (sender.clone(), ended)));
         let (snapshots, follower) = thread.transpose()?.unzip();
