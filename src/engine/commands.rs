@@ -81,7 +81,11 @@ impl Driver {
             named("business_key", key, limits)?;
             let taken = if spec.exclusive { self.book.runs.holder(&spec, key) } else { None };
             if let Some(run) = taken {
-                return Err(Rejected::Conflict(Conflict::SoleKey { workflow: spec.workflow, key: key.clone(), run }));
+                return Err(Rejected::Conflict(Conflict::ExclusiveKey {
+                    workflow: spec.workflow,
+                    key: key.clone(),
+                    run,
+                }));
             }
         }
         if self.book.active() >= limits.runs.active_runs {

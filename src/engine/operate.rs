@@ -148,7 +148,7 @@ impl Driver {
         if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.exclusive)
             && let Some(holder) = self.book.runs.holder(&run.spec, key)
         {
-            return Err(Rejected::Conflict(Conflict::SoleKey {
+            return Err(Rejected::Conflict(Conflict::ExclusiveKey {
                 workflow: run.spec.workflow.clone(),
                 key: key.clone(),
                 run: holder,

@@ -29,12 +29,12 @@ const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
 const GATE: &str = ".when";
 const ACCEPTED: &str = ".failed";
 /// The policies for a failure that is not handled.
-pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("turn_back", OnFailure::Fail), ("hold", OnFailure::Hold)];
+pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("fail", OnFailure::Fail), ("hold", OnFailure::Hold)];
 /// The policies for a failed compensation.
 pub(super) const ON_UNDO_FAILURE: &[(&str, OnCompensationFailure)] = &[
     ("hold", OnCompensationFailure::Hold),
     ("continue", OnCompensationFailure::Continue),
-    ("halt", OnCompensationFailure::Stop),
+    ("stop", OnCompensationFailure::Stop),
 ];
 const YES: &str = "yes";
 const NO: &str = "no";

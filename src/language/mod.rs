@@ -1,8 +1,8 @@
 //! A document language for workflows, read through serde from the format that the host chooses.
 //!
-//! A format crate (YAML, JSON, TOML) deserializes a [`Document`]. [`Document::compile`] makes a [`CompiledDocument`] of it: a [`Definition`]
-//! with the declaration of its inputs, from which runs are started. Compiling reports all errors at once, each with its path and,
-//! for an unknown name, the most similar known one.
+//! A crate for the format (YAML, JSON, TOML) deserializes a [`Document`]. [`Document::compile`] returns a
+//! [`CompiledDocument`]: a [`Definition`] with the declaration of its inputs, from which runs are started. Compiling reports
+//! all errors at once, each with its path and, for an unknown name, the most similar known one.
 //!
 //! ```
 //! use counterpoint::language::Document;
@@ -37,8 +37,8 @@
 //!   under which updates from outside are accepted.
 //! - `budget`: as for a task.
 //! - `signals`: by name, each with `transient`, `kept_for` and `most`.
-//! - `on_failure`: `turn_back` or `hold` ([`OnFailure`](crate::definition::OnFailure)).
-//! - `on_compensation_failure`: `hold`, `continue` or `halt` ([`OnCompensationFailure`](crate::definition::OnCompensationFailure)).
+//! - `on_failure`: `fail` or `hold` ([`OnFailure`](crate::definition::OnFailure)).
+//! - `on_compensation_failure`: `hold`, `continue` or `stop` ([`OnCompensationFailure`](crate::definition::OnCompensationFailure)).
 //!
 //! A task has these fields:
 //!
@@ -63,7 +63,7 @@
 //! | `save_point` | how often tasks after this one are repeated from here after a failure, or `{again, instead}` with a case for an alternative |
 //! | `mutex`, `cancels` | names of mutual exclusions; tasks that are cancelled when it succeeds |
 //! | `milestone` | `{after, until}`, two tasks between which it can start |
-//! | `handlers` | boundary handlers, each with a `name` that `{task, case}` waits for and one of `error` (true or kinds of failures), `timeout`, `signal` with `matching`, `cancel`; with `beside: true` the task is not interrupted |
+//! | `handlers` | boundary handlers, each with a `name`, to which other tasks link by `{task, case}`, and one of `error` (true or kinds of failures), `timeout`, `signal` with `matching`, `cancel`; with `beside: true` the task is not interrupted |
 //! | `for_each`, `max_concurrent`, `tolerate`, `tolerate_percent` | the work for each element of a list, as `item`; how many run at once; how many may fail |
 //! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the map ends early; whether items can be added while it runs |
 //! | `repeat` | `{until, while, most}`: the work in rounds |

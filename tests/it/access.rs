@@ -322,7 +322,7 @@ fn unique_keys_are_scoped_by_tenant() {
     house.say("everywhere", start(2, "south")).unwrap();
     let taken = house.say("everywhere", start(3, "north"));
     assert!(
-        matches!(taken, Err(No::Engine(Rejected::Conflict(Conflict::SoleKey { run, .. }))) if run == RunId::new(1)),
+        matches!(taken, Err(No::Engine(Rejected::Conflict(Conflict::ExclusiveKey { run, .. }))) if run == RunId::new(1)),
         "{taken:?}"
     );
 }

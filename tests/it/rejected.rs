@@ -27,7 +27,7 @@ fn one_of_each() -> Vec<Rejected> {
         Conflict::Task(task).into(),
         Conflict::Run(run).into(),
         Conflict::Definition(definition.clone()).into(),
-        Conflict::SoleKey { workflow: node(), key: node(), run }.into(),
+        Conflict::ExclusiveKey { workflow: node(), key: node(), run }.into(),
         Conflict::InUse { definition: definition.clone(), runs: 1 }.into(),
         Conflict::IsDefault(definition).into(),
         Stale::Attempt(attempt).into(),

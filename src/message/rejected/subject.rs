@@ -100,9 +100,9 @@ pub enum Conflict {
     /// This name and version were defined before, with other content.
     #[error("workflow {0} was defined before, with other content: give it a new version")]
     Definition(DefinitionId),
-    /// Another active run of the workflow has the sole key.
-    #[error("run {run} of workflow {workflow} has the key {key} and is not over")]
-    SoleKey {
+    /// Another active run of the workflow has the exclusive key.
+    #[error("run {run} of workflow {workflow} has the exclusive key {key} and has not ended")]
+    ExclusiveKey {
         /// The name of the workflow.
         workflow: Name,
         /// The key.
@@ -129,7 +129,7 @@ impl Conflict {
             Self::Task(_) => "task_conflict",
             Self::Run(_) => "run_conflict",
             Self::Definition(_) => "definition_conflict",
-            Self::SoleKey { .. } => "key_taken",
+            Self::ExclusiveKey { .. } => "key_taken",
             Self::InUse { .. } => "in_use",
             Self::IsDefault(_) => "is_default",
         }

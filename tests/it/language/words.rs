@@ -58,7 +58,7 @@ fn failure_policies() {
     let read = of("
 on_failure: hold
 on_compensation_failure: continue
-tasks: [{id: a, workflow: {on_compensation_failure: halt, tasks: [{id: b}]}}]
+tasks: [{id: a, workflow: {on_compensation_failure: stop, tasks: [{id: b}]}}]
 ");
     let mut inner = Definition::new("a").with_node(task("b"));
     inner.on_compensation_failure = OnCompensationFailure::Stop;

@@ -46,16 +46,22 @@ fn at_most_one_run_under_way_has_a_key_if_that_is_asked() {
     let mut world = world();
     assert_eq!(start(&mut world, spec(1).with_exclusive_key("order-7")), Ok(Accepted::Done));
     assert_eq!(start(&mut world, spec(1).with_exclusive_key("order-7")), Ok(Accepted::Repeated));
-    let taken =
-        Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "order-7".into(), run: RunId::new(1) });
+    let taken = Rejected::Conflict(Conflict::ExclusiveKey {
+        workflow: "flow".into(),
+        key: "order-7".into(),
+        run: RunId::new(1),
+    });
     assert_eq!(start(&mut world, spec(2).with_exclusive_key("order-7")), Err(taken));
     assert_eq!(start(&mut world, spec(3).with_exclusive_key("order-8")), Ok(Accepted::Done));
     let other = RunSpec::new(RunId::new(4), "other").with_exclusive_key("order-7");
     assert_eq!(start(&mut world, other), Ok(Accepted::Done), "another workflow");
     assert_eq!(start(&mut world, spec(5).with_business_key("order-7")), Ok(Accepted::Done), "it did not ask");
     world.done("a", 0);
-    let taken =
-        Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "order-7".into(), run: RunId::new(5) });
+    let taken = Rejected::Conflict(Conflict::ExclusiveKey {
+        workflow: "flow".into(),
+        key: "order-7".into(),
+        run: RunId::new(5),
+    });
     assert_eq!(start(&mut world, spec(6).with_exclusive_key("order-7")), Err(taken.clone()), "whoever has it has it");
     world.crash();
     assert_eq!(start(&mut world, spec(6).with_exclusive_key("order-7")), Err(taken));

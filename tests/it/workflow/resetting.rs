@@ -291,8 +291,11 @@ fn a_run_that_goes_on_after_its_end_has_its_key_again() {
     world.say(Command::start(spec(1))).unwrap();
     world.done("a", 0).failed("b");
     world.say(Command::start(spec(2))).unwrap();
-    let taken =
-        Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "order 1".into(), run: RunId::new(2) });
+    let taken = Rejected::Conflict(Conflict::ExclusiveKey {
+        workflow: "flow".into(),
+        key: "order 1".into(),
+        run: RunId::new(2),
+    });
     assert_eq!(reset(&mut world, ResetPoint::Start, true), Err(taken));
     world.done("a", 0).done("b", 0);
     reset(&mut world, ResetPoint::Start, true).unwrap();

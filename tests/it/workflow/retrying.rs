@@ -151,7 +151,8 @@ fn a_key_that_another_run_has_by_now_is_not_taken_from_it() {
     world.say(start(1)).unwrap();
     world.failed("a");
     world.say(start(2)).unwrap();
-    let taken = Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "k".into(), run: RunId::new(2) });
+    let taken =
+        Rejected::Conflict(Conflict::ExclusiveKey { workflow: "flow".into(), key: "k".into(), run: RunId::new(2) });
     assert_eq!(retry(&mut world), Err(taken));
     world.done("a", 0);
     assert_eq!(retry(&mut world), Ok(Accepted::Done));
