@@ -1,18 +1,19 @@
-//! The guide, from the first task to agents that survive crashes. Every page is complete in itself, and its programs run as tests.
+//! The guide, from the first task to programs that survive crashes. Every page can be read alone, and its programs run as
+//! tests.
 //!
-//! | page | what you have at its end |
+//! | page | content |
 //! |---|---|
 //! | [Glossary](glossary) | the terms that all pages use |
-//! | [Embed it in ten minutes](embed) | a program that hands work to agents and runs a workflow |
+//! | [Embed it in ten minutes](embed) | a program that assigns tasks to agents and runs a workflow |
 //! | [Write a step with undo](step) | steps that are compensated when a later step fails |
-//! | [Write a strategy](strategy) | your own choice of the agent for each task |
+//! | [Write a strategy](strategy) | a routing strategy of your own |
 //! | [Host on tokio](tokio) | agents that are futures |
 //! | [Survive a crash](crash) | a program that continues where it was killed |
 //! | [Simulate before you ship](simulate) | the number of agents that a load needs, and a test with injected faults |
 //! | [Migrate a running workflow](migrate) | a waiting run that follows a new definition |
 //! | [Test your workflow without agents](testing) | a workflow tested in milliseconds |
-//! | [Cookbook](cookbook) | short answers to short questions |
-//! | [Coming from another system](coming_from) | the terms of other systems, translated, and what is missing here |
+//! | [Cookbook](cookbook) | short programs, one for each question |
+//! | [Coming from another system](coming_from) | the terms of other systems, translated, and the features that Counterpoint does not have |
 //! | [Comparison](comparison) | Counterpoint beside five other systems |
 //!
 //! The pages are Markdown files in the folder `docs`. This module exists in the documentation only and is not compiled into

@@ -1,11 +1,13 @@
 #![cfg_attr(not(feature = "full"), allow(rustdoc::broken_intra_doc_links))]
-//! Counterpoint is an embeddable orchestration engine: it decides which agent performs which task and when, runs workflows,
-//! retries what failed and compensates what must be undone. It performs no I/O, reads no clock, starts no thread and draws no
-//! hidden randomness. A host drives it: threads, an async runtime, a simulator, or a service over a journal.
+//! Counterpoint is an embeddable orchestration engine: it assigns tasks to agents, runs workflows of tasks, retries failed
+//! tasks, and compensates completed steps when a later step fails. It performs no I/O, reads no clock, starts no thread and
+//! draws random numbers only from a seed. A host drives the engine: one of the module [`host`], the simulator, or a loop of
+//! your own.
 //!
-//! # A host in ten lines
+//! # The loop of a host
 //!
-//! A host passes one command at a time to [`Engine::handle`], makes the events durable, and performs the effects.
+//! A host passes one command at a time to [`Engine::handle`], appends the events to its journal, answers the caller and
+//! performs the effects.
 //!
 //! ```
 //! use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Outbox, Payload, TaskId, TaskSpec, Time};
@@ -35,7 +37,8 @@
 //!
 //! # A typed workflow
 //!
-//! [`host::thread`] is that loop on threads. Steps are types, and data dependencies are checked by the compiler.
+//! [`host::thread`] runs that loop on a thread and agents on others. Steps are types, so the compiler checks that inputs and
+//! outputs match.
 //!
 #![cfg_attr(feature = "threads", doc = "```")]
 #![cfg_attr(not(feature = "threads"), doc = "```ignore")]
@@ -71,22 +74,23 @@
 //! | module | content |
 //! |---|---|
 //! | [`task`] | tasks and agents as data: requirements, priorities, retries, failures |
-//! | [`message`] | commands, events, effects, reasons of refusals, outcomes of runs |
+//! | [`message`] | commands, events, effects, rejections, outcomes of runs |
 //! | [`definition`] | workflows as data: nodes, links, expressions |
 //! | [`scheduler`] | [`Scheduler`]: tasks and agents without workflows; its [`Config`] and views |
 //! | [`engine`] | views of runs, snapshots, followers |
 //! | [`routing`] | strategies that choose an agent; the trait for a strategy of your own |
 //! | [`resilience`] | breakers, rate limits, retry budgets, load shedding, scaling advice |
-//! | [`journal`] | where events are kept, and readers of events: projections, filters, feeds |
+//! | [`journal`] | storage of events, and readers of events: projections, filters, feeds |
 //!
-//! **Advanced**: [`dag`] (graphs, readiness, a parallel runner) and [`saga`] (compensation) alone, and what features add:
+//! **Advanced**: [`dag`] (graphs, readiness, a parallel runner) and [`saga`] (compensation) without an engine, and the modules
+//! behind features:
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `threads` (default) | `host::thread`, the parallel runner of `dag` |
 //! | `async` | `host::future`: a host on any async runtime |
 //! | `tower` | services of tower as agents |
-//! | `access` | `access`: roles, tenants, tokens, decisions on each command |
+//! | `access` | `access`: roles, tenants, tokens, a decision on each command |
 //! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
 //! | `tracing` | spans of the crate tracing |
 //! | `language` | `language`: workflow documents in YAML, JSON or TOML |
@@ -94,8 +98,8 @@
 //! | `coordination` | `coordination`, `team`: consensus, markets, hierarchies, reputation, teams |
 //! | `decompose` | `decompose`: from a goal to a workflow |
 //! | `planning`, `lp` | `planning`: schedules for teams, linear programs |
-//! | `sealed` | `journal::sealed`: records whose every bit is checked |
-//! | `sim`, `testing` | `sim`: simulation with faults; `testing`: a kit for tests of hosts |
+//! | `sealed` | `journal::sealed`: records in which every change is detected |
+//! | `sim`, `testing` | `sim`: simulation with faults; `testing`: a kit for tests of hosts and workflows |
 
 #[cfg(feature = "access")]
 pub mod access;

@@ -1,12 +1,12 @@
 //! Access control for commands and reads, in front of the engine.
 //!
 //! The host asks the [`Gate`] about each command, with the token of the caller, before it calls the engine. The host's
-//! [`Verifier`] identifies the caller by the token; the [`Policy`], which is data, maps roles to permissions. Everything that is
-//! not granted is denied. Some rules hold whatever the policy: a caller acts only for its own agents and the attempts that they
-//! hold, decides only in its own name, and, if it is confined to tenants, reaches nothing outside of them.
+//! [`Verifier`] identifies the caller by the token; the [`Policy`], which is data, maps roles to permissions. Everything that
+//! is not granted is denied. Some rules hold under every policy: a caller acts only for its own agents and the attempts that
+//! they hold, decides only in its own name, and, if it is confined to tenants, has no access to other tenants.
 //!
-//! Each answer is a [`Decision`] for an audit [`AuditTrail`]: the caller, the request, the time, the reason of a denial and the events
-//! that the command caused. Replaying a journal makes no decisions, since its events come from allowed commands.
+//! Each answer is a [`Decision`] for an [`AuditTrail`]: the caller, the request, the time, the reason of a denial and the
+//! events that the command caused. Replaying a journal makes no decisions, since its events come from allowed commands.
 //!
 //! ```
 //! use counterpoint::access::{Gate, Policy, Principal, Role, AuditTrail, Unauthenticated};

@@ -1,5 +1,6 @@
-//! Coordination of agents: votes, markets, pheromone trails, hierarchies. Each mechanism is a serializable state or a function,
-//! and can be used without a scheduler. Delegation is an action of a workflow node, [`Delegate`](crate::definition::Delegate).
+//! Coordination of agents: votes, markets, pheromone trails, hierarchies. Each mechanism is a serializable state or a
+//! function, and can be used without a scheduler. (Delegation is not in this module: it is an action of workflow nodes,
+//! [`Delegate`](crate::definition::Delegate).)
 //!
 //! | module | purpose | source |
 //! |---|---|---|

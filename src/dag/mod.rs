@@ -12,9 +12,9 @@
 //! callers with their own workers |
 #![cfg_attr(feature = "threads", doc = "| [`Runner`] | closures over the graph, on threads of this process |")]
 //!
-//! A graph is built once and run many times: a restart copies an array. There is no recursion, so a chain of a million
-//! nodes needs no more stack than one of two. Handles are small integers in the order of declaration, which is also the
-//! order of everything that is returned per node.
+//! A graph is built once and run many times: restarting a run copies an array. There is no recursion, so a chain of a
+//! million nodes needs no more stack than a chain of two. Handles are small integers in the order of declaration, which
+//! is also the order of everything that is returned per node.
 //!
 //! # A state machine for your own workers
 //!

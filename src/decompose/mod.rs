@@ -6,7 +6,8 @@
 //! | rules, as data | [`RulePack`] | - |
 //! | a component of the host, such as a language model | [`Decomposer`] | - |
 //!
-//! The result is a [`Definition`]. [`decompose`] validates it before anything runs, whatever made it.
+//! The result is a [`Definition`]. [`decompose`] validates every result, also that of a component of
+//! the host.
 
 mod domain;
 mod htn;

@@ -4,7 +4,7 @@
 //! produces the same type. [`validate`](crate::workflow::validate) reports all faults of a definition at once; an engine
 //! accepts only definitions without faults.
 //!
-//! "WCP" and a number in these pages refer to the catalogue of workflow control-flow patterns of van der Aalst and ter
+//! "WCP" with a number refers to a pattern in the catalogue of workflow control-flow patterns of van der Aalst and ter
 //! Hofstede.
 //!
 //! ```

@@ -1,4 +1,5 @@
-//! Hosts, which drive the core: the only modules with threads or a clock.
+//! Hosts, which drive the core. Only hosts read a clock; only hosts and the parallel runner of [`dag`](crate::dag) start
+//! threads.
 
 #[cfg(any(feature = "threads", feature = "async"))]
 mod clock;

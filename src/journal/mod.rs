@@ -1,7 +1,7 @@
 //! Durable storage of events: the trait that a host implements, and a journal in memory.
 //!
-//! With the feature `sealed`, the module `sealed` encodes entries as bytes in which every change is detected, as pure functions. The
-//! package `counterpoint-journal-files` is a journal in files that uses it.
+//! With the feature `sealed`, the pure functions of the module `sealed` encode entries as bytes in which every change is
+//! detected. The package `counterpoint-journal-files` is a journal in files that uses this encoding.
 //!
 //! A journal has one writer at a time. [`take_over`](Journal::take_over) makes the caller the writer and raises the epoch; from
 //! then on the journal rejects every append of an older epoch, so a writer that was replaced cannot append.

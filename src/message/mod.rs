@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Command`] | host to core | a request: submit, register, complete, signal, cancel, operate |
 //! | [`Accepted`], [`Rejected`] | core to host | the answer to a command |
-//! | [`Event`] | core to host | what the core decided or learned; the journal is the sequence of events |
+//! | [`Event`] | core to host | what the core decided or received; the journal is the sequence of events |
 //! | [`Effect`] | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
 
 pub(crate) mod command;

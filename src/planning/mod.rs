@@ -13,9 +13,9 @@
 //! | check a plan against its project | [`validate`], which shares no code with the solvers |
 //! | compute slack and draw a Gantt chart | [`Timeline`] |
 //! | make a project of a scheduler's state, of a run or of a definition | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`], [`TaskTensor::of_run`] |
-//! | route tasks by a plan, and notice when it has to be replaced | [`PlannedRouting`], a routing strategy, and its [`PlanTracker`] |
+//! | route tasks by a plan, and detect when the plan must be replaced | [`PlannedRouting`], a routing strategy, and its [`PlanTracker`] |
 //!
-//! The engine uses nothing of this module, unless a host configures the [`PlannedRouting`] strategy.
+//! The engine does not use this module, unless a host configures the strategy [`PlannedRouting`].
 //!
 //! ```
 //! use counterpoint::planning::{Agent, Project, Settings, Task, Timeline, plan_project, validate};

@@ -38,7 +38,7 @@
 //! - Times are those of the host's clock. A message can contain the time of its sending (`at`), so that a receiver with
 //!   another clock can compute the time left.
 //! - Durations are text such as `"1m 30s"`, or numbers of nanoseconds.
-//! - Confidentiality is left to the transport. The optional `token` identifies the sender, and the gate in
+//! - The transport must provide confidentiality. The optional `token` identifies the sender, and the gate in
 //!   [`access`](crate::access) decides what the sender may do.
 
 mod body;

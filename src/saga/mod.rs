@@ -1,8 +1,8 @@
-//! Sagas: steps that are performed forward, and compensated when the whole fails.
+//! Sagas: steps that are performed forward, and compensated when the saga fails.
 //!
 //! [`Saga`] executes a graph of steps without an engine: it decides which step, query or compensation is next, and the host
-//! performs it. [`Compensation`] is the backward order alone, over any set of completed steps. Runs of workflows use the same
-//! state machine for the rollback of their nodes.
+//! performs it. [`Compensation`] computes only the order of compensation, for any set of completed steps. Runs of workflows
+//! use the same state machine for the rollback of their nodes.
 //!
 //! ```
 //! use counterpoint::Payload;

@@ -1,8 +1,8 @@
 //! Scheduling of tasks to agents: queues, dispatch, retries, quotas, preemption and agent guards.
 //!
-//! [`Scheduler`] is usable alone; [`Engine`](crate::Engine) adds workflows to it. Both are driven in the same way: a
-//! call takes one command and writes entries and effects to the caller's [`Outbox`], and
-//! [`next_wakeup`](Scheduler::next_wakeup) returns the time of the only timer that a host needs.
+//! [`Scheduler`] is usable alone; [`Engine`](crate::Engine) adds workflows to it. Both are driven in the same way: a call
+//! takes one command and writes entries and effects to the caller's [`Outbox`], and [`next_wakeup`](Scheduler::next_wakeup)
+//! returns the time of the next [`Command::Tick`](crate::Command::Tick); a host needs no other timer.
 //!
 //! ```
 //! use counterpoint::{Accepted, AgentId, AgentSpec, Command, Config, Effect, Outbox, Payload, Scheduler, TaskId, TaskSpec, Time};

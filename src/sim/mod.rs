@@ -26,12 +26,12 @@
 //!
 //! # Workflows
 //!
-//! [`Simulation::with_definition`] and [`Job::run`]. The answers of agents are a function of the task
-//! ([`Simulation::with_answers`]), which can be the [`Steps`](crate::workflow::Steps) of the real agents.
+//! [`Simulation::with_definition`] and [`Job::run`] simulate workflows. The answers of agents are a function of the
+//! task ([`Simulation::with_answers`]), which can be the [`Steps`](crate::workflow::Steps) of the real agents.
 //!
 //! # Faults
 //!
-//! [`Faults`] sets the rates of faults, [`Rules`] checks every step against its history, and
+//! [`Faults`] sets the rates of faults, [`Rules`] checks every step against the earlier events, and
 //! [`Simulation::must_end_by`] sets the time by which all work must have ended after faults have stopped
 //! ([`storm::liveness`] computes it). [`storm`] draws whole cases from seeds and shrinks those that fail.
 //!

@@ -8,7 +8,7 @@
 //! | team changes from phase to phase | [`Phases`] | - |
 //! | scarce skills | [`growth`] | - |
 //!
-//! Pure functions and a state machine. The engine uses nothing of this module.
+//! The module consists of pure functions and one state machine; the engine does not use it.
 
 mod formation;
 mod growth;

@@ -1,4 +1,4 @@
-//! Tools for testing programs that use this crate: scripted agents, virtual time, and assertions on events as text.
+//! Tools for tests of programs that use this crate: scripted agents, virtual time, assertions on events as text.
 //!
 //! | type | use |
 //! |---|---|

@@ -2,8 +2,8 @@
 //!
 //! A [`Step`] is a type with a kind, an input and an output. A [`Workflow`] declares the steps and their inputs; the
 //! compiler checks the types, and [`validate`] everything else. The result is a
-//! [`Definition`](crate::definition::Definition): plain data, the same as one written as JSON or YAML by hand.
-//! [`Steps`] performs attempts, in any process.
+//! [`Definition`](crate::definition::Definition): plain data, which can also be written by hand as JSON or YAML.
+//! [`Steps`] performs the attempts of an agent, in any process.
 //!
 //! ```
 //! use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};

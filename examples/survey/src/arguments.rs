@@ -10,20 +10,20 @@ use std::thread::available_parallelism;
 const MAX_WORKERS: u32 = 256;
 
 pub const HELP: &str = "\
-Surveys a directory of source files: a team of agents reads it, and writes a report on what is there.
+Surveys a directory of source files: a team of agents reads the files and writes a report on them.
 
 Usage: survey [DIRECTORY] [OPTIONS]
 
 Arguments:
-  [DIRECTORY]      what to survey [default: the current directory]
+  [DIRECTORY]      the directory to survey [default: the current directory]
 
 Options:
-  --out FOLDER     where the report goes [default: target/survey]
-  --workers N      how many hands read and analyse [default: one for each core]
-  --fail RATE      let this share of all attempts fail, from 0 to 1, to see that it does not matter [default: 0]
-  --seed N         which attempts those are [default: 1]
-  --fail-delivery  find fault with the report once it is delivered, to see that it is taken back
-  --help           print this
+  --out FOLDER     the folder of the report [default: target/survey]
+  --workers N      the number of agents that read and analyse [default: one for each core]
+  --fail RATE      the share of attempts that fail, from 0 to 1; failed attempts are retried [default: 0]
+  --seed N         the seed that selects the attempts that fail [default: 1]
+  --fail-delivery  reject the report after its delivery; the delivery is then compensated
+  --help           print this help
 ";
 
 /// What was asked for.

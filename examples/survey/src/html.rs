@@ -91,7 +91,7 @@ fn findings(survey: &Survey) -> String {
         let _ = writeln!(list, "<li class=\"{class}\">{}</li>", escape(&finding.text));
     }
     list.push_str("</ul></div>");
-    section("What stands out", "Green is good, orange deserves a look.", &list)
+    section("What stands out", "Green: good. Orange: check this.", &list)
 }
 
 fn picture(picture: &Picture) -> String {

@@ -32,7 +32,7 @@ impl fmt::Display for Summary<'_> {
         line(f, "read", &read(survey))?;
         line(f, "languages", &languages(survey))?;
         let (lost, passed): (Vec<_>, Vec<_>) = survey.skipped.iter().partition(|skipped| skipped.reason.is_loss());
-        line(f, "unread", &unread(&lost, "nothing: all text files were read"))?;
+        line(f, "unread", &unread(&lost, "none; all text files were read"))?;
         line(f, "skipped", &unread(&passed, "nothing"))?;
         line(f, "drafts", &drafts(survey))?;
         line(f, "time", &seconds(self.took))?;

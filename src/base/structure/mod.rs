@@ -1,5 +1,5 @@
 //! Data structures that several modules share: dense slots, an index without iteration, bit sets, a timing wheel,
-//! random draws, decay, the median, bounded maps; and the threads.
+//! random draws, decay, the median, bounded maps; and the threads and atomics that a model checker can replace.
 //!
 //! All of them are generic over their content. An invalid index yields `None`, never a panic.
 

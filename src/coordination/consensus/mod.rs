@@ -1,5 +1,5 @@
-//! Consensus: weighted votes with quorums for participation and approval, in rounds, with fallbacks if the rounds bring
-//! no decision.
+//! Consensus: weighted votes with quorums for participation and approval, in rounds, with fallbacks if no round leads to
+//! a decision.
 //!
 //! The electorate and its weights are fixed when the vote opens. A round ends when the outstanding ballots cannot
 //! change its result, when its time is over, or when the host closes it. A round without a decision is followed by

@@ -2,9 +2,9 @@
 //!
 //! | purpose | item | source |
 //! |---|---|---|
-//! | one item, or several equal items | [`hold`] | Vickrey 1961: the second price, or the first after the last winner |
-//! | one task, from the call to its end | [`ContractNet`] | Smith 1980, FIPA SC00029 |
-//! | several tasks, with a budget and reputation | [`Exchange`] | - |
+//! | auction of one item, or of several equal items | [`hold`] | Vickrey 1961: the second price, or with several winners the first price that loses |
+//! | contract for one task, from the call for bids to its end | [`ContractNet`] | Smith 1980, FIPA SC00029 |
+//! | contracts for several tasks, with a budget and reputation | [`Exchange`] | - |
 //! | routing of a scheduler's tasks | [`routing::Auction`](crate::routing::Auction) | - |
 //!
 //! Amounts are integers in a unit of the host, so comparisons are exact. Tasks are assigned by *procurement*: the

@@ -1,6 +1,6 @@
 //! A host for any async runtime, or for none: handles that send requests, and one future that owns the engine.
 //!
-//! The host needs one thing of a runtime: a function that sleeps. The [`Driver`] must be polled, as a spawned task or
+//! The host needs only a function that sleeps from the runtime. The [`Driver`] must be polled, as a spawned task or
 //! joined with other futures. Attempts are futures that the driver polls (thousands on one thread) or, with
 //! [`Driver::spawning`], tasks of their own.
 //!
@@ -44,7 +44,7 @@
 //!
 //! The loop is the one in the documentation of the crate. Answers, attempts and entries leave the host only after they
 //! are durable. While a slow [journal](AsyncJournal) appends, the driver continues to accept messages and to decide;
-//! the next append writes all of that at once.
+//! the next append writes all resulting entries at once.
 //!
 //! **Back-pressure** applies at two points. The inbox is bounded: callers wait while the driver or its journal is
 //! behind. The engine rejects submissions beyond its [`Limits`](crate::Limits) and those that it sheds;

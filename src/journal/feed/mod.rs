@@ -1,8 +1,8 @@
 //! Readers of events: folds over the journal's entries, and subscriptions to some of them.
 //!
-//! A [`Projection`] is an independent fold: it takes the entries of an [`Outbox`](crate::Outbox), or those of a stored
-//! journal. A [`Feed`] is a projection that stores the entries that pass an [`EventFilter`]. The feature `observe` adds
-//! others in `observe`: metrics, progress, timelines.
+//! A [`Projection`] is an independent fold over the entries of an [`Outbox`](crate::Outbox) or of a stored journal. A
+//! [`Feed`] is a projection that stores the entries that pass an [`EventFilter`]. The feature `observe` adds others in
+//! `observe`: metrics, progress, timelines.
 
 mod filter;
 mod subject;

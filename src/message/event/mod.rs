@@ -1,8 +1,9 @@
-//! Events: what the engine decided or learned. They are the journal, the audit trail and the feed of every observer.
+//! Events: records of what the engine decided or received. The journal and the audit trail consist of events; projections
+//! are computed from them.
 //!
 //! Applying an event decides nothing: every choice, random draw and measurement is recorded in it.
 //!
-//! An [`Event`] names its subject once, and inside it is what happened to that subject:
+//! An [`Event`] names its subject once and contains the change of that subject:
 //!
 //! | event | subject |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Rejected commands: a typed reason for each, by family. A rejected command changes no state.
 //!
-//! A caller that must choose its next step uses the [class](Rejected::class): the command names something that does not
-//! exist, contradicts existing state, is too late, can be sent again later, or can never succeed as it is. Mappings to
+//! The [class](Rejected::class) determines what a caller can do next: the command names something that does not exist,
+//! contradicts existing state, is too late, can be sent again later, or can never succeed without a change. Mappings to
 //! other protocols (HTTP status codes, error codes of the wire protocol) use the class.
 
 mod content;

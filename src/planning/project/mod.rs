@@ -1,10 +1,10 @@
 //! Multi-skill resource-constrained project scheduling: an agent and a start for each task, usually with the least makespan.
 //!
-//! Two searches, chosen by the problem. If every task needs exactly one agent, agents do one task at a time and nothing else is
-//! scarce, simulated annealing over an order and an assignment, whose objective is the total lateness over a target just below
-//! the best makespan (`annealing`). Otherwise, and for other goals, a genetic algorithm over activity lists, decoded by serial
-//! schedule generation with double justification (`genetic`; Valls, Ballestín and Quintanilla 2008; Hartmann 2002).
-//! Single-skill project scheduling is the case without agents.
+//! The problem determines the search. If every task needs exactly one agent, agents do one task at a time and nothing else is
+//! scarce, the search is simulated annealing over an order and an assignment; its objective is the total lateness over a
+//! target just below the best makespan (`annealing`). Otherwise, and for other goals, it is a genetic algorithm over activity
+//! lists, decoded by serial schedule generation with double justification (`genetic`; Valls, Ballestín and Quintanilla 2008;
+//! Hartmann 2002). Single-skill project scheduling is a project without agents.
 
 mod annealing;
 mod best_of;

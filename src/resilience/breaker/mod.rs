@@ -1,9 +1,10 @@
 //! A circuit breaker with the states closed, open and half-open.
 //!
-//! Closed, it counts results; if too many calls fail or are slow, it opens. Open, it refuses calls for a time that grows with the
-//! number of openings. Then it is half-open and admits a few *probes*: enough successes close it, one failure opens it again.
+//! A closed breaker counts results; if too many calls fail or are slow, it opens. An open breaker rejects calls for a time
+//! that grows with the number of openings. It is then half-open and admits a few *probes*: enough successes close it, one
+//! failure opens it again.
 //!
-//! It avoids three common faults of circuit breakers:
+//! This implementation avoids three common faults of circuit breakers:
 //! - **Late results change the state.** Every admission carries its generation. A result of an earlier generation is only counted,
 //!   so a success from before the opening does not close the breaker.
 //! - **A lost probe blocks the half-open state.** A probe is a lease, which expires.

@@ -1,10 +1,12 @@
 //! A cache of results with single flight.
 //!
-//! - **Single flight**: of all concurrent misses of a key one leads and computes the result; the others receive its flight to wait
-//!   for. Leading is a lease: if the leader disappears, another one leads, and a late answer of the first is dropped.
+//! - **Single flight**: of all concurrent misses of a key, one caller leads and computes the result; the others receive a
+//!   flight on which they wait. Leading is a lease: if the leader disappears, another caller leads, and a late answer of the
+//!   first is dropped.
 //! - **Expiry with jitter**, so that entries filled together do not expire together; failures expire sooner.
-//! - **Bounded** by count and by bytes. Evicts by SIEVE (Zhang et al., NSDI 2024): a queue in order of arrival with a hand that skips
-//!   entries hit since its last visit. As simple as FIFO, and on most traces better than LRU, since a hit moves nothing.
+//! - **Bounded** by count and by bytes. Evicts by SIEVE (Zhang et al., NSDI 2024): a queue in order of arrival with a hand
+//!   that skips entries hit since its last visit. A hit moves no entry. On most published traces SIEVE has fewer misses than
+//!   LRU.
 //!
 //! A key should contain everything on which the result depends: kind, version of agent and prompt, hash of the payload. Only kinds
 //! without side effects can be cached; the host decides which these are.

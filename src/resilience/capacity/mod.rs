@@ -1,7 +1,7 @@
 //! Capacity planning: advice on the number and placement of agents.
 //!
-//! The scheduler uses forecasts, scaling and rebalancing if its configuration asks for them; a host may call all of it with
-//! metrics of its own.
+//! The scheduler uses forecasts, scaling and rebalancing if they are configured; a host can call all functions with metrics
+//! of its own.
 //!
 //! | module | purpose | source |
 //! |---|---|---|

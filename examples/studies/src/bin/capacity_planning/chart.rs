@@ -54,7 +54,7 @@ pub(crate) fn draw(curves: &[Curve], promise: f64) -> String {
         writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">agents</text>", WIDTH / 2.0, HEIGHT - 14.0);
     let _ = writeln!(
         svg,
-        "<path d=\"M{EDGE} {:.1}H{:.1}\" stroke=\"#888\" stroke-dasharray=\"2 3\"/><text x=\"{:.1}\" y=\"{:.1}\">promise</text>",
+        "<path d=\"M{EDGE} {:.1}H{:.1}\" stroke=\"#888\" stroke-dasharray=\"2 3\"/><text x=\"{:.1}\" y=\"{:.1}\">target</text>",
         y(promise),
         WIDTH - EDGE,
         WIDTH - EDGE + 4.0,
@@ -67,7 +67,7 @@ pub(crate) fn draw(curves: &[Curve], promise: f64) -> String {
             .map(|(agents, share)| format!("{:.1},{:.1}", x(f64::from(*agents)), y(*share)))
             .collect();
         let dash = if curve.played { "" } else { " stroke-dasharray=\"6 4\"" };
-        let how = if curve.played { "played" } else { "by the formula" };
+        let how = if curve.played { "simulated" } else { "by the formula" };
         let _ = writeln!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>",
