@@ -1,4 +1,6 @@
-//! A routing strategy of one's own: work follows the sun. Run with `cargo run --example custom_strategy`.
+//! A routing strategy of your own: each task goes to the agent in whose time zone it is day.
+//!
+//! Run it with `cargo run --example custom_strategy`.
 
 use counterpoint::routing::{Candidates, RoutingStrategy};
 use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Outbox, Random, Scheduler, TaskId, TaskSpec, Time};

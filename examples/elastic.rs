@@ -1,7 +1,8 @@
-//! A fleet that grows and shrinks with its work, in virtual time: the scheduler advises, and this host follows.
+//! A fleet of agents that grows and shrinks with its load, in virtual time: the scheduler emits scaling advice, and the
+//! host of this example follows it.
 //!
-//! A day of load in an hour: at noon tasks come eight times as fast as at night. A new agent takes half a minute to start;
-//! one that is not needed finishes what it holds and leaves.
+//! The load of a day is compressed into an hour; at noon, tasks arrive eight times as often as at night. A new agent
+//! takes half a minute to start. An agent that is no longer needed finishes its attempts and deregisters.
 //!
 //! ```text
 //! cargo run --release --example elastic

@@ -1,12 +1,12 @@
-//! The same load under four kinds of coordination: a hierarchy, a market, trails, and the least loaded. What they cost in waiting,
-//! work and messages, in virtual time.
+//! The same load under four kinds of coordination, in virtual time: least-loaded routing, a hierarchy, a market and
+//! pheromone trails. The example compares waiting time, work and messages.
 //!
-//! Sixteen agents, each good at one of four kinds of work (it takes them half as long as it takes the others), with room for two
-//! things at a time. Nobody tells the scheduler who is good at what: bidders know it of themselves, trails learn it, the others
-//! do not look.
+//! Twelve agents with two slots each perform the tasks; in the hierarchy four more agents lead them. Each agent needs
+//! half the time for one of the four kinds of tasks. Bidders in the market include their speed in their bids, trails
+//! learn the speeds, and the other two do not consider them.
 //!
 //! ```text
-//! cargo run --release --example market_vs_hierarchy        # the chart: target/market_vs_hierarchy.svg
+//! cargo run --release --features coordination --example market_vs_hierarchy    # the chart: target/market_vs_hierarchy.svg
 //! ```
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example talks to a person")]
 

@@ -1,9 +1,9 @@
-//! A project goes through four phases, and its team with it: design, development, testing, deployment. In each the team is formed
-//! anew, who is needed again stays, and work that is not finished when its owner leaves goes to another. In development somebody
-//! is lost.
+//! A project with four phases (design, development, testing, deployment) and the team of each phase. Members that the
+//! next phase needs stay, and unfinished work of a member that leaves is handed over to another member. During
+//! development one member is lost.
 //!
 //! ```text
-//! cargo run --example phases               # the Gantt chart: target/phases.svg
+//! cargo run --features coordination --example phases    # the Gantt chart: target/phases.svg
 //! ```
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 

@@ -2,7 +2,7 @@
 
 use counterpoint::sim::storm::Case;
 
-pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [--events N] [--threads N] [--verify CALLS] [--replay CASE] [--no-shrink] [--first-failure] [--facts]";
+pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [--events N] [--threads N] [--verify CALLS] [--replay CASE] [--no-shrink] [--first-failure] [--journal]";
 
 pub(crate) struct Arguments {
     pub(crate) seeds: u64,
@@ -16,8 +16,8 @@ pub(crate) struct Arguments {
     pub(crate) shrink: bool,
     /// Ends with the first case that fails, as it is.
     pub(crate) hasty: bool,
-    /// Prints the facts of what failed.
-    pub(crate) facts: bool,
+    /// Prints the journal of failed cases.
+    pub(crate) journal: bool,
 }
 
 impl Arguments {
@@ -38,7 +38,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
         replay: None,
         shrink: true,
         hasty: false,
-        facts: false,
+        journal: false,
     };
     while let Some(word) = given.next() {
         let mut number = || -> Result<u64, String> {
@@ -53,7 +53,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
             "--verify" => told.verify = number()?,
             "--no-shrink" => told.shrink = false,
             "--first-failure" => (told.hasty, told.shrink) = (true, false),
-            "--facts" => told.facts = true,
+            "--journal" => told.journal = true,
             "--replay" => {
                 let text = given.next().ok_or("--replay needs a case")?;
                 told.replay = Some(text.parse().map_err(|bad: counterpoint::sim::storm::BadCase| bad.to_string())?);

@@ -1,6 +1,6 @@
-//! Worlds drawn from seeds, in which everything goes wrong that can: hosts that die between any two steps, journals that
-//! fail or tear, messages that are lost, repeated and late, agents that die, lie and come back, clocks that jump. Every call
-//! is judged; whatever was promised must end, once.
+//! Simulations drawn from seeds, with random faults: hosts that crash between any two steps, journals that fail or
+//! tear, messages that are lost, repeated and late, agents that crash, send forged answers and register again, clocks
+//! that jump. Every call of the engine is checked, and all work must end exactly once.
 //!
 //! ```text
 //! cargo run --release --features sim --example fault_storm                        # 2,000 seeds
@@ -8,7 +8,7 @@
 //! cargo run --release --features sim --example fault_storm -- --replay "17 -message-lost"
 //! ```
 //!
-//! A case that fails is made smaller and printed with the command that replays it. The exit code tells whether one did.
+//! A failing case is reduced and printed with the command that replays it. The exit code is 1 if a case failed.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_types,
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         );
         let strikes = failed.strikes.iter().map(|strike| format!("{}#{}", strike.fault, strike.occasion));
         println!("{} faults: {}", failed.strikes.len(), strikes.collect::<Vec<_>>().join(" "));
-        if told.facts {
+        if told.journal {
             failed.journal.iter().for_each(|entry| println!("{} {} {:?}", entry.seq, entry.at, entry.event));
         }
     }

@@ -1,5 +1,5 @@
-//! Agents in virtual time: they take an attempt, ask the world for it a moment later, and answer another moment later,
-//! unless one of the usual things goes wrong.
+//! Agents in virtual time: an agent accepts an attempt, sends the request to the services after a delay, and answers
+//! after another delay, unless a fault is drawn.
 
 use crate::chance::{Fault, about, between, happens, number_of};
 use crate::orders::order_of;

@@ -1,5 +1,5 @@
-//! Chance that depends on a seed and on what it is about, never on who asked before: so a run that was interrupted meets
-//! the same fate as one that was not.
+//! Random draws that depend on the seed and on their subject, and not on the order of the draws, so an interrupted run
+//! meets the same faults as an uninterrupted one.
 
 use counterpoint::Random;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What becomes of an order: stock, payment and a look for fraud at once, then the parcel, then a letter.
+//! The workflow of an order: stock, payment and fraud check in parallel, then the parcel, then a letter.
 
 use crate::world::World;
 use counterpoint::workflow::{Attempt, DefinitionError, Done, Flow, Step, Steps, Undo, Workflow};

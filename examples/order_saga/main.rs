@@ -1,17 +1,19 @@
-//! A day of a mail-order shop: every order reserves stock, takes money and is looked at for fraud at the same time, then the
-//! parcel leaves, then the customer gets a letter. Whatever goes wrong before the parcel leaves is undone.
+//! Orders of a mail-order shop as sagas: an order reserves stock, charges the customer and is checked for fraud in
+//! parallel; then the parcel is sent, and then a letter. A failure before the parcel is sent compensates the earlier
+//! steps.
 //!
 //! ```text
-//! cargo run --release --example order_saga -- --orders 1000 --seed 7
-//! cargo run --release --example order_saga -- --crash 1500 --crash-every
-//! cargo run --release --example order_saga -- --seeds 1..21 --orders 200
-//! cargo run --release --example order_saga -- --threads
+//! cargo run --release --features observe --example order_saga -- --orders 1000 --seed 7
+//! cargo run --release --features observe --example order_saga -- --crash 1500 --crash-every
+//! cargo run --release --features observe --example order_saga -- --seeds 1..21 --orders 200
+//! cargo run --release --features observe --example order_saga -- --threads
 //! ```
 //!
-//! Agents fail, fall silent, answer late or twice, panic, die, and come back; customers think again; the engine crashes. In
-//! the end the example counts in the world outside: nothing oversold, every charge shipped or refunded, every reservation
-//! shipped or released, no effect twice, every order ended once, and in the way the world says. It all runs in virtual
-//! time and follows from the seed alone.
+//! Agents fail, stop answering, answer late or twice, panic, crash and register again; customers cancel; the engine
+//! crashes. At the end the example compares the accounts of the simulated services with the outcomes: no product is
+//! oversold, every charge is shipped or refunded, every reservation is shipped or released, no side effect took place
+//! twice, and every order ended once with the outcome that the accounts show. Everything runs in virtual time, and the
+//! seed alone determines it, except with `--threads`.
 #![allow(
     missing_docs,
     missing_debug_implementations,
@@ -122,7 +124,7 @@ fn one(told: &Arguments) -> Fallible<bool> {
         "engine rejected {} late answers, {} messages of earlier incarnations, {} late cancellations",
         refused.stale_attempts, refused.stale_lives, refused.late_regrets
     )?;
-    writeln!(out, "services recognised {} repeated requests, rejected {too_late} withdrawn ones", books.repeats)?;
+    writeln!(out, "services recognised {} repeated requests, rejected {too_late} cancelled ones", books.repeats)?;
     drop(books);
     if refused.crashes > 0 {
         writeln!(out, "{} crashes; {}", refused.crashes, likeness(&told.scene, &tally)?)?;

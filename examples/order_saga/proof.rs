@@ -1,4 +1,4 @@
-//! The books are compared with the outcomes, by counting.
+//! Compares the accounts of the services with the outcomes of the orders.
 
 use crate::tally::{Tale, Tally};
 use crate::world::{Account, Books};
@@ -20,7 +20,7 @@ pub fn prove(tally: &Tally, books: &Books, orders: impl Iterator<Item = u64>) ->
         wrong.extend(agrees(tale, &account).map(|what| format!("order {order}: {what}: {account:?}")));
     }
     if tally.tales.len() != seen {
-        wrong.push(format!("{seen} orders were placed, the journal knows {}", tally.tales.len()));
+        wrong.push(format!("{seen} orders were placed, the journal contains {}", tally.tales.len()));
     }
     wrong
 }

@@ -1,7 +1,7 @@
-//! The host: one loop in virtual time that owns the engine, the journal and all that is still to happen.
+//! The host: one loop in virtual time that owns the engine, the journal and the queue of coming steps.
 //!
-//! It keeps the order of the driver's contract: facts are appended first, effects are performed afterwards. A crash may come
-//! between any two facts; then the engine is gone, and with it whatever had not been appended or performed.
+//! As every host, it appends events first and performs effects afterwards. A crash may occur between any two events;
+//! the engine is then lost, and with it everything that had not been appended or performed.
 
 use crate::agent::{Agenda, Agent, BEAT, Deed};
 use crate::chance::{about, between, happens};

@@ -1,4 +1,4 @@
-//! The result for people.
+//! The result as a table.
 
 use crate::tally::{Tale, Tally};
 use std::collections::BTreeMap;

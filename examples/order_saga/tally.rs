@@ -1,4 +1,4 @@
-//! What the journal tells of each order.
+//! The content of the journal, by order.
 
 use crate::orders::order_of;
 use counterpoint::message::{Cause, CompensationOutcome, Next, NodeEvent, NodeOutcome, NodeRef, RunEvent, TaskEvent};

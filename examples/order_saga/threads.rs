@@ -1,4 +1,4 @@
-//! The same orders on threads, against the clock: agents that really panic, stay silent too long and are taken away.
+//! The same orders on threads and in real time, with agents that panic, stay silent too long and are removed.
 
 use crate::chance::{about, happens, number_of};
 use crate::flow::{Pace, Receipt, order_flow, steps};

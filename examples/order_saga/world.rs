@@ -1,7 +1,7 @@
-//! The world outside: warehouse, bank, carrier and post, each of which recognises a repeated request by its task.
+//! The simulated services: warehouse, bank, carrier and post. Each recognises a repeated request by its task.
 //!
-//! What was withdrawn stays withdrawn: a request that arrives after its own undoing is refused. Otherwise a slow agent could
-//! charge a customer who has long been refunded.
+//! A request that arrives after its own compensation is rejected. Otherwise a slow agent could charge a customer who
+//! has already been refunded.
 
 use crate::flow::Order;
 use counterpoint::{Failure, Payload, TaskId};

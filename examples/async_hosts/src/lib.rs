@@ -1,7 +1,7 @@
-//! What the programs of this package have in common: a library that knows no runtime.
+//! The part that the programs of this package share. It is independent of an async runtime.
 //!
-//! A press office: articles are fetched, translated by services that sometimes fail, and put into an issue. A service is
-//! told when its work is no longer wanted. Which runtime polls all that is for the caller to choose.
+//! It models a press office: articles are fetched, translated by services that sometimes fail, and collected in an
+//! issue. An attempt is notified when it is cancelled. The caller chooses the runtime that polls the futures.
 
 use counterpoint::host::RunError;
 use counterpoint::host::future::{Assignment, AsyncSteps, BoxFuture, FutureHost};

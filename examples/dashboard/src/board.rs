@@ -1,4 +1,4 @@
-//! Everything that is shown, folded from facts.
+//! All data that the dashboard shows, folded from events.
 
 use counterpoint::journal::Projection;
 use counterpoint::message::AgentEvent;

@@ -1,4 +1,4 @@
-//! A host to look at: three kinds of work, four agents on threads, one of which is unwell now and then.
+//! A live host for demonstration: three kinds of tasks, and four agents on threads, one of which fails often.
 
 use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::MemoryJournal;

@@ -1,4 +1,4 @@
-//! A board on a terminal.
+//! Draws the data on a terminal.
 
 use crate::board::{AgentRow, Board};
 use crate::tape::Tape;
@@ -77,14 +77,14 @@ fn figures(frame: &mut Frame<'_>, area: Rect, board: &Board, metrics: &MetricsSn
     if wide {
         say("in use", percent(metrics.utilisation), Color::Reset);
     }
-    say("ends/s", format!("{:.1}", metrics.all.rates.ends), Color::Reset);
+    say("tasks/s", format!("{:.1}", metrics.all.rates.ends), Color::Reset);
     let title = format!(" Counterpoint, {} {} ", if recorded { "recorded" } else { "live" }, board.seq);
     frame.render_widget(Paragraph::new(Line::from(spans)).block(Block::bordered().title(title)), area);
 }
 
 fn queue_lines(metrics: &MetricsSnapshot, width: u16, wide: bool) -> Text<'static> {
     let most = metrics.waits.values().map(|waits| waits.count).max().unwrap_or(0).max(1);
-    let room = if wide { u64::from(width.saturating_sub(36)).max(4) } else { 0 };
+    let room = if wide { u64::from(width.saturating_sub(39)).max(4) } else { 0 };
     let lines = Tier::ALL.map(|tier| {
         let waits = metrics.waits.get(&tier).copied().unwrap_or_default();
         let length = (waits.count * room).div_ceil(most);
@@ -100,7 +100,7 @@ fn queue_lines(metrics: &MetricsSnapshot, width: u16, wide: bool) -> Text<'stati
                 if wide { format!(" {oldest:.1}s") } else { format!(" {oldest:>3.0}s") },
                 Style::new().fg(if waits.count > 0 { color } else { QUIET }),
             ),
-            Span::styled(format!("  {}{}", if wide { "kept " } else { "" }, percent(kept)), Style::new().fg(QUIET)),
+            Span::styled(format!("  {}{}", if wide { "in time " } else { "" }, percent(kept)), Style::new().fg(QUIET)),
         ])
     });
     Text::from(lines.to_vec())

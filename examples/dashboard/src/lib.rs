@@ -1,4 +1,4 @@
-//! What the dashboard shows, apart from the terminal that it is shown in.
+//! The content of the dashboard, independent of a terminal.
 
 mod board;
 mod draw;

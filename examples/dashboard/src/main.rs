@@ -2,9 +2,9 @@
 //!
 //! ```sh
 //! cargo run --release -p counterpoint-dashboard -- demo                        # a live host; q quits
-//! cargo run --release -p counterpoint-dashboard -- demo --record demo.jsonl    # the same, and its journal is kept
-//! cargo run --release -p counterpoint-dashboard -- demo.jsonl                  # a recorded journal, with a slider through time
-//! cargo run --release -p counterpoint-dashboard -- demo.jsonl --text --at 0.5  # one picture of it as text, half-way through
+//! cargo run --release -p counterpoint-dashboard -- demo --record demo.jsonl    # the same, and records its journal
+//! cargo run --release -p counterpoint-dashboard -- demo.jsonl                  # a recorded journal, with a time slider
+//! cargo run --release -p counterpoint-dashboard -- demo.jsonl --text --at 0.5  # one picture as text, half-way through
 //! ```
 
 mod demo;

@@ -1,4 +1,4 @@
-//! A recorded journal that can be wound to any moment.
+//! A recorded journal that can be shown at any time of the recording.
 
 use crate::board::Board;
 use counterpoint::journal::Projection;

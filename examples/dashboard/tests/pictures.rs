@@ -68,7 +68,7 @@ fn in_eighty_columns_nothing_that_matters_is_cut_off() {
     tape.wind_to_share(0.2);
     terminal.draw(|frame| draw(frame, tape.board(), Some(&tape), tape.board().at)).unwrap();
     let busy = terminal.backend().to_string();
-    for whole in ["% in time", "100 % errors ok", "ends/s", "2/2", "1/1", "no alerts", "space plays"] {
+    for whole in ["% in time", "100 % errors ok", "tasks/s", "2/2", "1/1", "no alerts", "space plays"] {
         assert!(busy.contains(whole), "no {whole:?} in\n{busy}");
     }
     tape.wind_to_share(1.0);

@@ -1,7 +1,7 @@
 //! The dependency picture as SVG: parts on a circle, imports as ribbons across it.
 //!
-//! A ribbon is wide where the importing part is and narrow where the imported one is, so its
-//! direction is seen without arrow heads. The thickness of an arc tells how much code it holds.
+//! A ribbon is wide at the importing part and narrow at the imported one, so its direction is visible without arrow
+//! heads. The thickness of an arc shows the amount of code in its part.
 
 use std::f64::consts::{PI, TAU};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Stage five: put the report where it belongs, whole or not at all, and take it back.
+//! Stage five: writes the report to its folder, completely or not at all, and removes it again.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

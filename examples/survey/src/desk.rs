@@ -1,4 +1,4 @@
-//! The desk that all agents work at: where large things lie, so that only their names travel.
+//! The store of large values that all agents share, so that payloads contain only the names of these values.
 
 use std::any::Any;
 use std::collections::BTreeMap;

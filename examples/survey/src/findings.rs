@@ -1,4 +1,4 @@
-//! What a reader would want to be told first, in sentences.
+//! The most important results, as sentences.
 
 use crate::model::{FileFacts, LONG_FUNCTION, percent};
 use crate::picture::mutual;

@@ -1,7 +1,7 @@
-//! The survey as a workflow: what is to be done, and what follows from what.
+//! The survey as a workflow: the steps and the links between them.
 //!
-//! Nothing here says who does it, how often it is tried, or how many at once can: that is for the steps, the team and the
-//! engine. Types of inputs and outputs are checked by the compiler, everything else when the flow is finished.
+//! The agents, retries and limits of concurrency are defined by the steps, the team and the engine. The compiler checks
+//! the types of inputs and outputs; validation checks the rest when the workflow is built.
 
 use counterpoint::definition::{Condition, Expr};
 use counterpoint::workflow::{DefinitionError, Flow, Workflow};

@@ -1,4 +1,4 @@
-//! Reads the name of a function out of what stands before its body.
+//! Reads the name of a function from the text before its body.
 
 /// The part of a header where the name stands.
 pub type Span = (usize, usize);

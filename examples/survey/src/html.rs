@@ -1,4 +1,4 @@
-//! The report as one HTML page: no scripts, nothing from outside, everything escaped.
+//! The report as one HTML page: without scripts and external resources, with all text escaped.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The languages the survey can tell apart, and how each writes comments and strings.
+//! The languages that the survey distinguishes, and how each writes comments and strings.
 
 use serde::{Deserialize, Serialize};
 

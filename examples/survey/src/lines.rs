@@ -1,4 +1,4 @@
-//! What can be told line by line: sizes, notes left in comments, hashes of code.
+//! Results from single lines: sizes, notes in comments, hashes of code.
 
 use crate::language::Language;
 use crate::model::{Marker, Print, Size};

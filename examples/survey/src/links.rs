@@ -1,5 +1,4 @@
-//! Reads what a file imports, as written; where that leads is found out in the synthesis,
-//! which alone knows all the files.
+//! Reads the imports of a file as they are written. The synthesis, which has all files, resolves them.
 
 use crate::language::Language;
 use crate::model::{Import, ImportStyle, Links};

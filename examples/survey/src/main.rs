@@ -1,14 +1,14 @@
-//! Surveys a directory of source files with a team of agents, and writes a report on what is there.
+//! Surveys a directory of source files with a team of agents, and writes a report on the files.
 //!
 //! `cargo run --release -p survey -- [DIRECTORY] [--out FOLDER] [--fail RATE]`
 //!
-//! A good way through it:
+//! The modules, in a good order for reading:
 //!
-//! 1. [`flow`]: the workflow, from an order to a report, typed from end to end;
-//! 2. [`steps`]: what each step does, which is to hand data to a plain function that knows nothing of workflows;
-//! 3. [`team`]: who does it, and [`unreliable`]: how they fail when they are told to;
-//! 4. [`desk`]: where large things lie, so that only their names travel and are journalled;
-//! 5. here: the host that brings these together, and what it knows in the end.
+//! 1. [`flow`]: the workflow, from an order to a report;
+//! 2. [`steps`]: the steps, each of which calls a plain function;
+//! 3. [`team`]: the agents, and [`unreliable`]: their injected failures;
+//! 4. [`desk`]: the store of large values, so that payloads contain only their names;
+//! 5. this file: the host.
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -1,4 +1,4 @@
-//! The report as Markdown, for those who read it in a terminal or keep it beside the code.
+//! The report as Markdown, for terminals and for storage beside the code.
 
 use std::fmt::Write as _;
 

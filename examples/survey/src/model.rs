@@ -1,8 +1,7 @@
 //! The data that passes between the stages of a survey.
 //!
-//! Every stage is a function from some of these types to others, and all of them are plain
-//! serialisable data: a stage can therefore be done by any agent, in any process, and its
-//! result can be journalled and read back.
+//! Every stage is a function from some of these types to others, and all of them are plain serialisable data: any agent
+//! in any process can perform a stage, and its result can be stored in a journal.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The dependency picture: files gathered to folders, imports to edges between them.
+//! The dependency picture: files are grouped by folder, imports become edges between the folders.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Stage two: read files, and have each skill look at them.
+//! Stage two: reads files and passes them to each skill.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What is known of the work while it goes on and afterwards: three projections over the same facts.
+//! Three projections over the events of the survey, for use while it runs and afterwards.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Finds out which file an import means, or which package from outside.
+//! Finds the file or the external package to which an import refers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Rust's own way of naming modules: `crate`, `self`, `super`, and packages.
+//! Names of modules in Rust: `crate`, `self`, `super`, and packages.
 
 use crate::model::ImportStyle;
 use crate::resolve::{Goal, Index, folder_of, name_of, slash};

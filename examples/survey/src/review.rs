@@ -1,4 +1,4 @@
-//! The quality gate: says whether a draft may go out, and if not, what would make it better.
+//! The review: decides whether a draft is accepted, and lists the remarks on it.
 
 use crate::language::Kind;
 use crate::model::Size;

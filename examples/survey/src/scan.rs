@@ -1,4 +1,4 @@
-//! Tells code, comments and strings apart, which every later reading of a file rests on.
+//! Separates code, comments and strings, on which all later analysis is based.
 
 use crate::language::{Language, Quote, Shape, Spec};
 

@@ -1,5 +1,5 @@
-//! Finds functions without a parser: by braces and what stands before them, or by
-//! indentation. It is an estimate, and a robust one: nothing in a file can make it fail.
+//! Finds functions without a parser: by braces and the text before them, or by indentation. The result is an estimate;
+//! no content of a file makes it fail.
 
 use crate::headers::{after_word, curly, script, shell};
 use crate::language::{Language, Shape};

@@ -1,4 +1,4 @@
-//! What is said at the end.
+//! The summary that is printed at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

@@ -1,4 +1,4 @@
-//! The survey itself: what the synthesis makes of all the facts, and the gate's verdict on it.
+//! The survey: the result of the synthesis, with the verdict of the review.
 
 use serde::{Deserialize, Serialize};
 

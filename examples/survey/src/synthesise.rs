@@ -1,4 +1,4 @@
-//! Stage three: one survey out of all the facts, as fine as is asked.
+//! Stage three: combines all results into one survey, in the requested detail.
 
 use std::collections::{BTreeMap, BTreeSet};
 

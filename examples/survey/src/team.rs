@@ -1,6 +1,6 @@
-//! The team: who can do what, and how much of it at a time.
+//! The team: the skills of each agent, and its capacity.
 //!
-//! Every step can be done by at least two of them, so that somebody takes over when one fails.
+//! At least two agents can perform every step, so that another agent takes over when one fails.
 
 use counterpoint::host::thread::{HostError, ThreadHost};
 use counterpoint::workflow::Steps;

@@ -1,4 +1,4 @@
-//! Helpers of the tests: a folder that goes away with the test, and facts out of a text.
+//! Helpers of the tests: a folder that is removed after the test, and results from a text.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The whole of it, from the command line to the files.
+//! Tests of the whole program, from the command line to the files.
 
 use std::ffi::OsString;
 use std::fs;

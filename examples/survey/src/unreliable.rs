@@ -1,4 +1,4 @@
-//! Agents that fail now and then, as agents do: for seeing that it does not matter.
+//! Agents with injected failures.
 
 use std::panic::resume_unwind;
 

@@ -1,4 +1,4 @@
-//! Stage one: list the files worth reading, and everything that was skipped.
+//! Stage one: lists the files to read and the files that are skipped.
 
 use std::fs::{self, DirEntry, File};
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! A bar on the terminal while the work goes on.
+//! A progress bar on the terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;

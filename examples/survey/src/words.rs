@@ -1,4 +1,4 @@
-//! Numbers as people write them.
+//! Formatting of numbers.
 
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: u64) -> String {

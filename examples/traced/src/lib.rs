@@ -1,5 +1,5 @@
-//! A question is researched by two agents, and whoever watches gets spans: the part that knows no exporter, and the layer that
-//! exports through OpenTelemetry.
+//! Two agents research a question, and a host emits spans. This library is independent of an exporter; it also contains
+//! the layer that exports through OpenTelemetry.
 
 use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::Projection as _;

@@ -1,11 +1,11 @@
-//! A question is researched by two agents, and every span is written as a line of JSON when it ends.
+//! Two agents research a question; every span is written as a line of JSON when it ends.
 //!
 //! ```sh
 //! cargo run -p counterpoint-traced                 # to the terminal
 //! cargo run -p counterpoint-traced > trace.jsonl   # to a file
 //! ```
 //!
-//! The run joins the trace of whoever asked, by its `traceparent`.
+//! The run joins the trace of its caller, by the caller's `traceparent`.
 
 use counterpoint::observe::Spans;
 use tracing_subscriber::fmt::format::FmtSpan;

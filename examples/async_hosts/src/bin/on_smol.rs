@@ -1,4 +1,4 @@
-//! The press office on smol; the journal's appends are done on threads that may block.
+//! The press office on smol; blocking threads perform the appends of the journal.
 
 use counterpoint::Config;
 use counterpoint::host::future::{FutureHost, OffThread};

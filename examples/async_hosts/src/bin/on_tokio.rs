@@ -1,4 +1,4 @@
-//! The press office on tokio, on one thread; and again with attempts as tasks of their own.
+//! The press office on one thread of tokio: once with attempts within the driver, once with attempts as spawned tasks.
 
 use counterpoint::Config;
 use counterpoint::host::future::FutureHost;

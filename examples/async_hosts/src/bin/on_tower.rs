@@ -1,5 +1,5 @@
-//! Layers of tower on both sides: a service with a limit and a timeout is an agent, and the engine is a service behind a
-//! timeout and a limit of its own.
+//! Layers of tower on both sides: a service with a limit and a timeout is an agent, and the engine is a service behind
+//! a timeout and a limit of its own.
 
 use counterpoint::host::future::{FutureHost, HostService, ServiceAgent};
 use counterpoint::{AgentId, AgentSpec, Config, Failure, Payload, Policy, Retry, TaskId, TaskSpec};

@@ -1,12 +1,12 @@
-//! Ten thousand attempts at once on one thread of tokio, beside a `JoinSet` with a semaphore, written by hand.
+//! Ten thousand concurrent attempts on one thread of tokio, compared with a hand-written `JoinSet` with a semaphore.
 //!
 //! ```sh
 //! cargo run --release -p counterpoint-async-hosts --bin ten_thousand            # 50,000 tasks, 10,000 at once
 //! cargo run --release -p counterpoint-async-hosts --bin ten_thousand -- 5000 1000
 //! ```
 //!
-//! Every task sleeps for 100 ms and gives a number back. Memory is the most that was in use beyond what was before; time is
-//! the processor's. By hand there are no retries, no queue with an order, no facts and no answer to who does what.
+//! Every task sleeps for 100 ms and returns a number. Memory is the maximum above the initial use; time is processor
+//! time. The hand-written program has no retries, no ordered queue, no events and no view of the work under way.
 
 use counterpoint::host::future::{Assignment, FutureHost};
 use counterpoint::{AgentId, AgentSpec, Config, Limits, Payload, TaskId, TaskOutcome, TaskSpec};

@@ -1,4 +1,4 @@
-//! Analyse: read a portion, have each skill look at it, and bring together what they found.
+//! Analyse: reads a portion of the files, passes it to each skill, and combines the results.
 
 use counterpoint::workflow::{Attempt, Step};
 use counterpoint::{Failure, Policy};

@@ -1,4 +1,4 @@
-//! Extract: which files there are, in portions.
+//! Extract: lists the files, in portions.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The steps of the survey: each takes what it is given, has one of the plain functions do the work, and passes it on.
+//! The steps of the survey. Each converts its input, calls a plain function, and returns the result.
 
 pub mod analyse;
 pub mod extract;

@@ -1,4 +1,4 @@
-//! Deliver: a saga. What is needed to take a report back is known before the first file is written.
+//! Deliver: a saga. The data that its compensation needs is recorded before the first file is written.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Synthesise and review: drafts, until one is good enough.
+//! Synthesise and review: drafts in rounds, until one is accepted.
 
 use counterpoint::workflow::{Attempt, Step};
 use counterpoint::{Failure, Policy};

@@ -1,10 +1,10 @@
-//! The same through the SDK of OpenTelemetry, with its exporter to standard output: no collector is needed.
+//! The same spans through the SDK of OpenTelemetry, with its exporter to standard output: no collector is needed.
 //!
 //! ```sh
 //! cargo run -p counterpoint-traced --bin on_opentelemetry
 //! ```
 //!
-//! With a collector only the exporter is another: that of `opentelemetry-otlp`, behind a processor that sends in batches
+//! For a collector, replace the exporter by that of `opentelemetry-otlp`, behind a processor that sends in batches
 //! (`with_batch_exporter`).
 
 use opentelemetry_sdk::Resource;

@@ -1,12 +1,12 @@
-//! Five agents, three goals, eight pieces of work, done for real: statistics of a table, a line of least squares that is
-//! trained and tested, a report with a chart. Then the same again with an agent that leaves half-way. Who does what is shown
-//! as a tensor of tasks, agents and levels, read from the engine's state before, half-way and after.
+//! Five agents work on three goals with eight tasks: statistics of a table, a least-squares line that is fitted and
+//! tested, and a report with a chart. The same workflow then runs again with an agent that leaves half-way. Tensors of
+//! tasks, agents and levels, computed from the engine's state before, half-way and after, show the assignments.
 //!
 //! ```text
 //! cargo run --release -p studies --bin agent_team      # writes target/agent_team/report.md and chart.svg
 //! ```
 //!
-//! The table holds the speeds and stopping distances of cars (M. Ezekiel, Methods of Correlation Analysis, 1930).
+//! The table contains speeds and stopping distances of cars (M. Ezekiel, Methods of Correlation Analysis, 1930).
 #![allow(
     missing_docs,
     missing_debug_implementations,

@@ -1,4 +1,4 @@
-//! The craft of the agents: what is done for each kind of task, on real data.
+//! The work of the agents for each kind of task, on real data.
 
 use counterpoint::{Failure, Payload};
 use serde::de::DeserializeOwned;

@@ -1,4 +1,5 @@
-//! The chart: how much of the promise is kept, by the number of agents; played as lines, by the formula dashed.
+//! The chart: the share of tasks that begin in time, by the number of agents; simulated (solid lines) and by the
+//! formula (dashed).
 
 use std::fmt::Write as _;
 

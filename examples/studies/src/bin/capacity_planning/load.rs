@@ -1,4 +1,4 @@
-//! The loads: one that is drawn, and recorded ones.
+//! The loads: a generated one, and recorded ones.
 
 use crate::Fallible;
 use counterpoint::sim::{Arrivals, Distribution};

@@ -1,15 +1,16 @@
-//! How many agents does this load need, for this promise? The scheduler is played with more and more of them, and what comes
-//! of it stands beside what the formula of Erlang says.
+//! Finds the number of agents that a load needs to meet a service level: the scheduler is simulated with increasing
+//! numbers of agents, and the results are compared with Erlang's formula.
 //!
 //! ```text
-//! cargo run --release -p studies --bin capacity_planning                     # a drawn load
+//! cargo run --release -p studies --bin capacity_planning                     # a generated load
 //! cargo run --release -p studies --bin capacity_planning -- --data FOLDER    # and the traces in FOLDER/traces
 //! cargo run --release -p studies --bin capacity_planning -- --share 0.99 --within 5
 //! ```
 //!
-//! Erlang's formula knows the mean rate and the mean length. A load that comes in waves and bursts, or whose lengths vary
-//! more than an exponential's, needs more agents than it says: how many more is what the simulation tells. The tables go to
-//! the console, the chart to `target/capacity_planning.svg` or where `--svg` says.
+//! Erlang's formula uses the mean rate and the mean length. A load with peaks and bursts, or with lengths that vary
+//! more than exponentially distributed ones, needs more agents than the formula gives; the simulation shows how many
+//! more. The tables are printed, and the chart is written to `target/capacity_planning.svg` or to the file that `--svg`
+//! names.
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
 mod chart;
@@ -113,7 +114,7 @@ fn plan(load: &Load, told: &Arguments) -> Fallible<Vec<Curve>> {
     }
     match enough {
         Some(enough) => println!("\n{enough} agents meet the target; the formula gives {formula}\n"),
-        None => println!("\nno number of agents up to {agents} meets the target; the formula gives {formula}\n"),
+        None => println!("\n{agents} agents do not meet the target; the formula gives {formula}\n"),
     }
     Ok(vec![played, said])
 }

@@ -1,4 +1,4 @@
-//! The two distributors to compare with. Neither uses the crate.
+//! The two baselines. Neither uses the library.
 
 use crate::fleet::Worker;
 use crate::load::Job;

@@ -1,4 +1,4 @@
-//! Who works: agents of different speeds, with the models that they hold.
+//! The agents: their speeds and their models.
 
 use crate::load::{Load, Placement, count};
 use counterpoint::{AgentId, AgentSpec, Name, Random};

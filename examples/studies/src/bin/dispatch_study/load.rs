@@ -1,4 +1,4 @@
-//! What arrives: jobs, from recorded traces or drawn, scaled to the utilisation that is wanted.
+//! The jobs, from recorded traces or generated, scaled to the requested utilisation.
 
 use counterpoint::{Name, Tier, Time};
 use std::time::Duration;

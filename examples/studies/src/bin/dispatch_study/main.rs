@@ -1,15 +1,15 @@
-//! A study of how work is distributed: recorded and drawn loads, agents of different speeds that hold different models, and
-//! every strategy and order of waiting that a scheduler can be set up with, beside two distributors to compare with.
+//! A study of task distribution: recorded and generated loads, agents with different speeds and models, every strategy
+//! and discipline of the scheduler, and two baselines.
 //!
 //! ```text
-//! cargo run --release -p studies --bin dispatch_study                       # drawn loads alone
+//! cargo run --release -p studies --bin dispatch_study                       # generated loads only
 //! cargo run --release -p studies --bin dispatch_study -- --data FOLDER      # with the recorded loads in FOLDER/traces
 //! cargo run --release -p studies --bin dispatch_study -- --small            # a few seconds
 //! ```
 //!
-//! Everything happens in virtual time and follows from the seed, not from how fast the machine is. What a scheduler knows it
-//! has learned from what has ended before; who works and how long is the [`world`]'s business, who does what, and when, is
-//! the scheduler's alone.
+//! Everything runs in virtual time, so the figures depend on the seed and not on the speed of the machine. The
+//! scheduler learns only from completed tasks: [`world`] determines how long each agent works, the scheduler which
+//! agent performs a task and when.
 #![allow(
     missing_docs,
     missing_debug_implementations,

@@ -1,4 +1,4 @@
-//! What came of a simulation, and the figures drawn from it.
+//! The outcome of a simulation, and the figures computed from it.
 
 use crate::fleet::Worker;
 use crate::load::{Job, count};

@@ -1,4 +1,4 @@
-//! The rules that are compared: the two baselines, and schedulers set up in different ways.
+//! The compared rules: the two baselines, and the scheduler with different configurations.
 
 use crate::baseline;
 use crate::fleet::Worker;

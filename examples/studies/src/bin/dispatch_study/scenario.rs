@@ -1,4 +1,4 @@
-//! Four situations that a distributor must survive.
+//! Four scenarios with failing or overloaded agents.
 
 use crate::fleet::Worker;
 use crate::load::{Job, count};

@@ -1,4 +1,4 @@
-//! Which simulations are run, and what they give.
+//! The simulations of the study, and their results.
 
 use crate::fleet::{Worker, fleet, power};
 use crate::load::Load;

@@ -1,4 +1,4 @@
-//! Drawn loads with heavy tails, for whoever has no traces.
+//! Generated loads with heavy tails, for use without recorded traces.
 
 use crate::load::{Job, Load};
 use counterpoint::{Tier, Time};

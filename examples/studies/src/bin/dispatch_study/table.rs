@@ -1,4 +1,4 @@
-//! What was found, as tables for people.
+//! The results as tables.
 
 use crate::load::Load;
 use crate::outcome::Figures;

@@ -1,4 +1,4 @@
-//! The study's claims, at a size that tests can afford.
+//! Tests of the results of the study, on small input.
 
 use crate::arguments::Arguments;
 use crate::fleet::{Worker, fleet};

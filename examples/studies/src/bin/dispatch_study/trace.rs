@@ -1,4 +1,4 @@
-//! Recorded loads, read from a directory that the host names; nothing of them is in the repository.
+//! Recorded loads, read from a folder that the caller names. They are not part of this repository.
 
 use crate::load::{Job, Load, Placement};
 use counterpoint::{Tier, Time};

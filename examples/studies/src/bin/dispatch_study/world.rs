@@ -1,5 +1,5 @@
-//! The world about a scheduler: jobs arrive, agents work, time passes when nothing else is to be done. It decides nothing;
-//! who does what, and when, is the scheduler's word alone.
+//! The environment of the scheduler: jobs arrive, agents work, and time advances when no work is left. It makes no
+//! decisions; the scheduler decides which agent performs which task and when.
 
 use crate::fleet::Worker;
 use crate::load::Job;
