@@ -13,6 +13,13 @@ pub(crate) struct Parts<'d> {
     pub(crate) signals: Vec<&'d Name>,
 }
 
+/// The same parts of an action, to be changed.
+#[derive(Debug, Default)]
+pub(crate) struct PartsMut<'d> {
+    pub(crate) expressions: Vec<&'d mut Expr>,
+    pub(crate) conditions: Vec<&'d mut Condition>,
+}
+
 impl Node {
     /// The expressions and conditions of the node, without those of nested workflows.
     pub(crate) fn parts(&self) -> Parts<'_> {
@@ -88,6 +95,39 @@ impl Action {
             Self::Wait { signal, .. } => parts.signals.extend(signal),
             Self::Do(_) | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => {}
         }
+    }
+
+    /// The expressions and conditions of [`Self::parts`].
+    pub(crate) fn parts_mut(&mut self) -> PartsMut<'_> {
+        let mut parts = PartsMut::default();
+        match self {
+            Self::Choose { cases, .. } => parts.conditions.extend(cases.iter_mut().map(|case| &mut case.when)),
+            Self::Map(map) => {
+                parts.expressions.push(&mut map.over);
+                parts.conditions.extend(map.completion.as_mut().map(|completion| &mut completion.when));
+            }
+            Self::Repeat(repeat) => {
+                parts.conditions.push(&mut repeat.until);
+                parts.conditions.extend(&mut repeat.while_);
+            }
+            Self::Race { options } => {
+                for option in options {
+                    match &mut option.on {
+                        WaitFor::Signal { matching, .. } => parts.conditions.push(matching),
+                        WaitFor::At(time) => parts.expressions.push(time),
+                        WaitFor::After(_) | WaitFor::Decision(_) => {}
+                    }
+                }
+            }
+            Self::States(states) => {
+                for state in &mut states.states {
+                    parts.expressions.push(&mut state.input);
+                    parts.conditions.extend(state.next.iter_mut().map(|transition| &mut transition.when));
+                }
+            }
+            Self::Do(_) | Self::Delegate(_) | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {}
+        }
+        parts
     }
 
     /// The body of the action. A state machine has one per state instead ([`Self::bodies`]).
