@@ -199,7 +199,7 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
             if let Action::Delegate(delegate) = &node.action {
                 check_delegated_kinds(node, delegate, kinds)?;
             }
-            for body in bodies(node) {
+            for body in node.action.bodies() {
                 match body {
                     Body::Flow(flow) => open.push(flow),
                     Body::Task(work) if !kinds.contains(&work.kind) => {
@@ -227,22 +227,5 @@ fn check_delegated_kinds(node: &Node, delegate: &Delegate, kinds: &[Name]) -> Re
     match asked.find(|kind| !kinds.contains(kind)) {
         Some(kind) => Err(DecomposeError::UnknownKind { node: node.name.clone(), kind: kind.clone() }),
         None => Ok(()),
-    }
-}
-
-/// The work of a node, without compensations.
-fn bodies(node: &Node) -> Vec<&Body> {
-    match &node.action {
-        Action::Do(body) => vec![body],
-        Action::Map(map) => vec![&map.body],
-        Action::Repeat(repeat) => vec![&repeat.body],
-        Action::States(states) => states.states.iter().filter_map(|state| state.body.as_ref()).collect(),
-        Action::Delegate(_)
-        | Action::Choose { .. }
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => Vec::new(),
     }
 }

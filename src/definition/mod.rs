@@ -51,6 +51,7 @@ pub use save::SavePoint;
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
 pub use variable::{Reducer, Variable, Write};
+pub(crate) use visit::{ActionClass, Parts, PartsMut};
 pub use wait::{Decision, Escalation, Milestone, RaceOption, SignalRule, WaitFor};
 
 use crate::base::id::stable_hash;

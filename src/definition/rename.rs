@@ -96,17 +96,7 @@ impl Action {
 
     /// Whether work that was done under one action is valid under the other.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let body = |action: &Self| match action {
-            Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body.kind()),
-            Self::Choose { .. }
-            | Self::Delegate(_)
-            | Self::Wait { .. }
-            | Self::Race { .. }
-            | Self::Pass
-            | Self::States(_)
-            | Self::Stop
-            | Self::Fail(_) => None,
-        };
+        let body = |action: &Self| action.body().map(Body::kind);
         core::mem::discriminant(self) == core::mem::discriminant(other) && body(self) == body(other)
     }
 }
@@ -172,15 +162,6 @@ impl Definition {
 
 impl Action {
     fn awaits_signal(&self, wanted: &Name) -> bool {
-        match self {
-            Self::Wait { signal, .. } => signal.as_ref() == Some(wanted),
-            Self::Race { options } => {
-                options.iter().any(|option| matches!(&option.on, WaitFor::Signal { signal, .. } if signal == wanted))
-            }
-            Self::Choose { .. } | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => false,
-            Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::States(_) => {
-                self.flows().any(|flow| flow.awaits_signal(wanted))
-            }
-        }
+        self.parts().signals.contains(&wanted) || self.flows().any(|flow| flow.awaits_signal(wanted))
     }
 }

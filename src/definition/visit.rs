@@ -4,51 +4,29 @@ use super::{Action, Body, Boundary, Condition, Definition, Expr, Map, Node, Repe
 use crate::base::name::Name;
 use std::collections::BTreeSet;
 
-/// Expressions and conditions, in the order of the definition.
+/// What a definition, a node or an action reads, in the order of the definition.
 #[derive(Debug, Default)]
 pub(crate) struct Parts<'d> {
-    expressions: Vec<&'d Expr>,
-    conditions: Vec<&'d Condition>,
+    pub(crate) expressions: Vec<&'d Expr>,
+    pub(crate) conditions: Vec<&'d Condition>,
+    /// The signals that the action waits for, without those of handlers.
+    pub(crate) signals: Vec<&'d Name>,
+}
+
+/// The same parts of an action, to be changed.
+#[derive(Debug, Default)]
+pub(crate) struct PartsMut<'d> {
+    pub(crate) expressions: Vec<&'d mut Expr>,
+    pub(crate) conditions: Vec<&'d mut Condition>,
 }
 
 impl Node {
     /// The expressions and conditions of the node, without those of nested workflows.
     pub(crate) fn parts(&self) -> Parts<'_> {
-        let mut parts = Parts { expressions: vec![&self.input], conditions: Vec::new() };
+        let mut parts = Parts { expressions: vec![&self.input], ..Parts::default() };
         parts.conditions.extend(self.guards.precondition.as_ref().map(|guard| &guard.when));
         parts.conditions.extend(&self.guards.postcondition);
-        match &self.action {
-            Action::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
-            Action::Map(map) => {
-                parts.expressions.push(&map.over);
-                parts.conditions.extend(map.completion.as_ref().map(|completion| &completion.when));
-            }
-            Action::Repeat(repeat) => {
-                parts.conditions.push(&repeat.until);
-                parts.conditions.extend(&repeat.while_);
-            }
-            Action::Race { options } => {
-                for option in options {
-                    match &option.on {
-                        WaitFor::Signal { matching, .. } => parts.conditions.push(matching),
-                        WaitFor::At(time) => parts.expressions.push(time),
-                        WaitFor::After(_) | WaitFor::Decision(_) => {}
-                    }
-                }
-            }
-            Action::States(states) => {
-                for state in &states.states {
-                    parts.expressions.push(&state.input);
-                    parts.conditions.extend(state.next.iter().map(|transition| &transition.when));
-                }
-            }
-            Action::Do(_)
-            | Action::Delegate(_)
-            | Action::Wait { .. }
-            | Action::Pass
-            | Action::Stop
-            | Action::Fail(_) => {}
-        }
+        self.action.add_parts(&mut parts);
         parts.conditions.extend(self.handlers.iter().filter_map(|handler| match &handler.on {
             Boundary::Signal { matching, .. } => Some(matching),
             Boundary::Error { .. } | Boundary::Timeout(_) | Boundary::Cancel => None,
@@ -57,19 +35,107 @@ impl Node {
     }
 }
 
+/// How the execution of an action proceeds. Readers of definitions that need no more than this match on the class, so that
+/// a new kind of action concerns them only through its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActionClass {
+    /// The action executes tasks or child runs.
+    Works,
+    /// The action waits for a signal, a time or a decision.
+    Waits,
+    /// The action ends when it starts.
+    Immediate,
+}
+
 impl Action {
+    pub(crate) const fn class(&self) -> ActionClass {
+        match self {
+            Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::Delegate(_) | Self::States(_) => ActionClass::Works,
+            Self::Wait { .. } | Self::Race { .. } => ActionClass::Waits,
+            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => ActionClass::Immediate,
+        }
+    }
+
+    /// The expressions and conditions of the action itself, without the input and the guards of its node.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        let mut parts = Parts::default();
+        self.add_parts(&mut parts);
+        parts
+    }
+
+    fn add_parts<'d>(&'d self, parts: &mut Parts<'d>) {
+        match self {
+            Self::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
+            Self::Map(map) => {
+                parts.expressions.push(&map.over);
+                parts.conditions.extend(map.completion.as_ref().map(|completion| &completion.when));
+            }
+            Self::Repeat(repeat) => {
+                parts.conditions.push(&repeat.until);
+                parts.conditions.extend(&repeat.while_);
+            }
+            Self::Race { options } => {
+                for option in options {
+                    match &option.on {
+                        WaitFor::Signal { signal, matching } => {
+                            parts.signals.push(signal);
+                            parts.conditions.push(matching);
+                        }
+                        WaitFor::At(time) => parts.expressions.push(time),
+                        WaitFor::After(_) | WaitFor::Decision(_) => {}
+                    }
+                }
+            }
+            Self::States(states) => {
+                for state in &states.states {
+                    parts.expressions.push(&state.input);
+                    parts.conditions.extend(state.next.iter().map(|transition| &transition.when));
+                }
+            }
+            Self::Wait { signal, .. } => parts.signals.extend(signal),
+            Self::Do(_) | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => {}
+        }
+    }
+
+    /// The expressions and conditions of [`Self::parts`].
+    pub(crate) fn parts_mut(&mut self) -> PartsMut<'_> {
+        let mut parts = PartsMut::default();
+        match self {
+            Self::Choose { cases, .. } => parts.conditions.extend(cases.iter_mut().map(|case| &mut case.when)),
+            Self::Map(map) => {
+                parts.expressions.push(&mut map.over);
+                parts.conditions.extend(map.completion.as_mut().map(|completion| &mut completion.when));
+            }
+            Self::Repeat(repeat) => {
+                parts.conditions.push(&mut repeat.until);
+                parts.conditions.extend(&mut repeat.while_);
+            }
+            Self::Race { options } => {
+                for option in options {
+                    match &mut option.on {
+                        WaitFor::Signal { matching, .. } => parts.conditions.push(matching),
+                        WaitFor::At(time) => parts.expressions.push(time),
+                        WaitFor::After(_) | WaitFor::Decision(_) => {}
+                    }
+                }
+            }
+            Self::States(states) => {
+                for state in &mut states.states {
+                    parts.expressions.push(&mut state.input);
+                    parts.conditions.extend(state.next.iter_mut().map(|transition| &mut transition.when));
+                }
+            }
+            Self::Do(_) | Self::Delegate(_) | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {}
+        }
+        parts
+    }
+
     /// The body of the action. A state machine has one per state instead ([`Self::bodies`]).
     pub(crate) const fn body(&self) -> Option<&Body> {
-        match self {
-            Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body),
-            Self::Choose { .. }
-            | Self::Delegate(_)
-            | Self::States(_)
-            | Self::Wait { .. }
-            | Self::Race { .. }
-            | Self::Pass
-            | Self::Stop
-            | Self::Fail(_) => None,
+        if let Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) = self {
+            Some(body)
+        } else {
+            None
         }
     }
 
@@ -96,7 +162,7 @@ impl Definition {
     /// Whether the expression reads a variable that accepts updates, so that a second evaluation may give another value.
     pub(crate) fn may_change(&self, expr: &Expr) -> bool {
         let updated = |name: &Name| self.variables.iter().any(|it| it.name == *name && it.updates.is_some());
-        let parts = Parts { expressions: vec![expr], conditions: Vec::new() };
+        let parts = Parts { expressions: vec![expr], ..Parts::default() };
         self.variables.iter().any(|variable| variable.updates.is_some()) && parts.names().0.into_iter().any(updated)
     }
 
@@ -104,14 +170,14 @@ impl Definition {
     /// on updates.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let updates = self.variables.iter().filter_map(|variable| variable.updates.as_ref());
-        Parts { expressions: vec![&self.output], conditions: updates.collect() }
+        Parts { expressions: vec![&self.output], conditions: updates.collect(), signals: Vec::new() }
     }
 }
 
 impl<'d> Parts<'d> {
     /// The names of the variables that are read, and of the predicates that are evaluated.
     pub(crate) fn names(self) -> (BTreeSet<&'d Name>, BTreeSet<&'d Name>) {
-        let Self { mut expressions, mut conditions } = self;
+        let Self { mut expressions, mut conditions, signals: _ } = self;
         let (mut variables, mut predicates) = (BTreeSet::new(), BTreeSet::new());
         while let Some(condition) = conditions.pop() {
             if let Condition::Predicate(name, _) = condition {

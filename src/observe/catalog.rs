@@ -5,7 +5,7 @@
 use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::structure::Table;
-use crate::definition::{Action, Body, Definition, Map, Node, Repeat};
+use crate::definition::{Action, Body, Definition, Node};
 use crate::message::event::{CatalogueEvent, ControlEvent, Event, RunEvent};
 use crate::task::Owner;
 use std::sync::Arc;
@@ -101,20 +101,5 @@ impl Catalog {
 
 /// The nested workflow of a node.
 pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
-    match action {
-        Action::Do(Body::Flow(flow))
-        | Action::Map(Map { body: Body::Flow(flow), .. })
-        | Action::Repeat(Repeat { body: Body::Flow(flow), .. }) => Some(flow),
-        Action::Do(Body::Task(_) | Body::Call(_))
-        | Action::Map(Map { body: Body::Task(_) | Body::Call(_), .. })
-        | Action::Repeat(Repeat { body: Body::Task(_) | Body::Call(_), .. })
-        | Action::Choose { .. }
-        | Action::Delegate(_)
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::States(_)
-        | Action::Stop
-        | Action::Fail(_) => None,
-    }
+    if let Some(Body::Flow(flow)) = action.body() { Some(flow) } else { None }
 }

@@ -4,7 +4,7 @@ use super::model::{Agent, Project, Resource, Task, Work};
 use crate::base::id::{AgentId, NodeIx, TaskId};
 use crate::base::name::Name;
 use crate::base::time::nanos_of;
-use crate::definition::{Action, Body, Definition, Node};
+use crate::definition::{Action, ActionClass, Body, Definition, Node};
 use crate::task::agent::AgentSpec;
 use crate::task::{Needs, Tier};
 use core::time::Duration;
@@ -179,34 +179,43 @@ impl Planner<'_> {
 
     fn node(&mut self, index: u32, node: &Node, path: &Name, before: &[TaskId]) -> Result<Vec<TaskId>, OutlineError> {
         let expected = (self.expected)(path, node);
-        let count = expected.count;
-        match &node.action {
-            Action::Do(body) => self.body(index, node, path, body, 0, expected.duration, before, None),
-            Action::Map(map) => {
-                let within = map.max_concurrent.map(|most| (Name::from(format!("{path}: at once")), u64::from(most)));
-                let mut ends = Vec::new();
-                for item in 0..count {
-                    let span = expected.duration;
-                    ends.extend(self.body(index, node, path, &map.body, item, span, before, within.as_ref())?);
-                }
-                if ends.is_empty() { self.unattended(index, path, Duration::ZERO, before) } else { Ok(ends) }
+        let span = match node.action.class() {
+            ActionClass::Works => return self.works(index, node, path, &expected, before),
+            ActionClass::Waits => {
+                let only_timer = if let Action::Wait { timer, signal: None } = &node.action { *timer } else { None };
+                only_timer.unwrap_or(expected.duration)
             }
-            Action::Repeat(repeat) => {
-                let mut ends = before.to_vec();
-                for round in 0..count.min(repeat.max_rounds) {
-                    ends = self.body(index, node, path, &repeat.body, round, expected.duration, &ends, None)?;
-                }
-                Ok(ends)
+            ActionClass::Immediate => Duration::ZERO,
+        };
+        self.unattended(index, path, span, before)
+    }
+
+    fn works(
+        &mut self,
+        index: u32,
+        node: &Node,
+        path: &Name,
+        expected: &NodeEstimate,
+        before: &[TaskId],
+    ) -> Result<Vec<TaskId>, OutlineError> {
+        let span = expected.duration;
+        if let Action::Map(map) = &node.action {
+            let within = map.max_concurrent.map(|most| (Name::from(format!("{path}: at once")), u64::from(most)));
+            let mut ends = Vec::new();
+            for item in 0..expected.count {
+                ends.extend(self.body(index, node, path, &map.body, item, span, before, within.as_ref())?);
             }
-            Action::Wait { timer, signal } => {
-                let span = if signal.is_none() { timer.unwrap_or(expected.duration) } else { expected.duration };
-                self.unattended(index, path, span, before)
+            if ends.is_empty() { self.unattended(index, path, Duration::ZERO, before) } else { Ok(ends) }
+        } else if let Action::Repeat(repeat) = &node.action {
+            let mut ends = before.to_vec();
+            for round in 0..expected.count.min(repeat.max_rounds) {
+                ends = self.body(index, node, path, &repeat.body, round, span, &ends, None)?;
             }
-            Action::Race { .. } => self.unattended(index, path, expected.duration, before),
-            Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {
-                self.unattended(index, path, Duration::ZERO, before)
-            }
-            Action::States(_) | Action::Delegate(_) => Err(OutlineError::Unplannable { node: path.clone() }),
+            Ok(ends)
+        } else if let Action::Do(body) = &node.action {
+            self.body(index, node, path, body, 0, span, before, None)
+        } else {
+            Err(OutlineError::Unplannable { node: path.clone() })
         }
     }
 

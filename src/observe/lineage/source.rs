@@ -1,7 +1,7 @@
 //! The sources of a node's input, from its definition.
 
 use crate::base::name::Name;
-use crate::definition::{Action, Condition, Definition, Expr, Map, Node, WaitFor};
+use crate::definition::{Action, Definition, Expr, Node, Parts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -25,38 +25,16 @@ pub enum Source {
 /// All sources of a node's input. For a compensation, the output to be compensated comes first.
 pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
     let mut sources = BTreeSet::new();
-    let mut repeats = false;
-    let mut work: Vec<&Expr> = vec![&node.input];
-    let mut conditions: Vec<&Condition> = Vec::new();
-    match &node.action {
-        Action::Map(Map { over, .. }) => work.push(over),
-        Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
-        Action::Wait { signal, .. } => sources.extend(signal.clone().map(Source::Signal)),
-        Action::Race { options: offers } => {
-            for offer in offers {
-                match &offer.on {
-                    WaitFor::Signal { signal, matching } => {
-                        sources.insert(Source::Signal(signal.clone()));
-                        conditions.push(matching);
-                    }
-                    WaitFor::At(moment) => work.push(moment),
-                    WaitFor::After(_) | WaitFor::Decision(_) => {}
-                }
-            }
-        }
-        Action::States(states) => {
-            repeats = true;
-            work.extend(states.states.iter().map(|state| &state.input));
-            conditions.extend(states.states.iter().flat_map(|state| &state.next).map(|way| &way.when));
-        }
-        Action::Repeat(_) => repeats = true,
-        Action::Do(_) | Action::Delegate(_) | Action::Pass | Action::Stop | Action::Fail(_) => {}
-    }
+    let Parts { mut expressions, mut conditions, signals } = node.action.parts();
+    expressions.push(&node.input);
+    sources.extend(signals.into_iter().cloned().map(Source::Signal));
+    // The item of these actions is the output of the round, or of the state, before.
+    let repeats = matches!(node.action, Action::States(_) | Action::Repeat(_));
     while let Some(condition) = conditions.pop() {
         conditions.extend(condition.parts());
-        work.extend(condition.operands());
+        expressions.extend(condition.operands());
     }
-    collect(work, repeats, &mut sources);
+    collect(expressions, repeats, &mut sources);
     if undo {
         sources.insert(Source::Node(node.name.clone()));
     }

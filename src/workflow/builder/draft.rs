@@ -4,7 +4,7 @@ use super::super::validate::Fault;
 use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Join, Link, Map, Milestone, Node, On,
-    Repeat, Variable, WaitFor, Work,
+    PartsMut, Repeat, Variable, Work,
 };
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,21 +91,14 @@ impl Sketch {
 
     /// The task that it performs, if it performs one.
     pub(super) fn work(&mut self) -> Option<&mut Work> {
-        match &mut self.node.action {
-            Action::Do(Body::Task(work))
-            | Action::Map(Map { body: Body::Task(work), .. })
-            | Action::Repeat(Repeat { body: Body::Task(work), .. })
-            | Action::Delegate(Delegate { work, .. }) => Some(work),
-            Action::Do(Body::Flow(_) | Body::Call(_))
-            | Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
-            | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. })
-            | Action::Choose { .. }
-            | Action::Wait { .. }
-            | Action::Race { .. }
-            | Action::Pass
-            | Action::States(_)
-            | Action::Stop
-            | Action::Fail(_) => None,
+        if let Action::Do(Body::Task(work))
+        | Action::Map(Map { body: Body::Task(work), .. })
+        | Action::Repeat(Repeat { body: Body::Task(work), .. })
+        | Action::Delegate(Delegate { work, .. }) = &mut self.node.action
+        {
+            Some(work)
+        } else {
+            None
         }
     }
 }
@@ -252,37 +245,9 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let mut node = sketch.node;
     node.name = name;
     name_expr(&mut node.input, names);
-    match &mut node.action {
-        Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
-        Action::Map(map) => {
-            name_expr(&mut map.over, names);
-            if let Some(enough) = &mut map.completion {
-                name_condition(&mut enough.when, names);
-            }
-        }
-        Action::Repeat(repeat) => {
-            name_condition(&mut repeat.until, names);
-            if let Some(whilst) = &mut repeat.while_ {
-                name_condition(whilst, names);
-            }
-        }
-        Action::Race { options: offers } => {
-            for offer in offers {
-                match &mut offer.on {
-                    WaitFor::Signal { matching, .. } => name_condition(matching, names),
-                    WaitFor::At(moment) => name_expr(moment, names),
-                    WaitFor::After(_) | WaitFor::Decision(_) => {}
-                }
-            }
-        }
-        Action::States(states) => {
-            for state in &mut states.states {
-                name_expr(&mut state.input, names);
-                state.next.iter_mut().for_each(|way| name_condition(&mut way.when, names));
-            }
-        }
-        Action::Do(_) | Action::Delegate(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
-    }
+    let PartsMut { expressions, conditions } = node.action.parts_mut();
+    expressions.into_iter().for_each(|expr| name_expr(expr, names));
+    conditions.into_iter().for_each(|condition| name_condition(condition, names));
     let counted = node.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
     for handler in &mut node.handlers {

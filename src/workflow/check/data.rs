@@ -2,7 +2,7 @@
 
 use crate::base::name::Name;
 use crate::dag::Topology;
-use crate::definition::{Action, Condition, Definition, Expr, Join, Link, Map, On, Repeat, Trigger};
+use crate::definition::{Condition, Definition, Expr, Join, Link, On, Parts, Trigger};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each node, by index, the nodes that have certainly succeeded when it starts.
@@ -48,21 +48,8 @@ pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<us
 pub(super) fn missing<'d>(definition: &'d Definition, index: usize, sure: &[BTreeSet<usize>]) -> Vec<&'d Name> {
     let (Some(node), Some(sure)) = (definition.nodes.get(index), sure.get(index)) else { return Vec::new() };
     let mut missing: Vec<&Name> = Vec::new();
-    let mut open: Vec<&Expr> = vec![&node.input];
-    let mut conditions: Vec<&Condition> = Vec::new();
-    match &node.action {
-        Action::Map(Map { over, .. }) => open.push(over),
-        Action::Repeat(Repeat { until, while_: whilst, .. }) => conditions.extend(whilst.iter().chain([until])),
-        Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
-        Action::Do(_)
-        | Action::Delegate(_)
-        | Action::States(_)
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => {}
-    }
+    let Parts { expressions: mut open, mut conditions, .. } = node.action.parts();
+    open.push(&node.input);
     while let Some(condition) = conditions.pop() {
         conditions.extend(condition.parts());
         // A condition on existence allows the value to be missing.

@@ -7,7 +7,7 @@ use super::validate::{DefinitionError, graph::topology, validate};
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::dag::{NodeIx, Topology};
-use crate::definition::{Action, Body, Case, Definition, Join, Link, Map, Node, On, Pick, Repeat, Trigger};
+use crate::definition::{Action, ActionClass, Body, Case, Definition, Join, Link, Node, On, Pick, Trigger};
 use conditions::{constant, covers};
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +129,7 @@ pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, Definiti
     // A valid definition has no cycle.
     let Ok(graph) = topology(definition) else { return Ok(check) };
     let node = |at: &NodeIx| definition.nodes.get(at.index());
-    let works = |at: &NodeIx| node(at).is_some_and(|node| does_work(&node.action));
+    let works = |at: &NodeIx| node(at).is_some_and(|node| node.action.class() == ActionClass::Works);
     check.width = graph.levels().map(|level| level.iter().filter(|at| works(at)).count()).max().unwrap_or(0);
     let longest = graph.critical_path(|at| u64::from(works(&at)));
     check.critical_path =
@@ -196,7 +196,7 @@ fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, index: usize) 
     });
     let after = graph.descendants(&[at]);
     let mut after = after.iter().filter_map(|at| definition.nodes.get(at.index()));
-    after.find(|node| !passed && does_work(&node.action)).map(|node| &node.name)
+    after.find(|node| !passed && node.action.class() == ActionClass::Works).map(|node| &node.name)
 }
 
 fn holds_pivot(definition: &Definition) -> bool {
@@ -223,27 +223,9 @@ fn may_stay(node: &Node) -> bool {
     node.undo.is_none() && !node.pivot && (is_task(&node.action) || node.action.flows().next().is_some())
 }
 
-fn does_work(action: &Action) -> bool {
-    match action {
-        Action::Do(_) | Action::Map(_) | Action::Repeat(_) | Action::Delegate(_) | Action::States(_) => true,
-        Action::Choose { .. }
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => false,
-    }
-}
-
 /// Nested workflows and the states of state machines have compensations of their own.
-fn is_task(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Do(Body::Task(_))
-            | Action::Map(Map { body: Body::Task(_), .. })
-            | Action::Repeat(Repeat { body: Body::Task(_), .. })
-            | Action::Delegate(_)
-    )
+const fn is_task(action: &Action) -> bool {
+    matches!(action.body(), Some(Body::Task(_))) || matches!(action, Action::Delegate(_))
 }
 
 /// The nodes that never start and the cases that are never taken.

@@ -3,7 +3,7 @@
 use super::data::Site;
 use super::{Checker, Fault, Location};
 use crate::base::name::Name;
-use crate::definition::{Action, Boundary, Decision, Node, RaceOption, WaitFor};
+use crate::definition::{Action, ActionClass, Boundary, Decision, Node, RaceOption, WaitFor};
 use std::collections::BTreeSet;
 
 /// The largest number of handlers of a node: they are stored as the bits of one word.
@@ -88,7 +88,7 @@ impl<'d> Checker<'d, '_> {
         if node.handlers.is_empty() {
             return;
         }
-        if matches!(node.action, Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_)) {
+        if node.action.class() == ActionClass::Immediate {
             self.fault(Some(index), Fault::HandlersWithoutWork);
         }
         if node.handlers.len() > MOST_HANDLERS {
