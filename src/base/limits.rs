@@ -60,7 +60,7 @@ impl Default for Limits {
 pub struct SizeLimits {
     /// Bytes of one payload.
     pub payload_bytes: u32,
-    /// Nesting depth of one payload.
+    /// Nesting depth of one payload; above 100 it counts as 100, since readers of JSON give up on deeper data.
     pub payload_depth: u32,
     /// Bytes of one name.
     pub name_bytes: u32,
@@ -69,6 +69,17 @@ pub struct SizeLimits {
     /// Bytes of one record of a sealed journal. A larger append is split into several records; reading a larger record
     /// fails.
     pub record_bytes: u32,
+}
+
+/// The largest nesting depth of a payload or a definition. Readers of JSON accept 127 levels, and events, snapshots and
+/// messages put some around it.
+pub(crate) const MOST_DEPTH: u32 = 100;
+
+impl SizeLimits {
+    /// The nesting depth that a payload may have.
+    pub(crate) fn depth(&self) -> u32 {
+        self.payload_depth.min(MOST_DEPTH)
+    }
 }
 
 impl Default for SizeLimits {

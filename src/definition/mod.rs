@@ -22,6 +22,7 @@
 mod boundary;
 mod budget;
 mod call;
+mod canonical;
 mod delegate;
 mod expr;
 mod failure;
@@ -181,6 +182,25 @@ impl Definition {
     pub fn id(&self) -> DefinitionId {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         DefinitionId { name: self.name.clone(), version: self.version, hash: stable_hash(&bytes) }
+    }
+
+    /// The number of lists and objects in each other in its JSON form.
+    pub(crate) fn json_depth(&self) -> usize {
+        let (mut open, mut deepest, mut text, mut escaped) = (0_usize, 0_usize, false, false);
+        for byte in serde_json::to_vec(self).unwrap_or_default() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = text,
+                b'"' => text = !text,
+                b'[' | b'{' if !text => {
+                    open += 1;
+                    deepest = deepest.max(open);
+                }
+                b']' | b'}' if !text => open = open.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest
     }
 }
 

@@ -1,6 +1,7 @@
 //! Budgets: amounts that are reserved before work begins, and amounts that it has spent.
 
-use super::book::{Book, Folded};
+use super::book::{Book, Folded, Inconsistency};
+use super::sum::{Overdrawn, Sum};
 use crate::base::id::{NodeIx, RunId};
 use crate::definition::Budget;
 use crate::message::run::{LimitReached, Measure};
@@ -28,10 +29,10 @@ pub(super) struct Accounts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) granted: Budget,
-    pub(super) reserved: Spending,
-    pub(super) spent: Spending,
+    pub(super) reserved: Sum,
+    pub(super) spent: Sum,
     /// The amounts promised to delegated parts, which these have neither reserved nor spent.
-    pub(super) promised: Spending,
+    pub(super) promised: Sum,
     /// The account of which this one is a share.
     parent: Option<Holder>,
 }
@@ -47,43 +48,51 @@ pub(super) enum Affordable {
     Never(LimitReached),
 }
 
+impl From<Overdrawn> for Inconsistency {
+    fn from(_: Overdrawn) -> Self {
+        "an account is to give back more than it holds".into()
+    }
+}
+
 impl Account {
     pub(super) const fn new(granted: Budget) -> Self {
-        let none = Spending::NOTHING;
+        let none = Sum::NOTHING;
         Self { granted, reserved: none, spent: none, promised: none, parent: None }
     }
 
-    /// Each bounded measure with the amount that is neither reserved, promised nor spent, and the amount that may come
-    /// back.
-    pub(super) fn free(&self) -> [(Measure, Option<u64>, u64); 3] {
-        let put_aside = self.reserved + self.promised;
-        let taken = put_aside + self.spent;
-        let of = |granted: Option<u64>, taken: u64| granted.map(|granted| granted.saturating_sub(taken));
-        [
-            (Measure::Attempts, of(self.granted.attempts, taken.attempts), put_aside.attempts),
-            (Measure::Cost, of(self.granted.cost, taken.cost), put_aside.cost),
-            (Measure::Tokens, of(self.granted.tokens, taken.tokens), put_aside.tokens),
-        ]
+    /// Each measure with its bound.
+    const fn bounds(&self) -> [(Measure, Option<u64>); 3] {
+        let Budget { attempts, cost, tokens, .. } = self.granted;
+        [(Measure::Attempts, attempts), (Measure::Cost, cost), (Measure::Tokens, tokens)]
+    }
+
+    /// The amount of a bounded measure that is neither reserved, promised nor spent.
+    fn free(&self, measure: Measure, granted: u64) -> u64 {
+        let taken = [self.reserved, self.promised, self.spent].map(|sum| sum.of(measure));
+        let free = taken.into_iter().fold(u128::from(granted), u128::saturating_sub);
+        u64::try_from(free).unwrap_or(granted)
     }
 
     /// The amounts that the parent account holds for this share: the unused rest of each bounded measure, and of an
     /// unbounded one the amount that this share has promised in turn.
-    fn promise(&self) -> Spending {
-        let taken = self.reserved + self.spent;
-        let of = |granted: Option<u64>, taken: u64, promised: u64| {
-            granted.map_or(promised, |granted| granted.saturating_sub(taken))
+    fn promise(&self) -> Sum {
+        let of = |measure: Measure, granted: Option<u64>| {
+            let taken = [self.reserved, self.spent].map(|sum| sum.of(measure));
+            let rest = |granted: u64| taken.into_iter().fold(u128::from(granted), u128::saturating_sub);
+            granted.map_or(self.promised.of(measure), rest)
         };
-        Spending {
-            attempts: of(self.granted.attempts, taken.attempts, self.promised.attempts),
-            cost: of(self.granted.cost, taken.cost, self.promised.cost),
-            tokens: of(self.granted.tokens, taken.tokens, self.promised.tokens),
+        Sum {
+            attempts: of(Measure::Attempts, self.granted.attempts),
+            cost: of(Measure::Cost, self.granted.cost),
+            tokens: of(Measure::Tokens, self.granted.tokens),
         }
     }
 
     /// The account as available to a share of it: without the promise to that share.
     fn seen_from(mut self, share: Option<&(Holder, Self)>, own: Holder) -> Self {
         if let Some((_, share)) = share.filter(|(_, share)| share.parent == Some(own)) {
-            self.promised = self.promised - share.promise();
+            // `check_accounts` compares the promises with the shares.
+            self.promised = self.promised.minus(share.promise()).unwrap_or_default();
         }
         self
     }
@@ -92,22 +101,31 @@ impl Account {
     /// attempt, and whether some of it may come back.
     fn attempts(&self, estimate: Usage) -> Result<u64, (Measure, bool)> {
         let mut most = u64::MAX;
-        for (measure, free, reserved) in self.free() {
-            let Some(free) = free else { continue };
-            let each = match measure {
-                Measure::Attempts => 1,
-                Measure::Cost => estimate.cost,
-                Measure::Tokens => estimate.tokens,
-                Measure::Time => 0,
-            };
+        let each = Sum::from(Spending::attempt(estimate));
+        for (measure, granted) in self.bounds() {
+            let Some(granted) = granted else { continue };
+            let free = self.free(measure, granted);
             // A measure with an estimate of zero must not be exhausted either.
-            let enough = free.checked_div(each).unwrap_or(if free == 0 { 0 } else { u64::MAX });
+            let enough = u64::try_from(each.of(measure)).ok().and_then(|each| free.checked_div(each));
+            let enough = enough.unwrap_or(if free == 0 { 0 } else { u64::MAX });
             if enough == 0 {
-                return Err((measure, reserved > 0));
+                let may_come_back = self.reserved.of(measure) > 0 || self.promised.of(measure) > 0;
+                return Err((measure, may_come_back));
             }
             most = most.min(enough);
         }
         Ok(most)
+    }
+
+    /// The free amounts of the bounded measures, without time.
+    pub(super) fn unused(&self) -> Budget {
+        let of = |measure, granted: Option<u64>| granted.map(|granted| self.free(measure, granted));
+        let Budget { attempts, cost, tokens, .. } = self.granted;
+        let mut free = Budget::default();
+        free.attempts = of(Measure::Attempts, attempts);
+        free.cost = of(Measure::Cost, cost);
+        free.tokens = of(Measure::Tokens, tokens);
+        free
     }
 }
 
@@ -116,40 +134,43 @@ impl Accounts {
         self.open.get(&holder)
     }
 
-    fn shift(&mut self, holder: Holder, before: Claim, after: Claim) -> bool {
-        if !self.open.contains_key(&holder) {
-            return false;
-        }
+    /// Replaces the claim of an instance in the sums of an account, if that is open.
+    fn shift(&mut self, holder: Holder, before: Claim, after: Claim) -> Result<(), Overdrawn> {
         self.change(holder, |account| {
-            account.reserved = account.reserved - before.reserved + after.reserved;
-            account.spent = account.spent - before.spent + after.spent;
-        });
-        true
+            account.reserved = account.reserved.replaced(before.reserved, after.reserved)?;
+            account.spent = account.spent.replaced(before.spent, after.spent)?;
+            Ok(())
+        })
     }
 
     /// Changes an account and the promises of its ancestors.
-    fn change(&mut self, holder: Holder, change: impl FnOnce(&mut Account)) {
-        let Some(account) = self.open.get_mut(&holder) else { return };
+    fn change(
+        &mut self,
+        holder: Holder,
+        change: impl FnOnce(&mut Account) -> Result<(), Overdrawn>,
+    ) -> Result<(), Overdrawn> {
+        let Some(account) = self.open.get_mut(&holder) else { return Ok(()) };
         let before = account.promise();
-        change(account);
+        change(account)?;
         let (after, parent) = (account.promise(), account.parent);
-        self.propagate(parent, before, after);
+        self.propagate(parent, before, after)
     }
 
     /// Propagates the changed promise of a share to its ancestors.
-    fn propagate(&mut self, mut next: Option<Holder>, mut before: Spending, mut after: Spending) {
+    fn propagate(&mut self, mut next: Option<Holder>, mut before: Sum, mut after: Sum) -> Result<(), Overdrawn> {
         while let Some(account) = next.filter(|_| before != after).and_then(|holder| self.open.get_mut(&holder)) {
             let known = account.promise();
-            account.promised = account.promised - before + after;
+            account.promised = account.promised.replaced(before, after)?;
             (before, after, next) = (known, account.promise(), account.parent);
         }
+        Ok(())
     }
 }
 
 impl Book {
     /// Opens the accounts of a run that has begun.
-    pub(super) fn open_accounts(&mut self, id: RunId) {
-        let Some(run) = self.runs.get(id) else { return };
+    pub(super) fn open_accounts(&mut self, id: RunId) -> Folded {
+        let Some(run) = self.runs.get(id) else { return Ok(()) };
         let own = run.budget().filter(Budget::counts).map(|budget| ((id, None, None), budget));
         let nodes = run.graph().nodes();
         let nodes =
@@ -161,11 +182,11 @@ impl Book {
         }
         self.accounts.open.extend(open.into_iter().map(|(holder, budget)| (holder, Account::new(budget))));
         let nodes: Vec<NodeIx> = self.runs.get(id).into_iter().flat_map(|run| run.graph().delegating()).collect();
-        nodes.into_iter().for_each(|node| self.open_shares(id, node));
+        nodes.into_iter().try_for_each(|node| self.open_shares(id, node))
     }
 
     /// Opens the accounts of parts that were promised shares of a node's budget.
-    pub(super) fn open_shares(&mut self, id: RunId, node: NodeIx) {
+    pub(super) fn open_shares(&mut self, id: RunId, node: NodeIx) -> Folded {
         let shares =
             self.runs.get(id).and_then(|run| run.graph().node(node)).map(|node| node.shares()).unwrap_or_default();
         for Share { part, within, budget } in shares.into_iter().filter(|share| share.budget.counts()) {
@@ -179,34 +200,38 @@ impl Book {
             let parent = enclosing.find(|holder| self.accounts.open.contains_key(holder));
             let account = Account { parent, ..Account::new(budget) };
             self.accounts.open.insert(holder, account);
-            self.accounts.propagate(parent, Spending::NOTHING, account.promise());
+            self.accounts.propagate(parent, Sum::NOTHING, account.promise())?;
         }
+        Ok(())
     }
 
     /// Closes the account of a part that has ended: the unused rest of its share is free again.
-    pub(super) fn close_share(&mut self, id: RunId, node: NodeIx, part: u32) {
+    pub(super) fn close_share(&mut self, id: RunId, node: NodeIx, part: u32) -> Folded {
         if let Some(account) = self.accounts.open.remove(&(id, Some(node), Some(part))) {
-            self.accounts.propagate(account.parent, account.promise(), Spending::NOTHING);
+            self.accounts.propagate(account.parent, account.promise(), Sum::NOTHING)?;
             self.enclosing(id, node).into_iter().chain(account.parent).for_each(|holder| self.unpark(holder));
         }
+        Ok(())
     }
 
     /// Closes the accounts of all parts of a node that has ended.
-    pub(super) fn close_shares(&mut self, id: RunId, node: NodeIx) {
+    pub(super) fn close_shares(&mut self, id: RunId, node: NodeIx) -> Folded {
         let (first, last) = ((id, Some(node), Some(0)), (id, Some(node), Some(u32::MAX)));
         let mut held: Vec<u32> = self.accounts.open.range(first..=last).filter_map(|one| one.0.2).collect();
         // Shares of a share are closed before it.
         while let Some(part) = held.pop() {
-            self.close_share(id, node, part);
+            self.close_share(id, node, part)?;
         }
+        Ok(())
     }
 
     /// Recomputes the accounts if nodes with delegated parts were reset.
-    pub(super) fn audit_shares(&mut self, id: RunId) {
+    pub(super) fn audit_shares(&mut self, id: RunId) -> Folded {
         let (first, last) = ((id, None, None), (id, Some(LAST), Some(u32::MAX)));
         if self.accounts.open.range(first..=last).any(|(holder, _)| holder.2.is_some()) {
-            self.audit_accounts();
+            return self.audit_accounts();
         }
+        Ok(())
     }
 
     /// The potential accounts of a node, its run, and the ancestors of the run.
@@ -220,21 +245,17 @@ impl Book {
     }
 
     /// The first measure that does not suffice to promise this amount to parts of an instance of work.
-    pub(super) fn shortage(&self, owner: Owner, asked: Spending) -> Option<Measure> {
+    pub(super) fn shortage(&self, owner: Owner, asked: Sum) -> Option<Measure> {
         let mut share: Option<(Holder, Account)> = None;
         for holder in self.holders(owner) {
             let account = *self.accounts.get(holder)?;
             let seen = account.seen_from(share.as_ref(), holder);
-            for (measure, free, _) in seen.free() {
-                let asked = match measure {
-                    Measure::Attempts => asked.attempts,
-                    Measure::Cost => asked.cost,
-                    Measure::Tokens => asked.tokens,
-                    Measure::Time => 0,
-                };
-                if free.is_some_and(|free| free < asked) {
-                    return Some(measure);
-                }
+            let is_short = |(measure, granted): (Measure, Option<u64>)| {
+                let free = granted.map(|granted| seen.free(measure, granted));
+                free.is_some_and(|free| u128::from(free) < asked.of(measure)).then_some(measure)
+            };
+            if let Some(measure) = seen.bounds().into_iter().find_map(is_short) {
+                return Some(measure);
             }
             share = Some((holder, account));
         }
@@ -290,8 +311,7 @@ impl Book {
         }
         let before = self.claim(owner);
         change(self)?;
-        self.settle_accounts(owner, before);
-        Ok(())
+        self.settle_accounts(owner, before)
     }
 
     fn claim(&self, owner: Owner) -> Claim {
@@ -299,15 +319,16 @@ impl Book {
     }
 
     /// Updates the accounts that apply to an instance of work to its current claim.
-    fn settle_accounts(&mut self, owner: Owner, before: Claim) {
+    fn settle_accounts(&mut self, owner: Owner, before: Claim) -> Folded {
         let after = self.claim(owner);
         if before == after {
-            return;
+            return Ok(());
         }
         for holder in self.holders(owner) {
-            self.accounts.shift(holder, before, after);
+            self.accounts.shift(holder, before, after)?;
             self.unpark(holder);
         }
+        Ok(())
     }
 
     /// Wakes the nodes that wait for a reservation to come back to an account.
@@ -353,6 +374,8 @@ impl Book {
             Some(holder) => Affordable::Later(holder),
             None => Affordable::With(Spending {
                 attempts: most,
+                // Within the free amount of every budget that bounds the measure; more than that is as much as can be
+                // written.
                 cost: estimate.cost.saturating_mul(most),
                 tokens: estimate.tokens.saturating_mul(most),
             }),
@@ -360,13 +383,13 @@ impl Book {
     }
 
     /// Recomputes all accounts from the states of runs.
-    pub(super) fn reopen_accounts(&mut self) {
+    pub(super) fn reopen_accounts(&mut self) -> Folded {
         let mut ids: Vec<RunId> = self.runs.iter().map(|run| run.id()).collect();
         // Parent runs come before their child runs: they have smaller ids, or ids of the host.
         ids.sort_unstable();
         self.accounts = Accounts::default();
         for id in &ids {
-            self.open_accounts(*id);
+            self.open_accounts(*id)?;
         }
         for id in ids {
             let before: Vec<SpentBefore> =
@@ -374,28 +397,30 @@ impl Book {
             for SpentBefore { node, spent } in before {
                 let after = Claim { spent, ..Claim::default() };
                 for holder in self.holders_before(id, node) {
-                    self.accounts.shift(holder, Claim::default(), after);
+                    self.accounts.shift(holder, Claim::default(), after)?;
                 }
             }
             let tasks: Vec<Owner> = self.runs.get(id).map(|run| run.workforce().tasks().collect()).unwrap_or_default();
             for owner in tasks {
-                self.settle_accounts(owner, Claim::default());
+                self.settle_accounts(owner, Claim::default())?;
             }
         }
+        Ok(())
     }
 
     /// Recomputes all accounts after an operator has changed a run: its budgets and the parents of its instances may
     /// have changed.
-    pub(super) fn audit_accounts(&mut self) {
+    pub(super) fn audit_accounts(&mut self) -> Folded {
         for (_, run, node) in core::mem::take(&mut self.accounts.parked) {
             self.runs.wake(run, [node]);
         }
-        self.reopen_accounts();
+        self.reopen_accounts()
     }
 
     /// Compares the accounts with those computed from the states of runs.
     pub(super) fn check_accounts(&self) -> Result<(), String> {
-        let mut sums: BTreeMap<Holder, Claim> = BTreeMap::new();
+        let overdrawn = |_: Overdrawn| "the amounts of an account cannot be added up".to_owned();
+        let mut sums: BTreeMap<Holder, (Sum, Sum)> = BTreeMap::new();
         for run in self.runs.iter() {
             let before = run.workforce().spent_before().map(|SpentBefore { node, spent }| {
                 (self.holders_before(run.id(), node), Claim { spent, ..Claim::default() })
@@ -403,18 +428,19 @@ impl Book {
             let tasks = run.workforce().tasks().map(|owner| (self.holders(owner), run.workforce().claim(owner)));
             for (holders, one) in tasks.chain(before) {
                 for holder in holders {
-                    let sum = sums.entry(holder).or_default();
-                    *sum = Claim { reserved: sum.reserved + one.reserved, spent: sum.spent + one.spent };
+                    let (reserved, spent) = sums.entry(holder).or_default();
+                    *reserved = reserved.plus(one.reserved).map_err(overdrawn)?;
+                    *spent = spent.plus(one.spent).map_err(overdrawn)?;
                 }
             }
         }
         for (holder, account) in &self.accounts.open {
             let sum = sums.get(holder).copied().unwrap_or_default();
-            if (sum.reserved, sum.spent) != (account.reserved, account.spent) {
+            if sum != (account.reserved, account.spent) {
                 return Err(format!("the account of {holder:?} is {account:?}, but its work claims {sum:?}"));
             }
             let shares = self.accounts.open.values().filter(|share| share.parent == Some(*holder));
-            let promised = shares.fold(Spending::NOTHING, |sum, share| sum + share.promise());
+            let promised = shares.map(Account::promise).try_fold(Sum::NOTHING, Sum::plus).map_err(overdrawn)?;
             if promised != account.promised {
                 return Err(format!(
                     "the account of {holder:?} promises {:?}, but its shares add up to {promised:?}",

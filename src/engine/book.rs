@@ -208,7 +208,7 @@ impl Book {
         } else if let RunEvent::Failing { .. } = event {
             self.apply_to_parent(id, WorkInput::ChildFailing(id), now)?;
         } else if let RunEvent::Restarted { .. } = event {
-            self.audit_shares(id);
+            self.audit_shares(id)?;
         } else if let RunEvent::Finished { outcome } = event {
             self.ended(id, outcome, now)?;
         }
@@ -231,11 +231,11 @@ impl Book {
         if let NodeEvent::Opened { .. } = event {
             self.runs.set_timers(id, ix);
         } else if let NodeEvent::Part { event: PartEvent::Split { .. }, .. } = event {
-            self.open_shares(id, ix);
+            self.open_shares(id, ix)?;
         } else if let NodeEvent::Part { part, event: PartEvent::Ended { .. } } = event {
-            self.close_share(id, ix, *part);
+            self.close_share(id, ix, *part)?;
         } else if let NodeEvent::Finished { .. } = event {
-            self.close_shares(id, ix);
+            self.close_shares(id, ix)?;
             // A child run that has passed its pivot goes forward, even if its parent run fails.
             if !before && has_passed_pivot(self) {
                 return self.apply_to_parent(id, WorkInput::Committed(Commitment::Committed), now);
@@ -260,10 +260,15 @@ impl Book {
 
     fn ended(&mut self, id: RunId, outcome: &RunOutcome, now: Time) -> Folded {
         if self.runs.get(id).is_some_and(|run| run.owner.is_none()) {
-            self.active = self.active.saturating_sub(1);
+            self.active = self.active.checked_sub(1).ok_or("more runs have ended than were started")?;
             self.finished.push_back(id);
         }
         self.apply_to_parent(id, WorkInput::ChildEnded(outcome), now)
+    }
+
+    fn count_active(&mut self) -> Folded {
+        self.active = self.active.checked_add(1).ok_or("more runs are active than can be counted")?;
+        Ok(())
     }
 
     /// Continues a run after a retry or a reset, also if it has ended.
@@ -271,11 +276,10 @@ impl Book {
         let over = self.runs.get(id).is_some_and(Run::is_finished);
         self.apply(id, RunInput::Event(event), now)?;
         if over {
-            self.active = self.active.saturating_add(1);
+            self.count_active()?;
             self.finished.retain(|other| *other != id);
         }
-        self.audit_accounts();
-        Ok(())
+        self.audit_accounts()
     }
 
     fn started(&mut self, run: Run, now: Time) -> Folded {
@@ -284,9 +288,9 @@ impl Book {
         }
         let (spec, owner) = (Arc::clone(&run.spec), run.owner);
         self.runs.insert(run);
-        self.open_accounts(spec.id);
+        self.open_accounts(spec.id)?;
         match owner {
-            None => self.active = self.active.saturating_add(1),
+            None => self.count_active()?,
             Some(owner) => {
                 self.count_serial(spec.id.get())?;
                 self.work(owner, WorkInput::Begun { worker: Worker::Child(spec.id), input: &spec.input }, now)?;
@@ -385,7 +389,7 @@ impl Book {
     }
 
     /// Computes counts, owners, timers and accounts from the runs of a snapshot.
-    pub(super) fn recount(&mut self) {
+    pub(super) fn recount(&mut self) -> Folded {
         let active = self.runs.iter().filter(|run| run.owner.is_none() && !run.is_finished()).count();
         self.active = u32::try_from(active).unwrap_or(u32::MAX);
         for (owner, worker) in self.runs.iter().flat_map(|run| run.workforce().active()) {
@@ -394,7 +398,7 @@ impl Book {
             }
         }
         self.runs.set_all_timers();
-        self.reopen_accounts();
+        self.reopen_accounts()
     }
 
     /// The plan of the definition with this name, in this version or the default one.

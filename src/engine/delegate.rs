@@ -2,17 +2,18 @@
 
 use super::book::Book;
 use super::spending::Balance;
+use super::sum::Sum;
 use super::view::NodeView;
 use crate::base::id::{AgentId, NodeIx, RunId};
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::definition::{Budget, OnLimit, Subtask};
+use crate::definition::{OnLimit, Subtask};
 use crate::message::command::AgentCommand;
 use crate::message::event::{NodeEvent, PartEvent};
 use crate::message::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutcome};
 use crate::scheduler::{Core, Reader};
-use crate::task::{Failure, FailureKind, Needs, Owner, Phase, Spending};
+use crate::task::{Failure, FailureKind, Needs, Owner, Phase};
 use crate::workflow::machine::misread;
 
 /// The largest number of characters in the message of an invalid answer.
@@ -108,11 +109,11 @@ impl<'a> Delegation<'a> {
     /// that a limit is reached. None if the node does not delegate.
     pub(super) fn split(self, part: PartOf, parts: Vec<Subtask>) -> Option<NodeEvent> {
         let (_, delegate) = self.book.runs.get(part.run)?.graph().node(part.node)?.delegate_work()?;
-        let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Spending::NOTHING);
+        let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Sum::NOTHING);
         for (index, task) in (0..).zip(parts) {
             match self.may_delegate(part, &task, into.len(), promised) {
                 Ok(not) => {
-                    promised = promised + share(task.budget);
+                    promised = promised.plus(task.budget.unwrap_or_default()).ok()?;
                     into.push(DelegatedPart::new(task, not));
                 }
                 Err(limit) if delegate.on_limit == OnLimit::Stop => return Some(NodeEvent::Exhausted { limit }),
@@ -129,7 +130,7 @@ impl<'a> Delegation<'a> {
         PartOf { run: id, node: ix, part }: PartOf,
         task: &Subtask,
         beside: usize,
-        promised: Spending,
+        promised: Sum,
     ) -> Result<Vec<AgentId>, LimitReached> {
         let node = self.book.runs.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::RepeatedWork)?;
         let (work, delegate) = node.delegate_work().ok_or(LimitReached::RepeatedWork)?;
@@ -143,7 +144,8 @@ impl<'a> Delegation<'a> {
         }
         let instance = work.last_work(part).ok_or(LimitReached::RepeatedWork)?;
         let owner = Owner::new(id, ix, instance, Phase::Do);
-        match self.book.shortage(owner, promised + share(task.budget)) {
+        let asked = promised.plus(task.budget.unwrap_or_default()).map_err(|_| LimitReached::RepeatedWork)?;
+        match self.book.shortage(owner, asked) {
             Some(measure) if task.budget.is_some() => Err(LimitReached::Budget { measure }),
             Some(_) | None => Ok(not),
         }
@@ -169,13 +171,4 @@ pub(super) struct PartOf {
     pub(super) run: RunId,
     pub(super) node: NodeIx,
     pub(super) part: u32,
-}
-
-fn share(budget: Option<Budget>) -> Spending {
-    let budget = budget.unwrap_or_default();
-    Spending {
-        attempts: budget.attempts.unwrap_or(0),
-        cost: budget.cost.unwrap_or(0),
-        tokens: budget.tokens.unwrap_or(0),
-    }
 }

@@ -75,7 +75,7 @@ impl Driver {
         self.core.fire(tx);
         self.fire(tx.now);
         self.settle(tx);
-        let verdict = match command {
+        let verdict = match command.canonical() {
             Command::Agent(command) => {
                 let command = self.delegation().validated(command);
                 self.core.agent(command, tx)

@@ -3,6 +3,7 @@
 use super::book::{Book, Folded};
 use super::commands::missing;
 use super::drive::Driver;
+use crate::base::canonical::Canonical;
 use crate::base::id::RunId;
 use crate::base::name::Name;
 use crate::definition::Definition;
@@ -38,7 +39,7 @@ impl Driver {
             return Err(Rejected::State(WrongState::NotMigratable { run: id, obstacles: report.obstacles }));
         }
         let definition = match &migration.to {
-            MigrationTarget::Own(definition) => Some(Arc::clone(definition)),
+            MigrationTarget::Own(_) => Some(Arc::clone(&plan.definition)),
             MigrationTarget::Version(_) | MigrationTarget::Parent => None,
         };
         let (version, hash) = (plan.id.version, plan.id.hash);
@@ -85,7 +86,9 @@ impl Driver {
         if let Some(function) = missing(definition, functions) {
             return Err(Rejected::Unknown(Unknown::Function { workflow: definition.name.clone(), function }));
         }
-        Plan::new(Arc::clone(definition), functions).ok_or_else(unknown)
+        let mut definition = Arc::clone(definition);
+        definition.make_canonical();
+        Plan::new(definition, functions).ok_or_else(unknown)
     }
 }
 
@@ -118,8 +121,7 @@ impl Book {
         plan.indexes().for_each(|node| self.runs.set_timers(id, node));
         self.runs.set_timer(id);
         self.runs.schedule(id);
-        self.audit_accounts();
-        Ok(())
+        self.audit_accounts()
     }
 
     /// Updates the owner of a task or child run to the new index of its node.

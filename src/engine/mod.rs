@@ -62,6 +62,7 @@ mod recent;
 mod runs;
 mod snapshot;
 mod spending;
+mod sum;
 mod versions;
 mod view;
 mod waits;

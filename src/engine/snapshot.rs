@@ -112,7 +112,7 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
             .insert(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
     }
     book.finished.extend(&snapshot.finished);
-    book.recount();
+    book.recount().map_err(|reason| reason.to_string())?;
     Ok(book)
 }
 

@@ -55,17 +55,15 @@ impl Balance {
     #[must_use]
     pub fn free(&self) -> Budget {
         let mut account = Account::new(self.granted);
-        (account.reserved, account.spent) = (self.reserved, self.spent);
-        let [(_, attempts, _), (_, cost, _), (_, tokens, _)] = account.free();
-        let mut free = Budget::default();
-        (free.attempts, free.cost, free.tokens) = (attempts, cost, tokens);
-        free
+        (account.reserved, account.spent) = (self.reserved.into(), self.spent.into());
+        account.unused()
     }
 }
 
 impl From<&Account> for Balance {
     fn from(account: &Account) -> Self {
-        Self { granted: account.granted, reserved: account.reserved + account.promised, spent: account.spent }
+        let reserved = account.reserved.report() + account.promised.report();
+        Self { granted: account.granted, reserved, spent: account.spent.report() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::commands::{at_limit, missing};
 use super::drive::Driver;
+use crate::base::canonical::Canonical;
 use crate::base::name::Name;
 use crate::definition::Definition;
 use crate::message::command::Accepted;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 type Verdict = Result<Accepted, Rejected>;
 
 impl Driver {
-    pub(super) fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
+    pub(super) fn define(&mut self, mut definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
         let limits = self.core.config().limits();
         validate(&definition, limits)?;
+        definition.make_canonical();
         if let Some(function) = missing(&definition, self.core.config().functions()) {
             return Err(Rejected::Unknown(Unknown::Function { workflow: definition.name.clone(), function }));
         }

@@ -113,6 +113,15 @@ impl Core {
         }
     }
 
+    /// The result of a search. Counts a broken invariant, on which nothing is found, as an anomaly.
+    #[track_caller]
+    pub(super) fn found<T>(&mut self, found: Applied<Option<T>>) -> Option<T> {
+        found.unwrap_or_else(|InconsistentEvent(reason)| {
+            self.anomaly(reason);
+            None
+        })
+    }
+
     /// The public reader.
     pub(crate) const fn reader(&self) -> &Reader {
         &self.reader

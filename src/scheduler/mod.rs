@@ -136,7 +136,7 @@ impl Scheduler {
         let now = self.log.clamp(now);
         let mut tx = Tx::new(now, &mut self.log, out);
         self.core.fire(&mut tx);
-        match command {
+        match command.canonical() {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),

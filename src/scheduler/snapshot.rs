@@ -32,8 +32,8 @@ pub struct SchedulerSnapshot {
     /// How many incarnations of agents have begun.
     pub incarnations: u64,
     /// The virtual time of fair sharing: the tag of the tenant whose task began last.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub virtual_time: u64,
+    #[serde(with = "wide", default, skip_serializing_if = "is_zero")]
+    pub virtual_time: u128,
     /// The accounts of the tenants that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<AccountRecord>,
@@ -71,8 +71,8 @@ pub struct AccountRecord {
     #[serde(with = "crate::base::time::span", default)]
     pub mean: Duration,
     /// The service that it has received, in virtual time.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub tag: u64,
+    #[serde(with = "wide", default, skip_serializing_if = "is_zero")]
+    pub tag: u128,
 }
 
 /// A bound that a guard sets on an agent.
@@ -222,8 +222,44 @@ impl Core {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-const fn is_zero(number: &u64) -> bool {
+const fn is_zero(number: &u128) -> bool {
     *number == 0
+}
+
+/// Numbers of 128 bits: as numbers where formats have those, as text beyond 64 bits.
+mod wide {
+    use core::fmt;
+    use serde::{Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(number: &u128, to: S) -> Result<S::Ok, S::Error> {
+        match u64::try_from(*number) {
+            Ok(number) => to.serialize_u64(number),
+            Err(_) => to.collect_str(number),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        from.deserialize_any(Wide)
+    }
+
+    struct Wide;
+
+    impl de::Visitor<'_> for Wide {
+        type Value = u128;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number of up to 128 bits, as a number or as text")
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u128, E> {
+            Ok(number.into())
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<u128, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -231,7 +267,7 @@ const fn is_none(number: &u32) -> bool {
     *number == 0
 }
 
-fn account_record(index: u32, account: &Account, tag: u64) -> AccountRecord {
+fn account_record(index: u32, account: &Account, tag: u128) -> AccountRecord {
     let history = account.history();
     let name = account.name().clone();
     AccountRecord { name, index, paused: history.paused, rate: history.rate, mean: history.mean, tag }

@@ -13,6 +13,7 @@
 //! assert_eq!(agent.capacity, 4);
 //! ```
 
+use crate::base::canonical::canonical;
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use core::fmt;
@@ -210,6 +211,11 @@ impl AgentSpec {
         self
     }
 }
+
+canonical!(AgentSpec { lease } beside {
+    id, name, skills, labels, amounts, capacity, reserved, backup, prefetch, polls, priority, weight, cost_per_task,
+    cost_per_second,
+});
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 const fn is_zero(number: &u32) -> bool {

@@ -1,5 +1,6 @@
 //! Failures of attempts, and the side effects that they may have left.
 
+use crate::base::canonical::canonical;
 use crate::base::payload::Payload;
 use core::fmt;
 use core::time::Duration;
@@ -55,6 +56,8 @@ impl Failure {
         Self { kind, message: message.into().into_boxed_str(), retry_after: None }
     }
 }
+
+canonical!(Failure { retry_after } beside { kind, message });
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -39,6 +39,7 @@ pub use usage::{Spending, Usage};
 
 pub use crate::base::id::{AttemptNumber, NodeIx};
 
+use crate::base::canonical::canonical;
 use crate::base::id::{RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -209,6 +210,10 @@ impl TaskSpec {
         self
     }
 }
+
+canonical!(TaskSpec { estimate, policy } beside {
+    id, kind, tenant, payload, needs, affinity, tier, preemptible, deadline, after, reserved, owner, trace,
+});
 
 /// The urgency of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

@@ -1,11 +1,20 @@
 //! Retries and timeouts of tasks.
 
 use super::{FailureKind, Tier};
+use crate::base::canonical::{Canonical, canonical};
 use core::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 
 /// Retries and timeouts of a task. Cloning increments a reference count; the default allocates nothing.
+///
+/// A setting with its default value is the same as none:
+///
+/// ```
+/// use counterpoint::{Policy, Retry};
+///
+/// assert_eq!(Policy::default().with_retry(Retry::default()), Policy::default());
+/// ```
 ///
 /// There are four time limits: the *attempt timeout* bounds one attempt, whose outcome is then unknown; the *queue
 /// timeout* bounds the wait; the *total timeout* bounds the whole task with its retries; the task's *deadline* is an
@@ -29,6 +38,10 @@ struct Rules {
 static DEFAULT_RETRY: Retry = Retry::DEFAULT;
 
 impl Policy {
+    fn of(rules: Rules) -> Self {
+        Self((rules != Rules::default()).then(|| Arc::new(rules)))
+    }
+
     /// Sets the retries.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
@@ -98,12 +111,27 @@ impl Policy {
         self.0.is_none()
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {
-        let rules = self.0.get_or_insert_default();
-        change(Arc::make_mut(rules));
-        self
+    fn with(self, change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = self.0.map(Arc::unwrap_or_clone).unwrap_or_default();
+        change(&mut rules);
+        Self::of(rules)
     }
 }
+
+impl Canonical for Policy {
+    fn is_canonical(&self) -> bool {
+        self.0.is_canonical()
+    }
+
+    fn make_canonical(&mut self) {
+        self.0.make_canonical();
+    }
+}
+
+canonical!(Rules { retry, attempt_timeout, queue_timeout, total_timeout } beside { exhausted });
+canonical!(Retry { base, cap, kinds } beside { attempts, jitter, in_doubt, escalate_after });
+canonical!(RetryOverrides { transient, overloaded, unknown } beside {});
+canonical!(RetryOverride { base, cap } beside { attempts });
 
 impl Serialize for Policy {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -116,8 +144,7 @@ impl Serialize for Policy {
 
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let rules = Rules::deserialize(from)?;
-        Ok(Self((rules != Rules::default()).then(|| Arc::new(rules))))
+        Rules::deserialize(from).map(Self::of)
     }
 }
 

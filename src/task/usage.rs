@@ -1,6 +1,6 @@
 //! Usage of resources by work.
 
-use core::ops::{Add, Sub};
+use core::ops::Add;
 use serde::{Deserialize, Serialize};
 
 /// The usage of an attempt, in integer units, so that sums have no rounding errors.
@@ -29,6 +29,16 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Usage {
+    /// The largest usage of an attempt: 2^53 of each measure, up to which every JSON reader represents integers exactly.
+    /// An estimate above it is rejected, and a report above it counts as this.
+    pub const MAX: Self = Self { cost: 1 << 53, tokens: 1 << 53 };
+
+    /// The usage, or [`MAX`](Self::MAX) in each measure that is above it.
+    #[must_use]
+    pub(crate) fn capped(self) -> Self {
+        Self { cost: self.cost.min(Self::MAX.cost), tokens: self.tokens.min(Self::MAX.tokens) }
+    }
+
     /// Sets the cost, in millionths of the host's currency unit.
     #[must_use]
     pub const fn with_cost(mut self, millionths: u64) -> Self {
@@ -91,30 +101,27 @@ impl Spending {
     pub(crate) fn is_nothing(&self) -> bool {
         *self == Self::NOTHING
     }
+
+    /// What is left of a reservation after this has been spent of it: nothing of a measure that is overdrawn. Not the
+    /// inverse of an addition.
+    pub(crate) const fn left_after(self, spent: Self) -> Self {
+        Self {
+            attempts: self.attempts.saturating_sub(spent.attempts),
+            cost: self.cost.saturating_sub(spent.cost),
+            tokens: self.tokens.saturating_sub(spent.tokens),
+        }
+    }
 }
 
 impl Add for Spending {
     type Output = Self;
 
-    /// Saturates.
+    /// Saturates. A total is for reports and is never subtracted from: accounts add up wider numbers.
     fn add(self, other: Self) -> Self {
         Self {
             attempts: self.attempts.saturating_add(other.attempts),
             cost: self.cost.saturating_add(other.cost),
             tokens: self.tokens.saturating_add(other.tokens),
-        }
-    }
-}
-
-impl Sub for Spending {
-    type Output = Self;
-
-    /// Saturates at zero.
-    fn sub(self, other: Self) -> Self {
-        Self {
-            attempts: self.attempts.saturating_sub(other.attempts),
-            cost: self.cost.saturating_sub(other.cost),
-            tokens: self.tokens.saturating_sub(other.tokens),
         }
     }
 }

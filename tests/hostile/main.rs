@@ -13,5 +13,8 @@
     reason = "tests fail loudly, and no crate depends on them"
 )]
 
-mod defaults;
+mod arithmetic;
+mod books;
+mod draw;
 mod kit;
+mod repeats;

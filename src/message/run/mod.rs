@@ -13,6 +13,7 @@ pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstac
 pub use node::{LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal};
 pub use reset::{ResetObstacle, ResetPoint};
 
+use crate::base::canonical::canonical;
 use crate::base::id::RunId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -143,6 +144,10 @@ impl RunSpec {
         self
     }
 }
+
+canonical!(RunSpec { budget } beside {
+    id, workflow, version, input, tier, trace, business_key, exclusive, tenant,
+});
 
 /// Why a run did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,7 +39,7 @@ impl State {
     }
 
     fn registered(&mut self, at: Time, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
-        if by.agent() != spec.id || by.number() != self.incarnations.saturating_add(1) {
+        if by.agent() != spec.id || Some(by.number()) != self.incarnations.checked_add(1) {
             return Err(InconsistentEvent("the number of a registered incarnation is not the next one"));
         }
         self.incarnations = by.number();
@@ -60,7 +60,7 @@ impl State {
 
     /// Removes the agent, if it is registered, and orphans its attempts.
     fn remove_agent(&mut self, id: AgentId) -> Applied {
-        let held = self.index.remove(id, &mut self.timers).unwrap_or_default();
+        let held = self.index.remove(id, &mut self.timers)?;
         held.into_iter().try_for_each(|task| self.tasks.orphan(task))
     }
 

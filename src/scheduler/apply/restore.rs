@@ -57,8 +57,7 @@ impl State {
         }
         fleet.set_gate_timer(agent, &mut self.timers)?;
         fleet.set_lease_timer(agent, &mut self.timers)?;
-        self.index.review(agent);
-        Ok(())
+        self.index.review(agent)
     }
 
     fn put_task(&mut self, record: &TaskRecord) -> Applied {

@@ -93,7 +93,7 @@ impl State {
     pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
-        let class = self.index.join(key);
+        let class = self.index.join(key)?;
         let (key, tier, rank) = (sub_queue(task, class), task.tier, self.queues.rank(&Arrival::of(task)));
         self.tasks.queue(at, class)?;
         self.queues.push(key, tier, rank, at)?;

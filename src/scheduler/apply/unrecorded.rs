@@ -98,18 +98,20 @@ impl State {
     }
 
     /// The next task of a class, if an agent has room for it.
-    pub(crate) fn next_of(&mut self, class: ClassIx) -> Option<(Turn, TaskIx)> {
-        let room = [Room::Open, Room::Reserved].into_iter().find(|room| self.index.has_agent(class, *room))?;
-        self.queues.head(class, room)
+    pub(crate) fn next_of(&mut self, class: ClassIx) -> Applied<Option<(Turn, TaskIx)>> {
+        match [Room::Open, Room::Reserved].into_iter().find(|room| self.index.has_agent(class, *room)) {
+            Some(room) => self.queues.head(class, room),
+            None => Ok(None),
+        }
     }
 
     /// The next task over all classes that the agent serves, with its class.
-    pub(crate) fn next_for(&mut self, agent: AgentIx, declined: &Bits) -> Option<(ClassIx, TaskIx)> {
+    pub(crate) fn next_for(&mut self, agent: AgentIx, declined: &Bits) -> Applied<Option<(ClassIx, TaskIx)>> {
         let Self { index, queues, .. } = self;
         let fleet = index.fleet();
-        let member = fleet.get(agent)?;
         let room = [Room::Open, Room::Reserved];
-        let room = room.into_iter().find(|room| fleet.with_room(*room).contains(agent.index()))?;
+        let room = room.into_iter().find(|room| fleet.with_room(*room).contains(agent.index()));
+        let (Some(member), Some(room)) = (fleet.get(agent), room) else { return Ok(None) };
         let mut first: Option<(Turn, ClassIx, TaskIx)> = None;
         for urgent in [true, false].into_iter().take(if room == Room::Open { 2 } else { 1 }) {
             let mut from = 0;
@@ -118,13 +120,13 @@ impl State {
                 if !declined.contains(at)
                     && let Some(class) = ClassIx::at(at)
                     && index.has_resources(class, member)
-                    && let Some((turn, task)) = queues.head(class, room)
+                    && let Some((turn, task)) = queues.head(class, room)?
                     && first.is_none_or(|(best, ..)| turn < best)
                 {
                     first = Some((turn, class, task));
                 }
             }
         }
-        first.map(|(_, class, task)| (class, task))
+        Ok(first.map(|(_, class, task)| (class, task)))
     }
 }

@@ -1,6 +1,7 @@
 //! The checks of a submit.
 
 use super::validate;
+use crate::base::canonical::Canonical;
 use crate::base::id::{Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::IdMap;
@@ -184,7 +185,9 @@ impl AdmissionCheck<'_> {
 
     /// The expected duration of an attempt: that of the estimator or, without one, that of the spec.
     pub(super) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
-        self.config.routing.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
+        let mut expected = self.config.routing.estimator.as_ref().map_or(spec.estimate, |each| each.estimate(spec));
+        expected.make_canonical();
+        expected
     }
 
     /// The expected time until the end of the task: the tasks of its class that are served earlier, divided by the

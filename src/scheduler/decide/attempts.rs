@@ -136,8 +136,9 @@ impl Attempts<'_, '_> {
         self.core.dispatch(self.tx).settle(Some(agent));
     }
 
-    /// Records the usage of an attempt, if there is any. If the task has a budget and the agent reports no cost, the
-    /// cost is computed from the rates of the agent.
+    /// Records the usage of an attempt, if there is any, up to [`Usage::MAX`]: a report of work that was done is never
+    /// rejected for its usage. If the task has a budget and the agent reports no cost, the cost is computed from the rates
+    /// of the agent.
     fn record_usage(&mut self, by: Incarnation, attempt: AttemptId, mut usage: Usage) {
         let task = self.core.reader.state.tasks().by_id(attempt.task());
         if let Some(task) = task.filter(|task| task.spec.reserved.is_some() && usage.cost == 0) {
@@ -146,7 +147,7 @@ impl Attempts<'_, '_> {
             usage.cost = member.map_or(0, |member| member.spec.cost_of(self.tx.now.since(since)));
         }
         if !usage.is_nothing() {
-            let used = TaskEvent::Used { attempt: attempt.number(), by, usage };
+            let used = TaskEvent::Used { attempt: attempt.number(), by, usage: usage.capped() };
             self.core.emit(used.of(attempt.task()), self.tx);
         }
     }

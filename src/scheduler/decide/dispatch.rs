@@ -89,7 +89,7 @@ impl Dispatch<'_, '_> {
 impl Dispatch<'_, '_> {
     /// Dispatches the tasks of a class while agents have room for them.
     pub(super) fn drain_class(&mut self, class: ClassIx) {
-        while let Some((_, task)) = self.core.reader.state.next_of(class) {
+        while let Some((_, task)) = self.next_of(class) {
             if !self.one(class, task) {
                 break;
             }
@@ -102,7 +102,7 @@ impl Dispatch<'_, '_> {
     /// Dispatches tasks to an agent while it has room, in the order of the discipline.
     fn drain_agent(&mut self, agent: AgentIx) {
         let mut declined = Bits::default();
-        while let Some((class, task)) = self.core.reader.state.next_for(agent, &declined) {
+        while let Some((class, task)) = self.next_for(agent, &declined) {
             if !self.one(class, task) {
                 declined.set(class.index());
             }
@@ -134,7 +134,7 @@ impl Dispatch<'_, '_> {
             classes.iter().copied().filter_map(|class| self.head(class)).collect();
         // In this loop agents only lose room and gates only close, so a class without a next task needs no second look.
         while let Some(Reverse((turn, class))) = heads.pop() {
-            let Some((now, task)) = self.core.reader.state.next_of(class) else { continue };
+            let Some((now, task)) = self.next_of(class) else { continue };
             if now > turn {
                 heads.push(Reverse((now, class)));
             } else if self.one(class, task) {
@@ -147,7 +147,19 @@ impl Dispatch<'_, '_> {
 
     /// The class with the position of its next task, for the heap.
     fn head(&mut self, class: ClassIx) -> Option<Reverse<(Turn, ClassIx)>> {
-        self.core.reader.state.next_of(class).map(|(turn, _)| Reverse((turn, class)))
+        self.next_of(class).map(|(turn, _)| Reverse((turn, class)))
+    }
+
+    /// The next task of a class, if an agent has room for it.
+    fn next_of(&mut self, class: ClassIx) -> Option<(Turn, TaskIx)> {
+        let next = self.core.reader.state.next_of(class);
+        self.core.found(next)
+    }
+
+    /// The next task over all classes that the agent serves, with its class.
+    fn next_for(&mut self, agent: AgentIx, declined: &Bits) -> Option<(ClassIx, TaskIx)> {
+        let next = self.core.reader.state.next_for(agent, declined);
+        self.core.found(next)
     }
 
     /// The classes that the agent serves and in which tasks may begin.

@@ -64,7 +64,7 @@ fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
 /// Rejects a payload that exceeds the limits.
 pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
     bounded("payload_bytes", payload.bytes() as usize, limits.sizes.payload_bytes)?;
-    bounded("payload_depth", payload.depth() as usize, limits.sizes.payload_depth)
+    bounded("payload_depth", payload.depth() as usize, limits.sizes.depth())
 }
 
 /// Rejects a name that is empty or too long.

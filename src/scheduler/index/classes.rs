@@ -123,19 +123,18 @@ impl Classes {
     }
 
     /// Adds a waiting task to its class, which is created if it is new. A [`leave`](Self::leave) must follow.
-    pub(super) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> ClassIx {
+    pub(super) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> Applied<ClassIx> {
         if let Some(&at) = self.index.get(&key) {
-            if let Some(class) = self.classes.get_mut(at.0) {
-                class.tasks = class.tasks.saturating_add(1);
-            }
-            return at;
+            let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+            class.tasks = class.tasks.checked_add(1).ok_or(TOO_MANY)?;
+            return Ok(at);
         }
         let eligible = Eligible::default();
         let class = Class { key: key.clone(), eligible, depends: false, tasks: 1, listed: false };
         let at = ClassIx(self.classes.insert(class));
         self.index.insert(key, at);
-        self.fill(at, fleet);
-        at
+        self.fill(at, fleet)?;
+        Ok(at)
     }
 
     pub(super) fn leave(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
@@ -146,7 +145,7 @@ impl Classes {
             class.listed = true;
             self.idle.push(at);
             if self.idle.len() > IDLE {
-                self.sweep(fleet);
+                return self.sweep(fleet);
             }
         }
         Ok(())
@@ -159,9 +158,9 @@ impl Classes {
     }
 
     /// Drops the classes that are still without tasks.
-    fn sweep(&mut self, fleet: &mut Fleet) {
+    fn sweep(&mut self, fleet: &mut Fleet) -> Applied {
         for at in core::mem::take(&mut self.idle) {
-            let Some(class) = self.classes.get_mut(at.0) else { continue };
+            let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
             class.listed = false;
             if class.tasks == 0
                 && let Some(class) = self.classes.remove(at.0)
@@ -170,13 +169,14 @@ impl Classes {
                 class.eligible.agents().iter().for_each(|agent| fleet.mark(*agent, at, false));
             }
         }
+        Ok(())
     }
 
     /// Updates the eligibility of an agent that is new, was updated, drains, or is gone.
-    pub(super) fn review(&mut self, agent: AgentIx, fleet: &mut Fleet) {
+    pub(super) fn review(&mut self, agent: AgentIx, fleet: &mut Fleet) -> Applied {
         let classes: Vec<ClassIx> = self.iter().map(|(at, _)| at).collect();
         for at in classes {
-            let Some(class) = self.classes.get_mut(at.0) else { continue };
+            let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
             if class.key.avoid.is_empty() && !fleet.has_backups() && !class.depends {
                 let meets = fleet.get(agent).is_some_and(|member| meets(&self.skills, &class.key, &member.spec));
                 if meets || class.eligible.contains(agent) {
@@ -186,13 +186,14 @@ impl Classes {
                 }
                 fleet.mark(agent, at, meets);
             } else {
-                self.fill(at, fleet);
+                self.fill(at, fleet)?;
             }
         }
+        Ok(())
     }
 
-    fn fill(&mut self, at: ClassIx, fleet: &mut Fleet) {
-        let Some(class) = self.classes.get_mut(at.0) else { return };
+    fn fill(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
+        let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
         let able: Vec<(AgentIx, &Member)> =
             fleet.iter().filter(|(_, member)| meets(&self.skills, &class.key, &member.spec)).collect();
         let avoid = &class.key.avoid;
@@ -212,6 +213,7 @@ impl Classes {
         for agent in class.eligible.agents() {
             fleet.mark(*agent, at, true);
         }
+        Ok(())
     }
 
     /// A predicate for whether an agent of these is eligible for a class with this key.
@@ -274,6 +276,7 @@ impl Classes {
     }
 }
 
+const TOO_MANY: InconsistentEvent = InconsistentEvent("a requirement class has more tasks than can be counted");
 const NO_CLASS: InconsistentEvent = InconsistentEvent("there is no requirement class at this index");
 
 fn meets(skills: &SkillMap, key: &ClassKey, agent: &AgentSpec) -> bool {

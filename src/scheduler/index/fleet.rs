@@ -72,15 +72,16 @@ impl Fleet {
         self.update(at, |_| {})
     }
 
-    pub(crate) fn remove(&mut self, id: AgentId, timers: &mut Timers) -> Option<(AgentIx, Member)> {
-        let at = self.loads.remove(id)?;
+    /// Removes an agent, if it is registered.
+    pub(crate) fn remove(&mut self, id: AgentId, timers: &mut Timers) -> Applied<Option<(AgentIx, Member)>> {
+        let Some(at) = self.loads.remove(id) else { return Ok(None) };
         self.open.clear(at.index());
-        let mut member = self.members.get_mut(at.index())?.take()?;
+        let mut member = self.members.get_mut(at.index()).and_then(Option::take).ok_or(NO_AGENT)?;
         self.reserving -= usize::from(member.spec.reserved > 0);
         self.backups -= usize::from(member.spec.backup);
         timers.cancel(&mut member.lease_timer, Alarm::Lease(member.by));
         timers.cancel(&mut member.gate_timer, Alarm::Gate(member.by));
-        Some((at, member))
+        Ok(Some((at, member)))
     }
 
     /// Changes a member and updates its load and room.
@@ -180,15 +181,11 @@ impl Fleet {
     }
 
     pub(super) fn take(&mut self, at: AgentIx, needs: &Needs) -> Applied {
-        let used = &mut self.member_mut(at)?.used;
-        needs.amounts().for_each(|(name, amount)| super::pools::add(used, name, amount));
-        Ok(())
+        super::pools::add_all(&mut self.member_mut(at)?.used, needs.amounts())
     }
 
     pub(super) fn give(&mut self, at: AgentIx, needs: &Needs) -> Applied {
-        let used = &mut self.member_mut(at)?.used;
-        needs.amounts().for_each(|(name, amount)| super::pools::subtract(used, name, amount));
-        Ok(())
+        super::pools::subtract_all(&mut self.member_mut(at)?.used, needs.amounts())
     }
 
     pub(crate) fn index_of(&self, id: AgentId) -> Option<AgentIx> {

@@ -77,27 +77,25 @@ impl Index {
     ) -> Applied<AgentIx> {
         let at = self.fleet.register(by, Arc::clone(spec), now)?;
         self.fleet.set_bound(at, Bound::Pause(paused))?;
-        self.classes.review(at, &mut self.fleet);
+        self.classes.review(at, &mut self.fleet)?;
         Ok(at)
     }
 
     pub(crate) fn update(&mut self, at: AgentIx, spec: &Arc<AgentSpec>) -> Applied {
         self.fleet.set_spec(at, Arc::clone(spec))?;
-        self.classes.review(at, &mut self.fleet);
-        Ok(())
+        self.classes.review(at, &mut self.fleet)
     }
 
     pub(crate) fn drain(&mut self, at: AgentIx) -> Applied {
         self.fleet.set_status(at, AgentStatus::Draining)?;
-        self.classes.review(at, &mut self.fleet);
-        Ok(())
+        self.classes.review(at, &mut self.fleet)
     }
 
-    /// Removes the agent, and returns the tasks whose attempts it held.
-    pub(crate) fn remove(&mut self, id: AgentId, timers: &mut Timers) -> Option<Vec<TaskIx>> {
-        let (at, member) = self.fleet.remove(id, timers)?;
-        self.classes.review(at, &mut self.fleet);
-        Some(member.held)
+    /// Removes the agent, if it is registered, and returns the tasks whose attempts it held.
+    pub(crate) fn remove(&mut self, id: AgentId, timers: &mut Timers) -> Applied<Vec<TaskIx>> {
+        let Some((at, member)) = self.fleet.remove(id, timers)? else { return Ok(Vec::new()) };
+        self.classes.review(at, &mut self.fleet)?;
+        Ok(member.held)
     }
 
     /// Restores an agent at its index in a snapshot; none if the id or the index is in use.
@@ -106,8 +104,8 @@ impl Index {
     }
 
     /// Updates the eligibility of an agent in every class.
-    pub(crate) fn review(&mut self, at: AgentIx) {
-        self.classes.review(at, &mut self.fleet);
+    pub(crate) fn review(&mut self, at: AgentIx) -> Applied {
+        self.classes.review(at, &mut self.fleet)
     }
 
     /// Changes a bound of an agent.
@@ -117,14 +115,14 @@ impl Index {
         let member = self.fleet.get(at).ok_or(InconsistentEvent("the agent of a bound is not registered"))?;
         let (is_up, has_room) = (member.is_up(), member.has_room());
         if is_up != was_up && self.fleet.has_backups() {
-            self.classes.review(at, &mut self.fleet);
+            self.classes.review(at, &mut self.fleet)?;
             return Ok(Reopened::Any);
         }
         Ok(if has_room { Reopened::Of(at) } else { Reopened::None })
     }
 
     /// Adds a waiting task to its class. A [`leave`](Self::leave) must follow.
-    pub(crate) fn join(&mut self, key: ClassKey) -> ClassIx {
+    pub(crate) fn join(&mut self, key: ClassKey) -> Applied<ClassIx> {
         self.classes.join(key, &mut self.fleet)
     }
 
@@ -139,13 +137,13 @@ impl Index {
 
     /// Acquires the resources of an attempt: the shared ones, and those of the agent unless that is gone.
     pub(crate) fn take(&mut self, needs: &Needs, of: Option<AgentIx>) -> Applied {
-        self.pools.take(needs);
+        self.pools.take(needs)?;
         of.map_or(Ok(()), |at| self.fleet.take(at, needs))
     }
 
     /// Releases the resources of an attempt.
     pub(crate) fn give(&mut self, needs: &Needs, of: Option<AgentIx>) -> Applied {
-        self.pools.give(needs);
+        self.pools.give(needs)?;
         of.map_or(Ok(()), |at| self.fleet.give(at, needs))
     }
 
@@ -194,7 +192,7 @@ impl Index {
         let mut own: BTreeMap<Incarnation, BTreeMap<Name, u64>> = BTreeMap::new();
         for (by, needs) in attempts.iter().filter(|(by, _)| self.fleet.current(*by).is_some()) {
             let used = own.entry(*by).or_default();
-            needs.amounts().for_each(|(name, amount)| pools::add(used, name, amount));
+            pools::add_all(used, needs.amounts()).map_err(|InconsistentEvent(why)| why.to_owned())?;
         }
         for (_, member) in self.fleet.iter() {
             let used = own.remove(&member.by).unwrap_or_default();

@@ -19,7 +19,7 @@ fn painting() -> ClassKey {
 #[test]
 fn a_class_has_an_agent_while_one_that_is_eligible_has_room() {
     let mut index = Index::default();
-    let class = index.join(painting());
+    let class = index.join(painting()).unwrap();
     assert!(!index.has_agent(class, Room::Open));
     let at = register(&mut index, &agent(1), 1);
     assert!(index.has_agent(class, Room::Open));
@@ -36,7 +36,7 @@ fn a_class_has_an_agent_while_one_that_is_eligible_has_room() {
 #[test]
 fn backups_are_eligible_while_no_other_agent_is_up() {
     let mut index = Index::default();
-    let class = index.join(painting());
+    let class = index.join(painting()).unwrap();
     let primary = register(&mut index, &agent(1), 1);
     let spec = Arc::new(AgentSpec::clone(&agent(2)).with_backup(true));
     let backup = register(&mut index, &spec, 2);
@@ -60,8 +60,8 @@ fn the_tasks_of_an_agent_that_is_gone_are_returned() {
     assert_eq!(timers.check(1), Ok(()));
     let task = TaskIx(Slot::new(7));
     index.fleet_mut().hold(at, task).unwrap();
-    assert_eq!(index.remove(spec.id, &mut timers), Some(vec![task]));
-    assert_eq!((index.remove(spec.id, &mut timers), timers.check(0)), (None, Ok(())));
+    assert_eq!(index.remove(spec.id, &mut timers), Ok(vec![task]));
+    assert_eq!((index.remove(spec.id, &mut timers), timers.check(0)), (Ok(Vec::new()), Ok(())));
     assert!(index.fleet_mut().set_last_message(at, Time::ZERO).is_err());
     assert_eq!(index.check(), Ok(()));
 }

@@ -124,12 +124,13 @@ impl Account {
         }
     }
 
-    fn begin(&mut self, now: Time) {
-        self.running = self.running.saturating_add(1);
+    fn begin(&mut self, now: Time) -> Applied {
+        self.running = self.running.checked_add(1).ok_or(TOO_MANY)?;
         if let Some(rules) = &self.quota.rate {
             // An attempt beyond the rate was decided under an earlier configuration and counts nevertheless.
             let _beyond = self.rate.take(rules, 1, now);
         }
+        Ok(())
     }
 
     /// Whether it equals a newly created account except for its average, so that it may be dropped.
@@ -163,6 +164,9 @@ const IDLE: usize = 1_024;
 
 /// Beyond [`IDLE`], a sweep follows whenever the number of accounts without tasks is a multiple of this.
 const STRIDE: usize = 256;
+
+const TOO_MANY: InconsistentEvent =
+    InconsistentEvent("a tenant or kind has more tasks or attempts than can be counted");
 
 const NO_ACCOUNT: InconsistentEvent = InconsistentEvent("there is no tenant or kind at this index");
 
@@ -245,8 +249,9 @@ impl Accounts {
     /// Counts an accepted task.
     pub(super) fn enter(&mut self, at: Slot) -> Applied {
         let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
+        let active = account.active.checked_add(1).ok_or(TOO_MANY)?;
         self.idle -= usize::from(account.active == 0);
-        account.active = account.active.saturating_add(1);
+        account.active = active;
         Ok(())
     }
 
@@ -276,14 +281,14 @@ impl Accounts {
     /// Counts the begin of an attempt, and returns the average duration of earlier ones, if any has ended.
     pub(super) fn begin(&mut self, at: Slot, now: Time) -> Applied<Option<Duration>> {
         let account = self.get_mut(at)?;
-        account.begin(now);
+        account.begin(now)?;
         Ok(account.mean())
     }
 
     /// Counts an attempt of a snapshot.
     pub(super) fn put_running(&mut self, at: Slot) -> Applied {
         let account = self.get_mut(at)?;
-        account.running = account.running.saturating_add(1);
+        account.running = account.running.checked_add(1).ok_or(TOO_MANY)?;
         Ok(())
     }
 

@@ -91,7 +91,7 @@ impl Queues {
     }
 
     /// The first task of a class that may begin in this room.
-    pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Option<(Turn, TaskIx)> {
+    pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Applied<Option<(Turn, TaskIx)>> {
         self.lanes.head(class, room)
     }
 
@@ -267,7 +267,7 @@ impl Queues {
     pub(crate) fn begin(&mut self, accounts: AccountIxs, now: Time, timers: &mut Timers) -> Applied<Duration> {
         self.tenants.begin(accounts.tenant.0, now)?;
         let charged = self.kinds.begin(accounts.kind.0, now)?.unwrap_or(FIRST_CHARGE);
-        self.lanes.charge(accounts.tenant, charged);
+        self.lanes.charge(accounts.tenant, charged)?;
         self.update_gates(accounts, now, timers)?;
         Ok(charged)
     }
@@ -283,7 +283,7 @@ impl Queues {
     ) -> Applied {
         self.tenants.end(accounts.tenant.0, took)?;
         self.kinds.end(accounts.kind.0, took)?;
-        self.lanes.settle(accounts.tenant, charged, took);
+        self.lanes.settle(accounts.tenant, charged, took)?;
         self.update_gates(accounts, now, timers)
     }
 
@@ -295,7 +295,7 @@ impl Queues {
     pub(crate) fn update_gate(&mut self, account: AccountIx, now: Time, timers: &mut Timers) -> Applied {
         let (accounts, at) = self.accounts_mut(account);
         let gate = accounts.gate(at, Alarm::Rate(account), now, timers)?;
-        let opened = self.lanes.gate(account, gate == Gate::Open);
+        let opened = self.lanes.gate(account, gate == Gate::Open)?;
         self.opened.extend(opened);
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Queues {
                 next = next.into_iter().chain(due).min();
             }
             elapsed
-        });
+        })?;
         self.opened.extend(opened);
         match next {
             Some(next) => self.kinds.linger(kind.0, Alarm::Linger(kind), next, timers),
@@ -352,11 +352,11 @@ impl Queues {
     // ---- snapshots
 
     /// The tag of a tenant under fair sharing; 0 otherwise.
-    pub(crate) fn tag(&self, tenant: TenantIx) -> u64 {
+    pub(crate) fn tag(&self, tenant: TenantIx) -> u128 {
         self.lanes.tag(tenant)
     }
 
-    pub(crate) const fn virtual_time(&self) -> u64 {
+    pub(crate) const fn virtual_time(&self) -> u128 {
         self.lanes.virtual_time()
     }
 
@@ -384,8 +384,8 @@ impl Queues {
     /// both.
     pub(crate) fn put_shares(
         &mut self,
-        virtual_time: u64,
-        tags: impl Iterator<Item = (Name, u64)>,
+        virtual_time: u128,
+        tags: impl Iterator<Item = (Name, u128)>,
         now: Time,
         timers: &mut Timers,
     ) -> Applied {

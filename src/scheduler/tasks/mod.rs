@@ -61,6 +61,8 @@ pub(crate) struct Tasks {
     pace: Pace,
 }
 
+const TOO_MANY: InconsistentEvent = InconsistentEvent("there are more tasks or attempts than can be counted");
+
 impl Tasks {
     pub(crate) fn ix(&self, id: TaskId) -> Option<TaskIx> {
         self.by_id.get(&id).copied()
@@ -154,9 +156,10 @@ impl Tasks {
         if self.ix(id).is_some() {
             return Err(InconsistentEvent("a submitted task is known already"));
         }
+        let active = self.active.checked_add(1).ok_or(TOO_MANY)?;
         let at = TaskIx(self.tasks.insert(Task::new(submission)));
         self.by_id.insert(id, at);
-        self.active = self.active.saturating_add(1);
+        self.active = active;
         Ok(at)
     }
 
@@ -229,7 +232,7 @@ impl Tasks {
     /// An attempt begins.
     pub(crate) fn begin(&mut self, at: TaskIx, running: Running) -> Applied {
         let task = self.at_mut(at)?;
-        task.attempts.begun = task.attempts.begun.saturating_add(1);
+        task.attempts.begun = task.attempts.begun.checked_add(1).ok_or(TOO_MANY)?;
         task.last = Some(running.by.agent());
         task.stage = Stage::Running(Box::new(running));
         Ok(())
@@ -268,8 +271,9 @@ impl Tasks {
         let task = self.at_mut(at)?;
         let yielding = task.running().and_then(|running| running.yielding.as_ref());
         let preempted = yielding.is_some_and(|yielding| matches!(yielding.why, YieldReason::Preempted { .. }));
-        task.attempts.yielded = task.attempts.yielded.saturating_add(1);
-        task.attempts.preempted = task.attempts.preempted.saturating_add(u32::from(preempted));
+        let Attempts { yielded, preempted: earlier, .. } = task.attempts;
+        task.attempts.yielded = yielded.checked_add(1).ok_or(TOO_MANY)?;
+        task.attempts.preempted = earlier.checked_add(u32::from(preempted)).ok_or(TOO_MANY)?;
         Ok(())
     }
 
@@ -324,26 +328,28 @@ impl Tasks {
         for follow_up in [FollowUp::Orphaned, FollowUp::Ready, FollowUp::Unsatisfiable] {
             self.follow_ups.remove(&(follow_up, id));
         }
-        self.active = self.active.saturating_sub(1);
+        self.active =
+            self.active.checked_sub(1).ok_or(InconsistentEvent("more tasks have ended than were submitted"))?;
         self.pace.note(now);
         for waiting in self.dependents.remove(&id).unwrap_or_default() {
-            self.dependency_ended(waiting, succeeded);
+            self.dependency_ended(waiting, succeeded)?;
         }
         Ok(())
     }
 
     /// Records the end of a dependency. The waiting task may have ended before.
-    fn dependency_ended(&mut self, waiting: TaskId, succeeded: bool) {
-        let Some(task) = self.ix(waiting).and_then(|at| self.tasks.get_mut(at.0)) else { return };
-        let Stage::Blocked { on } = &mut task.stage else { return };
+    fn dependency_ended(&mut self, waiting: TaskId, succeeded: bool) -> Applied {
+        let Some(task) = self.ix(waiting).and_then(|at| self.tasks.get_mut(at.0)) else { return Ok(()) };
+        let Stage::Blocked { on } = &mut task.stage else { return Ok(()) };
         if !succeeded {
             self.follow_ups.insert((FollowUp::Unsatisfiable, waiting));
-            return;
+            return Ok(());
         }
-        *on = on.saturating_sub(1);
+        *on = on.checked_sub(1).ok_or(InconsistentEvent("more dependencies of a task have ended than it has"))?;
         if *on == 0 && !self.follow_ups.contains(&(FollowUp::Unsatisfiable, waiting)) {
             self.follow_ups.insert((FollowUp::Ready, waiting));
         }
+        Ok(())
     }
 
     /// Turns a dead letter into an ordinary finished task.

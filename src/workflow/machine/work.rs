@@ -18,8 +18,14 @@ impl Run {
                 Phase::Undo => self.begin_undo(owner, worker),
                 Phase::Query => graph.change_instance("a query begins", owner, |one| one.begin_query(worker)),
             },
-            WorkInput::Reserved(reserved) => graph.charge(owner, |one| one.reserve(reserved)),
-            WorkInput::Used { attempt, usage } => graph.charge(owner, |one| one.record_usage(attempt, usage)),
+            WorkInput::Reserved(reserved) => graph.charge(owner, |one| {
+                one.reserve(reserved);
+                Ok(())
+            }),
+            WorkInput::Used { attempt, usage } => graph.charge(owner, |one| {
+                one.record_usage(attempt, usage);
+                Ok(())
+            }),
             // Attempts at compensations and queries are not counted.
             WorkInput::Assigned(agent) if is_forward => graph.assign(owner, agent),
             WorkInput::Returned if is_forward => graph.charge(owner, Instance::return_attempt),

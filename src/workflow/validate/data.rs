@@ -32,10 +32,11 @@ impl Checker<'_, '_> {
         let mut work = vec![(condition, 0_u32)];
         let mut deep = false;
         while let Some((condition, depth)) = work.pop() {
-            if depth > self.limits.sizes.payload_depth {
+            if depth > self.limits.sizes.depth() {
                 deep = true;
                 continue;
             }
+            self.report.depth.conditions = self.report.depth.conditions.max(depth);
             if let Condition::Predicate(name, _) = condition {
                 self.name(site.node, "a predicate", name);
             }
@@ -58,10 +59,11 @@ impl Checker<'_, '_> {
         let mut work = vec![(expr, 0_u32)];
         let (mut deep, mut item) = (false, false);
         while let Some((expr, depth)) = work.pop() {
-            if depth > self.limits.sizes.payload_depth {
+            if depth > self.limits.sizes.depth() {
                 deep = true;
                 continue;
             }
+            self.report.depth.expressions = self.report.depth.expressions.max(depth);
             match expr {
                 Expr::Item => item = true,
                 Expr::Const(value) => self.constant(value, site),
@@ -88,7 +90,7 @@ impl Checker<'_, '_> {
 
     fn report_depth(&mut self, deep: bool, site: &Site) {
         if deep {
-            let limit = self.limits.sizes.payload_depth;
+            let limit = self.limits.sizes.depth();
             self.site_fault(site, Fault::TooDeep { location: site.location.clone(), limit });
         }
     }
@@ -98,7 +100,8 @@ impl Checker<'_, '_> {
         if bytes > limit {
             self.site_fault(site, Fault::ConstantTooLarge { location: site.location.clone(), bytes, limit });
         }
-        let (depth, limit) = (value.depth(), self.limits.sizes.payload_depth);
+        let (depth, limit) = (value.depth(), self.limits.sizes.depth());
+        self.report.depth.constants = self.report.depth.constants.max(depth);
         if depth > limit {
             self.site_fault(site, Fault::ConstantTooDeep { location: site.location.clone(), depth, limit });
         }

@@ -4,6 +4,7 @@ use super::Location;
 use crate::base::name::Name;
 use crate::definition::On;
 use crate::message::rejected::{Invalid, Rejected};
+use crate::message::run::Measure;
 use core::fmt;
 use thiserror::Error;
 
@@ -144,13 +145,31 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
-    /// A task needs more skills and labels than [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
-    #[error("needs {count} skills and labels, more than the {limit} allowed")]
+    /// A task needs more skills, labels and amounts than [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
+    #[error("needs {count} skills, labels and amounts, more than the {limit} allowed")]
     TooManyNeeds {
-        /// The number of skills and labels.
+        /// The number of skills, labels and amounts.
         count: usize,
         /// The limit.
         limit: u32,
+    },
+    /// The estimated usage of an attempt is above [`Usage::MAX`](crate::task::Usage::MAX).
+    #[error("estimates {amount} as the {measure} of an attempt, more than the {limit} allowed")]
+    LargeEstimate {
+        /// The measure.
+        measure: Measure,
+        /// The estimate.
+        amount: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The definition is nested deeper than readers of JSON accept.
+    #[error("is nested {depth} levels deep as JSON, more than the {limit} allowed")]
+    DeepJson {
+        /// The depth, counted in lists and objects.
+        depth: usize,
+        /// The limit.
+        limit: usize,
     },
     /// A link comes from a node that does not exist.
     #[error("is linked after `{}`, which does not exist{}", Short(.source_node), meant(.suggestion.as_ref()))]

@@ -18,9 +18,11 @@ pub use fault::{DefinitionError, Fault, Finding};
 pub use location::Location;
 
 use super::nearest::nearest;
-use crate::base::limits::Limits;
+use crate::base::limits::{Limits, MOST_DEPTH};
 use crate::base::name::Name;
 use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Work};
+use crate::message::run::Measure;
+use crate::task::Usage;
 use data::{Site, Use};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +65,15 @@ pub(super) fn validate_with(
         report.add(&[], None, fault);
     }
     for scope in survey(definition, limits, &mut report) {
+        report.depth.flows = report.depth.flows.max(scope.path.len());
         Checker::new(&scope, limits, &mut report).check();
+    }
+    // The depth of a sound definition is bounded, so it can be written to be measured.
+    if report.findings.is_empty() && report.depth.most() > MOST_DEPTH as usize {
+        let (depth, limit) = (definition.json_depth(), MOST_DEPTH as usize);
+        if depth > limit {
+            report.add(&[], None, Fault::DeepJson { depth, limit });
+        }
     }
     if report.findings.is_empty() {
         Ok(())
@@ -76,6 +86,25 @@ pub(super) fn validate_with(
 struct Report {
     findings: Vec<Finding>,
     omitted: u64,
+    depth: Depth,
+}
+
+/// The largest depths in a definition.
+#[derive(Default)]
+struct Depth {
+    flows: usize,
+    conditions: u32,
+    expressions: u32,
+    constants: u32,
+}
+
+impl Depth {
+    /// A depth that the definition does not exceed as JSON. A nested workflow takes up to eight levels, a condition or an
+    /// expression two.
+    fn most(&self) -> usize {
+        let data = [self.conditions, self.conditions, self.expressions, self.expressions, self.constants];
+        16 + 8 * self.flows + data.into_iter().map(|depth| depth as usize).sum::<usize>()
+    }
 }
 
 impl Report {
@@ -268,8 +297,17 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn work(&mut self, index: usize, work: &Work) {
         self.name(Some(index), "the task's kind", &work.kind);
+        for (measure, amount, limit) in [
+            (Measure::Cost, work.estimate.cost, Usage::MAX.cost),
+            (Measure::Tokens, work.estimate.tokens, Usage::MAX.tokens),
+        ] {
+            if amount > limit {
+                self.fault(Some(index), Fault::LargeEstimate { measure, amount, limit });
+            }
+        }
         let Some(needs) = &work.needs else { return };
-        let count = needs.skills().count().saturating_add(needs.labels().count());
+        let amounts = || needs.amounts().chain(needs.shared()).map(|(name, _)| name);
+        let count = needs.skills().count() + needs.labels().count() + amounts().count();
         if count > self.limits.sizes.list_len as usize {
             self.fault(Some(index), Fault::TooManyNeeds { count, limit: self.limits.sizes.list_len });
         }
@@ -280,6 +318,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.name(Some(index), "a label", label);
             self.name(Some(index), "the value of a label", value);
         }
+        amounts().for_each(|name| self.name(Some(index), "a resource", name));
     }
 
     fn name(&mut self, index: Option<usize>, what: &'static str, name: &Name) {

@@ -65,7 +65,7 @@ fn names() {
     assert_eq!(faults(&of([Node::new("n", Action::Do(Body::Task(needy)))])).len(), 3);
     let many = (0..1_100).fold(Needs::nothing(), |needs, skill| needs.and_skill(skill.to_string(), 0));
     let many = Node::new("m", Action::Do(Body::Task(Work::new("k").with_needs(many))));
-    one(&of([many]), "node m: needs 1100 skills and labels, more than the 1024 allowed");
+    one(&of([many]), "node m: needs 1100 skills, labels and amounts, more than the 1024 allowed");
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub(crate) struct Lanes {
     /// Whether tenants share by weight; otherwise only ranks determine the order.
     fair: bool,
     /// The virtual time: the tag of the task that began last.
-    virtual_time: u64,
+    virtual_time: u128,
 }
 
 /// The number of empty sub-queues that are kept for further tasks.
@@ -112,9 +112,9 @@ impl Lanes {
             *count += 1;
         }
         let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
-        sub_queue.push(&mut self.nodes, at, tier, rank, task);
+        sub_queue.push(&mut self.nodes, at, tier, rank, task)?;
         if sub_queue.listed.is_none_or(|turn| turn.rank > rank) {
-            self.refresh(at);
+            self.refresh(at)?;
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Lanes {
         let node = self.nodes.get(task.index()).copied().unwrap_or(Node::AWAY);
         let at = node.sub_queue().ok_or(NOT_QUEUED)?;
         let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
-        sub_queue.remove(&mut self.nodes, task);
+        sub_queue.remove(&mut self.nodes, task)?;
         let (key, first) = (sub_queue.key, sub_queue.listed.is_some_and(|turn| turn.rank == node.rank));
         // The next task has not waited as long.
         sub_queue.lingered &= !first;
@@ -139,34 +139,33 @@ impl Lanes {
             *count -= 1;
         }
         if first || batched {
-            self.refresh(at);
+            self.refresh(at)?;
         }
-        if self.idle.len() > IDLE {
-            self.sweep();
-        }
-        Ok(())
+        if self.idle.len() > IDLE { self.sweep() } else { Ok(()) }
     }
 
     /// The first task of a lane that may begin in this room.
-    pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Option<(Turn, TaskIx)> {
-        let urgent = self.first_of(class, true);
-        let rest = if room == Room::Open { self.first_of(class, false) } else { None };
-        let (turn, at) = urgent.into_iter().chain(rest).min()?;
-        let (_, task) = self.sub_queues.get(at.0)?.head(&self.nodes)?;
-        Some((turn, task))
+    pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Applied<Option<(Turn, TaskIx)>> {
+        let urgent = self.first_of(class, true)?;
+        let rest = if room == Room::Open { self.first_of(class, false)? } else { None };
+        let Some((turn, at)) = urgent.into_iter().chain(rest).min() else { return Ok(None) };
+        let sub_queue = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?;
+        let (_, task) = sub_queue.head(&self.nodes).ok_or(LISTED_EMPTY)?;
+        Ok(Some((turn, task)))
     }
 
     /// The first sub-queue of one half of a lane. Tags are updated lazily: the tag of a waiting tenant only grows, or
     /// is corrected at once, so a sub-queue that comes first with an outdated tag is moved to its position and the next
     /// one is tried.
-    fn first_of(&mut self, class: ClassIx, urgent: bool) -> Option<(Turn, SubQueueIx)> {
+    fn first_of(&mut self, class: ClassIx, urgent: bool) -> Applied<Option<(Turn, SubQueueIx)>> {
         loop {
-            let &(turn, at) = self.lanes.get(class.index())?.heads.of(urgent).first()?;
-            let key = self.sub_queues.get(at.0)?.key;
+            let heads = self.lanes.get(class.index()).map(|lane| lane.heads.of(urgent));
+            let Some(&(turn, at)) = heads.and_then(BTreeSet::first) else { return Ok(None) };
+            let key = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?.key;
             if turn.tag == self.order_tag(key.accounts.tenant) {
-                return Some((turn, at));
+                return Ok(Some((turn, at)));
             }
-            self.refresh(at);
+            self.refresh(at)?;
         }
     }
 
@@ -232,21 +231,21 @@ impl Lanes {
     }
 
     /// Opens or closes the gate of a tenant or a kind. Returns the lanes in which a task has become able to begin.
-    pub(crate) fn gate(&mut self, account: AccountIx, open: bool) -> Vec<ClassIx> {
+    pub(crate) fn gate(&mut self, account: AccountIx, open: bool) -> Applied<Vec<ClassIx>> {
         let group = self.group_mut(account);
         if group.closed != open {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         group.closed = !open;
         let sub_queues = group.sub_queues.clone();
         self.refresh_all(&sub_queues)
     }
 
-    fn refresh_all(&mut self, sub_queues: &[SubQueueIx]) -> Vec<ClassIx> {
+    fn refresh_all(&mut self, sub_queues: &[SubQueueIx]) -> Applied<Vec<ClassIx>> {
         let mut opened = Vec::new();
         for &at in sub_queues {
             let was = self.sub_queues.get(at.0).is_some_and(|sub_queue| sub_queue.listed.is_some());
-            self.refresh(at);
+            self.refresh(at)?;
             match self.sub_queues.get(at.0) {
                 Some(sub_queue) if sub_queue.listed.is_some() && !was => opened.push(sub_queue.key.class),
                 _ => {}
@@ -254,7 +253,7 @@ impl Lanes {
         }
         opened.sort_unstable();
         opened.dedup();
-        opened
+        Ok(opened)
     }
 
     /// Adds a tenant without service. An earlier tenant may have had its index.
@@ -271,10 +270,14 @@ impl Lanes {
 
     /// Opens the sub-queues of a kind in which the linger of the first task has elapsed. Returns the lanes in which a
     /// task has become able to begin.
-    pub(crate) fn end_linger(&mut self, kind: KindIx, mut has_elapsed: impl FnMut(TaskIx) -> bool) -> Vec<ClassIx> {
+    pub(crate) fn end_linger(
+        &mut self,
+        kind: KindIx,
+        mut has_elapsed: impl FnMut(TaskIx) -> bool,
+    ) -> Applied<Vec<ClassIx>> {
         let sub_queues = self.kind_mut(kind).sub_queues.clone();
         for at in &sub_queues {
-            let Some(sub_queue) = self.sub_queues.get_mut(at.0) else { continue };
+            let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
             if sub_queue.listed.is_none()
                 && let Some((_, first)) = sub_queue.head(&self.nodes)
             {
@@ -316,49 +319,51 @@ impl Lanes {
     }
 
     /// Charges a tenant the expected duration of an attempt that begins.
-    pub(crate) fn charge(&mut self, tenant: TenantIx, service: Duration) {
+    pub(crate) fn charge(&mut self, tenant: TenantIx, service: Duration) -> Applied {
         if self.fair {
             let share = &mut self.tenant_mut(tenant).share;
             let tag = share.tag;
-            share.charge(service);
+            share.charge(service).ok_or(TOO_LATE)?;
             self.virtual_time = self.virtual_time.max(tag);
         }
+        Ok(())
     }
 
     /// Replaces the charge of an attempt that has ended by its actual duration.
-    pub(crate) fn settle(&mut self, tenant: TenantIx, charged: Duration, took: Duration) {
+    pub(crate) fn settle(&mut self, tenant: TenantIx, charged: Duration, took: Duration) -> Applied {
         if !self.fair || charged == took {
-            return;
+            return Ok(());
         }
         let group = self.tenant_mut(tenant);
         let before = group.share.tag;
-        group.share.settle(charged, took);
+        group.share.settle(charged, took).ok_or(TOO_LATE)?;
         if group.share.tag < before {
             for at in group.sub_queues.clone() {
-                self.refresh(at);
+                self.refresh(at)?;
             }
         }
+        Ok(())
     }
 
     /// The service that a tenant has received, in virtual time. Snapshots store it and the virtual time.
-    pub(crate) fn tag(&self, tenant: TenantIx) -> u64 {
+    pub(crate) fn tag(&self, tenant: TenantIx) -> u128 {
         self.tenants.get(tenant.0.index()).map_or(0, |tenant| tenant.share.tag)
     }
 
-    pub(crate) const fn virtual_time(&self) -> u64 {
+    pub(crate) const fn virtual_time(&self) -> u128 {
         self.virtual_time
     }
 
-    pub(crate) fn put_tag(&mut self, tenant: TenantIx, tag: u64) {
+    pub(crate) fn put_tag(&mut self, tenant: TenantIx, tag: u128) {
         self.tenant_mut(tenant).share.tag = tag;
     }
 
-    pub(crate) const fn put_virtual_time(&mut self, time: u64) {
+    pub(crate) const fn put_virtual_time(&mut self, time: u128) {
         self.virtual_time = time;
     }
 
     /// The tag by which the tenant's sub-queues are ordered.
-    fn order_tag(&self, tenant: TenantIx) -> u64 {
+    fn order_tag(&self, tenant: TenantIx) -> u128 {
         if self.fair { self.tag(tenant) } else { 0 }
     }
 
@@ -399,32 +404,31 @@ impl Lanes {
     }
 
     /// Moves the sub-queue to its position among the heads of its lane.
-    fn refresh(&mut self, at: SubQueueIx) {
-        let Some(sub_queue) = self.sub_queues.get(at.0) else { return };
+    fn refresh(&mut self, at: SubQueueIx) -> Applied {
+        let sub_queue = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?;
         let (key, old) = (sub_queue.key, sub_queue.listed);
         let open = self.is_open(&key) && self.is_enough(sub_queue);
         let head = if open { sub_queue.head(&self.nodes) } else { None };
         let new = head.map(|(rank, _)| Turn { tag: self.order_tag(key.accounts.tenant), rank });
         if old == new {
-            return;
+            return Ok(());
         }
         let heads = at_or_new(&mut self.lanes, key.class.index()).heads.of_mut(key.urgent);
-        if let Some(turn) = old {
-            heads.remove(&(turn, at));
+        if old.is_some_and(|turn| !heads.remove(&(turn, at))) {
+            return Err(InconsistentEvent("a listed sub-queue is not among the heads of its lane"));
         }
         if let Some(turn) = new {
             heads.insert((turn, at));
         }
         self.ready.of_mut(key.urgent).put(key.class.index(), !heads.is_empty());
-        if let Some(sub_queue) = self.sub_queues.get_mut(at.0) {
-            sub_queue.listed = new;
-        }
+        self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?.listed = new;
+        Ok(())
     }
 
     /// Drops the sub-queues that are still empty.
-    fn sweep(&mut self) {
+    fn sweep(&mut self) -> Applied {
         for at in core::mem::take(&mut self.idle) {
-            let Some(sub_queue) = self.sub_queues.get_mut(at.0) else { continue };
+            let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
             sub_queue.idle = false;
             if sub_queue.len > 0 {
                 continue;
@@ -440,6 +444,7 @@ impl Lanes {
                 lane.recent = None;
             }
         }
+        Ok(())
     }
 
     /// Compares heads and ready lanes with those computed from every sub-queue.
@@ -478,6 +483,9 @@ impl Lanes {
 }
 
 const NO_SUB_QUEUE: InconsistentEvent = InconsistentEvent("there is no sub-queue at this index");
+const LISTED_EMPTY: InconsistentEvent =
+    InconsistentEvent("a sub-queue without tasks is listed as if it had a first one");
+const TOO_LATE: InconsistentEvent = InconsistentEvent("the service of a tenant cannot be counted any more");
 const NOT_QUEUED: InconsistentEvent = InconsistentEvent("a task that leaves its queue is not queued");
 
 /// The element at this index. The vector grows to it if necessary.

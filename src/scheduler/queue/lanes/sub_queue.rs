@@ -2,6 +2,7 @@
 
 use super::Rank;
 use crate::base::structure::Slot;
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::ix::{AccountIxs, ClassIx, TaskIx};
 use crate::task::Tier;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ pub(super) struct SubQueueIx(pub(super) Slot);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Turn {
     /// The virtual time of the tenant under fair sharing; 0 otherwise.
-    pub(crate) tag: u64,
+    pub(crate) tag: u128,
     pub(crate) rank: Rank,
 }
 
@@ -122,8 +123,8 @@ impl SubQueue {
 
     /// Appends a task to the list of its tier if its rank is the last one there, which it usually is; otherwise adds it
     /// to the sorted map.
-    pub(super) fn push(&mut self, nodes: &mut [Node], at: SubQueueIx, tier: Tier, rank: Rank, task: TaskIx) {
-        self.len += 1;
+    pub(super) fn push(&mut self, nodes: &mut [Node], at: SubQueueIx, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
+        self.len = self.len.checked_add(1).ok_or(TOO_MANY)?;
         let list = of_tier(&mut self.tiers, tier);
         let last = nodes.get_mut(list.last as usize);
         let sorted = last.as_ref().is_some_and(|last| last.rank >= rank);
@@ -140,17 +141,15 @@ impl SubQueue {
             }
             list.last = task.0.get();
         }
-        if let Some(slot) = nodes.get_mut(task.index()) {
-            *slot = node;
-        }
+        *nodes.get_mut(task.index()).ok_or(NO_POSITION)? = node;
+        Ok(())
     }
 
-    pub(super) fn remove(&mut self, nodes: &mut [Node], task: TaskIx) {
-        let Some(node) = nodes.get_mut(task.index()).map(|node| core::mem::replace(node, Node::AWAY)) else { return };
-        self.len = self.len.saturating_sub(1);
+    pub(super) fn remove(&mut self, nodes: &mut [Node], task: TaskIx) -> Applied {
+        self.len = self.len.checked_sub(1).ok_or(NO_POSITION)?;
+        let node = core::mem::replace(nodes.get_mut(task.index()).ok_or(NO_POSITION)?, Node::AWAY);
         if node.sorted {
-            self.sorted.remove(&node.rank);
-            return;
+            return self.sorted.remove(&node.rank).map(drop).ok_or(NO_POSITION);
         }
         let list = of_tier(&mut self.tiers, node.tier);
         match nodes.get_mut(node.prev as usize) {
@@ -161,8 +160,12 @@ impl SubQueue {
             Some(next) => next.prev = node.prev,
             None => list.last = node.prev,
         }
+        Ok(())
     }
 }
+
+const TOO_MANY: InconsistentEvent = InconsistentEvent("a sub-queue has more tasks than can be counted");
+const NO_POSITION: InconsistentEvent = InconsistentEvent("a queued task has no position in its sub-queue");
 
 const fn of_tier(tiers: &mut [List; 4], tier: Tier) -> &mut List {
     let [critical, high, normal, low] = tiers;

@@ -272,12 +272,9 @@ impl Graph {
     }
 
     /// Changes the spending of an instance. The node does not become dirty.
-    pub(crate) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Instance)) -> Applied {
+    pub(crate) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Instance) -> Applied) -> Applied {
         const INPUT: &str = "the account of an instance changes";
-        self.state_mut(INPUT, owner.node)?.change_instance(INPUT, owner.item, |instance| {
-            change(instance);
-            Ok(())
-        })
+        self.state_mut(INPUT, owner.node)?.change_instance(INPUT, owner.item, change)
     }
 
     /// An attempt of the task of an instance was assigned to an agent. The node does not become dirty.

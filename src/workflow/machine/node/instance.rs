@@ -209,7 +209,7 @@ impl Instance {
     pub(crate) fn claim(&self) -> Claim {
         let spent = self.spent();
         let reserved = self.aside.as_ref().and_then(|aside| aside.bill.reserved).filter(|_| self.is_active());
-        Claim { reserved: reserved.map(|reserved| reserved - spent).unwrap_or_default(), spent }
+        Claim { reserved: reserved.map(|reserved| reserved.left_after(spent)).unwrap_or_default(), spent }
     }
 }
 
@@ -290,13 +290,17 @@ impl Instance {
         self.aside.get_or_insert_default().bill.reserved = Some(reserved);
     }
 
-    pub(crate) const fn begin_attempt(&mut self) {
-        self.attempts = self.attempts.saturating_add(1);
+    pub(crate) fn begin_attempt(&mut self) -> Applied {
+        let begun = self.attempts.checked_add(1);
+        self.attempts = begun.ok_or(Illegal::new("an attempt begins", "there were as many as can be counted"))?;
+        Ok(())
     }
 
     /// Uncounts an attempt that was given back.
-    pub(crate) const fn return_attempt(&mut self) {
-        self.attempts = self.attempts.saturating_sub(1);
+    pub(crate) fn return_attempt(&mut self) -> Applied {
+        let left = self.attempts.checked_sub(1);
+        self.attempts = left.ok_or(Illegal::new("an attempt is given back", "none has begun"))?;
+        Ok(())
     }
 
     /// Records the usage of an attempt so far. A later report replaces an earlier one.
@@ -403,7 +407,7 @@ mod tests {
     fn a_claim_shrinks_as_it_is_spent() {
         let mut instance = instance();
         instance.reserve(Spending { attempts: 2, cost: 10, tokens: 0 });
-        instance.begin_attempt();
+        instance.begin_attempt().unwrap();
         let attempt = AttemptId::new(TaskId::new(1), 1);
         let usage = |cost| Usage { cost, ..Usage::default() };
         instance.record_usage(attempt, usage(3));

@@ -348,10 +348,12 @@ impl Parts {
         let Some(of) = self.part(part).and_then(|part| part.of) else { return Ok(()) };
         self.dirty.insert(of);
         let above = self.part_mut(of).ok_or(Illegal::new("a part ends", "it is part of nothing"))?;
-        above.open = above.open.saturating_sub(1);
+        above.open =
+            above.open.checked_sub(1).ok_or(Illegal::new("a part ends", "all parts of its part have ended"))?;
         if *end != PartOutcome::Done {
-            above.failed = above.failed.saturating_add(1);
-            if above.failed == tolerated.saturating_add(1) {
+            above.failed =
+                above.failed.checked_add(1).ok_or(Illegal::new("a part ends", "too many parts have failed"))?;
+            if above.failed.checked_sub(1) == Some(tolerated) {
                 let below = (of..self.len()).filter(|part| self.path(*part).any(|(id, _)| id == of));
                 let below: Vec<u32> = below.collect();
                 self.dirty.extend(below);

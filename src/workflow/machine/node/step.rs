@@ -128,9 +128,9 @@ pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Pay
     if value.bytes() > limit {
         return Err(TooLarge::Bytes { bytes: value.bytes(), limit });
     }
-    if value.depth() > limits.sizes.payload_depth {
+    if value.depth() > limits.sizes.depth() {
         let (depth, bytes) = (value.depth(), value.bytes());
-        return Err(TooLarge::Depth { depth, bytes, limit: limits.sizes.payload_depth });
+        return Err(TooLarge::Depth { depth, bytes, limit: limits.sizes.depth() });
     }
     Ok(value)
 }

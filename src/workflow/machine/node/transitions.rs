@@ -215,10 +215,7 @@ impl NodeState {
         if let NodeWork::Delegate(work) = &mut self.work {
             work.assign(index, agent);
         }
-        self.change_instance("an attempt is assigned", index, |instance| {
-            instance.begin_attempt();
-            Ok(())
-        })
+        self.change_instance("an attempt is assigned", index, Instance::begin_attempt)
     }
 
     /// Updates the work after the end of an instance.

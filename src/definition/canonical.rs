@@ -1,0 +1,124 @@
+//! The canonical form of definitions, in which every duration can be stored.
+
+use super::{
+    Action, Body, Boundary, Budget, Decision, Definition, Delegate, Escalation, Gather, Handler, Map, Node, RaceOption,
+    Repeat, SignalRule, State, States, WaitFor, Work,
+};
+use crate::base::canonical::{Canonical, canonical};
+
+canonical!(Definition { nodes, signals, budget } beside {
+    name, version, output, on_compensation_failure, on_failure, variables,
+});
+canonical!(Node { action, undo, query, handlers, budget } beside {
+    name, after, join, input, save, pivot, mutex, milestone, cancels, writes, guards,
+});
+canonical!(Budget { time } beside { attempts, cost, tokens });
+canonical!(Work { policy } beside { kind, needs, tier, estimate });
+canonical!(SignalRule { ttl } beside { name, transient, max_kept });
+canonical!(Handler { on } beside { name, interrupts });
+canonical!(RaceOption { on } beside { name });
+canonical!(Decision { escalation } beside { role, options, not_by });
+canonical!(Escalation { after } beside { role });
+canonical!(States { states } beside { start, max_steps });
+canonical!(State { body, undo } beside { name, input, next });
+canonical!(Map { body } beside { over, max_concurrent, tolerate, tolerate_percent, completion, open });
+canonical!(Repeat { body } beside { until, while_, max_rounds });
+canonical!(Delegate { work, gather } beside {
+    depth, fan_out, max_parts, kinds, max_concurrent, tolerate, on_limit, rounds,
+});
+
+impl Canonical for Action {
+    fn is_canonical(&self) -> bool {
+        match self {
+            Self::Do(body) => body.is_canonical(),
+            Self::Map(map) => map.is_canonical(),
+            Self::Repeat(repeat) => repeat.is_canonical(),
+            Self::Delegate(delegate) => delegate.is_canonical(),
+            Self::Wait { timer, signal: _ } => timer.is_canonical(),
+            Self::Race { options } => options.is_canonical(),
+            Self::States(states) => states.is_canonical(),
+            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => true,
+        }
+    }
+
+    fn make_canonical(&mut self) {
+        match self {
+            Self::Do(body) => body.make_canonical(),
+            Self::Map(map) => map.make_canonical(),
+            Self::Repeat(repeat) => repeat.make_canonical(),
+            Self::Delegate(delegate) => delegate.make_canonical(),
+            Self::Wait { timer, signal: _ } => timer.make_canonical(),
+            Self::Race { options } => options.make_canonical(),
+            Self::States(states) => states.make_canonical(),
+            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {}
+        }
+    }
+}
+
+impl Canonical for Body {
+    fn is_canonical(&self) -> bool {
+        match self {
+            Self::Task(work) => work.is_canonical(),
+            Self::Flow(flow) => flow.is_canonical(),
+            Self::Call(_) => true,
+        }
+    }
+
+    fn make_canonical(&mut self) {
+        match self {
+            Self::Task(work) => work.make_canonical(),
+            Self::Flow(flow) => flow.make_canonical(),
+            Self::Call(_) => {}
+        }
+    }
+}
+
+impl Canonical for Boundary {
+    fn is_canonical(&self) -> bool {
+        match self {
+            Self::Timeout(span) => span.is_canonical(),
+            Self::Error { .. } | Self::Signal { .. } | Self::Cancel => true,
+        }
+    }
+
+    fn make_canonical(&mut self) {
+        match self {
+            Self::Timeout(span) => span.make_canonical(),
+            Self::Error { .. } | Self::Signal { .. } | Self::Cancel => {}
+        }
+    }
+}
+
+impl Canonical for WaitFor {
+    fn is_canonical(&self) -> bool {
+        match self {
+            Self::After(span) => span.is_canonical(),
+            Self::Decision(decision) => decision.is_canonical(),
+            Self::Signal { .. } | Self::At(_) => true,
+        }
+    }
+
+    fn make_canonical(&mut self) {
+        match self {
+            Self::After(span) => span.make_canonical(),
+            Self::Decision(decision) => decision.make_canonical(),
+            Self::Signal { .. } | Self::At(_) => {}
+        }
+    }
+}
+
+impl Canonical for Gather {
+    fn is_canonical(&self) -> bool {
+        match self {
+            Self::Work(work) => work.is_canonical(),
+            Self::List | Self::Reduce(_) | Self::Vote | Self::Median | Self::Ranks => true,
+        }
+    }
+
+    fn make_canonical(&mut self) {
+        match self {
+            Self::Work(work) => work.make_canonical(),
+            Self::List | Self::Reduce(_) | Self::Vote | Self::Median | Self::Ranks => {}
+        }
+    }
+}

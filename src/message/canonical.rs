@@ -1,0 +1,38 @@
+//! The canonical form of commands.
+
+use super::command::{AgentCommand, Command, RunCommand, TaskCommand};
+use crate::base::canonical::Canonical;
+
+impl Command {
+    /// The command with its content in canonical form, which is compared with what is known and recorded in events.
+    ///
+    /// A definition is brought into its canonical form once it is validated, because its depth is not bounded before.
+    pub(crate) fn canonical(mut self) -> Self {
+        match &mut self {
+            Self::Agent(command) => match command {
+                AgentCommand::Register(spec) | AgentCommand::Update { spec, .. } => spec.make_canonical(),
+                AgentCommand::Fail { failure, .. } => failure.make_canonical(),
+                AgentCommand::Heartbeat { .. }
+                | AgentCommand::Drain { .. }
+                | AgentCommand::Deregister { .. }
+                | AgentCommand::Complete { .. }
+                | AgentCommand::Poll { .. }
+                | AgentCommand::Start { .. }
+                | AgentCommand::Yield { .. } => {}
+            },
+            Self::Task(command) => match command {
+                TaskCommand::Submit(spec) => spec.make_canonical(),
+                TaskCommand::SubmitAll(specs) => specs.make_canonical(),
+                TaskCommand::Cancel { .. }
+                | TaskCommand::Prioritise { .. }
+                | TaskCommand::Replay { .. }
+                | TaskCommand::ReplayAll { .. }
+                | TaskCommand::DiscardAll { .. }
+                | TaskCommand::Discard { .. } => {}
+            },
+            Self::Run(RunCommand::Start(spec)) => spec.make_canonical(),
+            Self::Run(_) | Self::Control(_) | Self::Tick => {}
+        }
+        self
+    }
+}

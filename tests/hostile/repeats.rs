@@ -1,0 +1,504 @@
+//! What is held equals what is written equals what is read: an engine that was restored from bytes answers every command
+//! as the engine that it replaces.
+
+use crate::draw::{agent, definition, failure, name, payload, run, span, task, usage};
+use counterpoint::definition::{Budget, Definition};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::{CompensationRemedy, DeadFilter, Effect, Migration, NodeRemedy, ResetPoint};
+use counterpoint::routing::FirstCapable;
+use counterpoint::task::{Scope, Usage};
+use counterpoint::{
+    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, ControlCommand, Engine, Entry, Failure, Incarnation,
+    Name, Outbox, Payload, Rejected, RunCommand, RunId, TaskCommand, TaskId, Tier, Time,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A format in which a host may store entries and snapshots.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Json,
+    #[cfg(feature = "sealed")]
+    MessagePack,
+}
+
+impl Format {
+    const ALL: &[Self] = &[
+        Self::Json,
+        #[cfg(feature = "sealed")]
+        Self::MessagePack,
+    ];
+
+    fn through<T: Serialize + DeserializeOwned>(self, data: &T) -> T {
+        match self {
+            Self::Json => {
+                let bytes = serde_json::to_vec(data).expect("it can be written");
+                serde_json::from_slice(&bytes).expect("what was written can be read")
+            }
+            #[cfg(feature = "sealed")]
+            Self::MessagePack => {
+                let mut bytes = Vec::new();
+                data.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map())
+                    .expect("it can be written");
+                rmp_serde::from_slice(&bytes).expect("what was written can be read")
+            }
+        }
+    }
+}
+
+fn config() -> Config {
+    // Ties are not broken by a history that no journal records.
+    Config::default().with_strategy(FirstCapable::default()).with_shared("licence", u64::MAX)
+}
+
+/// A command, or one that is completed from the state of the engine.
+#[derive(Debug, Clone)]
+enum Ask {
+    Say(Command),
+    /// The end of one of the attempts that were dispatched.
+    Finish {
+        which: usize,
+        answer: Result<Payload, Failure>,
+        usage: Usage,
+    },
+    Start {
+        which: usize,
+    },
+    Yield {
+        which: usize,
+    },
+    Heartbeat {
+        which: usize,
+    },
+    Wait(Duration),
+}
+
+fn spec_commands() -> BoxedStrategy<Command> {
+    prop_oneof![
+        4 => task(1..8).prop_map(Command::submit),
+        1 => prop::collection::vec(task(1..12), 1..4).prop_map(Command::submit_all),
+        4 => definition().prop_map(Command::define),
+        4 => run(1..5).prop_map(Command::start),
+    ]
+    .boxed()
+}
+
+fn task_commands() -> BoxedStrategy<Command> {
+    let id = || (1_u64..9).prop_map(TaskId::new);
+    let tier = select(Tier::ALL.to_vec());
+    prop_oneof![
+        (id(), name()).prop_map(|(task, reason)| TaskCommand::Cancel { task, reason }),
+        (prop::collection::vec(id(), 0..4), tier, name()).prop_map(|(tasks, tier, reason)| TaskCommand::Prioritise {
+            tasks,
+            tier,
+            reason
+        }),
+        (id(), (20_u64..30).prop_map(TaskId::new)).prop_map(|(dead, fresh)| TaskCommand::Replay { dead, fresh }),
+        (30_u64..40).prop_map(|first| TaskCommand::ReplayAll {
+            filter: DeadFilter::default(),
+            first: TaskId::new(first),
+            tier: None
+        }),
+        (id(), name()).prop_map(|(dead, reason)| TaskCommand::Discard { dead, reason }),
+        name().prop_map(|reason| TaskCommand::DiscardAll { filter: DeadFilter::default().with_most(1), reason }),
+    ]
+    .prop_map(Command::from)
+    .boxed()
+}
+
+fn agent_commands() -> BoxedStrategy<Command> {
+    let scope = prop_oneof![
+        name().prop_map(Scope::Tenant),
+        name().prop_map(Scope::Kind),
+        (1_u64..4).prop_map(|id| Scope::Agent(AgentId::new(id))),
+    ];
+    let by = (1_u64..4, 1_u64..6).prop_map(|(agent, number)| Incarnation::new(AgentId::new(agent), number));
+    prop_oneof![
+        4 => agent(1..4).prop_map(Command::register),
+        2 => (by, agent(1..4)).prop_map(|(by, spec)| AgentCommand::Update { by, spec }.into()),
+        1 => (1_u64..4).prop_map(|id| AgentCommand::Drain { agent: AgentId::new(id) }.into()),
+        1 => (1_u64..4).prop_map(|id| AgentCommand::Deregister { agent: AgentId::new(id) }.into()),
+        1 => (scope.clone(), name()).prop_map(|(scope, reason)| ControlCommand::Pause { scope, reason }.into()),
+        1 => scope.prop_map(|scope| ControlCommand::Resume { scope }.into()),
+    ]
+    .boxed()
+}
+
+fn run_commands() -> BoxedStrategy<Command> {
+    let id = || (1_u64..5).prop_map(RunId::new);
+    let node = || select(["n0", "n1", "n2", "none"].map(Name::from).to_vec());
+    let flow = || select(["a", "b", "c"].map(Name::from).to_vec());
+    let reason = || prop_oneof![4 => Just(Name::from("because")), 1 => name()];
+    let said = prop_oneof![
+        (id(), prop_oneof![Just(Name::from("go")), name()], payload())
+            .prop_map(|(run, signal, payload)| RunCommand::Signal { run, signal, payload }),
+        (id(), payload()).prop_map(|(run, value)| RunCommand::Update { run, variable: "v".into(), value }),
+        (id(), reason()).prop_map(|(run, reason)| RunCommand::Pause { run, reason }),
+        id().prop_map(|run| RunCommand::Resume { run }),
+        (id(), select(Tier::ALL.to_vec()), reason()).prop_map(|(run, tier, reason)| RunCommand::Prioritise {
+            run,
+            tier,
+            reason
+        }),
+    ];
+    let definitions = prop_oneof![
+        (flow(), 0_u32..3, reason()).prop_map(|(workflow, version, reason)| RunCommand::SetDefault {
+            workflow,
+            version: Some(version),
+            reason
+        }),
+        (flow(), 0_u32..3, reason()).prop_map(|(workflow, version, reason)| RunCommand::Retire {
+            workflow,
+            version,
+            reason
+        }),
+        (id(), definition(), reason()).prop_map(|(run, own, reason)| RunCommand::Migrate {
+            run,
+            migration: Migration::to_own(own),
+            reason
+        }),
+        (id(), 0_u32..3, reason()).prop_map(|(run, version, reason)| RunCommand::Migrate {
+            run,
+            migration: Migration::to_version(version),
+            reason
+        }),
+    ];
+    let remedies = prop_oneof![
+        (id(), reason()).prop_map(|(run, reason)| RunCommand::Retry { run, node: None, reason }),
+        (id(), any::<bool>(), reason()).prop_map(|(run, undo, reason)| RunCommand::Reset {
+            run,
+            to: ResetPoint::Start,
+            undo,
+            reason
+        }),
+        (id(), node(), payload(), reason()).prop_map(|(run, node, output, reason)| RunCommand::Operate {
+            run,
+            node,
+            remedy: NodeRemedy::Complete { output, reason }
+        }),
+        (id(), node(), reason()).prop_map(|(run, node, reason)| RunCommand::Remedy {
+            run,
+            node,
+            remedy: CompensationRemedy::Abandon { reason }
+        }),
+    ];
+    let work = prop_oneof![
+        (id(), node(), prop::collection::vec(payload(), 0..3)).prop_map(|(run, node, items)| RunCommand::Add {
+            run,
+            node,
+            items
+        }),
+        (id(), node()).prop_map(|(run, node)| RunCommand::Close { run, node }),
+        (id(), node(), select(vec!["chief", "board"]), payload()).prop_map(|(run, node, role, note)| {
+            RunCommand::Decide { run, node, by: "ann".into(), roles: vec![role.into()], option: "yes".into(), note }
+        }),
+        (id(), node()).prop_map(|(run, node)| RunCommand::Delegate {
+            run,
+            node,
+            by: "ann".into(),
+            roles: vec!["chief".into(), "chief".into()],
+            to: "bob".into()
+        }),
+    ];
+    let ends = prop_oneof![
+        (id(), reason()).prop_map(|(run, reason)| RunCommand::Cancel { run, reason }),
+        (id(), reason()).prop_map(|(run, reason)| RunCommand::Abort { run, reason }),
+    ];
+    prop_oneof![3 => said, 3 => definitions, 2 => remedies, 3 => work, 1 => ends].prop_map(Command::from).boxed()
+}
+
+fn asks() -> BoxedStrategy<Ask> {
+    let which = any::<usize>;
+    let answer = prop_oneof![2 => payload().prop_map(Ok), 1 => failure().prop_map(Err)];
+    prop_oneof![
+        8 => spec_commands().prop_map(Ask::Say),
+        3 => task_commands().prop_map(Ask::Say),
+        4 => agent_commands().prop_map(Ask::Say),
+        5 => run_commands().prop_map(Ask::Say),
+        6 => (which(), answer, usage()).prop_map(|(which, answer, usage)| Ask::Finish { which, answer, usage }),
+        1 => which().prop_map(|which| Ask::Start { which }),
+        1 => which().prop_map(|which| Ask::Yield { which }),
+        1 => which().prop_map(|which| Ask::Heartbeat { which }),
+        1 => select(vec![Duration::from_millis(1), Duration::from_secs(40)]).prop_map(Ask::Wait),
+        1 => Just(Ask::Say(Command::Tick)),
+    ]
+    .boxed()
+}
+
+/// An engine that is used as it is, and the record of what was asked.
+struct World {
+    engine: Engine,
+    now: Time,
+    journal: Vec<Entry>,
+    history: Vec<(Command, Result<Accepted, Rejected>)>,
+    dispatched: Vec<(Incarnation, AttemptId)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let engine = Engine::new(config());
+        let (journal, history, dispatched) = (Vec::new(), Vec::new(), Vec::new());
+        Self { engine, now: Time::from_secs(1), journal, history, dispatched }
+    }
+
+    fn ask(&mut self, ask: Ask) -> Result<(), TestCaseError> {
+        let one = |which: usize| self.dispatched.get(which % self.dispatched.len().max(1)).copied();
+        let command = match ask {
+            Ask::Say(command) => command,
+            Ask::Wait(span) => {
+                self.now = self.now + span;
+                Command::Tick
+            }
+            Ask::Heartbeat { which } => match one(which) {
+                Some((by, _)) => AgentCommand::Heartbeat { by }.into(),
+                None => return Ok(()),
+            },
+            Ask::Start { which } => match one(which) {
+                Some((by, attempt)) => AgentCommand::Start { by, attempt }.into(),
+                None => return Ok(()),
+            },
+            Ask::Yield { which } => match one(which) {
+                Some((by, attempt)) => AgentCommand::Yield { by, attempt }.into(),
+                None => return Ok(()),
+            },
+            Ask::Finish { which, answer, usage } => match (one(which), answer) {
+                (Some((by, attempt)), Ok(output)) => Command::complete(by, attempt, output).using(usage),
+                (Some((by, attempt)), Err(failure)) => Command::fail(by, attempt, failure).using(usage),
+                (None, _) => return Ok(()),
+            },
+        };
+        let mut out = Outbox::default();
+        let answer = self.engine.handle(self.now, command.clone(), &mut out);
+        self.journal.extend_from_slice(out.entries());
+        for effect in out.effects() {
+            if let Effect::Dispatch { to, attempt, .. } = effect {
+                self.dispatched.push((*to, *attempt));
+            }
+        }
+        prop_assert_eq!(self.engine.check(), Ok(()), "after {:?}", &command);
+        for format in Format::ALL {
+            let snapshot = self.engine.snapshot();
+            prop_assert_eq!(&format.through(&snapshot), &snapshot, "{:?} after {:?}", format, &command);
+            let entries = out.entries().to_vec();
+            prop_assert_eq!(&format.through(&entries), &entries, "{:?}", format);
+        }
+        self.history.push((command, answer));
+        Ok(())
+    }
+
+    /// Every agent sends a message, because a restart renews all leases.
+    fn renew(&mut self) {
+        let agents: Vec<Incarnation> = self.engine.snapshot().scheduler.agents.iter().map(|agent| agent.by).collect();
+        for by in agents {
+            let mut out = Outbox::default();
+            let _unless_lost = self.engine.handle(self.now, AgentCommand::Heartbeat { by }.into(), &mut out);
+            self.journal.extend_from_slice(out.entries());
+        }
+    }
+
+    fn restored(&self, format: Format, from_snapshot: bool) -> Engine {
+        let snapshot = from_snapshot.then(|| format.through::<EngineSnapshot>(&self.engine.snapshot()));
+        let entries: Vec<Entry> = if from_snapshot { Vec::new() } else { format.through(&self.journal) };
+        let mut engine =
+            Engine::restore(config(), snapshot.as_ref(), &entries).expect("an engine reads its own journal");
+        engine.resume(self.now, &mut Outbox::default());
+        engine
+    }
+}
+
+/// The answer without the advice when to come again, which depends on the pace of the tasks that ended before.
+fn essence(answer: &Result<Accepted, Rejected>) -> Result<Accepted, &'static str> {
+    answer.as_ref().map(|accepted| *accepted).map_err(Rejected::code)
+}
+
+fn is_spec(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_))
+            | Command::Run(RunCommand::Define(_) | RunCommand::Start(_))
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restored_engine_answers_as_the_one_before(asks in prop::collection::vec(asks(), 10..40)) {
+        let mut world = World::new();
+        for ask in asks {
+            world.ask(ask)?;
+        }
+        world.renew();
+        let mut engines = Vec::new();
+        for format in Format::ALL {
+            for from_snapshot in [false, true] {
+                engines.push((format, from_snapshot, world.restored(*format, from_snapshot)));
+            }
+        }
+        let before = world.engine.snapshot();
+        for (format, from_snapshot, engine) in &engines {
+            prop_assert_eq!(&engine.snapshot(), &before, "{:?}, from a snapshot: {}", format, from_snapshot);
+        }
+        let was_retired = |command: &Command| matches!(command, Command::Run(RunCommand::Retire { .. }));
+        let retired = world.history.iter().any(|(command, _)| was_retired(command));
+        for (command, first) in &world.history {
+            let mut out = Outbox::default();
+            let again = world.engine.handle(world.now, command.clone(), &mut out);
+            if is_spec(command) && first.is_ok() && !(retired && matches!(command, Command::Run(RunCommand::Define(_)))) {
+                prop_assert_eq!(&again, &Ok(Accepted::Repeated), "{:?}", command);
+            }
+            for (format, from_snapshot, engine) in &mut engines {
+                let mut other = Outbox::default();
+                let answer = engine.handle(world.now, command.clone(), &mut other);
+                prop_assert_eq!(
+                    essence(&answer), essence(&again),
+                    "{:?}, from a snapshot: {}, {:?}", format, from_snapshot, command
+                );
+                prop_assert_eq!(other.entries(), out.entries(), "{:?}, from a snapshot: {}", format, from_snapshot);
+            }
+        }
+    }
+}
+
+/// The commands of this list are accepted, and repeats after a restart in every format.
+fn repeats(setup: &[Command], command: &Command) {
+    for format in Format::ALL {
+        for from_snapshot in [false, true] {
+            let mut world = World::new();
+            for command in setup.iter().chain([command]) {
+                world.ask(Ask::Say(command.clone())).unwrap();
+                assert_eq!(world.history.last().map(|(_, answer)| answer), Some(&Ok(Accepted::Done)), "{command:?}");
+            }
+            let mut engine = world.restored(*format, from_snapshot);
+            let again = engine.handle(world.now, command.clone(), &mut Outbox::default());
+            assert_eq!(again, Ok(Accepted::Repeated), "{format:?}, from a snapshot: {from_snapshot}, {command:?}");
+        }
+    }
+}
+
+mod explicit {
+    //! Explicit defaults and durations that cannot be stored.
+
+    use super::{Budget, Definition, Duration, Payload, RunId, TaskId, repeats};
+    use counterpoint::definition::{Action, Body, Condition, Expr, Node, Precondition, Work};
+    use counterpoint::task::Exhausted;
+    use counterpoint::{Command, Policy, Retry, RunSpec, TaskSpec};
+    use serde_json::{Value, json};
+
+    fn policies() -> Vec<Policy> {
+        let mut retry = Retry::default();
+        (retry.base, retry.cap) = (Duration::MAX, Duration::MAX);
+        vec![
+            Policy::default().with_retry(Retry::default()),
+            Policy::default().with_exhausted(Exhausted::DeadLetter),
+            Policy::default().with_attempt_timeout(Duration::MAX),
+            Policy::default().with_queue_timeout(Duration::MAX).with_total_timeout(Duration::MAX),
+            Policy::default().with_retry(retry),
+        ]
+    }
+
+    fn flow(policy: Policy) -> Definition {
+        let work = Work::new("work").with_policy(policy);
+        Definition::new("flow").with_node(Node::new("node", Action::Do(Body::Task(work))))
+    }
+
+    #[test]
+    fn a_submit() {
+        for policy in policies() {
+            let task = TaskSpec::new(TaskId::new(1), "work").with_policy(policy).with_estimate(Duration::MAX);
+            repeats(&[], &Command::submit(task.clone()));
+            repeats(&[], &Command::submit_all([task]));
+        }
+    }
+
+    #[test]
+    fn a_definition_and_a_start() {
+        for policy in policies() {
+            let define = Command::define(flow(policy));
+            repeats(&[], &define);
+            let budget = Budget::default().with_time(Duration::MAX);
+            repeats(&[define], &Command::start(RunSpec::new(RunId::new(1), "flow").with_budget(budget)));
+        }
+    }
+
+    #[test]
+    fn a_payload_with_any_number() {
+        for value in [json!(0.1 + 0.2), json!(-0.0), json!(f64::MAX), json!(u64::MAX), json!(i64::MIN), json!(1e-320)] {
+            let task = TaskSpec::new(TaskId::new(1), "work").with_payload(Payload::new(value));
+            repeats(&[], &Command::submit(task));
+        }
+    }
+
+    /// A definition is read again, or it is rejected: readers of JSON accept 127 levels.
+    #[test]
+    fn a_definition_that_is_too_deep_to_be_read_is_rejected() {
+        let nested = |levels: usize| (0..levels).fold(Condition::True, |inner, _| Condition::All(vec![inner]));
+        let deep = |levels: usize| (0..levels).fold(json!(1), |inner: Value, _| json!([inner]));
+        let flow = |when: Condition, value: Value| {
+            let node = Node::new("node", Action::Pass)
+                .with_input(Expr::value(value))
+                .with_precondition(Precondition::new(when));
+            Definition::new("flow").with_node(node)
+        };
+        repeats(&[], &Command::define(flow(nested(40), deep(40))));
+        let mut world = super::World::new();
+        world.ask(super::Ask::Say(Command::define(flow(nested(64), deep(1))))).unwrap();
+        let answer = world.history.last().map(|(_, answer)| answer.clone().map_err(|why| why.to_string()));
+        let why = answer.unwrap().unwrap_err();
+        assert!(why.contains("levels deep as JSON, more than the 100 allowed"), "{why}");
+    }
+}
+
+/// A migration to a definition of the run's own is a repeat, although the definition states a default.
+#[test]
+fn a_migration_is_recognised() {
+    use counterpoint::definition::{Action, Body, Node, Work};
+    use counterpoint::{Policy, Retry, RunSpec};
+    let flow = |policy| {
+        let wait = Node::new("wait", Action::Wait { signal: Some("go".into()), timer: Some(Duration::MAX) });
+        let work = Node::new("work", Action::Do(Body::Task(Work::new("work").with_policy(policy))));
+        Definition::new("flow").with_node(wait).with_node(work)
+    };
+    let policy = Policy::default().with_retry(Retry::default()).with_attempt_timeout(Duration::MAX);
+    let own = Arc::new(flow(policy));
+    let start = Command::start(RunSpec::new(RunId::new(1), "flow"));
+    let migrate =
+        RunCommand::Migrate { run: RunId::new(1), migration: Migration::to_own(own), reason: "better".into() };
+    repeats(&[Command::define(flow(Policy::default())), start], &migrate.into());
+}
+
+/// The longest wait that can be asked for does not overflow the estimate of an end.
+#[test]
+fn an_estimate_without_end_is_a_late_task() {
+    use counterpoint::scheduler::Admission;
+    use counterpoint::{AgentSpec, TaskSpec};
+    let mut engine = Engine::new(config().with_admission(Admission::Warn));
+    let mut out = Outbox::default();
+    engine
+        .handle(Time::ZERO, Command::register(AgentSpec::new(AgentId::new(1)).with_skill("work", 1)), &mut out)
+        .unwrap();
+    for id in 1..5 {
+        let task =
+            TaskSpec::new(TaskId::new(id), "work").with_estimate(Duration::MAX).with_deadline(Time::from_secs(9));
+        let answer = engine.handle(Time::ZERO, Command::submit(task), &mut out);
+        assert!(matches!(answer, Ok(Accepted::Late(Time::MAX))), "{answer:?}");
+    }
+}
+
+/// Durations of reports are bounded, too.
+#[test]
+fn a_failure_with_an_endless_pause_is_read_as_it_was_written() {
+    let mut world = World::new();
+    world
+        .ask(Ask::Say(Command::register(counterpoint::AgentSpec::new(AgentId::new(1)).with_skill("work", 1))))
+        .unwrap();
+    world.ask(Ask::Say(Command::submit(counterpoint::TaskSpec::new(TaskId::new(1), "work")))).unwrap();
+    let failure = Failure::overloaded("busy", Duration::MAX);
+    world.ask(Ask::Finish { which: 0, answer: Err(failure), usage: Usage::default() }).unwrap();
+    assert!(matches!(world.history.last(), Some((_, Ok(Accepted::Done)))));
+    let _unused = span();
+}
