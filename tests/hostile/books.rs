@@ -191,7 +191,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::kit::cases(64))]
 
     /// The engine accepts its own journal, whatever budgets, estimates and usages are. `Host` checks the invariants after
     /// every call, among them that accounts equal the sums over the work.

@@ -7,9 +7,10 @@ use counterpoint::definition::{
     SavePoint, SignalRule, State, States, Variable, WaitFor, Work,
 };
 use counterpoint::task::{Affinity, Exhausted, InDoubt, Jitter, RetryOverride, TraceContext, Usage};
+use counterpoint::workflow::validate;
 use counterpoint::{
-    AgentId, AgentSpec, Failure, FailureKind, Name, Needs, Payload, Policy, Retry, RunId, RunSpec, TaskId, TaskSpec,
-    Tier, Time,
+    AgentId, AgentSpec, Failure, FailureKind, Limits, Name, Needs, Payload, Policy, Retry, RunId, RunSpec, TaskId,
+    TaskSpec, Tier, Time,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -48,9 +49,9 @@ pub fn time() -> BoxedStrategy<Time> {
 
 /// Names, some of which are rejected: empty, or longer than 256 bytes.
 pub fn name() -> BoxedStrategy<Name> {
-    let texts = ["", "a", "b", "work", "a\"\\\n\u{0}", "é", "\u{1F600}", " "];
-    let texts = texts.map(String::from).into_iter().chain([256, 257, 10_000].map(|bytes| "x".repeat(bytes)));
-    select(texts.map(Name::from).collect::<Vec<_>>()).boxed()
+    let texts = ["a", "b", "work", "a\"\\\n\u{0}", "é", "\u{1F600}", " "].map(Name::from).to_vec();
+    let long = |bytes| Just(Name::from("x".repeat(bytes)));
+    prop_oneof![12 => select(texts), 1 => Just(Name::from("")), 1 => long(256), 1 => long(257)].boxed()
 }
 
 fn deep(levels: usize) -> Value {
@@ -178,7 +179,9 @@ fn trace() -> BoxedStrategy<TraceContext> {
 /// Tasks with small ids and extreme content, most of which are accepted.
 pub fn task(ids: core::ops::Range<u64>) -> BoxedStrategy<TaskSpec> {
     let wants = (maybe(needs()), maybe(affinity()), maybe(tier()), any::<bool>());
-    let limits = (maybe(time()), maybe(span()), policy(), prop::collection::vec(0_u64..4, 0..3));
+    let after = prop_oneof![5 => Just(Vec::new()), 1 => prop::collection::vec(1_u64..4, 0..3)];
+    let deadline = prop_oneof![4 => Just(None), 1 => time().prop_map(Some)];
+    let limits = (deadline, maybe(span()), policy(), after);
     let rest = (maybe(name()), maybe(payload()), maybe(name()), maybe(trace()));
     (ids, wants, limits, rest)
         .prop_map(|(id, wants, limits, (kind, payload, tenant, trace))| {
@@ -198,7 +201,9 @@ pub fn task(ids: core::ops::Range<u64>) -> BoxedStrategy<TaskSpec> {
 
 /// Declarations of agents. They do not poll: a request for work is in no journal.
 pub fn agent(ids: core::ops::Range<u64>) -> BoxedStrategy<AgentSpec> {
-    let numbers = (select(vec![0, 1, 2, 65_536, 65_537, u32::MAX]), maybe(count()), maybe(count()), maybe(count()));
+    let capacity = prop_oneof![6 => 1_u32..5, 1 => select(vec![0, 65_536, 65_537, u32::MAX])];
+    let few = || prop_oneof![5 => Just(None), 1 => count().prop_map(Some)];
+    let numbers = (capacity, few(), few(), few());
     let costs = (maybe(amount()), maybe(amount()), maybe(amount()), maybe(span()));
     let rest = (maybe(name()), maybe((name(), any::<u16>())), maybe((name(), name())), any::<bool>(), any::<i32>());
     (ids, numbers, costs, rest)
@@ -237,7 +242,8 @@ pub fn budget() -> BoxedStrategy<Budget> {
 }
 
 pub fn run(ids: core::ops::Range<u64>) -> BoxedStrategy<RunSpec> {
-    let which = (ids, select(vec!["a", "b", "c"]), maybe(0_u32..3), maybe(payload()), maybe(tier()));
+    let version = prop_oneof![4 => Just(None), 1 => (0_u32..3).prop_map(Some)];
+    let which = (ids, select(vec!["a", "b", "c"]), version, maybe(payload()), maybe(tier()));
     let rest = (maybe(budget()), maybe(trace()), maybe(name()), maybe(name()), any::<bool>());
     (which, rest)
         .prop_map(|((id, workflow, version, input, tier), (budget, trace, key, tenant, exclusive))| {
@@ -287,8 +293,10 @@ fn flow_body() -> BoxedStrategy<Body> {
 }
 
 fn body() -> BoxedStrategy<Body> {
-    let call = (maybe(count()), count()).prop_map(|(version, depth)| {
-        let mut call = Call::of("c").to_depth(depth);
+    // A workflow that calls itself without end is a topic of its own.
+    let depths = prop_oneof![(Just("c"), 0_u32..3), (Just("none"), count())];
+    let call = (maybe(count()), depths).prop_map(|(version, (workflow, depth))| {
+        let mut call = Call::of(workflow).to_depth(depth);
         call.version = version;
         Body::Call(call)
     });
@@ -305,7 +313,8 @@ fn action() -> BoxedStrategy<Action> {
             Action::Map(map)
         },
     );
-    let repeat = (body(), condition(), maybe(condition()), count()).prop_map(|(body, until, whilst, rounds)| {
+    let rounds = prop_oneof![(body(), 0_u32..4), (work().prop_map(Body::Task), count())];
+    let repeat = (rounds, condition(), maybe(condition())).prop_map(|((body, rounds), until, whilst)| {
         let mut repeat = Repeat::until(body, until, rounds);
         repeat.while_ = whilst;
         Action::Repeat(repeat)
@@ -414,4 +423,10 @@ pub fn definition() -> BoxedStrategy<Definition> {
             if holds { flow.with_on_failure(OnFailure::Hold) } else { flow }
         })
         .boxed()
+}
+
+/// Definitions that are sound, and some that are not.
+pub fn mostly_sound() -> BoxedStrategy<Definition> {
+    let is_sound = |flow: &Definition| validate(flow, &Limits::default()).is_ok();
+    prop_oneof![5 => definition().prop_filter("a sound definition", is_sound), 1 => definition()].boxed()
 }

@@ -1,6 +1,7 @@
 //! An engine with its clock and journal, for tests that send commands and restore.
 
 use counterpoint::{Accepted, Command, Config, Effect, Engine, Entry, Outbox, Rejected, Time};
+use proptest::test_runner::Config as ProptestConfig;
 
 /// An engine with its clock and journal. The engine checks its invariants after every call.
 pub struct Host {
@@ -43,4 +44,10 @@ impl Host {
         self.journal.extend_from_slice(outbox.entries());
         assert_eq!(self.engine.check(), Ok(()), "invariants after a call");
     }
+}
+
+/// This many cases, unless the environment asks for another number.
+pub fn cases(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
 }
