@@ -60,7 +60,7 @@ impl Default for Limits {
 pub struct SizeLimits {
     /// Bytes of one payload.
     pub payload_bytes: u32,
-    /// Nesting depth of one payload; above 100 it counts as 100, since readers of JSON give up on deeper data.
+    /// Nesting depth of one payload; above 100 it counts as 100, because readers of JSON reject deeper data.
     pub payload_depth: u32,
     /// Bytes of one name.
     pub name_bytes: u32,

@@ -506,7 +506,7 @@ pub struct Work {
     /// Retries and timeouts.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
-    /// The expected usage of one attempt. A [`Budget`] reserves that much for each attempt.
+    /// The expected usage of one attempt, at most [`Usage::MAX`]. A [`Budget`] reserves that much for each attempt.
     #[serde(default, skip_serializing_if = "Usage::is_nothing")]
     pub estimate: Usage,
 }

@@ -70,7 +70,7 @@ pub enum AgentCommand {
         attempt: AttemptId,
         /// Its output.
         output: Payload,
-        /// The usage of the attempt.
+        /// The usage of the attempt; above [`Usage::MAX`] it counts as that.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
     },
@@ -104,7 +104,7 @@ pub enum AgentCommand {
         attempt: AttemptId,
         /// The failure.
         failure: Failure,
-        /// The usage of the attempt.
+        /// The usage of the attempt; above [`Usage::MAX`] it counts as that.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
     },

@@ -137,9 +137,10 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
 }
 
 fn budget(draws: &mut Draws<'_>) -> Budget {
-    match draws.below(4) {
+    match draws.below(6) {
         0 => Budget::default().with_time(Duration::from_secs(1 + draws.below(9) as u64)),
         1 => Budget::default().with_tokens(draws.below(30) as u64),
+        2 => Budget::default().with_tokens(u64::MAX).with_attempts(u64::MAX - 1).with_time(Duration::MAX),
         _ => Budget::default().with_attempts(draws.below(12) as u64),
     }
 }

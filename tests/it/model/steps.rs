@@ -184,7 +184,9 @@ fn policy_of(policy: u8) -> Policy {
     let millis = Duration::from_millis;
     let quick = Retry::exponential(3, millis(100), millis(150));
     match policy {
-        0 | 1 | 10.. => Policy::default(),
+        0 | 1 | 12.. => Policy::default(),
+        10 => Policy::default().with_retry(Retry::default()).with_exhausted(Exhausted::DeadLetter),
+        11 => Policy::default().with_attempt_timeout(Duration::MAX).with_total_timeout(Duration::MAX),
         2 => Policy::default().with_retry(Retry::never()),
         3 => Policy::default().with_retry(quick).with_attempt_timeout(millis(500)),
         4 => Policy::default().with_queue_timeout(millis(800)),
