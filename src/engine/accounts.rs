@@ -79,7 +79,7 @@ impl Account {
         let of = |measure: Measure, granted: Option<u64>| {
             let taken = [self.reserved, self.spent].map(|sum| sum.of(measure));
             let rest = |granted: u64| taken.into_iter().fold(u128::from(granted), u128::saturating_sub);
-            granted.map_or(self.promised.of(measure), rest)
+            granted.map_or_else(|| self.promised.of(measure), rest)
         };
         Sum {
             attempts: of(Measure::Attempts, self.granted.attempts),
@@ -121,11 +121,12 @@ impl Account {
     pub(super) fn unused(&self) -> Budget {
         let of = |measure, granted: Option<u64>| granted.map(|granted| self.free(measure, granted));
         let Budget { attempts, cost, tokens, .. } = self.granted;
-        let mut free = Budget::default();
-        free.attempts = of(Measure::Attempts, attempts);
-        free.cost = of(Measure::Cost, cost);
-        free.tokens = of(Measure::Tokens, tokens);
-        free
+        Budget {
+            attempts: of(Measure::Attempts, attempts),
+            cost: of(Measure::Cost, cost),
+            tokens: of(Measure::Tokens, tokens),
+            time: None,
+        }
     }
 }
 

@@ -221,7 +221,6 @@ impl Core {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 const fn is_zero(number: &u128) -> bool {
     *number == 0
 }
@@ -231,7 +230,6 @@ mod wide {
     use core::fmt;
     use serde::{Deserializer, Serializer, de};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(super) fn serialize<S: Serializer>(number: &u128, to: S) -> Result<S::Ok, S::Error> {
         match u64::try_from(*number) {
             Ok(number) => to.serialize_u64(number),
