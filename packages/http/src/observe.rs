@@ -68,7 +68,7 @@ fn filter(parameters: &Parameters) -> Result<EventFilter, Refusal> {
             EventFilter::of([family])
         }
     };
-    let subject = |name: &str| parameters.get(name).map(|text| id(text)).transpose();
+    let subject = |name: &str| parameters.get(name).map(id).transpose();
     let about: Option<Subject> = match (subject("task")?, subject("run")?, subject("agent")?) {
         (None, None, None) => None,
         (Some(task), None, None) => Some(TaskId::new(task).into()),
