@@ -28,7 +28,9 @@ def say(body, wait=0):
         with urllib.request.urlopen(request, timeout=wait + 10) as answer:
             return [one["body"] for one in json.load(answer)]
     except urllib.error.HTTPError as error:
-        raise Refused(error.code, json.load(error)[0]["body"]["rejected"]) from None
+        answer = json.load(error)
+        # A message that was read is answered by a message, any other request by a problem.
+        raise Refused(error.code, answer[0]["body"]["rejected"] if isinstance(answer, list) else answer) from None
 
 
 def beat(by, every, over):

@@ -1,14 +1,12 @@
 //! Remote agents: the messages of the protocol, one request each, and the list of agents.
 
-use crate::auth::bearer;
+use crate::auth::{At, Caller, Given};
 use crate::refusal::{Refusal, id};
 use crate::{App, Parameters, wait};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use counterpoint::access::Token;
 use counterpoint::message::rejected::{Stale, Unknown};
 use counterpoint::protocol::{Body, Message, MessageId};
 use counterpoint::{
@@ -28,13 +26,17 @@ const LONGEST_LEASE: Duration = Duration::from_secs(300);
 pub(crate) async fn message(
     State(app): State<App>,
     parameters: Parameters,
-    headers: HeaderMap,
-    bytes: Bytes,
+    caller: Caller,
+    Given(content): Given,
 ) -> Result<Response, Refusal> {
-    let mut message = Message::decode(&bytes, &app.limits)?;
-    let (about, token) = (message.id().clone(), bearer(&headers).or(message.token.take()));
-    let span = wait(&parameters)?;
-    match answer(&app, message, token, span).await {
+    let (span, limits) = (wait(&parameters)?, app.limits);
+    let message = app.bodies.parse(content, move |bytes| Message::decode(bytes, &limits)).await??;
+    let about = message.id().clone();
+    if message.token.is_some() {
+        let refusal = Refusal::invalid("token_in_message", "the token of a request is in the header `Authorization`");
+        return Ok(refused(&about, refusal));
+    }
+    match answer(&app, message, &caller, span).await {
         Ok(answers) => {
             let answers = answers
                 .into_iter()
@@ -47,8 +49,8 @@ pub(crate) async fn message(
 
 /// A rejection as a message of the protocol, with the status and headers of any other rejection.
 fn refused(about: &MessageId, refusal: Refusal) -> Response {
-    let (code, reason) = (refusal.code.as_str().into(), refusal.reason.as_str().into());
-    let body = Body::Rejected { code, reason, retry_after: refusal.retry_after };
+    let (code, reason) = (refusal.0.code.as_str().into(), refusal.0.detail.as_str().into());
+    let body = Body::Rejected { code, reason, retry_after: refusal.0.retry_after };
     let answer = Message::new(made(about, "refused"), body).in_reply_to(about.clone());
     let (parts, _) = refusal.into_response().into_parts();
     let mut response = Json([answer]).into_response();
@@ -65,39 +67,39 @@ fn made(about: &MessageId, what: &str) -> MessageId {
     MessageId::new(format!("{what}-{text}")).unwrap_or_else(|_| about.clone())
 }
 
-async fn answer(app: &App, message: Message, token: Option<Token>, span: Duration) -> Result<Vec<Message>, Refusal> {
+async fn answer(app: &App, message: Message, caller: &Caller, span: Duration) -> Result<Vec<Message>, Refusal> {
     let about = message.id().clone();
     let one = |body| vec![Message::new(made(&about, "answer"), body)];
     match message.body {
         Body::Register { agent } => {
             let spec = elsewhere(AgentSpec::from(*agent));
             let beat = spec.lease.map(|lease| lease / 3);
-            let accepted = app.command_as(token, Command::register(spec)).await?;
+            let accepted = app.command(caller, Command::register(spec)).await?;
             Ok(Body::registered(accepted, beat).map(one).unwrap_or_default())
         }
         Body::Update { by, agent } => {
             let spec = elsewhere(AgentSpec::from(*agent));
-            app.command_as(token, AgentCommand::Update { by, spec }.into()).await?;
+            app.command(caller, AgentCommand::Update { by, spec }).await?;
             Ok(Vec::new())
         }
         Body::Poll { by, most } => {
-            app.command_as(token, AgentCommand::Poll { by, most }.into()).await?;
+            app.command(caller, AgentCommand::Poll { by, most }).await?;
             work_for(app, by, if most == 0 { Duration::ZERO } else { span }).await
         }
         Body::Accept { by, attempt } => {
-            app.command_as(token, AgentCommand::Start { by, attempt }.into()).await?;
+            app.command(caller, AgentCommand::Start { by, attempt }).await?;
             app.hub.accepted(by, attempt);
             Ok(Vec::new())
         }
         Body::Query { task } => {
             let permitted = crate::tasks::permitted(task);
-            crate::tasks::may_read(app, token, permitted).await?;
+            app.may_read_of(caller, "a task", permitted).await?;
             Ok(one(crate::tasks::status(app, task).await?))
         }
         _ => {
             let command = message.into_command();
             let command = command.map_err(|error| Refusal::invalid("not_a_command", error.to_string()))?;
-            match app.command_as(token, command).await? {
+            match app.command(caller, command).await? {
                 // A repeated message gets the same answer.
                 Accepted::Done | Accepted::Repeated => Ok(Vec::new()),
                 _ => Ok(Vec::new()),
@@ -169,20 +171,16 @@ fn shown(agent: &counterpoint::scheduler::AgentView<'_>) -> Value {
 }
 
 /// Lists the agents.
-pub(crate) async fn list(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
-    app.may_read(&headers, "the agents")?;
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Refusal> {
+    app.may_read(&caller, "the agents")?;
     let agents = app.host.inspect(|engine| engine.agents().map(|agent| shown(&agent)).collect::<Vec<_>>()).await?;
     Ok(Json(json!({"agents": agents})))
 }
 
 /// Returns one agent.
-pub(crate) async fn one(
-    State(app): State<App>,
-    Path(agent): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+pub(crate) async fn one(State(app): State<App>, At(agent): At<String>, caller: Caller) -> Result<Json<Value>, Refusal> {
     let agent = AgentId::new(id(&agent)?);
-    app.may_read_of(&headers, "an agent", AgentCommand::Drain { agent }.into()).await?;
+    app.may_read_of(&caller, "an agent", AgentCommand::Drain { agent }.into()).await?;
     let found = app.host.inspect(move |engine| engine.agent(agent).map(|agent| shown(&agent))).await?;
     Ok(Json(found.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?))
 }
@@ -190,13 +188,17 @@ pub(crate) async fn one(
 /// Removes an agent, or with `drain=true` drains it first.
 pub(crate) async fn dismiss(
     State(app): State<App>,
-    Path(agent): Path<String>,
+    At(agent): At<String>,
     parameters: Parameters,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<StatusCode, Refusal> {
     let agent = AgentId::new(id(&agent)?);
-    let drain = parameters.get("drain").is_some_and(|text| text == "true");
+    let drain = match parameters.get("drain") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => return Err(Refusal::invalid("drain", format!("`{other}` is neither true nor false"))),
+    };
     let command = if drain { AgentCommand::Drain { agent } } else { AgentCommand::Deregister { agent } };
-    app.command(&headers, command).await?;
+    app.command(&caller, command).await?;
     Ok(StatusCode::NO_CONTENT)
 }

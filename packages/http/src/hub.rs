@@ -1,18 +1,26 @@
 //! Distributes durable entries to remote agents, waiting callers, readers of events, and the metrics.
 //!
-//! All of its state is folded from entries, so none of it needs to be stored.
+//! All of its state is folded from entries, so none of it needs to be stored. It keeps the mailboxes of registered agents, the
+//! holders of attempts under way, the last entries, and one slot for each task and run for whose end a request waits.
 
 use counterpoint::journal::{EventFilter, Projection as _};
 use counterpoint::message::{AgentEvent, RunEvent, TaskEvent};
 use counterpoint::observe::{Metrics, MetricsSnapshot};
 use counterpoint::protocol::{Body, Message, MessageId};
 use counterpoint::{AttemptId, Entry, Event, Incarnation, RunId, Seq, TaskId, Time};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, oneshot, watch};
+use counterpoint_serving::Recent;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 /// The number of entries that are retained for readers that reconnect.
 const KEPT: usize = 10_000;
+/// The size of these entries, as JSON.
+const KEPT_BYTES: usize = 64 << 20;
 /// The number of entries in a page.
 const PAGE: usize = 256;
 
@@ -21,17 +29,16 @@ const PAGE: usize = 256;
 pub(crate) struct Hub {
     state: Arc<Mutex<State>>,
     newest: watch::Sender<u64>,
+    tasks: Ends<TaskId>,
+    runs: Ends<RunId>,
 }
 
-#[derive(Default)]
 struct State {
     mailboxes: BTreeMap<Incarnation, Mailbox>,
     /// The holder of a task's attempt, for events that name only the task.
     holders: BTreeMap<TaskId, (Incarnation, AttemptId)>,
-    tasks: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
-    runs: BTreeMap<RunId, Vec<oneshot::Sender<()>>>,
     metrics: Metrics,
-    entries: VecDeque<Arc<Entry>>,
+    entries: Recent<Arc<Entry>>,
 }
 
 /// The messages for one incarnation of a remote agent.
@@ -70,9 +77,16 @@ pub(crate) struct Page {
     pub missed: bool,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        let entries = Recent::new(KEPT, KEPT_BYTES);
+        Self { mailboxes: BTreeMap::new(), holders: BTreeMap::new(), metrics: Metrics::default(), entries }
+    }
+}
+
 impl Default for Hub {
     fn default() -> Self {
-        Self { state: Arc::default(), newest: watch::Sender::new(0) }
+        Self { state: Arc::default(), newest: watch::Sender::new(0), tasks: Ends::default(), runs: Ends::default() }
     }
 }
 
@@ -90,8 +104,13 @@ impl Hub {
         state.note(entry);
         match &entry.event {
             Event::Agent { agent, event } => state.of_agent(*agent, event),
-            Event::Task { task, event } => state.of_task(entry.at, *task, event),
-            Event::Run { run, event: RunEvent::Finished { .. } } => wake(state.runs.remove(run)),
+            Event::Task { task, event } => {
+                state.of_task(entry.at, *task, event);
+                if event.outcome().is_some() {
+                    self.tasks.wake(*task);
+                }
+            }
+            Event::Run { run, event: RunEvent::Finished { .. } } => self.runs.wake(*run),
             _ => {}
         }
         self.newest.send_replace(entry.seq.get());
@@ -119,14 +138,19 @@ impl Hub {
         }
     }
 
-    /// Completes when a task has ended. To miss no end, call this first, then check the task, then wait.
-    pub(crate) fn task_end(&self, task: TaskId) -> oneshot::Receiver<()> {
-        wait(self.state().tasks.entry(task).or_default())
+    /// Waits for the end of a task. To miss no end, call this first, then check the task, then wait.
+    pub(crate) fn task_end(&self, task: TaskId) -> End<TaskId> {
+        self.tasks.wait(task)
     }
 
-    /// Completes when a run has ended.
-    pub(crate) fn run_end(&self, run: RunId) -> oneshot::Receiver<()> {
-        wait(self.state().runs.entry(run).or_default())
+    /// Waits for the end of a run.
+    pub(crate) fn run_end(&self, run: RunId) -> End<RunId> {
+        self.runs.wait(run)
+    }
+
+    /// The number of tasks and runs for whose end requests wait.
+    pub(crate) fn waited_for(&self) -> usize {
+        self.tasks.len() + self.runs.len()
     }
 
     /// The metrics at this time.
@@ -142,9 +166,12 @@ impl Hub {
     /// The entries after this one that pass the filter.
     pub(crate) fn after(&self, last: u64, filter: &mut EventFilter) -> Page {
         let state = self.state();
-        let begin = state.entries.partition_point(|entry| entry.seq.get() <= last);
-        let missed = state.entries.front().is_some_and(|first| first.seq.get() > last.saturating_add(1));
-        let page: Vec<_> = state.entries.range(begin..).take(PAGE).cloned().collect();
+        // Without any entry, all up to the newest are missed.
+        let newest = *self.newest.borrow();
+        let first = state.entries.first().map_or(newest.saturating_add(1), |first| first.seq.get());
+        let missed = first > last.saturating_add(1);
+        let page: Vec<_> = state.entries.since(|entry| entry.seq.get() <= last).take(PAGE).cloned().collect();
+        let last = if state.entries.first().is_none() { last.max(newest) } else { last };
         drop(state);
         let last = page.last().map_or(last, |entry| entry.seq.get());
         Page { entries: page.into_iter().filter(|entry| filter.passes(entry)).collect(), last, missed }
@@ -158,17 +185,14 @@ impl Hub {
 impl State {
     fn note(&mut self, entry: &Entry) {
         self.metrics.apply(entry);
-        if self.entries.len() >= KEPT {
-            self.entries.pop_front();
-        }
-        self.entries.push_back(Arc::new(entry.clone()));
+        self.entries.push(Arc::new(entry.clone()), entry);
     }
 
     fn of_agent(&mut self, by: Incarnation, event: &AgentEvent) {
         match event {
             AgentEvent::Registered { .. } => {
-                let earlier =
-                    self.mailboxes.keys().filter(|known| known.agent() == by.agent()).copied().collect::<Vec<_>>();
+                let all = Incarnation::new(by.agent(), 0)..=Incarnation::new(by.agent(), u64::MAX);
+                let earlier: Vec<_> = self.mailboxes.range(all).map(|(known, _)| *known).collect();
                 earlier.into_iter().for_each(|known| self.over(known));
                 self.mailboxes.insert(by, Mailbox::default());
             }
@@ -202,9 +226,6 @@ impl State {
             TaskEvent::Yielded { .. } | TaskEvent::Succeeded { .. } => self.ended(task, false),
             _ => {}
         }
-        if event.outcome().is_some() {
-            wake(self.tasks.remove(&task));
-        }
     }
 
     /// Adds a cancellation of an attempt to the messages of its holder.
@@ -231,17 +252,75 @@ impl State {
     }
 }
 
-fn wait(waiting: &mut Vec<oneshot::Sender<()>>) -> oneshot::Receiver<()> {
-    let (sender, receiver) = oneshot::channel();
-    waiting.retain(|one| !one.is_closed());
-    waiting.push(sender);
-    receiver
+/// The ends for which requests wait. An id is in it only while a request waits for it.
+struct Ends<K>(Arc<Mutex<BTreeMap<K, Weak<Notify>>>>);
+
+impl<K> Clone for Ends<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
-fn wake(waiting: Option<Vec<oneshot::Sender<()>>>) {
-    for one in waiting.unwrap_or_default() {
-        // The receiver may have been dropped.
-        let _ = one.send(());
+impl<K> Default for Ends<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Ord + Copy> Ends<K> {
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<K, Weak<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn len(&self) -> usize {
+        self.slots().len()
+    }
+
+    fn wait(&self, id: K) -> End<K> {
+        let mut slots = self.slots();
+        let waited = slots.get(&id).and_then(Weak::upgrade);
+        let ended = waited.unwrap_or_else(|| {
+            let ended = Arc::new(Notify::new());
+            slots.insert(id, Arc::downgrade(&ended));
+            ended
+        });
+        let mut notified = Box::pin(Arc::clone(&ended).notified_owned());
+        notified.as_mut().enable();
+        drop(slots);
+        End { ends: self.clone(), id, ended, notified }
+    }
+
+    fn wake(&self, id: K) {
+        if let Some(ended) = self.slots().remove(&id).and_then(|slot| slot.upgrade()) {
+            ended.notify_waiters();
+        }
+    }
+}
+
+/// Waits for an end. The last one for an id removes its slot when it is dropped.
+pub(crate) struct End<K: Ord + Copy> {
+    ends: Ends<K>,
+    id: K,
+    ended: Arc<Notify>,
+    notified: Pin<Box<OwnedNotified>>,
+}
+
+impl<K: Ord + Copy> End<K> {
+    /// Completes when the end has come, or after this time.
+    pub(crate) async fn within(&mut self, span: Duration) {
+        // The state is the answer of the request whether or not the end has come.
+        let _ = timeout(span, self.notified.as_mut()).await;
+    }
+}
+
+impl<K: Ord + Copy> Drop for End<K> {
+    fn drop(&mut self) {
+        let mut slots = self.ends.slots();
+        let is_ours = slots.get(&self.id).is_some_and(|slot| slot.as_ptr() == Arc::as_ptr(&self.ended));
+        // This one and its notification.
+        if is_ours && Arc::strong_count(&self.ended) <= 2 {
+            slots.remove(&self.id);
+        }
     }
 }
 
@@ -272,5 +351,40 @@ impl<J: counterpoint::journal::Journal> counterpoint::journal::Journal for Shown
         entries: &[Entry],
     ) -> Result<(), counterpoint::journal::AppendError> {
         self.journal.append(epoch, after, entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slot_is_kept_only_while_a_request_waits() {
+        let hub = Hub::default();
+        for id in 0..50_000 {
+            drop(hub.task_end(TaskId::new(id)));
+            drop(hub.run_end(RunId::new(id)));
+        }
+        assert_eq!(hub.waited_for(), 0);
+        let (first, second) = (hub.task_end(TaskId::new(1)), hub.task_end(TaskId::new(1)));
+        drop(first);
+        assert_eq!(hub.waited_for(), 1);
+        drop(second);
+        assert_eq!(hub.waited_for(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_end_between_the_subscription_and_the_wait_is_not_missed() {
+        let hub = Hub::default();
+        let (mut first, mut second) = (hub.task_end(TaskId::new(1)), hub.task_end(TaskId::new(1)));
+        hub.tasks.wake(TaskId::new(1));
+        // A later one waits for another end, and the earlier ones leave its slot alone.
+        let later = hub.task_end(TaskId::new(1));
+        first.within(Duration::MAX).await;
+        second.within(Duration::MAX).await;
+        drop((first, second));
+        assert_eq!(hub.waited_for(), 1);
+        drop(later);
+        assert_eq!(hub.waited_for(), 0);
     }
 }

@@ -1,6 +1,9 @@
 //! Counterpoint behind HTTP: tasks, runs and workflows for clients, long polls for remote agents, events and metrics
 //! for monitoring.
 //!
+//! A request passes, in this order: the limits of `counterpoint_serving` on its connection and header, its token, its query
+//! and key, the limits on its body, its content, and the gate. Nothing is read or parsed for a caller without a token.
+//!
 //! The engine is driven by `counterpoint::host::future` on one thread of tokio; its entries are stored in files. The
 //! gate of `counterpoint::access` checks each request. Agents use the messages of `counterpoint::protocol`.
 
@@ -17,8 +20,7 @@ mod tasks;
 pub use openapi::openapi;
 pub use routes::router;
 
-use auth::bearer;
-use axum::http::HeaderMap;
+use auth::Caller;
 use counterpoint::access::{AuditTrail, Gate, Policy, Tokens};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
@@ -26,15 +28,24 @@ use counterpoint::journal::sealed::Stream;
 use counterpoint::protocol::WireLimits;
 use counterpoint::{Accepted, Command, Config, Engine, Limits};
 use counterpoint_journal_files::FileJournal;
+use counterpoint_serving::{Bodies, Limits as ServingLimits, Server};
 use hub::{Hub, Shown};
 use refusal::Refusal;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The query parameters of a request.
-type Parameters = axum::extract::Query<BTreeMap<String, String>>;
+/// The query parameters of a request: names that the route has, each given once.
+#[derive(Debug, Clone, Default)]
+struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
 
 /// The longest time that a request is held open.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -47,6 +58,11 @@ pub struct App {
     gate: Arc<Gate>,
     trail: Arc<Mutex<AuditTrail>>,
     limits: WireLimits,
+    known: Arc<Tokens>,
+    server: Server,
+    bodies: Bodies,
+    /// The number of requests without a known token. They are in no trail, which a stranger could fill.
+    strangers: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for App {
@@ -56,20 +72,24 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Opens the journal in this folder and continues from it. The driver has to be spawned.
+    /// Opens the journal in this folder and continues from it. The driver has to be spawned. `serving` bounds connections
+    /// and bodies.
     ///
     /// # Errors
     ///
     /// When the journal cannot be opened or restored from.
-    pub async fn open(folder: &Path, tokens: Tokens) -> Result<(Self, Driver), HostError> {
+    pub async fn open(folder: &Path, tokens: Tokens, serving: ServingLimits) -> Result<(Self, Driver), HostError> {
         let hub = Hub::default();
         let journal = Shown::new(FileJournal::new(folder, Stream::new("http-host")), hub.clone());
         let away = |work| drop(tokio::task::spawn_blocking(work));
         let (host, driver) =
             FutureHost::open(Config::default(), OffThread::new(journal, away), tokio::time::sleep).await?;
+        let known = Arc::new(tokens.clone());
         let gate = Gate::new(Policy::standard(), tokens);
         let limits = WireLimits::from(&Limits::default());
-        Ok((Self { host, hub, gate: Arc::new(gate), trail: Arc::default(), limits }, driver))
+        let (server, bodies) = (Server::new(serving), Bodies::new(serving));
+        let (gate, trail, strangers) = (Arc::new(gate), Arc::default(), Arc::default());
+        Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers }, driver))
     }
 
     /// Subscribes the hub to all entries. Call this before the driver is polled for the first time, so that the hub
@@ -83,6 +103,11 @@ impl App {
         self.host.watch(move |entry| hub.show(entry)).await
     }
 
+    /// Serves the connections of a listener for as long as the future is polled.
+    pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::convert::Infallible {
+        self.server.serve(listener, router(self.clone())).await
+    }
+
     /// Dispatches no new attempts, waits this long for those under way, and ends.
     ///
     /// # Errors
@@ -93,17 +118,10 @@ impl App {
     }
 
     /// Sends a command to the engine, if the caller is allowed to.
-    async fn command(&self, headers: &HeaderMap, command: impl Into<Command>) -> Result<Accepted, Refusal> {
-        self.command_as(bearer(headers), command.into()).await
-    }
-
-    async fn command_as(
-        &self,
-        token: Option<counterpoint::access::Token>,
-        command: Command,
-    ) -> Result<Accepted, Refusal> {
-        let (gate, now) = (Arc::clone(&self.gate), self.host.now());
-        let ask = move |engine: &Engine| (gate.decide(now, token.as_ref(), &command, engine), command);
+    async fn command(&self, caller: &Caller, command: impl Into<Command>) -> Result<Accepted, Refusal> {
+        let (gate, now, token, command) =
+            (Arc::clone(&self.gate), self.host.now(), caller.token.clone(), command.into());
+        let ask = move |engine: &Engine| (gate.decide(now, Some(&token), &command, engine), command);
         let (decision, command) = self.host.inspect(ask).await?;
         self.keep(&decision);
         decision.check()?;
@@ -111,19 +129,19 @@ impl App {
     }
 
     /// Whether the caller may read everything.
-    fn may_read(&self, headers: &HeaderMap, what: &str) -> Result<(), Refusal> {
-        let decision = self.gate.decide_reading(self.host.now(), bearer(headers).as_ref(), what);
+    fn may_read(&self, caller: &Caller, what: &str) -> Result<(), Refusal> {
+        let decision = self.gate.decide_reading(self.host.now(), Some(&caller.token), what);
         self.keep(&decision);
         Ok(decision.check()?)
     }
 
     /// Whether the caller may read about one object: with the permission to read everything, or to send this command.
-    async fn may_read_of(&self, headers: &HeaderMap, what: &str, permitted: Command) -> Result<(), Refusal> {
-        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), bearer(headers));
-        if gate.decide_reading(now, token.as_ref(), what).check().is_ok() {
+    async fn may_read_of(&self, caller: &Caller, what: &str, permitted: Command) -> Result<(), Refusal> {
+        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), caller.token.clone());
+        if gate.decide_reading(now, Some(&token), what).check().is_ok() {
             return Ok(());
         }
-        let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &permitted, engine);
+        let ask = move |engine: &Engine| gate.decide(now, Some(&token), &permitted, engine);
         Ok(self.host.inspect(ask).await?.check()?)
     }
 
@@ -133,11 +151,13 @@ impl App {
 }
 
 /// The parameter `wait`: the time in seconds for which a request is held open.
-fn wait(parameters: &BTreeMap<String, String>) -> Result<Duration, Refusal> {
+fn wait(parameters: &Parameters) -> Result<Duration, Refusal> {
     let Some(text) = parameters.get("wait") else { return Ok(Duration::ZERO) };
-    let seconds: f64 =
-        text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds)).ok_or_else(|| {
-            Refusal::invalid("wait", format!("`{text}` is not a number of seconds between 0 and 3600"))
-        })?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let seconds = if digits(whole) && digits(part) { text.parse().ok() } else { None };
+    let seconds: f64 = seconds.filter(|seconds| (0.0..=3600.0).contains(seconds)).ok_or_else(|| {
+        Refusal::invalid("wait", format!("`{text}` is not a number of seconds between 0 and 3600, such as 20 or 0.5"))
+    })?;
     Ok(Duration::from_secs_f64(seconds).min(LONGEST_WAIT))
 }

@@ -1,5 +1,6 @@
 //! Events, metrics, health and the audit trail.
 
+use crate::auth::{Caller, none_such};
 use crate::hub::Hub;
 use crate::refusal::{Refusal, id};
 use crate::{App, Parameters};
@@ -14,9 +15,10 @@ use counterpoint::observe::to_prometheus;
 use counterpoint::{AgentId, RunId, TaskId};
 use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::{LazyLock, PoisonError};
 use tokio::sync::watch;
 
 /// A reader of events.
@@ -57,16 +59,16 @@ impl Reader {
     }
 }
 
-fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal> {
+fn filter(parameters: &Parameters) -> Result<EventFilter, Refusal> {
     let filter = match parameters.get("family") {
         None => EventFilter::all(),
         Some(family) => {
-            let family: Family = serde_json::from_value(Value::from(family.as_str()))
+            let family: Family = serde_json::from_value(Value::from(family))
                 .map_err(|_| Refusal::invalid("family", "family must be one of workflow, task, agent, resource"))?;
             EventFilter::of([family])
         }
     };
-    let subject = |name: &str| parameters.get(name).map(|text| id(text)).transpose();
+    let subject = |name: &str| parameters.get(name).map(id).transpose();
     let about: Option<Subject> = match (subject("task")?, subject("run")?, subject("agent")?) {
         (None, None, None) => None,
         (Some(task), None, None) => Some(TaskId::new(task).into()),
@@ -85,14 +87,15 @@ fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal>
 pub(crate) async fn events(
     State(app): State<App>,
     parameters: Parameters,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
-    app.may_read(&headers, "the events")?;
+    app.may_read(&caller, "the events")?;
     let filter = filter(&parameters)?;
     let newest = app.hub.newest();
-    let asked = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let asked = asked.or(parameters.get("after").map(String::as_str));
-    let last = asked.map(id).transpose()?;
+    // A header that is no text is no number either.
+    let asked = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
+    let last = asked.or(parameters.get("after")).map(id).transpose()?;
     let (begun, last) = (last.is_some(), last.unwrap_or_else(|| *newest.borrow()));
     let reader = Reader { hub: app.hub.clone(), newest, filter, last, begun, ready: VecDeque::new() };
     let events = stream::unfold(reader, |mut reader| async {
@@ -108,36 +111,60 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
         Ok((events, queued, agents)) => {
             Json(json!({"status": "ok", "events": events, "queued": queued, "agents": agents})).into_response()
         }
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "ended", "reason": error.to_string()})))
-            .into_response(),
+        Err(error) => Refusal::from(error).into_response(),
     }
 }
 
 /// Returns metrics for Prometheus, over the whole journal.
-pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    app.may_read(&headers, "the figures")?;
-    let page = to_prometheus(&app.hub.metrics(app.host.now()));
+pub(crate) async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    app.may_read(&caller, "the figures")?;
+    let page = to_prometheus(&app.hub.metrics(app.host.now())) + &of_server(&app);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response())
 }
 
+/// The counts of the server itself, since its start.
+fn of_server(app: &App) -> String {
+    let of = app.server.figures();
+    let strangers = app.strangers.load(Ordering::Relaxed);
+    let waited_for = u64::try_from(app.hub.waited_for()).unwrap_or(u64::MAX);
+    let figures = [
+        ("connections", "gauge", "Open connections.", of.open),
+        ("waited_for", "gauge", "Tasks and runs for whose end requests wait.", waited_for),
+        ("connections_accepted_total", "counter", "Accepted connections.", of.accepted),
+        ("connections_evicted_total", "counter", "Connections without a request, closed for a new one.", of.evicted),
+        ("connections_refused_total", "counter", "Connections answered by 503.", of.refused),
+        ("connections_silent_total", "counter", "Connections closed for lack of a complete header.", of.silent),
+        ("accept_failures_total", "counter", "Times without a descriptor for a connection.", of.exhausted),
+        ("bodies_total", "counter", "Bodies that were read.", app.bodies.read()),
+        ("unauthenticated_total", "counter", "Requests without a known token.", strangers),
+    ];
+    let line = |(name, kind, help, value): &(&str, &str, &str, u64)| {
+        let name = format!("counterpoint_http_{name}");
+        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
+    };
+    figures.iter().map(line).collect()
+}
+
 /// Returns the audit trail since the start of the server, including rejected requests, as lines of JSON.
-pub(crate) async fn trail(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    app.may_read(&headers, "the trail")?;
+pub(crate) async fn trail(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    app.may_read(&caller, "the trail")?;
     let lines = app.trail.lock().unwrap_or_else(PoisonError::into_inner).to_json_lines();
     Ok(([(CONTENT_TYPE, "application/jsonl")], lines).into_response())
 }
 
 /// Returns the description of the API.
 pub(crate) async fn openapi() -> Response {
-    Json(crate::openapi()).into_response()
+    // Made once: callers need no token for it.
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(|| crate::openapi().to_string());
+    ([(CONTENT_TYPE, "application/json")], DESCRIPTION.as_str()).into_response()
 }
 
 /// Rejects an unknown path.
 pub(crate) async fn nowhere() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "no_such_path", "no such endpoint: see /openapi.json")
+    none_such(StatusCode::NOT_FOUND, "no_such_path", "no such endpoint")
 }
 
 /// Rejects a known path with another method.
 pub(crate) async fn not_so() -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "method not allowed: see /openapi.json")
+    none_such(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "method not allowed")
 }

@@ -32,10 +32,15 @@ fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, schema) = route.answer;
     responses.insert(status.to_string(), answer("Success.", schema));
-    let refusal = if route.path == "/v1/messages" { "Messages" } else { "Refusal" };
-    let guarded: &[u16] = if route.open { &[] } else { &[401, 403, 503] };
-    for status in route.refusals.iter().chain(guarded) {
-        responses.insert(status.to_string(), answer(meaning(*status), refusal));
+    let guarded: &[u16] = if route.open { &[400] } else { &[400, 401, 403, 503] };
+    let read: &[u16] = if route.body.is_some() { &[408, 413] } else { &[] };
+    for status in route.refusals.iter().chain(guarded).chain(read) {
+        let mut refusal = json!({"application/problem+json": {"schema": reference("Problem")}});
+        if route.path == "/v1/messages" {
+            // A message that was read is answered by one.
+            refusal["application/json"] = json!({"schema": reference("Messages")});
+        }
+        responses.insert(status.to_string(), json!({"description": meaning(*status), "content": refusal}));
     }
     let mut operation = json!({
         "operationId": name(route),
@@ -78,10 +83,11 @@ fn meaning(status: u16) -> &'static str {
         403 => "The principal is not allowed to do this.",
         404 => "The resource is unknown.",
         409 => "The state does not allow the request: a stale attempt, an ended incarnation, an id with other content.",
+        408 => "The body arrives too slowly.",
         413 => "The request is too large.",
         422 => "The request is well-formed, but its content is invalid.",
         429 => "Too many requests: see `Retry-After`.",
-        _ => "The host has ended.",
+        _ => "The host has ended, or the server has no room for the request now: see `Retry-After`.",
     }
 }
 
@@ -92,10 +98,11 @@ fn parameters(route: &Route) -> Vec<Value> {
     let of_query = route.parameters.iter();
     let of_query = of_query.map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}));
     let mut all: Vec<Value> = of_path.chain(of_query).collect();
-    if matches!(route.body, Some("NewTask" | "NewRun")) {
+    if route.has_key() {
         all.push(json!({
-            "name": "Idempotency-Key", "in": "header", "schema": {"type": "string"},
-            "description": "Replaces an `id`: the same key identifies the same task or run.",
+            "name": "Idempotency-Key", "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+            "description": "Replaces an `id`: the same key of the same caller and tenant identifies the same task or run.",
         }));
     }
     all
@@ -135,7 +142,7 @@ fn own(schemas: &mut Map<String, Value>) {
             "type": "object", "required": ["workflow"], "additionalProperties": false,
             "properties": {
                 "id": text, "workflow": text, "version": {"type": "integer", "minimum": 0}, "input": {},
-                "tier": reference("tier"), "business_key": text,
+                "tier": reference("tier"), "business_key": text, "tenant": text,
             },
         },
         "Run": {
@@ -160,9 +167,12 @@ fn own(schemas: &mut Map<String, Value>) {
             },
         },
         "Accepted": {"type": "object", "required": ["accepted"], "properties": {"accepted": {}}},
-        "Refusal": {
-            "type": "object", "required": ["code", "reason"],
-            "properties": {"code": text, "reason": text, "faults": {"type": "array", "items": text}},
+        "Problem": {
+            "type": "object", "required": ["title", "status", "code", "detail"],
+            "properties": {
+                "title": text, "status": {"type": "integer"}, "code": text, "detail": text,
+                "faults": {"type": "array", "items": text},
+            },
         },
     });
     schemas.extend(more.as_object().cloned().unwrap_or_default());

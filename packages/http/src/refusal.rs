@@ -1,8 +1,6 @@
 //! The answer to a rejected request: a status, and a reason for programs and people.
 
-use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use counterpoint::Rejected;
 use counterpoint::access::AccessError;
@@ -10,34 +8,33 @@ use counterpoint::host::HostError;
 use counterpoint::language::DocumentError;
 use counterpoint::message::rejected::Invalid;
 use counterpoint::protocol::{Body, Malformed};
+use counterpoint_serving::Problem;
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use std::time::Duration;
 
 /// A rejected request, which changed nothing.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// The code of the rule, for programs.
-    pub code: String,
-    /// The reason, for people.
-    pub reason: String,
-    /// The delay after which a retry may succeed.
-    pub retry_after: Option<Duration>,
-    /// All faults of a document.
-    faults: Vec<String>,
-}
+pub(crate) struct Refusal(pub Problem);
 
 impl Refusal {
     /// A rejection with this status, code and reason.
-    pub(crate) fn new(status: StatusCode, code: &str, reason: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), reason: reason.into(), retry_after: None, faults: Vec::new() }
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self(Problem::new(status, code, detail))
     }
 
-    /// A rejection of an invalid request.
-    pub(crate) fn invalid(code: &str, reason: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, reason)
+    /// A rejection of a malformed request.
+    pub(crate) fn malformed(code: &str, detail: impl Into<String>) -> Self {
+        Self(Problem::malformed(code, detail))
+    }
+
+    /// A rejection of a well-formed request with invalid content.
+    pub(crate) fn invalid(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
     }
 }
 
@@ -53,10 +50,11 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     })
 }
 
-/// Reads an id from a path.
+/// Reads an id: decimal digits without a sign and without leading zeros, so that one object has one address.
 pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
-    let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "bad_id", format!("`{text}` is not a number below 2^64"));
-    text.parse().map_err(bad)
+    let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = if canonical { text.parse().ok() } else { None };
+    number.ok_or_else(|| Refusal::malformed("bad_id", format!("`{text}` is not a number below 2^64 in decimal digits")))
 }
 
 /// The status of a rejected command: that of its class, except for sizes.
@@ -73,7 +71,9 @@ impl From<Rejected> for Refusal {
         let Body::Rejected { code, reason, retry_after } = Body::rejected(&rejected) else {
             return Self::new(status, "rejected", rejected.to_string());
         };
-        Self { retry_after, ..Self::new(status, &code, reason) }
+        let mut problem = Problem::new(status, &code, reason);
+        problem.retry_after = retry_after;
+        Self(problem)
     }
 }
 
@@ -114,26 +114,28 @@ impl From<Malformed> for Refusal {
 impl From<DocumentError> for Refusal {
     fn from(error: DocumentError) -> Self {
         let faults = error.faults().iter().map(ToString::to_string).collect();
-        Self { faults, ..Self::invalid("document", error.to_string()) }
+        let mut refusal = Self::invalid("document", error.to_string());
+        refusal.0.faults = faults;
+        refusal
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut body = json!({"code": self.code, "reason": self.reason});
-        if !self.faults.is_empty() {
-            body["faults"] = json!(self.faults);
+        self.0.into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_form() {
+        assert_eq!(id("0").unwrap(), 0);
+        assert_eq!(id("18446744073709551615").unwrap(), u64::MAX);
+        for wrong in ["", "+5", "-5", "05", "00", " 5", "5 ", "5.0", "0x5", "\u{665}", "18446744073709551616", "1e3"] {
+            assert_eq!(id(wrong).unwrap_err().0.code, "bad_id", "{wrong:?}");
         }
-        let mut response = (self.status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        if let Some(span) = self.retry_after {
-            // Whole seconds, rounded up.
-            headers
-                .insert(RETRY_AFTER, span.as_millis().div_ceil(1000).min(86_400).to_string().parse().expect("digits"));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
-        }
-        response
     }
 }

@@ -1,8 +1,9 @@
 //! The table of routes. The router and the API description are both computed from it, so they cannot differ.
 
+use crate::auth::admit;
 use crate::{App, agents, observe, runs, tasks};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 
 /// A route.
@@ -24,6 +25,17 @@ pub(crate) struct Route {
     /// Whether the route needs no token.
     pub open: bool,
     to: MethodRouter<App>,
+}
+
+/// What a request of a route is checked against before its body is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Whether the route needs no token.
+    pub open: bool,
+    /// The query parameters.
+    pub parameters: &'static [&'static str],
+    /// Whether requests can have an `Idempotency-Key`.
+    pub key: bool,
 }
 
 impl Route {
@@ -56,6 +68,15 @@ impl Route {
         self.open = true;
         self
     }
+
+    /// Whether requests can have an `Idempotency-Key`.
+    pub(crate) fn has_key(&self) -> bool {
+        matches!(self.body, Some("NewTask" | "NewRun"))
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { open: self.open, parameters: self.parameters, key: self.has_key() }
+    }
 }
 
 /// All routes.
@@ -78,15 +99,15 @@ fn of_tasks() -> Vec<Route> {
         )
         .taking("NewTask")
         .answering(201, "Task")
-        .refusing(&[400, 409, 413, 422, 429]),
+        .refusing(&[409, 422, 429]),
         Route::new("get", one, "Returns the state of a task, at once or when it has ended.", get(tasks::one))
             .given(&["wait"])
             .answering(200, "Task")
-            .refusing(&[400, 404, 422]),
+            .refusing(&[404, 422]),
         Route::new("delete", one, "Cancels a task.", delete(tasks::withdraw))
             .given(&["reason"])
             .answering(202, "Accepted")
-            .refusing(&[400, 404, 409]),
+            .refusing(&[404, 409]),
     ]
 }
 
@@ -98,13 +119,13 @@ fn of_agents() -> Vec<Route> {
             .given(&["wait"])
             .taking("Message")
             .answering(200, "Messages")
-            .refusing(&[400, 404, 409, 413, 422, 429]),
+            .refusing(&[404, 409, 422, 429]),
         Route::new("get", "/v1/agents", "Lists the agents.", get(agents::list)),
-        Route::new("get", one, "Returns one agent.", get(agents::one)).answering(200, "Agent").refusing(&[400, 404]),
+        Route::new("get", one, "Returns one agent.", get(agents::one)).answering(200, "Agent").refusing(&[404]),
         Route::new("delete", one, "Removes an agent, at once or when it has finished.", delete(agents::dismiss))
             .given(&["drain"])
             .answering(204, "")
-            .refusing(&[400, 404]),
+            .refusing(&[404, 422]),
     ]
 }
 
@@ -114,27 +135,27 @@ fn of_runs() -> Vec<Route> {
         Route::new("post", "/v1/workflows", "Defines a workflow in the definition language.", post(runs::define))
             .taking("Any")
             .answering(201, "Any")
-            .refusing(&[400, 409, 422]),
+            .refusing(&[409, 422]),
         Route::new("get", "/v1/workflows", "Lists the workflows.", get(runs::definitions)),
         Route::new("post", "/v1/runs", "Starts a run. Repeating the same request changes nothing.", post(runs::start))
             .taking("NewRun")
             .answering(201, "Run")
-            .refusing(&[400, 404, 409, 422, 429]),
+            .refusing(&[404, 409, 422, 429]),
         Route::new("get", "/v1/runs", "Lists runs in pages.", get(runs::list))
             .given(&["workflow", "business_key", "after"])
-            .refusing(&[400, 422]),
+            .refusing(&[422]),
         Route::new("get", one, "Returns the state of a run, at once or when it has ended.", get(runs::one))
             .given(&["wait"])
             .answering(200, "Run")
-            .refusing(&[400, 404, 422]),
+            .refusing(&[404, 422]),
         Route::new("delete", one, "Cancels a run; its completed steps are compensated.", delete(runs::cancel))
             .given(&["reason"])
             .answering(202, "Accepted")
-            .refusing(&[400, 404, 409]),
+            .refusing(&[404, 409]),
         Route::new("post", signal, "Sends a signal to a run.", post(runs::signal))
             .taking("Any")
             .answering(202, "Accepted")
-            .refusing(&[400, 404, 409]),
+            .refusing(&[404, 409]),
     ]
 }
 
@@ -143,7 +164,7 @@ fn of_watchers() -> Vec<Route> {
     vec![
         Route::new("get", "/v1/events", events, get(observe::events))
             .given(&["after", "family", "task", "run", "agent"])
-            .refusing(&[400, 422]),
+            .refusing(&[422]),
         Route::new("get", "/v1/trail", "Returns the audit trail, including rejected requests.", get(observe::trail)),
         Route::new("get", "/metrics", "Returns metrics for Prometheus.", get(observe::metrics)),
         Route::new("get", "/health", "Returns whether the host is running.", get(observe::health))
@@ -155,12 +176,13 @@ fn of_watchers() -> Vec<Route> {
 
 /// The router of all routes.
 pub fn router(app: App) -> Router {
-    let bytes = app.limits.bytes;
     routes()
         .into_iter()
-        .fold(Router::new(), |router, route| router.route(route.path, route.to))
+        .fold(Router::new(), |router, route| {
+            let checks = from_fn_with_state((app.clone(), route.rules()), admit);
+            router.route(route.path, route.to.route_layer(checks))
+        })
         .fallback(observe::nowhere)
         .method_not_allowed_fallback(observe::not_so)
-        .layer(DefaultBodyLimit::max(bytes))
         .with_state(app)
 }

@@ -1,22 +1,23 @@
 //! Workflows and their runs.
 
+use crate::auth::{At, Caller, Given, key};
 use crate::refusal::{Refusal, id, read};
 use crate::tasks::own_id;
 use crate::{App, Parameters, wait};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use counterpoint::access::Principal;
 use counterpoint::engine::{RunCursor, RunFilter, RunView};
 use counterpoint::language::Document;
 use counterpoint::message::rejected::Unknown;
 use counterpoint::{Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunId, RunSpec, Tier};
+use counterpoint_serving::Key;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// The number of runs in a page.
 const PAGE: usize = 100;
@@ -33,6 +34,7 @@ struct NewRun {
     #[serde(default)]
     tier: Tier,
     business_key: Option<Name>,
+    tenant: Option<Name>,
 }
 
 /// The command whose permission allows reading about a run.
@@ -41,18 +43,21 @@ fn permitted(run: RunId) -> Command {
 }
 
 /// Adds a workflow in the definition language.
-pub(crate) async fn define(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
-    let document: Document = read(&bytes)?;
-    let recipe = document.compile(&Limits::default())?;
+pub(crate) async fn define(State(app): State<App>, caller: Caller, Given(content): Given) -> Result<Response, Refusal> {
+    let compile = |bytes: &[u8]| {
+        let document: Document = read(bytes)?;
+        document.compile(&Limits::default()).map_err(Refusal::from)
+    };
+    let recipe = app.bodies.parse(content, compile).await??;
     let (name, version) = (recipe.definition.name.clone(), recipe.definition.version);
-    let accepted = app.command(&headers, Command::define(recipe.definition)).await?;
+    let accepted = app.command(&caller, Command::define(recipe.definition)).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(json!({"name": name, "version": version}))).into_response())
 }
 
 /// Lists the workflows.
-pub(crate) async fn definitions(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
-    app.may_read(&headers, "the workflows")?;
+pub(crate) async fn definitions(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Refusal> {
+    app.may_read(&caller, "the workflows")?;
     let look = |engine: &counterpoint::Engine| {
         let definitions = engine.definitions();
         let shown = definitions.iter().map(|view| {
@@ -66,15 +71,26 @@ pub(crate) async fn definitions(State(app): State<App>, headers: HeaderMap) -> R
     Ok(Json(json!({"workflows": app.host.inspect(look).await?})))
 }
 
-/// Starts a run. A repeated request is answered by the state of the run.
-pub(crate) async fn start(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
-    let mut fields: Map<String, Value> = read(&bytes)?;
-    own_id(&mut fields, &headers, |key| RunId::from_key(key).get())?;
+fn spec(bytes: &[u8], key: Option<&Key>, caller: &Principal) -> Result<RunSpec, Refusal> {
+    let mut fields: Map<String, Value> = read(bytes)?;
+    own_id(&mut fields, "run", key, caller)?;
     let new: NewRun = serde_json::from_value(fields.into()).map_err(|e| Refusal::invalid("shape", e.to_string()))?;
-    let run = RunId::new(id(&new.id)?);
-    let mut spec = RunSpec::new(run, new.workflow).with_input(Payload::new(new.input));
-    (spec.version, spec.tier, spec.business_key) = (new.version, new.tier, new.business_key);
-    let accepted = app.command(&headers, Command::start(spec)).await?;
+    let mut spec = RunSpec::new(RunId::new(id(&new.id)?), new.workflow).with_input(Payload::new(new.input));
+    (spec.version, spec.tier, spec.business_key, spec.tenant) = (new.version, new.tier, new.business_key, new.tenant);
+    Ok(spec)
+}
+
+/// Starts a run. A repeated request is answered by the state of the run.
+pub(crate) async fn start(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Given(content): Given,
+) -> Result<Response, Refusal> {
+    let (key, principal) = (key(&headers)?, caller.principal.clone());
+    let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
+    let run = spec.id;
+    let accepted = app.command(&caller, Command::start(spec)).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
 }
@@ -101,19 +117,21 @@ async fn shown(app: &App, run: RunId) -> Result<Value, Refusal> {
 /// Returns the state of a run; with `wait`, when it has ended or after this number of seconds.
 pub(crate) async fn one(
     State(app): State<App>,
-    Path(run): Path<String>,
+    At(run): At<String>,
     parameters: Parameters,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<Value>, Refusal> {
     let (run, span) = (RunId::new(id(&run)?), wait(&parameters)?);
-    app.may_read_of(&headers, "a run", permitted(run)).await?;
-    let end = app.hub.run_end(run);
+    app.may_read_of(&caller, "a run", permitted(run)).await?;
+    if span == Duration::ZERO {
+        return Ok(Json(shown(&app, run).await?));
+    }
+    let mut end = app.hub.run_end(run);
     let now = shown(&app, run).await?;
-    if span == Duration::ZERO || !now["outcome"].is_null() {
+    if !now["outcome"].is_null() {
         return Ok(Json(now));
     }
-    // The state is the answer whether or not the run has ended by then.
-    let _ = timeout(span, end).await;
+    end.within(span).await;
     Ok(Json(shown(&app, run).await?))
 }
 
@@ -121,15 +139,15 @@ pub(crate) async fn one(
 pub(crate) async fn list(
     State(app): State<App>,
     parameters: Parameters,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<Value>, Refusal> {
-    app.may_read(&headers, "the runs")?;
+    app.may_read(&caller, "the runs")?;
     let mut filter = RunFilter::default();
     if let Some(workflow) = parameters.get("workflow") {
-        filter = filter.with_workflow(workflow.as_str());
+        filter = filter.with_workflow(workflow);
     }
     if let Some(key) = parameters.get("business_key") {
-        filter = filter.with_business_key(key.as_str());
+        filter = filter.with_business_key(key);
     }
     let after: Option<RunCursor> = parameters.get("after").map(|text| read(text.as_bytes())).transpose()?;
     let look = move |engine: &counterpoint::Engine| {
@@ -143,25 +161,26 @@ pub(crate) async fn list(
 /// Sends a signal to a run, with the request body as its payload.
 pub(crate) async fn signal(
     State(app): State<App>,
-    Path((run, signal)): Path<(String, String)>,
-    headers: HeaderMap,
-    bytes: Bytes,
+    At((run, signal)): At<(String, String)>,
+    caller: Caller,
+    Given(content): Given,
 ) -> Result<Response, Refusal> {
-    let payload = if bytes.is_empty() { Payload::NULL } else { Payload::new(read(&bytes)?) };
+    let payload = |bytes: &[u8]| if bytes.is_empty() { Ok(Payload::NULL) } else { read(bytes).map(Payload::new) };
+    let payload = app.bodies.parse(content, payload).await??;
     let command = RunCommand::Signal { run: RunId::new(id(&run)?), signal: signal.into(), payload };
-    let accepted = app.command(&headers, command).await?;
+    let accepted = app.command(&caller, command).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
 }
 
 /// Cancels a run; its completed steps are compensated.
 pub(crate) async fn cancel(
     State(app): State<App>,
-    Path(run): Path<String>,
+    At(run): At<String>,
     parameters: Parameters,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Response, Refusal> {
-    let reason = parameters.get("reason").map_or("cancelled", String::as_str);
+    let reason = parameters.get("reason").unwrap_or("cancelled");
     let command = RunCommand::Cancel { run: RunId::new(id(&run)?), reason: reason.into() };
-    let accepted = app.command(&headers, command).await?;
+    let accepted = app.command(&caller, command).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
 }

@@ -1,34 +1,24 @@
 //! Tasks: submission, state, cancellation.
 
-use crate::auth::bearer;
+use crate::auth::{At, Caller, Given, key};
 use crate::refusal::{Refusal, id, read};
 use crate::{App, Parameters, wait};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use counterpoint::access::Token;
+use counterpoint::access::Principal;
 use counterpoint::message::rejected::Unknown;
 use counterpoint::protocol::{Body, Submission};
 use counterpoint::{Accepted, Command, Name, Rejected, TaskCommand, TaskId, TaskSpec};
+use counterpoint_serving::{Key, Scope};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// The command whose permission allows reading about a task: the permission to cancel it.
 pub(crate) fn permitted(task: TaskId) -> Command {
     TaskCommand::Cancel { task, reason: Name::from("read") }.into()
-}
-
-/// Whether the caller may read about a task.
-pub(crate) async fn may_read(app: &App, token: Option<Token>, permitted: Command) -> Result<(), Refusal> {
-    let mut headers = HeaderMap::new();
-    if let Some(value) = token.and_then(|token| format!("Bearer {}", token.reveal()).parse().ok()) {
-        headers.insert(axum::http::header::AUTHORIZATION, value);
-    }
-    app.may_read_of(&headers, "a task", permitted).await
 }
 
 /// The state of a task as a message.
@@ -48,21 +38,20 @@ async fn shown(app: &App, task: TaskId) -> Result<Value, Refusal> {
     Ok(body["status"].take())
 }
 
-/// The key that identifies a repeated request.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<&str> {
-    headers.get("idempotency-key")?.to_str().ok()
-}
-
-/// The id of a submission: its own, or one that is derived from the key of the request.
+/// Sets the id of a submission, if it has none: that of the key of the request among the keys of this caller and tenant.
 pub(crate) fn own_id(
     fields: &mut Map<String, Value>,
-    headers: &HeaderMap,
-    of_key: fn(&str) -> u64,
+    kind: &str,
+    key: Option<&Key>,
+    caller: &Principal,
 ) -> Result<(), Refusal> {
-    match (fields.contains_key("id"), idempotency_key(headers)) {
+    match (fields.contains_key("id"), key) {
         (true, None) => Ok(()),
         (false, Some(key)) => {
-            fields.insert("id".to_owned(), of_key(key).to_string().into());
+            // A tenant that is no text is rejected with the rest of the fields.
+            let tenant = fields.get("tenant").and_then(Value::as_str).or_else(|| only_tenant(caller));
+            let id = key.id_in(Scope { kind, tenant, caller: &caller.name });
+            fields.insert("id".to_owned(), id.to_string().into());
             Ok(())
         }
         (true, Some(_)) => Err(Refusal::invalid("two_ids", "specify `id` or `Idempotency-Key`, not both")),
@@ -72,9 +61,18 @@ pub(crate) fn own_id(
     }
 }
 
-fn spec(bytes: &[u8], headers: &HeaderMap) -> Result<TaskSpec, Refusal> {
+/// The tenant of a caller that is confined to one.
+fn only_tenant(caller: &Principal) -> Option<&str> {
+    let mut tenants = caller.tenants.iter().flatten();
+    match (tenants.next(), tenants.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+fn spec(bytes: &[u8], key: Option<&Key>, caller: &Principal) -> Result<TaskSpec, Refusal> {
     let mut fields: Map<String, Value> = read(bytes)?;
-    own_id(&mut fields, headers, |key| TaskId::from_key(key).get())?;
+    own_id(&mut fields, "task", key, caller)?;
     let tenant: Option<Name> = fields.remove("tenant").map(serde_json::from_value).transpose().map_err(shape)?;
     let submission: Submission = serde_json::from_value(fields.into()).map_err(shape)?;
     let mut spec = TaskSpec::from(submission);
@@ -87,10 +85,16 @@ fn shape(error: serde_json::Error) -> Refusal {
 }
 
 /// Submits a task. A repeated request is answered by the state of the task.
-pub(crate) async fn submit(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
-    let spec = spec(&bytes, &headers)?;
+pub(crate) async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Given(content): Given,
+) -> Result<Response, Refusal> {
+    let (key, principal) = (key(&headers)?, caller.principal.clone());
+    let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
     let task = spec.id;
-    let accepted = app.command(&headers, Command::submit(spec)).await?;
+    let accepted = app.command(&caller, Command::submit(spec)).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/tasks/{}", task.get());
     Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())
@@ -99,31 +103,33 @@ pub(crate) async fn submit(State(app): State<App>, headers: HeaderMap, bytes: By
 /// Returns the state of a task; with `wait`, when it has ended or after this number of seconds.
 pub(crate) async fn one(
     State(app): State<App>,
-    Path(task): Path<String>,
+    At(task): At<String>,
     parameters: Parameters,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<Value>, Refusal> {
     let (task, span) = (TaskId::new(id(&task)?), wait(&parameters)?);
-    may_read(&app, bearer(&headers), permitted(task)).await?;
-    let end = app.hub.task_end(task);
+    app.may_read_of(&caller, "a task", permitted(task)).await?;
+    if span == Duration::ZERO {
+        return Ok(Json(shown(&app, task).await?));
+    }
+    let mut end = app.hub.task_end(task);
     let now = shown(&app, task).await?;
-    if span == Duration::ZERO || !now["outcome"].is_null() {
+    if !now["outcome"].is_null() {
         return Ok(Json(now));
     }
-    // The state is the answer whether or not the task has ended by then.
-    let _ = timeout(span, end).await;
+    end.within(span).await;
     Ok(Json(shown(&app, task).await?))
 }
 
 /// Cancels a task.
 pub(crate) async fn withdraw(
     State(app): State<App>,
-    Path(task): Path<String>,
+    At(task): At<String>,
     parameters: Parameters,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Response, Refusal> {
     let task = TaskId::new(id(&task)?);
-    let reason = parameters.get("reason").map_or("cancelled", String::as_str);
-    let accepted = app.command(&headers, TaskCommand::Cancel { task, reason: reason.into() }).await?;
+    let reason = parameters.get("reason").unwrap_or("cancelled");
+    let accepted = app.command(&caller, TaskCommand::Cancel { task, reason: reason.into() }).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
 }

@@ -39,11 +39,13 @@ fn who_may_not_is_told_so() {
     assert_eq!(server.post("client", "/v1/tasks", &task).status, 201);
     server.get("north", "/v1/tasks/1").is(403, "denied");
     server.get("north", "/v1/tasks/99").is(403, "denied");
-    // An agent speaks for itself alone, by header or by the token in the message.
+    // An agent speaks for itself alone, by the token in the header.
     let card = json!({"register": {"agent": {"id": 2, "capacity": 1}}});
     rejected(&server.say("agent-1", "/v1/messages", "m1", &card), 403, "denied");
     let within = json!({"v": 1, "id": "m2", "token": "agent-2", "body": card});
-    assert_eq!(server.curl(&["-d", &within.to_string(), "/v1/messages"]).status, 200);
+    server.curl(&["-d", &within.to_string(), "/v1/messages"]).is(401, "unauthenticated");
+    rejected(&server.post("agent-2", "/v1/messages", &within), 422, "token_in_message");
+    assert_eq!(server.say("agent-2", "/v1/messages", "m2", &card).status, 200);
     let trail = server.get("auditor", "/v1/trail");
     assert!(trail.body.contains("agent 1") && trail.body.contains("register a2"), "{trail:?}");
     assert!(!trail.body.contains("guess"), "a token is in the trail");

@@ -1,27 +1,33 @@
-//! The parameters of the tools. Their documentation is part of the tools' schemas.
+//! The parameters of the tools. Their documentation is part of the tools' input schemas.
 
 use crate::refusal::Refusal;
+use counterpoint_serving::Key;
 use rmcp::schemars;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The longest time for which a call is held open.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Registration of an agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RegisterAgent {
-    /// The id, in decimal text.
+    /// The id of the agent: a whole number below 2^63 that the caller may act for, in decimal text such as "7".
     pub agent: String,
-    /// A display name.
+    /// A display name for people.
     pub name: Option<String>,
-    /// The skills with their levels; higher is better.
+    /// The skills with their levels from 0 to 65535; higher is better. A task of kind K needs skill K unless it names others,
+    /// so {"translate": 1} makes the agent perform tasks of the kind "translate".
     #[serde(default)]
     pub skills: BTreeMap<String, u16>,
     /// The number of tasks that the agent performs at once; 1 by default.
     pub capacity: Option<u32>,
-    /// The lease: after this many seconds without a message the agent counts as lost, and its work goes to other agents.
-    /// 300 by default.
+    /// The lease in seconds, up to 86400: after this time without a call of the agent it counts as lost, and its work goes to
+    /// other agents. 300 by default. Calls of get_status and update_agent_status renew it.
     pub lease_seconds: Option<f64>,
 }
 
@@ -29,9 +35,10 @@ pub(crate) struct RegisterAgent {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UnregisterAgent {
-    /// The id of the agent.
+    /// The id of the agent, in decimal text.
     pub agent: String,
-    /// Whether the agent finishes its attempts first; otherwise they go to other agents at once.
+    /// True: the agent gets no new work and is removed when it has answered its attempts. False, the default: it is removed
+    /// at once, and its attempts go to other agents.
     #[serde(default)]
     pub drain: bool,
 }
@@ -40,22 +47,22 @@ pub(crate) struct UnregisterAgent {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateAgentStatus {
-    /// The id of the agent.
+    /// The id of the agent, in decimal text.
     pub agent: String,
-    /// The incarnation that register_agent returned.
+    /// The incarnation that register_agent returned, in decimal text.
     pub incarnation: String,
-    /// "online": the agent is alive and takes work; "draining": it finishes its attempts and takes no new ones.
-    pub status: AgentState,
-    /// The new number of tasks that the agent performs at once.
+    /// "online": the agent is alive and takes work. "draining": it finishes its attempts and takes no new ones.
+    pub status: ReportedState,
+    /// The new number of tasks that the agent performs at once; unchanged without it.
     pub capacity: Option<u32>,
-    /// The new skills.
+    /// The new skills with their levels, in the place of all old ones; unchanged without them.
     pub skills: Option<BTreeMap<String, u16>>,
 }
 
 /// The state that an agent reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum AgentState {
+pub(crate) enum ReportedState {
     /// The agent takes work.
     Online,
     /// The agent takes no new work.
@@ -66,26 +73,29 @@ pub(crate) enum AgentState {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DistributeTask {
-    /// A key that identifies the task, so that a repeated submission is recognised.
+    /// A key that the caller chooses for this task, such as "invoice-17": 1 to 255 characters of visible ASCII. A call with the
+    /// same key and content returns the same task; with other content it is rejected. Keys of other callers and tenants do
+    /// not matter.
     pub key: String,
-    /// The kind of work.
+    /// The kind of work, which is also the skill that an agent needs unless `skills` names others.
     pub kind: String,
-    /// The input of the task.
+    /// The input of the task for the agent: any JSON value; null by default.
     #[serde(default)]
     pub payload: Value,
-    /// The required skills with their levels; by default the skill with the name of the kind.
+    /// The required skills with their lowest levels; by default the skill with the name of the kind, at any level.
     pub skills: Option<BTreeMap<String, u16>>,
-    /// The tier: critical, high, normal or low.
+    /// The tier: "critical", "high", "normal" (the default) or "low". Tasks of a higher tier begin first.
     pub tier: Option<String>,
-    /// The tenant.
+    /// The tenant to which the task belongs; required for a caller that is confined to tenants.
     pub tenant: Option<String>,
-    /// Ids of tasks that must succeed first.
+    /// Ids of tasks that must succeed before this one begins, in decimal text.
     #[serde(default)]
     pub after: Vec<String>,
-    /// The maximum number of attempts.
+    /// The maximum number of attempts; by default the policy of the engine applies.
     pub attempts: Option<u32>,
-    /// Wait this many seconds for the outcome, with progress notifications; 0 returns the current state at once. A client
-    /// that declares the tasks extension receives a task of the protocol instead while there is no outcome.
+    /// The time to wait for the outcome, in seconds; above 600 it counts as 600. 0, the default, returns the current state at
+    /// once. A client that requests progress receives the events of the task; a client that declares the tasks extension
+    /// receives a task of the protocol instead while there is no outcome.
     #[serde(default)]
     pub wait_seconds: f64,
 }
@@ -94,15 +104,15 @@ pub(crate) struct DistributeTask {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HandleTaskResponse {
-    /// The agent.
+    /// The id of the agent that holds the attempt, in decimal text.
     pub agent: String,
-    /// The incarnation that register_agent returned.
+    /// The incarnation that register_agent returned, in decimal text.
     pub incarnation: String,
-    /// The task.
+    /// The id of the task, as get_status returned it.
     pub task: String,
-    /// The number of the attempt.
+    /// The number of the attempt, as get_status returned it.
     pub attempt: u32,
-    /// The output, if the attempt succeeded.
+    /// The output, if the attempt succeeded: any JSON value except null.
     pub output: Option<Value>,
     /// The failure, if the attempt failed.
     pub failure: Option<ReportedFailure>,
@@ -112,9 +122,9 @@ pub(crate) struct HandleTaskResponse {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportedFailure {
-    /// transient: another attempt may succeed; permanent: no attempt will; unknown: the side effects are unknown.
+    /// "transient": another attempt may succeed. "permanent": no attempt will. "unknown": the side effects are unknown.
     pub kind: FailureKind,
-    /// A message for people.
+    /// What went wrong, for people.
     pub message: String,
 }
 
@@ -134,18 +144,25 @@ pub(crate) enum FailureKind {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecomposeGoal {
-    /// The goal as text.
+    /// The goal as text, such as "a report on tea".
     pub goal: String,
-    /// The name of the workflow.
+    /// The name of the workflow, for start_workflow.
     pub name: String,
-    /// Data for every step.
+    /// Data that every step receives: any JSON value; null by default.
     #[serde(default)]
     pub about: Value,
-    /// Rules: each with a name, words of which the goal must contain some, and steps.
+    /// Rules, of which the first that fits the goal is used. Each is an object with `name`; `words`, lists of which the goal must
+    /// contain one word each; and `steps`, each with `name` and optionally `kind` (the name by default), `after` (names of steps
+    /// before it; by default the previous step) and `goal` (decomposed in turn). Example: [{"name": "report", "words": [["report"]],
+    /// "steps": [{"name": "fetch"}, {"name": "write"}]}]
+    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     pub rules: Option<Value>,
-    /// The workflow in the definition language: tasks with ids and dependencies.
+    /// The workflow itself: an object with `name` and `tasks`, each with `id` and optionally `type` (the kind of work; the id by
+    /// default), `depends_on` (ids), `inputs` (JSON with expressions such as "${fetch.output}"), `timeout` ("1m 30s") or `wait`
+    /// ({"signal": NAME}). Example: {"name": "report", "tasks": [{"id": "fetch"}, {"id": "write", "depends_on": ["fetch"]}]}
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub document: Option<Value>,
-    /// The allowed kinds of tasks; by default those for which registered agents have skills.
+    /// The kinds of work that the workflow may use; by default the skills of the registered agents.
     pub kinds: Option<Vec<String>>,
 }
 
@@ -153,10 +170,10 @@ pub(crate) struct DecomposeGoal {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AssignTasks {
-    /// The tasks.
+    /// Tasks to plan in addition to those that wait in the engine.
     #[serde(default)]
     pub tasks: Vec<PlannedTask>,
-    /// The duration in seconds of tasks without a known duration; 60 by default.
+    /// The duration in seconds of tasks without a known duration, from 0 to 86400; 60 by default.
     pub otherwise_seconds: Option<f64>,
 }
 
@@ -164,14 +181,14 @@ pub(crate) struct AssignTasks {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlannedTask {
-    /// The id, in decimal text.
+    /// An id for the task in the plan, in decimal text. It need not exist in the engine.
     pub task: String,
-    /// The duration.
+    /// The duration in seconds, from 0 to 86400.
     pub seconds: f64,
-    /// The required skills with their levels.
+    /// The required skills with their lowest levels.
     #[serde(default)]
     pub skills: BTreeMap<String, u16>,
-    /// Ids of tasks that must end first.
+    /// Ids of tasks that must end first, in decimal text.
     #[serde(default)]
     pub after: Vec<String>,
 }
@@ -180,14 +197,15 @@ pub(crate) struct PlannedTask {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStatus {
-    /// A task.
+    /// The id of a task, in decimal text.
     pub task: Option<String>,
-    /// A run.
+    /// The id of a run, in decimal text.
     pub run: Option<String>,
-    /// An agent, with the attempts that it holds. Called by the agent itself, this is a heartbeat. The agent stops attempts
-    /// that are marked as cancelled, and reports their results.
+    /// The id of an agent, in decimal text. The result contains the attempts that it holds. A call of the agent itself renews
+    /// its lease; the agent stops attempts that are marked as cancelled, and reports their results.
     pub agent: Option<String>,
-    /// Wait this many seconds for the end of the task or run, or for work for the agent.
+    /// The time to wait, in seconds; above 600 it counts as 600: for the end of the task or run, or for work for the agent. 0,
+    /// the default, returns the current state at once.
     #[serde(default)]
     pub wait_seconds: f64,
 }
@@ -196,17 +214,22 @@ pub(crate) struct GetStatus {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartWorkflow {
-    /// A key that identifies the run, so that a repeated start is recognised.
+    /// A key that the caller chooses for this run, such as "order-17": 1 to 255 characters of visible ASCII. A call with the same
+    /// key and content returns the same run; with other content it is rejected. Keys of other callers and tenants do not
+    /// matter.
     pub key: String,
-    /// The name of the workflow.
+    /// The name of the workflow, as decompose_goal returned it.
     pub workflow: String,
-    /// The version; the newest by default.
+    /// The version of the workflow; the newest by default.
     pub version: Option<u32>,
-    /// The input of the run.
+    /// The input of the run: any JSON value; null by default.
     #[serde(default)]
     pub input: Value,
-    /// Wait this many seconds for the end, with progress notifications. A client that declares the tasks extension receives
-    /// a task of the protocol instead until the end.
+    /// The tenant to which the run belongs; required for a caller that is confined to tenants.
+    pub tenant: Option<String>,
+    /// The time to wait for the end of the run, in seconds; above 600 it counts as 600. 0, the default, returns the current
+    /// state at once. A client that requests progress receives that of the run; a client that declares the tasks extension
+    /// receives a task of the protocol instead until the end.
     #[serde(default)]
     pub wait_seconds: f64,
 }
@@ -215,25 +238,37 @@ pub(crate) struct StartWorkflow {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignalWorkflow {
-    /// The run.
+    /// The id of the run, in decimal text.
     pub run: String,
-    /// The name of the signal.
+    /// The name of the signal, as the workflow names it.
     pub signal: String,
-    /// The content of the signal.
+    /// The content of the signal: any JSON value; null by default.
     #[serde(default)]
     pub payload: Value,
 }
 
-/// Reads an id.
+/// Reads an id: decimal digits without a sign and without leading zeros.
 pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
-    text.parse().map_err(|_| Refusal::new("bad_id", format!("`{text}` is not a number below 2^64")))
+    let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = if canonical { text.parse().ok() } else { None };
+    number.ok_or_else(|| Refusal::new("bad_id", format!("`{text}` is not a number below 2^64 in decimal digits")))
+}
+
+/// Reads a key.
+pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
+    text.parse().map_err(|error: counterpoint_serving::KeyError| Refusal::new("bad_key", error.to_string()))
 }
 
 /// Reads a number of seconds.
-pub(crate) fn seconds(number: f64) -> Result<std::time::Duration, Refusal> {
+pub(crate) fn seconds(number: f64) -> Result<Duration, Refusal> {
     let most = 86_400.0;
     if (0.0..=most).contains(&number) {
-        return Ok(std::time::Duration::from_secs_f64(number));
+        return Ok(Duration::from_secs_f64(number));
     }
     Err(Refusal::new("bad_seconds", format!("{number} is not a number of seconds between 0 and {most}")))
+}
+
+/// Reads the time for which a call is held open.
+pub(crate) fn wait(number: f64) -> Result<Duration, Refusal> {
+    Ok(seconds(number)?.min(LONGEST_WAIT))
 }

@@ -1,12 +1,12 @@
 //! From goals to workflows, and from tasks to plans.
 
+use crate::answers::{Defined, DefinedNode, Placed, Schedule};
 use crate::asks::{AssignTasks, DecomposeGoal, id, seconds};
 use crate::refusal::Refusal;
 use counterpoint::decompose::{Ask, Decomposer, RulePack, by_document, decompose};
 use counterpoint::definition::Definition;
 use counterpoint::planning::{Outlook, Settings, Solution, Task, plan_project};
 use counterpoint::{Engine, Limits, Name, Payload, TaskId, Time};
-use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ pub(crate) fn workflow(asked: DecomposeGoal, skills: Vec<Name>) -> Result<Defini
     Ok(decompose(decomposer.as_mut(), &ask, &Limits::default())?)
 }
 
-/// A workflow as JSON.
-pub(crate) fn shown(definition: &Definition) -> Value {
+/// A workflow as the result of a tool.
+pub(crate) fn shown(definition: &Definition) -> Defined {
     let nodes = definition.nodes.iter().map(|node| {
-        let after: Vec<&Name> = node.after.iter().map(|link| &link.node).collect();
-        json!({"name": node.name, "after": after})
+        let after = node.after.iter().map(|link| link.node.to_string()).collect();
+        DefinedNode { name: node.name.to_string(), after }
     });
-    json!({"workflow": definition.name, "version": definition.version, "nodes": nodes.collect::<Vec<_>>()})
+    Defined { workflow: definition.name.to_string(), version: definition.version, nodes: nodes.collect() }
 }
 
 /// The tasks to plan: those that wait in the engine, and those of the request.
@@ -56,22 +56,20 @@ pub(crate) fn outlook(engine: &Engine, now: Time, asked: &AssignTasks) -> Result
 }
 
 /// Computes a plan with a short makespan.
-pub(crate) fn plan(outlook: &Outlook) -> Result<Value, Refusal> {
+pub(crate) fn plan(outlook: &Outlook) -> Result<Schedule, Refusal> {
     let problem = outlook.project.check()?;
     let settings = Settings::default().with_evaluations(EVALUATIONS);
     let found: Solution = plan_project(&problem, &settings, &mut |_| ControlFlow::Continue(()));
-    let tasks = found.plan.tasks.iter().map(|placed| {
-        json!({
-            "task": placed.task.get().to_string(),
-            "agent": placed.agent.map(|agent| agent.get().to_string()),
-            "start_seconds": placed.start.as_secs_f64(),
-            "finish_seconds": placed.finish.as_secs_f64(),
-        })
+    let tasks = found.plan.tasks.iter().map(|placed| Placed {
+        task: placed.task.get().to_string(),
+        agent: placed.agent.map(|agent| agent.get().to_string()),
+        start_seconds: placed.start.as_secs_f64(),
+        finish_seconds: placed.finish.as_secs_f64(),
     });
-    Ok(json!({
-        "plan": tasks.collect::<Vec<_>>(),
-        "makespan_seconds": found.makespan.as_secs_f64(),
-        "bound_seconds": found.bound.as_secs_f64(),
-        "proven": found.is_proven(),
-    }))
+    Ok(Schedule {
+        plan: tasks.collect(),
+        makespan_seconds: found.makespan.as_secs_f64(),
+        bound_seconds: found.bound.as_secs_f64(),
+        proven: found.is_proven(),
+    })
 }

@@ -1,52 +1,65 @@
 //! Counterpoint as a server of the Model Context Protocol: its tools are commands of the engine, its resources are
 //! views of the engine's state.
 //!
+//! Sessions, connections and messages are bounded: see [`SessionLimits`], [`FRAME_BYTES`] and `counterpoint_serving::Limits`.
+//!
 //! The server uses `rmcp`, the protocol's official SDK; the engine is driven by `counterpoint::host::future`. The gate
 //! of `counterpoint::access` checks each call. For clients that support tasks of the protocol, tasks and runs that are
 //! waited for are such tasks.
 
+mod answers;
 mod asks;
 mod auth;
+mod frames;
 mod goals;
+mod http;
 mod refusal;
 mod resources;
+mod sessions;
 mod tasks;
 mod tools;
 
-pub use auth::guard;
+pub use frames::{FRAME_BYTES, Frames};
+pub use http::{Allowed, router};
+pub use sessions::SessionLimits;
 
 use counterpoint::access::Token;
-use counterpoint::access::{Gate, Policy, Tokens};
+use counterpoint::access::{AccessError, Gate, Policy, Tokens, Unauthenticated, Verifier as _};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost};
 use counterpoint::journal::Journal;
-use counterpoint::{Accepted, Command, Config, Engine, Entry};
+use counterpoint::{Accepted, Command, Config, Engine, Entry, Time};
+use counterpoint_serving::{Recent, Scope};
 use refusal::Refusal;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
-    CancelTaskParams, GetTaskParams, GetTaskResult, ListResourceTemplatesResult, ListResourcesResult,
+    CancelTaskParams, GetTaskParams, GetTaskResult, Implementation, ListResourceTemplatesResult, ListResourcesResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
     UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The number of entries that are retained as a resource.
 const KEPT: usize = 1_000;
+/// The size of these entries, as JSON.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// The description of the server for clients.
-const INSTRUCTIONS: &str = "An orchestration engine: it assigns tasks to agents and runs workflows. Agents register and poll for \
-work with get_status; tasks are submitted with distribute_task and answered with handle_task_response; workflows are created \
-from goals with decompose_goal and started with start_workflow. All ids are decimal text.";
+const INSTRUCTIONS: &str = "An orchestration engine: it assigns tasks to agents and runs workflows. To have work done, call \
+distribute_task for one task, or decompose_goal and start_workflow for several steps, and follow it with get_status. To do work, \
+call register_agent once, get_status with the agent and wait_seconds for work, and handle_task_response for each attempt. All ids \
+are decimal text, all durations are seconds. A rejected call changes nothing; its result has a code and a reason.";
 
 /// The server. Clones share the engine; each connection has one.
 #[derive(Clone)]
 pub struct Counterpoint {
     host: FutureHost,
     gate: Arc<Gate>,
-    entries: Arc<Mutex<VecDeque<Entry>>>,
+    /// The tokens of the gate, for the names of callers.
+    known: Arc<Tokens>,
+    entries: Arc<Mutex<Recent<Entry>>>,
     /// The token for standard input; over HTTP each request has its own.
     token: Option<Token>,
     tool_router: ToolRouter<Self>,
@@ -70,9 +83,10 @@ impl Counterpoint {
         token: Option<Token>,
     ) -> Result<(Self, Driver), HostError> {
         let (host, driver) = FutureHost::open(Config::default(), journal, tokio::time::sleep).await?;
-        let gate = Arc::new(Gate::new(Policy::standard(), tokens));
+        let (known, gate) = (Arc::new(tokens.clone()), Arc::new(Gate::new(Policy::standard(), tokens)));
         let tool_router = Self::tool_router();
-        Ok((Self { host, gate, entries: Arc::default(), token, tool_router }, driver))
+        let entries = Arc::new(Mutex::new(Recent::new(KEPT, KEPT_BYTES)));
+        Ok((Self { host, gate, known, entries, token, tool_router }, driver))
     }
 
     /// Retains the last entries as a resource.
@@ -84,10 +98,7 @@ impl Counterpoint {
         let entries = Arc::clone(&self.entries);
         let watcher = move |entry: &Entry| {
             let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
-            if entries.len() >= KEPT {
-                entries.pop_front();
-            }
-            entries.push_back(entry.clone());
+            entries.push(entry.clone(), entry);
         };
         self.host.watch(watcher).await
     }
@@ -98,6 +109,30 @@ impl Counterpoint {
             Some(parts) => auth::bearer(&parts.headers),
             None => self.token.clone(),
         }
+    }
+
+    /// The time of the host.
+    fn now(&self) -> Time {
+        self.host.now()
+    }
+
+    /// The number under a key of this kind, among the keys of the caller and of the tenant: the stated one, or the only one
+    /// of a confined caller.
+    fn id_of(
+        &self,
+        context: &RequestContext<RoleServer>,
+        kind: &str,
+        key: &str,
+        tenant: Option<&str>,
+    ) -> Result<u64, Refusal> {
+        let token = self.token(context).ok_or(AccessError::Unauthenticated(Unauthenticated::Missing))?;
+        let caller = self.known.verify(&token, self.now()).map_err(AccessError::Unauthenticated)?;
+        let mut tenants = caller.tenants.iter().flatten();
+        let only = match (tenants.next(), tenants.next()) {
+            (Some(only), None) => Some(only.as_str()),
+            _ => None,
+        };
+        Ok(asks::key(key)?.id_in(Scope { kind, tenant: tenant.or(only), caller: &caller.name }))
     }
 
     /// Sends a command to the engine, if the caller is allowed to.
@@ -135,7 +170,10 @@ impl Counterpoint {
 impl ServerHandler for Counterpoint {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
-        ServerConfig::new(capabilities).with_instructions(INSTRUCTIONS)
+        let this = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+            .with_title("Counterpoint")
+            .with_description(env!("CARGO_PKG_DESCRIPTION"));
+        ServerConfig::new(capabilities).with_server_info(this).with_instructions(INSTRUCTIONS)
     }
 
     async fn list_resources(

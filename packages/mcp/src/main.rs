@@ -1,21 +1,21 @@
 //! The server.
 //!
-//! `counterpoint-mcp --tokens FILE [--http ADDRESS] [--journal FOLDER]`: on standard input and output, with the token
-//! in `COUNTERPOINT_TOKEN`, or over HTTP at `/mcp`, with a token in each request.
+//! `counterpoint-mcp --tokens FILE [--journal FOLDER]`: on standard input and output, with the token in
+//! `COUNTERPOINT_TOKEN`. With `--http ADDRESS` over HTTP at `/mcp`, with a token in each request; then also
+//! `[--allow-host HOST]... [--allow-origin ORIGIN]... [--sessions N] [--session-seconds N]` and the limits of
+//! `counterpoint_serving::Options`.
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
 use counterpoint::access::{Token, Tokens};
 use counterpoint::journal::sealed::Stream;
 use counterpoint::journal::{Journal, MemoryJournal};
 use counterpoint_journal_files::FileJournal;
-use counterpoint_mcp::{Counterpoint, guard};
+use counterpoint_mcp::{Allowed, Counterpoint, Frames, SessionLimits, router};
+use counterpoint_serving::{Limits, Options, Server};
 use rmcp::ServiceExt as _;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService, stdio};
+use rmcp::transport::stdio;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,14 @@ struct Arguments {
     tokens: PathBuf,
     http: Option<String>,
     journal: Option<PathBuf>,
+    allowed: Allowed,
+    sessions: SessionLimits,
+    limits: Limits,
+}
+
+fn number(option: &str, value: &str) -> Result<u64, String> {
+    let number = value.parse().ok().filter(|number| *number > 0 && !value.starts_with('+'));
+    number.ok_or_else(|| format!("{option}: `{value}` is not a whole number from 1 on"))
 }
 
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
@@ -35,7 +43,15 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             "--tokens" => arguments.tokens = value.into(),
             "--http" => arguments.http = Some(value),
             "--journal" => arguments.journal = Some(value.into()),
-            _ => return Err(format!("unknown option {word}: expected --tokens, --http, --journal").into()),
+            "--allow-host" => arguments.allowed.hosts.push(value),
+            "--allow-origin" => arguments.allowed.origins.push(value),
+            "--sessions" => arguments.sessions.sessions = usize::try_from(number(&word, &value)?)?,
+            "--session-seconds" => arguments.sessions.idle = Duration::from_secs(number(&word, &value)?),
+            _ if arguments.limits.set(&word, &value)? => {}
+            _ => {
+                let own = "--tokens, --http, --journal, --allow-host, --allow-origin, --sessions, --session-seconds";
+                return Err(format!("unknown option {word}: expected {own}, {}", Options::NAMES).into());
+            }
         }
     }
     Ok(arguments)
@@ -63,23 +79,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => open(MemoryJournal::default(), tokens.clone()).await?,
     };
     let Some(address) = arguments.http else {
-        let session = server.serve(stdio()).await?;
+        let (input, output) = stdio();
+        let session = server.serve(Frames::new(input, output)).await?;
         tokio::select! {
             ended = session.waiting() => drop(ended?),
             failed = &mut driven => failed??,
         }
         return Ok(());
     };
-    let service = StreamableHttpService::new(
-        move || Ok(server.clone()),
-        Arc::<LocalSessionManager>::default(),
-        StreamableHttpServerConfig::default(),
-    );
-    let router = Router::new().nest_service("/mcp", service).layer(from_fn_with_state(Arc::new(tokens), guard));
+    let serving = Server::new(arguments.limits);
+    let router = router(server, tokens, arguments.limits, arguments.sessions, &arguments.allowed);
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
     tokio::select! {
-        served = axum::serve(listener, router) => served?,
+        never = serving.serve(listener, router) => match never {},
         failed = &mut driven => failed??,
     }
     Ok(())

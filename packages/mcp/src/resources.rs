@@ -1,8 +1,8 @@
 //! The resources.
 
 use crate::Counterpoint;
+use crate::answers::{agent_shown, run_shown, value};
 use crate::asks::id;
-use crate::tools::{agent_shown, run_shown};
 use counterpoint::engine::RunFilter;
 use counterpoint::observe::describe;
 use counterpoint::{AgentId, RunId};
@@ -55,8 +55,9 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
         }
         ("agents", agent) => {
             let agent = AgentId::new(id(agent)?);
-            let look =
-                move |engine: &counterpoint::Engine| engine.agent(agent).map(|agent| agent_shown(engine, &agent));
+            let look = move |engine: &counterpoint::Engine| {
+                engine.agent(agent).map(|agent| value(&agent_shown(engine, &agent)))
+            };
             server.host.inspect(look).await.map_err(crate::Refusal::from)?
         }
         ("runs", "") => {
@@ -68,7 +69,7 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
         }
         ("runs", run) => {
             let run = RunId::new(id(run)?);
-            let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| run_shown(&run));
+            let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| value(&run_shown(&run)));
             server.host.inspect(look).await.map_err(crate::Refusal::from)?
         }
         _ => None,
@@ -79,6 +80,6 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
 
 fn events(server: &Counterpoint) -> Value {
     let entries = server.entries.lock().unwrap_or_else(PoisonError::into_inner);
-    let shown = entries.iter().map(|entry| json!({"text": describe(entry), "event": entry}));
+    let shown = entries.items().map(|entry| json!({"text": describe(entry), "event": entry}));
     json!({"events": shown.collect::<Vec<_>>()})
 }

@@ -5,9 +5,9 @@
 //! it, another client submits it again) are visible, too.
 
 use crate::Counterpoint;
+use crate::answers::{run_shown, task_shown, value};
 use crate::asks::id;
 use crate::refusal::Refusal;
-use crate::tools::{run_shown, task_shown};
 use counterpoint::host::HostError;
 use counterpoint::message::Cause;
 use counterpoint::message::rejected::{Unknown, WrongState};
@@ -217,7 +217,7 @@ fn of_task(engine: &Engine, task: TaskId) -> Option<Standing> {
             None => (view.status().to_string(), view.submitted()),
         },
     };
-    Some(Standing { status, message, began: view.submitted(), touched, answer: task_shown(engine, task)? })
+    Some(Standing { status, message, began: view.submitted(), touched, answer: value(&task_shown(engine, task)?) })
 }
 
 fn of_run(engine: &Engine, run: RunId, far: Option<RunProgress>) -> Option<Standing> {
@@ -234,7 +234,7 @@ fn of_run(engine: &Engine, run: RunId, far: Option<RunProgress>) -> Option<Stand
         (None, Some(far)) => far.to_string(),
         (None, None) => view.phase().to_string(),
     };
-    Some(Standing { status, message, began: view.began(), touched, answer: run_shown(&view) })
+    Some(Standing { status, message, began: view.began(), touched, answer: value(&run_shown(&view)) })
 }
 
 /// The host's times are nanoseconds since 1970.

@@ -1,29 +1,30 @@
 //! The tools.
 
+use crate::answers::{
+    AgentState, Defined, Registered, Removed, RunState, Schedule, Signalled, Status, TaskState, agent_shown,
+    engine_shown, output, run_shown, task_shown, value,
+};
 use crate::asks::{
-    AgentState, AssignTasks, DecomposeGoal, DistributeTask, FailureKind, GetStatus, HandleTaskResponse, RegisterAgent,
-    SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds,
+    AssignTasks, DecomposeGoal, DistributeTask, FailureKind, GetStatus, HandleTaskResponse, RegisterAgent,
+    ReportedState, SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds, wait,
 };
 use crate::refusal::Refusal;
 use crate::tasks::Work;
 use crate::{Counterpoint, goals, tasks};
-use counterpoint::engine::RunView;
 use counterpoint::host::future::Events;
 use counterpoint::journal::{EventFilter, Family};
 use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::Unknown;
 use counterpoint::observe::describe;
-use counterpoint::scheduler::AgentView;
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Event, Failure, Incarnation, Name,
-    Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskId, TaskSpec, Tier,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Engine, Event, Failure, Incarnation, Name, Needs,
+    Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskId, TaskSpec, Tier,
 };
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde::Serialize;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,8 +36,8 @@ const ROOM: usize = 256;
 type Context = RequestContext<RoleServer>;
 
 /// The result of a tool: data, or the reason of a rejection.
-fn tool_result(answer: Result<Value, Refusal>) -> CallToolResult {
-    answer.map_or_else(|refusal| refusal.result(), CallToolResult::structured)
+fn tool_result(answer: Result<impl Serialize, Refusal>) -> CallToolResult {
+    answer.map_or_else(|refusal| refusal.result(), |answer| CallToolResult::structured(value(&answer)))
 }
 
 /// The result of a tool that may return a task instead.
@@ -47,14 +48,23 @@ fn tool_response(answer: Result<CallToolResponse, Refusal>) -> CallToolResponse 
 #[tool_router(vis = "pub(crate)")]
 impl Counterpoint {
     #[tool(
-        description = "Registers an agent. Returns its incarnation, which the agent includes in all later messages."
+        description = "Registers an agent, so that tasks that need its skills are assigned to it. Use it once, before \
+                       the agent polls for work with get_status. Returns the incarnation that all later calls for the \
+                       agent need. Registering the same agent again ends its earlier incarnation, and the work that it \
+                       held goes to other agents.",
+        output_schema = output::<Registered>(),
+        annotations(title = "Register an agent", read_only_hint = false, destructive_hint = true, idempotent_hint = false, open_world_hint = false)
     )]
     async fn register_agent(&self, Parameters(asked): Parameters<RegisterAgent>, context: Context) -> CallToolResult {
         tool_result(self.register(asked, &context).await)
     }
 
     #[tool(
-        description = "Removes an agent: at once, so that its attempts go to other agents, or when it has finished them."
+        description = "Removes an agent. Use it when the agent ends: with drain it finishes the attempts that it holds \
+                       first; without, they go to other agents at once. To stop new work for a while, use \
+                       update_agent_status instead.",
+        output_schema = output::<Removed>(),
+        annotations(title = "Remove an agent", read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false)
     )]
     async fn unregister_agent(
         &self,
@@ -64,7 +74,13 @@ impl Counterpoint {
         tool_result(self.unregister(asked, &context).await)
     }
 
-    #[tool(description = "Updates an agent: heartbeat, draining, capacity or skills.")]
+    #[tool(
+        description = "Reports that a registered agent is alive, which renews its lease, and changes its capacity, its \
+                       skills or whether it takes new work. Use it while the agent works longer than its lease, or to \
+                       stop new work before the agent ends. Returns the agent with the attempts that it holds.",
+        output_schema = output::<AgentState>(),
+        annotations(title = "Update an agent", read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
     async fn update_agent_status(
         &self,
         Parameters(asked): Parameters<UpdateAgentStatus>,
@@ -74,8 +90,13 @@ impl Counterpoint {
     }
 
     #[tool(
-        description = "Submits a task, which is assigned to an agent that can perform it. The same key identifies the same \
-                          task. Can wait for the outcome."
+        description = "Submits a task, which the engine assigns to an agent with the needed skills, and retries if an \
+                       attempt fails. Use it for one piece of work; for several steps that depend on each other, use \
+                       decompose_goal and start_workflow. The key makes repeated calls safe: the same key is the same \
+                       task. Returns the state of the task, or with wait_seconds its outcome. A task that no agent can \
+                       perform waits.",
+        output_schema = output::<TaskState>(),
+        annotations(title = "Submit a task", read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn distribute_task(
         &self,
@@ -85,7 +106,14 @@ impl Counterpoint {
         tool_response(self.distribute(asked, &context).await)
     }
 
-    #[tool(description = "Reports the result of an attempt that the agent holds.")]
+    #[tool(
+        description = "Reports the result of an attempt, as the agent that holds it: either output or failure. Use it \
+                       once for each attempt that get_status returned for the agent, also for those marked as \
+                       cancelled. A result for an attempt that the agent no longer holds is rejected with the code \
+                       stale_attempt. Returns the state of the task.",
+        output_schema = output::<TaskState>(),
+        annotations(title = "Report a result", read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
     async fn handle_task_response(
         &self,
         Parameters(asked): Parameters<HandleTaskResponse>,
@@ -95,61 +123,88 @@ impl Counterpoint {
     }
 
     #[tool(
-        description = "Turns a goal into a workflow, by rules or from a document of the caller, validates the workflow and \
-                          defines it. Starts nothing."
+        description = "Turns a goal into a workflow of steps, validates it and defines it under a name; it starts \
+                       nothing. Use it before start_workflow when the work has several steps. Give either rules or a \
+                       document with the steps. If the workflow is invalid, the reason names each fault, and nothing is \
+                       defined. Returns the name, the version and the nodes.",
+        output_schema = output::<Defined>(),
+        annotations(title = "Define a workflow", read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
     )]
     async fn decompose_goal(&self, Parameters(asked): Parameters<DecomposeGoal>, context: Context) -> CallToolResult {
         tool_result(self.decompose(asked, &context).await)
     }
 
     #[tool(
-        description = "Computes a schedule with a short duration for the waiting tasks and the given tasks. Submits \
-                          nothing."
+        description = "Computes a schedule for the tasks that wait in the engine and for the given ones: which agent \
+                       would perform each, and when, with a short total duration. Use it to estimate how long work \
+                       takes or whether agents are missing. It submits and assigns nothing. All times are in seconds \
+                       from now.",
+        output_schema = output::<Schedule>(),
+        annotations(title = "Plan tasks", read_only_hint = true, open_world_hint = false)
     )]
     async fn assign_tasks(&self, Parameters(asked): Parameters<AssignTasks>, context: Context) -> CallToolResult {
         tool_result(self.assign(asked, &context).await)
     }
 
     #[tool(
-        description = "Returns the state of a task, a run, an agent or the engine. An agent uses it to poll for work, and \
-                          can wait for work."
+        description = "Returns the state of the task, run or agent that the call names, or counts of the whole engine \
+                       if it names none. Use it to follow work that was submitted, and as an agent to poll for work: \
+                       the field work lists the attempts to perform, each of which is answered with \
+                       handle_task_response. With wait_seconds it returns when the task or run has ended, or when there \
+                       is work for the agent. Called by the agent itself, it renews the lease of the agent and changes \
+                       nothing else.",
+        output_schema = output::<Status>(),
+        annotations(title = "Read a state", read_only_hint = true, open_world_hint = false)
     )]
     async fn get_status(&self, Parameters(asked): Parameters<GetStatus>, context: Context) -> CallToolResult {
         tool_result(self.status(asked, &context).await)
     }
 
-    #[tool(description = "Starts a run of a workflow. The same key identifies the same run. Can wait for its end.")]
+    #[tool(
+        description = "Starts a run of a workflow that decompose_goal has defined: its steps become tasks for agents, \
+                       in their order, and completed steps are compensated if the run fails. Use it when the work has \
+                       several steps; for a single task, use distribute_task. The key makes repeated calls safe: the \
+                       same key is the same run. Returns the state of the run, or with wait_seconds its outcome.",
+        output_schema = output::<RunState>(),
+        annotations(title = "Start a workflow", read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
     async fn start_workflow(&self, Parameters(asked): Parameters<StartWorkflow>, context: Context) -> CallToolResponse {
         tool_response(self.start(asked, &context).await)
     }
 
-    #[tool(description = "Sends a signal to a run that waits for it, or will wait for it.")]
+    #[tool(
+        description = "Sends a signal with a payload to a run. Use it when get_status shows that the run waits for a \
+                       signal of this name; a signal that arrives earlier is stored for a node that will wait for it. \
+                       Each call sends one more signal. Whether the run received it is in the field accepted.",
+        output_schema = output::<Signalled>(),
+        annotations(title = "Signal a workflow", read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
     async fn signal_workflow(&self, Parameters(asked): Parameters<SignalWorkflow>, context: Context) -> CallToolResult {
         tool_result(self.signal(asked, &context).await)
     }
 }
 
 impl Counterpoint {
-    async fn register(&self, asked: RegisterAgent, context: &Context) -> Result<Value, Refusal> {
+    async fn register(&self, asked: RegisterAgent, context: &Context) -> Result<Registered, Refusal> {
         let lease = seconds(asked.lease_seconds.unwrap_or(LEASE))?;
         let mut spec = AgentSpec::new(AgentId::new(id(&asked.agent)?)).with_lease(lease);
         spec.capacity = asked.capacity.unwrap_or(1);
         spec.name = asked.name.map(Name::from);
         spec.skills = named(asked.skills);
         match self.command(context, Command::register(spec)).await? {
-            Accepted::Registered(by) => Ok(json!({"agent": asked.agent, "incarnation": by.number().to_string()})),
-            other => Ok(json!({"agent": asked.agent, "accepted": other})),
+            Accepted::Registered(by) => Ok(Registered { agent: asked.agent, incarnation: by.number().to_string() }),
+            _ => Err(Refusal::new("internal", "the registration returned no incarnation")),
         }
     }
 
-    async fn unregister(&self, asked: UnregisterAgent, context: &Context) -> Result<Value, Refusal> {
+    async fn unregister(&self, asked: UnregisterAgent, context: &Context) -> Result<Removed, Refusal> {
         let agent = AgentId::new(id(&asked.agent)?);
         let command = if asked.drain { AgentCommand::Drain { agent } } else { AgentCommand::Deregister { agent } };
         let accepted = self.command(context, command).await?;
-        Ok(json!({"agent": asked.agent, "accepted": accepted}))
+        Ok(Removed { agent: asked.agent, accepted: accepted.into() })
     }
 
-    async fn update(&self, asked: UpdateAgentStatus, context: &Context) -> Result<Value, Refusal> {
+    async fn update(&self, asked: UpdateAgentStatus, context: &Context) -> Result<AgentState, Refusal> {
         let agent = AgentId::new(id(&asked.agent)?);
         let by = Incarnation::new(agent, id(&asked.incarnation)?);
         self.command(context, AgentCommand::Heartbeat { by }).await?;
@@ -160,16 +215,16 @@ impl Counterpoint {
             spec.skills = asked.skills.map_or(spec.skills, named);
             self.command(context, AgentCommand::Update { by, spec }).await?;
         }
-        if asked.status == AgentState::Draining {
+        if asked.status == ReportedState::Draining {
             self.command(context, AgentCommand::Drain { agent }).await?;
         }
         self.agent(agent).await
     }
 
     async fn distribute(&self, asked: DistributeTask, context: &Context) -> Result<CallToolResponse, Refusal> {
-        let span = seconds(asked.wait_seconds)?;
-        let spec = task_of(asked)?;
-        let task = spec.id;
+        let span = wait(asked.wait_seconds)?;
+        let task = TaskId::new(self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?);
+        let spec = task_of(task, asked)?;
         if span > Duration::ZERO && tasks::is_followed(context) {
             self.command(context, Command::submit(spec)).await?;
             return self.task_response(Work::Task(task)).await;
@@ -178,7 +233,7 @@ impl Counterpoint {
         let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
         self.command(context, Command::submit(spec)).await?;
         let now = self.await_task(task, span, &mut events, context).await?;
-        Ok(CallToolResult::structured(now).into())
+        Ok(CallToolResult::structured(value(&now)).into())
     }
 
     /// Waits for the end of a task, and sends its events as progress.
@@ -188,13 +243,13 @@ impl Counterpoint {
         span: Duration,
         events: &mut Events,
         context: &Context,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<TaskState, Refusal> {
         let until = Instant::now() + span;
         let mut count = 0;
         loop {
             let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
             let now = now.ok_or(Rejected::Unknown(Unknown::Task(task)))?;
-            if span == Duration::ZERO || !now["outcome"].is_null() {
+            if span == Duration::ZERO || now.outcome.is_some() {
                 return Ok(now);
             }
             let Ok(Some(entry)) = timeout_at(until, events.next()).await else { return Ok(now) };
@@ -203,7 +258,7 @@ impl Counterpoint {
         }
     }
 
-    async fn respond(&self, asked: HandleTaskResponse, context: &Context) -> Result<Value, Refusal> {
+    async fn respond(&self, asked: HandleTaskResponse, context: &Context) -> Result<TaskState, Refusal> {
         let by = Incarnation::new(AgentId::new(id(&asked.agent)?), id(&asked.incarnation)?);
         let task = TaskId::new(id(&asked.task)?);
         let attempt = AttemptId::new(task, asked.attempt);
@@ -224,7 +279,7 @@ impl Counterpoint {
         Ok(now.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
     }
 
-    async fn decompose(&self, asked: DecomposeGoal, context: &Context) -> Result<Value, Refusal> {
+    async fn decompose(&self, asked: DecomposeGoal, context: &Context) -> Result<Defined, Refusal> {
         let skills = |engine: &Engine| engine.agents().flat_map(|agent| agent.spec().skills.keys().cloned()).collect();
         let definition = goals::workflow(asked, self.host.inspect(skills).await?)?;
         let shown = goals::shown(&definition);
@@ -232,7 +287,7 @@ impl Counterpoint {
         Ok(shown)
     }
 
-    async fn assign(&self, asked: AssignTasks, context: &Context) -> Result<Value, Refusal> {
+    async fn assign(&self, asked: AssignTasks, context: &Context) -> Result<Schedule, Refusal> {
         self.may_read(context, "a plan")?;
         let now = self.host.now();
         let outlook = self.host.inspect(move |engine| goals::outlook(engine, now, &asked)).await??;
@@ -241,31 +296,33 @@ impl Counterpoint {
         found.map_err(|error| Refusal::new("no_plan", error.to_string()))?
     }
 
-    async fn status(&self, asked: GetStatus, context: &Context) -> Result<Value, Refusal> {
-        let span = seconds(asked.wait_seconds)?;
+    async fn status(&self, asked: GetStatus, context: &Context) -> Result<Status, Refusal> {
+        let span = wait(asked.wait_seconds)?;
         match (asked.task, asked.run, asked.agent) {
             (Some(task), None, None) => {
                 let task = TaskId::new(id(&task)?);
                 self.may_see(Work::Task(task), context).await?;
                 let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
-                self.await_task(task, span, &mut events, context).await
+                Ok(Status::Task(self.await_task(task, span, &mut events, context).await?))
             }
             (None, Some(run), None) => {
                 let run = RunId::new(id(&run)?);
                 self.may_see(Work::Run(run), context).await?;
-                self.await_run(run, span, context).await
+                Ok(Status::Run(self.await_run(run, span, context).await?))
             }
-            (None, None, Some(agent)) => self.work_of(AgentId::new(id(&agent)?), span, context).await,
+            (None, None, Some(agent)) => {
+                Ok(Status::Agent(self.work_of(AgentId::new(id(&agent)?), span, context).await?))
+            }
             (None, None, None) => {
                 self.may_read(context, "the whole")?;
-                Ok(self.host.inspect(whole).await?)
+                Ok(Status::Engine(self.host.inspect(engine_shown).await?))
             }
             _ => Err(Refusal::new("too_much", "specify at most one of `task`, `run` and `agent`")),
         }
     }
 
     /// An agent with the attempts that it holds; waits until it holds some.
-    async fn work_of(&self, agent: AgentId, span: Duration, context: &Context) -> Result<Value, Refusal> {
+    async fn work_of(&self, agent: AgentId, span: Duration, context: &Context) -> Result<AgentState, Refusal> {
         let incarnation = self.host.inspect(move |engine| engine.agent(agent).map(|agent| agent.incarnation())).await?;
         let by = incarnation.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
         // A request of the agent itself is a heartbeat; other callers need the permission to read.
@@ -277,33 +334,35 @@ impl Counterpoint {
         let given = move |entry: &counterpoint::Entry| matches!(&entry.event, Event::Task { event: TaskEvent::Assigned { to, .. }, .. } if to.agent() == agent);
         let mut events = self.host.events(EventFilter::of([Family::Task]).matching(given), 1).await?;
         let now = self.agent(agent).await?;
-        let idle = now["work"].as_array().is_some_and(Vec::is_empty);
-        if idle && span > Duration::ZERO && timeout_at(Instant::now() + span, events.next()).await.is_ok() {
+        if now.work.is_empty()
+            && span > Duration::ZERO
+            && timeout_at(Instant::now() + span, events.next()).await.is_ok()
+        {
             return self.agent(agent).await;
         }
         Ok(now)
     }
 
-    async fn agent(&self, agent: AgentId) -> Result<Value, Refusal> {
+    async fn agent(&self, agent: AgentId) -> Result<AgentState, Refusal> {
         let look = move |engine: &Engine| engine.agent(agent).map(|agent| agent_shown(engine, &agent));
         Ok(self.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?)
     }
 
     async fn start(&self, asked: StartWorkflow, context: &Context) -> Result<CallToolResponse, Refusal> {
-        let span = seconds(asked.wait_seconds)?;
-        let run = RunId::from_key(&asked.key);
+        let span = wait(asked.wait_seconds)?;
+        let run = RunId::new(self.id_of(context, "run", &asked.key, asked.tenant.as_deref())?);
         let mut spec = RunSpec::new(run, asked.workflow).with_input(Payload::new(asked.input));
-        spec.version = asked.version;
+        (spec.version, spec.tenant) = (asked.version, asked.tenant.map(Name::from));
         self.command(context, Command::start(spec)).await?;
         if span > Duration::ZERO && tasks::is_followed(context) {
             return self.task_response(Work::Run(run)).await;
         }
         let now = self.await_run(run, span, context).await?;
-        Ok(CallToolResult::structured(now).into())
+        Ok(CallToolResult::structured(value(&now)).into())
     }
 
     /// Waits for the end of a run, and sends its progress.
-    async fn await_run(&self, run: RunId, span: Duration, context: &Context) -> Result<Value, Refusal> {
+    async fn await_run(&self, run: RunId, span: Duration, context: &Context) -> Result<RunState, Refusal> {
         let until = Instant::now() + span;
         let look = move |engine: &Engine| engine.run(run).map(|run| run_shown(&run));
         let mut stream = self.host.progress(run).await?;
@@ -314,11 +373,11 @@ impl Counterpoint {
         Ok(self.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
     }
 
-    async fn signal(&self, asked: SignalWorkflow, context: &Context) -> Result<Value, Refusal> {
+    async fn signal(&self, asked: SignalWorkflow, context: &Context) -> Result<Signalled, Refusal> {
         let run = RunId::new(id(&asked.run)?);
         let (signal, payload) = (Name::from(asked.signal), Payload::new(asked.payload));
         let accepted = self.command(context, RunCommand::Signal { run, signal, payload }).await?;
-        Ok(json!({"run": asked.run, "accepted": accepted}))
+        Ok(Signalled { run: asked.run, accepted: accepted.into() })
     }
 }
 
@@ -335,8 +394,8 @@ fn named(skills: std::collections::BTreeMap<String, u16>) -> std::collections::B
     skills.into_iter().map(|(name, level)| (Name::from(name), level)).collect()
 }
 
-fn task_of(asked: DistributeTask) -> Result<TaskSpec, Refusal> {
-    let mut spec = TaskSpec::new(TaskId::from_key(&asked.key), asked.kind).with_payload(Payload::new(asked.payload));
+fn task_of(task: TaskId, asked: DistributeTask) -> Result<TaskSpec, Refusal> {
+    let mut spec = TaskSpec::new(task, asked.kind).with_payload(Payload::new(asked.payload));
     if let Some(skills) = asked.skills {
         let needs = skills.into_iter().fold(Needs::nothing(), |needs, (name, level)| needs.and_skill(name, level));
         spec = spec.with_needs(needs);
@@ -352,75 +411,4 @@ fn task_of(asked: DistributeTask) -> Result<TaskSpec, Refusal> {
     spec.tenant = asked.tenant.map(Name::from);
     let after: Result<Vec<TaskId>, Refusal> = asked.after.iter().map(|text| Ok(TaskId::new(id(text)?))).collect();
     Ok(spec.with_after(after?))
-}
-
-/// A task with its outcome.
-pub(crate) fn task_shown(engine: &Engine, task: TaskId) -> Option<Value> {
-    let view = engine.task(task)?;
-    Some(json!({
-        "task": task.get().to_string(),
-        "kind": view.spec().kind,
-        "state": view.status(),
-        "attempts": view.attempts(),
-        "agent": view.running().map(|(_, by)| by.agent().get().to_string()),
-        "outcome": view.outcome().map(|(outcome, _)| outcome),
-    }))
-}
-
-/// An agent with the attempts that it holds; cancelled ones are marked.
-pub(crate) fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> Value {
-    let (incarnation, owed) = (agent.incarnation(), engine.outstanding());
-    let unwanted = owed.iter().filter_map(|effect| match effect {
-        Effect::Cancel { attempt, from } if *from == incarnation => Some(*attempt),
-        _ => None,
-    });
-    let unwanted: BTreeSet<AttemptId> = unwanted.collect();
-    let mut work = Vec::new();
-    for effect in &owed {
-        match effect {
-            Effect::Dispatch { attempt, to, task, .. } if *to == incarnation => {
-                let mut given = json!({
-                    "task": attempt.task().get().to_string(), "attempt": attempt.number().get(),
-                    "kind": task.kind, "payload": task.payload,
-                });
-                if unwanted.contains(attempt) {
-                    given["cancelled"] = true.into();
-                }
-                work.push(given);
-            }
-            _ => {}
-        }
-    }
-    json!({
-        "agent": agent.spec().id.get().to_string(),
-        "incarnation": agent.incarnation().number().to_string(),
-        "name": agent.spec().name,
-        "skills": agent.spec().skills,
-        "status": agent.status(),
-        "capacity": agent.spec().capacity,
-        "work": work,
-    })
-}
-
-/// A run with its nodes.
-pub(crate) fn run_shown(run: &RunView<'_>) -> Value {
-    let nodes = run.nodes().map(|node| json!({"name": node.name(), "status": node.status()}));
-    json!({
-        "run": run.id().get().to_string(),
-        "workflow": run.definition().name,
-        "phase": run.phase(),
-        "outcome": run.outcome(),
-        "waits_for": run.waits_for(),
-        "nodes": nodes.collect::<Vec<_>>(),
-    })
-}
-
-fn whole(engine: &Engine) -> Value {
-    json!({
-        "events": engine.last_seq().get(),
-        "queued": engine.queued().iter().sum::<usize>(),
-        "agents": engine.agents().count(),
-        "runs": engine.runs().filter(|run| run.outcome().is_none()).count(),
-        "dead_letters": engine.dead_letters().count(),
-    })
 }

@@ -14,6 +14,9 @@ pub(crate) struct Server {
     pub url: String,
     pub folder: PathBuf,
     listen: String,
+    options: Vec<String>,
+    /// The limit on descriptors of the process.
+    descriptors: Option<u32>,
     child: Option<Child>,
 }
 
@@ -26,6 +29,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer with its status line and headers.
+    pub(crate) fn of(text: &str) -> Self {
+        let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = headers.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Self { status, headers: headers.to_owned(), body: body.to_owned() }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -46,22 +56,38 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 impl Server {
     /// A server with a journal of its own.
     pub(crate) fn start(name: &str) -> Self {
+        Self::with(name, &[], None)
+    }
+
+    /// A server with more options, and with a limit on its descriptors.
+    pub(crate) fn with(name: &str, options: &[&str], descriptors: Option<u32>) -> Self {
         let folder = folder(name);
         std::fs::write(folder.join("tokens.json"), tokens().to_string()).unwrap();
         // A free port; between letting it go and taking it again somebody else might take it, which would show.
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut server = Self { url: format!("http://{listen}"), folder, listen, child: None };
+        let options = options.iter().map(ToString::to_string).collect();
+        let mut server = Self { url: format!("http://{listen}"), folder, listen, options, descriptors, child: None };
         server.start_again();
         server
     }
 
     pub(crate) fn start_again(&mut self) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_counterpoint-http"))
+        let binary = env!("CARGO_BIN_EXE_counterpoint-http");
+        let mut command = match self.descriptors {
+            None => Command::new(binary),
+            Some(descriptors) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+        };
+        let mut child = command
             .arg("--folder")
             .arg(self.folder.join("journal"))
             .arg("--tokens")
             .arg(self.folder.join("tokens.json"))
             .args(["--listen", &self.listen])
+            .args(&self.options)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -93,9 +119,7 @@ impl Server {
         let text = String::from_utf8(out.stdout).unwrap();
         // Before a large body is sent, the server may say that it shall go on.
         let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
-        let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        let status = headers.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Answer { status, headers: headers.to_owned(), body: body.to_owned() }
+        Answer::of(text)
     }
 
     pub(crate) fn get(&self, token: &str, path: &str) -> Answer {
@@ -148,6 +172,7 @@ fn tokens() -> Value {
     let mut known: Vec<Value> = (1..10).map(agent).collect();
     known.push(json!({"token": "client", "name": "ada", "roles": ["submitter"]}));
     known.push(json!({"token": "north", "name": "nora", "roles": ["submitter"], "tenants": ["north"]}));
+    known.push(json!({"token": "south", "name": "sven", "roles": ["submitter"], "tenants": ["south"]}));
     known.push(json!({"token": "operator", "name": "grace", "roles": ["operator"]}));
     known.push(json!({"token": "auditor", "name": "joan", "roles": ["auditor"]}));
     known.into()
