@@ -14,4 +14,5 @@
 )]
 
 mod defaults;
+mod journals;
 mod kit;
