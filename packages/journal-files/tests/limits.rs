@@ -1,4 +1,6 @@
-//! A process without a free descriptor appends, and is not fenced.
+//! A process without a free descriptor appends, and is not fenced; one whose files cannot grow is refused.
+//!
+//! The limits are those of the operating system, set for a process of its own.
 #![cfg(unix)]
 
 use counterpoint::journal::sealed::Stream;
@@ -10,8 +12,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Set in the process with few descriptors.
-const FOLDER: &str = "COUNTERPOINT_FEW_DESCRIPTORS";
+/// Set in the process with the limit.
+const FOLDER: &str = "COUNTERPOINT_LIMITED";
 
 fn entry(seq: u64) -> Entry {
     let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(seq), 1));
@@ -27,28 +29,64 @@ fn segments(folder: &Path) -> usize {
     names.filter(|path| path.extension().is_some_and(|kind| kind == "journal")).count()
 }
 
-#[test]
-fn appends_need_no_descriptor() {
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        return within(Path::new(&folder));
-    }
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("descriptors");
+/// Runs this test in a process of its own, after these commands of a shell. Returns the folder of its journal.
+fn limited(test: &str, commands: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = std::fs::remove_dir_all(&folder);
-    let this = std::env::current_exe().unwrap();
     let limited = Command::new("sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" --exact appends_need_no_descriptor --nocapture"])
-        .arg(this)
+        .args(["-c", &format!("{commands} && exec \"$0\" --exact {test} --nocapture")])
+        .arg(std::env::current_exe().unwrap())
         .env(FOLDER, &folder)
         .output()
         .unwrap();
     let text = [limited.stdout, limited.stderr].concat();
     assert!(limited.status.success(), "{}", String::from_utf8_lossy(&text));
-    // The process has ended without another take-over: its entries are there.
+    folder
+}
+
+#[test]
+fn appends_need_no_descriptor() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return without_descriptors(Path::new(&folder));
+    }
+    let folder = limited("appends_need_no_descriptor", "ulimit -n 64");
     let taken = journal(&folder).take_over().unwrap();
     assert_eq!(taken.tail, (1..=201).map(entry).collect::<Vec<_>>());
 }
 
-fn within(folder: &Path) {
+/// The system writes a part of what was asked for, and then nothing.
+#[test]
+fn files_that_cannot_grow_refuse_appends() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return without_space(Path::new(&folder));
+    }
+    // In blocks of 512 or 1,024 bytes. Without the trap a signal would end the process.
+    let folder = limited("files_that_cannot_grow_refuse_appends", "trap '' XFSZ && ulimit -f 2500");
+    let taken = FileJournal::new(&folder, Stream::new("orders")).take_over().unwrap();
+    let kept = taken.tail.len() as u64;
+    assert!(kept > 1_000, "{kept} entries");
+    assert_eq!(taken.tail, (1..=kept).map(entry).collect::<Vec<_>>());
+}
+
+fn without_space(folder: &Path) {
+    let mut journal = FileJournal::new(folder, Stream::new("orders"));
+    let epoch = journal.take_over().unwrap().epoch;
+    let (mut kept, mut count) = (0, 500);
+    // Smaller and smaller appends, until not even one entry has room.
+    while count > 0 {
+        let entries: Vec<Entry> = (kept + 1..=kept + count).map(entry).collect();
+        match journal.append(epoch, Seq::new(kept), &entries) {
+            Ok(()) => kept += count,
+            Err(AppendError::Refused(_)) => count /= 2,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    drop(journal);
+    let taken = FileJournal::new(folder, Stream::new("orders")).take_over().unwrap();
+    assert_eq!(taken.tail.len() as u64, kept);
+}
+
+fn without_descriptors(folder: &Path) {
     let mut journal = journal(folder);
     let epoch = journal.take_over().unwrap().epoch;
     let mut archive = journal.archive().unwrap();
