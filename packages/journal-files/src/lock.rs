@@ -13,7 +13,7 @@ pub(crate) struct Lock {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     /// The file is locked while it is open. Checks use this handle: opening the file again could fail for want of
-    /// descriptors, which says nothing about other writers.
+    /// descriptors, which proves nothing about other writers.
     file: Box<dyn DiskFile>,
     identity: Option<Identity>,
     /// The content of the file.

@@ -73,6 +73,7 @@ fn a_crash_at_any_operation_loses_nothing() {
         host(&calm, &stream, &mut Ledger::default(), "calm").unwrap();
         let steps = calm.steps();
         assert!(steps > 100, "{steps}");
+        println!("{steps} operations");
         for step in 0..steps {
             for seed in 0..6 {
                 let context = format!("crash at step {step} of {steps}, seed {seed}");
