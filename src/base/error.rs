@@ -148,6 +148,12 @@ pub enum RestoreError {
         /// The sequence number that it must reach.
         expected: Seq,
     },
+    /// The record of where the journal ended is missing or damaged, so it is unknown whether entries are missing at the end.
+    #[error("the end of the journal cannot be verified: {reason}")]
+    NoHead {
+        /// The reason.
+        reason: &'static str,
+    },
     /// The record has a format version that this version of the crate does not support.
     #[error("the record of entry {seq} has format version {version}, which is not supported")]
     UnknownVersion {

@@ -16,5 +16,7 @@
 mod arithmetic;
 mod books;
 mod draw;
+mod defaults;
+mod journals;
 mod kit;
 mod repeats;

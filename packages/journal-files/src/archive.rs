@@ -1,11 +1,11 @@
 //! Snapshots that are stored while another thread appends.
 
+use super::disk::{self, Disk, Guard};
 use super::folder::{self, files};
 use super::lock::Lock;
 use counterpoint::journal::sealed::{Head, Stream};
 use counterpoint::journal::{AppendError, Archive, Epoch};
 use counterpoint::{RestoreError, Seq};
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,23 +13,24 @@ use std::sync::Arc;
 /// Stores snapshots in a folder. It shares the lock, so the folder is locked until the last snapshot is written.
 #[derive(Debug)]
 pub(crate) struct FileArchive {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     stream: Stream,
     lock: Arc<Lock>,
 }
 
 impl FileArchive {
-    pub(crate) fn new(folder: PathBuf, stream: Stream, lock: Arc<Lock>) -> Self {
-        Self { folder, stream, lock }
+    pub(crate) fn new(disk: Arc<dyn Disk>, folder: PathBuf, stream: Stream, lock: Arc<Lock>) -> Self {
+        Self { disk, folder, stream, lock }
     }
 
     /// The head of the journal after entry `at`, read from its segment, which is durable up to there.
     fn head_at(&self, at: Seq) -> io::Result<Result<Head, RestoreError>> {
-        let segments = files(&self.folder, "journal")?;
+        let segments = files(&*self.disk, &self.folder, "journal")?;
         let Some((_, path)) = segments.iter().rev().find(|(first, _)| *first <= at.next()) else {
             return Ok(Err(RestoreError::Gap { expected: at, found: segments.first().map_or(at, |first| first.0) }));
         };
-        let bytes = fs::read(path)?;
+        let bytes = self.disk.read(path)?;
         let mut unsealer = match self.stream.open(&bytes, None) {
             Ok(unsealer) => unsealer,
             Err(fault) => return Ok(Err(fault)),
@@ -48,16 +49,18 @@ impl FileArchive {
 
 impl Archive for FileArchive {
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
-        if epoch != self.lock.epoch() || !self.lock.is_held() {
+        if epoch != self.lock.epoch() {
             return Err(AppendError::Fenced);
         }
+        self.lock.check()?;
         let refused = |why: String| AppendError::Refused(why.into());
         let head = self.head_at(at).map_err(|error| refused(error.to_string()))?;
         let head = head.map_err(|fault| refused(fault.to_string()))?;
         let sealed = self.stream.seal_snapshot(head, &snapshot);
         drop(snapshot);
         let path = self.folder.join(folder::snapshot_name(at));
-        let kept = super::disk::write_whole(&path, &sealed).and_then(|()| folder::drop_before(&self.folder, at));
+        let kept = disk::write_whole(&*self.disk, &path, &sealed, Guard::Free).map_err(|fault| fault.error);
+        let kept = kept.and_then(|_| folder::drop_before(&*self.disk, &self.folder, at));
         kept.map_err(|error| refused(error.to_string()))
     }
 }

@@ -20,30 +20,64 @@
 //! | file | content |
 //! |---|---|
 //! | `lock` | locked by the writer; contains the epoch of the last writer |
-//! | `00000000000000000001.journal` | a segment: sealed records from this entry on |
+//! | `head` | where the journal ended when that was last recorded, twice |
+//! | `00000000000000000001.journal` | a segment: sealed records from this entry on, then blank space |
 //! | `00000000000000004711.snapshot` | the state after this entry, sealed |
 //!
 //! Segments and snapshots are written under another name, made durable, and then renamed. Records are appended to the
-//! last segment, into space that was filled with zeros before, so that an append does not change the length of the
-//! file. Each append is one write and one flush of the device, however many entries it contains.
+//! last segment, into space that was filled with [blank](counterpoint::journal::sealed::BLANK) bytes before, so that an
+//! append does not change the length of the file. Each append is one write and one flush of the device, however many
+//! entries it contains, unless they exceed the size of a record.
 //!
 //! # Guarantees
 //!
 //! - Confirmed appends survive a crash of the process, a crash of the system and a loss of power, provided that the
 //!   disk flushes its cache on request. An append that was not confirmed is stored completely, in part from its
 //!   beginning, or not at all.
-//! - One writer: the lock ends with the process that holds it, and a take-over raises the epoch in the lock file, which
-//!   each append reads. So a writer is fenced even if its lock file was deleted.
-//! - Damage is reported as an error and never cut off: see [`RestoreError`]. Only a torn tail of the last segment is
-//!   cut off.
-//! - After a failed write or flush no more entries are appended; the next take-over determines the content of the file.
-//!   (A second flush can succeed without having stored anything.)
+//! - One writer: it holds a lock on the lock file and one on the last segment, which end with its process. A take-over
+//!   while it is alive fails, even if the lock file was deleted. An append whose lock file was replaced is
+//!   [fenced](AppendError::Fenced).
+//! - A check of the lock opens no file. If it fails for another reason than a replaced lock, the append is
+//!   [refused](AppendError::Refused), and the writer remains the writer.
+//! - Damage is reported as an error and never discarded: see [`RestoreError`] and the table below. Only a torn record at
+//!   the end of the last segment is discarded.
+//! - A full disk refuses an append before anything of it is written; a later append can succeed. A segment that cannot be
+//!   begun for want of space or descriptors is begun by a later append; until then the last one grows.
+//! - After a failed write or flush of a record no more entries are appended, and nothing is reported as durable. (A second
+//!   flush can succeed without having stored anything.) The next take-over writes the last record again, and fails if it
+//!   cannot make it durable.
+//!
+//! # Damage
+//!
+//! The head file is written at a take-over, when a segment begins, when space is reserved (every MiB at most) and when the
+//! journal is dropped. *Recorded* entries are those that it covers.
+//!
+//! | damage | result of a take-over |
+//! |---|---|
+//! | a changed bit or byte in a record or header, also in the length of the last record | error |
+//! | zeros or other bytes in place of a record, also of the last one | error |
+//! | a segment cut off anywhere within its records, or at the end of one | error |
+//! | a segment removed, repeated, exchanged or renamed; all segments removed | error |
+//! | the head file removed, or both of its records damaged | error |
+//! | a snapshot damaged or removed whose entries are no longer there | error |
+//! | a snapshot damaged whose entries are still there | none: all entries are read, see [`Contents::damaged_snapshot`] |
+//! | changes in blank space, in the lock file, in one record of the head file | none: nothing is lost |
+//! | recorded entries at the end replaced by blank bytes | error |
+//! | entries after the last recorded ones replaced by blank bytes, in whole sectors up to the end | **not detected** |
+//! | all files replaced by an earlier copy of all of them | **not detected**, except with a head that is stored elsewhere ([`FileJournal::head`]) |
+//! | all files removed | **not detected**: it is a new journal |
+//!
+//! The first undetected case is what a crash leaves behind, too: a record that was never written. No error of a file
+//! system or of a device that keeps what it has flushed produces it, since lost space reads as zeros.
 
 mod archive;
 mod disk;
 mod folder;
+mod head;
 mod lock;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 pub use folder::Contents;
 
@@ -51,8 +85,10 @@ use archive::FileArchive;
 use counterpoint::journal::sealed::{Head, SealError, Stream};
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use counterpoint::{Entry, RestoreError, Seq};
+use disk::{Disk, SystemDisk};
+use head::HeadFile;
 use lock::Lock;
-use segment::Segment;
+use segment::{NotWritten, Segment};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +96,7 @@ use std::sync::Arc;
 /// A journal in the files of a folder.
 #[derive(Debug)]
 pub struct FileJournal {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     stream: Stream,
     segment_bytes: u64,
@@ -69,18 +106,31 @@ pub struct FileJournal {
 /// The state of a writer.
 #[derive(Debug)]
 struct Writing {
-    epoch: Epoch,
     lock: Arc<Lock>,
+    head_file: HeadFile,
     segment: Segment,
-    /// Whether a write has failed: the content of the file is then unknown.
-    lost: bool,
+    condition: Condition,
+}
+
+/// Whether appends are possible.
+#[derive(Debug)]
+enum Condition {
+    Sound,
+    /// It is unknown whether the last append was stored.
+    Unknown,
+    /// Appends are refused for this reason. All confirmed ones are stored, and nothing else.
+    Broken(String),
 }
 
 impl FileJournal {
     /// The journal in this folder, which is created if it does not exist. No file is opened before
     /// [`take_over`](Journal::take_over).
     pub fn new(folder: impl Into<PathBuf>, stream: Stream) -> Self {
-        Self { folder: folder.into(), stream, segment_bytes: 16 << 20, writing: None }
+        Self::on(Arc::new(SystemDisk::default()), folder.into(), stream)
+    }
+
+    fn on(disk: Arc<dyn Disk>, folder: PathBuf, stream: Stream) -> Self {
+        Self { disk, folder, stream, segment_bytes: 16 << 20, writing: None }
     }
 
     /// Sets the size in bytes at which a new segment begins. Snapshots remove whole segments.
@@ -90,8 +140,8 @@ impl FileJournal {
         self
     }
 
-    /// The head of the journal, once taken over. Stored elsewhere it reveals whether the end of the journal was cut off
-    /// between records.
+    /// The head of the journal, once taken over. Stored elsewhere it reveals whether the journal was replaced by an
+    /// earlier copy.
     pub fn head(&self) -> Option<Head> {
         self.writing.as_ref().map(|writing| writing.segment.head())
     }
@@ -103,28 +153,37 @@ impl FileJournal {
     ///
     /// When the folder or one of its files cannot be read.
     pub fn read(folder: impl AsRef<Path>, stream: &Stream) -> io::Result<(Contents, Option<RestoreError>)> {
-        folder::read(folder.as_ref(), stream)
+        folder::read(&SystemDisk::default(), folder.as_ref(), stream, false)
     }
 
     fn begin(&mut self) -> Result<Takeover, Problem> {
         // A lock that this journal holds already would block itself.
         self.writing = None;
-        std::fs::create_dir_all(&self.folder)?;
-        let mut lock = Lock::take(&self.folder)?;
+        let (disk, folder, size) = (&*self.disk, &*self.folder, self.segment_bytes);
+        disk.make_folder(folder)?;
+        let mut lock = Lock::take(&self.disk, folder)?;
+        let claimed = segment::claim(disk, folder)?;
         // From here on no other writer appends.
-        let (found, fault) = folder::read(&self.folder, &self.stream)?;
-        // A torn tail of the last segment is the result of a crash. Any other fault needs the attention of an operator.
+        let (mut found, fault) = folder::read(disk, folder, &self.stream, lock.was_used())?;
+        // A torn record is the result of a crash. Any other fault needs the attention of an operator.
         if let Some(fault) = fault.filter(|fault| !fault.is_torn()) {
             return Err(fault.into());
         }
-        let segment = match &found.last {
-            Some(last) => Segment::go_on(&self.stream, last)?,
-            None => Segment::begin(&self.folder, &self.stream, found.head)?,
+        let segment = match (found.last.take(), claimed) {
+            (Some(last), Some((_, file))) => Segment::go_on(&self.stream, file, last, size)?,
+            (None, None) => Segment::begin(disk, folder, &self.stream, found.head, size).map_err(io::Error::from)?,
+            _ => return Err(io::Error::new(io::ErrorKind::WouldBlock, "another writer changes the folder").into()),
         };
-        lock.rise_above(found.head.epoch)?;
-        let epoch = lock.epoch();
-        folder::sweep(&self.folder, &found)?;
-        self.writing = Some(Writing { epoch, lock: Arc::new(lock), segment, lost: false });
+        // The name of a segment or snapshot that was read may not be durable yet.
+        disk.sync_folder()?;
+        let epoch = found.known.map_or(Epoch::default(), |known| known.epoch);
+        let epoch = epoch.max(found.head.epoch).max(lock.last_epoch()).next();
+        let recorded = (epoch, segment.first(), segment.head());
+        let head_file = HeadFile::begin(disk, folder, &self.stream, found.known, recorded)?;
+        lock.claim(epoch)?;
+        disk.sync_folder()?;
+        folder::sweep(disk, folder, &found)?;
+        self.writing = Some(Writing { lock: Arc::new(lock), head_file, segment, condition: Condition::Sound });
         Ok(Takeover::new(epoch, found.snapshot.map(|(_, state)| state), found.entries))
     }
 }
@@ -138,45 +197,107 @@ impl Journal for FileJournal {
     }
 
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
-        let (folder, stream, most) = (&self.folder, &self.stream, self.segment_bytes);
-        let Some(writing) = self.writing.as_mut() else { return Err(AppendError::Fenced) };
-        if epoch != writing.epoch || !writing.lock.is_held() {
+        let writing = self.writing.as_mut().ok_or_else(no_writer)?;
+        if epoch != writing.lock.epoch() {
             return Err(AppendError::Fenced);
         }
-        if writing.lost {
-            return Err(AppendError::Unknown);
-        }
+        writing.check()?;
+        writing.lock.check()?;
         let tail = writing.segment.head().seq;
         if after != tail {
             return Err(AppendError::Conflict { tail });
         }
-        let sealed = writing.segment.seal(epoch, entries).map_err(|error| match error {
-            SealError::NotNext { .. } => AppendError::Conflict { tail },
-            other => AppendError::Refused(other.to_string().into()),
-        })?;
-        let kept = writing.segment.write(&sealed).and_then(|()| {
-            if writing.segment.len() >= most {
-                writing.segment = Segment::begin(folder, stream, writing.segment.head())?;
-            }
-            Ok(())
-        });
-        writing.lost = kept.is_err();
-        kept.map_err(|_| AppendError::Unknown)
+        if writing.segment.len() >= self.segment_bytes {
+            writing.roll(&*self.disk, &self.folder, &self.stream, self.segment_bytes)?;
+        }
+        writing.append(entries)
     }
 
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
-        self.hand().ok_or(AppendError::Fenced)?.keep_snapshot(epoch, at, snapshot.to_vec())
+        self.new_archive().ok_or_else(no_writer)?.keep_snapshot(epoch, at, snapshot.to_vec())
     }
 
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
-        self.hand().map(|hand| Box::new(hand) as Box<dyn Archive>)
+        self.new_archive().map(|archive| Box::new(archive) as Box<dyn Archive>)
     }
 }
 
+fn no_writer() -> AppendError {
+    AppendError::Refused("the journal has no writer: call `take_over` first".into())
+}
+
 impl FileJournal {
-    fn hand(&self) -> Option<FileArchive> {
-        let writing = self.writing.as_ref()?;
-        Some(FileArchive::new(self.folder.clone(), self.stream.clone(), Arc::clone(&writing.lock)))
+    fn new_archive(&self) -> Option<FileArchive> {
+        let lock = Arc::clone(&self.writing.as_ref()?.lock);
+        Some(FileArchive::new(Arc::clone(&self.disk), self.folder.clone(), self.stream.clone(), lock))
+    }
+}
+
+impl Writing {
+    fn check(&self) -> Result<(), AppendError> {
+        match &self.condition {
+            Condition::Sound => Ok(()),
+            Condition::Unknown => Err(AppendError::Unknown),
+            Condition::Broken(reason) => Err(AppendError::Refused(reason.as_str().into())),
+        }
+    }
+
+    /// Begins a new segment. If it cannot be created, the last one continues to grow, and the next append tries again.
+    fn roll(&mut self, disk: &dyn Disk, folder: &Path, stream: &Stream, size: u64) -> Result<(), AppendError> {
+        match Segment::begin(disk, folder, stream, self.segment.head(), size) {
+            Ok(segment) => {
+                self.segment = segment;
+                self.record_head();
+            }
+            Err(fault) if fault.perhaps => {
+                // The new segment continues from here, so the last one must not.
+                self.condition = Condition::Broken(format!("a segment was not created durably: {}", fault.error));
+                return self.check();
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<(), AppendError> {
+        let (sealer, records) = self.segment.seal(self.lock.epoch(), entries).map_err(|error| match error {
+            SealError::NotNext { .. } => AppendError::Conflict { tail: self.segment.head().seq },
+            other => AppendError::Refused(other.to_string().into()),
+        })?;
+        let mut written = Ok(());
+        if self.segment.is_full_for(&records) {
+            written = self.segment.reserve(&records);
+            if written.is_ok() {
+                self.record_head();
+            }
+        }
+        match written.and_then(|()| self.segment.write(sealer, &records)) {
+            Ok(()) => Ok(()),
+            Err(NotWritten::Refused(error)) => Err(AppendError::Refused(error.to_string().into())),
+            Err(NotWritten::Broken(error)) => {
+                self.condition = Condition::Broken(format!("space was not reserved durably: {error}"));
+                self.check()
+            }
+            Err(NotWritten::Unknown) => {
+                self.condition = Condition::Unknown;
+                self.check()
+            }
+        }
+    }
+
+    /// Records what is durable in the head file. On an error the last record remains: less damage would be detected, but
+    /// no entry depends on it.
+    fn record_head(&mut self) {
+        let _ = self.head_file.record(self.lock.epoch(), self.segment.first(), self.segment.head());
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        // A writer that was replaced must not change the file of another one.
+        if matches!(self.condition, Condition::Sound) && self.lock.check().is_ok() {
+            self.record_head();
+        }
     }
 }
 

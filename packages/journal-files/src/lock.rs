@@ -1,75 +1,75 @@
-//! The lock of the writer, which ends with its process, and a number that distinguishes writers.
+//! The lock of the writer, which ends with its process.
 
-use counterpoint::journal::Epoch;
-use std::fs::{File, OpenOptions, TryLockError};
+use super::disk::{self, Disk, DiskFile, Identity, Open};
+use counterpoint::journal::{AppendError, Epoch};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The right to write. It is released on drop.
 #[derive(Debug)]
 pub(crate) struct Lock {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// The file is locked while it is open. Checks use this handle: opening the file again could fail for want of
+    /// descriptors, which proves nothing about other writers.
+    file: Box<dyn DiskFile>,
+    identity: Option<Identity>,
+    /// The content of the file.
+    text: Vec<u8>,
     epoch: Epoch,
-    /// A random mark, which detects that the file was deleted and created again.
-    mark: u64,
-    /// The file is locked while it is open.
-    file: File,
 }
 
 impl Lock {
-    /// Locks the folder and raises the epoch, durably: writers of earlier epochs cannot append from then on.
-    pub(crate) fn take(folder: &Path) -> io::Result<Self> {
+    /// Locks the folder. Nothing is written yet.
+    pub(crate) fn take(disk: &Arc<dyn Disk>, folder: &Path) -> io::Result<Self> {
         let path = folder.join("lock");
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::WouldBlock, "another writer holds the journal"),
-            TryLockError::Error(error) => error,
-        })?;
-        let mut before = String::new();
-        file.read_to_string(&mut before)?;
-        let epoch = epoch_of(&before)?.next();
-        let mut lock = Self { path, epoch, mark: RandomState::new().hash_one(std::process::id()), file };
-        lock.write()?;
-        super::disk::sync_folder(folder)?;
-        Ok(lock)
+        let file = disk.open(&path, Open::OrCreate)?;
+        file.try_lock()?;
+        let (identity, text) = (file.identity()?, disk::read_all(&*file)?);
+        Ok(Self { disk: Arc::clone(disk), path, file, identity, text, epoch: Epoch::default() })
     }
 
-    /// Raises the epoch above one that was found in the journal, after the lock file was deleted.
-    pub(crate) fn rise_above(&mut self, epoch: Epoch) -> io::Result<()> {
-        if self.epoch <= epoch {
-            self.epoch = epoch.next();
-            self.write()?;
-        }
-        Ok(())
+    /// Whether a writer has completed a take-over of this folder before.
+    pub(crate) fn was_used(&self) -> bool {
+        !self.text.is_empty()
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(self.text().as_bytes())?;
-        self.file.sync_all()
+    /// The epoch of the last writer. The head file has it, too, so a damaged lock is not an error.
+    pub(crate) fn last_epoch(&self) -> Epoch {
+        let text = core::str::from_utf8(&self.text).unwrap_or_default();
+        let number = text.get(..20).and_then(|digits| digits.parse().ok());
+        // A number that no counter reaches is damage; the next epoch must be a larger one.
+        number.filter(|number| *number < u64::MAX / 2).map_or(Epoch::default(), Epoch::new)
     }
 
-    /// Of equal length for every writer: a shorter text would leave the end of a longer one behind.
-    fn text(&self) -> String {
-        format!("{:020} {:016x}\n", self.epoch.get(), self.mark)
+    /// Records the new writer. The random mark distinguishes it from another one of the same epoch.
+    pub(crate) fn claim(&mut self, epoch: Epoch) -> io::Result<()> {
+        let mark = RandomState::new().hash_one(std::process::id());
+        // Of equal length for every writer: a shorter text would leave the end of a longer one behind.
+        self.text = format!("{:020} {mark:016x}\n", epoch.get()).into_bytes();
+        self.epoch = epoch;
+        disk::write_all_at(&*self.file, 0, &self.text)?;
+        self.file.sync()
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Whether no other writer has taken over since.
-    pub(crate) fn is_held(&self) -> bool {
-        std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text())
+    /// Checks that no other writer has taken over. A check that fails for another reason proves neither, so the write
+    /// is refused and the writer remains the writer.
+    pub(crate) fn check(&self) -> Result<(), AppendError> {
+        match self.is_replaced() {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(AppendError::Fenced),
+            Err(error) => Err(AppendError::Refused(format!("the lock cannot be checked: {error}").into())),
+        }
     }
-}
 
-/// The epoch of the last writer; epoch 0 if there is none.
-fn epoch_of(text: &str) -> io::Result<Epoch> {
-    if text.is_empty() {
-        return Ok(Epoch::default());
+    /// Whether the file was replaced, or its content was. Opens no file.
+    fn is_replaced(&self) -> io::Result<bool> {
+        Ok(self.disk.identity(&self.path)? != self.identity || disk::read_all(&*self.file)? != self.text)
     }
-    let number = text.split(' ').next().and_then(|digits| digits.parse().ok());
-    number.map(Epoch::new).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the lock file is damaged"))
 }

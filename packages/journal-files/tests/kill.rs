@@ -137,12 +137,27 @@ fn deeds(folder: &Path) -> BTreeMap<u64, BTreeMap<String, usize>> {
     deeds
 }
 
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Journals in turn, until the time is over: a snapshot of one that grows for minutes takes longer than its interval.
 #[test]
 fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
-    let kills: u64 = std::env::var("COUNTERPOINT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let (kills, until) =
+        (number("COUNTERPOINT_KILLS", 10), Instant::now() + Duration::from_secs(number("COUNTERPOINT_SECONDS", 0)));
+    for seed in 7.. {
+        kill_again_and_again(kills, seed);
+        if Instant::now() >= until {
+            break;
+        }
+    }
+}
+
+fn kill_again_and_again(kills: u64, seed: u64) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed");
     let _ = std::fs::remove_dir_all(&folder);
-    let (mut ledger, mut dice, mut asked) = (Ledger::default(), Dice(7), 0);
+    let (mut ledger, mut dice, mut asked) = (Ledger::default(), Dice(seed), 0);
     // On a slow day a worker is killed before it has heard much.
     let mut killed = 0;
     while killed < kills || asked <= 20 {

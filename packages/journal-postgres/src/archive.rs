@@ -1,28 +1,31 @@
 //! Snapshots.
 
+use crate::chain::{Chain, START};
 use crate::failure::append_error;
 use crate::{connect, number, statements};
 use counterpoint::Seq;
 use counterpoint::journal::{AppendError, Archive, Epoch};
 use postgres::{Client, Config};
+use std::time::Duration;
 
 /// Stores snapshots over a separate connection.
 pub(crate) struct PostgresArchive {
     config: Config,
     stream: String,
+    patience: Duration,
     client: Option<Client>,
 }
 
 impl PostgresArchive {
-    pub(crate) fn new(config: Config, stream: String) -> Self {
-        Self { config, stream, client: None }
+    pub(crate) fn new(config: Config, stream: String, patience: Duration) -> Self {
+        Self { config, stream, patience, client: None }
     }
 
     /// The connection, which is made when it does not exist or has broken.
     fn connected(&mut self) -> Result<&mut Client, postgres::Error> {
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => connect(&self.config, "counterpoint snapshots")?,
+            None => connect(&self.config, "counterpoint snapshots", self.patience)?,
         };
         Ok(self.client.insert(client))
     }
@@ -36,8 +39,8 @@ impl Archive for PostgresArchive {
     }
 }
 
-/// Stores a snapshot, and removes the entries that it covers. The head is locked only briefly, after the state has been
-/// sent.
+/// Stores a snapshot, and removes the entries that it covers. The server executes the statement when it has received all
+/// of it, and commits it without the client: a host that stops at any time holds no lock.
 pub(crate) fn keep(
     client: &mut Client,
     stream: &str,
@@ -45,14 +48,11 @@ pub(crate) fn keep(
     state: &[u8],
 ) -> Result<(), AppendError> {
     let (own, place) = (number(epoch.get()), number(at.get()));
-    let mut transaction = client.transaction().map_err(append_error)?;
-    transaction.execute(statements::KEEP_STATE, &[&stream, &place, &state]).map_err(append_error)?;
-    let moved = transaction.execute(statements::KEEP_AT, &[&stream, &own, &place]).map_err(append_error)?;
-    if moved == 0 {
-        transaction.rollback().map_err(append_error)?;
+    let sum = Chain::new(stream).sum(place, state);
+    let kept = client.execute(statements::KEEP, &[&stream, &own, &place, &state, &&sum[..], &&START[..]]);
+    if kept.map_err(append_error)? == 0 {
         return Err(refusal(client, stream, own, place));
     }
-    transaction.commit().map_err(append_error)?;
     // From here on these entries are not read again; if the deletion fails, the next snapshot deletes them.
     let _ = client.execute(statements::DROP_ENTRIES, &[&stream, &place]);
     let _ = client.execute(statements::DROP_STATES, &[&stream, &place]);
@@ -61,12 +61,13 @@ pub(crate) fn keep(
 
 /// The reason why a snapshot was not stored.
 fn refusal(client: &mut Client, stream: &str, own: i64, place: i64) -> AppendError {
-    match client.query_one(statements::HEAD, &[&stream]) {
+    match client.query_opt(statements::HEAD, &[&stream]) {
         Err(error) => append_error(error),
-        Ok(head) if head.get::<_, i64>(0) != own => AppendError::Fenced,
-        Ok(head) if head.get::<_, i64>(1) < place => {
+        Ok(None) => AppendError::Refused("the head of the stream is missing".into()),
+        Ok(Some(head)) if head.get::<_, i64>(0) != own => AppendError::Fenced,
+        Ok(Some(head)) if head.get::<_, i64>(1) < place => {
             AppendError::Conflict { tail: Seq::new(head.get::<_, i64>(1).unsigned_abs()) }
         }
-        Ok(_) => AppendError::Refused("a later snapshot is stored".into()),
+        Ok(Some(_)) => AppendError::Refused("a later snapshot is stored".into()),
     }
 }

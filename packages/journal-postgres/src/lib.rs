@@ -15,10 +15,10 @@
 //!
 //! | table | content |
 //! |---|---|
-//! | `counterpoint_head` | for each stream: the epoch of its writer, the number of its last entry, and the number of
-//! the last entry that its snapshot covers |
-//! | `counterpoint_journal` | the entries, one per row, as JSON text, with the epoch of their writer |
-//! | `counterpoint_snapshot` | the state after an entry |
+//! | `counterpoint_head` | for each stream: the epoch of its writer, the number and the hash of its last entry, and the number of the last entry that its snapshot covers |
+//! | `counterpoint_journal` | the entries, one per row, as JSON text, with the epoch of their writer and a hash of all up to there |
+//! | `counterpoint_snapshot` | the state after an entry, with its checksum and the hash of the entry |
+//! | `counterpoint_takeover` | for each stream: epoch, last entry and hash as the last take-over has verified them |
 //!
 //! # Guarantees
 //!
@@ -31,18 +31,43 @@
 //!   is written in the transaction that stores the event of the step's success. It takes place exactly once, without
 //!   keys, because there is exactly one such event. The server ends the transaction of a writer that stops in the
 //!   middle after a timeout ([`with_patience`](PostgresJournal::with_patience)).
+//! - **A host that stops blocks nothing.** Everything except an append with rows is one statement, which the server
+//!   commits without the client: a host that stops during an append, a snapshot or a take-over holds no lock. A take-over
+//!   that waits for a lock longer than twice the patience fails.
 //! - **Unknown outcomes.** When the connection breaks during a commit, the outcome is unknown. The host ends; the next
 //!   one takes over and determines it.
+//! - **Damage is an error.** A take-over verifies the hashes of all entries after the snapshot, and reports the first
+//!   fault as a [`RestoreError`].
+//!
+//! # Damage
+//!
+//! | damage | result of a take-over |
+//! |---|---|
+//! | an entry changed, removed, inserted, moved, or of another stream | error |
+//! | the last entries removed | error |
+//! | the last entries removed and the number in the head set back | error: the hash in the head is that of the last one |
+//! | the row of the head removed, with or without entries | error |
+//! | the head replaced by an earlier state of itself, together with the entries since: | |
+//! | - by a state before the last take-over | error |
+//! | - by a state after the last take-over | **not detected** |
+//! | a snapshot changed or removed | error |
+//! | the row of the last take-over removed | none: nothing is lost |
+//! | all rows of a stream removed | **not detected**: it is a new stream |
+//!
+//! The hashes have no key: someone who can write to the tables and knows this crate can rewrite a stream.
 
 mod archive;
+mod chain;
 mod failure;
 mod statements;
 
 use archive::PostgresArchive;
+use chain::{Chain, Content, Hash, Head, START, Verified};
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
-use counterpoint::{Entry, Seq};
+use counterpoint::{Entry, RestoreError, Seq};
 pub use failure::Failure;
 use failure::{append_error, journal_error};
+use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Statement, Transaction};
 use std::fmt;
 use std::time::Duration;
@@ -65,6 +90,9 @@ struct Writing {
     client: Client,
     append: Statement,
     epoch: Epoch,
+    chain: Chain,
+    /// The hash of the last entry.
+    hash: Hash,
 }
 
 impl PostgresJournal {
@@ -91,7 +119,8 @@ impl PostgresJournal {
     }
 
     /// Sets the time after which the server ends the transaction of a writer that stops in the middle of an append, so
-    /// that another can take over: 10 s by default. Only appends with rows have several statements.
+    /// that another can take over: 10 s by default. Only appends with rows have several statements. A statement of this
+    /// writer waits for a lock twice as long at most.
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -106,24 +135,26 @@ impl PostgresJournal {
 }
 
 /// A connection with this application name and the settings of a journal.
-fn connect(config: &Config, name: &str) -> Result<Client, postgres::Error> {
+fn connect(config: &Config, name: &str, patience: Duration) -> Result<Client, postgres::Error> {
     let mut client = config.clone().application_name(name).connect(NoTls)?;
     client.batch_execute(statements::SESSION)?;
+    // A timeout of zero would be none.
+    let patience = patience.as_millis().clamp(1, 1 << 30);
+    client.execute(statements::PATIENCE, &[&patience.to_string(), &(2 * patience).min(1 << 30).to_string()])?;
     Ok(client)
 }
 
 impl Journal for PostgresJournal {
     fn take_over(&mut self) -> Result<Takeover, JournalError> {
         self.writing = None;
-        let mut client = connect(&self.config, "counterpoint").map_err(journal_error)?;
-        let patience = self.patience.as_millis().to_string();
-        client.execute(statements::PATIENCE, &[&patience]).map_err(journal_error)?;
-        create(&mut client).map_err(journal_error)?;
-        let taken = take(&mut client, &self.stream)?;
+        let mut client = connect(&self.config, "counterpoint", self.patience).map_err(journal_error)?;
+        client.batch_execute(statements::CREATE).map_err(journal_error)?;
+        let chain = Chain::new(&self.stream);
+        let (epoch, content) = take(&mut client, &chain, &self.stream)?;
         let append = client.prepare(statements::APPEND).map_err(journal_error)?;
-        self.writing = Some(Writing { client, append, epoch: taken.epoch });
+        self.writing = Some(Writing { client, append, epoch, chain, hash: content.hash });
         self.failure.clear();
-        Ok(taken)
+        Ok(Takeover::new(epoch, content.snapshot, content.tail))
     }
 
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
@@ -146,7 +177,7 @@ impl Journal for PostgresJournal {
 
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
         // A separate connection, made on demand: appends do not wait for a large snapshot.
-        Some(Box::new(PostgresArchive::new(self.config.clone(), self.stream.clone())))
+        Some(Box::new(PostgresArchive::new(self.config.clone(), self.stream.clone(), self.patience)))
     }
 }
 
@@ -157,36 +188,29 @@ impl fmt::Debug for PostgresJournal {
     }
 }
 
-fn create(client: &mut Client) -> Result<(), postgres::Error> {
-    let mut transaction = client.transaction()?;
-    transaction.batch_execute(statements::CREATE)?;
-    transaction.commit()
-}
-
-/// Raises the epoch, and reads the content. The head is locked meanwhile, so an append is either before all of this or
-/// after.
-fn take(client: &mut Client, stream: &str) -> Result<Takeover, JournalError> {
-    let mut transaction = client.transaction().map_err(journal_error)?;
-    transaction.execute(statements::BEGIN_STREAM, &[&stream]).map_err(journal_error)?;
-    let head = transaction.query_one(statements::TAKE_OVER, &[&stream]).map_err(journal_error)?;
-    let (epoch, last, at): (i64, i64, i64) = (head.get(0), head.get(1), head.get(2));
-    let snapshot = transaction.query_opt(statements::SNAPSHOT, &[&stream, &at]).map_err(journal_error)?;
-    let rows = transaction.query(statements::TAIL, &[&stream, &at]).map_err(journal_error)?;
-    transaction.commit().map_err(journal_error)?;
-    if at > 0 && snapshot.is_none() {
-        return Err(JournalError::new(format!("the snapshot at {at} is missing")));
-    }
-    let read = |row: &postgres::Row| {
-        let (seq, text): (i64, &str) = (row.get(0), row.get(1));
-        let entry: Result<Entry, _> = serde_json::from_str(text);
-        entry.map_err(|error| JournalError::new(format!("event {seq} cannot be read: {error}")))
+/// Raises the epoch, which fences all earlier writers, and then reads and verifies the content. Nothing is locked while
+/// the content is read: no fenced writer changes it, and a later one is detected.
+fn take(client: &mut Client, chain: &Chain, stream: &str) -> Result<(Epoch, Content), JournalError> {
+    let verified = client.query_opt(statements::LAST_TAKEOVER, &[&stream]).map_err(journal_error)?;
+    let verified = verified.map(|row| Verified { epoch: row.get(0), last: row.get(1), hash: row.get(2) });
+    client.execute(statements::BEGIN_STREAM, &[&stream, &&START[..]]).map_err(journal_error)?;
+    let head = client.query_opt(statements::TAKE_OVER, &[&stream]).map_err(journal_error)?;
+    let Some(row) = head else {
+        return Err(RestoreError::NoHead { reason: "the row in counterpoint_head is missing" }.into());
     };
-    let tail = rows.iter().map(read).collect::<Result<Vec<Entry>, _>>()?;
-    let end = tail.last().map_or(at, |entry| number(entry.seq.get()));
-    if end != last {
-        return Err(JournalError::new(format!("the head is at {last}, but the events end at {end}")));
+    let head = Head { epoch: row.get(0), last: row.get(1), snapshot_at: row.get(2), hash: row.get(3) };
+    let snapshot = client.query_opt(statements::SNAPSHOT, &[&stream, &head.snapshot_at]).map_err(journal_error)?;
+    let rows = client.query(statements::TAIL, &[&stream, &head.snapshot_at]).map_err(journal_error)?;
+    let content = chain.verify(&head, verified.as_ref(), snapshot.as_ref(), &rows);
+    // A later writer may have appended entries, or removed some for a snapshot, while these were read.
+    let now = client.query_opt(statements::HEAD, &[&stream]).map_err(journal_error)?;
+    if now.is_none_or(|now| now.get::<_, i64>(0) != head.epoch) {
+        return Err(JournalError::new("another writer has taken over at the same time"));
     }
-    Ok(Takeover::new(Epoch::new(epoch.unsigned_abs()), snapshot.map(|row| row.get(0)), tail))
+    let content = content?;
+    let record: [&(dyn ToSql + Sync); 4] = [&stream, &head.epoch, &head.last, &&content.hash[..]];
+    client.execute(statements::RECORD_TAKEOVER, &record).map_err(journal_error)?;
+    Ok((chain::epoch(&head), content))
 }
 
 impl Writing {
@@ -204,12 +228,21 @@ impl Writing {
         let texts: Result<Vec<String>, _> = entries.iter().map(serde_json::to_string).collect();
         let texts = texts.map_err(|error| AppendError::Refused(error.to_string().into()))?;
         let (own, last) = (number(epoch.get()), number(after.get()));
+        let mut hash = self.hash;
+        let hashes: Vec<Vec<u8>> = (last + 1..)
+            .zip(&texts)
+            .map(|(seq, text)| {
+                hash = self.chain.next(&hash, (seq, own), text);
+                hash.to_vec()
+            })
+            .collect();
+        let values: [&(dyn ToSql + Sync); 5] = [&stream, &own, &last, &texts, &hashes];
         let kept = match rows {
             // One statement, and so one round trip and one transaction.
-            None => self.client.execute(&self.append, &[&stream, &own, &last, &texts]).map_err(append_error)?,
+            None => self.client.execute(&self.append, &values).map_err(append_error)?,
             Some(rows) => {
                 let mut transaction = self.client.transaction().map_err(append_error)?;
-                let kept = transaction.execute(&self.append, &[&stream, &own, &last, &texts]).map_err(append_error)?;
+                let kept = transaction.execute(&self.append, &values).map_err(append_error)?;
                 if kept > 0 {
                     for entry in entries {
                         rows(&mut transaction, entry).map_err(append_error)?;
@@ -219,12 +252,17 @@ impl Writing {
                 kept
             }
         };
-        if kept == entries.len() as u64 { Ok(()) } else { self.refusal(stream, epoch, after, false) }
+        if kept == entries.len() as u64 {
+            self.hash = hash;
+            return Ok(());
+        }
+        self.refusal(stream, epoch, after, false)
     }
 
     /// The reason why an append is rejected, if it is.
     fn refusal(&mut self, stream: &str, epoch: Epoch, after: Seq, gap: bool) -> Result<(), AppendError> {
-        let head = self.client.query_one(statements::HEAD, &[&stream]).map_err(append_error)?;
+        let head = self.client.query_opt(statements::HEAD, &[&stream]).map_err(append_error)?;
+        let Some(head) = head else { return Err(AppendError::Refused("the head of the stream is missing".into())) };
         let (current, last): (i64, i64) = (head.get(0), head.get(1));
         if current != number(epoch.get()) {
             return Err(AppendError::Fenced);

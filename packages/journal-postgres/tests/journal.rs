@@ -148,29 +148,121 @@ fn who_stands_still_in_the_middle_does_not_hold_up_the_next() {
     assert!(still.join().unwrap().is_err());
 }
 
+/// A stream of this name with so many entries, and a snapshot if there is a number for it.
+fn written(server: &Server, stream: &str, count: u64, snapshot: Option<u64>) -> PostgresJournal {
+    let mut journal = journal(server, stream);
+    let epoch = journal.take_over().unwrap().epoch;
+    for seq in 1..=count {
+        journal.append(epoch, Seq::new(seq - 1), &facts(seq, 1)).unwrap();
+    }
+    if let Some(at) = snapshot {
+        journal.keep_snapshot(epoch, Seq::new(at), b"state").unwrap();
+    }
+    journal
+}
+
+/// Each statement damages a stream of four entries, some of them one with a snapshot at 2.
 #[test]
-fn what_is_missing_is_noticed() {
-    let server = Server::start("missing");
+fn damage_is_an_error() {
+    let server = Server::start("damage");
     let mut client = server.client();
-    let mut lost = journal(&server, "lost");
-    let epoch = lost.take_over().unwrap().epoch;
-    lost.append(epoch, Seq::ZERO, &facts(1, 4)).unwrap();
-    client.execute("delete from counterpoint_journal where stream = 'lost' and seq = 4", &[]).unwrap();
-    let error = lost.take_over().unwrap_err().to_string();
-    assert!(error.contains("the head is at 4, but the events end at 3"), "{error}");
-    let mut changed = journal(&server, "changed");
-    let epoch = changed.take_over().unwrap().epoch;
-    changed.append(epoch, Seq::ZERO, &facts(1, 2)).unwrap();
-    client.execute("update counterpoint_journal set event = '{}' where stream = 'changed' and seq = 1", &[]).unwrap();
-    let error = changed.take_over().unwrap_err().to_string();
-    assert!(error.contains("event 1 cannot be read"), "{error}");
-    let mut kept = journal(&server, "kept");
-    let epoch = kept.take_over().unwrap().epoch;
-    kept.append(epoch, Seq::ZERO, &facts(1, 3)).unwrap();
-    kept.keep_snapshot(epoch, Seq::new(2), b"state").unwrap();
-    let rows = client.query("select seq from counterpoint_journal where stream = 'kept'", &[]).unwrap();
-    assert_eq!(rows.len(), 1, "what a snapshot holds is taken away");
-    client.execute("delete from counterpoint_snapshot where stream = 'kept'", &[]).unwrap();
-    let error = kept.take_over().unwrap_err().to_string();
-    assert!(error.contains("the snapshot at 2 is missing"), "{error}");
+    let journal = "counterpoint_journal where stream = $1 and seq";
+    let cases: &[(&str, Option<u64>, &str)] = &[
+        ("delete from {journal} = 4", None, "ends at entry #3, but once reached entry #4"),
+        ("delete from {journal} = 2", None, "expected entry #2, found #3"),
+        ("delete from {journal} > 0", None, "ends at entry #0, but once reached entry #4"),
+        ("update counterpoint_journal set event = '{}' where stream = $1 and seq = 4", None, "entry #4 is damaged"),
+        (
+            "update counterpoint_journal set event = event || ' ' where stream = $1 and seq = 1",
+            None,
+            "entry #1 is damaged",
+        ),
+        ("update counterpoint_journal set epoch = 0 where stream = $1 and seq = 2", None, "entry #2 is damaged"),
+        // The last entry and the head, together.
+        (
+            "with head as (update counterpoint_head set last_seq = 3 where stream = $1) delete from {journal} = 4",
+            None,
+            "counterpoint_head is not that of the last entry",
+        ),
+        (
+            "with head as (delete from counterpoint_head where stream = $1) delete from {journal} = 4",
+            None,
+            "counterpoint_head is missing",
+        ),
+        (
+            "with head as (delete from counterpoint_head where stream = $1) delete from {journal} > 0",
+            None,
+            "counterpoint_head is missing",
+        ),
+        ("delete from counterpoint_head where stream = $1", None, "counterpoint_head is missing"),
+        ("update counterpoint_head set last_seq = 3 where stream = $1", None, "is not that of the last entry"),
+        ("update counterpoint_head set epoch = 0 where stream = $1", None, "entry #1 continues another history"),
+        ("update counterpoint_head set epoch = 1 where stream = $1", Some(2), "older than the last take-over"),
+        ("update counterpoint_head set snapshot_at = 1 where stream = $1", None, "the snapshot at 1 is missing"),
+        ("delete from counterpoint_snapshot where stream = $1", Some(2), "the snapshot at 2 is missing"),
+        ("update counterpoint_snapshot set state = 'other' where stream = $1", Some(2), "the snapshot at 2 is damaged"),
+        ("update counterpoint_snapshot set hash = sum where stream = $1", Some(2), "entry #3 is damaged"),
+        ("update counterpoint_head set snapshot_at = 0 where stream = $1", Some(2), "expected entry #1, found #3"),
+        ("delete from counterpoint_takeover where stream = $1", Some(2), ""),
+    ];
+    for (number, (statement, snapshot, expected)) in cases.iter().enumerate() {
+        let stream = format!("stream {number}");
+        let mut damaged = written(&server, &stream, 4, *snapshot);
+        // The last take-over knows of the entries.
+        if snapshot.is_some() {
+            damaged.take_over().unwrap();
+        }
+        client.execute(&statement.replace("{journal}", journal), &[&stream]).unwrap();
+        match damaged.take_over() {
+            Ok(taken) => {
+                assert_eq!(*expected, "", "{statement} was not detected");
+                assert_eq!(taken.tail.last(), Some(&fact(4)), "{statement}");
+            }
+            Err(error) => {
+                assert!(!expected.is_empty() && error.to_string().contains(expected), "{statement}: {error}");
+                assert!(error.broken().is_some(), "{statement}: {error}");
+            }
+        }
+    }
+}
+
+/// An earlier state of all tables but the last one, as after a partial recovery from a backup.
+#[test]
+fn a_state_before_the_last_take_over_is_an_error() {
+    let server = Server::start("backup");
+    let mut client = server.client();
+    let mut old = written(&server, "backup", 2, None);
+    client
+        .batch_execute(
+            "create table a as select * from counterpoint_head; create table b as select * from counterpoint_journal",
+        )
+        .unwrap();
+    let epoch = old.take_over().unwrap().epoch;
+    old.append(epoch, Seq::new(2), &facts(3, 2)).unwrap();
+    old.take_over().unwrap();
+    client
+        .batch_execute(
+            "truncate counterpoint_head; insert into counterpoint_head select * from a;
+             truncate counterpoint_journal; insert into counterpoint_journal select * from b",
+        )
+        .unwrap();
+    let error = old.take_over().unwrap_err();
+    let (ends, expected) = (Seq::new(2), Seq::new(4));
+    assert_eq!(error.broken(), Some(&counterpoint::RestoreError::Truncated { ends, expected }), "{error}");
+}
+
+/// A client that stands still within a transaction of its own blocks nothing for longer than the patience, and a client
+/// that only waits for a lock gives up.
+#[test]
+fn a_lock_is_not_awaited_forever() {
+    let server = Server::start("lock");
+    let mut stuck = server.client();
+    drop(written(&server, "lock", 1, None));
+    let mut transaction = stuck.transaction().unwrap();
+    transaction.execute("select from counterpoint_head where stream = 'lock' for update", &[]).unwrap();
+    let mut waiting = journal(&server, "lock").with_patience(Duration::from_millis(200));
+    let error = waiting.take_over().unwrap_err().to_string();
+    assert!(error.contains("lock timeout"), "{error}");
+    transaction.rollback().unwrap();
+    waiting.take_over().unwrap();
 }

@@ -41,6 +41,13 @@ impl Ledger {
 impl Shop {
     /// Starts one, and waits until it has taken over.
     fn start(server: &Server) -> Self {
+        let shop = Self::spawn(server);
+        let first = shop.lines.recv_timeout(Duration::from_secs(30));
+        assert_eq!(first.as_deref(), Ok("open"), "it did not take over");
+        shop
+    }
+
+    fn spawn(server: &Server) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_shop"))
             .args([&server.connection(), STREAM])
             .stdin(Stdio::piped())
@@ -50,10 +57,13 @@ impl Shop {
         let (tell, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        let shop = Self { child, lines };
-        let first = shop.lines.recv_timeout(Duration::from_secs(30));
-        assert_eq!(first.as_deref(), Ok("open"), "it did not take over");
-        shop
+        Self { child, lines }
+    }
+
+    /// Stops it where it is, or lets it continue.
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Asks for these orders; one that has ended meanwhile does not hear it.
@@ -102,15 +112,18 @@ fn nothing_is_lost_and_nothing_is_twice() {
     server.client().batch_execute(books).unwrap();
     let (mut ledger, mut dice, mut asked) = (Ledger::default(), Dice(3), 0);
     let mut shop = Shop::start(&server);
-    let (mut killed, mut fenced, mut fell) = (0, 0, 0);
-    for round in 0..rounds {
+    let seconds: u64 = std::env::var("COUNTERPOINT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let (mut killed, mut fenced, mut fell, mut stopped, mut round) = (0, 0, 0, 0, 0);
+    while round < rounds || Instant::now() < until {
         // What was asked for and never confirmed is asked for again: the number is the same.
         let again: Vec<u64> = (1..=asked).filter(|order| !ledger.taken.contains(order)).collect();
         let fresh = asked + 1..=asked + 5 + dice.below(10);
         asked = *fresh.end();
         shop.ask(again.into_iter().chain(fresh));
         shop.hear_for(&mut ledger, Duration::from_millis(5 + dice.below(150)));
-        match round % 3 {
+        round += 1;
+        match round % 5 {
             0 => {
                 shop.kill(&mut ledger);
                 shop = Shop::start(&server);
@@ -125,6 +138,31 @@ fn nothing_is_lost_and_nothing_is_twice() {
                 assert!(!ledger.taken.contains(&asked), "it took an order on that it could not keep");
                 shop = second;
                 fenced += 1;
+            }
+            2 => {
+                // It stands still, and another takes over within the bound of `Shop::start`. When it goes on it finds
+                // that it was replaced, or that the server has ended its connection.
+                shop.signal("-STOP");
+                let second = Shop::start(&server);
+                shop.signal("-CONT");
+                asked += 1;
+                shop.ask([asked]);
+                let why = shop.end(&mut ledger);
+                let replaced = ["another writer has taken over", "it is unknown whether the entries were stored"];
+                assert!(replaced.contains(&why.as_str()) || why.contains("idle-in-transaction"), "{why}");
+                assert!(!ledger.taken.contains(&asked), "it took an order on that it could not keep");
+                shop = second;
+                stopped += 1;
+            }
+            3 => {
+                // The next one stands still while it takes over, at any point of that, and a third one takes over.
+                shop.kill(&mut ledger);
+                let second = Shop::spawn(&server);
+                std::thread::sleep(Duration::from_millis(dice.below(60)));
+                second.signal("-STOP");
+                shop = Shop::start(&server);
+                second.kill(&mut ledger);
+                stopped += 1;
             }
             _ => {
                 server.kill();
@@ -141,7 +179,7 @@ fn nothing_is_lost_and_nothing_is_twice() {
     shop.ask(again);
     shop.finish(&mut ledger);
     judge(&server, &ledger, asked);
-    println!("{asked} orders; {killed} hosts killed, {fenced} fenced, the server {fell} times");
+    println!("{asked} orders; {killed} hosts killed, {fenced} fenced, {stopped} stopped, the server {fell} times");
 }
 
 /// Journal and books say the same, and of every order once.

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! header   magic 8 | length 4 | its complement 4 | version 1 | keyed 1 | after 8 | epoch 8 | previous hash 32
-//!          | length of the name 2 | name | seal 32, if keyed | sum 32
-//! record   length 4 | its complement 4 | version 1 | first entry 8 | epoch 8 | entries 4 | previous hash 32
-//!          | the entries, as MessagePack, one after the other | hash 32
+//!          | length of the name 2 | name | padding | seal 32, if keyed | sum 32
+//! record   length 4 | its complement 4 | version 1 | size of the padding 1 | first entry 8 | epoch 8 | entries 4
+//!          | previous hash 32 | the entries, as MessagePack, one after the other | padding | hash 32 | end 1
 //! ```
 //!
-//! Numbers are little-endian. A length counts the bytes after its complement. The complement detects a flipped bit in the length,
-//! which otherwise would make the rest look like one incomplete record.
+//! Numbers are little-endian. A length counts the bytes after its complement. Padding consists of zeros and makes each size a
+//! multiple of eight, so the length and its complement are always in one sector. The end is a line feed, so the last byte of a
+//! record that was written completely is not blank.
 
 use super::head::{Hash, Head};
-use super::{HASH, Stream, VERSION};
+use super::{ALIGN, HASH, Stream, VERSION, padding};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::journal::Epoch;
@@ -21,9 +22,16 @@ use serde::{Deserialize, Serialize};
 
 pub(super) const MAGIC: &[u8; 8] = b"CPointJ\n";
 /// The size of the length and its complement.
-const PREFIX: usize = 8;
+pub(super) const PREFIX: usize = 8;
+/// The last byte of a record.
+const END: u8 = b'\n';
+/// The size of what follows the padding of a record.
+const TAIL: usize = HASH + 1;
 /// The size of a record's fields before its entries.
-const FIXED: usize = 1 + 8 + 8 + 4 + HASH;
+const FIXED: usize = 1 + 1 + 8 + 8 + 4 + HASH;
+/// The offset of the size of the padding in a record, and of the number of entries.
+const PADDING_AT: usize = 1;
+const COUNT_AT: usize = 1 + 1 + 8 + 8;
 /// The limit on the nesting of an entry, the same as for JSON.
 const DEPTH: usize = 128;
 
@@ -38,6 +46,8 @@ pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
     let name = short(&stream.name);
     out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
     out.extend_from_slice(name);
+    let padding = padding(out.len());
+    out.extend_from_slice(padding);
     let seals = if stream.keyed { 2 } else { 1 };
     close_length(out, begin, seals * HASH);
     if stream.keyed {
@@ -82,7 +92,7 @@ pub(super) struct Record {
 pub(super) fn open_record(head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Record {
     let begin = open_frame(out);
     let first = head.seq.next();
-    out.push(VERSION);
+    out.extend_from_slice(&[VERSION, 0]);
     out.extend_from_slice(&first.get().to_le_bytes());
     out.extend_from_slice(&epoch.get().to_le_bytes());
     out.extend_from_slice(&[0; 4]);
@@ -100,19 +110,25 @@ impl Record {
     }
 
     pub(super) fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, Hash) {
-        let count = self.begin + 1 + 8 + 8;
-        if let Some(place) = out.get_mut(count..count + 4) {
+        let padding = padding(out.len().saturating_sub(self.begin).saturating_add(TAIL));
+        out.extend_from_slice(padding);
+        if let Some(place) = out.get_mut(self.begin + PADDING_AT) {
+            *place = u8::try_from(padding.len()).unwrap_or_default();
+        }
+        if let Some(place) = out.get_mut(self.begin + COUNT_AT..self.begin + COUNT_AT + 4) {
             place.copy_from_slice(&self.count.to_le_bytes());
         }
-        close_length(out, self.begin, HASH);
+        close_length(out, self.begin, TAIL);
         let hash = stream.seals.record(out.get(self.begin - PREFIX..).unwrap_or_default());
         out.extend_from_slice(hash.as_bytes());
+        out.push(END);
         (Seq::new(self.first.get().saturating_add(u64::from(self.count)).saturating_sub(1)), hash)
     }
 
     /// The size of the record if it ended now.
-    pub(super) const fn size(&self, out: &[u8]) -> usize {
-        out.len().saturating_sub(self.begin).saturating_add(HASH)
+    pub(super) fn size(&self, out: &[u8]) -> usize {
+        let used = out.len().saturating_sub(self.begin).saturating_add(TAIL);
+        used.saturating_add(padding(used).len())
     }
 }
 
@@ -173,6 +189,7 @@ pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize)
     if name != short(&stream.name) {
         return Err(RestoreError::WrongStream { found: String::from_utf8_lossy(name).into_owned() });
     }
+    cursor.take(padding(end.saturating_sub(cursor.0.len())).len()).ok_or(CUT)?;
     let seal = if keyed { Some(Hash::new(cursor.array().ok_or(CUT)?)) } else { None };
     let sealed = body.get(..body.len().saturating_sub(if keyed { HASH } else { 0 })).unwrap_or_default();
     stream.check_seal(sealed, seal)?;
@@ -202,7 +219,8 @@ pub(super) enum Front<'a> {
 pub(super) fn front<'a>(stream: &Stream, bytes: &'a [u8]) -> Front<'a> {
     let Some(length) = bytes.get(..PREFIX).and_then(frame_length) else { return Front::Bad(None) };
     let size = PREFIX.saturating_add(length);
-    let Some((sealed, hash)) = bytes.get(..size).and_then(|frame| frame.split_last_chunk::<HASH>()) else {
+    let frame = bytes.get(..size).and_then(|frame| frame.strip_suffix(&[END]));
+    let Some((sealed, hash)) = frame.and_then(|frame| frame.split_last_chunk::<HASH>()) else {
         return Front::Bad(Some(size));
     };
     let hash = Hash::new(*hash);
@@ -230,13 +248,14 @@ impl<'a> Frame<'a> {
             let (first, epoch, prev) = (Seq::ZERO, Epoch::default(), Hash::default());
             return Some(RecordFields { version, first, epoch, count: 0, prev, entries: &[] });
         }
+        let padding = usize::from(cursor.byte()?);
         Some(RecordFields {
             version,
             first: Seq::new(cursor.u64()?),
             epoch: Epoch::new(cursor.u64()?),
             count: cursor.u32()?,
             prev: Hash::new(cursor.array()?),
-            entries: cursor.0,
+            entries: cursor.0.get(..cursor.0.len().checked_sub(padding)?)?,
         })
     }
 }
@@ -257,14 +276,14 @@ pub(super) fn entries(fields: &RecordFields<'_>) -> Result<Vec<Entry>, String> {
     }
 }
 
-/// Whether a valid frame begins at any offset. Hashes a bounded number of bytes; if that does not suffice, returns true, which is the
+/// Whether a valid frame begins at any offset that a frame can have. Hashes a bounded number of bytes; if that does not suffice, returns true, which is the
 /// safe answer.
 pub(super) fn any_sound(stream: &Stream, bytes: &[u8]) -> bool {
     let mut budget = bytes.len().saturating_mul(4).saturating_add(1 << 20);
-    for at in 0..bytes.len().saturating_sub(PREFIX + FIXED) {
+    for at in (0..bytes.len().saturating_sub(PREFIX + FIXED)).step_by(ALIGN) {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some(length) = rest.get(..PREFIX).and_then(frame_length) else { continue };
-        if length < FIXED + HASH || length > rest.len() - PREFIX {
+        if length < FIXED + TAIL || length > rest.len() - PREFIX {
             continue;
         }
         if length > budget {

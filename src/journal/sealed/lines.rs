@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! {"counterpoint":"journal","v":1,"stream":"orders","after":0,"epoch":0,"prev":"00..","keyed":true,"seal":"..","sum":".."}
-//! {"v":1,"seq":1,"epoch":1,"prev":"00..","entries":[{"seq":1,"at":5,"event":{..}}],"hash":".."}
+//! {"v":1,"size":"000000c8ffffff37","seq":1,"epoch":1,"prev":"00..","entries":[{"seq":1,"at":5,"event":{..}}],"hash":".."}
 //! ```
 //!
-//! A hash covers the bytes of its line up to the comma before the hash, so each line has exactly one valid form.
+//! A hash covers the bytes of its line up to the comma before the hash, so each line has exactly one valid form. The size of a
+//! record is followed by its complement. Spaces make the size of each line a multiple of eight.
 
 use super::head::{Hash, Head, same};
-use super::{HASH, Stream, VERSION};
+use super::{HASH, Stream, VERSION, padding};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::journal::Epoch;
@@ -19,6 +20,17 @@ use std::io::Write as _;
 
 /// The length of `,"hash":"..."}` and the end of the line.
 const TAIL: usize = r#","hash":""}"#.len() + 2 * HASH + 1;
+/// The length of `,"seal":"..."`.
+const SEAL: usize = r#","seal":"""#.len() + 2 * HASH;
+/// The length of `,"sum":"..."}` and the end of the line.
+const SUM: usize = r#","sum":""}"#.len() + 2 * HASH + 1;
+
+/// The beginning of a record of this version, up to the digits of its size.
+const FRONT: &[u8] = br#"{"v":1,"size":""#;
+/// The number of digits of a size and its complement.
+const DIGITS: usize = 16;
+/// The number of bytes that have to be there before the size of a record is known.
+pub(super) const PREFIX: usize = FRONT.len() + DIGITS + 1;
 
 pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
     let name = serde_json::Value::from(&*stream.name);
@@ -31,12 +43,19 @@ pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
         epoch.get(),
         stream.keyed
     );
+    pad(out, 0, if stream.keyed { SEAL + SUM } else { SUM });
     if stream.keyed {
         let seal = stream.seals.header(out);
         let _ = write!(out, r#","seal":"{seal}""#);
     }
     let sum = Hash::new(*blake3::hash(out).as_bytes());
     let _ = writeln!(out, r#","sum":"{sum}"}}"#);
+}
+
+/// Adds spaces, so that the line has a multiple of eight bytes once `more` follow.
+fn pad(out: &mut Vec<u8>, begin: usize, more: usize) {
+    let spaces = padding(out.len().saturating_sub(begin).saturating_add(more)).len();
+    out.resize(out.len().saturating_add(spaces), b' ');
 }
 
 pub(super) struct Record {
@@ -47,7 +66,8 @@ pub(super) struct Record {
 pub(super) fn open_record(head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Record {
     let begin = out.len();
     let (seq, epoch, prev) = (head.seq.next().get(), epoch.get(), head.hash);
-    let _ = write!(out, r#"{{"v":{VERSION},"seq":{seq},"epoch":{epoch},"prev":"{prev}","entries":["#);
+    out.extend_from_slice(FRONT);
+    let _ = write!(out, r#"{:016}","seq":{seq},"epoch":{epoch},"prev":"{prev}","entries":["#, 0);
     Record { begin, last: head.seq }
 }
 
@@ -65,13 +85,21 @@ impl Record {
 
     pub(super) fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, Hash) {
         out.push(b']');
+        pad(out, self.begin, TAIL);
+        let size = out.len().saturating_sub(self.begin).saturating_add(TAIL);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let digits = self.begin.saturating_add(FRONT.len());
+        if let Some(place) = out.get_mut(digits..digits.saturating_add(DIGITS)) {
+            place.copy_from_slice(format!("{size:08x}{:08x}", !size).as_bytes());
+        }
         let hash = stream.seals.record(out.get(self.begin..).unwrap_or_default());
         let _ = writeln!(out, r#","hash":"{hash}"}}"#);
         (self.last, hash)
     }
 
-    pub(super) const fn size(&self, out: &[u8]) -> usize {
-        out.len().saturating_sub(self.begin).saturating_add(1 + TAIL)
+    pub(super) fn size(&self, out: &[u8]) -> usize {
+        let used = out.len().saturating_sub(self.begin).saturating_add(1 + TAIL);
+        used.saturating_add(padding(used).len())
     }
 }
 
@@ -129,9 +157,18 @@ pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize)
     if header.stream != *stream.name {
         return Err(RestoreError::WrongStream { found: header.stream });
     }
-    let sealed = covered.len().saturating_sub(if header.keyed { r#","seal":"""#.len() + 2 * HASH } else { 0 });
+    let sealed = covered.len().saturating_sub(if header.keyed { SEAL } else { 0 });
     stream.check_seal(covered.get(..sealed).unwrap_or_default(), header.seal)?;
     Ok((Head::new(header.after, header.epoch, header.prev), line.len()))
+}
+
+/// The size of the record, if it has one that matches its complement.
+pub(super) fn size(bytes: &[u8]) -> Option<usize> {
+    let (digits, end) = bytes.strip_prefix(FRONT)?.split_at_checked(DIGITS)?;
+    let (size, complement) = core::str::from_utf8(digits).ok()?.split_at_checked(DIGITS / 2)?;
+    let [size, complement] = [size, complement].map(|half| u32::from_str_radix(half, 16).ok());
+    let size = size.filter(|size| complement == Some(!size) && end.starts_with(b"\""))?;
+    usize::try_from(size).ok()
 }
 
 /// The hash of a line, if it is a record with a correct hash.
@@ -145,6 +182,8 @@ pub(super) fn sound(stream: &Stream, line: &[u8]) -> Option<Hash> {
 pub(super) struct Line {
     #[serde(rename = "v")]
     _version: u64,
+    #[serde(rename = "size")]
+    _size: IgnoredAny,
     pub(super) seq: Seq,
     pub(super) epoch: Epoch,
     pub(super) prev: Hash,

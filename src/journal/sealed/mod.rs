@@ -45,8 +45,15 @@
 //! # After a crash
 //!
 //! A record that was not written completely, with no valid record after it, is [torn](RestoreError::Torn): its append was never
-//! confirmed, so a writer can cut it off ([`Unsealer::sound`]). A record is torn if it is cut short or contains a sector that was
-//! never written. Anything else is [damage](RestoreError::Damaged), which is never cut off silently.
+//! confirmed, so a writer can discard it ([`Unsealer::sound`]). Anything else is [damage](RestoreError::Damaged), which is never
+//! discarded silently. Bytes are written in one of two ways:
+//!
+//! - **Appended**: the bytes grow with each record. A record is torn if the bytes end within it. A cut by someone else looks the
+//!   same, so it is detected only with a head that is stored elsewhere.
+//! - **Reserved** ([`Unsealer::reserved`]): the writer fills space with [`BLANK`], makes it durable, and then writes records into
+//!   it, so that blank space always follows the last record. A record is torn if its end, or a sector of 512 bytes within it, is
+//!   still blank. Bytes that end within a record or with it were cut, zeros were not left by the writer, and a record that is
+//!   blank neither at its end nor in a sector was written completely: all of these are damage.
 
 mod compact;
 mod head;
@@ -70,6 +77,21 @@ use head::{Seals, same};
 const VERSION: u8 = 1;
 /// The number of bytes of a hash.
 const HASH: usize = 32;
+/// Each header and each record has a multiple of this number of bytes.
+const ALIGN: usize = 8;
+
+/// The byte that fills space which is reserved for records.
+///
+/// A sector of a record that was never written is distinguished from every sector that was written, and from one that was
+/// overwritten with zeros: the byte occurs in neither UTF-8 nor JSON, and in MessagePack only within a number. The first eight
+/// bytes of a record are never all blank, and its last byte is a line feed.
+pub const BLANK: u8 = 0xc1;
+
+/// The zeros that complete this number of bytes to a multiple of [`ALIGN`].
+fn padding(bytes: usize) -> &'static [u8] {
+    const ZEROS: &[u8] = &[0; ALIGN];
+    ZEROS.get(..bytes.wrapping_neg() % ALIGN).unwrap_or_default()
+}
 
 /// The name, the encoding and the key of a journal.
 #[derive(Debug, Clone)]

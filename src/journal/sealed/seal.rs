@@ -82,12 +82,28 @@ impl Sealer {
         sealed.map(|()| self.head)
     }
 
-    fn seal_all(&mut self, epoch: Epoch, mut entries: &[Entry], out: &mut Vec<u8>) -> Result<(), SealError> {
+    /// The same as [`seal`](Self::seal) for as many of the entries as fit into one record, and at least one. Returns their number.
+    ///
+    /// A writer that makes each record durable before it writes the next one leaves at most one torn record behind.
+    ///
+    /// # Errors
+    ///
+    /// As for [`seal`](Self::seal).
+    pub fn seal_record(&mut self, epoch: Epoch, entries: &[Entry], out: &mut Vec<u8>) -> Result<usize, SealError> {
         if epoch < self.head.epoch {
             return Err(SealError::Stale { now: self.head.epoch, brought: epoch });
         }
+        let length = out.len();
+        let sealed = if entries.is_empty() { Ok(0) } else { self.seal_some(epoch, entries, out) };
+        if sealed.is_err() {
+            out.truncate(length);
+        }
+        sealed
+    }
+
+    fn seal_all(&mut self, epoch: Epoch, mut entries: &[Entry], out: &mut Vec<u8>) -> Result<(), SealError> {
         while !entries.is_empty() {
-            let taken = self.seal_some(epoch, entries, out)?;
+            let taken = self.seal_record(epoch, entries, out)?;
             entries = entries.get(taken..).unwrap_or_default();
         }
         Ok(())
@@ -152,7 +168,7 @@ impl Record {
         }
     }
 
-    const fn size(&self, out: &[u8]) -> usize {
+    fn size(&self, out: &[u8]) -> usize {
         match self {
             Self::Compact(record) => record.size(out),
             Self::Lines(record) => record.size(out),

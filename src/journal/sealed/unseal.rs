@@ -1,15 +1,13 @@
 //! Decoding records and classifying faults.
 
 use super::head::{Encoding, Hash, Head, same};
-use super::{Stream, VERSION, compact, lines};
+use super::{ALIGN, BLANK, Stream, VERSION, compact, lines};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::message::event::Entry;
 
 /// The unit that a disk writes atomically.
 const SECTOR: usize = 512;
-/// This many zero bytes at the end of a record are not a hash.
-const BLANK: usize = 16;
 
 /// The result of reading a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +17,7 @@ pub struct Sound {
     pub entries: Vec<Entry>,
     /// The head after these entries; `None` if the header is invalid.
     pub head: Option<Head>,
-    /// The number of valid bytes. A writer can cut off a torn record after them.
+    /// The number of valid bytes. A writer can discard a torn record after them.
     pub bytes: usize,
     /// The first fault, if there is one.
     pub fault: Option<RestoreError>,
@@ -35,6 +33,7 @@ pub struct Unsealer<'a> {
     at: usize,
     head: Head,
     anchor: Option<Head>,
+    reserved: bool,
     ended: bool,
 }
 
@@ -55,7 +54,7 @@ impl<'a> Unsealer<'a> {
                 return Err(RestoreError::Fork { seq: head.seq.next() });
             }
         }
-        Ok(Self { stream, bytes, encoding, at, head, anchor: None, ended: false })
+        Ok(Self { stream, bytes, encoding, at, head, anchor: None, reserved: false, ended: false })
     }
 
     /// Requires the journal to contain this head, which was stored elsewhere: a journal that ends before it is
@@ -64,6 +63,26 @@ impl<'a> Unsealer<'a> {
     #[must_use]
     pub const fn anchored(mut self, head: Head) -> Self {
         self.anchor = Some(head);
+        self
+    }
+
+    /// Reads bytes of a writer that reserves space: [blank](BLANK) bytes, made durable before a record is written over them, so
+    /// that at least eight follow the last record. Bytes that end before are [damaged](RestoreError::Damaged) instead of torn.
+    ///
+    /// ```
+    /// use counterpoint::journal::sealed::{BLANK, Head, Stream};
+    /// use counterpoint::{RestoreError, Seq};
+    ///
+    /// let stream = Stream::new("orders");
+    /// let (_, mut bytes) = stream.begin(Head::START);
+    /// let fault = |bytes: &[u8]| stream.open(bytes, None).unwrap().reserved().read().fault;
+    /// assert_eq!(fault(&bytes), Some(RestoreError::Damaged { seq: Seq::new(1) }));
+    /// bytes.resize(bytes.len() + 4096, BLANK);
+    /// assert_eq!(fault(&bytes), None);
+    /// ```
+    #[must_use]
+    pub const fn reserved(mut self) -> Self {
+        self.reserved = true;
         self
     }
 
@@ -128,8 +147,8 @@ impl<'a> Unsealer<'a> {
 
     fn line(&mut self) -> Result<Vec<Entry>, RestoreError> {
         let seq = self.head.seq.next();
-        let Some(line) = lines::first_line(self.rest()) else { return Err(self.fault(None)) };
-        let Some(hash) = lines::sound(self.stream, line) else { return Err(self.fault(Some(line.len()))) };
+        let sound = lines::first_line(self.rest()).and_then(|line| Some((line, lines::sound(self.stream, line)?)));
+        let Some((line, hash)) = sound else { return Err(self.fault(lines::size(self.rest()))) };
         self.fits(line.len())?;
         let fields = lines::parse(line).map_err(|version| RestoreError::UnknownVersion { seq, version })?;
         let fields = fields.map_err(|reason| RestoreError::Unreadable { seq, reason })?;
@@ -185,42 +204,42 @@ impl<'a> Unsealer<'a> {
         Ok(entries)
     }
 
-    /// Classifies the fault of an invalid record.
+    /// Classifies the fault of an invalid record; with its size if that is consistent.
     fn fault(&self, size: Option<usize>) -> RestoreError {
-        let rest = self.rest();
         let after = self.head.seq;
-        let beyond = rest.get(1..).unwrap_or_default();
-        let more = match self.encoding {
-            Encoding::Compact => compact::any_sound(self.stream, beyond),
-            Encoding::Lines => lines::any_sound(self.stream, beyond),
+        let beyond = self.rest().get(ALIGN..).unwrap_or_default();
+        let (prefix, more) = match self.encoding {
+            Encoding::Compact => (compact::PREFIX, compact::any_sound(self.stream, beyond)),
+            Encoding::Lines => (lines::PREFIX, lines::any_sound(self.stream, beyond)),
         };
-        let cut = match self.encoding {
-            // The length is consistent and reaches beyond the end, or there is not even a length.
-            Encoding::Compact => size.map_or(rest.len() < 8, |size| size > rest.len()),
-            Encoding::Lines => size.is_none(),
-        };
-        if !more && (cut || self.is_part_blank(size)) {
+        if !more && self.is_torn(size, prefix) {
             RestoreError::Torn { after }
         } else {
             RestoreError::Damaged { seq: after.next() }
         }
     }
 
-    /// Whether a part of the next record was never written: its end, or a whole sector, is zero, which no valid record contains.
-    fn is_part_blank(&self, size: Option<usize>) -> bool {
-        let end = size.map_or(self.bytes.len(), |size| self.at.saturating_add(size).min(self.bytes.len()));
-        let record = self.bytes.get(self.at..end).unwrap_or_default();
-        if record.last_chunk::<BLANK>() == Some(&[0; BLANK]) {
-            return true;
-        }
-        // Sectors are aligned to the beginning of the bytes.
-        let whole = record.get((SECTOR - self.at % SECTOR)..).unwrap_or_default();
-        whole.as_chunks::<SECTOR>().0.iter().any(|sector| sector.iter().all(|byte| *byte == 0))
+    /// Whether the next record was not written completely: its end was not, or a sector was not.
+    fn is_torn(&self, size: Option<usize>, prefix: usize) -> bool {
+        let rest = self.rest();
+        let (first, others) = rest.split_at(SECTOR.saturating_sub(self.at % SECTOR).min(rest.len()));
+        let Some(size) = size else {
+            // Not even the size: the bytes end within it, or one of the sectors in which it is was not written.
+            let nothing_follows = rest.get(prefix..).is_some_and(is_blank);
+            let second = others.get(..SECTOR).filter(|_| first.len() < prefix);
+            let cut = !self.reserved && rest.len() < prefix;
+            return cut || nothing_follows || is_blank(first) || second.is_some_and(is_blank);
+        };
+        let Some(record) = rest.get(..size) else { return !self.reserved };
+        // Sizes of records are multiples of eight, so no part of a sector is shorter than that.
+        let others = record.get(first.len()..).unwrap_or_default();
+        record.last() == Some(&BLANK) || is_blank(first) || others.chunks(SECTOR).any(is_blank)
     }
 
-    /// Whether nothing more was written: the end of the bytes, or preallocated zeros.
+    /// Whether nothing more was written: the end of the bytes, or reserved space.
     fn is_end(&self) -> bool {
-        self.rest().iter().all(|byte| *byte == 0)
+        let rest = self.rest();
+        rest.iter().all(|byte| *byte == BLANK) && (!self.reserved || is_blank(rest))
     }
 
     /// Checks that the journal reaches the anchor.
@@ -232,6 +251,10 @@ impl<'a> Unsealer<'a> {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.len() >= ALIGN && bytes.iter().all(|byte| *byte == BLANK)
 }
 
 impl Iterator for Unsealer<'_> {

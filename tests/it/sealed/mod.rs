@@ -8,7 +8,7 @@ use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World};
 use crate::observe::script::turned_back;
 use counterpoint::journal::Epoch;
-use counterpoint::journal::sealed::{Encoding, Head, Key, SealError, Sealer, Stream};
+use counterpoint::journal::sealed::{BLANK, Encoding, Head, Key, SealError, Sealer, Stream};
 use counterpoint::message::TaskEvent;
 use counterpoint::{Command, Config, Engine, Entry, Limits, Payload, RestoreError, RunSpec, Seq};
 use proptest::prelude::*;
@@ -169,16 +169,20 @@ fn a_sealer_rejects_gaps_and_stale_epochs() {
     assert_eq!(Stream::new("orders").read(&bytes, None).entries, story);
 }
 
-/// Room that was set aside and not used is no fault.
+/// Reserved space that was not used is no fault; other bytes are.
 #[test]
-fn zeros_after_the_last_record_are_its_end() {
+fn blank_space_after_the_last_record_is_its_end() {
     let story = turned_back().entries;
     for stream in streams() {
         let (sealer, mut bytes) = sealed(&stream, &story, 3);
         let written = bytes.len();
-        bytes.resize(written + 4_096, 0);
+        bytes.resize(written + 4_096, BLANK);
         let read = stream.read(&bytes, None);
         assert_eq!((read.head, read.bytes, read.fault), (Some(sealer.head()), written, None));
+        assert_eq!(stream.open(&bytes, None).unwrap().reserved().read().fault, None);
+        bytes[written..].fill(0);
+        let seq = sealer.head().seq.next();
+        assert_eq!(stream.read(&bytes, None).fault, Some(RestoreError::Damaged { seq }));
     }
 }
 

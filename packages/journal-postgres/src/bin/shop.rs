@@ -70,7 +70,8 @@ fn tell(line: &str) {
 }
 
 fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> {
-    let journal = PostgresJournal::new(connection.parse()?, stream).with_rows(rows);
+    let journal =
+        PostgresJournal::new(connection.parse()?, stream).with_rows(rows).with_patience(Duration::from_secs(2));
     let failure = journal.failure();
     let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(200))?;
     let (tell_line, lines) = channel();
