@@ -13,5 +13,6 @@
     reason = "tests fail loudly, and no crate depends on them"
 )]
 
+mod access;
 mod defaults;
 mod kit;

@@ -90,8 +90,7 @@ async fn answer(app: &App, message: Message, token: Option<Token>, span: Duratio
             Ok(Vec::new())
         }
         Body::Query { task } => {
-            let permitted = crate::tasks::permitted(task);
-            crate::tasks::may_read(app, token, permitted).await?;
+            let task = crate::tasks::readable(app, token, task).await?;
             Ok(one(crate::tasks::status(app, task).await?))
         }
         _ => {

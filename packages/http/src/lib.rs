@@ -102,29 +102,34 @@ impl App {
         token: Option<counterpoint::access::Token>,
         command: Command,
     ) -> Result<Accepted, Refusal> {
-        let (gate, now) = (Arc::clone(&self.gate), self.host.now());
-        let ask = move |engine: &Engine| (gate.decide(now, token.as_ref(), &command, engine), command);
-        let (decision, command) = self.host.inspect(ask).await?;
-        self.keep(&decision);
-        decision.check()?;
+        let command = self.admit(token, command).await?;
         Ok(self.host.command(command).await?)
+    }
+
+    /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.
+    async fn admit(&self, token: Option<counterpoint::access::Token>, command: Command) -> Result<Command, Refusal> {
+        let (gate, now) = (Arc::clone(&self.gate), self.host.now());
+        let admitted = self.host.inspect(move |engine| gate.admit(now, token.as_ref(), command, engine)).await?;
+        self.keep(&admitted.decision);
+        Ok(admitted.granted?)
     }
 
     /// Whether the caller may read everything.
     fn may_read(&self, headers: &HeaderMap, what: &str) -> Result<(), Refusal> {
-        let decision = self.gate.decide_reading(self.host.now(), bearer(headers).as_ref(), what);
-        self.keep(&decision);
-        Ok(decision.check()?)
+        let admitted = self.gate.admit_reading(self.host.now(), bearer(headers).as_ref(), what);
+        self.keep(&admitted.decision);
+        Ok(admitted.granted?)
     }
 
     /// Whether the caller may read about one object: with the permission to read everything, or to send this command.
     async fn may_read_of(&self, headers: &HeaderMap, what: &str, permitted: Command) -> Result<(), Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), bearer(headers));
-        if gate.decide_reading(now, token.as_ref(), what).check().is_ok() {
+        if gate.admit_reading(now, token.as_ref(), what).granted.is_ok() {
             return Ok(());
         }
-        let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &permitted, engine);
-        Ok(self.host.inspect(ask).await?.check()?)
+        let ask = move |engine: &Engine| gate.admit(now, token.as_ref(), permitted, engine);
+        self.host.inspect(ask).await?.granted?;
+        Ok(())
     }
 
     fn keep(&self, decision: &counterpoint::access::Decision) {

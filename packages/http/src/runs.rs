@@ -1,5 +1,6 @@
 //! Workflows and their runs.
 
+use crate::auth::bearer;
 use crate::refusal::{Refusal, id, read};
 use crate::tasks::own_id;
 use crate::{App, Parameters, wait};
@@ -9,12 +10,14 @@ use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use counterpoint::access::AccessError;
 use counterpoint::engine::{RunCursor, RunFilter, RunView};
 use counterpoint::language::Document;
 use counterpoint::message::rejected::Unknown;
-use counterpoint::{Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunId, RunSpec, Tier};
+use counterpoint::{Accepted, Command, Engine, Limits, Name, Payload, Rejected, RunCommand, RunId, RunSpec, Tier};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -35,9 +38,27 @@ struct NewRun {
     business_key: Option<Name>,
 }
 
-/// The command whose permission allows reading about a run.
-fn permitted(run: RunId) -> Command {
-    RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL }.into()
+/// The engine's id of a run that the caller may read about: with the permission to read, or to signal it.
+async fn readable(app: &App, headers: &HeaderMap, run: RunId) -> Result<RunId, Refusal> {
+    let (gate, now, token) = (Arc::clone(&app.gate), app.host.now(), bearer(headers));
+    let ask = move |engine: &Engine| {
+        let token = token.as_ref();
+        gate.admit_run(now, token, run, engine).granted.or_else(|_| {
+            let signal = RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL };
+            Ok(run_in(&gate.admit(now, token, signal.into(), engine).granted?).unwrap_or(run))
+        })
+    };
+    let readable: Result<RunId, AccessError> = app.host.inspect(ask).await?;
+    Ok(readable?)
+}
+
+/// The run that a command starts or signals.
+fn run_in(command: &Command) -> Option<RunId> {
+    match command {
+        Command::Run(RunCommand::Start(spec)) => Some(spec.id),
+        Command::Run(RunCommand::Signal { run, .. }) => Some(*run),
+        _ => None,
+    }
 }
 
 /// Adds a workflow in the definition language.
@@ -71,10 +92,12 @@ pub(crate) async fn start(State(app): State<App>, headers: HeaderMap, bytes: Byt
     let mut fields: Map<String, Value> = read(&bytes)?;
     own_id(&mut fields, &headers, |key| RunId::from_key(key).get())?;
     let new: NewRun = serde_json::from_value(fields.into()).map_err(|e| Refusal::invalid("shape", e.to_string()))?;
-    let run = RunId::new(id(&new.id)?);
-    let mut spec = RunSpec::new(run, new.workflow).with_input(Payload::new(new.input));
+    let named = RunId::new(id(&new.id)?);
+    let mut spec = RunSpec::new(named, new.workflow).with_input(Payload::new(new.input));
     (spec.version, spec.tier, spec.business_key) = (new.version, new.tier, new.business_key);
-    let accepted = app.command(&headers, Command::start(spec)).await?;
+    let command = app.admit(bearer(&headers), Command::start(spec)).await?;
+    let run = run_in(&command).unwrap_or(named);
+    let accepted = app.host.command(command).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
 }
@@ -106,7 +129,7 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     let (run, span) = (RunId::new(id(&run)?), wait(&parameters)?);
-    app.may_read_of(&headers, "a run", permitted(run)).await?;
+    let run = readable(&app, &headers, run).await?;
     let end = app.hub.run_end(run);
     let now = shown(&app, run).await?;
     if span == Duration::ZERO || !now["outcome"].is_null() {

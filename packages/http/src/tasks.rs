@@ -9,26 +9,36 @@ use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use counterpoint::access::Token;
+use counterpoint::access::{AccessError, Token};
 use counterpoint::message::rejected::Unknown;
 use counterpoint::protocol::{Body, Submission};
-use counterpoint::{Accepted, Command, Name, Rejected, TaskCommand, TaskId, TaskSpec};
+use counterpoint::{Accepted, Command, Engine, Name, Rejected, TaskCommand, TaskId, TaskSpec};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The command whose permission allows reading about a task: the permission to cancel it.
-pub(crate) fn permitted(task: TaskId) -> Command {
-    TaskCommand::Cancel { task, reason: Name::from("read") }.into()
+/// The engine's id of a task that the caller may read about: with the permission to read, or to cancel it.
+pub(crate) async fn readable(app: &App, token: Option<Token>, task: TaskId) -> Result<TaskId, Refusal> {
+    let (gate, now) = (Arc::clone(&app.gate), app.host.now());
+    let ask = move |engine: &Engine| {
+        let token = token.as_ref();
+        gate.admit_task(now, token, task, engine).granted.or_else(|_| {
+            let cancel = TaskCommand::Cancel { task, reason: Name::from("read") };
+            Ok(task_in(&gate.admit(now, token, cancel.into(), engine).granted?).unwrap_or(task))
+        })
+    };
+    let readable: Result<TaskId, AccessError> = app.host.inspect(ask).await?;
+    Ok(readable?)
 }
 
-/// Whether the caller may read about a task.
-pub(crate) async fn may_read(app: &App, token: Option<Token>, permitted: Command) -> Result<(), Refusal> {
-    let mut headers = HeaderMap::new();
-    if let Some(value) = token.and_then(|token| format!("Bearer {}", token.reveal()).parse().ok()) {
-        headers.insert(axum::http::header::AUTHORIZATION, value);
+/// The task that a command submits or cancels.
+fn task_in(command: &Command) -> Option<TaskId> {
+    match command {
+        Command::Task(TaskCommand::Submit(spec)) => Some(spec.id),
+        Command::Task(TaskCommand::Cancel { task, .. }) => Some(*task),
+        _ => None,
     }
-    app.may_read_of(&headers, "a task", permitted).await
 }
 
 /// The state of a task as a message.
@@ -89,8 +99,10 @@ fn shape(error: serde_json::Error) -> Refusal {
 /// Submits a task. A repeated request is answered by the state of the task.
 pub(crate) async fn submit(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
     let spec = spec(&bytes, &headers)?;
-    let task = spec.id;
-    let accepted = app.command(&headers, Command::submit(spec)).await?;
+    let named = spec.id;
+    let command = app.admit(bearer(&headers), Command::submit(spec)).await?;
+    let task = task_in(&command).unwrap_or(named);
+    let accepted = app.host.command(command).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/tasks/{}", task.get());
     Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())
@@ -104,7 +116,7 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     let (task, span) = (TaskId::new(id(&task)?), wait(&parameters)?);
-    may_read(&app, bearer(&headers), permitted(task)).await?;
+    let task = readable(&app, bearer(&headers), task).await?;
     let end = app.hub.task_end(task);
     let now = shown(&app, task).await?;
     if span == Duration::ZERO || !now["outcome"].is_null() {
