@@ -9,7 +9,7 @@
 //!
 //! A principal that is confined to tenants ([`Principal::with_tenant`]) reaches nothing outside of them:
 //!
-//! - It submits tasks and starts runs of its tenants only. The ids that it chooses are numbers of its tenant: the gate maps
+//! - It submits tasks and starts runs of its tenants only; without a stated tenant, of the only one that it has. The ids that it chooses are numbers of its tenant: the gate maps
 //!   them into a namespace ([`IdKey`]), so equal numbers of two tenants are different tasks. In later commands it names the
 //!   task by its number or by its id.
 //! - Every other command names tasks and runs of its tenants. For any other id the denial is the same, whether or not the

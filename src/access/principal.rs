@@ -103,6 +103,11 @@ impl Principal {
         self.roles.iter().any(|role| role.as_str() == name)
     }
 
+    /// The tenant to which the caller is confined, if it is one.
+    pub(super) fn only_tenant(&self) -> Option<&Name> {
+        self.tenants.as_ref().filter(|tenants| tenants.len() == 1)?.first()
+    }
+
     /// Whether the caller can access objects of this tenant, or of none.
     pub(super) fn reaches(&self, tenant: Option<&Name>) -> bool {
         match (&self.tenants, tenant) {

@@ -61,6 +61,12 @@ impl<S: AccessState> Rules<'_, S> {
         if self.who.is_confined() { Err(DenialReason::ForeignTenant) } else { Ok(()) }
     }
 
+    /// The tenant of what a confined principal introduces: the stated one, or the only one that it is confined to.
+    fn tenant_for(&self, stated: Option<Name>) -> Granted<Name> {
+        let tenant = stated.or_else(|| self.who.only_tenant().cloned());
+        tenant.filter(|tenant| self.who.reaches(Some(tenant))).ok_or(DenialReason::ForeignTenant)
+    }
+
     fn require_reach(&self, tenant: Option<&Name>) -> Granted {
         if self.who.reaches(tenant) { Ok(()) } else { Err(DenialReason::ForeignTenant) }
     }
@@ -185,9 +191,12 @@ impl<S: AccessState> Rules<'_, S> {
     /// The task as it is submitted. Dependencies reveal when other tasks end, and affinities which agents performed them, so
     /// both name tasks of the principal's tenants.
     fn submit(&self, spec: Arc<TaskSpec>, earlier: &BTreeSet<TaskId>) -> Granted<Arc<TaskSpec>> {
-        self.require_reach(spec.tenant.as_ref())?;
-        let Some(tenant) = spec.tenant.clone().filter(|_| self.who.is_confined()) else { return Ok(spec) };
+        if !self.who.is_confined() {
+            return Ok(spec);
+        }
         let mut spec = Arc::unwrap_or_clone(spec);
+        let tenant = self.tenant_for(spec.tenant.take())?;
+        spec.tenant = Some(tenant.clone());
         let named = |task: TaskId| self.task_of(&tenant, task);
         spec.id = self.fresh_task(Some(&tenant), spec.id);
         spec.after = spec.after.iter().map(|task| named(*task)).collect();
@@ -271,11 +280,14 @@ impl<S: AccessState> Rules<'_, S> {
     }
 
     fn start(&self, spec: &mut RunSpec) -> Granted {
-        self.require_reach(spec.tenant.as_ref())?;
-        let as_is = !self.who.is_confined() || spec.id.is_engine_made() || self.reaches_run(spec.id);
-        if let Some(tenant) = spec.tenant.as_ref().filter(|_| !as_is) {
-            spec.id = self.key.run(tenant, spec.id);
+        if !self.who.is_confined() {
+            return Ok(());
         }
+        let tenant = self.tenant_for(spec.tenant.take())?;
+        if !spec.id.is_engine_made() && !self.reaches_run(spec.id) {
+            spec.id = self.key.run(&tenant, spec.id);
+        }
+        spec.tenant = Some(tenant);
         Ok(())
     }
 

@@ -201,7 +201,6 @@ fn tenants_cannot_access_each_other() {
     let beyond = DenialReason::ForeignTenant;
     let cancel = |id| TaskCommand::Cancel { task: TaskId::new(id), reason: "mine now".into() };
     assert_eq!(house.denied("north", Command::submit(task(9, "south"))), beyond);
-    assert_eq!(house.denied("north", Command::submit(TaskSpec::new(TaskId::new(9), "work"))), beyond);
     assert_eq!(house.denied("north", cancel(3)), beyond);
     // A task that does not exist is answered alike: nothing is found out by asking.
     assert_eq!(house.denied("north", cancel(4_711)), beyond);
@@ -221,7 +220,10 @@ fn tenants_cannot_access_each_other() {
     assert_eq!(house.denied("south", Command::pause(Scope::Tenant("north".into()), "x")), beyond);
     assert_eq!(house.denied("south", Command::pause(Scope::Kind("work".into()), "x")), beyond);
     assert_eq!(house.denied("south", AgentCommand::Deregister { agent: AgentId::new(1) }), beyond);
-    assert_eq!(house.denied("south", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
+    assert_eq!(house.denied("south", Command::start(RunSpec::new(RunId::new(1), "flow").with_tenant("north"))), beyond);
+    // Without a stated tenant, a task is of the only one that its principal has.
+    house.say("north", Command::submit(TaskSpec::new(TaskId::new(12), "work"))).unwrap();
+    assert_eq!(house.engine.task(task_of("north", 12)).unwrap().spec().tenant.as_deref(), Some("north"));
     // Within their own they may.
     house.say("south", ControlCommand::Pause { scope: Scope::Tenant("south".into()), reason: "x".into() }).unwrap();
     house.say("south", cancel(3)).unwrap();
@@ -246,8 +248,8 @@ fn tenants_cannot_access_runs_of_each_other() {
     let beyond = DenialReason::ForeignTenant;
     let start = |id, tenant: &str| Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant));
     assert_eq!(house.denied("north", start(1, "south")), beyond);
-    assert_eq!(house.denied("north", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
-    house.say("north", start(1, "north")).unwrap();
+    house.say("north", Command::start(RunSpec::new(RunId::new(1), "flow"))).unwrap();
+    assert_eq!(house.say("north", start(1, "north")), Ok(Accepted::Repeated));
     house.say("boss", Command::start(RunSpec::new(RunId::new(2), "flow"))).unwrap();
     // What the run asks for is its tenant's, and so is the run within it.
     let within = RunId::new((1 << 63) | 1);
@@ -403,11 +405,7 @@ fn everything_is_denied_by_default_and_roles_grant_their_permissions() {
     }
     let of = |actions: &[Action]| actions.iter().copied().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(allowed["first"], of(&[Action::Register, Action::Report, Action::Deregister]));
-    assert_eq!(
-        allowed["north"],
-        of(&[Action::Submit]),
-        "the run that is started is of no tenant, run and task are not known"
-    );
+    assert_eq!(allowed["north"], of(&[Action::Submit, Action::Start]), "run and task are not known");
     assert_eq!(allowed["everywhere"], of(&[Action::Submit, Action::Cancel, Action::Start, Action::Signal]));
     let boss: Vec<Action> = Action::ALL
         .iter()

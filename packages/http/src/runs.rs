@@ -74,7 +74,7 @@ pub(crate) async fn define(State(app): State<App>, headers: HeaderMap, bytes: By
 /// Lists the workflows.
 pub(crate) async fn definitions(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
     app.may_read(&headers, "the workflows")?;
-    let look = |engine: &counterpoint::Engine| {
+    let look = |engine: &Engine| {
         let definitions = engine.definitions();
         let shown = definitions.iter().map(|view| {
             json!({
@@ -117,7 +117,7 @@ fn view(run: &RunView<'_>) -> Value {
 }
 
 async fn shown(app: &App, run: RunId) -> Result<Value, Refusal> {
-    let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| view(&run));
+    let look = move |engine: &Engine| engine.run(run).map(|run| view(&run));
     Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
 }
 
@@ -155,7 +155,7 @@ pub(crate) async fn list(
         filter = filter.with_business_key(key.as_str());
     }
     let after: Option<RunCursor> = parameters.get("after").map(|text| read(text.as_bytes())).transpose()?;
-    let look = move |engine: &counterpoint::Engine| {
+    let look = move |engine: &Engine| {
         let page = engine.find_runs(&filter, after, PAGE);
         let next = page.next.and_then(|cursor| serde_json::to_string(&cursor).ok());
         json!({"runs": page.runs.iter().map(view).collect::<Vec<_>>(), "next": next})

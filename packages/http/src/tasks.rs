@@ -43,7 +43,7 @@ fn task_in(command: &Command) -> Option<TaskId> {
 
 /// The state of a task as a message.
 pub(crate) async fn status(app: &App, task: TaskId) -> Result<Body, Refusal> {
-    let look = move |engine: &counterpoint::Engine| {
+    let look = move |engine: &Engine| {
         let view = engine.task(task)?;
         let outcome = view.outcome().map(|(outcome, _)| outcome.clone());
         Some(Body::Status { task, state: view.status(), attempts: view.attempts(), outcome })

@@ -173,7 +173,7 @@ fn numbers_are_found_in_each_tenant_of_a_principal() {
     assert_eq!(send(cancel(3).into()), Err(No::Gate(DenialReason::ForeignTenant)));
 }
 
-/// Whoever may not define a workflow defines none by a migration either.
+/// A principal that may not define workflows defines none by a migration either.
 #[test]
 fn a_migration_to_an_own_definition_needs_the_permission_to_define() {
     let policy = Policy::standard().without(Role::Operator, Action::Define);

@@ -92,7 +92,7 @@ fn of_tasks() -> Vec<Row> {
     let dead = |tenant: Tenant| DeadFilter::default().with_tenant(tenant.name);
     vec![
         row("submit a task", move |tenant| Command::submit(fresh(tenant, 50))),
-        row("submit a task without a tenant", |tenant| {
+        row("submit a task without a tenant (confined: of the own one)", |tenant| {
             Command::submit(counterpoint::TaskSpec::new(tenant.task(50), "fresh"))
         }),
         row("submit a task that depends on one", move |tenant| {
@@ -186,7 +186,9 @@ fn of_forward_runs() -> Vec<Row> {
     };
     vec![
         row("start a run", |tenant| Command::start(RunSpec::new(tenant.run(50), "order").with_tenant(tenant.name))),
-        row("start a run without a tenant", |tenant| Command::start(RunSpec::new(tenant.run(50), "order"))),
+        row("start a run without a tenant (confined: of the own one)", |tenant| {
+            Command::start(RunSpec::new(tenant.run(50), "order"))
+        }),
         row("signal a run", |tenant| RunCommand::Signal {
             run: tenant.run(RUNNING),
             signal: "go".into(),
@@ -328,10 +330,12 @@ const HEAD: &str = "# Access table
 
 What each kind of principal may do under the standard policy. `all`: to objects of every tenant; `own`: only to objects of the
 tenants that the principal is confined to; empty: not at all. `@a` marks principals that are confined to a tenant. An agent
-principal acts for its own agents only: `own` means these. A request without an identified caller is denied.
+principal acts for its own agents only: `own` means these. `guest` is a principal without a role. A request without an
+identified caller is denied.
 
 The table is written by `tests/hostile/access/table.rs`, which carries out everything that is allowed, and checks that a denial
-changes nothing and does not depend on whether an object of another tenant exists.
+changes nothing and does not depend on whether an object of another tenant exists. The [threat model](threat-model.md) states
+the rules.
 
 ";
 

@@ -63,14 +63,14 @@ pub const DRAINING: u64 = 4;
 
 /// The tokens of the table are the names of principals; `@a` confines one to tenant `a`.
 pub const PRINCIPALS: [&str; 9] =
-    ["nobody", "submitter", "submitter@a", "agent", "agent@a", "operator", "operator@a", "auditor", "auditor@a"];
+    ["guest", "submitter", "submitter@a", "agent", "agent@a", "operator", "operator@a", "auditor", "auditor@a"];
 
 pub fn verify(token: &Token, _: Time) -> Result<Principal, Unauthenticated> {
     let name = token.reveal();
     let (role, tenant) = name.split_once('@').map_or((name, None), |(role, tenant)| (role, Some(tenant)));
     let who = Principal::new(name);
     let who = match role {
-        "nobody" => who,
+        "guest" => who,
         "submitter" => who.with_role(Role::Submitter),
         "agent" => (1..=9).fold(who, |who, number| who.with_agent(OWN.agent(number))),
         "operator" => who.with_role(Role::Operator),
