@@ -30,10 +30,13 @@ enum Request {
     ReadEverything,
 }
 
+/// Makes the request of a principal about objects of a tenant.
+type Ask = dyn Fn(&World, Tenant, &str) -> Request;
+
 /// A row of the table: a request about objects of a tenant.
 struct Row {
     title: &'static str,
-    request: Box<dyn Fn(&World, Tenant, &str) -> Request>,
+    request: Box<Ask>,
 }
 
 fn row<C: Into<Command>>(title: &'static str, command: impl Fn(Tenant) -> C + 'static) -> Row {
