@@ -88,6 +88,20 @@ impl fmt::Display for Decision {
     }
 }
 
+/// The answer of a [`Gate`](super::Gate): the decision for the audit trail, and the request as it is granted.
+///
+/// The granted request replaces the caller's: for a principal that is confined to tenants, it names other ids and confines
+/// agents.
+#[derive(Debug, Clone)]
+#[must_use = "the granted request replaces the request of the caller"]
+#[non_exhaustive]
+pub struct Admitted<T> {
+    /// The decision.
+    pub decision: Decision,
+    /// The request as it is granted, or the error of the decision.
+    pub granted: Result<T, AccessError>,
+}
+
 /// The latest decisions, allowed and denied, for hosts without an audit trail of their own. To keep all decisions, write each
 /// [`Decision`] to durable storage.
 ///

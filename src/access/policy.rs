@@ -3,7 +3,7 @@
 use super::principal::{Principal, Role};
 use crate::base::id::{AgentId, AttemptId};
 use crate::base::name::Name;
-use crate::message::command::{AgentCommand, Command, RunCommand, TaskCommand};
+use crate::message::command::{AgentCommand, Command, ControlCommand, RunCommand, TaskCommand};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ pub enum Action {
     Cancel,
     /// Replaying or discarding dead letters.
     DeadLetters,
-    /// Defining workflows.
+    /// Defining workflows, also for a single run that is migrated to a definition of its own.
     Define,
     /// Starting runs.
     Start,
@@ -63,7 +63,8 @@ impl Action {
         Self::Tick,
     ];
 
-    /// The permission that a command needs.
+    /// The permission that a command needs. A [`Migrate`](RunCommand::Migrate) to a definition of its own needs
+    /// [`Define`](Self::Define) as well.
     #[must_use]
     pub const fn of(command: &Command) -> Self {
         match command {
@@ -91,8 +92,23 @@ impl Action {
             Command::Run(RunCommand::Start(_)) => Self::Start,
             Command::Run(RunCommand::Signal { .. } | RunCommand::Update { .. }) => Self::Signal,
             Command::Run(RunCommand::Decide { .. } | RunCommand::Delegate { .. }) => Self::Decide,
-            Command::Run(_) => Self::ManageRuns,
-            Command::Control(_) => Self::Control,
+            Command::Run(
+                RunCommand::SetDefault { .. }
+                | RunCommand::Retire { .. }
+                | RunCommand::Pause { .. }
+                | RunCommand::Resume { .. }
+                | RunCommand::Migrate { .. }
+                | RunCommand::Prioritise { .. }
+                | RunCommand::Retry { .. }
+                | RunCommand::Reset { .. }
+                | RunCommand::Operate { .. }
+                | RunCommand::Add { .. }
+                | RunCommand::Close { .. }
+                | RunCommand::Cancel { .. }
+                | RunCommand::Abort { .. }
+                | RunCommand::Remedy { .. },
+            ) => Self::ManageRuns,
+            Command::Control(ControlCommand::Pause { .. } | ControlCommand::Resume { .. }) => Self::Control,
             Command::Tick => Self::Tick,
         }
     }
@@ -219,4 +235,7 @@ pub enum DenialReason {
     /// The decision is made in another name than the caller's.
     #[error("may not decide in the name of {0}")]
     ForeignName(Name),
+    /// The decision is made in a role that the caller does not have.
+    #[error("may not decide in the role {0}")]
+    ForeignRole(Name),
 }

@@ -26,15 +26,24 @@ pub enum Role {
     Other(Name),
 }
 
+impl Role {
+    /// The name of the role: the one that decisions within runs state
+    /// ([`RunCommand::Decide`](crate::RunCommand::Decide)).
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Submitter => "submitter",
+            Self::Agent => "agent",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Submitter => f.write_str("submitter"),
-            Self::Agent => f.write_str("agent"),
-            Self::Operator => f.write_str("operator"),
-            Self::Auditor => f.write_str("auditor"),
-            Self::Other(name) => f.write_str(name),
-        }
+        f.write_str(self.as_str())
     }
 }
 
@@ -89,6 +98,16 @@ impl Principal {
         self.tenants.is_some()
     }
 
+    /// Whether the caller has a role of this name.
+    pub(super) fn has_role(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| role.as_str() == name)
+    }
+
+    /// The tenant to which the caller is confined, if it is one.
+    pub(super) fn only_tenant(&self) -> Option<&Name> {
+        self.tenants.as_ref().filter(|tenants| tenants.len() == 1)?.first()
+    }
+
     /// Whether the caller can access objects of this tenant, or of none.
     pub(super) fn reaches(&self, tenant: Option<&Name>) -> bool {
         match (&self.tenants, tenant) {
@@ -120,7 +139,6 @@ pub enum Unauthenticated {
     #[error("invalid token: {reason}")]
     Invalid {
         /// The reason, without the token.
-        /// What is wrong, without the token in it.
         reason: Box<str>,
     },
 }

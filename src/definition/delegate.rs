@@ -27,6 +27,7 @@ use serde_json::Value;
 ///
 /// // A question is split at most twice, into at most four parts each; a writer combines the findings.
 /// let research = Delegate::new(Work::new("research"))
+///     .with_kinds(["research", "search"])
 ///     .to_depth(2)
 ///     .with_fan_out(4)
 ///     .gathered(Gather::Work(Work::new("write up")));
@@ -50,7 +51,8 @@ pub struct Delegate {
     /// The largest number of parts in total, including part 0.
     #[serde(default = "thousand")]
     pub max_parts: u32,
-    /// The kinds that sub-tasks may have; any if empty. An answer that requests another kind fails the attempt.
+    /// The kinds that sub-tasks may have; only the kind of the work if empty. An answer that requests another kind fails
+    /// the attempt, so an agent creates no work that the definition does not name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Name>,
     /// The largest number of tasks under way at a time; bounded only by the agents if none.
@@ -88,6 +90,12 @@ const fn is_zero(number: &u32) -> bool {
 }
 
 impl Delegate {
+    /// Whether sub-tasks may have this kind.
+    #[must_use]
+    pub fn allows(&self, kind: &Name) -> bool {
+        if self.kinds.is_empty() { self.work.kind == *kind } else { self.kinds.contains(kind) }
+    }
+
     /// Delegates `work` at most five levels deep, into at most eight parts each and a thousand in total, with the results as
     /// a list.
     #[must_use]
@@ -127,7 +135,7 @@ impl Delegate {
         self
     }
 
-    /// Restricts the kinds of sub-tasks.
+    /// Sets the kinds that sub-tasks may have, in place of the kind of the work.
     #[must_use]
     pub fn with_kinds<N: Into<Name>>(mut self, kinds: impl IntoIterator<Item = N>) -> Self {
         self.kinds = kinds.into_iter().map(Into::into).collect();

@@ -58,15 +58,15 @@ impl Driver {
     }
 
     fn start(&mut self, spec: RunSpec, tx: &mut Tx<'_>) -> Verdict {
+        if spec.id.is_engine_made() {
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
+        }
         if let Some(known) = self.book.runs.get(spec.id) {
             return if *known.spec == spec {
                 Ok(Accepted::Repeated)
             } else {
                 Err(Rejected::Conflict(Conflict::Run(spec.id)))
             };
-        }
-        if spec.id.is_engine_made() {
-            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         let limits = self.core.config().limits();
         fits(limits, &spec.input)?;

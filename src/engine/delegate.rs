@@ -132,13 +132,14 @@ impl<'a> Delegation<'a> {
         beside: usize,
         promised: Sum,
     ) -> Result<Vec<AgentId>, LimitReached> {
-        let node = self.book.runs.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::RepeatedWork)?;
+        let run = self.book.runs.get(id).ok_or(LimitReached::RepeatedWork)?;
+        let node = run.graph().node(ix).ok_or(LimitReached::RepeatedWork)?;
         let (work, delegate) = node.delegate_work().ok_or(LimitReached::RepeatedWork)?;
         let limits = self.limits;
         let not = work.may_delegate(part, task, beside, (delegate, node.state.instances(), limits))?;
         if !not.is_empty() {
             let needs = task.needs.clone().unwrap_or_else(|| Needs::skill(task.kind.clone()));
-            if !self.reader.is_able_without(&not, &needs) {
+            if !self.reader.is_able_without(&not, &needs, run.spec.tenant.as_ref()) {
                 return Err(LimitReached::RepeatedWork);
             }
         }

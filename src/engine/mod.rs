@@ -132,6 +132,7 @@ impl Engine {
         if seq > before {
             engine.driver.check_books().map_err(|reason| RestoreError::Unsound { seq, reason })?;
         }
+        engine.driver.core.discard_opened();
         engine.driver.wake_all();
         Ok(engine)
     }

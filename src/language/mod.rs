@@ -67,7 +67,7 @@
 //! | `for_each`, `max_concurrent`, `tolerate`, `tolerate_percent` | the work for each element of a list, as `item`; how many run at once; how many may fail |
 //! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the map ends early; whether items can be added while it runs |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
-//! | `delegate` | true, or the limits of delegation: `depth`, `fan_out`, `max_parts`, `kinds`, `max_concurrent`, `tolerate`, `beyond` (`stop`, `drop`), `gather` (`list`, `vote`, `median`, `ranks`, a reducer) or `gather_by` a task, and `rounds`, a number or `{most, near, settled}` |
+//! | `delegate` | true, or the limits of delegation: `depth`, `fan_out`, `max_parts`, `kinds` of sub-tasks (by default that of the task), `max_concurrent`, `tolerate`, `beyond` (`stop`, `drop`), `gather` (`list`, `vote`, `median`, `ranks`, a reducer) or `gather_by` a task, and `rounds`, a number or `{most, near, settled}` |
 //! | `workflow` | instead of a type: a nested workflow, whose `inputs` are the input of the task |
 //! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`; it can be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |

@@ -97,12 +97,12 @@ impl<S: RoutingStrategy> RoutingStrategy for Affine<S> {
     }
 }
 
-/// A session key or kind, and the label to spread it over.
-type Group = (Name, Name);
+/// A tenant, a session key or kind, and the label to spread it over. Tenants do not spread around each other's attempts.
+type Group = (Option<Name>, Name, Name);
 
 fn group(task: &TaskSpec, label: &Name) -> Group {
     let session = task.affinity.as_ref().and_then(|affinity| affinity.session.as_ref());
-    (session.unwrap_or(&task.kind).clone(), label.clone())
+    (task.tenant.clone(), session.unwrap_or(&task.kind).clone(), label.clone())
 }
 
 /// The number of attempts of each group under way at each value of its label.

@@ -112,6 +112,7 @@ impl Scheduler {
             scheduler.log.follow(entry)?;
             scheduler.core.replay(entry).map_err(|inconsistent| inconsistent.at(entry.seq))?;
         }
+        scheduler.core.discard_opened();
         Ok(scheduler)
     }
 

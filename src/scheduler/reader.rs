@@ -103,7 +103,7 @@ impl Reader {
         self.state.queues().by_tier()
     }
 
-    /// Whether any agent meets these needs, and whether one that does has room. Evaluates every agent.
+    /// Whether any agent, whatever tenants it serves, meets these needs, and whether one that does has room. Evaluates every agent.
     #[must_use]
     pub fn routability(&self, needs: &Needs) -> Routability {
         let mut able = self.able(needs);
@@ -111,9 +111,9 @@ impl Reader {
         if first.has_room() || able.any(Member::has_room) { Routability::Ready } else { Routability::AllBusy }
     }
 
-    /// Whether an online agent other than these meets the needs.
-    pub(crate) fn is_able_without(&self, not: &[AgentId], needs: &Needs) -> bool {
-        self.able(needs).any(|member| !not.contains(&member.spec.id))
+    /// Whether an online agent other than these meets the needs and serves the tenant.
+    pub(crate) fn is_able_without(&self, not: &[AgentId], needs: &Needs, tenant: Option<&Name>) -> bool {
+        self.able(needs).any(|member| !not.contains(&member.spec.id) && member.spec.serves(tenant))
     }
 
     fn able(&self, needs: &Needs) -> impl Iterator<Item = &Member> {

@@ -18,6 +18,7 @@ use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The whole state of a scheduler as data. Two schedulers that have applied the same events have equal snapshots, byte
@@ -40,6 +41,9 @@ pub struct SchedulerSnapshot {
     /// The accounts of the kinds that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<AccountRecord>,
+    /// The tenants that have requirement classes of their own, because an agent is or was confined to them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub separate: BTreeSet<Name>,
     /// The registered agents, by id.
     pub agents: Vec<AgentRecord>,
     /// The known tasks, in the order in which they were submitted.
@@ -204,6 +208,7 @@ impl Core {
             virtual_time: queues.virtual_time(),
             tenants: queues.tenants().map(tenant).collect(),
             kinds: queues.kinds().map(|(at, account)| account_record(at.0.get(), account, 0)).collect(),
+            separate: state.index().classes().separated().clone(),
             agents,
             tasks,
             finished: state.tasks().finished().iter().copied().collect(),

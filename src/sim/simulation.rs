@@ -35,6 +35,7 @@ use std::sync::Arc;
 /// An action of an [operator](Simulation::with_operator).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "operations are few, and most of them are commands")]
 pub enum Operation {
     /// Sends a command to the host, repeatedly until it is answered.
     Send(Command),

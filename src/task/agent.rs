@@ -19,7 +19,7 @@ use crate::base::name::Name;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The declaration with which an agent registers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,11 @@ pub struct AgentSpec {
     /// Its fixed properties: region, zone, hardware.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Name, Name>,
+    /// The tenants that it serves: it is assigned only their tasks. None for an agent that serves all tasks, also those
+    /// without a tenant. The first agent that names a tenant moves the waiting tasks of that tenant, once, to requirement
+    /// classes of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<BTreeSet<Name>>,
     /// The amounts of its own resources, of which attempts hold a part.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub amounts: BTreeMap<Name, u64>,
@@ -85,6 +90,7 @@ impl AgentSpec {
             name: None,
             skills: BTreeMap::new(),
             labels: BTreeMap::new(),
+            tenants: None,
             amounts: BTreeMap::new(),
             capacity: 1,
             reserved: 0,
@@ -118,6 +124,22 @@ impl AgentSpec {
     pub fn with_label(mut self, name: impl Into<Name>, value: impl Into<Name>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
+    }
+
+    /// Confines it to tasks of this tenant and of those added before.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenants.get_or_insert_default().insert(tenant.into());
+        self
+    }
+
+    /// Whether it serves tasks of this tenant, or of none.
+    #[must_use]
+    pub fn serves(&self, tenant: Option<&Name>) -> bool {
+        match &self.tenants {
+            None => true,
+            Some(tenants) => tenant.is_some_and(|tenant| tenants.contains(tenant)),
+        }
     }
 
     /// Adds a resource of its own with this amount.

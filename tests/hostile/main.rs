@@ -16,6 +16,7 @@
 mod arithmetic;
 mod books;
 mod draw;
+mod access;
 mod defaults;
 mod journals;
 mod kit;

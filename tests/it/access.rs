@@ -3,7 +3,7 @@
 use crate::kit::ms;
 use counterpoint::access::Token;
 use counterpoint::access::{
-    AccessError, Action, AuditTrail, Decision, DenialReason, Gate, Policy, Principal, Role, Unauthenticated,
+    AccessError, Action, AuditTrail, Decision, DenialReason, Gate, IdKey, Policy, Principal, Role, Unauthenticated,
 };
 use counterpoint::message::DeadFilter;
 use counterpoint::message::rejected::{Conflict, Stale, Unknown};
@@ -25,7 +25,7 @@ fn verify(token: &Token, _: Time) -> Result<Principal, Unauthenticated> {
         "north" => who.with_role(Role::Submitter).with_tenant("north"),
         "south" => who.with_role(Role::Submitter).with_role(Role::Operator).with_tenant("south"),
         "everywhere" => who.with_role(Role::Submitter),
-        "boss" => who.with_role(Role::Operator),
+        "boss" => who.with_role(Role::Operator).with_role(Role::Other("lead".into())),
         "auditor" => who.with_role(Role::Auditor),
         "nobody" => who,
         "old" => return Err(Unauthenticated::Expired { at: Time::from_secs(1) }),
@@ -75,10 +75,10 @@ impl House {
         let command = command.into();
         let before = (self.state(), self.engine.last_seq());
         let kept = self.trail.decisions().count();
-        let decision = self.gate.decide(self.now, Some(&Token::new(token)), &command, &self.engine);
-        let verdict = match decision.check() {
+        let admitted = self.gate.admit(self.now, Some(&Token::new(token)), command, &self.engine);
+        let verdict = match admitted.granted {
             Err(refused) => Err(No::Gate(refused)),
-            Ok(()) => {
+            Ok(command) => {
                 let mut out = Outbox::default();
                 self.engine.handle(self.now, command, &mut out).map_err(No::Engine)
             }
@@ -86,7 +86,7 @@ impl House {
         if verdict.is_err() {
             assert_eq!(self.state(), before.0, "what was refused changed something");
         }
-        self.trail.push(decision.with_events(before.1, self.engine.last_seq()));
+        self.trail.push(admitted.decision.with_events(before.1, self.engine.last_seq()));
         assert_eq!(self.trail.decisions().count(), kept + 1);
         self.engine.check().unwrap();
         verdict
@@ -103,8 +103,14 @@ impl House {
     }
 
     fn running(&self, id: u64) -> (AttemptId, Incarnation) {
-        self.engine.task(TaskId::new(id)).unwrap().running().unwrap()
+        let tenant = if id == 1 { "north" } else { "south" };
+        self.engine.task(task_of(tenant, id)).unwrap().running().unwrap()
     }
+}
+
+/// The engine's id of the task that principals of a tenant call by this number.
+fn task_of(tenant: &str, number: u64) -> TaskId {
+    IdKey::default().task(&tenant.into(), TaskId::new(number))
 }
 
 fn task(id: u64, tenant: &str) -> TaskSpec {
@@ -195,7 +201,6 @@ fn tenants_cannot_access_each_other() {
     let beyond = DenialReason::ForeignTenant;
     let cancel = |id| TaskCommand::Cancel { task: TaskId::new(id), reason: "mine now".into() };
     assert_eq!(house.denied("north", Command::submit(task(9, "south"))), beyond);
-    assert_eq!(house.denied("north", Command::submit(TaskSpec::new(TaskId::new(9), "work"))), beyond);
     assert_eq!(house.denied("north", cancel(3)), beyond);
     // A task that does not exist is answered alike: nothing is found out by asking.
     assert_eq!(house.denied("north", cancel(4_711)), beyond);
@@ -215,7 +220,10 @@ fn tenants_cannot_access_each_other() {
     assert_eq!(house.denied("south", Command::pause(Scope::Tenant("north".into()), "x")), beyond);
     assert_eq!(house.denied("south", Command::pause(Scope::Kind("work".into()), "x")), beyond);
     assert_eq!(house.denied("south", AgentCommand::Deregister { agent: AgentId::new(1) }), beyond);
-    assert_eq!(house.denied("south", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
+    assert_eq!(house.denied("south", Command::start(RunSpec::new(RunId::new(1), "flow").with_tenant("north"))), beyond);
+    // Without a stated tenant, a task is of the only one that its principal has.
+    house.say("north", Command::submit(TaskSpec::new(TaskId::new(12), "work"))).unwrap();
+    assert_eq!(house.engine.task(task_of("north", 12)).unwrap().spec().tenant.as_deref(), Some("north"));
     // Within their own they may.
     house.say("south", ControlCommand::Pause { scope: Scope::Tenant("south".into()), reason: "x".into() }).unwrap();
     house.say("south", cancel(3)).unwrap();
@@ -224,7 +232,7 @@ fn tenants_cannot_access_each_other() {
         .unwrap();
     house.say("everywhere", Command::submit(task(11, "south"))).unwrap();
     assert_eq!(house.say("south", replay(all().with_tenant("south"))), Ok(Accepted::Count(0)));
-    assert_eq!(house.engine.task(TaskId::new(3)).unwrap().status(), TaskStatus::Cancelled);
+    assert_eq!(house.engine.task(task_of("south", 3)).unwrap().status(), TaskStatus::Cancelled);
 }
 
 /// A run of one tenant, and one within it, and what those of another tenant can do with them.
@@ -240,8 +248,8 @@ fn tenants_cannot_access_runs_of_each_other() {
     let beyond = DenialReason::ForeignTenant;
     let start = |id, tenant: &str| Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant));
     assert_eq!(house.denied("north", start(1, "south")), beyond);
-    assert_eq!(house.denied("north", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
-    house.say("north", start(1, "north")).unwrap();
+    house.say("north", Command::start(RunSpec::new(RunId::new(1), "flow"))).unwrap();
+    assert_eq!(house.say("north", start(1, "north")), Ok(Accepted::Repeated));
     house.say("boss", Command::start(RunSpec::new(RunId::new(2), "flow"))).unwrap();
     // What the run asks for is its tenant's, and so is the run within it.
     let within = RunId::new((1 << 63) | 1);
@@ -296,15 +304,15 @@ fn confined_callers_read_only_their_tenants() {
     house.say("boss", Command::define(crate::flow::flow([crate::flow::step("work")]))).unwrap();
     house.say("north", Command::start(RunSpec::new(RunId::new(1), "flow").with_tenant("north"))).unwrap();
     let engine = &house.engine;
-    let run = |who: &str, id| gate.decide_reading_run(Time::ZERO, Some(&Token::new(who)), RunId::new(id), engine);
-    let read = |who: &str, id| gate.decide_reading_task(Time::ZERO, Some(&Token::new(who)), TaskId::new(id), engine);
+    let run = |who: &str, id| gate.admit_run(Time::ZERO, Some(&Token::new(who)), RunId::new(id), engine).decision;
+    let read = |who: &str, id| gate.admit_task(Time::ZERO, Some(&Token::new(who)), TaskId::new(id), engine).decision;
     assert!(run("north", 1).check().is_ok() && run("all", 1).check().is_ok() && run("all", 2).check().is_ok());
     assert!(run("south", 1).check().is_err() && run("north", 2).check().is_err());
     assert!(
         read("south", 2).check().is_ok() && read("north", 2).check().is_err() && read("north", 99).check().is_err()
     );
     assert_eq!(run("south", 1).to_string(), "0s south: read run r1: denied: south may not access other tenants");
-    assert!(gate.decide_reading(Time::ZERO, Some(&Token::new("north")), "the journal").check().is_err());
+    assert!(gate.admit_reading(Time::ZERO, Some(&Token::new("north")), "the journal").granted.is_err());
     let filter = counterpoint::engine::RunFilter::default();
     assert_eq!(engine.find_runs(&filter.clone().with_tenant("south"), None, 10).runs.len(), 0);
     assert_eq!(engine.find_runs(&filter.with_tenant("north"), None, 10).runs.len(), 1);
@@ -384,24 +392,20 @@ fn everything_is_denied_by_default_and_roles_grant_their_permissions() {
     for command in one_of_each() {
         for who in ["first", "north", "everywhere", "boss", "auditor", "nobody"] {
             let token = Token::new(who);
-            let denied = nothing.decide(Time::ZERO, Some(&token), &command, &engine).check();
+            let denied = nothing.admit(Time::ZERO, Some(&token), command.clone(), &engine).decision.check();
             // An agent that leaves by itself is no exception: its role is granted nothing either.
             assert!(
                 matches!(denied, Err(AccessError::Forbidden { reason: DenialReason::NotGranted(_), .. })),
                 "{who}: {command:?}"
             );
-            if standard.decide(Time::ZERO, Some(&token), &command, &engine).check().is_ok() {
+            if standard.admit(Time::ZERO, Some(&token), command.clone(), &engine).granted.is_ok() {
                 allowed.entry(who).or_default().insert(Action::of(&command));
             }
         }
     }
     let of = |actions: &[Action]| actions.iter().copied().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(allowed["first"], of(&[Action::Register, Action::Report, Action::Deregister]));
-    assert_eq!(
-        allowed["north"],
-        of(&[Action::Submit]),
-        "the run that is started is of no tenant, run and task are not known"
-    );
+    assert_eq!(allowed["north"], of(&[Action::Submit, Action::Start]), "run and task are not known");
     assert_eq!(allowed["everywhere"], of(&[Action::Submit, Action::Cancel, Action::Start, Action::Signal]));
     let boss: Vec<Action> = Action::ALL
         .iter()
@@ -410,24 +414,25 @@ fn everything_is_denied_by_default_and_roles_grant_their_permissions() {
         .collect();
     assert_eq!(allowed["boss"], of(&boss));
     assert!(!allowed.contains_key("auditor") && !allowed.contains_key("nobody"));
-    let read = |who: &str| standard.decide_reading(Time::ZERO, Some(&Token::new(who)), "the trail").check();
+    let read = |who: &str| standard.admit_reading(Time::ZERO, Some(&Token::new(who)), "the trail").granted;
     assert!(read("auditor").is_ok() && read("boss").is_ok());
     assert!(read("first").is_err() && read("everywhere").is_err() && read("south").is_err());
 }
 
 #[test]
-fn decisions_are_made_in_the_callers_own_name() {
+fn decisions_are_made_in_the_callers_own_name_and_roles() {
     let mut house = House::new();
-    let decide = |by: &str| RunCommand::Decide {
+    let decide = |by: &str, role: &str| RunCommand::Decide {
         run: RunId::new(1),
         node: "approve".into(),
         by: by.into(),
-        roles: vec!["lead".into()],
+        roles: vec![role.into()],
         option: "yes".into(),
         note: Payload::NULL,
     };
-    assert_eq!(house.denied("boss", decide("ada")), DenialReason::ForeignName("ada".into()));
-    assert!(matches!(house.say("boss", decide("boss")), Err(No::Engine(Rejected::Unknown(Unknown::Run(_))))));
+    assert_eq!(house.denied("boss", decide("ada", "lead")), DenialReason::ForeignName("ada".into()));
+    assert_eq!(house.denied("boss", decide("boss", "chief")), DenialReason::ForeignRole("chief".into()));
+    assert!(matches!(house.say("boss", decide("boss", "lead")), Err(No::Engine(Rejected::Unknown(Unknown::Run(_))))));
 }
 
 #[test]
@@ -435,7 +440,7 @@ fn unidentified_callers_are_denied_with_a_reason_and_recorded() {
     let house = House::new();
     let decide = |token: Option<&str>| {
         let token = token.map(Token::new);
-        house.gate.decide(Time::from_secs(2), token.as_ref(), &Command::Tick, &house.engine)
+        house.gate.admit(Time::from_secs(2), token.as_ref(), Command::Tick, &house.engine).decision
     };
     let at = Time::from_secs(1);
     for (token, why) in [
@@ -504,7 +509,8 @@ fn rows(table: &str) -> Vec<Vec<String>> {
 fn cells_are_protected_from_formula_injection() {
     let gate = Gate::new(Policy::default(), |_: &Token, _: Time| Ok(Principal::new("=1+1")));
     let mut trail = AuditTrail::default();
-    trail.push(gate.decide(Time::ZERO, Some(&Token::new("x")), &Command::Tick, &Engine::new(Config::default())));
+    let engine = Engine::new(Config::default());
+    trail.push(gate.admit(Time::ZERO, Some(&Token::new("x")), Command::Tick, &engine).decision);
     assert!(trail.to_csv().contains(",'=1+1,"), "{}", trail.to_csv());
 }
 

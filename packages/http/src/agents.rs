@@ -92,8 +92,7 @@ async fn answer(app: &App, message: Message, caller: &Caller, span: Duration) ->
             Ok(Vec::new())
         }
         Body::Query { task } => {
-            let permitted = crate::tasks::permitted(task);
-            app.may_read_of(caller, "a task", permitted).await?;
+            let task = crate::tasks::readable(app, caller, task).await?;
             Ok(one(crate::tasks::status(app, task).await?))
         }
         _ => {

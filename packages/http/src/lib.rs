@@ -119,30 +119,35 @@ impl App {
 
     /// Sends a command to the engine, if the caller is allowed to.
     async fn command(&self, caller: &Caller, command: impl Into<Command>) -> Result<Accepted, Refusal> {
-        let (gate, now, token, command) =
-            (Arc::clone(&self.gate), self.host.now(), caller.token.clone(), command.into());
-        let ask = move |engine: &Engine| (gate.decide(now, Some(&token), &command, engine), command);
-        let (decision, command) = self.host.inspect(ask).await?;
-        self.keep(&decision);
-        decision.check()?;
+        let command = self.admit(caller, command.into()).await?;
         Ok(self.host.command(command).await?)
+    }
+
+    /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.
+    async fn admit(&self, caller: &Caller, command: Command) -> Result<Command, Refusal> {
+        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), caller.token.clone());
+        let ask = move |engine: &Engine| gate.admit(now, Some(&token), command, engine);
+        let admitted = self.host.inspect(ask).await?;
+        self.keep(&admitted.decision);
+        Ok(admitted.granted?)
     }
 
     /// Whether the caller may read everything.
     fn may_read(&self, caller: &Caller, what: &str) -> Result<(), Refusal> {
-        let decision = self.gate.decide_reading(self.host.now(), Some(&caller.token), what);
-        self.keep(&decision);
-        Ok(decision.check()?)
+        let admitted = self.gate.admit_reading(self.host.now(), Some(&caller.token), what);
+        self.keep(&admitted.decision);
+        Ok(admitted.granted?)
     }
 
     /// Whether the caller may read about one object: with the permission to read everything, or to send this command.
     async fn may_read_of(&self, caller: &Caller, what: &str, permitted: Command) -> Result<(), Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), caller.token.clone());
-        if gate.decide_reading(now, Some(&token), what).check().is_ok() {
+        if gate.admit_reading(now, Some(&token), what).granted.is_ok() {
             return Ok(());
         }
-        let ask = move |engine: &Engine| gate.decide(now, Some(&token), &permitted, engine);
-        Ok(self.host.inspect(ask).await?.check()?)
+        let ask = move |engine: &Engine| gate.admit(now, Some(&token), permitted, engine);
+        self.host.inspect(ask).await?.granted?;
+        Ok(())
     }
 
     fn keep(&self, decision: &counterpoint::access::Decision) {

@@ -9,14 +9,15 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use counterpoint::access::Principal;
+use counterpoint::access::{AccessError, Principal};
 use counterpoint::engine::{RunCursor, RunFilter, RunView};
 use counterpoint::language::Document;
 use counterpoint::message::rejected::Unknown;
-use counterpoint::{Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunId, RunSpec, Tier};
+use counterpoint::{Accepted, Command, Engine, Limits, Name, Payload, Rejected, RunCommand, RunId, RunSpec, Tier};
 use counterpoint_serving::Key;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The number of runs in a page.
@@ -37,9 +38,27 @@ struct NewRun {
     tenant: Option<Name>,
 }
 
-/// The command whose permission allows reading about a run.
-fn permitted(run: RunId) -> Command {
-    RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL }.into()
+/// The engine's id of a run that the caller may read about: with the permission to read, or to signal it.
+async fn readable(app: &App, caller: &Caller, run: RunId) -> Result<RunId, Refusal> {
+    let (gate, now, token) = (Arc::clone(&app.gate), app.host.now(), caller.token.clone());
+    let ask = move |engine: &Engine| {
+        let token = Some(&token);
+        gate.admit_run(now, token, run, engine).granted.or_else(|_| {
+            let signal = RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL };
+            Ok(run_in(&gate.admit(now, token, signal.into(), engine).granted?).unwrap_or(run))
+        })
+    };
+    let readable: Result<RunId, AccessError> = app.host.inspect(ask).await?;
+    Ok(readable?)
+}
+
+/// The run that a command starts or signals.
+fn run_in(command: &Command) -> Option<RunId> {
+    match command {
+        Command::Run(RunCommand::Start(spec)) => Some(spec.id),
+        Command::Run(RunCommand::Signal { run, .. }) => Some(*run),
+        _ => None,
+    }
 }
 
 /// Adds a workflow in the definition language.
@@ -58,7 +77,7 @@ pub(crate) async fn define(State(app): State<App>, caller: Caller, Given(content
 /// Lists the workflows.
 pub(crate) async fn definitions(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Refusal> {
     app.may_read(&caller, "the workflows")?;
-    let look = |engine: &counterpoint::Engine| {
+    let look = |engine: &Engine| {
         let definitions = engine.definitions();
         let shown = definitions.iter().map(|view| {
             json!({
@@ -89,8 +108,10 @@ pub(crate) async fn start(
 ) -> Result<Response, Refusal> {
     let (key, principal) = (key(&headers)?, caller.principal.clone());
     let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
-    let run = spec.id;
-    let accepted = app.command(&caller, Command::start(spec)).await?;
+    let named = spec.id;
+    let command = app.admit(&caller, Command::start(spec)).await?;
+    let run = run_in(&command).unwrap_or(named);
+    let accepted = app.host.command(command).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
 }
@@ -110,7 +131,7 @@ fn view(run: &RunView<'_>) -> Value {
 }
 
 async fn shown(app: &App, run: RunId) -> Result<Value, Refusal> {
-    let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| view(&run));
+    let look = move |engine: &Engine| engine.run(run).map(|run| view(&run));
     Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
 }
 
@@ -122,7 +143,7 @@ pub(crate) async fn one(
     caller: Caller,
 ) -> Result<Json<Value>, Refusal> {
     let (run, span) = (RunId::new(id(&run)?), wait(&parameters)?);
-    app.may_read_of(&caller, "a run", permitted(run)).await?;
+    let run = readable(&app, &caller, run).await?;
     if span == Duration::ZERO {
         return Ok(Json(shown(&app, run).await?));
     }
@@ -150,7 +171,7 @@ pub(crate) async fn list(
         filter = filter.with_business_key(key);
     }
     let after: Option<RunCursor> = parameters.get("after").map(|text| read(text.as_bytes())).transpose()?;
-    let look = move |engine: &counterpoint::Engine| {
+    let look = move |engine: &Engine| {
         let page = engine.find_runs(&filter, after, PAGE);
         let next = page.next.and_then(|cursor| serde_json::to_string(&cursor).ok());
         json!({"runs": page.runs.iter().map(view).collect::<Vec<_>>(), "next": next})

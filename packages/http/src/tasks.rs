@@ -8,22 +8,41 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use counterpoint::access::Principal;
+use counterpoint::access::{AccessError, Principal};
 use counterpoint::message::rejected::Unknown;
 use counterpoint::protocol::{Body, Submission};
-use counterpoint::{Accepted, Command, Name, Rejected, TaskCommand, TaskId, TaskSpec};
+use counterpoint::{Accepted, Command, Engine, Name, Rejected, TaskCommand, TaskId, TaskSpec};
 use counterpoint_serving::{Key, Scope};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The command whose permission allows reading about a task: the permission to cancel it.
-pub(crate) fn permitted(task: TaskId) -> Command {
-    TaskCommand::Cancel { task, reason: Name::from("read") }.into()
+/// The engine's id of a task that the caller may read about: with the permission to read, or to cancel it.
+pub(crate) async fn readable(app: &App, caller: &Caller, task: TaskId) -> Result<TaskId, Refusal> {
+    let (gate, now, token) = (Arc::clone(&app.gate), app.host.now(), caller.token.clone());
+    let ask = move |engine: &Engine| {
+        let token = Some(&token);
+        gate.admit_task(now, token, task, engine).granted.or_else(|_| {
+            let cancel = TaskCommand::Cancel { task, reason: Name::from("read") };
+            Ok(task_in(&gate.admit(now, token, cancel.into(), engine).granted?).unwrap_or(task))
+        })
+    };
+    let readable: Result<TaskId, AccessError> = app.host.inspect(ask).await?;
+    Ok(readable?)
+}
+
+/// The task that a command submits or cancels.
+fn task_in(command: &Command) -> Option<TaskId> {
+    match command {
+        Command::Task(TaskCommand::Submit(spec)) => Some(spec.id),
+        Command::Task(TaskCommand::Cancel { task, .. }) => Some(*task),
+        _ => None,
+    }
 }
 
 /// The state of a task as a message.
 pub(crate) async fn status(app: &App, task: TaskId) -> Result<Body, Refusal> {
-    let look = move |engine: &counterpoint::Engine| {
+    let look = move |engine: &Engine| {
         let view = engine.task(task)?;
         let outcome = view.outcome().map(|(outcome, _)| outcome.clone());
         Some(Body::Status { task, state: view.status(), attempts: view.attempts(), outcome })
@@ -93,8 +112,10 @@ pub(crate) async fn submit(
 ) -> Result<Response, Refusal> {
     let (key, principal) = (key(&headers)?, caller.principal.clone());
     let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
-    let task = spec.id;
-    let accepted = app.command(&caller, Command::submit(spec)).await?;
+    let named = spec.id;
+    let command = app.admit(&caller, Command::submit(spec)).await?;
+    let task = task_in(&command).unwrap_or(named);
+    let accepted = app.host.command(command).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/tasks/{}", task.get());
     Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())
@@ -108,7 +129,7 @@ pub(crate) async fn one(
     caller: Caller,
 ) -> Result<Json<Value>, Refusal> {
     let (task, span) = (TaskId::new(id(&task)?), wait(&parameters)?);
-    app.may_read_of(&caller, "a task", permitted(task)).await?;
+    let task = readable(&app, &caller, task).await?;
     if span == Duration::ZERO {
         return Ok(Json(shown(&app, task).await?));
     }

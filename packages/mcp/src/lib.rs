@@ -40,6 +40,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 use std::sync::{Arc, Mutex, PoisonError};
+use tasks::Work;
 
 /// The number of entries that are retained as a resource.
 const KEPT: usize = 1_000;
@@ -145,24 +146,37 @@ impl Counterpoint {
         Ok(self.host.command(command).await?)
     }
 
-    /// Returns a command if the caller is allowed to send it.
+    /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.
     async fn may(&self, context: &RequestContext<RoleServer>, command: Command) -> Result<Command, Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), self.token(context));
-        let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &command, engine).check().map(|()| command);
+        let ask = move |engine: &Engine| gate.admit(now, token.as_ref(), command, engine).granted;
         Ok(self.host.inspect(ask).await??)
     }
 
     /// Whether the caller may read everything.
     fn may_read(&self, context: &RequestContext<RoleServer>, what: &str) -> Result<(), Refusal> {
-        Ok(self.gate.decide_reading(self.host.now(), self.token(context).as_ref(), what).check()?)
+        Ok(self.gate.admit_reading(self.host.now(), self.token(context).as_ref(), what).granted?)
     }
 
-    /// Whether the caller may read about one object: with the permission to read everything, or to send this command.
-    async fn may_read_of(&self, context: &RequestContext<RoleServer>, permitted: Command) -> Result<(), Refusal> {
-        match self.may_read(context, "one thing") {
-            Ok(()) => Ok(()),
-            Err(_) => self.may(context, permitted).await.map(|_| ()),
-        }
+    /// The engine's object of a task or run that the caller may read about: with the permission to read, or to send this
+    /// command about it.
+    async fn readable(
+        &self,
+        context: &RequestContext<RoleServer>,
+        work: Work,
+        permitted: Command,
+    ) -> Result<Work, Refusal> {
+        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), self.token(context));
+        let ask = move |engine: &Engine| {
+            let token = token.as_ref();
+            let read = match work {
+                Work::Task(task) => gate.admit_task(now, token, task, engine).granted.map(Work::Task),
+                Work::Run(run) => gate.admit_run(now, token, run, engine).granted.map(Work::Run),
+            };
+            read.or_else(|_| Ok(Work::of(&gate.admit(now, token, permitted, engine).granted?).unwrap_or(work)))
+        };
+        let readable: Result<Work, AccessError> = self.host.inspect(ask).await?;
+        Ok(readable?)
     }
 }
 

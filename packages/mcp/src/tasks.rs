@@ -80,6 +80,17 @@ impl Work {
         }
     }
 
+    /// The task or run that a command submits, starts or names.
+    pub(crate) fn of(command: &Command) -> Option<Self> {
+        match command {
+            Command::Task(TaskCommand::Submit(spec)) => Some(Self::Task(spec.id)),
+            Command::Task(TaskCommand::Cancel { task, .. }) => Some(Self::Task(*task)),
+            Command::Run(RunCommand::Start(spec)) => Some(Self::Run(spec.id)),
+            Command::Run(RunCommand::Signal { run, .. }) => Some(Self::Run(*run)),
+            _ => None,
+        }
+    }
+
     fn cancellation(self) -> Command {
         let reason = Name::from(CANCELLED);
         match self {
@@ -153,8 +164,7 @@ impl Counterpoint {
 
     /// `tasks/get`.
     pub(crate) async fn task_read(&self, task: &str, context: &Context) -> Result<GetTaskResult, Refusal> {
-        let work = Work::read(task)?;
-        self.may_see(work, context).await?;
+        let work = self.may_see(Work::read(task)?, context).await?;
         let standing = self.standing(work).await?;
         let mut result = GetTaskResult::new(DetailedTask::new(standing.task(work), standing.payload()?));
         result.meta = Some(work.meta());
@@ -163,8 +173,7 @@ impl Counterpoint {
 
     /// `tasks/update`: no task of this server requests input from its client, so there is nothing to update.
     pub(crate) async fn task_updated(&self, task: &str, context: &Context) -> Result<(), Refusal> {
-        let work = Work::read(task)?;
-        self.may_see(work, context).await?;
+        let work = self.may_see(Work::read(task)?, context).await?;
         self.standing(work).await.map(drop)
     }
 
@@ -180,9 +189,9 @@ impl Counterpoint {
         }
     }
 
-    /// Whether the caller may read about this work.
-    pub(crate) async fn may_see(&self, work: Work, context: &Context) -> Result<(), Refusal> {
-        self.may_read_of(context, work.permitted()).await
+    /// The engine's object of this work, if the caller may read about it.
+    pub(crate) async fn may_see(&self, work: Work, context: &Context) -> Result<Work, Refusal> {
+        self.readable(context, work, work.permitted()).await
     }
 
     async fn standing(&self, work: Work) -> Result<Standing, Refusal> {

@@ -223,15 +223,19 @@ impl Counterpoint {
 
     async fn distribute(&self, asked: DistributeTask, context: &Context) -> Result<CallToolResponse, Refusal> {
         let span = wait(asked.wait_seconds)?;
-        let task = TaskId::new(self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?);
-        let spec = task_of(task, asked)?;
+        let named = TaskId::new(self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?);
+        let command = self.may(context, Command::submit(task_of(named, asked)?)).await?;
+        let task = match Work::of(&command) {
+            Some(Work::Task(task)) => task,
+            Some(Work::Run(_)) | None => named,
+        };
         if span > Duration::ZERO && tasks::is_followed(context) {
-            self.command(context, Command::submit(spec)).await?;
+            self.host.command(command).await?;
             return self.task_response(Work::Task(task)).await;
         }
         // Subscribed before the submission, so that no event of the task is missed.
         let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
-        self.command(context, Command::submit(spec)).await?;
+        self.host.command(command).await?;
         let now = self.await_task(task, span, &mut events, context).await?;
         Ok(CallToolResult::structured(value(&now)).into())
     }
@@ -300,14 +304,14 @@ impl Counterpoint {
         let span = wait(asked.wait_seconds)?;
         match (asked.task, asked.run, asked.agent) {
             (Some(task), None, None) => {
-                let task = TaskId::new(id(&task)?);
-                self.may_see(Work::Task(task), context).await?;
+                let asked = Work::Task(TaskId::new(id(&task)?));
+                let Work::Task(task) = self.may_see(asked, context).await? else { return Err(other_work()) };
                 let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
                 Ok(Status::Task(self.await_task(task, span, &mut events, context).await?))
             }
             (None, Some(run), None) => {
-                let run = RunId::new(id(&run)?);
-                self.may_see(Work::Run(run), context).await?;
+                let asked = Work::Run(RunId::new(id(&run)?));
+                let Work::Run(run) = self.may_see(asked, context).await? else { return Err(other_work()) };
                 Ok(Status::Run(self.await_run(run, span, context).await?))
             }
             (None, None, Some(agent)) => {
@@ -350,10 +354,15 @@ impl Counterpoint {
 
     async fn start(&self, asked: StartWorkflow, context: &Context) -> Result<CallToolResponse, Refusal> {
         let span = wait(asked.wait_seconds)?;
-        let run = RunId::new(self.id_of(context, "run", &asked.key, asked.tenant.as_deref())?);
-        let mut spec = RunSpec::new(run, asked.workflow).with_input(Payload::new(asked.input));
+        let named = RunId::new(self.id_of(context, "run", &asked.key, asked.tenant.as_deref())?);
+        let mut spec = RunSpec::new(named, asked.workflow).with_input(Payload::new(asked.input));
         (spec.version, spec.tenant) = (asked.version, asked.tenant.map(Name::from));
-        self.command(context, Command::start(spec)).await?;
+        let command = self.may(context, Command::start(spec)).await?;
+        let run = match Work::of(&command) {
+            Some(Work::Run(run)) => run,
+            Some(Work::Task(_)) | None => named,
+        };
+        self.host.command(command).await?;
         if span > Duration::ZERO && tasks::is_followed(context) {
             return self.task_response(Work::Run(run)).await;
         }
@@ -379,6 +388,11 @@ impl Counterpoint {
         let accepted = self.command(context, RunCommand::Signal { run, signal, payload }).await?;
         Ok(Signalled { run: asked.run, accepted: accepted.into() })
     }
+}
+
+/// A gate grants a task for a task and a run for a run.
+fn other_work() -> Refusal {
+    Refusal::new("internal", "the gate granted another sort of work")
 }
 
 /// Sends progress to a caller that requested it.

@@ -2,7 +2,9 @@
 
 use super::Projection;
 use super::subject::{Subject, Subjects};
+use super::tenancy::Tenancy;
 use crate::base::id::Seq;
+use crate::base::name::Name;
 use crate::message::event::{ControlEvent, Entry, Event};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -70,6 +72,7 @@ pub struct EventFilter {
     /// Bits, by family.
     families: u8,
     about: Option<(Subject, Subjects)>,
+    within: Option<Tenancy>,
     test: Option<Box<Test>>,
 }
 
@@ -84,7 +87,7 @@ impl EventFilter {
     #[must_use]
     pub fn of(families: impl IntoIterator<Item = Family>) -> Self {
         let bits = families.into_iter().fold(0, |bits, family| bits | bit(family));
-        Self { families: bits, about: None, test: None }
+        Self { families: bits, about: None, within: None, test: None }
     }
 
     /// The events for which the test holds.
@@ -124,6 +127,23 @@ impl EventFilter {
         self
     }
 
+    /// Narrows the filter to events of these tenants: of their tasks and runs, of agents that serve no other tenant, and of
+    /// pauses of the tenant. An event that names anything else does not pass: no event of the catalogue or of the engine as a
+    /// whole, none that concerns tasks of several tenants at once, and no request for an attempt back that names a task of
+    /// another tenant. Tasks, runs and agents are known from the entries in which they are submitted, started and
+    /// registered, so the filter must have seen those.
+    ///
+    /// Sequence numbers count the events of all tenants.
+    #[must_use]
+    pub fn within(mut self, tenants: impl IntoIterator<Item = Name>) -> Self {
+        let tenants = tenants.into_iter().collect();
+        self.within = Some(match self.within {
+            Some(within) => within.narrowed(&tenants),
+            None => Tenancy::new(tenants, REMEMBERED),
+        });
+        self
+    }
+
     /// Narrows the filter to events for which the test holds.
     #[must_use]
     pub fn matching(mut self, test: impl Fn(&Entry) -> bool + Send + 'static) -> Self {
@@ -136,6 +156,9 @@ impl EventFilter {
 
     /// Whether the entry passes. Entries must be given in the order of the journal.
     pub fn passes(&mut self, entry: &Entry) -> bool {
+        if self.within.as_mut().is_some_and(|within| !within.includes(entry)) {
+            return false;
+        }
         let about = match &mut self.about {
             Some((subject, subjects)) => subjects.of(entry).contains(subject),
             None => true,
@@ -159,6 +182,7 @@ impl fmt::Debug for EventFilter {
             Family::ALL.into_iter().filter(|family| self.families & bit(*family) != 0).collect();
         f.debug_struct("EventFilter")
             .field("families", &families)
+            .field("within", &self.within.as_ref().map(Tenancy::tenants))
             .field("about", &self.about.as_ref().map(|(subject, _)| subject))
             .field("test", &self.test.is_some())
             .finish()

@@ -6,6 +6,7 @@
 
 mod filter;
 mod subject;
+mod tenancy;
 
 #[cfg(feature = "threads")]
 pub(crate) use filter::Gap;

@@ -183,12 +183,13 @@ fn expected(record: &TaskRecord, otherwise: Duration) -> Duration {
     record.expected.or(record.spec.estimate).unwrap_or(otherwise)
 }
 
-/// Whether the specification of a task allows an agent.
+/// Whether an agent serves the tenant of a task, and the specification of the task allows the agent.
 fn allows(spec: &TaskSpec, agent: &AgentSpec) -> bool {
-    spec.affinity.as_ref().is_none_or(|affinity| {
+    let allowed = spec.affinity.as_ref().is_none_or(|affinity| {
         !affinity.not_agents.contains(&agent.id)
             && !affinity.not_labels.iter().any(|(name, value)| agent.labels.get(name) == Some(value))
-    })
+    });
+    allowed && agent.serves(spec.tenant.as_ref())
 }
 
 impl TaskTensor {

@@ -46,6 +46,7 @@ impl State {
         let paused = self.index.fleet().by_id(spec.id).and_then(|member| member.paused.clone());
         self.remove_agent(spec.id)?;
         let agent = self.index.register(by, spec, paused.as_ref(), at)?;
+        self.separate(spec.tenants.iter().flatten())?;
         self.index.fleet_mut().set_lease_timer(agent, &mut self.timers)
     }
 
@@ -55,6 +56,7 @@ impl State {
             return Err(InconsistentEvent("an update changes the id of an agent"));
         }
         self.index.update(agent, spec)?;
+        self.separate(spec.tenants.iter().flatten())?;
         self.index.fleet_mut().set_lease_timer(agent, &mut self.timers)
     }
 

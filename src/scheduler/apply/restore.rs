@@ -27,6 +27,7 @@ impl State {
             let put = self.queues.put_kind(index, &record.name, history(record));
             put.ok_or_else(|| wrong(format!("kind {:?} cannot be restored at index {index}", record.name)))?;
         }
+        self.index.separate(&snapshot.separate);
         for agent in &snapshot.agents {
             self.put_agent(agent).map_err(|InconsistentEvent(why)| wrong(format!("agent {}: {why}", agent.by)))?;
         }

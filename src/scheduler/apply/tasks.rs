@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::base::id::{Seq, TaskId};
+use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::event::TaskEvent;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
@@ -11,6 +12,7 @@ use crate::scheduler::queue::{Arrival, SubQueueKey};
 use crate::scheduler::tasks::{Origin, Submission, Task};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl State {
@@ -112,6 +114,21 @@ impl State {
         self.index.leave(class)
     }
 
+    /// Gives the tenants to which an agent is confined requirement classes of their own, and moves their waiting tasks
+    /// there: once for each tenant.
+    pub(super) fn separate<'a>(&mut self, tenants: impl IntoIterator<Item = &'a Name>) -> Applied {
+        for tenant in self.index.separate(tenants) {
+            let mut classes = BTreeSet::new();
+            for task in self.queues.queued_by(&tenant) {
+                self.dequeue(task)?;
+                self.enqueue(task)?;
+                classes.extend(self.tasks.at(task)?.class());
+            }
+            self.queues.reopen(classes);
+        }
+        Ok(())
+    }
+
     /// Sets the linger timer for a task of a batched kind.
     fn linger(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
@@ -156,7 +173,12 @@ impl State {
         let affinity = spec.affinity.as_deref();
         let apart = affinity.map_or(&[][..], |affinity| &affinity.apart_from);
         let executors = apart.iter().filter_map(|task| self.tasks.by_id(*task)?.last);
-        ClassKey { needs: spec.needs.clone(), excluded: Excluded::of(affinity, executors), avoid: Box::default() }
+        ClassKey {
+            needs: spec.needs.clone(),
+            tenant: self.index.classes().tenant_of_class(spec.tenant.as_ref()),
+            excluded: Excluded::of(affinity, executors),
+            avoid: Box::default(),
+        }
     }
 }
 

@@ -88,6 +88,11 @@ impl Core {
 const AHEAD: usize = 4_096;
 
 impl AdmissionCheck<'_> {
+    /// Rejects the ids of the engine, whether or not a task has the id.
+    pub(super) const fn is_of_host(&self, id: TaskId) -> Result<(), Rejected> {
+        if id.is_engine_made() { Err(Rejected::Invalid(Invalid::ReservedId(id.get()))) } else { Ok(()) }
+    }
+
     /// Whether an equal task with this id is known. An unequal one is an error.
     pub(super) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
         let Some(known) = self.state.tasks().by_id(spec.id) else { return Ok(false) };
@@ -97,9 +102,7 @@ impl AdmissionCheck<'_> {
 
     /// Checks whether the task can be accepted after the earlier ones of its command.
     pub(super) fn admits(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
-        if spec.id.is_engine_made() {
-            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
-        }
+        self.is_of_host(spec.id)?;
         if spec.owner.is_some() || spec.reserved.is_some() {
             return Err(Rejected::Misuse(Misuse::ForeignOwner(spec.id)));
         }

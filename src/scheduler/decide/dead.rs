@@ -29,6 +29,7 @@ impl Core {
 
 impl DeadLetters<'_, '_> {
     pub(super) fn replay(&mut self, dead: TaskId, fresh: TaskId) -> Result<Accepted, Rejected> {
+        self.core.admission(self.tx.now).is_of_host(fresh)?;
         let spec = self.core.reader.replayed(dead, fresh, None, self.tx.now)?;
         self.core.admission(self.tx.now).admits(&spec, &Earlier::default())?;
         self.core.admit(Arc::new(spec), Some(dead), self.tx);
@@ -45,6 +46,7 @@ impl DeadLetters<'_, '_> {
         let (mut earlier, mut fresh) = (Earlier::default(), Vec::new());
         for (index, dead) in (0_u32..).zip(self.core.reader.dead_where(filter)) {
             let id = TaskId::new(first.get().saturating_add(u64::from(index)));
+            admission.is_of_host(id)?;
             let spec = self.core.reader.replayed(dead, id, tier, self.tx.now)?;
             let checked = admission.admits(&spec, &earlier);
             checked.map_err(|reason| Rejected::InBulk { index, reason: Box::new(reason) })?;

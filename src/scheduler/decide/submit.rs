@@ -13,6 +13,7 @@ use std::sync::Arc;
 impl Core {
     pub(super) fn submit(&mut self, spec: Arc<TaskSpec>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let admission = self.admission(tx.now);
+        admission.is_of_host(spec.id)?;
         if admission.is_repeated(&spec)? {
             return Ok(Accepted::Repeated);
         }
@@ -56,7 +57,7 @@ impl Core {
         let admission = self.admission(tx.now);
         let (mut earlier, mut fresh) = (Earlier::default(), Vec::new());
         for (index, spec) in (0..).zip(specs) {
-            let checked = match admission.is_repeated(&spec) {
+            let checked = match admission.is_of_host(spec.id).and_then(|()| admission.is_repeated(&spec)) {
                 Ok(true) => continue,
                 Ok(false) if earlier.has(spec.id) => Err(Rejected::Conflict(Conflict::Task(spec.id))),
                 Ok(false) => admission.admits(&spec, &earlier),

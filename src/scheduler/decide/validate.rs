@@ -6,6 +6,7 @@ use crate::base::payload::Payload;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, TaskSpec};
+use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
 pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
@@ -19,6 +20,8 @@ pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
     bounded("list_len", spec.skills.len(), limits.sizes.list_len)?;
     bounded("list_len", spec.labels.len(), limits.sizes.list_len)?;
     bounded("list_len", spec.amounts.len(), limits.sizes.list_len)?;
+    bounded("list_len", spec.tenants.as_ref().map_or(0, BTreeSet::len), limits.sizes.list_len)?;
+    spec.tenants.iter().flatten().try_for_each(|tenant| named("tenant", tenant, limits))?;
     spec.amounts.keys().try_for_each(|name| named("resource", name, limits))?;
     spec.skills.keys().try_for_each(|skill| named("skill", skill, limits))?;
     for (label, value) in &spec.labels {

@@ -11,13 +11,17 @@ use crate::scheduler::ix::{AgentIx, ClassIx};
 use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, Needs};
 use core::hash::{Hash, Hasher};
+use std::collections::BTreeSet;
 
-/// The requirements that the tasks of a class share: their needs, the agents that they exclude, and the agents that
-/// they avoid because attempts there have failed. An avoided agent is eligible only if no other agent that meets the
-/// needs is online.
+/// The requirements that the tasks of a class share: their needs, their tenant if agents are confined to it, the agents
+/// that they exclude, and the agents that they avoid because attempts there have failed. An avoided agent is eligible only
+/// if no other agent that meets the needs is online.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassKey {
     pub(crate) needs: Needs,
+    /// The tenant of the tasks, if it has classes of its own. An agent that is confined to tenants meets no class without
+    /// one, so it is never assigned a task of another tenant.
+    pub(crate) tenant: Option<Name>,
     pub(crate) excluded: Excluded,
     pub(crate) avoid: Box<[AgentId]>,
 }
@@ -52,6 +56,7 @@ impl Excluded {
 impl Hash for ClassKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.needs.hash_value());
+        self.tenant.hash(state);
         self.excluded.hash(state);
         self.avoid.hash(state);
     }
@@ -112,6 +117,8 @@ pub(crate) struct Classes {
     idle: Vec<ClassIx>,
     skills: SkillMap,
     epoch: u64,
+    /// The tenants that have classes of their own, because an agent is or was confined to them.
+    separate: BTreeSet<Name>,
 }
 
 /// The number of classes without tasks that are kept for further tasks.
@@ -120,6 +127,24 @@ const IDLE: usize = 256;
 impl Classes {
     pub(crate) fn new(skills: SkillMap) -> Self {
         Self { skills, ..Self::default() }
+    }
+
+    /// Gives these tenants classes of their own for the tasks that join from now on. Returns those that had none.
+    pub(super) fn separate<'a>(&mut self, tenants: impl IntoIterator<Item = &'a Name>) -> Vec<Name> {
+        tenants.into_iter().filter(|tenant| self.separate.insert((*tenant).clone())).cloned().collect()
+    }
+
+    /// The tenants that have classes of their own.
+    pub(crate) const fn separated(&self) -> &BTreeSet<Name> {
+        &self.separate
+    }
+
+    /// The tenant of the class of a task of this tenant.
+    pub(crate) fn tenant_of_class(&self, tenant: Option<&Name>) -> Option<Name> {
+        if self.separate.is_empty() {
+            return None;
+        }
+        tenant.filter(|tenant| self.separate.contains(*tenant)).cloned()
     }
 
     /// Adds a waiting task to its class, which is created if it is new. A [`leave`](Self::leave) must follow.
@@ -255,6 +280,12 @@ impl Classes {
     /// Compares the set and the list of each class and the sets of the agents with those computed from the
     /// requirements.
     pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
+        for (_, member) in fleet.iter() {
+            let mut tenants = member.spec.tenants.iter().flatten();
+            if let Some(tenant) = tenants.find(|tenant| !self.separate.contains(*tenant)) {
+                return Err(format!("agent {} is confined to tenant {tenant}, which has no classes", member.by));
+            }
+        }
         for (slot, class) in self.classes.iter() {
             let at = ClassIx(slot);
             if self.find(&class.key) != Some(at) {
@@ -280,5 +311,5 @@ const TOO_MANY: InconsistentEvent = InconsistentEvent("a requirement class has m
 const NO_CLASS: InconsistentEvent = InconsistentEvent("there is no requirement class at this index");
 
 fn meets(skills: &SkillMap, key: &ClassKey, agent: &AgentSpec) -> bool {
-    skills.met_by(&key.needs, agent) && !key.excluded.excludes(agent)
+    skills.met_by(&key.needs, agent) && agent.serves(key.tenant.as_ref()) && !key.excluded.excludes(agent)
 }

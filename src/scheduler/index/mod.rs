@@ -67,6 +67,11 @@ impl Index {
         &self.pools
     }
 
+    /// Gives these tenants requirement classes of their own. Returns those that had none.
+    pub(crate) fn separate<'a>(&mut self, tenants: impl IntoIterator<Item = &'a Name>) -> Vec<Name> {
+        self.classes.separate(tenants)
+    }
+
     /// Adds an incarnation of an agent. The pause of an earlier incarnation carries over.
     pub(crate) fn register(
         &mut self,

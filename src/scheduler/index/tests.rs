@@ -13,7 +13,7 @@ fn register(index: &mut Index, spec: &Arc<AgentSpec>, number: u64) -> AgentIx {
 }
 
 fn painting() -> ClassKey {
-    ClassKey { needs: Needs::skill("paint"), excluded: Excluded::default(), avoid: Box::default() }
+    ClassKey { needs: Needs::skill("paint"), tenant: None, excluded: Excluded::default(), avoid: Box::default() }
 }
 
 #[test]

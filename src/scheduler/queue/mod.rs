@@ -95,6 +95,11 @@ impl Queues {
         self.lanes.head(class, room)
     }
 
+    /// The waiting tasks of a tenant, the first arrivals first.
+    pub(crate) fn queued_by(&self, tenant: &Name) -> Vec<TaskIx> {
+        self.tenants.peek(tenant).map(|at| self.lanes.tasks_of(TenantIx(at))).unwrap_or_default()
+    }
+
     /// The first task of a sub-queue, if the gates of its tenant and kind are open.
     pub(crate) fn head_of(&self, key: &SubQueueKey) -> Option<TaskIx> {
         self.lanes.head_of(key)

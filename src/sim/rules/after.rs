@@ -127,6 +127,7 @@ impl Rules {
             && !agent.spec.polls
             && !self.paused_agents.contains(&agent.by.agent())
             && task.spec.needs.met_by(&agent.spec)
+            && agent.spec.serves(task.spec.tenant.as_ref())
             && !task.failed_by.contains(&agent.by.agent())
     }
 

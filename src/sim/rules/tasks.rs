@@ -129,6 +129,8 @@ impl Rules {
         rule(!self.is_paused(&known.spec), || format!("the tenant or kind of {attempt} is paused"))?;
         let fit = self.trusting || known.spec.needs.met_by(&member.spec);
         rule(fit, || format!("{to} does not meet the needs of {attempt}: {}", known.spec.needs))?;
+        let serves = member.spec.serves(known.spec.tenant.as_ref());
+        rule(serves, || format!("{to} does not serve the tenant of {attempt}: {:?}", known.spec.tenant))?;
         let kept = if known.tier == Tier::Critical { 0 } else { member.spec.reserved };
         let room = self.in_flight(to) + kept < member.spec.slots();
         rule(room, || {

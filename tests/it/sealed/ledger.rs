@@ -119,8 +119,9 @@ fn a_ledger_of_decisions_can_be_exported_and_verified() {
     let tasks = ["north", "south"].map(|tenant| TaskSpec::new(TaskId::new(1), "count").with_tenant(tenant));
     for (at, task) in (5..).map(Time::from_secs).zip(tasks) {
         let command = Command::submit(task);
-        let mut decision = gate.decide(at, Some(&Token::new("ada")), &command, &engine);
-        if decision.check().is_ok() {
+        let admitted = gate.admit(at, Some(&Token::new("ada")), command, &engine);
+        let mut decision = admitted.decision;
+        if let Ok(command) = admitted.granted {
             let before = engine.last_seq();
             engine.handle(at, command, &mut out).unwrap();
             decision = decision.with_events(before, engine.last_seq());
@@ -129,7 +130,10 @@ fn a_ledger_of_decisions_can_be_exported_and_verified() {
     }
     let decisions: Vec<Decision> = Ledger::read(&stream, &bytes).unwrap();
     let told: Vec<String> = decisions.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["5s ada: submit t1", "6s ada: submit t1: denied: ada may not access other tenants"]);
+    let task = gate.id_key().task(&"north".into(), TaskId::new(1));
+    let wanted =
+        [format!("5s ada: submit {task}"), "6s ada: submit t1: denied: ada may not access other tenants".into()];
+    assert_eq!(told, wanted);
     // The facts of it, in a ledger of their own.
     let (first, last) = decisions[0].events.unwrap();
     let facts = Stream::new("facts").with_key(key());

@@ -36,8 +36,11 @@ fn node(delegate: Delegate) -> Node {
     Node::new("research", Action::Delegate(delegate)).with_input(counterpoint::definition::Expr::Input)
 }
 
+/// The kinds of sub-tasks in these tests.
+const KINDS: [&str; 8] = ["research", "search", "other", "a", "b", "c", "d", "e"];
+
 fn research() -> Delegate {
-    Delegate::new(work("research"))
+    Delegate::new(work("research")).with_kinds(KINDS)
 }
 
 fn running(delegate: Delegate, input: impl Into<Value>) -> World {
@@ -204,6 +207,12 @@ fn an_answer_that_is_none_is_a_failure_of_the_attempt() {
         world.says("research", 1, done(7));
         assert_eq!(world.output(), json!(7));
     }
+    // Without kinds, sub-tasks have the kind of the work and no other.
+    let mut world = running(Delegate::new(work("research")), 1);
+    world.says("research", 1, parts([sub("research", 0), sub("wire-money", 1)]));
+    assert!(!world.about().iter().any(|task| task.starts_with("wire-money")));
+    world.sleep();
+    world.says("research", 1, parts([sub("research", 0)]));
     // What can be undone may have happened.
     let mut world = World::running(flow([node(research()).with_undo(work("undo"))]), 1);
     for _ in 0..Retry::default().attempts {
@@ -381,7 +390,7 @@ fn what_was_done_is_undone_the_last_first() {
 fn shares_of_a_budget_are_kept_and_what_is_left_comes_back() {
     let tokens = |tokens: u64| Budget::default().with_tokens(tokens);
     let estimate = Usage::default().with_tokens(10);
-    let delegate = Delegate::new(work("research").with_estimate(estimate)).to_depth(2);
+    let delegate = Delegate::new(work("research").with_estimate(estimate)).with_kinds(KINDS).to_depth(2);
     let mut world = World::running(flow([node(delegate.clone()).with_budget(tokens(100))]), "x");
     let spend = |world: &mut World, kind: &str, payload: Value, answer: Value, tokens: u64| {
         let attempt = world.at(kind, &payload);

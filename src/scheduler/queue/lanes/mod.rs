@@ -224,6 +224,15 @@ impl Lanes {
         group.map_or(0, |group| group.queued)
     }
 
+    /// The tasks of a tenant, by rank.
+    pub(crate) fn tasks_of(&self, tenant: TenantIx) -> Vec<TaskIx> {
+        let sub_queues = self.tenants.get(tenant.0.index()).into_iter().flat_map(|group| &group.sub_queues);
+        let sub_queues = sub_queues.filter_map(|at| self.sub_queues.get(at.0));
+        let mut tasks: Vec<(Rank, TaskIx)> = sub_queues.flat_map(|sub_queue| sub_queue.tasks(&self.nodes)).collect();
+        tasks.sort_unstable();
+        tasks.into_iter().map(|(_, task)| task).collect()
+    }
+
     /// The sub-queue in which a task waits, and its rank.
     pub(crate) fn position_of(&self, task: TaskIx) -> Option<(SubQueueKey, Rank)> {
         let node = self.nodes.get(task.index())?;

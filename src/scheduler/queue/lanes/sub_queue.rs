@@ -108,6 +108,19 @@ impl SubQueue {
         best.into_iter().chain(sorted).min()
     }
 
+    /// All of its tasks.
+    pub(super) fn tasks(&self, nodes: &[Node]) -> Vec<(Rank, TaskIx)> {
+        let mut tasks: Vec<(Rank, TaskIx)> = self.sorted.iter().map(|(rank, task)| (*rank, *task)).collect();
+        for list in &self.tiers {
+            let mut at = list.first;
+            while let Some(node) = nodes.get(at as usize) {
+                tasks.push((node.rank, TaskIx(Slot::new(at))));
+                at = node.next;
+            }
+        }
+        tasks
+    }
+
     /// The number of its tasks that come before this rank, counted up to `most`.
     pub(super) fn count_ahead(&self, nodes: &[Node], rank: Rank, most: usize) -> usize {
         let mut count = 0;

@@ -72,7 +72,7 @@ fn unsound(part: &Subtask, delegate: &Delegate, limits: &Limits) -> Option<Strin
     if names.into_iter().any(is_bad) {
         return Some(format!("a name in a sub-task is empty or longer than {} bytes", limits.sizes.name_bytes));
     }
-    if !delegate.kinds.is_empty() && !delegate.kinds.contains(kind) {
+    if !delegate.allows(kind) {
         return Some(format!("sub-tasks of kind `{kind}` are not allowed"));
     }
     let is_timed = budget.is_some_and(|budget| budget.time.is_some());
