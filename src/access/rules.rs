@@ -172,11 +172,13 @@ fn run(who: &Principal, command: &RunCommand, state: &impl AccessState) -> Resul
 }
 
 fn control(who: &Principal, command: &ControlCommand) -> Result<(), DenialReason> {
-    let (ControlCommand::Pause { scope, .. } | ControlCommand::Resume { scope }) = command;
-    match scope {
-        Scope::Tenant(tenant) if who.reaches(Some(tenant)) => Ok(()),
-        Scope::Tenant(_) => Err(DenialReason::ForeignTenant),
-        Scope::Agent(_) | Scope::Kind(_) => require_unconfined(who),
+    match command {
+        ControlCommand::Pause { scope, .. } | ControlCommand::Resume { scope } => match scope {
+            Scope::Tenant(tenant) if who.reaches(Some(tenant)) => Ok(()),
+            Scope::Tenant(_) => Err(DenialReason::ForeignTenant),
+            Scope::Agent(_) | Scope::Kind(_) => require_unconfined(who),
+        },
+        ControlCommand::ConfirmClock { .. } => require_unconfined(who),
     }
 }
 
@@ -188,6 +190,7 @@ pub(super) fn describe(command: &Command) -> Box<str> {
         Command::Run(command) => of_run(command),
         Command::Control(ControlCommand::Pause { scope, .. }) => format!("pause {scope}"),
         Command::Control(ControlCommand::Resume { scope }) => format!("resume {scope}"),
+        Command::Control(ControlCommand::ConfirmClock { time, .. }) => format!("confirm the clock at {time}"),
         Command::Tick => "tick".to_owned(),
     };
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(240).collect::<String>().into()

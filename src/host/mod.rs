@@ -7,6 +7,8 @@ mod clock;
 mod error;
 #[cfg(feature = "async")]
 pub mod future;
+#[cfg(feature = "async")]
+mod reentry;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod snapshots;
 #[cfg(any(feature = "threads", feature = "async"))]
@@ -14,7 +16,6 @@ mod state;
 #[cfg(feature = "threads")]
 pub mod thread;
 
-#[cfg(any(feature = "threads", feature = "async"))]
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]

@@ -266,6 +266,14 @@ pub enum ControlCommand {
         /// The scope.
         scope: Scope,
     },
+    /// Confirms the time to which the host's clock has jumped ahead. Rejected if no jump to about that time, within
+    /// [`max_step`](crate::scheduler::ClockLimits::max_step), waits to be confirmed.
+    ConfirmClock {
+        /// The time by the new clock.
+        time: Time,
+        /// The reason.
+        reason: Name,
+    },
 }
 
 /// Commands about workflows and their runs.

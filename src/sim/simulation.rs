@@ -340,7 +340,7 @@ impl Simulation {
         let now = disk.history().last().map_or(Time::ZERO, |entry| entry.at);
         let mut world = World {
             time: Timeline::new(now, Chance::new(self.seed, self.faults), &self.settings),
-            machine: Machine::new(self.config, now),
+            machine: Machine::new(self.config, disk.history()),
             disk,
             crew: Crew::new(self.services, self.answers),
             clients: Clients::new(self.streams),
