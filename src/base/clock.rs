@@ -87,6 +87,8 @@ pub(crate) enum ClockChange {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EngineTime {
     now: Time,
+    /// The last reading.
+    reading: Time,
     /// Whether there was a reading since the engine was created or restored.
     has_readings: bool,
     jump: Option<Jump>,
@@ -107,7 +109,7 @@ struct Jump {
 impl EngineTime {
     /// The time of the last entry, before any reading.
     pub(crate) const fn restored(at: Time) -> Self {
-        Self { now: at, has_readings: false, jump: None }
+        Self { now: at, reading: at, has_readings: false, jump: None }
     }
 
     pub(crate) const fn now(&self) -> Time {
@@ -117,6 +119,7 @@ impl EngineTime {
     /// Takes a reading. `is_open` states whether the events of the engine have a jump that has not ended.
     pub(crate) fn read(&mut self, reading: Time, limits: &ClockLimits, is_open: bool) -> Option<ClockChange> {
         let is_first = !core::mem::replace(&mut self.has_readings, true);
+        self.reading = reading;
         let step = limits.step().filter(|_| is_open || !is_first);
         if step.is_none_or(|step| distance(self.now, reading) <= step) {
             self.now = self.now.max(reading);
@@ -152,13 +155,17 @@ impl EngineTime {
         Some(ClockChange::Confirmed { from, to })
     }
 
-    /// The reading at which the host must call again, with a timer of the engine that is due at this time.
+    /// The reading at which the host must call again, with a timer of the engine that is due at this time. A timer that is
+    /// due already has the last reading, which a clock that went back cannot be behind.
     pub(crate) fn wakeup(&self, timer: Option<Time>, limits: &ClockLimits) -> Option<Time> {
-        let Some(step) = limits.step() else { return timer };
-        let timer = timer.map(|at| at.min(self.now + step / 2));
-        let Some(jump) = &self.jump else { return timer };
-        let timer = timer.and_then(|at| jump.reading_at(at));
-        timer.into_iter().chain(jump.next_witness(limits)).min()
+        let rest = limits.step().map_or(Time::MAX, |step| self.now + step / 2);
+        let timer = timer.and_then(|at| match &self.jump {
+            _ if at <= self.now => Some(self.reading),
+            Some(jump) => jump.reading_at(at.min(rest)),
+            None => Some(at.min(rest)),
+        });
+        let witness = self.jump.as_ref().and_then(|jump| jump.next_witness(limits));
+        timer.into_iter().chain(witness).min()
     }
 }
 
@@ -229,7 +236,7 @@ mod tests {
         let mut back = started(200 * DAY);
         back.read(secs(50), &limits, false);
         assert_eq!(back.wakeup(Some(ahead + Duration::from_secs(30)), &limits), Some(secs(80)));
-        assert_eq!(back.wakeup(Some(Time::ZERO), &limits), Some(Time::ZERO));
+        assert_eq!(back.wakeup(Some(Time::ZERO), &limits), Some(secs(50)));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub enum HostError {
     Journal(#[from] JournalError),
     /// An append to the journal failed. The host has ended; no answer or effect that depended on the append was
     /// released.
-    #[error("the journal failed: {error}; {lost} events after number {durable} are not durable")]
+    #[error("{error}; {lost} events after event {durable} are not durable")]
     Append {
         /// Why the append failed. After [`AppendError::Unknown`] the journal may contain the events nevertheless.
         error: AppendError,

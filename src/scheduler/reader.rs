@@ -150,8 +150,7 @@ impl Reader {
         let estimator = estimator.map(|panic| Quarantined::new(Callback::Estimator, panic));
         let functions = self.config.functions();
         let predicates = functions.predicates_that_panicked();
-        let predicates =
-            predicates.map(|(name, panic)| Quarantined::new(Callback::Predicate(name.clone()), panic));
+        let predicates = predicates.map(|(name, panic)| Quarantined::new(Callback::Predicate(name.clone()), panic));
         let reducers = functions.reducers_that_panicked();
         let reducers = reducers.map(|(name, panic)| Quarantined::new(Callback::Reducer(name.clone()), panic));
         general.into_iter().chain(of_kinds).chain(estimator).chain(predicates).chain(reducers).collect()

@@ -52,7 +52,11 @@ enum Followed {
     Anything,
     Readings,
     /// The readings have jumped.
-    Not { first: i128, last: i128, count: u32 },
+    Not {
+        first: i128,
+        last: i128,
+        count: u32,
+    },
 }
 
 impl TimeModel {
@@ -62,7 +66,9 @@ impl TimeModel {
             matches!(
                 entry.event,
                 Event::Control(
-                    ControlEvent::ClockJumped { .. } | ControlEvent::ClockConfirmed { .. } | ControlEvent::ClockReturned
+                    ControlEvent::ClockJumped { .. }
+                        | ControlEvent::ClockConfirmed { .. }
+                        | ControlEvent::ClockReturned
                 )
             )
         };

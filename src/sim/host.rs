@@ -142,8 +142,8 @@ impl World {
         }
         self.machine.wake = None;
         let Some(host) = &self.machine.host else { return Ok(()) };
-        // The clock may have returned, so that the engine does not count this wakeup as due.
-        if host.engine.standing().clock.is_some() {
+        // A rest ends with a reading. After a jump the clock may have returned, so that the wakeup is not due by it.
+        if self.machine.rests || host.engine.standing().clock.is_some() {
             let _ticked = self.call(Some(Command::Tick))?;
         }
         self.ticks()?;
@@ -454,16 +454,19 @@ impl World {
 
     pub(super) fn set_wake(&mut self) {
         let Some(host) = &self.machine.host else { return };
-        let Some(at) = host.engine.next_wakeup() else {
+        // A host that waits for nothing calls its engine all the same, so that a long rest is no jump of its clock.
+        let rest = host.engine.limits().clock.max_step.map(|step| step / 2);
+        let wakeup = host.engine.next_wakeup();
+        let left = wakeup.map(|at| at.since(self.machine.clock.reading(self.time.now)));
+        let Some(left) = left.or_else(|| rest.filter(|_| !self.time.is_over())) else {
             self.machine.wake = None;
             return;
         };
-        let due = self.time.now + at.since(self.machine.clock.reading(self.time.now));
+        let due = self.time.now + left;
         if self.machine.wake.is_some_and(|wake| wake <= due && wake >= self.time.now) {
             return;
         }
-        let step = host.engine.limits().clock.max_step;
-        self.machine.rests = step.is_some_and(|step| at == host.engine.now() + step / 2);
+        self.machine.rests = rest.is_some_and(|rest| wakeup.is_none_or(|at| at == host.engine.now() + rest));
         let due = due + self.time.chance.span(Fault::TickLate, Duration::from_secs(3_600)).unwrap_or_default();
         self.machine.wake = Some(due);
         self.time.push(due, What::Wake);

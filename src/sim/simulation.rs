@@ -118,7 +118,8 @@ impl Simulation {
         }
     }
 
-    /// Sets the configuration of the engine: strategy, discipline, limits, guards. Called for each start of a host.
+    /// Sets the configuration of the engine: strategy, discipline, limits, guards. Called for each start of a host. The host
+    /// calls its engine often enough that only faults make its clock [jump](crate::scheduler::ClockLimits).
     #[must_use]
     pub fn with_config(mut self, config: impl Fn() -> Config + 'static) -> Self {
         self.config = Box::new(config);

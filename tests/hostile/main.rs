@@ -13,5 +13,8 @@
     reason = "tests fail loudly, and no crate depends on them"
 )]
 
+mod callbacks;
+mod clock;
 mod defaults;
+mod ending;
 mod kit;

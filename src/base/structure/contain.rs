@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn panics_end_at_the_call() {
         assert_eq!(contain(|| 1), Ok(1));
-        assert_eq!(contain(|| panic!("{} left", 2)).map_err(|panic: Panic| panic.to_string()), Err::<(), _>("2 left".into()));
+        assert_eq!(
+            contain(|| panic!("{} left", 2)).map_err(|panic: Panic| panic.to_string()),
+            Err::<(), _>("2 left".into())
+        );
         assert_eq!(contain(|| panic!("{}", "x".repeat(1_000))), Err::<(), _>(Panic("x".repeat(LONGEST).into())));
     }
 

@@ -1,11 +1,11 @@
 //! The future that owns the engine.
 
+use super::Ending;
 use super::agent::{Assignment, Performer};
 use super::attempts::{Attempts, Spawn};
 use super::followers::Followers;
 use super::journal::{Keeper, Kept, KeptSnapshot};
 use super::snapshots::SnapshotTask;
-use super::Ending;
 use super::timer::{BoxFuture, Clockwork};
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::time::Time;

@@ -45,12 +45,7 @@ pub struct TaskHandle {
 }
 
 impl TaskHandle {
-    pub(super) fn new(
-        id: TaskId,
-        outcome: Receiver<TaskOutcome>,
-        commands: Sender<Command>,
-        inside: Inside,
-    ) -> Self {
+    pub(super) fn new(id: TaskId, outcome: Receiver<TaskOutcome>, commands: Sender<Command>, inside: Inside) -> Self {
         let cancel = TaskCommand::Cancel { task: id, reason: DROPPED.into() };
         Self { id, outcome, guard: CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false }, inside }
     }

@@ -62,7 +62,9 @@ impl Rules {
         let jump = step.engine.standing().clock;
         // While the clock is not followed, its readings differ from the times of the engine by the jump.
         let reading = |at: Time| {
-            jump.map_or(at, |jump| Time::ZERO + (at + jump.to.since(jump.from)).since(Time::ZERO + jump.from.since(jump.to)))
+            jump.map_or(at, |jump| {
+                Time::ZERO + (at + jump.to.since(jump.from)).since(Time::ZERO + jump.from.since(jump.to))
+            })
         };
         // Ticks are repeated until no timer is due, and precede any other command. A task that an event of this call
         // queued beyond its time is handled by the next tick.
