@@ -28,7 +28,7 @@ const JUMP: Duration = Duration::from_secs(3 * 3_600);
 
 /// How far a clock that is wrong can be ahead, and for how long.
 const ASTRAY: Duration = Duration::from_secs(20 * 365 * 86_400);
-const ASTRAY_FOR: Duration = Duration::from_secs(3_600);
+const ASTRAY_FOR: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(3_600)];
 
 /// More ticks than this at one instant are a livelock.
 const TICKS: u32 = 10_000;
@@ -111,7 +111,8 @@ impl World {
         }
         if let Some(mut random) = self.time.chance.strike(Fault::ClockAstray) {
             let by = random.between(Duration::from_secs(86_400), ASTRAY);
-            let until = self.time.now + random.between(Duration::from_secs(1), ASTRAY_FOR);
+            let most = ASTRAY_FOR.get(random.below(ASTRAY_FOR.len())).copied().unwrap_or_default();
+            let until = self.time.now + random.between(Duration::from_millis(1), most);
             self.machine.clock.stray(by, until);
             self.set_wake();
         }

@@ -4,6 +4,7 @@ use crate::kit::Host;
 use counterpoint::message::rejected::WrongState;
 use counterpoint::message::{AgentEvent, ControlEvent, TaskEvent};
 use counterpoint::scheduler::TaskStatus;
+use counterpoint::sim::{AgentModel, Arrivals, Distribution, Fault, Faults, Job, Rules, Simulation};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, ControlCommand, Engine, Entry, Event, Incarnation,
     Limits, Policy, Random, Rejected, TaskCommand, TaskId, TaskSpec, Time,
@@ -268,7 +269,7 @@ impl Model {
 #[test]
 fn the_time_is_that_of_the_model() {
     let mut jumps = 0;
-    for seed in 0..300 {
+    for seed in 0..100 {
         let mut random = Random::new(seed, 0);
         let mut host = Host::new(drawn_config);
         let (mut model, mut reading) = (Model { any: true, ..Model::default() }, 1_000_i64);
@@ -300,9 +301,60 @@ fn the_time_is_that_of_the_model() {
             jumps += u32::from(model.jump.is_some());
             assert_eq!(host.engine.now(), Time::from_secs(model.now.unsigned_abs()), "seed {seed}, call {call}");
             assert_eq!(host.engine.standing().clock.is_some(), model.jump.is_some(), "seed {seed}, call {call}");
-            let held = Engine::restore(drawn_config(), None, &host.journal).unwrap();
-            assert_eq!(held.snapshot(), host.engine.snapshot());
+        }
+        let held = Engine::restore(drawn_config(), None, &host.journal).unwrap();
+        assert_eq!(held.snapshot(), host.engine.snapshot());
+    }
+    assert!(jumps > 500, "{jumps} calls while the clock was not followed");
+}
+
+/// Clocks that are wrong by years for up to an hour, beside jumps by hours and crashes: the rules of the simulation hold, and
+/// all work ends.
+#[test]
+fn a_simulated_host_with_a_wrong_clock_loses_nothing() {
+    let (mut jumped, mut confirmed, mut returned) = (0, 0, 0);
+    for seed in 0..16 {
+        let policy = Policy::default().with_attempt_timeout(SECOND * 20);
+        let task = move |n| TaskSpec::new(TaskId::new(n), "work").with_policy(policy.clone());
+        let jobs = Arrivals::poisson(seed, 0.03).unwrap().take(40).zip(1..);
+        let faults =
+            [(Fault::ClockAstray, 30), (Fault::ClockForward, 8), (Fault::ClockBack, 8), (Fault::CrashAfter, 15)];
+        let faults = faults.into_iter().fold(Faults::none(), |faults, (fault, rate)| faults.with(fault, rate));
+        let report = Simulation::new(seed)
+            .with_agents((1..=2).map(|id| {
+                AgentModel::new(AgentSpec::new(AgentId::new(id)).with_skill("work", 1).with_lease(SECOND * 30))
+            }))
+            .with_service("work", Distribution::constant(SECOND * 3))
+            .with_reminders(SECOND * 10)
+            .with_verification(40)
+            .with_jobs(jobs.map(move |(at, n)| Job::task(at, task(n))))
+            .with_faults(faults.until(Time::from_secs(3_000)))
+            .with_oracle(Rules::default().with_cancel_grace(SECOND * 30))
+            .must_end_by(Time::from_secs(40_000))
+            .run()
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        for entry in &report.journal {
+            match &entry.event {
+                Event::Control(ControlEvent::ClockJumped { .. }) => jumped += 1,
+                Event::Control(ControlEvent::ClockConfirmed { .. }) => confirmed += 1,
+                Event::Control(ControlEvent::ClockReturned) => returned += 1,
+                _ => {}
+            }
         }
     }
-    assert!(jumps > 1_000, "{jumps} calls while the clock was not followed");
+    assert!(jumped > 40 && confirmed > 5 && returned > 10, "{jumped} {confirmed} {returned}");
+}
+
+/// A month between two jobs is no jump of the clock: the simulated host calls its engine meanwhile.
+#[test]
+fn a_long_rest_of_a_simulated_host_is_no_jump() {
+    let job =
+        |n: u64| Job::task(Time::ZERO + DAY * 30 * u32::try_from(n).unwrap(), TaskSpec::new(TaskId::new(n), "work"));
+    let report = Simulation::new(1)
+        .with_agent(AgentModel::new(AgentSpec::new(AgentId::new(1)).with_skill("work", 1)))
+        .with_jobs((1..=3).map(job))
+        .run()
+        .unwrap();
+    assert!(report.settled);
+    assert!(!report.journal.iter().any(|entry| matches!(entry.event, Event::Control(_))));
 }
