@@ -162,8 +162,8 @@ impl Engine {
     }
 
     /// The latest time at which the host must call the engine again, by the host's clock, with a `Tick` if it has no
-    /// other command. Every call may change it. A time that has passed means that the last call left work for the next
-    /// one.
+    /// other command. Every call may change it. The reading of the last call, or an earlier one, means that the last call
+    /// left work for the next one.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.log.wakeup(self.driver.next_wakeup(self.log.at()), &self.driver.core.config().limits().clock)

@@ -7,7 +7,7 @@ mod clock;
 mod error;
 #[cfg(feature = "async")]
 pub mod future;
-#[cfg(feature = "async")]
+#[cfg(any(feature = "threads", feature = "async"))]
 mod reentry;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod snapshots;

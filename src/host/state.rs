@@ -5,7 +5,6 @@
 //! hosts.
 
 use super::HostError;
-#[cfg(feature = "async")]
 use super::reentry::Inside;
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::base::structure::contain;
@@ -84,7 +83,6 @@ pub(super) struct HostState {
     runs: BTreeMap<RunId, Vec<Reply<RunOutcome>>>,
     watchers: Watchers,
     /// Where the callbacks of the host run.
-    #[cfg(feature = "async")]
     pub(super) inside: Inside,
 }
 
@@ -135,7 +133,6 @@ impl HostState {
             tasks: BTreeMap::new(),
             runs: BTreeMap::new(),
             watchers: Watchers::default(),
-            #[cfg(feature = "async")]
             inside: Inside::default(),
         })
     }
@@ -151,10 +148,7 @@ impl HostState {
 
     pub(super) fn handle(&mut self, now: Time, command: Command) -> Verdict {
         let Self { engine, batch, .. } = self;
-        let call = || engine.handle(now, command, &mut batch.outbox);
-        #[cfg(feature = "async")]
-        let call = || self.inside.enter(call);
-        call().map_err(HostError::from)
+        self.inside.enter(|| engine.handle(now, command, &mut batch.outbox)).map_err(HostError::from)
     }
 
     pub(super) fn tick(&mut self, now: Time) {
@@ -197,10 +191,7 @@ impl HostState {
     }
 
     fn look(&self, look: Look) {
-        let look = || look(&self.engine);
-        #[cfg(feature = "async")]
-        let look = || self.inside.enter(look);
-        let answer = look();
+        let answer = self.inside.enter(|| look(&self.engine));
         // If the caller is gone, the destructor of its value runs here.
         let _ = contain(answer);
     }
@@ -284,10 +275,7 @@ impl HostState {
     /// ends.
     pub(super) fn show(&mut self, entry: &Entry) -> Option<Ended> {
         let watchers = &mut self.watchers;
-        let show = || watchers.show(entry);
-        #[cfg(feature = "async")]
-        let show = || self.inside.enter(show);
-        show();
+        self.inside.enter(|| watchers.show(entry));
         if let Event::Task { task, event } = &entry.event {
             self.note_end(*task, event);
             return ended(*task, event);

@@ -247,7 +247,8 @@ impl FutureHost {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || archive.flatten())?;
-        let state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
+        state.inside = Inside::recorded();
         let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, state.engine.last_seq());
         let snapshots = writer.zip(away).map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
