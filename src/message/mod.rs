@@ -7,6 +7,7 @@
 //! | [`Event`] | core to host | what the core decided or received; the journal is the sequence of events |
 //! | [`Effect`] | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
 
+mod accepted;
 pub(crate) mod command;
 pub(crate) mod effect;
 pub(crate) mod event;

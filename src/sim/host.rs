@@ -142,9 +142,10 @@ impl World {
             return Ok(());
         }
         self.machine.wake = None;
-        let Some(host) = &self.machine.host else { return Ok(()) };
-        // A rest ends with a reading. After a jump the clock may have returned, so that the wakeup is not due by it.
-        if self.machine.rests || host.engine.standing().clock.is_some() {
+        if self.machine.host.is_none() {
+            return Ok(());
+        }
+        if self.machine.rests {
             let _ticked = self.call(Some(Command::Tick))?;
         }
         self.ticks()?;
@@ -153,6 +154,10 @@ impl World {
 
     /// Fires all due timers.
     fn ticks(&mut self) -> Played {
+        // The clock may have returned from a jump, or the jump be confirmed: then more is due than the wakeup states.
+        if self.machine.host.as_ref().is_some_and(|host| host.engine.standing().clock.is_some()) {
+            let _ticked = self.call(Some(Command::Tick))?;
+        }
         for _ in 0..TICKS {
             let reading = self.machine.clock.reading(self.time.now);
             let due = self.machine.host.as_ref().and_then(|host| host.engine.next_wakeup());

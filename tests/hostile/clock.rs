@@ -358,3 +358,27 @@ fn a_long_rest_of_a_simulated_host_is_no_jump() {
     assert!(report.settled);
     assert!(!report.journal.iter().any(|entry| matches!(entry.event, Event::Control(_))));
 }
+
+/// The same beside all other faults, with agents that crash and are lost.
+#[test]
+fn a_wrong_clock_beside_all_other_faults_loses_nothing() {
+    for seed in 0..16 {
+        let policy = Policy::default().with_attempt_timeout(SECOND * 20);
+        let task = move |n| TaskSpec::new(TaskId::new(n), "work").with_policy(policy.clone());
+        let faults = Fault::ALL.iter().fold(Faults::none(), |faults, fault| faults.with(*fault, 20));
+        let report = Simulation::new(seed)
+            .with_agents((1..=3).map(|id| {
+                AgentModel::new(AgentSpec::new(AgentId::new(id)).with_skill("work", 1).with_lease(SECOND * 8))
+            }))
+            .with_service("work", Distribution::constant(SECOND * 2))
+            .with_reminders(SECOND * 5)
+            .with_verification(32)
+            .with_jobs((1..=20).map(move |n| Job::task(Time::from_secs(n * 3), task(n))).collect::<Vec<_>>())
+            .with_faults(faults.until(Time::from_secs(60)))
+            .with_oracle(Rules::default().with_cancel_grace(SECOND * 30))
+            .must_end_by(Time::from_secs(40_000))
+            .run()
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(report.settled);
+    }
+}
