@@ -108,7 +108,7 @@ impl Action {
                 | RunCommand::Abort { .. }
                 | RunCommand::Remedy { .. },
             ) => Self::ManageRuns,
-            Command::Control(ControlCommand::Pause { .. } | ControlCommand::Resume { .. }) => Self::Control,
+            Command::Control(_) => Self::Control,
             Command::Tick => Self::Tick,
         }
     }

@@ -320,10 +320,12 @@ impl<S: AccessState> Rules<'_, S> {
 /// Control.
 impl<S: AccessState> Rules<'_, S> {
     fn control(&self, command: &ControlCommand) -> Granted {
-        let (ControlCommand::Pause { scope, .. } | ControlCommand::Resume { scope }) = command;
-        match scope {
-            Scope::Tenant(tenant) => self.require_reach(Some(tenant)),
-            Scope::Agent(_) | Scope::Kind(_) => self.require_unconfined(),
+        match command {
+            ControlCommand::Pause { scope, .. } | ControlCommand::Resume { scope } => match scope {
+                Scope::Tenant(tenant) => self.require_reach(Some(tenant)),
+                Scope::Agent(_) | Scope::Kind(_) => self.require_unconfined(),
+            },
+            ControlCommand::ConfirmClock { .. } => self.require_unconfined(),
         }
     }
 }

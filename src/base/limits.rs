@@ -7,6 +7,7 @@
 //! assert_eq!(limits.waiting_tasks, 50_000);
 //! ```
 
+use crate::base::clock::ClockLimits;
 use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct Limits {
     pub runs: RunLimits,
     /// Retention of ended tasks and runs.
     pub retention: RetentionLimits,
+    /// Jumps of the host's clock.
+    pub clock: ClockLimits,
 }
 
 impl Default for Limits {
@@ -49,6 +52,7 @@ impl Default for Limits {
             sizes: SizeLimits::default(),
             runs: RunLimits::default(),
             retention: RetentionLimits::default(),
+            clock: ClockLimits::default(),
         }
     }
 }
@@ -188,6 +192,10 @@ with! {
     with_timers_per_call => timers_per_call: u32,
     /// Sets [`cancel_grace`](Self::cancel_grace).
     with_cancel_grace => cancel_grace: Duration,
+    /// Sets [`max_step`](ClockLimits::max_step).
+    with_max_clock_step => clock.max_step: Option<Duration>,
+    /// Sets [`confirmed_after`](ClockLimits::confirmed_after).
+    with_clock_confirmed_after => clock.confirmed_after: Option<Duration>,
 }
 
 /// The largest batch in which tasks and runs that have exceeded their age are removed.

@@ -3,6 +3,7 @@
 //! The module is private; its public types are re-exported at the root of the crate and by the modules that use them.
 
 pub(crate) mod canonical;
+pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod limits;

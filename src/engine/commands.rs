@@ -119,7 +119,7 @@ impl Driver {
         let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
         let transient = rule.is_some_and(|rule| rule.transient);
         if transient && !self.book.runs.has_waiting_node(id, &signal, &payload, limits) {
-            return Ok(Accepted::Ignored);
+            return panicked(self.running(id)?).map_or(Ok(Accepted::Ignored), Err);
         }
         self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
         Ok(Accepted::Done)
@@ -133,7 +133,11 @@ impl Driver {
         if run.variables().updates_beside(run.plan(), &variable) >= limits.runs.updates as usize {
             return Err(at_limit("updates", limits.runs.updates));
         }
-        run.values(limits).may_update(&variable, &value).map_err(|no| match no {
+        let updates = run.values(limits).may_update(&variable, &value);
+        if let (Err(NoUpdate::Refused(None)), Some(rejected)) = (&updates, panicked(run)) {
+            return Err(rejected);
+        }
+        updates.map_err(|no| match no {
             NoUpdate::NotTaken => Rejected::Unknown(Unknown::Variable { run: id, variable: variable.clone() }),
             NoUpdate::Refused(wanted) => {
                 let wanted = wanted.map(Box::from);
@@ -232,6 +236,12 @@ impl Driver {
         self.emit(event.of(id, node), tx);
         Ok(Accepted::Done)
     }
+}
+
+/// The rejection of a command that depends on a function of the host, if one of the run's has panicked.
+fn panicked(run: &Run) -> Option<Rejected> {
+    let function = run.plan().panicked().next()?.clone();
+    Some(Rejected::State(WrongState::FunctionPanicked { run: run.id(), function }))
 }
 
 /// The first function of the host that a definition or a nested one names and that is not registered.

@@ -54,6 +54,9 @@ impl Runs {
                 let kept = run.values(limits).matching_signal(wanted, outer.signals(), now)?;
                 Some((wanted.signal.clone(), kept.index))
             });
+            if run.lacks_functions() {
+                return None;
+            }
             if let Some((signal, index)) = found {
                 return Some(RunEvent::SignalMoved { from: owner.run, signal, index }.of(id));
             }

@@ -139,32 +139,43 @@ impl Engine {
 
     /// Continues after a restore: renews the lease of every agent, emits the events that a crash cut off from the
     /// journal's last call, and repeats every effect that a crash may have lost, with the same attempt ids, unless
-    /// [`Recovery`](crate::scheduler::Recovery) specifies otherwise. Entries and effects are appended to `out`.
+    /// [`Recovery`](crate::scheduler::Recovery) specifies otherwise. Entries and effects are appended to `out`. However
+    /// long the engine was down, `now` becomes its time, unless a [jump of the clock](crate::scheduler::ClockLimits) was
+    /// unconfirmed.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
-        let now = self.log.clamp(now);
-        self.driver.recover(now, out);
-        self.driver.renew_leases(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let clock = self.driver.core.read_clock(now, &mut self.log);
+        self.driver.recover(self.log.now(), out);
+        self.driver.renew_leases(self.log.now());
+        let mut tx = Tx::new(&mut self.log, out, clock);
         self.driver.resume(&mut tx);
     }
 
     /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
-    /// `now` before that of an earlier call counts as the earlier one.
+    /// `now` before that of an earlier call counts as the earlier one, and one that is too far from it is [a jump of the
+    /// clock](crate::scheduler::ClockLimits).
     ///
     /// # Errors
     ///
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
-        let now = self.log.clamp(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let clock = self.driver.core.read_clock(now, &mut self.log);
+        let mut tx = Tx::new(&mut self.log, out, clock);
         self.driver.handle(command, &mut tx)
     }
 
-    /// The latest time at which the host must call the engine again, with a `Tick` if it has no other command. Every
-    /// call may change it. A time that has passed means that the last call left work for the next one.
+    /// The latest time at which the host must call the engine again, by the host's clock, with a `Tick` if it has no
+    /// other command. Every call may change it. The reading of the last call, or an earlier one, means that the last call
+    /// left work for the next one.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
-        self.driver.next_wakeup(self.log.at())
+        self.log.wakeup(self.driver.next_wakeup(self.log.at()), &self.driver.core.config().limits().clock)
+    }
+
+    /// The engine's time: that of the last call or entry. It is the reading of the host's clock in that call, unless
+    /// the clock [has jumped](crate::scheduler::ClockLimits) or gone back.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.log.now()
     }
 
     /// The run with this id; none if it is unknown or was forgotten.

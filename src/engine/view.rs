@@ -116,8 +116,8 @@ impl<'a> RunView<'a> {
     /// of its nodes that waits.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
-        let missing = self.run.plan().missing.iter();
-        let missing = missing.map(|name| format!("function `{name}`, which is not registered"));
+        let missing = self.run.plan().lacking();
+        let missing = missing.map(|name| format!("function `{name}`, which is not registered or has panicked"));
         let waits = self.driver.waits(self.now);
         let text = |node: NodeView<'_>| Some(format!("{}: {}", node.name(), waits.text(self.run, node.node.ix)?));
         missing.chain(self.nodes().filter_map(text)).collect()

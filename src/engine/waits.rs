@@ -135,7 +135,7 @@ pub enum Awaited {
         /// The message of the failure.
         failure: String,
     },
-    /// A function of the host that the definition names and the configuration does not register.
+    /// A function of the host that the definition names and that cannot be called: it is not registered, or has panicked.
     Function {
         /// Its name.
         name: Name,
@@ -188,7 +188,7 @@ impl fmt::Display for Awaited {
             Self::Milestone { after } => write!(f, "the success of node {after}"),
             Self::Remedy => f.write_str("an operator's command on the failed compensation"),
             Self::Resolution { failure } => write!(f, "an operator's command on the held failure ({failure})"),
-            Self::Function { name } => write!(f, "function `{name}`, which is not registered"),
+            Self::Function { name } => write!(f, "function `{name}`, which is not registered or has panicked"),
             Self::Resume { run, reason } => write!(f, "{run} is paused: {reason}"),
         }
     }
@@ -234,7 +234,7 @@ impl Waits<'_> {
             if self.runs.is_scheduled(id) && !(paused.is_some() || lacks) {
                 visit(None)?;
             }
-            for name in run.plan().missing.iter().filter(|_| lacks) {
+            for name in run.plan().lacking().filter(|_| lacks) {
                 visit(Some(Wait { run: id, node: None, on: Awaited::Function { name: name.clone() } }))?;
             }
             if let Some((run, reason)) = paused {

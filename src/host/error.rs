@@ -1,6 +1,7 @@
 //! The errors of a host, and of a run that a caller waits for.
 
 use crate::base::error::{PayloadError, RestoreError};
+use crate::base::id::Seq;
 use crate::base::payload::Payload;
 use crate::journal::{AppendError, JournalError};
 use crate::message::rejected::Rejected;
@@ -23,8 +24,22 @@ pub enum HostError {
     Journal(#[from] JournalError),
     /// An append to the journal failed. The host has ended; no answer or effect that depended on the append was
     /// released.
-    #[error("the journal failed: {0}")]
-    Append(AppendError),
+    #[error("{error}; {lost} events after event {durable} are not durable")]
+    Append {
+        /// Why the append failed. After [`AppendError::Unknown`] the journal may contain the events nevertheless.
+        error: AppendError,
+        /// The number of the last event that is durable.
+        durable: Seq,
+        /// The number of events that were decided after it.
+        lost: usize,
+    },
+    /// A closure that reads the engine panicked. The host continues.
+    #[error("the closure panicked: {0}")]
+    Panicked(String),
+    /// A callback of the host (a closure that reads the engine, a watcher, a strategy) called the host or waited for one
+    /// of its results. The host could not answer before the callback returns.
+    #[error("a callback of the host called the host, which waits for the callback")]
+    Reentrant,
     /// The engine cannot be restored from the journal's content.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -52,6 +67,9 @@ pub enum RunError {
     /// The output of the run has another type.
     #[error(transparent)]
     Output(PayloadError),
+    /// A callback of the host waited for the run. The host could not continue the run before the callback returns.
+    #[error("a callback of the host waits for the run, and the host waits for the callback")]
+    Reentrant,
     /// The host ended first. The run continues when another host takes over the journal.
     #[error("the host ended before the run did")]
     HostEnded,

@@ -8,13 +8,14 @@ mod error;
 #[cfg(feature = "async")]
 pub mod future;
 #[cfg(any(feature = "threads", feature = "async"))]
+mod reentry;
+#[cfg(any(feature = "threads", feature = "async"))]
 mod snapshots;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod state;
 #[cfg(feature = "threads")]
 pub mod thread;
 
-#[cfg(any(feature = "threads", feature = "async"))]
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]

@@ -5,7 +5,9 @@
 //! hosts.
 
 use super::HostError;
+use super::reentry::Inside;
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::base::structure::contain;
 use crate::base::time::Time;
 use crate::engine::{Engine, EngineSnapshot};
 use crate::message::command::{Accepted, AgentCommand, Command, TaskCommand};
@@ -13,7 +15,7 @@ use crate::message::effect::Outbox;
 use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::message::rejected::{Invalid, Rejected};
 use crate::message::run::{RunOutcome, RunSpec};
-use crate::scheduler::Config;
+use crate::scheduler::{Callback, Config, Quarantined};
 use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
 use std::collections::BTreeMap;
@@ -22,8 +24,10 @@ use std::sync::Arc;
 pub(super) type Verdict = Result<Accepted, HostError>;
 /// Called once with the result. A reply that is dropped without a call reports that the host has ended.
 pub(super) type Reply<T> = Box<dyn FnOnce(T) + Send>;
-/// Called with every durable entry, until it returns false.
+/// Called with every durable entry, until it returns false or panics.
 pub(super) type Watcher = Box<dyn FnMut(&Entry) -> bool + Send>;
+/// Reads the engine, and returns the function that sends the result.
+pub(super) type Look = Box<dyn FnOnce(&Engine) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// A request to a host.
 pub(super) enum Ask {
@@ -31,7 +35,22 @@ pub(super) enum Ask {
     Submit { spec: Arc<TaskSpec>, on_end: Reply<TaskOutcome>, reply: Reply<Verdict> },
     Start { spec: RunSpec, on_end: Reply<RunOutcome>, reply: Reply<Verdict> },
     Watch { watcher: Watcher, reply: Reply<()> },
-    Inspect { look: Box<dyn FnOnce(&Engine) + Send> },
+    Inspect { look: Look },
+    Quarantined { reply: Reply<Vec<Quarantined>> },
+}
+
+impl Ask {
+    /// The request that calls a closure of the user with the engine.
+    pub(super) fn inspect<T: Send + 'static>(
+        look: impl FnOnce(&Engine) -> T + Send + 'static,
+        reply: Reply<Result<T, HostError>>,
+    ) -> Self {
+        let look: Look = Box::new(move |engine| {
+            let seen = contain(|| look(engine)).map_err(|panic| HostError::Panicked(panic.to_string()));
+            Box::new(move || reply(seen))
+        });
+        Self::Inspect { look }
+    }
 }
 
 /// The results of calls to the engine, held until they are durable.
@@ -62,7 +81,42 @@ pub(super) struct HostState {
     batch: Batch,
     tasks: BTreeMap<TaskId, Vec<Reply<TaskOutcome>>>,
     runs: BTreeMap<RunId, Vec<Reply<RunOutcome>>>,
-    watchers: Vec<Watcher>,
+    watchers: Watchers,
+    /// Where the callbacks of the host run.
+    pub(super) inside: Inside,
+}
+
+/// The subscriptions, each with its number.
+#[derive(Default)]
+struct Watchers {
+    added: u64,
+    all: Vec<(u64, Watcher)>,
+    quarantined: Vec<Quarantined>,
+}
+
+impl Watchers {
+    fn add(&mut self, watcher: Watcher) {
+        self.added = self.added.saturating_add(1);
+        self.all.push((self.added, watcher));
+    }
+
+    /// Calls every watcher with an entry, and removes those that have ended or panicked.
+    fn show(&mut self, entry: &Entry) {
+        let mut at = 0;
+        while let Some((number, watcher)) = self.all.get_mut(at) {
+            let shown = contain(|| watcher(entry));
+            if shown == Ok(true) {
+                at += 1;
+                continue;
+            }
+            if let Err(panic) = shown {
+                self.quarantined.push(Quarantined::new(Callback::Watcher(*number), &panic));
+            }
+            let (_, ended) = self.all.remove(at);
+            // The destructors of what it captured are code of the user, too.
+            let _ = contain(|| drop(ended));
+        }
+    }
 }
 
 impl HostState {
@@ -78,7 +132,8 @@ impl HostState {
             batch: Batch::default(),
             tasks: BTreeMap::new(),
             runs: BTreeMap::new(),
-            watchers: Vec::new(),
+            watchers: Watchers::default(),
+            inside: Inside::default(),
         })
     }
 
@@ -92,7 +147,8 @@ impl HostState {
     }
 
     pub(super) fn handle(&mut self, now: Time, command: Command) -> Verdict {
-        self.engine.handle(now, command, &mut self.batch.outbox).map_err(HostError::from)
+        let Self { engine, batch, .. } = self;
+        self.inside.enter(|| engine.handle(now, command, &mut batch.outbox)).map_err(HostError::from)
     }
 
     pub(super) fn tick(&mut self, now: Time) {
@@ -123,11 +179,21 @@ impl HostState {
                 self.answer(reply, verdict);
             }
             Ask::Watch { watcher, reply } => {
-                self.watchers.push(watcher);
+                self.watchers.add(watcher);
                 self.answer(reply, ());
             }
-            Ask::Inspect { look } => look(&self.engine),
+            Ask::Inspect { look } => self.look(look),
+            Ask::Quarantined { reply } => {
+                let watchers = self.watchers.quarantined.iter().cloned();
+                reply(self.engine.quarantined().into_iter().chain(watchers).collect());
+            }
         }
+    }
+
+    fn look(&self, look: Look) {
+        let answer = self.inside.enter(|| look(&self.engine));
+        // If the caller is gone, the destructor of its value runs here.
+        let _ = contain(answer);
     }
 
     /// Sends the reply once everything that has been handled so far is durable.
@@ -208,7 +274,8 @@ impl HostState {
     /// Passes a durable entry to the subscriptions and to those that wait for an outcome. Returns the attempts that it
     /// ends.
     pub(super) fn show(&mut self, entry: &Entry) -> Option<Ended> {
-        self.watchers.retain_mut(|watcher| watcher(entry));
+        let watchers = &mut self.watchers;
+        self.inside.enter(|| watchers.show(entry));
         if let Event::Task { task, event } = &entry.event {
             self.note_end(*task, event);
             return ended(*task, event);

@@ -3,6 +3,7 @@
 //! One enum, with a family for each subject, so that there is one type to check, trace, fuzz and replay. Messages of
 //! agents are commands, too: a host passes on what its agents send.
 
+pub use super::accepted::Accepted;
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -265,6 +266,14 @@ pub enum ControlCommand {
     Resume {
         /// The scope.
         scope: Scope,
+    },
+    /// Confirms the time to which the host's clock has jumped ahead. Rejected if no jump to about that time, within
+    /// [`max_step`](crate::scheduler::ClockLimits::max_step), waits to be confirmed.
+    ConfirmClock {
+        /// The time by the new clock.
+        time: Time,
+        /// The reason.
+        reason: Name,
     },
 }
 
@@ -573,23 +582,4 @@ impl From<RunCommand> for Command {
     fn from(command: RunCommand) -> Self {
         Self::Run(command)
     }
-}
-
-/// The answer to an accepted command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Accepted {
-    /// The command took effect.
-    Done,
-    /// The command repeats an earlier one with the same content: nothing changed.
-    Repeated,
-    /// No node waited for the signal, and signals of its name are not kept: nothing changed.
-    Ignored,
-    /// The command took effect on this many tasks.
-    Count(u32),
-    /// The task was accepted, although by the current estimate it ends at this time, after its deadline.
-    Late(Time),
-    /// The agent was registered under this incarnation, which every message of the agent must carry.
-    Registered(Incarnation),
 }

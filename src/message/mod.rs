@@ -8,6 +8,7 @@
 //! | [`Effect`] | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
 
 mod canonical;
+mod accepted;
 pub(crate) mod command;
 pub(crate) mod effect;
 pub(crate) mod event;

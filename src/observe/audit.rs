@@ -108,7 +108,10 @@ fn actor(event: &Event) -> Actor {
         Event::Run { event, .. } => run_actor(event),
         Event::Node { event, .. } => node_actor(event),
         Event::Control(
-            ControlEvent::Paused { .. } | ControlEvent::Resumed { .. } | ControlEvent::TasksPrioritised { .. },
+            ControlEvent::Paused { .. }
+            | ControlEvent::Resumed { .. }
+            | ControlEvent::TasksPrioritised { .. }
+            | ControlEvent::ClockConfirmed { reason: Some(_), .. },
         ) => Actor::Host,
         Event::Agent { .. } | Event::Control(_) => Actor::Core,
     }
@@ -174,7 +177,8 @@ fn reason(event: &Event) -> Option<String> {
             ControlEvent::Paused { reason, .. }
             | ControlEvent::Rerouted { reason, .. }
             | ControlEvent::Scaling { reason, .. }
-            | ControlEvent::TasksPrioritised { reason, .. },
+            | ControlEvent::TasksPrioritised { reason, .. }
+            | ControlEvent::ClockConfirmed { reason: Some(reason), .. },
         ) => Some(reason.to_string()),
         Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
     }

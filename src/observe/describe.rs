@@ -89,6 +89,16 @@ fn control(event: &ControlEvent) -> String {
         ControlEvent::Scaling { agents, advised, reason, .. } => {
             format!("{advised} agents are advised instead of {agents}: {}", short(reason))
         }
+        ControlEvent::ClockJumped { from, to } => {
+            format!("the clock jumped from {from} to {to}; the engine does not follow it")
+        }
+        ControlEvent::ClockConfirmed { from, to, reason: Some(reason) } => {
+            format!("the jump of the clock was confirmed, from {from} to {to}: {}", short(reason))
+        }
+        ControlEvent::ClockConfirmed { from, to, reason: None } => {
+            format!("the jump of the clock was confirmed by later readings, from {from} to {to}")
+        }
+        ControlEvent::ClockReturned => "the clock returned to the time of the engine".to_owned(),
         ControlEvent::TasksPrioritised { tasks, tier, reason } => {
             format!("{} now in tier {tier}: {}", list(tasks), short(reason))
         }

@@ -1,5 +1,6 @@
 //! The configuration of a scheduler. The journal does not store it.
 
+use super::contained::{ContainedEstimator, ContainedStrategy};
 use super::decide::{Admission, Rebalancing, Recovery};
 use super::guards::Settings;
 use super::preemption::Preemption;
@@ -72,7 +73,7 @@ impl Config {
     /// Sets the routing strategy: which of the eligible agents gets a task. The default is [`LeastLoaded`].
     #[must_use]
     pub fn with_strategy(mut self, strategy: impl RoutingStrategy + 'static) -> Self {
-        self.routing.strategy = Box::new(strategy);
+        self.routing.strategy = ContainedStrategy::new(strategy);
         self
     }
 
@@ -80,14 +81,14 @@ impl Config {
     /// [`with_strategy`](Self::with_strategy).
     #[must_use]
     pub fn with_strategy_for(mut self, kind: impl Into<Name>, strategy: impl RoutingStrategy + 'static) -> Self {
-        self.routing.by_kind.insert(kind.into(), Box::new(strategy));
+        self.routing.by_kind.insert(kind.into(), ContainedStrategy::new(strategy));
         self
     }
 
     /// Sets the estimator of how long tasks take. The default is a task's own [`estimate`](crate::TaskSpec::estimate).
     #[must_use]
     pub fn with_estimator(mut self, estimator: impl Estimator + 'static) -> Self {
-        self.routing.estimator = Some(Box::new(estimator));
+        self.routing.estimator = Some(ContainedEstimator::new(estimator));
         self
     }
 
@@ -107,7 +108,8 @@ impl Config {
     }
 
     /// Registers a predicate that conditions of workflows call by its name. It is called while a command is decided, at
-    /// most once per condition, and never in replay. It must not panic and should be fast.
+    /// most once per condition, and never in replay. It should be fast. After a panic it counts as unregistered, see
+    /// [`Quarantined`](super::Quarantined).
     ///
     /// A definition that names an unregistered predicate or reducer is rejected. A run of a definition that was
     /// accepted under another configuration makes no progress until the function is registered again.
@@ -250,15 +252,16 @@ impl Config {
 /// What decides which agent gets a task.
 pub(super) struct Routing {
     /// For tasks of kinds without a strategy of their own.
-    pub(super) strategy: Box<dyn RoutingStrategy>,
-    pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
+    pub(super) strategy: ContainedStrategy,
+    pub(super) by_kind: BTreeMap<Name, ContainedStrategy>,
     pub(super) skills: SkillMap,
-    pub(super) estimator: Option<Box<dyn Estimator>>,
+    pub(super) estimator: Option<ContainedEstimator>,
 }
 
 impl Default for Routing {
     fn default() -> Self {
-        Self { strategy: Box::new(LeastLoaded), by_kind: BTreeMap::new(), skills: SkillMap::default(), estimator: None }
+        let strategy = ContainedStrategy::new(LeastLoaded);
+        Self { strategy, by_kind: BTreeMap::new(), skills: SkillMap::default(), estimator: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sequence numbers and times of entries: numbers have no gap, times do not decrease.
 
+use crate::base::clock::{ClockChange, ClockLimits, EngineTime};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::base::time::Time;
@@ -12,8 +13,8 @@ pub(crate) struct Log {
     last: Seq,
     /// The time of the last entry.
     at: Time,
-    /// The latest time of any call. Not part of the state: no event records that time has passed.
-    horizon: Time,
+    /// The time of the current call.
+    time: EngineTime,
 }
 
 impl Log {
@@ -21,10 +22,10 @@ impl Log {
         self.last
     }
 
-    /// Advances the time to `now`, and returns the result: an earlier time than the last one counts as the last one.
-    pub(crate) fn clamp(&mut self, now: Time) -> Time {
-        self.horizon = self.horizon.max(now);
-        self.horizon
+    /// Takes the reading of the host's clock with which a call begins. `is_open` states whether the clock has jumped and
+    /// the jump has not ended.
+    pub(crate) fn read(&mut self, reading: Time, limits: &ClockLimits, is_open: bool) -> Option<ClockChange> {
+        self.time.read(reading, limits, is_open)
     }
 
     /// Advances to an entry that is replayed.
@@ -32,22 +33,27 @@ impl Log {
         if entry.seq != self.last.next() {
             return Err(RestoreError::Gap { expected: self.last.next(), found: entry.seq });
         }
-        if entry.at < self.horizon {
+        if entry.at < self.time.now() {
             return Err(RestoreError::TimeWentBack { seq: entry.seq });
         }
         self.last = entry.seq;
         self.at = entry.at;
-        self.horizon = entry.at;
+        self.time = EngineTime::restored(entry.at);
         Ok(())
     }
 
     pub(crate) const fn continue_after(last: Seq, at: Time) -> Self {
-        Self { last, at, horizon: at }
+        Self { last, at, time: EngineTime::restored(at) }
     }
 
     /// The time of the current call: the latest of any call or entry.
     pub(crate) const fn now(&self) -> Time {
-        self.horizon
+        self.time.now()
+    }
+
+    /// The reading of the host's clock at which the next call is due, with a timer that is due at this time.
+    pub(crate) fn wakeup(&self, timer: Option<Time>, limits: &ClockLimits) -> Option<Time> {
+        self.time.wakeup(timer, limits)
     }
 
     /// The time of the last entry.
@@ -61,11 +67,25 @@ pub(crate) struct Tx<'a> {
     pub(crate) now: Time,
     log: &'a mut Log,
     pub(crate) out: &'a mut Outbox,
+    /// The change of the clock with which the call begins, until its event is recorded.
+    clock: Option<ClockChange>,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) const fn new(now: Time, log: &'a mut Log, out: &'a mut Outbox) -> Self {
-        Self { now, log, out }
+    pub(crate) const fn new(log: &'a mut Log, out: &'a mut Outbox, clock: Option<ClockChange>) -> Self {
+        Self { now: log.now(), log, out, clock }
+    }
+
+    /// The change of the clock with which the call begins, once.
+    pub(crate) const fn take_clock_change(&mut self) -> Option<ClockChange> {
+        self.clock.take()
+    }
+
+    /// Advances the time of the call to the readings after a jump of the clock, if there is one to about this time.
+    pub(crate) fn confirm_clock(&mut self, time: Time, limits: &ClockLimits) -> Option<ClockChange> {
+        let change = self.log.time.confirm_about(time, limits);
+        self.now = self.log.now();
+        change
     }
 
     /// The entry for the next event.

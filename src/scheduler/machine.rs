@@ -6,12 +6,14 @@ use super::decide::Awaited;
 use super::effects::Effects;
 use super::guards::Guards;
 use super::inconsistent::{Applied, InconsistentEvent};
-use super::log::Tx;
+use super::log::{Log, Tx};
 use super::queue::QueueRules;
 use super::reader::Reader;
+use crate::base::clock::ClockChange;
 use crate::base::structure::{Anomaly, Bits, Random};
 use crate::base::time::Time;
 use crate::message::event::{Entry, Event};
+use crate::routing::RoutingStrategy;
 use core::fmt;
 
 /// The scheduler without sequence numbers, so that an engine can number its events together with those of runs.
@@ -40,6 +42,11 @@ impl Core {
         });
         let guards = Guards::new(config.guards.clone(), config.seed);
         Self { reader: Reader::new(state, config), guards, held_back: Bits::default(), awaited: Awaited::default() }
+    }
+
+    /// Passes the reading with which a call begins to the log.
+    pub(crate) fn read_clock(&self, reading: Time, log: &mut Log) -> Option<ClockChange> {
+        log.read(reading, &self.reader.config.limits.clock, self.reader.state.standing().clock.is_some())
     }
 
     /// Applies an event to the state; strategies and guards observe it.

@@ -31,6 +31,7 @@
 mod access;
 mod apply;
 mod config;
+mod contained;
 mod decide;
 mod effects;
 mod guards;
@@ -49,9 +50,11 @@ mod timers;
 mod view;
 mod waits;
 
+pub use crate::base::clock::ClockLimits;
 pub use crate::base::limits::{RetentionLimits, RunLimits, SizeLimits};
 pub use crate::task::TaskStatus;
 pub use config::Config;
+pub use contained::{Callback, Quarantined};
 pub use decide::{Admission, Recovery};
 pub(crate) use decide::{fits, named};
 pub use guards::{Concurrency, Pressure, Scaling};
@@ -62,7 +65,7 @@ pub use preemption::Preemption;
 pub use queue::{Batch, Discipline, Quota};
 pub use reader::Reader;
 pub use snapshot::{AccountRecord, AgentRecord, GateRecord, SchedulerSnapshot, TaskRecord, TaskStage};
-pub use standing::Standing;
+pub use standing::{ClockJump, Standing};
 pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;
 
@@ -120,22 +123,23 @@ impl Scheduler {
     /// journal's last call, and repeats every effect that a crash may have lost, with the same attempt ids, unless
     /// [`Recovery`] specifies otherwise. Entries and effects are appended to `out`.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
-        let now = self.log.clamp(now);
-        self.core.recover(now, out);
-        self.core.renew_leases(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let clock = self.core.read_clock(now, &mut self.log);
+        self.core.recover(self.log.now(), out);
+        self.core.renew_leases(self.log.now());
+        let mut tx = Tx::new(&mut self.log, out, clock);
         self.core.settle(&mut tx);
     }
 
     /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
-    /// `now` before that of an earlier call counts as the earlier one.
+    /// `now` before that of an earlier call counts as the earlier one, and one that is too far from it is [a jump of the
+    /// clock](ClockLimits).
     ///
     /// # Errors
     ///
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
-        let now = self.log.clamp(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let clock = self.core.read_clock(now, &mut self.log);
+        let mut tx = Tx::new(&mut self.log, out, clock);
         self.core.fire(&mut tx);
         match command.canonical() {
             Command::Agent(command) => self.core.agent(command, &mut tx),
@@ -146,11 +150,17 @@ impl Scheduler {
         }
     }
 
-    /// The latest time at which the host must call the scheduler again, with a `Tick` if it has no other command. Every
-    /// call may change it.
+    /// The latest time at which the host must call the scheduler again, by the host's clock, with a `Tick` if it has no
+    /// other command. Every call may change it.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
-        self.core.next_wakeup()
+        self.log.wakeup(self.core.next_wakeup(), &self.core.config().limits.clock)
+    }
+
+    /// The scheduler's time: that of the last call or entry.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.log.now()
     }
 
     /// The sequence number of the last entry.

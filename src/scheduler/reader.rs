@@ -2,6 +2,7 @@
 
 use super::apply::State;
 use super::config::Config;
+use super::contained::{Callback, ContainedEstimator, Quarantined};
 use super::effects::Effects;
 use super::index::Member;
 use super::ix::AccountIx;
@@ -9,6 +10,7 @@ use super::standing::Standing;
 use super::view::{AccountView, AgentView, Routability, TaskView};
 use super::waits::TaskWait;
 use crate::base::id::{AgentId, TaskId};
+use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::structure::Anomalies;
 use crate::base::time::Time;
@@ -86,10 +88,16 @@ impl Reader {
         queues.kinds().map(|(at, account)| AccountView::new(account, queues.queued_of(AccountIx::Kind(at))))
     }
 
-    /// The decisions of guards that concern the whole scheduler.
+    /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
     #[must_use]
     pub const fn standing(&self) -> &Standing {
         self.state.standing()
+    }
+
+    /// The configured bounds.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.config.limits
     }
 
     /// The shared resources, each with the amount in use and the total.
@@ -125,8 +133,27 @@ impl Reader {
     /// The routing strategies, for their names and [explanations](RoutingStrategy::explain): first the general one,
     /// then those of single kinds.
     pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
-        let of_kinds = self.config.routing.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));
-        core::iter::once((None, &*self.config.routing.strategy)).chain(of_kinds)
+        let of = |strategy| -> &dyn RoutingStrategy { strategy };
+        let of_kinds = self.config.routing.by_kind.iter().map(move |(kind, strategy)| (Some(kind), of(strategy)));
+        core::iter::once((None, of(&self.config.routing.strategy))).chain(of_kinds)
+    }
+
+    /// The callbacks of the host that have panicked and are not called any more.
+    #[must_use]
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        let routing = &self.config.routing;
+        let general = routing.strategy.panic().map(|panic| Quarantined::new(Callback::Strategy(None), panic));
+        let of_kinds = routing.by_kind.iter().filter_map(|(kind, strategy)| {
+            Some(Quarantined::new(Callback::Strategy(Some(kind.clone())), strategy.panic()?))
+        });
+        let estimator = routing.estimator.as_ref().and_then(ContainedEstimator::panic);
+        let estimator = estimator.map(|panic| Quarantined::new(Callback::Estimator, panic));
+        let functions = self.config.functions();
+        let predicates = functions.predicates_that_panicked();
+        let predicates = predicates.map(|(name, panic)| Quarantined::new(Callback::Predicate(name.clone()), panic));
+        let reducers = functions.reducers_that_panicked();
+        let reducers = reducers.map(|(name, panic)| Quarantined::new(Callback::Reducer(name.clone()), panic));
+        general.into_iter().chain(of_kinds).chain(estimator).chain(predicates).chain(reducers).collect()
     }
 
     /// The dead letters, the oldest first.

@@ -52,7 +52,7 @@ pub struct SchedulerSnapshot {
     pub finished: Vec<TaskId>,
     /// The dead letters, in the order in which they ended.
     pub dead: Vec<TaskId>,
-    /// The decisions of guards that concern the whole scheduler.
+    /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
     #[serde(default, skip_serializing_if = "Standing::is_normal")]
     pub standing: Standing,
 }

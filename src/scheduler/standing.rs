@@ -1,11 +1,12 @@
-//! The decisions of guards that concern the whole scheduler.
+//! The decisions that concern the whole scheduler.
 
 use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::message::event::ControlEvent;
 use crate::task::Tier;
 use serde::{Deserialize, Serialize};
 
-/// The decisions of guards that concern the whole scheduler.
+/// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -22,10 +23,23 @@ pub struct Standing {
     /// The number of agents that the last advice recommends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advised: Option<u32>,
+    /// The jump of the host's clock that the engine does not follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockJump>,
+}
+
+/// A jump of the host's clock, see [`ClockLimits`](crate::scheduler::ClockLimits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ClockJump {
+    /// The engine's time at the jump.
+    pub from: Time,
+    /// The reading of the host's clock at the jump.
+    pub to: Time,
 }
 
 impl Standing {
-    /// Whether no decision is in force.
+    /// Whether no decision is in force and the clock has not jumped.
     #[must_use]
     pub fn is_normal(&self) -> bool {
         *self == Self::default()
@@ -45,6 +59,8 @@ impl Standing {
             ControlEvent::Shedding { from } => self.refused = *from,
             ControlEvent::Degraded { mode, .. } => self.mode.clone_from(mode),
             ControlEvent::Scaling { advised, .. } => self.advised = Some(*advised),
+            ControlEvent::ClockJumped { from, to } => self.clock = Some(ClockJump { from: *from, to: *to }),
+            ControlEvent::ClockConfirmed { .. } | ControlEvent::ClockReturned => self.clock = None,
             _ => {}
         }
     }

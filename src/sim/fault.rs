@@ -85,6 +85,8 @@ faults! {
     ClockBack => "clock-back",
     /// The host's timer fires up to an hour late. On each sleep.
     TickLate => "tick-late",
+    /// The host's clock is up to twenty years ahead, for up to an hour. On each message to the host.
+    ClockAstray => "clock-astray",
 }
 
 impl Fault {

@@ -1,6 +1,7 @@
 //! The simulated host: append, answer, perform effects, with possible crashes between the steps, and recovery.
 
 use super::SimError;
+use super::clock::{HostClock, TimeModel};
 use super::difference::difference;
 use super::disk::Fate;
 use super::fault::Fault;
@@ -24,6 +25,10 @@ type Verdict = Result<Accepted, Rejected>;
 
 /// The maximum jump of a clock.
 const JUMP: Duration = Duration::from_secs(3 * 3_600);
+
+/// How far a clock that is wrong can be ahead, and for how long.
+const ASTRAY: Duration = Duration::from_secs(20 * 365 * 86_400);
+const ASTRAY_FOR: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(3_600)];
 
 /// More ticks than this at one instant are a livelock.
 const TICKS: u32 = 10_000;
@@ -55,29 +60,26 @@ pub(super) struct Machine {
     /// The state of the last host, if everything that it had decided was durable.
     before: Option<EngineSnapshot>,
     wake: Option<Time>,
-    /// How far the clock is ahead of the true time, in nanoseconds.
-    ahead: i64,
-    /// The latest time that the present host has passed to its engine.
-    horizon: Time,
+    /// Whether that wake only keeps the readings of the clock close to each other.
+    pub(super) rests: bool,
+    clock: HostClock,
+    /// The time that the engine of the present host must have.
+    time: TimeModel,
     pub(super) crashes: u64,
     pub(super) fenced: u64,
 }
 
 impl Machine {
-    pub(super) fn new(config: Box<dyn Fn() -> Config>, now: Time) -> Self {
+    pub(super) fn new(config: Box<dyn Fn() -> Config>, journal: &[Entry]) -> Self {
         let (stale, crashes, fenced) = (Vec::new(), 0, 0);
-        Self { config, host: None, stale, before: None, wake: None, ahead: 0, horizon: now, crashes, fenced }
+        let time = TimeModel::restarted(config().limits().clock.clone(), journal);
+        let clock = HostClock::default();
+        Self { config, host: None, stale, before: None, wake: None, rests: false, clock, time, crashes, fenced }
     }
 
-    /// The time by its clock.
-    fn clock(&self, now: Time) -> Time {
-        Time::from_nanos(now.as_nanos().saturating_add_signed(self.ahead))
-    }
-
-    /// Ends the faults of the clock, which continues from the latest time that the engine was given.
+    /// Ends the faults of the clock, which continues from the time of the engine.
     pub(super) fn steady(&mut self, now: Time) {
-        let told = i64::try_from(self.horizon.as_nanos()).unwrap_or(i64::MAX);
-        self.ahead = told.saturating_sub(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)).max(0);
+        self.clock.steady(now, self.time.now());
     }
 }
 
@@ -107,6 +109,13 @@ impl World {
         if let Some(jump) = self.time.chance.span(Fault::ClockBack, JUMP) {
             self.turn_clock(-i64::try_from(jump.as_nanos()).unwrap_or(0));
         }
+        if let Some(mut random) = self.time.chance.strike(Fault::ClockAstray) {
+            let by = random.between(Duration::from_secs(86_400), ASTRAY);
+            let most = ASTRAY_FOR.get(random.below(ASTRAY_FOR.len())).copied().unwrap_or_default();
+            let until = self.time.now + random.between(Duration::from_millis(1), most);
+            self.machine.clock.stray(by, until);
+            self.set_wake();
+        }
         if self.machine.host.is_none() {
             return Ok(());
         }
@@ -124,7 +133,7 @@ impl World {
 
     /// Moves the host's clock ahead or back.
     fn turn_clock(&mut self, by: i64) {
-        self.machine.ahead = self.machine.ahead.saturating_add(by);
+        self.machine.clock.turn(by);
         self.set_wake();
     }
 
@@ -136,16 +145,23 @@ impl World {
         if self.machine.host.is_none() {
             return Ok(());
         }
+        if self.machine.rests {
+            let _ticked = self.call(Some(Command::Tick))?;
+        }
         self.ticks()?;
         self.gathered()
     }
 
     /// Fires all due timers.
     fn ticks(&mut self) -> Played {
+        // The clock may have returned from a jump, or the jump be confirmed: then more is due than the wakeup states.
+        if self.machine.host.as_ref().is_some_and(|host| host.engine.standing().clock.is_some()) {
+            let _ticked = self.call(Some(Command::Tick))?;
+        }
         for _ in 0..TICKS {
-            let now = self.machine.clock(self.time.now).max(self.machine.horizon);
+            let reading = self.machine.clock.reading(self.time.now);
             let due = self.machine.host.as_ref().and_then(|host| host.engine.next_wakeup());
-            if due.is_none_or(|at| at > now) {
+            if due.is_none_or(|at| !self.machine.time.is_due(at, reading)) {
                 return Ok(());
             }
             let ticked = self.call(Some(Command::Tick))?;
@@ -156,21 +172,21 @@ impl World {
 
     /// One call of the engine, checked by the oracles. Called without a command after a crash.
     fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
-        self.machine.horizon = self.machine.horizon.max(self.machine.clock(self.time.now));
-        let now = self.machine.clock(self.time.now);
+        let reading = self.machine.clock.reading(self.time.now);
+        let now = self.machine.time.read(reading);
         let Some(host) = &mut self.machine.host else { return Ok(Ok(Accepted::Done)) };
         let (entries, effects) = (host.out.entries().len(), host.out.effects().len());
         let spoken = if self.audit.oracles.is_empty() { None } else { command.clone() };
         let verdict = match command {
-            Some(command) => host.engine.handle(now, command, &mut host.out),
+            Some(command) => host.engine.handle(reading, command, &mut host.out),
             None => {
-                host.engine.resume(now, &mut host.out);
+                host.engine.resume(reading, &mut host.out);
                 Ok(Accepted::Done)
             }
         };
         self.audit.calls += 1;
         let step = Step {
-            now: self.machine.horizon,
+            now,
             command: spoken.as_ref(),
             verdict: &verdict,
             entries: host.out.entries().get(entries..).unwrap_or_default(),
@@ -390,10 +406,11 @@ impl World {
             self.crash();
             return Ok(());
         }
-        let last = self.disk.history().last().map_or(Time::ZERO, |entry| entry.at);
-        self.machine.horizon = last.max(self.machine.clock(self.time.now));
+        let limits = engine.limits().clock.clone();
+        self.machine.time = TimeModel::restarted(limits, self.disk.history());
+        let now = self.machine.time.clone().read(self.machine.clock.reading(self.time.now));
         for oracle in &mut self.audit.oracles {
-            oracle.restarted(self.disk.history(), self.machine.horizon);
+            oracle.restarted(self.disk.history(), now);
         }
         self.machine.host = Some(Host {
             durable: engine.last_seq(),
@@ -443,14 +460,19 @@ impl World {
 
     pub(super) fn set_wake(&mut self) {
         let Some(host) = &self.machine.host else { return };
-        let Some(at) = host.engine.next_wakeup() else {
+        // A host that waits for nothing calls its engine all the same, so that a long rest is no jump of its clock.
+        let rest = host.engine.limits().clock.max_step.map(|step| step / 2);
+        let wakeup = host.engine.next_wakeup();
+        let left = wakeup.map(|at| at.since(self.machine.clock.reading(self.time.now)));
+        let Some(left) = left.or_else(|| rest.filter(|_| !self.time.is_over())) else {
             self.machine.wake = None;
             return;
         };
-        let due = self.time.now + at.since(self.machine.clock(self.time.now));
+        let due = self.time.now + left;
         if self.machine.wake.is_some_and(|wake| wake <= due && wake >= self.time.now) {
             return;
         }
+        self.machine.rests = rest.is_some_and(|rest| wakeup.is_none_or(|at| at == host.engine.now() + rest));
         let due = due + self.time.chance.span(Fault::TickLate, Duration::from_secs(3_600)).unwrap_or_default();
         self.machine.wake = Some(due);
         self.time.push(due, What::Wake);

@@ -59,6 +59,7 @@
 mod agent;
 mod arrivals;
 mod client;
+mod clock;
 mod difference;
 mod disk;
 mod distribution;

@@ -21,6 +21,10 @@ impl<T> Queue<T> {
         self.line.insert((at, self.serial), what);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
     pub(super) fn pop(&mut self) -> Option<(Time, T)> {
         self.line.pop_first().map(|((at, _), what)| (at, what))
     }

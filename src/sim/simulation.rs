@@ -119,7 +119,8 @@ impl Simulation {
         }
     }
 
-    /// Sets the configuration of the engine: strategy, discipline, limits, guards. Called for each start of a host.
+    /// Sets the configuration of the engine: strategy, discipline, limits, guards. Called for each start of a host. The host
+    /// calls its engine often enough that only faults make its clock [jump](crate::scheduler::ClockLimits).
     #[must_use]
     pub fn with_config(mut self, config: impl Fn() -> Config + 'static) -> Self {
         self.config = Box::new(config);
@@ -341,7 +342,7 @@ impl Simulation {
         let now = disk.history().last().map_or(Time::ZERO, |entry| entry.at);
         let mut world = World {
             time: Timeline::new(now, Chance::new(self.seed, self.faults), &self.settings),
-            machine: Machine::new(self.config, now),
+            machine: Machine::new(self.config, disk.history()),
             disk,
             crew: Crew::new(self.services, self.answers),
             clients: Clients::new(self.streams),

@@ -86,6 +86,11 @@ impl Timeline {
         self.queue.pop()
     }
 
+    /// Whether nothing is to come.
+    pub(super) fn is_over(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Whether messages, or their receivers, can be lost.
     pub(super) fn lossy(&self) -> bool {
         self.chance.faults().any() || self.crashes

@@ -47,10 +47,11 @@ impl World {
             if let Some(by) = self.settings.must_end_by.filter(|by| self.time.now > *by) {
                 return Err(SimError::Stuck { by, left: self.left() });
             }
+            let rests = matches!(what, What::Wake) && self.machine.rests;
             self.happen(what)?;
             if self.disk.history().len() > facts || !self.clients.have_asked_all() {
                 last = self.time.now;
-            } else if self.time.now.since(last) > STANDSTILL {
+            } else if !rests && self.time.now.since(last) > STANDSTILL {
                 break;
             }
         }

@@ -46,7 +46,8 @@ impl VirtualClock {
         self.lock().now
     }
 
-    /// Advances the clock by this duration.
+    /// Advances the clock by this duration. A host on this clock reads it only after that, so a step of more than
+    /// [`max_step`](crate::scheduler::ClockLimits::max_step) is a jump of its clock; sleeping futures advance in smaller ones.
     pub fn advance(&self, span: Duration) {
         let until = self.now() + span;
         self.advance_to(until);

@@ -179,9 +179,17 @@ impl Rehearsal {
     #[track_caller]
     pub fn run_for(&mut self, span: Duration) {
         let until = self.now() + span;
-        self.advance(until, |_| false);
-        self.clock.advance_to(until);
-        self.tick();
+        while self.now() < until {
+            self.advance(until, |_| false);
+            self.clock.advance_to(until.min(self.rest()));
+            self.tick();
+        }
+    }
+
+    /// The time until which the engine may rest: a longer step would be a jump of its clock.
+    fn rest(&self) -> Time {
+        let step = self.engine.limits().clock.max_step.unwrap_or(Duration::MAX);
+        self.now() + step.max(Duration::from_secs(1)) / 2
     }
 
     /// Silences an agent: it answers none of its attempts and sends no heartbeats. With a lease it is lost when the
@@ -241,7 +249,7 @@ impl Rehearsal {
             let message = self.messages.keys().next().map(|(at, _)| *at);
             let next = message.into_iter().chain(self.engine.next_wakeup()).min();
             let Some(next) = next.filter(|at| *at <= until) else { return };
-            self.clock.advance_to(next);
+            self.clock.advance_to(next.min(self.rest()));
             self.send_heartbeats();
             self.tick();
         }

@@ -27,9 +27,10 @@ pub(crate) struct Plan {
     pub(crate) reversed: Arc<Topology>,
     /// The writes that each reader of a variable sees.
     pub(crate) context: Context,
-    /// Functions of the host, and the names of missing ones.
+    /// Functions of the host, and the names of those that the definition refers to: the missing ones, and all.
     pub(crate) functions: Arc<Functions>,
-    pub(crate) missing: Box<[Name]>,
+    missing: Box<[Name]>,
+    uses: Box<[Name]>,
     /// Whether any of its nodes waits for a signal.
     pub(crate) listens: bool,
     names: IdMap<Name, NodeIx>,
@@ -170,6 +171,7 @@ impl Plan {
             context: Context::new(&definition, &reversed),
             functions: Arc::clone(functions),
             missing: functions.missing(&definition).into_boxed_slice(),
+            uses: Functions::used(&definition).into_boxed_slice(),
             definition,
             graph,
             reversed,
@@ -180,6 +182,17 @@ impl Plan {
 
     pub(crate) fn node(&self, ix: NodeIx) -> Option<(&Node, &PlanNode)> {
         Some((self.definition.nodes.get(ix.index())?, self.nodes.get(ix.index())?))
+    }
+
+    /// The functions of the host that the definition refers to and that cannot be called: those that are not registered,
+    /// and those that panicked.
+    pub(crate) fn lacking(&self) -> impl Iterator<Item = &Name> {
+        self.missing.iter().chain(self.panicked())
+    }
+
+    /// The functions of the host that the definition refers to and that panicked.
+    pub(crate) fn panicked(&self) -> impl Iterator<Item = &Name> {
+        self.functions.panicked(&self.uses)
     }
 
     /// The node of this name.

@@ -27,6 +27,12 @@ impl Host {
         answer
     }
 
+    /// As [`restart`](Self::restart), with another configuration.
+    pub fn restart_with(&mut self, config: fn() -> Config) {
+        self.config = config;
+        self.restart();
+    }
+
     /// Replaces the engine by one that is restored from the bytes of the journal.
     pub fn restart(&mut self) {
         let bytes = serde_json::to_vec(&self.journal).expect("entries can be written");

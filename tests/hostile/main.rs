@@ -13,11 +13,14 @@
     reason = "tests fail loudly, and no crate depends on them"
 )]
 
+mod access;
 mod arithmetic;
 mod books;
-mod draw;
-mod access;
+mod callbacks;
+mod clock;
 mod defaults;
+mod draw;
+mod ending;
 mod journals;
 mod kit;
 mod repeats;

@@ -152,7 +152,9 @@ fn a_journal_that_fails_ends_the_host_and_lets_nothing_out() {
         });
         gate.allow(Err(error.clone()));
         assert_eq!(world.ended(task(1)), Err(HostError::Ended));
-        assert_eq!((world.ended_with(), read(&begun)), (Some(Err(HostError::Append(error))), 0));
+        let ended = Err(HostError::Append { error, durable: Seq::new(1), lost: 2 });
+        assert_eq!((world.ended_with(), read(&begun)), (Some(ended.clone()), 0));
+        assert_eq!(world.run(world.host.shut_down(ms(1))), ended);
     }
 }
 

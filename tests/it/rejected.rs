@@ -50,6 +50,8 @@ fn one_of_each() -> Vec<Rejected> {
         WrongState::NotOpen { run, node: node() }.into(),
         WrongState::NothingToDecide { run, node: node() }.into(),
         WrongState::NothingToRemedy { run, node: node() }.into(),
+        WrongState::FunctionPanicked { run, function: node() }.into(),
+        WrongState::NoClockJump { time: Time::ZERO, now: Time::ZERO }.into(),
         Forbidden::ForeignAgent { by, agent }.into(),
         Forbidden::NotDecider { node: node(), by: node() }.into(),
         Forbidden::FourEyes { node: node(), by: node(), other: node() }.into(),

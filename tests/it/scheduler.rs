@@ -658,7 +658,7 @@ fn ticking_at_each_wakeup_reaches_a_distant_timer_in_few_calls() {
         host.now = at;
         host.wait(ms(0));
         calls += 1;
-        assert!(calls < 15);
+        assert!(calls < 40);
     }
     assert_eq!((host.status(1), host.now), (TaskStatus::Expired, Time::from_secs(1_000_000)));
 }

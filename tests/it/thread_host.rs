@@ -369,5 +369,7 @@ fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
         }
         assert_eq!(handle.wait(), Err(HostError::Ended));
     });
+    let fenced = host.shut_down(PATIENCE).unwrap_err();
+    assert!(matches!(fenced, HostError::Append { error: AppendError::Fenced, .. }), "{fenced}");
     assert_eq!(host.shut_down(PATIENCE), Err(HostError::Ended));
 }

@@ -6,6 +6,7 @@
 mod anomalies;
 mod arena;
 mod bits;
+mod contain;
 mod decay;
 mod idmap;
 mod median;
@@ -20,6 +21,7 @@ pub use anomalies::Anomalies;
 pub(crate) use anomalies::{Anomaly, OrAnomaly};
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_around, next_in};
+pub(crate) use contain::{Panic, contain};
 pub(crate) use decay::decay;
 pub(crate) use idmap::{IdMap, NearMap};
 pub(crate) use median::median;

@@ -5,12 +5,12 @@ use super::timer::BoxFuture;
 use crate::base::id::{AttemptId, Incarnation};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
+use crate::base::structure::Panic;
 use crate::base::time::Time;
 use crate::message::command::Command;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::{Attempt, Steps, unknown_step};
 use async_channel::Sender;
-use core::any::Any;
 use core::fmt;
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -228,15 +228,10 @@ impl<A: AsyncAgent> Performer for A {
             let result = work.catch_unwind().await;
             report
                 .finish(result.unwrap_or_else(|panic| {
-                    Err(Failure::unknown(format!("the agent panicked: {}", message(&*panic))))
+                    Err(Failure::unknown(format!("the agent panicked: {}", Panic::of(panic))))
                 }));
         })
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// The answer that an attempt must send. Dropped without one, it reports a failure with an unknown outcome, because the

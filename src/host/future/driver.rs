@@ -1,5 +1,6 @@
 //! The future that owns the engine.
 
+use super::Ending;
 use super::agent::{Assignment, Performer};
 use super::attempts::{Attempts, Spawn};
 use super::followers::Followers;
@@ -77,7 +78,7 @@ impl Driver {
         followers: Followers,
         (keeper, epoch): (Box<dyn Keeper>, Epoch),
         snapshots: Option<SnapshotTask>,
-        clockwork: Clockwork,
+        (clockwork, ending): (Clockwork, Ending),
         inbox: Receiver<Message>,
         (send, commands): (Sender<Command>, Receiver<Command>),
     ) -> Self {
@@ -99,6 +100,7 @@ impl Driver {
             attempts: Attempts::new(send),
             followers,
             stop: None,
+            ending,
         })))
     }
 
@@ -128,6 +130,7 @@ impl Future for Driver {
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) => {
+                    work.ending.fail(&error);
                     self.0 = None;
                     return Poll::Ready(Err(error));
                 }
@@ -174,6 +177,7 @@ struct Work {
     attempts: Attempts,
     followers: Followers,
     stop: Option<Stop>,
+    ending: Ending,
 }
 
 struct Stop {
@@ -274,7 +278,10 @@ impl Work {
         loop {
             if let Some((append, last)) = &mut self.appending {
                 let Poll::Ready(kept) = append.as_mut().poll(cx) else { return Ok(worked) };
-                kept.result.map_err(HostError::Append)?;
+                if let Err(error) = kept.result {
+                    let lost = kept.batch.outbox.entries().len().saturating_add(self.state.undurable());
+                    return Err(HostError::Append { error, durable: self.durable, lost });
+                }
                 self.durable = *last;
                 self.appending = None;
                 self.keeper = Some(kept.keeper);
@@ -372,7 +379,9 @@ impl Work {
         }
         let ends = self.stop.as_ref().map(|stop| stop.grace.unwrap_or(stop.until));
         // The end of the host waits for the journal.
-        let Some(due) = wakeup.into_iter().chain(ends.filter(|at| *at > now)).min() else {
+        // The engine must not take a long rest for a jump of the clock.
+        let rest = self.clockwork.is_monotonic().then(|| now + LONGEST);
+        let Some(due) = wakeup.into_iter().chain(ends.filter(|at| *at > now)).chain(rest).min() else {
             self.sleep = None;
             return false;
         };
@@ -384,6 +393,8 @@ impl Work {
         let slept = self.sleep.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
         if slept {
             self.sleep = None;
+            // Not only if a timer is due: after a jump of the clock the engine needs its next reading.
+            self.state.tick(self.clockwork.now());
         }
         slept
     }

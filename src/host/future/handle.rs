@@ -2,6 +2,7 @@
 
 use crate::base::id::{RunId, TaskId};
 use crate::host::error::output_of;
+use crate::host::reentry::Inside;
 use crate::host::{HostError, RunError};
 use crate::message::command::{Command, RunCommand, TaskCommand};
 use crate::message::run::RunOutcome;
@@ -33,18 +34,20 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// A submitted task: a future of its outcome. Dropping the handle does not affect the task.
+/// A submitted task: a future of its outcome. Dropping the handle does not affect the task. In a callback of the host it is
+/// ready at once, with [`HostError::Reentrant`] unless the task has ended.
 #[must_use = "dropping the handle does not affect the task"]
 pub struct TaskHandle {
     id: TaskId,
     outcome: Receiver<TaskOutcome>,
     guard: CancelOnDrop,
+    inside: Inside,
 }
 
 impl TaskHandle {
-    pub(super) fn new(id: TaskId, outcome: Receiver<TaskOutcome>, commands: Sender<Command>) -> Self {
+    pub(super) fn new(id: TaskId, outcome: Receiver<TaskOutcome>, commands: Sender<Command>, inside: Inside) -> Self {
         let cancel = TaskCommand::Cancel { task: id, reason: DROPPED.into() };
-        Self { id, outcome, guard: CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false } }
+        Self { id, outcome, guard: CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false }, inside }
     }
 
     /// Cancels the task if the handle is dropped before the task has ended.
@@ -65,6 +68,9 @@ impl Future for TaskHandle {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = Pin::new(&mut self.outcome).poll(cx);
+        if outcome.is_pending() && self.inside.is_here() {
+            return Poll::Ready(Err(HostError::Reentrant));
+        }
         self.guard.armed &= outcome.is_pending();
         outcome.map_err(|_| HostError::Ended)
     }
@@ -82,14 +88,15 @@ pub struct RunHandle<O> {
     id: RunId,
     outcome: Receiver<RunOutcome>,
     guard: CancelOnDrop,
+    inside: Inside,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> RunHandle<O> {
-    pub(super) fn new(id: RunId, outcome: Receiver<RunOutcome>, commands: Sender<Command>) -> Self {
+    pub(super) fn new(id: RunId, outcome: Receiver<RunOutcome>, commands: Sender<Command>, inside: Inside) -> Self {
         let cancel = RunCommand::Cancel { run: id, reason: DROPPED.into() };
         let guard = CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false };
-        Self { id, outcome, guard, output: PhantomData }
+        Self { id, outcome, guard, inside, output: PhantomData }
     }
 
     /// Cancels the run if the handle is dropped before the run has ended. Completed steps of the run are then
@@ -111,6 +118,9 @@ impl<O: DeserializeOwned> Future for RunHandle<O> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = Pin::new(&mut self.outcome).poll(cx);
+        if outcome.is_pending() && self.inside.is_here() {
+            return Poll::Ready(Err(RunError::Reentrant));
+        }
         self.guard.armed &= outcome.is_pending();
         outcome.map(|outcome| output_of(outcome.map_err(|_| RunError::HostEnded)?))
     }

@@ -7,6 +7,8 @@ use crate::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeove
 use crate::message::event::Entry;
 use core::fmt;
 use futures_channel::oneshot;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// A [`Journal`] with asynchronous writes. The rules are the same. While an append is under way the host continues to
@@ -211,7 +213,9 @@ pub(super) struct Kept {
 impl<J: AsyncJournal> Keeper for J {
     fn append(mut self: Box<Self>, epoch: Epoch, after: Seq, batch: Batch) -> BoxFuture<Kept> {
         Box::pin(async move {
-            let result = AsyncJournal::append(&mut *self, epoch, after, batch.outbox.entries()).await;
+            // After a panic of the journal it is unknown whether it has stored the entries.
+            let append = async { AsyncJournal::append(&mut *self, epoch, after, batch.outbox.entries()).await };
+            let result = AssertUnwindSafe(append).catch_unwind().await.unwrap_or(Err(AppendError::Unknown));
             Kept { keeper: self, batch, result }
         })
     }

@@ -84,6 +84,7 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
+use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
 use super::state::{Ask, HostState, Reply};
 use super::{HostError, with_kinds};
@@ -99,7 +100,7 @@ use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
 use crate::message::rejected::{Overload, Rejected};
 use crate::message::run::RunSpec;
-use crate::scheduler::Config;
+use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
 use crate::workflow::Flow;
@@ -112,7 +113,7 @@ use futures_channel::oneshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use snapshots::{Means, SnapshotTask};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use timer::Clockwork;
 
 /// The number of messages that may wait for the driver before senders must wait.
@@ -129,6 +130,26 @@ pub struct FutureHost {
     /// An unbounded channel for commands that must not wait for capacity: those of dropped handles.
     commands: Sender<Command>,
     clockwork: Clockwork,
+    ending: Ending,
+}
+
+/// What the handles of a host share with its driver beside the channels.
+#[derive(Clone, Default)]
+struct Ending {
+    /// Where callbacks of the host run.
+    inside: Inside,
+    /// Why the driver ended, if its journal failed.
+    failed: Arc<Mutex<Option<HostError>>>,
+}
+
+impl Ending {
+    fn fail(&self, error: &HostError) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    }
+
+    fn failed(&self) -> Option<HostError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl FutureHost {
@@ -226,7 +247,8 @@ impl FutureHost {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || archive.flatten())?;
-        let state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
+        state.inside = Inside::recorded();
         let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, state.engine.last_seq());
         let snapshots = writer.zip(away).map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
@@ -235,8 +257,9 @@ impl FutureHost {
         let (commands, receiver) = unbounded();
         let keeper = (Box::new(journal) as _, taken.epoch);
         let (channel, clock) = ((commands.clone(), receiver), clockwork.clone());
-        let driver = Driver::new(state, followers, keeper, snapshots, clock, messages, channel);
-        Ok((Self { inbox, commands, clockwork }, driver))
+        let ending = Ending { inside: state.inside.clone(), ..Ending::default() };
+        let driver = Driver::new(state, followers, keeper, snapshots, (clock, ending.clone()), messages, channel);
+        Ok((Self { inbox, commands, clockwork, ending }, driver))
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity bounds the number
@@ -288,7 +311,7 @@ impl FutureHost {
         let id = spec.id;
         let (on_end, outcome) = oneshot::channel();
         self.ask(|reply| Message::Ask(Ask::Submit { spec, on_end: to(on_end), reply })).await??;
-        Ok(TaskHandle::new(id, outcome, self.commands.clone()))
+        Ok(TaskHandle::new(id, outcome, self.commands.clone(), self.ending.inside.clone()))
     }
 
     /// Submits a task as soon as the engine has capacity for it. While the engine is [at
@@ -350,7 +373,7 @@ impl FutureHost {
         let id = spec.id;
         let (on_end, outcome) = oneshot::channel();
         self.ask(|reply| Message::Ask(Ask::Start { spec, on_end: to(on_end), reply })).await??;
-        Ok(RunHandle::new(id, outcome, self.commands.clone()))
+        Ok(RunHandle::new(id, outcome, self.commands.clone(), self.ending.inside.clone()))
     }
 
     /// Sends a signal to a run.
@@ -389,7 +412,7 @@ impl FutureHost {
     }
 
     /// Calls a closure with every entry once it is durable, for projections. The closure runs within the driver and
-    /// should be quick.
+    /// should be quick. After a panic it is not called again, see [`quarantined`](Self::quarantined).
     ///
     /// # Errors
     ///
@@ -403,20 +426,26 @@ impl FutureHost {
     }
 
     /// Reads the engine. The closure runs within the driver, between two calls, and should be quick. The engine may be
-    /// ahead of the journal.
+    /// ahead of the journal. In the closure every method that waits for the host returns [`HostError::Reentrant`].
     ///
     /// # Errors
     ///
-    /// When the host has ended.
+    /// When the closure panicked, or the host has ended.
     pub async fn inspect<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, HostError> {
-        self.ask(|reply| {
-            let look = Box::new(move |engine: &Engine| reply(look(engine)));
-            Message::Ask(Ask::Inspect { look })
-        })
-        .await
+        self.ask(|reply| Message::Ask(Ask::inspect(look, reply))).await?
+    }
+
+    /// The callbacks that have panicked and are not called any more, until the host restarts: those of the engine and the
+    /// watchers.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    pub async fn quarantined(&self) -> Result<Vec<Quarantined>, HostError> {
+        self.ask(|reply| Message::Ask(Ask::Quarantined { reply })).await
     }
 
     /// Takes a snapshot of the current state once that is durable, and returns the number of the last event that it
@@ -465,16 +494,22 @@ impl FutureHost {
     ///
     /// # Errors
     ///
-    /// When the host has ended already, or attempts did not stop after they were cancelled: their futures were dropped.
+    /// When attempts did not stop after they were cancelled: their futures were dropped. When the journal failed, now or
+    /// earlier: then not everything is durable. When the host was shut down before.
     pub async fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
-        match self.ask(|reply| Message::Stop { patience, reply }).await? {
-            0 => Ok(()),
-            left => Err(HostError::StillWorking(left)),
+        match self.ask(|reply| Message::Stop { patience, reply }).await {
+            Ok(0) => Ok(()),
+            Ok(left) => Err(HostError::StillWorking(left)),
+            Err(HostError::Ended) => Err(self.ending.failed().unwrap_or(HostError::Ended)),
+            Err(error) => Err(error),
         }
     }
 
     /// Sends a request to the driver, and waits for capacity while its inbox is full.
     async fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
+        if self.ending.inside.is_here() {
+            return Err(HostError::Reentrant);
+        }
         let (reply, answer) = oneshot::channel();
         self.inbox.send(message(to(reply))).await.map_err(|_| HostError::Ended)?;
         answer.await.map_err(|_| HostError::Ended)

@@ -36,7 +36,7 @@ pub trait Timer: Send + Sync + 'static {
     fn sleep(&self, span: Duration) -> BoxFuture<()>;
 
     /// The time, if it is not the system's. It becomes the time of every event. It may start at any value; a step back
-    /// counts as no progress.
+    /// counts as no progress, and a long step is [a jump of the clock](crate::scheduler::ClockLimits).
     fn now(&self) -> Option<Time> {
         None
     }
@@ -72,6 +72,11 @@ impl Clockwork {
     pub(super) fn now(&self) -> Time {
         let now = self.timer.now().or_else(|| self.clock.as_ref().map(Clock::now));
         now.map_or(self.earliest, |now| now.max(self.earliest))
+    }
+
+    /// Whether the readings advance with the true time: they are not supplied by the timer.
+    pub(super) const fn is_monotonic(&self) -> bool {
+        self.clock.is_some()
     }
 
     pub(super) fn sleep(&self, span: Duration) -> BoxFuture<()> {

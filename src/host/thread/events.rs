@@ -1,5 +1,6 @@
 //! Subscriptions to entries.
 
+use crate::base::structure::threads::thread::{self, ThreadId};
 use crate::journal::{EventFilter, Gap, Seen};
 use crate::message::event::Entry;
 use core::fmt;
@@ -8,17 +9,20 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Entries as they become durable: a blocking iterator that ends with the host.
+/// Entries as they become durable: a blocking iterator that ends with the host. In a callback of the host it does not block
+/// and ends when no entry is buffered.
 pub struct Events {
     feed: Receiver<Seen>,
+    /// The thread that must not wait for entries: the owner's.
+    inside: ThreadId,
     missed: Arc<AtomicU64>,
 }
 
 impl Events {
-    pub(super) fn new(filter: EventFilter, room: usize) -> (Self, Tap) {
+    pub(super) fn new(filter: EventFilter, room: usize, inside: ThreadId) -> (Self, Tap) {
         let (send, feed) = bounded(room.max(1));
         let missed = Arc::new(AtomicU64::new(0));
-        (Self { feed, missed: Arc::clone(&missed) }, Tap { filter, send, gap: Gap::default(), missed })
+        (Self { feed, inside, missed: Arc::clone(&missed) }, Tap { filter, send, gap: Gap::default(), missed })
     }
 
     /// The next entry, if one arrives in time.
@@ -36,6 +40,7 @@ impl Events {
     /// time. A gap is reported with the entry that follows it.
     #[must_use]
     pub fn seen_within(&self, patience: Duration) -> Option<Seen> {
+        let patience = if thread::current().id() == self.inside { Duration::ZERO } else { patience };
         self.feed.recv_timeout(patience).ok()
     }
 
@@ -50,6 +55,9 @@ impl Iterator for Events {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
+        if thread::current().id() == self.inside {
+            return self.feed.try_iter().find_map(Seen::entry);
+        }
         self.feed.iter().find_map(Seen::entry)
     }
 }

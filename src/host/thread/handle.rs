@@ -1,6 +1,7 @@
 //! The handles of submitted tasks and started runs.
 
 use crate::base::id::{RunId, TaskId};
+use crate::base::structure::threads::thread::{self, ThreadId};
 use crate::host::error::output_of;
 use crate::host::{HostError, RunError};
 use crate::message::run::RunOutcome;
@@ -15,11 +16,13 @@ use serde::de::DeserializeOwned;
 pub struct TaskHandle {
     id: TaskId,
     outcome: Receiver<TaskOutcome>,
+    /// The thread that must not wait for the outcome: the owner's.
+    inside: ThreadId,
 }
 
 impl TaskHandle {
-    pub(super) const fn new(id: TaskId, outcome: Receiver<TaskOutcome>) -> Self {
-        Self { id, outcome }
+    pub(super) const fn new(id: TaskId, outcome: Receiver<TaskOutcome>, inside: ThreadId) -> Self {
+        Self { id, outcome, inside }
     }
 
     /// The task's id.
@@ -32,17 +35,21 @@ impl TaskHandle {
     ///
     /// # Errors
     ///
-    /// When the host ends first.
+    /// When the host ends first, or the caller is a callback of the host.
     pub fn wait(self) -> Result<TaskOutcome, HostError> {
+        if thread::current().id() == self.inside {
+            return self.outcome.try_recv().map_err(|_| HostError::Reentrant);
+        }
         self.outcome.recv().map_err(|_| HostError::Ended)
     }
 
-    /// Waits until the task has ended, or returns the handle after this time.
+    /// Waits until the task has ended, or returns the handle after this time; a callback of the host does not wait.
     ///
     /// # Errors
     ///
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<TaskOutcome, Self> {
+        let patience = if thread::current().id() == self.inside { Duration::ZERO } else { patience };
         self.outcome.recv_timeout(patience).map_err(|_| self)
     }
 }
@@ -57,12 +64,14 @@ impl fmt::Debug for TaskHandle {
 pub struct RunHandle<O> {
     id: RunId,
     outcome: Receiver<RunOutcome>,
+    /// The thread that must not wait for the outcome: the owner's.
+    inside: ThreadId,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O: DeserializeOwned> RunHandle<O> {
-    pub(super) const fn new(id: RunId, outcome: Receiver<RunOutcome>) -> Self {
-        Self { id, outcome, output: PhantomData }
+    pub(super) const fn new(id: RunId, outcome: Receiver<RunOutcome>, inside: ThreadId) -> Self {
+        Self { id, outcome, inside, output: PhantomData }
     }
 
     /// The run's id.
@@ -75,17 +84,21 @@ impl<O: DeserializeOwned> RunHandle<O> {
     ///
     /// # Errors
     ///
-    /// When the run did not succeed, its output is no `O`, or the host ends first.
+    /// When the run did not succeed, its output is no `O`, the host ends first, or the caller is a callback of the host.
     pub fn wait(self) -> Result<O, RunError> {
+        if thread::current().id() == self.inside {
+            return output_of(self.outcome.try_recv().map_err(|_| RunError::Reentrant)?);
+        }
         output_of(self.outcome.recv().map_err(|_| RunError::HostEnded)?)
     }
 
-    /// Waits until the run has ended, or returns the handle after this time.
+    /// Waits until the run has ended, or returns the handle after this time; a callback of the host does not wait.
     ///
     /// # Errors
     ///
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<Result<O, RunError>, Self> {
+        let patience = if thread::current().id() == self.inside { Duration::ZERO } else { patience };
         self.outcome.recv_timeout(patience).map(output_of).map_err(|_| self)
     }
 }

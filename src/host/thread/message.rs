@@ -10,6 +10,9 @@ use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, select};
 use std::sync::Arc;
 
+/// The result of a stop: the number of attempts that were still under way, or why not everything is durable.
+pub(super) type Stopped = Result<usize, HostError>;
+
 /// A message of another thread to the owner.
 pub(super) enum Message {
     Ask(Ask),
@@ -32,7 +35,7 @@ pub(super) enum Message {
     },
     Stop {
         patience: Duration,
-        reply: Reply<usize>,
+        reply: Reply<Stopped>,
     },
 }
 

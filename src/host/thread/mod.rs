@@ -50,7 +50,7 @@ use super::{Agent, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::base::structure::threads::thread::{self, JoinHandle};
+use crate::base::structure::threads::thread::{self, JoinHandle, ThreadId};
 use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
@@ -58,7 +58,7 @@ use crate::journal::{AppendError, Journal, MemoryJournal};
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::event::Entry;
 use crate::message::run::RunSpec;
-use crate::scheduler::Config;
+use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
 use crate::workflow::{Flow, Steps};
@@ -81,8 +81,12 @@ const INBOX: usize = 4_096;
 pub struct ThreadHost {
     inbox: Sender<Message>,
     owner: Mutex<Option<JoinHandle<()>>>,
+    /// The owner's thread, which also runs the callbacks.
+    inside: ThreadId,
     /// Closed when the owner's thread has ended.
     ended: Receiver<()>,
+    /// Why the host ended by itself.
+    failed: Arc<Mutex<Option<HostError>>>,
     clock: Clock,
     snapshots: Option<SnapshotThread>,
 }
@@ -144,14 +148,17 @@ impl ThreadHost {
         let ends = (inbox.clone(), ended.clone());
         let (mut owner, snapshots) = Owner::open(config, journal, persistence, messages, ends)?;
         let clock = owner.clock();
+        let failed: Arc<Mutex<Option<HostError>>> = Arc::default();
+        let failure = Arc::clone(&failed);
         let thread = thread::Builder::new()
             .name("counterpoint".into())
             .spawn(move || {
-                owner.work();
+                *failure.lock() = owner.work();
                 drop(alive);
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
-        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock, snapshots })
+        let inside = thread.thread().id();
+        Ok(Self { inbox, owner: Mutex::new(Some(thread)), inside, ended, failed, clock, snapshots })
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity is the number of
@@ -203,7 +210,7 @@ impl ThreadHost {
         let id = spec.id;
         let (on_end, outcome) = bounded(1);
         self.ask(|reply| Message::Ask(Ask::Submit { spec, on_end: reply_to(on_end), reply }))??;
-        Ok(TaskHandle::new(id, outcome))
+        Ok(TaskHandle::new(id, outcome, self.inside))
     }
 
     /// Adds a workflow definition.
@@ -240,7 +247,7 @@ impl ThreadHost {
         let id = spec.id;
         let (on_end, outcome) = bounded(1);
         self.ask(|reply| Message::Ask(Ask::Start { spec, on_end: reply_to(on_end), reply }))??;
-        Ok(RunHandle::new(id, outcome))
+        Ok(RunHandle::new(id, outcome, self.inside))
     }
 
     /// Sends a signal to a run.
@@ -258,13 +265,13 @@ impl ThreadHost {
     ///
     /// When the host has ended.
     pub fn events(&self, filter: EventFilter, room: usize) -> Result<Events, HostError> {
-        let (events, mut feed) = Events::new(filter, room);
+        let (events, mut feed) = Events::new(filter, room, self.inside);
         self.ask(|reply| Message::Ask(Ask::Watch { watcher: Box::new(move |entry| feed.show(entry)), reply }))?;
         Ok(events)
     }
 
     /// Calls a closure with every entry once it is durable, for projections. The closure runs on the owner's thread and
-    /// should be quick.
+    /// should be quick. After a panic it is not called again, see [`quarantined`](Self::quarantined).
     ///
     /// # Errors
     ///
@@ -277,16 +284,24 @@ impl ThreadHost {
         self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply }))
     }
 
-    /// Reads the engine. The closure runs on the owner's thread, between two calls, and should be quick.
+    /// Reads the engine. The closure runs on the owner's thread, between two calls, and should be quick. In it every method
+    /// that waits for the host returns [`HostError::Reentrant`].
+    ///
+    /// # Errors
+    ///
+    /// When the closure panicked, or the host has ended.
+    pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, HostError> {
+        self.ask(|reply| Message::Ask(Ask::inspect(look, reply)))?
+    }
+
+    /// The callbacks that have panicked and are not called any more, until the host restarts: those of the engine and the
+    /// watchers.
     ///
     /// # Errors
     ///
     /// When the host has ended.
-    pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, HostError> {
-        self.ask(|reply| {
-            let look = Box::new(move |engine: &Engine| reply(look(engine)));
-            Message::Ask(Ask::Inspect { look })
-        })
+    pub fn quarantined(&self) -> Result<Vec<Quarantined>, HostError> {
+        self.ask(|reply| Message::Ask(Ask::Quarantined { reply }))
     }
 
     /// Takes a snapshot of what is durable now, and returns the number of the last event that it covers once it is
@@ -320,10 +335,13 @@ impl ThreadHost {
     ///
     /// # Errors
     ///
-    /// When the host has ended already, or attempts are still under way: their threads continue, and their answers are
-    /// ignored.
+    /// When attempts are still under way: their threads continue, and their answers are ignored. When the journal failed,
+    /// now or earlier: then not everything is durable. When the host was shut down before.
     pub fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
-        let left = self.ask(|reply| Message::Stop { patience, reply })?;
+        let stopped = self.ask(|reply| Message::Stop { patience, reply });
+        if stopped == Err(HostError::Reentrant) {
+            return Err(HostError::Reentrant);
+        }
         if let Some(owner) = self.owner.lock().take() {
             // A panic of the owner is a bug that its own message has reported.
             let _ = owner.join();
@@ -331,10 +349,17 @@ impl ThreadHost {
         if let Some(snapshots) = &self.snapshots {
             snapshots.join();
         }
-        if left > 0 { Err(HostError::StillWorking(left)) } else { Ok(()) }
+        match stopped.and_then(|stopped| stopped) {
+            Ok(0) => Ok(()),
+            Ok(left) => Err(HostError::StillWorking(left)),
+            Err(error) => Err(self.failed.lock().take().unwrap_or(error)),
+        }
     }
 
     fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
+        if thread::current().id() == self.inside {
+            return Err(HostError::Reentrant);
+        }
         let (reply, answer) = bounded(1);
         self.inbox.send(message(reply_to(reply))).map_err(|_| HostError::Ended)?;
         receive(&answer, &self.ended).ok_or(HostError::Ended)
@@ -345,6 +370,11 @@ impl Drop for ThreadHost {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.lock().take() {
             let stop = Message::Stop { patience: Duration::ZERO, reply: Box::new(drop) };
+            if thread::current().id() == self.inside {
+                // A callback drops the host. The owner ends after it, or with the process if the inbox is full.
+                let _ = self.inbox.try_send(stop);
+                return;
+            }
             // If the inbox stays full because agents hang, the owner ends with the process.
             if self.inbox.send_timeout(stop, Duration::from_secs(1)).is_ok() {
                 let _ = owner.join();

@@ -1,15 +1,16 @@
 //! The thread that owns the engine.
 
-use super::message::Message;
+use super::message::{Message, Stopped};
 use super::snapshots::{Request, SnapshotThread};
 use super::worker::{self, Assignment};
 use crate::base::id::{AttemptId, Incarnation, Seq};
+use crate::base::structure::contain;
 use crate::base::time::Time;
 use crate::host::clock::Clock;
 use crate::host::snapshots::{Kept, Persistence};
 use crate::host::state::{Batch, Ended, HostState, Reply};
 use crate::host::{Agent, HostError};
-use crate::journal::{Epoch, Journal};
+use crate::journal::{AppendError, Epoch, Journal};
 use crate::message::command::AgentCommand;
 use crate::message::effect::Effect;
 use crate::message::event::{AgentEvent, Entry, Event};
@@ -47,7 +48,9 @@ pub(super) struct Owner {
     follower: Option<Sender<Request>>,
     /// Requests for a snapshot.
     requested: Vec<Reply<Kept>>,
-    stop: Option<(Time, Reply<usize>)>,
+    stop: Option<(Time, Reply<Stopped>)>,
+    /// Why the host ends: its journal failed.
+    failed: Option<HostError>,
 }
 
 impl Owner {
@@ -81,6 +84,7 @@ impl Owner {
             follower,
             requested: Vec::new(),
             stop: None,
+            failed: None,
         };
         Ok((owner, snapshots))
     }
@@ -89,9 +93,17 @@ impl Owner {
         self.clock
     }
 
-    /// Works until a stop is requested or the journal fails. Waiting callers then get the error that the host has
-    /// ended, because their reply channels are dropped.
-    pub(super) fn work(&mut self) {
+    /// Works until a stop is requested or the journal fails, and returns the failure. Waiting callers then get the error that
+    /// the host has ended, because their reply channels are dropped; a caller that waits for the stop gets the failure.
+    pub(super) fn work(&mut self) -> Option<HostError> {
+        self.serve();
+        if let (Some(failed), Some((_, reply))) = (&self.failed, self.stop.take()) {
+            reply(Err(failed.clone()));
+        }
+        self.failed.take()
+    }
+
+    fn serve(&mut self) {
         while self.flush() {
             let now = self.clock.now();
             let due = self.state.engine.next_wakeup().map_or(IDLE, |at| at.since(now));
@@ -106,10 +118,13 @@ impl Owner {
                 self.take(message);
             }
             if self.stopped() {
-                break;
+                return;
             }
         }
-        self.flush();
+        // The engine is ahead of a journal that failed, so nothing more may be appended to it.
+        if self.failed.is_none() {
+            self.flush();
+        }
     }
 
     fn take(&mut self, message: Message) {
@@ -124,7 +139,8 @@ impl Owner {
             Message::Snapshot { reply } => self.requested.push(reply),
             Message::Keep { at, snapshot, reply } => {
                 // The snapshot thread waits for the answer as long as the owner's thread runs.
-                let _ = reply.send(self.journal.keep_snapshot(self.epoch, at, &snapshot).map(|()| at));
+                let kept = contain(|| self.journal.keep_snapshot(self.epoch, at, &snapshot));
+                let _ = reply.send(kept.unwrap_or(Err(AppendError::Unknown)).map(|()| at));
             }
             Message::Stop { patience, reply } => {
                 self.state.drain(now);
@@ -152,7 +168,11 @@ impl Owner {
         let (mut batch, last) = self.state.news(core::mem::take(&mut self.spare));
         let entries = batch.outbox.entries();
         if !entries.is_empty() {
-            if self.journal.append(self.epoch, self.durable, entries).is_err() {
+            // After a panic of the journal it is unknown whether it has stored the entries.
+            let appended = contain(|| self.journal.append(self.epoch, self.durable, entries));
+            if let Err(error) = appended.unwrap_or(Err(AppendError::Unknown)) {
+                let (durable, lost) = (self.durable, entries.len());
+                self.failed = Some(HostError::Append { error, durable, lost });
                 return false;
             }
             self.durable = last;
@@ -250,9 +270,10 @@ impl Owner {
             return false;
         }
         let left = self.state.under_way();
-        self.flush();
-        if let Some((_, reply)) = self.stop.take() {
-            reply(left);
+        if self.flush()
+            && let Some((_, reply)) = self.stop.take()
+        {
+            reply(Ok(left));
         }
         true
     }

@@ -3,15 +3,14 @@
 use super::message::Message;
 use crate::base::id::{AttemptId, Incarnation};
 use crate::base::payload::Payload;
+use crate::base::structure::contain;
 use crate::base::structure::threads::thread;
 use crate::host::Agent;
 use crate::message::command::{AgentCommand, Command};
 use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::Attempt;
-use core::any::Any;
 use crossbeam::channel::{Receiver, Sender};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,15 +59,10 @@ pub(super) fn start(
 fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
     let attempt =
         Attempt::new(assignment.attempt, assignment.task.kind.clone()).with_flag(Arc::clone(&assignment.cancelled));
-    let result: Result<Payload, Failure> = catch_unwind(AssertUnwindSafe(|| agent.perform(&assignment.task, &attempt)))
-        .unwrap_or_else(|panic| Err(Failure::unknown(format!("the agent panicked: {}", message(&*panic)))));
+    let result: Result<Payload, Failure> = contain(|| agent.perform(&assignment.task, &attempt))
+        .unwrap_or_else(|panic| Err(Failure::unknown(format!("the agent panicked: {panic}"))));
     match result {
         Ok(output) => Command::complete(by, assignment.attempt, output),
         Err(failure) => Command::fail(by, assignment.attempt, failure),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -2,6 +2,7 @@
 
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::task::Tier;
 use crate::task::agent::Scope;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,26 @@ pub enum ControlEvent {
         /// The reason.
         reason: Name,
     },
+    /// A reading of the host's clock was too far from the engine's time. The engine does not follow the clock until the
+    /// new time is confirmed or the clock returns; see [`ClockLimits`](crate::scheduler::ClockLimits).
+    ClockJumped {
+        /// The engine's time.
+        from: Time,
+        /// The reading.
+        to: Time,
+    },
+    /// The time after a jump of the clock was confirmed. All leases are renewed.
+    ClockConfirmed {
+        /// The engine's time before.
+        from: Time,
+        /// The engine's time from now on.
+        to: Time,
+        /// The operator's reason; none if later readings confirmed the jump.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Name>,
+    },
+    /// The host's clock is again close to the engine's time after a jump, and the engine follows it.
+    ClockReturned,
     /// Waiting tasks moved to another tier.
     TasksPrioritised {
         /// The tasks.

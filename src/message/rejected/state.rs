@@ -2,6 +2,7 @@
 
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::message::run::{Obstacle, ResetObstacle, RunPhase};
 use crate::task::Tier;
 use core::time::Duration;
@@ -126,6 +127,22 @@ pub enum WrongState {
         /// The node.
         node: Name,
     },
+    /// A predicate or reducer of the host that the command depends on has panicked.
+    #[error("function `{function}` of run {run} has panicked and is not called again")]
+    FunctionPanicked {
+        /// The run.
+        run: RunId,
+        /// The name of the function.
+        function: Name,
+    },
+    /// No jump of the clock to about that time waits to be confirmed.
+    #[error("no jump of the clock to {time} waits to be confirmed; the engine's time is {now}")]
+    NoClockJump {
+        /// The time in the command.
+        time: Time,
+        /// The engine's time.
+        now: Time,
+    },
     /// The compensation of the node has not failed.
     #[error("the compensation of node {node} of run {run} has not failed")]
     NothingToRemedy {
@@ -152,6 +169,8 @@ impl WrongState {
             Self::NodeOver { .. } => "node_over",
             Self::NotOpen { .. } => "not_open",
             Self::NothingToDecide { .. } => "nothing_to_decide",
+            Self::FunctionPanicked { .. } => "function_panicked",
+            Self::NoClockJump { .. } => "no_clock_jump",
             Self::NothingToRemedy { .. } => "nothing_to_remedy",
         }
     }

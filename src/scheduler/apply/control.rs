@@ -26,7 +26,10 @@ impl State {
             | ControlEvent::Shedding { .. }
             | ControlEvent::Degraded { .. }
             | ControlEvent::Rerouted { .. }
-            | ControlEvent::Scaling { .. } => Ok(()),
+            | ControlEvent::Scaling { .. }
+            | ControlEvent::ClockJumped { .. }
+            | ControlEvent::ClockConfirmed { .. }
+            | ControlEvent::ClockReturned => Ok(()),
         }
     }
 

@@ -1,10 +1,12 @@
-//! Commands that pause and resume tenants, kinds and agents.
+//! Commands that pause and resume tenants, kinds and agents, and jumps of the clock.
 
 use super::validate::{bounded, named};
+use crate::base::clock::ClockChange;
 use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::message::command::{Accepted, ControlCommand};
 use crate::message::event::ControlEvent;
-use crate::message::rejected::{Overload, Rejected, Unknown};
+use crate::message::rejected::{Overload, Rejected, Unknown, WrongState};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Account;
@@ -16,7 +18,38 @@ impl Core {
         match command {
             ControlCommand::Pause { scope, reason } => self.pause(scope, reason, tx),
             ControlCommand::Resume { scope } => self.resume_scope(scope, tx),
+            ControlCommand::ConfirmClock { time, reason } => self.confirm_clock(time, reason, tx),
         }
+    }
+
+    /// Records how the clock has changed with the reading of this call.
+    pub(super) fn note_clock(&mut self, tx: &mut Tx<'_>) {
+        self.reader.now = tx.now;
+        match tx.take_clock_change() {
+            None => {}
+            Some(ClockChange::Jumped { from, to }) => self.emit(ControlEvent::ClockJumped { from, to }, tx),
+            Some(ClockChange::Returned) => self.emit(ControlEvent::ClockReturned, tx),
+            Some(ClockChange::Confirmed { from, to }) => self.clock_confirmed((from, to), None, tx),
+        }
+    }
+
+    /// The timers up to the new time fire in the next call.
+    fn confirm_clock(&mut self, time: Time, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        let limits = &self.reader.config.limits;
+        bounded("name_bytes", reason.len(), limits.sizes.name_bytes)?;
+        let change = tx.confirm_clock(time, &limits.clock);
+        let Some(ClockChange::Confirmed { from, to }) = change else {
+            return Err(Rejected::State(WrongState::NoClockJump { time, now: tx.now }));
+        };
+        self.reader.now = tx.now;
+        self.clock_confirmed((from, to), Some(reason), tx);
+        Ok(Accepted::Done)
+    }
+
+    /// The leases are renewed, because they were set by the time before the jump.
+    fn clock_confirmed(&mut self, (from, to): (Time, Time), reason: Option<Name>, tx: &mut Tx<'_>) {
+        self.renew_leases(to);
+        self.emit(ControlEvent::ClockConfirmed { from, to, reason }, tx);
     }
 
     fn pause(&mut self, scope: Scope, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {

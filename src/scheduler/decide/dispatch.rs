@@ -8,7 +8,7 @@ use crate::base::id::{Incarnation, TaskId};
 use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::message::event::TaskEvent;
-use crate::routing::Candidates;
+use crate::routing::{Candidates, RoutingStrategy};
 use crate::scheduler::apply::sub_queue;
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};

@@ -20,7 +20,7 @@ pub(super) struct DueTimers<'c, 'o> {
 impl Core {
     /// Fires due timers up to the limit per call. The rest stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
-        self.reader.now = tx.now;
+        self.note_clock(tx);
         let mut due = DueTimers { core: self, tx };
         due.wheel();
         due.awaited();
@@ -30,6 +30,7 @@ impl Core {
 
     /// After a restore: emits what a crash may have cut off from the journal's last call.
     pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
+        self.note_clock(tx);
         self.dispatch(tx).follow_up();
         // A comparison of the guards' targets with the state finds their missing events.
         self.guards.resume(&self.reader.state, tx.now);

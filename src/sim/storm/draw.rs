@@ -170,7 +170,7 @@ impl Draw {
             let most = match fault {
                 Fault::MessageLost | Fault::MessageTwice | Fault::MessageLate => 120,
                 Fault::CrashRestoring | Fault::TailMangled | Fault::SnapshotLost | Fault::AgentAnswersLate => 400,
-                Fault::ClockForward | Fault::ClockBack => 8,
+                Fault::ClockForward | Fault::ClockBack | Fault::ClockAstray => 8,
                 Fault::CrashBefore | Fault::CrashTorn | Fault::CrashAfter | Fault::CrashActing => 25,
                 Fault::AppendRefused | Fault::AppendLost | Fault::AppendKept | Fault::SecondHost => 20,
                 Fault::AgentRejoins | Fault::AgentShrinks | Fault::TickLate => 20,

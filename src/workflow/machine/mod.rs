@@ -178,9 +178,9 @@ impl Run {
         self.raised.unwrap_or(self.spec.tier)
     }
 
-    /// Whether it goes forward and its definition refers to functions that the host does not provide.
+    /// Whether it goes forward and its definition refers to functions of the host that cannot be called.
     pub(crate) fn lacks_functions(&self) -> bool {
-        self.phase() == RunPhase::Running && !self.plan().missing.is_empty()
+        self.phase() == RunPhase::Running && self.plan().lacking().next().is_some()
     }
 
     /// The budget of the run: the smaller bound of the definition and of the start for each measure.

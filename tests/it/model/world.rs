@@ -39,7 +39,9 @@ impl Setup {
             .with_finished_tasks(3)
             .with_payload_bytes(40)
             .with_payload_depth(3)
-            .with_cancel_grace(Duration::from_millis(700));
+            .with_cancel_grace(Duration::from_millis(700))
+            // Steps to the end of time are no jumps of the clock here.
+            .with_max_clock_step(None);
         limits.sizes.name_bytes = 24;
         limits.sizes.list_len = 4;
         limits.agent_capacity = 3;

@@ -275,7 +275,7 @@ fn a_function_that_is_not_there_is_refused_and_a_run_waits_until_it_is_there_aga
     assert!(world.busy().is_empty(), "nobody can say what the reader is given");
     assert_eq!(world.phase(), RunPhase::Running);
     let waits = world.engine.run(crate::flow::RUN).unwrap().waits_for();
-    assert_eq!(waits[0], "function `longest`, which is not registered");
+    assert_eq!(waits[0], "function `longest`, which is not registered or has panicked");
     world.set_up_anew(longest);
     world.crash();
     world.done("reader", 1).done("after", 1);

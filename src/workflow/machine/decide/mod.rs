@@ -100,17 +100,21 @@ struct Decider<'a> {
 }
 
 impl Run {
-    /// The next move, if there is one now.
+    /// The next move, if there is one now. There is none if a function of the host panicked: what it was asked is open.
     ///
     /// # Errors
     ///
     /// When the state of a node is inconsistent. The node is not dirty any more.
     pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Result<Option<Move>, Anomaly> {
         if let Some(overdue) = (Decider { run: self, now, limits }).overdue() {
-            return Ok(Some(overdue));
+            return Ok(Some(overdue).filter(|_| !self.lacks_functions()));
         }
         while let Some(ix) = self.graph.dirty().first() {
-            match (Decider { run: self, now, limits }).node(ix) {
+            let next = (Decider { run: self, now, limits }).node(ix);
+            if self.lacks_functions() {
+                return Ok(None);
+            }
+            match next {
                 Ok(Next::Move(next)) => return Ok(Some(next)),
                 Ok(Next::Keep(kept)) => self.graph.keep(ix, |state| kept.apply(state)),
                 Ok(Next::Wait) => self.graph.dirty_mut().settle(ix),
@@ -120,7 +124,8 @@ impl Run {
                 }
             }
         }
-        Ok((Decider { run: self, now, limits }).whole())
+        let whole = (Decider { run: self, now, limits }).whole();
+        Ok(whole.filter(|_| !self.lacks_functions()))
     }
 }
 

@@ -6,7 +6,7 @@ pub mod thread {
     //! As those of the standard library. A thread within a scope cannot always be had, unless a test says so.
 
     use shuttle::rand::{Rng, thread_rng};
-    pub use shuttle::thread::{JoinHandle, Scope, scope, yield_now};
+    pub use shuttle::thread::{JoinHandle, Scope, ThreadId, current, scope, yield_now};
     pub use std::thread::available_parallelism;
     use std::cell::Cell;
     use std::io;
