@@ -362,8 +362,13 @@ fn of(tenant: usize, act: &Act) -> Act {
     act
 }
 
+/// The number of random cases: `COUNTERPOINT_CASES`, or 200.
+fn cases() -> u32 {
+    std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tenant_observes_nothing_of_another_one(acts in prop::collection::vec((0_usize..2, act()), 1..60)) {
