@@ -186,7 +186,10 @@ fn policy_of(policy: u8) -> Policy {
     match policy {
         0 | 1 | 12.. => Policy::default(),
         10 => Policy::default().with_retry(Retry::default()).with_exhausted(Exhausted::DeadLetter),
-        11 => Policy::default().with_attempt_timeout(Duration::MAX).with_total_timeout(Duration::MAX),
+        11 => {
+            let longest = Duration::from_nanos(u64::MAX);
+            Policy::default().with_attempt_timeout(longest).with_total_timeout(longest)
+        }
         2 => Policy::default().with_retry(Retry::never()),
         3 => Policy::default().with_retry(quick).with_attempt_timeout(millis(500)),
         4 => Policy::default().with_queue_timeout(millis(800)),
