@@ -3,7 +3,7 @@
 use super::principal::{Principal, Role};
 use crate::base::id::{AgentId, AttemptId};
 use crate::base::name::Name;
-use crate::message::command::{AgentCommand, Command, ControlCommand, RunCommand, TaskCommand};
+use crate::message::command::{AgentCommand, Command, RunCommand, TaskCommand};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

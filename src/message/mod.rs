@@ -7,8 +7,8 @@
 //! | [`Event`] | core to host | what the core decided or received; the journal is the sequence of events |
 //! | [`Effect`] | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
 
-mod canonical;
 mod accepted;
+mod canonical;
 pub(crate) mod command;
 pub(crate) mod effect;
 pub(crate) mod event;

@@ -236,7 +236,7 @@ impl AgentSpec {
 
 canonical!(AgentSpec { lease } beside {
     id, name, skills, labels, amounts, capacity, reserved, backup, prefetch, polls, priority, weight, cost_per_task,
-    cost_per_second,
+    cost_per_second, tenants,
 });
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]

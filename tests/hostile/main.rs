@@ -18,7 +18,6 @@ mod arithmetic;
 mod books;
 mod callbacks;
 mod clock;
-mod defaults;
 mod draw;
 mod ending;
 mod journals;

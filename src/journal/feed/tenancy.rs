@@ -126,6 +126,9 @@ impl Tenancy {
             | ControlEvent::Shedding { .. }
             | ControlEvent::Degraded { .. }
             | ControlEvent::Rerouted { .. }
+            | ControlEvent::ClockJumped { .. }
+            | ControlEvent::ClockConfirmed { .. }
+            | ControlEvent::ClockReturned
             | ControlEvent::Scaling { .. } => false,
         }
     }

@@ -5,7 +5,7 @@
 //! answer for objects of other tenants and for objects that do not exist.
 
 use super::world::{
-    ABSENT, BUSY, DEAD, DRAINING, FAILED, FOREIGN, GIVEN_BACK, HELD, NOW, OWN, PAUSED, POLLING, PREFETCHING,
+    ABSENT, BUSY, DEAD, DRAINING, FAILED, FOREIGN, GIVEN_BACK, HELD, JUMPED, NOW, OWN, PAUSED, POLLING, PREFETCHING,
     PRINCIPALS, RUNNING, STUCK, Tenant, UNSTARTED, WAITING, World, order, verify,
 };
 use counterpoint::access::{AccessError, Gate, Policy, Token};
@@ -244,6 +244,7 @@ fn of_the_rest() -> Vec<Row> {
         row("pause a tenant", move |tenant| Command::pause(scope(tenant), "x")),
         row("resume a tenant", move |tenant| Command::resume(scope(tenant))),
         row("pause a kind", |_| Command::pause(Scope::Kind("waiting".into()), "x")),
+        row("confirm the clock", |_| ControlCommand::ConfirmClock { time: JUMPED, reason: reason() }),
         row("pause an agent", |tenant| Command::pause(Scope::Agent(tenant.agent(BUSY)), "x")),
         row("let time pass", |_| Command::Tick),
         read("read a task", || Request::ReadTask),
@@ -273,7 +274,12 @@ fn ask(gate: &Gate, world: &World, row: &Row, who: &str, tenant: Tenant) -> Resu
             Ok(command) => {
                 let title = row.title;
                 let mut copy = world.copy();
-                let done = copy.engine.handle(NOW, command, &mut Outbox::default());
+                let is_about_the_clock = matches!(&command, Command::Control(ControlCommand::ConfirmClock { .. }));
+                let now = if is_about_the_clock { JUMPED } else { NOW };
+                let mut outbox = Outbox::default();
+                // The clock jumps before it is confirmed.
+                let _ = copy.engine.handle(now, Command::Tick, &mut outbox);
+                let done = copy.engine.handle(now, command, &mut outbox);
                 // An unconfined caller may ask about what does not exist.
                 assert!(tenant == ABSENT || done.is_ok(), "{who} may {title} of {}, but: {done:?}", tenant.name);
                 assert_eq!(copy.engine.check(), Ok(()), "{who} may {title}");

@@ -23,6 +23,8 @@ pub const FOREIGN: Tenant = Tenant { name: "b", base: 2_000 };
 pub const ABSENT: Tenant = Tenant { name: "zz", base: 9_000 };
 
 pub const NOW: Time = Time::from_secs(100);
+/// A reading of a clock that has jumped.
+pub const JUMPED: Time = Time::from_secs(1_000_000_000);
 
 impl Tenant {
     pub const fn task(self, number: u64) -> TaskId {
