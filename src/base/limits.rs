@@ -26,6 +26,13 @@ pub struct Limits {
     pub classes: u32,
     /// Timers that fire within one call; the remaining due timers fire in later calls.
     pub timers_per_call: u32,
+    /// Units of work after which a call ends. The next call continues, and `next_wakeup` is due until all is done.
+    ///
+    /// A unit is one visit of an instance, a node, a link, a dependent task, a timer or a step of an expression; an event
+    /// is 50 units, and a value is one unit for each 64 bytes that are read and for each 16 bytes that are copied. A unit
+    /// takes about 40 ns. The command of a call, and the step that exceeds the bound, are always completed, so a call
+    /// performs the work of one command and of one evaluation ([`RunLimits::evaluation_units`]) beyond the bound.
+    pub work_per_call: u32,
     /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
     #[serde(with = "crate::base::time::span")]
     pub cancel_grace: Duration,
@@ -45,6 +52,7 @@ impl Default for Limits {
             agent_capacity: 65_536,
             classes: 4_096,
             timers_per_call: 10_000,
+            work_per_call: 60_000,
             cancel_grace: Duration::from_secs(30),
             sizes: SizeLimits::default(),
             runs: RunLimits::default(),
@@ -86,8 +94,28 @@ pub struct RunLimits {
     pub active_runs: u32,
     /// Workflow definitions that are stored.
     pub definitions: u32,
-    /// Nodes of one definition.
+    /// Unfinished runs of one tenant that have no parent run.
+    pub tenant_runs: u32,
+    /// Runs within one run: all child runs that it and its child runs have started, at any depth. A node that would start
+    /// one more fails with [`LimitReached::Runs`](crate::message::LimitReached::Runs). The run is forgotten with all of
+    /// them in one call, which takes about 0.5 ms for each 1,000.
+    pub runs_within: u32,
+    /// Child runs that one run and its child runs start within one second. Further ones start in the next second.
+    pub runs_per_second: u32,
+    /// Depth of runs within runs: a run without a parent run has depth 0. A node that would start a deeper one fails with
+    /// [`LimitReached::Depth`](crate::message::LimitReached::Depth).
+    pub depth: u32,
+    /// Nodes of one definition, with those of nested definitions.
     pub nodes: u32,
+    /// Links of one definition, with those of nested definitions.
+    pub links: u32,
+    /// Steps of the expressions and conditions of one definition, with those of nested definitions: one for each operand
+    /// and operator.
+    pub steps: u32,
+    /// Units of work for the evaluations of one decision about a node, such as its input or one case of a choice. A node
+    /// that needs more fails with [`LimitReached::Evaluation`](crate::message::LimitReached::Evaluation). A call takes up
+    /// to 40 ns longer for each unit.
+    pub evaluation_units: u32,
     /// Items of one map node.
     pub map_items: u32,
     /// Depth of definitions nested in definitions.
@@ -102,8 +130,15 @@ impl Default for RunLimits {
     fn default() -> Self {
         Self {
             active_runs: 100_000,
+            tenant_runs: 100_000,
+            runs_within: 10_000,
+            runs_per_second: 10_000,
+            depth: 64,
             definitions: 1_024,
             nodes: 4_096,
+            links: 16_384,
+            steps: 65_536,
+            evaluation_units: 131_072,
             map_items: 100_000,
             nesting: 16,
             signals: 1_024,
@@ -157,6 +192,22 @@ with! {
     with_payload_depth => sizes.payload_depth: u32,
     /// Sets [`active_runs`](RunLimits::active_runs).
     with_active_runs => runs.active_runs: u32,
+    /// Sets [`work_per_call`](Self::work_per_call).
+    with_work_per_call => work_per_call: u32,
+    /// Sets [`tenant_runs`](RunLimits::tenant_runs).
+    with_tenant_runs => runs.tenant_runs: u32,
+    /// Sets [`runs_within`](RunLimits::runs_within).
+    with_runs_within => runs.runs_within: u32,
+    /// Sets [`runs_per_second`](RunLimits::runs_per_second).
+    with_runs_per_second => runs.runs_per_second: u32,
+    /// Sets [`depth`](RunLimits::depth).
+    with_depth => runs.depth: u32,
+    /// Sets [`links`](RunLimits::links).
+    with_links => runs.links: u32,
+    /// Sets [`steps`](RunLimits::steps).
+    with_steps => runs.steps: u32,
+    /// Sets [`evaluation_units`](RunLimits::evaluation_units).
+    with_evaluation_units => runs.evaluation_units: u32,
     /// Sets [`map_items`](RunLimits::map_items).
     with_map_items => runs.map_items: u32,
     /// Sets [`signals`](RunLimits::signals).
@@ -179,8 +230,8 @@ with! {
     with_cancel_grace => cancel_grace: Duration,
 }
 
-/// The largest batch in which tasks and runs that have exceeded their age are removed.
-pub(crate) const AGED_AT_ONCE: usize = 1_000;
+/// The largest batch in which ended tasks and runs are removed.
+pub(crate) const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 impl Limits {
     /// When a task or run that ended at that time is to be removed: late enough to be removed in one batch with others.

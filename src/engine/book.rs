@@ -2,7 +2,7 @@
 
 use super::accounts::Accounts;
 use super::catalog::Catalog;
-use super::runs::Runs;
+use super::runs::{Runs, Wake};
 use crate::base::error::RestoreError;
 use crate::base::id::{RunId, Seq, TaskId};
 use crate::base::name::Name;
@@ -202,9 +202,12 @@ impl Book {
             | RunEvent::Finished { .. } => self.apply(id, RunInput::Event(event), now)?,
         }
         if let RunEvent::Signalled { .. } = event {
-            self.runs.wake_descendants(id, Run::wake_listening);
+            self.runs.wake_descendants(id, Wake::Listening);
+        } else if let RunEvent::Paused { .. } = event {
+            self.runs.note_paused(id);
         } else if let RunEvent::Resumed = event {
-            self.runs.wake_descendants(id, Run::wake_all);
+            self.runs.note_paused(id);
+            self.runs.wake_descendants(id, Wake::All);
         } else if let RunEvent::Failing { .. } = event {
             self.apply_to_parent(id, WorkInput::ChildFailing(id), now)?;
         } else if let RunEvent::Restarted { .. } = event {

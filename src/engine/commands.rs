@@ -118,7 +118,7 @@ impl Driver {
         }
         let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
         let transient = rule.is_some_and(|rule| rule.transient);
-        if transient && !self.book.runs.has_waiting_node(id, &signal, &payload, limits) {
+        if transient && !self.book.runs.has_waiting_node(id, (&signal, &payload), limits, &tx.meter) {
             return Ok(Accepted::Ignored);
         }
         self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
@@ -133,7 +133,13 @@ impl Driver {
         if run.variables().updates_beside(run.plan(), &variable) >= limits.runs.updates as usize {
             return Err(at_limit("updates", limits.runs.updates));
         }
-        run.values(limits).may_update(&variable, &value).map_err(|no| match no {
+        tx.meter.begin_evaluation(limits.runs.evaluation_units);
+        let answer = run.values(limits, &tx.meter).may_update(&variable, &value);
+        if tx.meter.take_exhausted() {
+            let (what, limit) = (Name::from("evaluation_units"), u64::from(limits.runs.evaluation_units));
+            return Err(Rejected::Invalid(Invalid::TooLarge { what, size: limit.saturating_add(1), limit }));
+        }
+        answer.map_err(|no| match no {
             NoUpdate::NotTaken => Rejected::Unknown(Unknown::Variable { run: id, variable: variable.clone() }),
             NoUpdate::Refused(wanted) => {
                 let wanted = wanted.map(Box::from);

@@ -4,10 +4,12 @@
 use super::accounts::Affordable;
 use super::book::{Book, Folded};
 use super::delegate::{Delegation, PartOf};
+use super::family::Room;
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use crate::base::id::{NodeIx, RunId, TaskId};
-use crate::base::limits::AGED_AT_ONCE;
+use crate::base::limits::FORGOTTEN_AT_ONCE;
+use crate::base::meter::EVENT;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
@@ -19,12 +21,9 @@ use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Tx};
 use crate::task::{Affinity, Owner, TaskSpec, Usage};
-use crate::workflow::machine::{BoundNode, Move};
+use crate::workflow::machine::{BoundNode, Move, Search};
 use crate::workflow::plan::Template;
 use std::sync::Arc;
-
-/// The largest number of moves in one call. The next call performs the rest.
-const MOVES: usize = 10_000;
 
 /// Finished runs are removed from memory in batches of this size.
 const BATCH: usize = 64;
@@ -73,7 +72,7 @@ impl Driver {
     pub(super) fn handle(&mut self, command: Command, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         self.folded = tx.out.entries().len();
         self.core.fire(tx);
-        self.fire(tx.now);
+        self.fire(tx);
         self.settle(tx);
         let verdict = match command {
             Command::Agent(command) => {
@@ -92,7 +91,7 @@ impl Driver {
     pub(super) fn resume(&mut self, tx: &mut Tx<'_>) {
         self.folded = tx.out.entries().len();
         self.core.settle(tx);
-        self.fire(tx.now);
+        self.fire(tx);
         self.settle(tx);
     }
 
@@ -105,7 +104,7 @@ impl Driver {
     }
 
     pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
-        if self.book.runs.first_scheduled().is_some() {
+        if self.book.runs.has_work() || self.surplus() > 0 {
             return Some(last);
         }
         [self.core.next_wakeup(), self.book.runs.next_timer(), self.next_aged()].into_iter().flatten().min()
@@ -123,38 +122,49 @@ impl Driver {
     }
 
     /// Fires the due timers of runs.
-    fn fire(&mut self, now: Time) {
-        self.book.runs.fire(now, self.core.config().limits().timers_per_call.max(1) as usize);
+    fn fire(&mut self, tx: &Tx<'_>) {
+        let most = self.core.config().limits().timers_per_call.max(1) as usize;
+        self.book.runs.fire(tx.now, most, &tx.meter);
     }
 
-    /// Performs moves of runs until none is left or [`MOVES`] is reached.
+    /// Wakes runs and performs their moves until none is left or the bound on the work of the call is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
-        for _ in 0..MOVES {
-            let Some(id) = self.book.runs.first_scheduled() else { break };
-            if self.book.runs.is_paused(id) {
-                self.book.runs.unschedule(id);
-                continue;
+        loop {
+            if !self.book.runs.wake_next(&tx.meter) {
+                let Some(id) = self.book.runs.first_scheduled() else { break };
+                self.step(id, tx);
             }
-            let limits = self.core.config().limits();
-            let next = self.book.runs.get_mut(id).map_or(Ok(None), |run| run.next_move(tx.now, limits));
-            match next {
-                Err(anomaly) => self.core.record_anomaly(anomaly),
-                Ok(Some(next)) => {
-                    if let Err(anomaly) = self.perform(id, next, tx) {
-                        self.core.record_anomaly(anomaly);
-                        self.book.runs.unschedule(id);
-                    }
-                }
-                Ok(None) => match self.book.runs.signal_for(id, tx.now, limits) {
-                    Some(moved) => self.emit(moved, tx),
-                    None => {
-                        self.book.runs.unschedule(id);
-                    }
-                },
+            if tx.meter.is_spent() {
+                break;
             }
         }
         self.retire(tx);
+    }
+
+    /// Performs the next move of a scheduled run, or removes the run from the agenda if it has none.
+    fn step(&mut self, id: RunId, tx: &mut Tx<'_>) {
+        tx.meter.visit(1);
+        if self.book.runs.is_paused(id) {
+            return self.book.runs.unschedule(id);
+        }
+        let limits = self.core.config().limits();
+        let next =
+            self.book.runs.get_mut(id).map_or(Ok(Search::Nothing), |run| run.next_move(tx.now, limits, &tx.meter));
+        match next {
+            Err(anomaly) => self.core.record_anomaly(anomaly),
+            Ok(Search::Cut) => {}
+            Ok(Search::Found(next)) => {
+                if let Err(anomaly) = self.perform(id, next, tx) {
+                    self.core.record_anomaly(anomaly);
+                    self.book.runs.unschedule(id);
+                }
+            }
+            Ok(Search::Nothing) => match self.book.runs.signal_for(id, tx.now, limits, &tx.meter) {
+                Some(moved) => self.emit(moved, tx),
+                None => self.book.runs.unschedule(id),
+            },
+        }
     }
 
     /// Folds the entries that were recorded since the last call.
@@ -169,6 +179,8 @@ impl Driver {
 
     pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
         let entry = tx.entry(event.into());
+        tx.meter.spend(EVENT);
+        tx.meter.visit(self.book.visits(&entry.event));
         tx.record(entry);
         self.catch_up(tx);
     }
@@ -207,6 +219,18 @@ impl Driver {
                 self.begin(owner, spec, estimate, tx);
             }
             Move::Spawn { owner, input } => {
+                let limits = self.core.config().limits();
+                match self.book.runs.families().room_for_child(owner.run, tx.now, limits) {
+                    Room::Free => {}
+                    Room::Never(limit) => {
+                        self.emit_node(owner.run, owner.node, NodeEvent::Exhausted { limit }, tx);
+                        return Ok(());
+                    }
+                    Room::Later(at) => {
+                        self.book.postpone(owner, at);
+                        return Ok(());
+                    }
+                }
                 let event = self.book.child(owner, input).or_anomaly("a started child run has no node")?;
                 self.emit(event, tx);
             }
@@ -247,23 +271,76 @@ impl Driver {
 
     /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.
     fn retire(&mut self, tx: &mut Tx<'_>) {
-        let keep = self.core.config().limits().retention.finished_runs as usize;
-        let surplus = self.book.finished.len().saturating_sub(keep);
-        if surplus >= BATCH.min(keep + 1) {
-            let runs = self.book.finished.iter().take(surplus).copied().collect();
+        let surplus = self.surplus();
+        if surplus > 0 {
+            let runs = self.first_finished(surplus, |_| true);
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
-            let aged = |id: &&RunId| self.book.runs.ended_at(**id).is_some_and(|at| limits.is_aged(at, tx.now));
-            let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
+            let runs = self.first_finished(FORGOTTEN_AT_ONCE, |id| {
+                self.book.runs.ended_at(id).is_some_and(|at| limits.is_aged(at, tx.now))
+            });
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
+    }
+
+    /// The number of finished runs beyond the limit, once there are enough for a batch.
+    fn surplus(&self) -> usize {
+        let keep = self.core.config().limits().retention.finished_runs as usize;
+        let surplus = self.book.finished.len().saturating_sub(keep);
+        if surplus >= BATCH.min(keep + 1) { surplus } else { 0 }
+    }
+
+    /// The oldest finished runs while `may_go` holds: up to `most`, and, with their descendants, up to
+    /// [`FORGOTTEN_AT_ONCE`], but at least the first.
+    fn first_finished(&self, most: usize, may_go: impl Fn(RunId) -> bool) -> Vec<RunId> {
+        let mut members = 0_usize;
+        let fits = |id: &RunId| {
+            let is_first = members == 0;
+            members = members.saturating_add(1).saturating_add(self.book.runs.families().size(*id) as usize);
+            is_first || members <= FORGOTTEN_AT_ONCE
+        };
+        self.book.finished.iter().copied().take_while(|id| may_go(*id)).take(most).take_while(fits).collect()
     }
 
     /// When the oldest finished run reaches the maximum age.
     fn next_aged(&self) -> Option<Time> {
         self.core.config().limits().forgotten_at(self.book.runs.ended_at(*self.book.finished.front()?)?)
+    }
+}
+
+/// The cost of folding, and work that must wait.
+impl Book {
+    /// The number of elements that the fold of an event visits.
+    fn visits(&self, event: &Event) -> usize {
+        match event {
+            Event::Run { run, .. } => self.runs.get(*run).map_or(0, |run| run.plan().nodes.len()),
+            Event::Node { run, node, event: NodeEvent::Finished { output, .. } } => {
+                let node = self.runs.get(*run).and_then(|run| run.graph().node(node.index));
+                node.map_or(0, |node| {
+                    let plan = node.plan;
+                    let woken =
+                        plan.cancels.len() + plan.wakes.len() + plan.rivals.len() + plan.cancels_on_success.len();
+                    let collected = if output.is_none() { node.state.instances().len() as usize } else { 0 };
+                    plan.next.len().saturating_mul(4).saturating_add(woken).saturating_add(collected.saturating_mul(4))
+                })
+            }
+            Event::Control(ControlEvent::RunsForgotten { runs }) => {
+                runs.iter().map(|run| 10 + 10 * self.runs.families().size(*run) as usize).sum()
+            }
+            Event::Agent { .. } | Event::Task { .. } | Event::Catalogue(_) | Event::Node { .. } | Event::Control(_) => {
+                0
+            }
+        }
+    }
+
+    /// Lets a node wait until a time, because more child runs may start then.
+    fn postpone(&mut self, owner: Owner, at: Time) {
+        if let Some(run) = self.runs.get_mut(owner.run) {
+            run.park(owner.node);
+        }
+        self.runs.wake_at(at, owner.run, owner.node);
     }
 }
 

@@ -97,13 +97,14 @@ use drive::Driver;
 pub struct Engine {
     driver: Driver,
     log: Log,
+    work: u64,
 }
 
 impl Engine {
     /// An engine without tasks, agents and definitions.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { driver: Driver::new(config), log: Log::default() }
+        Self { driver: Driver::new(config), log: Log::default(), work: 0 }
     }
 
     /// Restores an engine from a snapshot, if there is one, and the entries after it. Call [`resume`](Self::resume)
@@ -142,8 +143,9 @@ impl Engine {
         let now = self.log.clamp(now);
         self.driver.recover(now, out);
         self.driver.renew_leases(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let mut tx = Tx::new(now, self.driver.core.config().limits().work_per_call, &mut self.log, out);
         self.driver.resume(&mut tx);
+        self.work = tx.meter.spent();
     }
 
     /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
@@ -154,8 +156,16 @@ impl Engine {
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let now = self.log.clamp(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
-        self.driver.handle(command, &mut tx)
+        let mut tx = Tx::new(now, self.driver.core.config().limits().work_per_call, &mut self.log, out);
+        let verdict = self.driver.handle(command, &mut tx);
+        self.work = tx.meter.spent();
+        verdict
+    }
+
+    /// The units of work of the last call, see [`Limits::work_per_call`](crate::Limits::work_per_call).
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        self.work
     }
 
     /// The latest time at which the host must call the engine again, with a `Tick` if it has no other command. Every

@@ -2,6 +2,7 @@
 
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
+use crate::base::meter::Meter;
 use crate::base::time::Time;
 use crate::message::effect::Outbox;
 use crate::message::event::{Entry, Event};
@@ -56,16 +57,18 @@ impl Log {
     }
 }
 
-/// The context of one call: its time, the end of the journal, and the outbox for entries and effects.
+/// The context of one call: its time, its work so far, the end of the journal, and the outbox for entries and effects.
 pub(crate) struct Tx<'a> {
     pub(crate) now: Time,
+    pub(crate) meter: Meter,
     log: &'a mut Log,
     pub(crate) out: &'a mut Outbox,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) const fn new(now: Time, log: &'a mut Log, out: &'a mut Outbox) -> Self {
-        Self { now, log, out }
+    /// The context of a call that leaves work to the next one after `most` units.
+    pub(crate) const fn new(now: Time, most: u32, log: &'a mut Log, out: &'a mut Outbox) -> Self {
+        Self { now, meter: Meter::new(most), log, out }
     }
 
     /// The entry for the next event.

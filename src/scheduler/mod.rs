@@ -80,13 +80,14 @@ use core::ops::Deref;
 pub struct Scheduler {
     core: Core,
     log: Log,
+    work: u64,
 }
 
 impl Scheduler {
     /// A scheduler without tasks and agents.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { core: Core::new(config), log: Log::default() }
+        Self { core: Core::new(config), log: Log::default(), work: 0 }
     }
 
     /// Restores a scheduler from a snapshot, if there is one, and the entries after it. Call [`resume`](Self::resume)
@@ -106,6 +107,7 @@ impl Scheduler {
             Some(snapshot) => Self {
                 core: Core::from_snapshot(config, snapshot)?,
                 log: Log::continue_after(snapshot.last, snapshot.at),
+                work: 0,
             },
         };
         for entry in entries {
@@ -122,8 +124,9 @@ impl Scheduler {
         let now = self.log.clamp(now);
         self.core.recover(now, out);
         self.core.renew_leases(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let mut tx = Tx::new(now, self.core.config().limits().work_per_call, &mut self.log, out);
         self.core.settle(&mut tx);
+        self.work = tx.meter.spent();
     }
 
     /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
@@ -134,19 +137,27 @@ impl Scheduler {
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let now = self.log.clamp(now);
-        let mut tx = Tx::new(now, &mut self.log, out);
+        let mut tx = Tx::new(now, self.core.config().limits().work_per_call, &mut self.log, out);
         self.core.fire(&mut tx);
-        match command {
+        let verdict = match command {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),
             Command::Run(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),
             Command::Tick => Ok(Accepted::Done),
-        }
+        };
+        self.work = tx.meter.spent();
+        verdict
+    }
+
+    /// The units of work of the last call, see [`Limits::work_per_call`](crate::Limits::work_per_call).
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        self.work
     }
 
     /// The latest time at which the host must call the scheduler again, with a `Tick` if it has no other command. Every
-    /// call may change it.
+    /// call may change it. A time that has passed means that the last call left work for the next one.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.core.next_wakeup()

@@ -19,6 +19,7 @@ const MAX_COUNTED_BYTES: u32 = 1 << 26;
 impl Run {
     /// Applies an input. After an error the run must be discarded: the input may be applied in part.
     pub(crate) fn apply(&mut self, input: RunInput<'_>, now: Time) -> Applied {
+        self.forget_evaluated(&input);
         match input {
             RunInput::Event(event) => self.apply_event(event, now),
             RunInput::Node(node, event) => self.apply_node(node, event, now),
@@ -28,6 +29,20 @@ impl Run {
                 Ok(())
             }
             RunInput::SignalGiven { signal, index } => self.signals.consume(signal, index),
+        }
+    }
+
+    /// Forgets the evaluated cases of a choice if what its conditions read may have changed: they read outputs of nodes before
+    /// it, which have ended, and variables.
+    fn forget_evaluated(&mut self, input: &RunInput<'_>) {
+        let is_stale = match (input, self.evaluated.as_ref()) {
+            (_, None) => false,
+            (RunInput::Event(_), Some(_)) => true,
+            (RunInput::Node(node, _), Some(evaluated)) => evaluated.node == node.index,
+            (RunInput::Work(..) | RunInput::SignalTaken { .. } | RunInput::SignalGiven { .. }, Some(_)) => false,
+        };
+        if is_stale {
+            self.evaluated = None;
         }
     }
 

@@ -8,10 +8,11 @@ use crate::saga::{Next, Steps as _};
 use crate::task::Failure;
 use crate::workflow::machine::Values;
 use crate::workflow::machine::node::{NodeState, TooLarge, fit};
+use crate::workflow::machine::variables::Within;
 
 impl Decider<'_> {
     const fn values(&self) -> Values<'_> {
-        self.run.values(self.limits)
+        self.run.values(self.limits, self.meter)
     }
 
     /// Fails the run if its time budget is exhausted and it has passed no pivot.
@@ -31,6 +32,10 @@ impl Decider<'_> {
         let (phase, plan) = (self.run.phase(), self.run.plan());
         if phase == RunPhase::Finished {
             return None;
+        }
+        self.meter.begin_evaluation(self.limits.runs.evaluation_units);
+        if phase != RunPhase::Running || self.run.rollback.is_partial() {
+            self.meter.visit(plan.nodes.len());
         }
         Some(Move::Run(match self.run.rollback.next(&self.run.graph, phase != RunPhase::Running) {
             Next::Forward => return self.forward(),
@@ -60,7 +65,7 @@ impl Decider<'_> {
         let most = self.limits.sizes.payload_bytes;
         let made = match run.graph.stop().and_then(|stop| run.graph.state(stop)) {
             Some(stop) => fit(Ok(stop.output().clone()), self.limits),
-            None => match run.variables.next_reduction(&run.graph, None, most) {
+            None => match run.variables.next_reduction(&run.graph, None, Within { most, meter: self.meter }) {
                 Some((variable, Ok(value))) => return Move::Run(RunEvent::Reduced { variable, value }),
                 Some((_, Err(wide))) => Err(TooLarge::Bytes { bytes: wide.bytes, limit: most }),
                 None => self.values().output(),
