@@ -1,6 +1,7 @@
 //! The workflow state of the engine: the fold of the events of definitions, runs and nodes, and of the tasks of runs.
 
 use super::accounts::Accounts;
+use super::active::Active;
 use super::catalog::Catalog;
 use super::runs::{Runs, Wake};
 use crate::base::error::RestoreError;
@@ -75,8 +76,8 @@ pub(super) struct Book {
     owners: IdMap<TaskId, Owner>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
-    /// The number of unfinished runs without a parent run.
-    active: u32,
+    /// The unfinished runs without a parent run.
+    pub(super) active: Active,
     /// Finished runs without a parent run, the oldest first.
     pub(super) finished: VecDeque<RunId>,
 }
@@ -262,8 +263,8 @@ impl Book {
     }
 
     fn ended(&mut self, id: RunId, outcome: &RunOutcome, now: Time) -> Folded {
-        if self.runs.get(id).is_some_and(|run| run.owner.is_none()) {
-            self.active = self.active.saturating_sub(1);
+        if let Some(run) = self.runs.get(id).filter(|run| run.owner.is_none()) {
+            self.active.remove(&run.spec);
             self.finished.push_back(id);
         }
         self.apply_to_parent(id, WorkInput::ChildEnded(outcome), now)
@@ -273,8 +274,8 @@ impl Book {
     fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Folded {
         let over = self.runs.get(id).is_some_and(Run::is_finished);
         self.apply(id, RunInput::Event(event), now)?;
-        if over {
-            self.active = self.active.saturating_add(1);
+        if over && let Some(run) = self.runs.get(id) {
+            self.active.add(&run.spec);
             self.finished.retain(|other| *other != id);
         }
         self.audit_accounts();
@@ -289,7 +290,7 @@ impl Book {
         self.runs.insert(run);
         self.open_accounts(spec.id);
         match owner {
-            None => self.active = self.active.saturating_add(1),
+            None => self.active.add(&spec),
             Some(owner) => {
                 self.count_serial(spec.id.get())?;
                 self.work(owner, WorkInput::Begun { worker: Worker::Child(spec.id), input: &spec.input }, now)?;
@@ -383,14 +384,17 @@ impl Book {
         self.owners.get(&task).copied()
     }
 
-    pub(super) const fn active(&self) -> u32 {
-        self.active
+    /// The unfinished runs without a parent run, counted.
+    pub(super) fn counted(&self) -> Active {
+        let mut active = Active::default();
+        let unfinished = self.runs.iter().filter(|run| run.owner.is_none() && !run.is_finished());
+        unfinished.for_each(|run| active.add(&run.spec));
+        active
     }
 
     /// Computes counts, owners, timers and accounts from the runs of a snapshot.
     pub(super) fn recount(&mut self) {
-        let active = self.runs.iter().filter(|run| run.owner.is_none() && !run.is_finished()).count();
-        self.active = u32::try_from(active).unwrap_or(u32::MAX);
+        self.active = self.counted();
         for (owner, worker) in self.runs.iter().flat_map(|run| run.workforce().active()) {
             if let Worker::Task(task) = worker {
                 self.owners.insert(task, owner);

@@ -57,6 +57,9 @@ impl Check<'_> {
         self.families()?;
         self.serial()?;
         self.book.check_accounts()?;
+        if self.book.active != self.book.counted() {
+            return Err(format!("counts {:?}, not {:?}", self.book.active, self.book.counted()));
+        }
         let roots = self.book.runs.iter().filter(|run| run.owner.is_none());
         let listed =
             roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));

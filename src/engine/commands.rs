@@ -88,8 +88,8 @@ impl Driver {
                 }));
             }
         }
-        if self.book.active() >= limits.runs.active_runs {
-            return Err(at_limit("active_runs", limits.runs.active_runs));
+        if let Some((what, limit)) = self.book.active.exceeded(&spec, limits) {
+            return Err(at_limit(what, limit));
         }
         let (version, hash) = (plan.id.version, Some(plan.id.hash));
         let id = spec.id;
@@ -252,6 +252,6 @@ pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Op
     None
 }
 
-pub(super) fn at_limit(what: &str, limit: u32) -> Rejected {
+pub(super) fn at_limit(what: &str, limit: impl Into<u64>) -> Rejected {
     Rejected::Capacity(Overload::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None })
 }

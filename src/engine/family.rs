@@ -93,14 +93,14 @@ impl Families {
     pub(super) fn room_for_child(&self, parent: RunId, now: Time, limits: &Limits) -> Room {
         let Place { root, depth, .. } = self.place(parent);
         let size = self.sizes.get(&root).copied().unwrap_or_default();
-        if depth >= limits.runs.depth {
-            return Room::Never(LimitReached::Depth { max: limits.runs.depth });
+        if depth >= limits.families.depth {
+            return Room::Never(LimitReached::Depth { max: limits.families.depth });
         }
-        if size.all >= limits.runs.runs_within {
-            return Room::Never(LimitReached::Runs { max: limits.runs.runs_within });
+        if size.all >= limits.families.runs {
+            return Room::Never(LimitReached::Runs { max: limits.families.runs });
         }
         let second = second_of(now);
-        if size.second == second && size.in_second >= limits.runs.runs_per_second.max(1) {
+        if size.second == second && size.in_second >= limits.families.runs_per_second.max(1) {
             return Room::Later(Time::ZERO + Duration::from_secs(second.saturating_add(1)));
         }
         Room::Free

@@ -44,6 +44,7 @@
 #[cfg(feature = "access")]
 mod access;
 mod accounts;
+mod active;
 mod book;
 mod catalog;
 mod check;
@@ -252,7 +253,7 @@ impl fmt::Debug for Engine {
         f.debug_struct("Engine")
             .field("last", &self.log.last())
             .field("queued", &self.queued())
-            .field("runs", &self.driver.book.active())
+            .field("runs", &self.driver.book.active.runs())
             .finish_non_exhaustive()
     }
 }

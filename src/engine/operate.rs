@@ -154,8 +154,8 @@ impl Driver {
                 run: holder,
             }));
         }
-        if self.book.active() >= limits.runs.active_runs {
-            return Err(at_limit("active_runs", limits.runs.active_runs));
+        if let Some((what, limit)) = self.book.active.exceeded(&run.spec, limits) {
+            return Err(at_limit(what, limit));
         }
         Ok(())
     }

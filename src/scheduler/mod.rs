@@ -49,7 +49,7 @@ mod timers;
 mod view;
 mod waits;
 
-pub use crate::base::limits::{RetentionLimits, RunLimits, SizeLimits};
+pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits};
 pub use crate::task::TaskStatus;
 pub use config::Config;
 pub use decide::{Admission, Recovery};

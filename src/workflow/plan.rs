@@ -146,14 +146,16 @@ impl Plan {
         }
         let mut nodes: Vec<PlanNode> =
             definition.nodes.iter().map(|node| plan_node(node, functions)).collect::<Option<_>>()?;
+        let mut all: Vec<Vec<Next>> = definition.nodes.iter().map(|_| Vec::new()).collect();
         for (target, node) in indexed(&definition.nodes) {
             for (number, link) in (0..).zip(&node.after) {
-                if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(at.index())) {
-                    let mut next = core::mem::take(&mut source.next).into_vec();
+                if let Some(next) = index.get(&link.node).and_then(|at| all.get_mut(at.index())) {
                     next.push(Next { to: target, on: link.on.clone(), link: number });
-                    source.next = next.into_boxed_slice();
                 }
             }
+        }
+        for (node, next) in nodes.iter_mut().zip(all) {
+            node.next = next.into_boxed_slice();
         }
         let graph = topology(&definition).ok()?;
         let reversed = graph.reversed();
@@ -285,14 +287,13 @@ fn plan_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<N
 
 /// Finds, for each counting join, the nodes all of whose paths lead to it; and the nodes whose failures are handled.
 fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
+    let mut all: Vec<Vec<NodeIx>> = nodes.iter().map(|_| Vec::new()).collect();
     for (join, node) in indexed(&definition.nodes) {
         let Join::Count { remaining: rest, .. } = node.join else { continue };
         let region = region(join, nodes, reversed);
         for &ix in &region {
-            if let Some(member) = nodes.get_mut(ix.index()) {
-                let mut serves = core::mem::take(&mut member.serves).into_vec();
+            if let Some(serves) = all.get_mut(ix.index()) {
                 serves.push(join);
-                member.serves = serves.into_boxed_slice();
             }
         }
         if rest == Remaining::Cancel
@@ -300,6 +301,9 @@ fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
         {
             node.cancels = region.into_boxed_slice();
         }
+    }
+    for (node, serves) in nodes.iter_mut().zip(all) {
+        node.serves = serves.into_boxed_slice();
     }
     for node in nodes {
         let by_rule = |to: NodeIx| {

@@ -98,7 +98,7 @@ pub enum LimitReached {
         max: u32,
     },
     /// The largest number of units of work for the evaluations of one decision, see
-    /// [`RunLimits::evaluation_units`](crate::RunLimits::evaluation_units).
+    /// [`RunLimits::evaluation_units`](crate::scheduler::RunLimits::evaluation_units).
     Evaluation {
         /// The limit.
         max: u32,
