@@ -33,6 +33,10 @@ pub struct Limits {
     /// takes about 20 ns. The command of a call, and the step that exceeds the bound, are always completed, so a call
     /// performs the work of one command and of one evaluation ([`RunLimits::evaluation_units`]) beyond the bound.
     pub work_per_call: u32,
+    /// Tasks that one command submits, and dead letters that one command replays or discards. A submit of more is rejected;
+    /// of more dead letters, the oldest are taken, and the answer has their number. A command takes about 2 ms longer for
+    /// each 1,000.
+    pub bulk: u32,
     /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
     #[serde(with = "crate::base::time::span")]
     pub cancel_grace: Duration,
@@ -59,6 +63,7 @@ impl Default for Limits {
             classes: 4_096,
             timers_per_call: 10_000,
             work_per_call: 100_000,
+            bulk: 2_000,
             cancel_grace: Duration::from_secs(30),
             sizes: SizeLimits::default(),
             waiting_bytes: 4 << 30,
@@ -122,8 +127,8 @@ pub struct RunLimits {
     /// million.
     pub analysis: u32,
     /// Units of work for the evaluations of one decision about a node, such as its input or one case of a choice. A node
-    /// that needs more fails with [`LimitReached::Evaluation`](crate::message::LimitReached::Evaluation). A call takes up
-    /// to 20 ns longer for each unit.
+    /// that needs more fails with [`LimitReached::Evaluation`](crate::message::LimitReached::Evaluation). At least an eighth
+    /// of [`SizeLimits::payload_bytes`] applies. A call takes up to 20 ns longer for each unit.
     pub evaluation_units: u32,
     /// Items of one map node.
     pub map_items: u32,
@@ -225,6 +230,8 @@ with! {
     with_active_runs => runs.active_runs: u32,
     /// Sets [`work_per_call`](Self::work_per_call).
     with_work_per_call => work_per_call: u32,
+    /// Sets [`bulk`](Self::bulk).
+    with_bulk => bulk: u32,
     /// Sets [`tenant_runs`](RunLimits::tenant_runs).
     with_tenant_runs => runs.tenant_runs: u32,
     /// Sets [`input_bytes`](RunLimits::input_bytes).
@@ -275,6 +282,11 @@ with! {
 pub(crate) const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 impl Limits {
+    /// The units of work of the evaluations of one decision. A value of the largest size can always be copied twice.
+    pub(crate) fn evaluation(&self) -> u32 {
+        self.runs.evaluation_units.max(self.sizes.payload_bytes / 8)
+    }
+
     /// When a task or run that ended at that time is to be removed: late enough to be removed in one batch with others.
     pub(crate) fn forgotten_at(&self, ended: Time) -> Option<Time> {
         self.retention.finished_for.map(|age| ended + age + age / 8)

@@ -52,6 +52,11 @@ impl Meter {
         self.spend(elements as u64);
     }
 
+    /// Spends the units of a copy of so many bytes outside of an evaluation.
+    pub(crate) fn spend_copy(&self, bytes: u32) {
+        self.spend(1 + u64::from(bytes) / 16);
+    }
+
     pub(crate) const fn spent(&self) -> u64 {
         self.spent.get()
     }
@@ -72,8 +77,7 @@ impl Meter {
 impl Meter {
     /// Begins a decision, whose evaluations may spend this many units.
     pub(crate) fn begin_evaluation(&self, most: u32) {
-        let is_exhausted = self.evaluation.get().is_exhausted;
-        self.evaluation.set(Evaluation { since: self.spent(), most: most.into(), is_exhausted });
+        self.evaluation.set(Evaluation { since: self.spent(), most: most.into(), is_exhausted: false });
     }
 
     /// Spends units of an evaluation. Returns false if the decision has none left.
@@ -98,12 +102,9 @@ impl Meter {
         self.evaluate(1 + bytes as u64 / 16)
     }
 
-    /// Whether an evaluation has exceeded its bound since the last question.
-    pub(crate) fn take_exhausted(&self) -> bool {
-        let mut evaluation = self.evaluation.get();
-        let is_exhausted = core::mem::take(&mut evaluation.is_exhausted);
-        self.evaluation.set(evaluation);
-        is_exhausted
+    /// Whether the evaluations of the decision have exceeded their bound.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.evaluation.get().is_exhausted
     }
 }
 
@@ -126,8 +127,8 @@ mod tests {
         let meter = Meter::new(10);
         meter.spend(1_000);
         meter.begin_evaluation(5);
-        assert!(meter.evaluate(5) && !meter.take_exhausted());
-        assert!(!meter.evaluate(1) && meter.take_exhausted() && !meter.take_exhausted());
+        assert!(meter.evaluate(5) && !meter.is_exhausted());
+        assert!(!meter.evaluate(1) && meter.is_exhausted());
         meter.begin_evaluation(5);
         assert!(meter.read(64) && meter.copy(16), "2 and 2 units");
         assert!(!meter.copy(32));

@@ -9,6 +9,7 @@ use crate::base::id::{RunId, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::IdMap;
 use crate::base::time::Time;
+use crate::definition::{Definition, DefinitionId};
 use crate::message::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
 };
@@ -71,6 +72,8 @@ pub(super) struct Book {
     /// The predicates and reducers of the host.
     pub(super) functions: Arc<Functions>,
     pub(super) catalog: Catalog,
+    /// A definition whose id, a hash of all of it, was computed when its event was decided.
+    pub(super) identified: Option<(Arc<Definition>, DefinitionId)>,
     pub(super) runs: Runs,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
@@ -164,7 +167,10 @@ impl Book {
     fn fold_catalogue(&mut self, event: &CatalogueEvent) -> Folded {
         match event {
             CatalogueEvent::Defined { definition } => {
-                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
+                let known = self.identified.take().filter(|(known, _)| Arc::ptr_eq(known, definition));
+                let id = known.map_or_else(|| definition.id(), |(_, id)| id);
+                let plan = Plan::with_id(Arc::clone(definition), id, &self.functions);
+                let plan = plan.ok_or("a definition has a cycle")?;
                 self.catalog.define(plan);
             }
             CatalogueEvent::DefaultSet { workflow, version, .. } => self.catalog.set_default(workflow, *version),

@@ -55,6 +55,7 @@ impl Check<'_> {
         }
         self.workers()?;
         self.families()?;
+        self.book.runs.families().check(&self.book.runs)?;
         self.serial()?;
         self.book.check_accounts()?;
         if self.book.active != self.book.counted() {

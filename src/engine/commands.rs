@@ -133,10 +133,10 @@ impl Driver {
         if run.variables().updates_beside(run.plan(), &variable) >= limits.runs.updates as usize {
             return Err(at_limit("updates", limits.runs.updates));
         }
-        tx.meter.begin_evaluation(limits.runs.evaluation_units);
+        tx.meter.begin_evaluation(limits.evaluation());
         let answer = run.values(limits, &tx.meter).may_update(&variable, &value);
-        if tx.meter.take_exhausted() {
-            let (what, limit) = (Name::from("evaluation_units"), u64::from(limits.runs.evaluation_units));
+        if tx.meter.is_exhausted() {
+            let (what, limit) = (Name::from("evaluation_units"), u64::from(limits.evaluation()));
             return Err(Rejected::Invalid(Invalid::TooLarge { what, size: limit.saturating_add(1), limit }));
         }
         answer.map_err(|no| match no {

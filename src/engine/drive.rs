@@ -20,10 +20,14 @@ use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Tx};
-use crate::task::{Affinity, Owner, TaskSpec, Usage};
+use crate::task::{Affinity, Owner, TaskSpec, Tier, Usage};
 use crate::workflow::machine::{BoundNode, Move, Search};
 use crate::workflow::plan::Template;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// The number of tasks that are moved to another tier by one event.
+const MOVED_AT_ONCE: usize = 1_000;
 
 /// Finished runs are removed from memory in batches of this size.
 const BATCH: usize = 64;
@@ -35,8 +39,18 @@ pub(super) struct Driver {
     pub(super) book: Book,
     #[cfg(feature = "observe")]
     pub(super) recent: Recent,
+    /// Tasks of runs that are to be moved to another tier.
+    pub(super) moving: VecDeque<Moving>,
     /// The number of entries in the outbox that have been folded.
     folded: usize,
+}
+
+/// Waiting tasks of a run, which an operator has moved to another tier.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) tasks: Vec<TaskId>,
+    pub(super) tier: Tier,
+    pub(super) reason: Name,
 }
 
 impl Driver {
@@ -51,6 +65,7 @@ impl Driver {
             recent: Recent::new(core.config().story()),
             core,
             book,
+            moving: VecDeque::new(),
             folded: 0,
         }
     }
@@ -104,7 +119,7 @@ impl Driver {
     }
 
     pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
-        if self.book.runs.has_work() || self.surplus() > 0 {
+        if self.book.runs.has_work() || !self.moving.is_empty() || self.surplus() > 0 {
             return Some(last);
         }
         [self.core.next_wakeup(), self.book.runs.next_timer(), self.next_aged()].into_iter().flatten().min()
@@ -118,6 +133,7 @@ impl Driver {
     /// Discards data that only decisions consume: scheduled runs, due timers, reopened classes.
     pub(super) fn discard_opened(&mut self, now: Time) {
         self.book.runs.drop_decisions(now);
+        self.moving.clear();
         self.core.discard_opened();
     }
 
@@ -131,7 +147,7 @@ impl Driver {
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
         loop {
-            if !self.book.runs.wake_next(&tx.meter) {
+            if !self.book.runs.wake_next(&tx.meter) && !self.move_next(tx) {
                 let Some(id) = self.book.runs.first_scheduled() else { break };
                 self.step(id, tx);
             }
@@ -140,6 +156,23 @@ impl Driver {
             }
         }
         self.retire(tx);
+    }
+
+    /// Moves the next tasks that are to be moved to another tier. False if there are none.
+    fn move_next(&mut self, tx: &mut Tx<'_>) -> bool {
+        let Some(mut first) = self.moving.pop_front() else { return false };
+        let mut batch = first.tasks.split_off(first.tasks.len().saturating_sub(MOVED_AT_ONCE));
+        let (tier, reason) = (first.tier, first.reason.clone());
+        if !first.tasks.is_empty() {
+            self.moving.push_front(first);
+        }
+        tx.meter.visit(batch.len().saturating_mul(20));
+        batch.retain(|task| self.core.reader().could_move(*task, tier));
+        if !batch.is_empty() {
+            self.core.move_tasks(batch, tier, reason, tx);
+            self.catch_up(tx);
+        }
+        true
     }
 
     /// Performs the next move of a scheduled run, or removes the run from the agenda if it has none.

@@ -12,6 +12,7 @@ use crate::message::event::{Event, RunEvent};
 use crate::message::run::{LimitReached, RunPhase};
 use crate::workflow::machine::Run;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 /// The families of runs: each root, a run without a parent run, with its descendants. They follow from the owners of the
 /// runs, so a snapshot does not contain them.
@@ -56,14 +57,14 @@ impl Families {
         self.places.get(&id).copied().unwrap_or(Place { root: id, depth: 0, recursion: 1 })
     }
 
-    /// Enters a run after its parent run. `recursion`: the number of runs of its workflow among it and its ancestors.
-    pub(super) fn enter(&mut self, run: &Run, recursion: u32) {
-        let Some(owner) = run.owner else { return };
-        let above = self.place(owner.run);
+    /// Enters a run that began at that time, after its parent run. `recursion`: the number of runs of its workflow among it and
+    /// its ancestors.
+    pub(super) fn enter(&mut self, id: RunId, parent: RunId, recursion: u32, at: Time) {
+        let above = self.place(parent);
         let place = Place { root: above.root, depth: above.depth.saturating_add(1), recursion };
-        self.places.insert(run.id(), place);
+        self.places.insert(id, place);
         let mut size = self.sizes.get(&place.root).copied().unwrap_or_default();
-        let second = second_of(run.begun.at);
+        let second = second_of(at);
         if size.second != second {
             (size.second, size.in_second) = (second, 0);
         }
@@ -87,6 +88,27 @@ impl Families {
     /// The number of runs in the family of a root, without the root.
     pub(super) fn size(&self, root: RunId) -> u32 {
         self.sizes.get(&root).map_or(0, |size| size.all)
+    }
+
+    /// Compares the places and numbers with those that follow from the owners of the runs.
+    pub(super) fn check(&self, runs: &Runs) -> Result<(), String> {
+        let mut sizes: BTreeMap<RunId, u32> = BTreeMap::new();
+        for run in runs.iter().filter(|run| run.owner.is_some()) {
+            let (mut root, mut depth, mut recursion) = (run, 0, 1);
+            while let Some(parent) = root.owner.and_then(|owner| runs.get(owner.run)) {
+                (root, depth) = (parent, depth + 1);
+                recursion += u32::from(parent.plan().id.name == run.plan().id.name);
+            }
+            let place = Place { root: root.id(), depth, recursion };
+            if self.place(run.id()) != place {
+                return Err(format!("run {} has the place {:?}, not {place:?}", run.id(), self.place(run.id())));
+            }
+            *sizes.entry(root.id()).or_default() += 1;
+        }
+        let wrong = sizes.iter().find(|(root, size)| self.size(**root) != **size);
+        wrong.map_or(Ok(()), |(root, size)| {
+            Err(format!("{} runs are counted within run {root}, not {size}", self.size(*root)))
+        })
     }
 
     /// Whether a run may start a child run now.
@@ -140,7 +162,7 @@ impl Runs {
     pub(super) fn signal_for(&self, id: RunId, now: Time, limits: &Limits, meter: &Meter) -> Option<Event> {
         let run = self.get(id).filter(|run| run.phase() == RunPhase::Running && run.plan().listens)?;
         let mut next = run.owner;
-        meter.begin_evaluation(limits.runs.evaluation_units);
+        meter.begin_evaluation(limits.evaluation());
         while let Some(owner) = next {
             let outer = self.get(owner.run)?;
             meter.visit(1);

@@ -40,15 +40,12 @@ impl Runs {
     pub(super) fn insert(&mut self, run: Run) {
         let id = run.id();
         self.register.enter(&run);
-        if let Some(owner) = run.owner {
-            let recursion = self.depth_of(owner.run, &run.plan().id.name).saturating_add(1);
-            self.families.enter(&run, recursion);
-        }
         if run.paused().is_some() {
             self.paused.insert(id);
         }
         let slot = self.arena.insert(run);
         self.by_id.insert(id, slot);
+        self.enter_family(id);
     }
 
     pub(super) fn remove(&mut self, id: RunId) -> Option<Run> {
@@ -74,6 +71,25 @@ impl Runs {
 
     pub(super) const fn register(&self) -> &Register {
         &self.register
+    }
+
+    /// Computes the families from the owners of the runs. A parent run has a smaller id than its child runs.
+    pub(super) fn recount_families(&mut self) {
+        let mut ids: Vec<RunId> = self.iter().map(Run::id).collect();
+        ids.sort_unstable();
+        self.families = Families::default();
+        for id in ids {
+            self.enter_family(id);
+        }
+    }
+
+    /// Enters a known child run into its family.
+    fn enter_family(&mut self, id: RunId) {
+        let Some(run) = self.get(id) else { return };
+        let Some(owner) = run.owner else { return };
+        let (name, at) = (run.plan().id.name.clone(), run.begun.at);
+        let recursion = self.depth_of(owner.run, &name).saturating_add(1);
+        self.families.enter(id, owner.run, recursion, at);
     }
 
     pub(super) const fn families(&self) -> &Families {

@@ -32,7 +32,8 @@ pub(crate) struct Core {
 pub(super) enum Rest {
     #[default]
     Nothing,
-    /// Tasks may wait although agents have room, or more ended tasks may be known than are to be retained.
+    /// Tasks may wait although agents have room, more ended tasks may be known than are to be retained, or the state may
+    /// differ from the targets of the guards.
     Dispatch,
 }
 
@@ -81,11 +82,15 @@ impl Core {
         self.reconcile(tx);
     }
 
-    /// Emits events until the state agrees with the targets of the guards.
+    /// Emits events until the state agrees with the targets of the guards, or the bound on work is reached.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
         while let Some(event) = self.guards.next_event(&self.reader.state, tx.now) {
             self.record(event, tx);
+            if tx.meter.is_spent() && !self.guards.has_pending() {
+                self.rest = Rest::Dispatch;
+                return;
+            }
         }
     }
 

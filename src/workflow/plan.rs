@@ -140,6 +140,16 @@ impl Template {
 impl Plan {
     /// The plan of a definition that has passed validation. None if its links form a cycle, which validation rejects.
     pub(crate) fn new(definition: Arc<Definition>, functions: &Arc<Functions>) -> Option<Arc<Self>> {
+        let id = definition.id();
+        Self::with_id(definition, id, functions)
+    }
+
+    /// The plan of a definition whose id is known.
+    pub(crate) fn with_id(
+        definition: Arc<Definition>,
+        id: DefinitionId,
+        functions: &Arc<Functions>,
+    ) -> Option<Arc<Self>> {
         let mut index = IdMap::default();
         for (ix, node) in indexed(&definition.nodes) {
             index.insert(node.name.clone(), ix);
@@ -167,7 +177,7 @@ impl Plan {
             handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
         });
         Some(Arc::new(Self {
-            id: definition.id(),
+            id,
             nodes,
             context: Context::new(&definition, &reversed),
             functions: Arc::clone(functions),

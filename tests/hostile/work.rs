@@ -10,7 +10,7 @@ use counterpoint::message::{Cause, LimitReached, NodeStatus, RunPhase};
 use counterpoint::scheduler::TaskStage;
 use counterpoint::{
     Accepted, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Incarnation, Limits, Outbox,
-    Payload, Rejected, RunCommand, RunId, RunOutcome, RunSpec, TaskCommand, TaskId, TaskSpec, Time,
+    Payload, Rejected, RunCommand, RunId, RunOutcome, RunSpec, TaskCommand, TaskId, TaskSpec, Tier, Time,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -27,6 +27,7 @@ fn config() -> Config {
     let limits = Limits::default()
         .with_work_per_call(BOUND)
         .with_evaluation_units(8_000)
+        .with_payload_bytes(64_000)
         .with_map_items(1_000_000)
         .with_depth(100_000)
         .with_runs_within(1_000_000);
@@ -593,5 +594,53 @@ fn work_that_is_left_is_continued_beside_other_commands() {
     let spec = RunSpec::new(RunId::new(2), "poor").with_input(Payload::new(numbers(1_000)));
     made.send(Command::start(spec)).unwrap();
     made.work();
+    assert_eq!(made.engine.check(), Ok(()));
+}
+
+#[test]
+fn a_run_changes_its_tier_in_parts() {
+    grows(2_000, |n| {
+        let mut made = Counted::new();
+        made.start(of_each(each()), numbers(n));
+        made.tick();
+        made.all = 0;
+        let (tier, reason) = (Tier::High, "urgent".into());
+        made.send(RunCommand::Prioritise { run: RUN, tier, reason }).unwrap();
+        made.tick();
+        assert_eq!(made.engine.queued()[Tier::High as usize], n as usize);
+        made
+    });
+}
+
+#[test]
+fn bulk_commands_are_bounded() {
+    let mut made = Counted::with(Config::default().with_limits(Limits::default().with_bulk(3)));
+    let tasks = |count: u64| (1..=count).map(|number| TaskSpec::new(TaskId::new(number), "do"));
+    assert!(made.send(Command::submit_all(tasks(4))).unwrap_err().to_string().contains("bulk"));
+    assert_eq!(made.send(Command::submit_all(tasks(3))), Ok(Accepted::Done));
+}
+
+#[test]
+fn bytes_are_bounded() {
+    let limits = Limits::default().with_waiting_bytes(1_000).with_tenant_waiting_bytes(300).with_input_bytes(500);
+    let mut made = Counted::with(Config::default().with_limits(limits));
+    let task = |number: u64, bytes: usize| TaskSpec {
+        payload: Payload::new(json!("x".repeat(bytes))),
+        ..TaskSpec::new(TaskId::new(number), "do")
+    };
+    let refused = |answer: Result<Accepted, Rejected>| answer.unwrap_err().to_string();
+    made.send(Command::submit(task(1, 250).with_tenant("a"))).unwrap();
+    assert!(refused(made.send(Command::submit(task(2, 250).with_tenant("a")))).contains("tenant_waiting_bytes"));
+    made.send(Command::submit(task(3, 250).with_tenant("b"))).unwrap();
+    let bulk = Command::submit_all([task(4, 200), task(5, 290)]);
+    assert!(refused(made.send(bulk)).contains("waiting_bytes"));
+    made.send(TaskCommand::Cancel { task: TaskId::new(1), reason: "enough".into() }).unwrap();
+    made.send(Command::submit(task(2, 250).with_tenant("a"))).unwrap();
+    made.send(Command::define(Definition::new("do").with_node(Node::new("do", Action::task("do"))))).unwrap();
+    let start = |number: u64| {
+        Command::start(RunSpec::new(RunId::new(number), "do").with_input(Payload::new(json!("x".repeat(300)))))
+    };
+    made.send(start(1)).unwrap();
+    assert!(refused(made.send(start(2))).contains("input_bytes"));
     assert_eq!(made.engine.check(), Ok(()));
 }

@@ -56,12 +56,13 @@ impl Dispatch<'_, '_> {
     /// Continues what the last call has left.
     pub(super) fn rest(&mut self) {
         self.core.rest = Rest::Nothing;
+        self.core.reconcile(self.tx);
         self.follow_up();
         self.everything();
     }
 
     /// Whether the rest of the dispatch is left to the next call.
-    fn is_cut(&mut self) -> bool {
+    pub(super) fn is_cut(&mut self) -> bool {
         let is_cut = self.tx.meter.is_spent();
         if is_cut {
             self.core.rest = Rest::Dispatch;

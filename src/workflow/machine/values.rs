@@ -60,7 +60,7 @@ impl Surroundings for NodeSight<'_> {
     }
 
     fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge> {
-        self.meter.copy(item.bytes() as usize);
+        self.meter.spend_copy(item.bytes());
         let is_plain = self.run.plan().node(self.node).is_some_and(|(node, _)| node.input == Expr::default());
         if is_plain { fit(Ok(item), self.limits) } else { self.input(item) }
     }

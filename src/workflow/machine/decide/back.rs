@@ -53,7 +53,7 @@ impl Decider<'_> {
             SideEffects::None | SideEffects::Possible => (Payload::NULL, false),
         };
         let payload = json!({ "input": instance.input().value(), "output": output.value(), "certain": certain });
-        self.meter.copy(instance.input().bytes() as usize + output.bytes() as usize);
+        self.meter.spend_copy(instance.input().bytes().saturating_add(output.bytes()));
         let owner = self.owner(node, index, Phase::Undo);
         Move::Submit { owner, payload: Payload::new(payload) }.into()
     }

@@ -67,7 +67,7 @@ impl Decider<'_> {
             return Some(self.end(node, Ending::failed(Refusal::Postcondition.to_string())));
         }
         let refused = instances.last().and_then(|instance| instance.end()).map(|end| end.output()).unwrap_or_default();
-        self.meter.copy(refused.bytes() as usize);
+        self.meter.spend_copy(refused.bytes());
         let item = Payload::new(json!({ "output": refused.value() }));
         Some(match self.sight(node).input(item) {
             Ok(input) => self.begin(node, instances.len(), input),

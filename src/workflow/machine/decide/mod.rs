@@ -177,11 +177,11 @@ impl<'a> Decider<'a> {
     /// The next move of a node. If the evaluations that it needs exceed their bound, the node is blocked: it begins nothing
     /// more, and fails.
     fn bounded(&self, ix: NodeIx) -> Decision {
-        self.meter.begin_evaluation(self.limits.runs.evaluation_units);
+        self.meter.begin_evaluation(self.limits.evaluation());
         let decided = self.node(ix);
         let is_open = |state: &NodeState| !state.has_ended() && state.aside().blocked.is_none();
-        if self.meter.take_exhausted() && self.run.graph.state(ix).is_some_and(is_open) {
-            let limit = LimitReached::Evaluation { max: self.limits.runs.evaluation_units };
+        if self.meter.is_exhausted() && self.run.graph.state(ix).is_some_and(is_open) {
+            let limit = LimitReached::Evaluation { max: self.limits.evaluation() };
             return Ok(Move::Node(ix, NodeEvent::Exhausted { limit }).into());
         }
         decided
@@ -214,7 +214,7 @@ impl<'a> Decider<'a> {
     /// Submits the query of the next instance whose outcome is unknown.
     fn query(&self, node: BoundNode<'_>) -> Option<Move> {
         let (index, instance) = node.state.instances().next_query()?;
-        self.meter.copy(instance.input().bytes() as usize);
+        self.meter.spend_copy(instance.input().bytes());
         let payload = Payload::new(serde_json::json!({ "input": instance.input().value() }));
         Some(Move::Submit { owner: self.owner(node, index, Phase::Query), payload })
     }

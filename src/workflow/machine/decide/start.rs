@@ -71,9 +71,14 @@ impl Decider<'_> {
     fn choose(&self, node: BoundNode<'_>, choice: &Choice<'_>, mut evaluated: Evaluated) -> Next {
         let sight = self.sight(node);
         for case in choice.cases.iter().skip(evaluated.cases) {
-            self.meter.begin_evaluation(self.limits.runs.evaluation_units);
+            self.meter.begin_evaluation(self.limits.evaluation());
             evaluated.cases += 1;
-            if sight.holds(&case.when, evaluated.item.clone()) {
+            let holds = sight.holds(&case.when, evaluated.item.clone());
+            if self.meter.is_exhausted() {
+                // The node is blocked instead.
+                return Next::Wait;
+            }
+            if holds {
                 evaluated.took.push(case.name.clone());
                 if choice.pick == Pick::First {
                     break;

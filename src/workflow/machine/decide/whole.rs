@@ -2,6 +2,7 @@
 
 use super::{Decider, Move};
 use crate::base::id::NodeIx;
+use crate::base::payload::Payload;
 use crate::message::event::RunEvent;
 use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
 use crate::saga::{Next, Steps as _};
@@ -15,6 +16,11 @@ impl Decider<'_> {
         self.run.values(self.limits, self.meter)
     }
 
+    fn output_so_far(&self) -> Payload {
+        self.meter.begin_evaluation(self.limits.evaluation());
+        self.values().output_so_far()
+    }
+
     /// Fails the run if its time budget is exhausted and it has passed no pivot.
     pub(super) fn overdue(&self) -> Option<Move> {
         let rollback = &self.run.rollback;
@@ -23,7 +29,7 @@ impl Decider<'_> {
         }
         self.run.time_limit().filter(|at| *at <= self.now)?;
         let limit = LimitReached::Budget { measure: Measure::Time };
-        let cause = Cause::Limit { node: None, limit, partial: self.values().output_so_far() };
+        let cause = Cause::Limit { node: None, limit, partial: self.output_so_far() };
         Some(Move::Run(RunEvent::Failing { cause }))
     }
 
@@ -33,7 +39,7 @@ impl Decider<'_> {
         if phase == RunPhase::Finished {
             return None;
         }
-        self.meter.begin_evaluation(self.limits.runs.evaluation_units);
+        self.meter.begin_evaluation(self.limits.evaluation());
         if phase != RunPhase::Running || self.run.rollback.is_partial() {
             self.meter.visit(plan.nodes.len());
         }
@@ -71,6 +77,10 @@ impl Decider<'_> {
                 None => self.values().output(),
             },
         };
+        if self.meter.is_exhausted() {
+            let limit = LimitReached::Evaluation { max: self.limits.evaluation() };
+            return Move::Run(RunEvent::Failing { cause: Cause::Limit { node: None, limit, partial: Payload::NULL } });
+        }
         Move::Run(match made {
             Ok(output) => RunEvent::Finished { outcome: RunOutcome::Succeeded { output } },
             Err(too_large) => RunEvent::Failing { cause: Cause::OutputTooLarge { bytes: too_large.bytes() } },
@@ -81,7 +91,7 @@ impl Decider<'_> {
         let node = self.run.plan().name(failed);
         match self.run.graph.state(failed).and_then(NodeState::ended) {
             Some(NodeOutcome::Failed { limit: Some(limit), .. }) => {
-                Cause::Limit { node: Some(node), limit: *limit, partial: self.values().output_so_far() }
+                Cause::Limit { node: Some(node), limit: *limit, partial: self.output_so_far() }
             }
             Some(NodeOutcome::Failed { failure, .. }) => Cause::Node { node, failure: failure.clone() },
             Some(NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) | None => {

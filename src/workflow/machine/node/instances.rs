@@ -325,6 +325,15 @@ impl Instances {
 
 /// Transitions.
 impl Instances {
+    /// Makes room for so many instances in all, so that no later begin copies those before it.
+    pub(super) fn reserve(&mut self, all: usize) {
+        if let Some(List::Many(many)) = self.0.as_deref_mut()
+            && many.all.len() == many.all.capacity()
+        {
+            many.all.reserve_exact(all.saturating_sub(many.all.len()));
+        }
+    }
+
     /// Begins the next instance. The index must be the next one.
     pub(super) fn begin(&mut self, index: u32, instance: Instance) -> Applied {
         if index != self.len() {

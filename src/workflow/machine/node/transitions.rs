@@ -90,6 +90,9 @@ impl NodeState {
             return Err(Illegal::new(INPUT, "another is the next one"));
         }
         let state = self.work.begin(index)?;
+        if let NodeWork::Map(map) = &self.work {
+            self.instances.reserve(map.items().map_or(0, |items| items as usize));
+        }
         self.instances.begin(index, Instance::new(worker, input.clone(), state))?;
         self.stage = Stage::Working;
         Ok(start)

@@ -31,6 +31,9 @@ pub(crate) const CASES: &[OneCase] = &[
     OneCase { name: "cancel the head of n dependents", size: 450_000, run: dependents },
     OneCase { name: "call itself to depth n", size: 5_000, run: calls },
     OneCase { name: "a fork bomb of depth n", size: 10, run: bomb },
+    OneCase { name: "forget n runs within a run", size: 5_000, run: forget },
+    OneCase { name: "a change of tier of n tasks", size: 100_000, run: tier },
+    OneCase { name: "n deadlines at once", size: 100_000, run: deadlines },
     OneCase { name: "n leases with 10 n tasks", size: 10_000, run: leases },
     OneCase { name: "an agent for n tasks", size: 60_000, run: room },
 ];
@@ -169,6 +172,33 @@ fn dependents(size: u32, made: &mut Measured) -> Fallible<()> {
 fn calls(size: u32, made: &mut Measured) -> Fallible<()> {
     let again = Action::Do(Body::Call(Call::of("again").to_depth(size)));
     start(made, Definition::new("again").with_node(Node::new("again", again)), Payload::NULL);
+    made.tick();
+    Ok(())
+}
+
+fn forget(size: u32, made: &mut Measured) -> Fallible<()> {
+    made.configure(Config::default().with_limits(Limits::default().with_finished_runs(0)));
+    let inner = Definition::new("inner").with_node(Node::new("pass", Action::Pass));
+    start(made, of_each(Map::over(Expr::Input, Body::Flow(inner.into()))), numbers(size));
+    made.tick();
+    Ok(())
+}
+
+fn tier(size: u32, made: &mut Measured) -> Fallible<()> {
+    wide(made);
+    start(made, of_each(each()), numbers(size));
+    if made.tick() {
+        made.send("tier", RunCommand::Prioritise { run: RUN, tier: Tier::High, reason: "urgent".into() });
+        made.tick();
+    }
+    Ok(())
+}
+
+fn deadlines(size: u32, made: &mut Measured) -> Fallible<()> {
+    for number in 1..=u64::from(size) {
+        made.prepare(Command::submit(TaskSpec::new(TaskId::new(number), "do").with_deadline(Time::from_secs(10))));
+    }
+    made.now = Time::from_secs(10);
     made.tick();
     Ok(())
 }
