@@ -62,7 +62,7 @@ impl Default for Limits {
             agent_capacity: 65_536,
             classes: 4_096,
             timers_per_call: 10_000,
-            work_per_call: 100_000,
+            work_per_call: 60_000,
             bulk: 2_000,
             cancel_grace: Duration::from_secs(30),
             sizes: SizeLimits::default(),

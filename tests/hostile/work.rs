@@ -624,9 +624,8 @@ fn bulk_commands_are_bounded() {
 fn bytes_are_bounded() {
     let limits = Limits::default().with_waiting_bytes(1_000).with_tenant_waiting_bytes(300).with_input_bytes(500);
     let mut made = Counted::with(Config::default().with_limits(limits));
-    let task = |number: u64, bytes: usize| TaskSpec {
-        payload: Payload::new(json!("x".repeat(bytes))),
-        ..TaskSpec::new(TaskId::new(number), "do")
+    let task = |number: u64, bytes: usize| {
+        TaskSpec::new(TaskId::new(number), "do").with_payload(Payload::new(json!("x".repeat(bytes))))
     };
     let refused = |answer: Result<Accepted, Rejected>| answer.unwrap_err().to_string();
     made.send(Command::submit(task(1, 250).with_tenant("a"))).unwrap();
