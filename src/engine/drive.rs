@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The number of tasks that are moved to another tier by one event.
-const MOVED_AT_ONCE: usize = 1_000;
+const MOVED_AT_ONCE: usize = 256;
 
 /// Finished runs are removed from memory in batches of this size.
 const BATCH: usize = 64;

@@ -290,7 +290,7 @@ fn an_evaluation_is_bounded() {
 
 #[test]
 fn a_pattern_is_bounded() {
-    let pattern = "*a".repeat(100) + "b";
+    let pattern = format!("*{}b", "a".repeat(200));
     let matches = Condition::matches(Expr::Input, pattern);
     let choice =
         Action::Choose { pick: Pick::First, cases: vec![Case::new("yes", matches)], otherwise: Some("no".into()) };
@@ -631,7 +631,7 @@ fn bytes_are_bounded() {
     made.send(Command::submit(task(1, 250).with_tenant("a"))).unwrap();
     assert!(refused(made.send(Command::submit(task(2, 250).with_tenant("a")))).contains("tenant_waiting_bytes"));
     made.send(Command::submit(task(3, 250).with_tenant("b"))).unwrap();
-    let bulk = Command::submit_all([task(4, 200), task(5, 290)]);
+    let bulk = Command::submit_all([task(4, 200), task(5, 300)]);
     assert!(refused(made.send(bulk)).contains("waiting_bytes"));
     made.send(TaskCommand::Cancel { task: TaskId::new(1), reason: "enough".into() }).unwrap();
     made.send(Command::submit(task(2, 250).with_tenant("a"))).unwrap();
