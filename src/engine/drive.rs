@@ -8,7 +8,7 @@ use super::family::Room;
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use crate::base::id::{NodeIx, RunId, TaskId};
-use crate::base::limits::FORGOTTEN_AT_ONCE;
+use crate::base::limits::{FORGOTTEN_AT_ONCE, Limits};
 use crate::base::meter::EVENT;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -119,7 +119,7 @@ impl Driver {
     }
 
     pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
-        if self.book.runs.has_work() || !self.moving.is_empty() || self.surplus() > 0 {
+        if self.book.runs.has_work() || !self.moving.is_empty() || self.book.surplus(self.core.config().limits()) > 0 {
             return Some(last);
         }
         [self.core.next_wakeup(), self.book.runs.next_timer(), self.next_aged()].into_iter().flatten().min()
@@ -304,37 +304,18 @@ impl Driver {
 
     /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.
     fn retire(&mut self, tx: &mut Tx<'_>) {
-        let surplus = self.surplus();
+        let surplus = self.book.surplus(self.core.config().limits());
         if surplus > 0 {
-            let runs = self.first_finished(surplus, |_| true);
+            let runs = self.book.first_finished(surplus, |_| true);
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
-            let runs = self.first_finished(FORGOTTEN_AT_ONCE, |id| {
+            let runs = self.book.first_finished(FORGOTTEN_AT_ONCE, |id| {
                 self.book.runs.ended_at(id).is_some_and(|at| limits.is_aged(at, tx.now))
             });
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
-    }
-
-    /// The number of finished runs beyond the limit, once there are enough for a batch.
-    fn surplus(&self) -> usize {
-        let keep = self.core.config().limits().retention.finished_runs as usize;
-        let surplus = self.book.finished.len().saturating_sub(keep);
-        if surplus >= BATCH.min(keep + 1) { surplus } else { 0 }
-    }
-
-    /// The oldest finished runs while `may_go` holds: up to `most`, and, with their descendants, up to
-    /// [`FORGOTTEN_AT_ONCE`], but at least the first.
-    fn first_finished(&self, most: usize, may_go: impl Fn(RunId) -> bool) -> Vec<RunId> {
-        let mut members = 0_usize;
-        let fits = |id: &RunId| {
-            let is_first = members == 0;
-            members = members.saturating_add(1).saturating_add(self.book.runs.families().size(*id) as usize);
-            is_first || members <= FORGOTTEN_AT_ONCE
-        };
-        self.book.finished.iter().copied().take_while(|id| may_go(*id)).take(most).take_while(fits).collect()
     }
 
     /// When the oldest finished run reaches the maximum age.
@@ -366,6 +347,25 @@ impl Book {
                 0
             }
         }
+    }
+
+    /// The number of finished runs beyond the limit, once there are enough for a batch.
+    fn surplus(&self, limits: &Limits) -> usize {
+        let keep = limits.retention.finished_runs as usize;
+        let surplus = self.finished.len().saturating_sub(keep);
+        if surplus >= BATCH.min(keep + 1) { surplus } else { 0 }
+    }
+
+    /// The oldest finished runs while `may_go` holds: up to `most`, and, with their descendants, up to
+    /// [`FORGOTTEN_AT_ONCE`], but at least the first.
+    fn first_finished(&self, most: usize, may_go: impl Fn(RunId) -> bool) -> Vec<RunId> {
+        let mut members = 0_usize;
+        let fits = |id: &RunId| {
+            let is_first = members == 0;
+            members = members.saturating_add(1).saturating_add(self.runs.families().size(*id) as usize);
+            is_first || members <= FORGOTTEN_AT_ONCE
+        };
+        self.finished.iter().copied().take_while(|id| may_go(*id)).take(most).take_while(fits).collect()
     }
 
     /// Lets a node wait until a time, because more child runs may start then.
