@@ -27,13 +27,30 @@ pub struct Limits {
     pub classes: u32,
     /// Timers that fire within one call; the remaining due timers fire in later calls.
     pub timers_per_call: u32,
+    /// Units of work after which a call ends. The next call continues, and `next_wakeup` is due until all is done.
+    ///
+    /// A unit is one visit of an instance, a node, a link, a dependent task, a timer or a step of an expression; an event
+    /// is 50 units, and a value is one unit for each 64 bytes that are read and for each 16 bytes that are copied. A unit
+    /// takes about 20 ns. The command of a call, and the step that exceeds the bound, are always completed, so a call
+    /// performs the work of one command and of one evaluation ([`RunLimits::evaluation_units`]) beyond the bound.
+    pub work_per_call: u32,
+    /// Tasks that one command submits, and dead letters that one command replays or discards. A submit of more is rejected;
+    /// of more dead letters, the oldest are taken, and the answer has their number. A command takes about 2 ms longer for
+    /// each 1,000.
+    pub bulk: u32,
     /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
     #[serde(with = "crate::base::time::span")]
     pub cancel_grace: Duration,
     /// Sizes of values.
     pub sizes: SizeLimits,
+    /// Bytes of the payloads of the accepted tasks that have not ended.
+    pub waiting_bytes: u64,
+    /// Bytes of the payloads of the accepted tasks of one tenant that have not ended.
+    pub tenant_waiting_bytes: u64,
     /// Definitions and runs.
     pub runs: RunLimits,
+    /// Runs within one run.
+    pub families: FamilyLimits,
     /// Retention of ended tasks and runs.
     pub retention: RetentionLimits,
     /// Jumps of the host's clock.
@@ -48,9 +65,14 @@ impl Default for Limits {
             agent_capacity: 65_536,
             classes: 4_096,
             timers_per_call: 10_000,
+            work_per_call: 60_000,
+            bulk: 2_000,
             cancel_grace: Duration::from_secs(30),
             sizes: SizeLimits::default(),
+            waiting_bytes: 4 << 30,
+            tenant_waiting_bytes: 4 << 30,
             runs: RunLimits::default(),
+            families: FamilyLimits::default(),
             retention: RetentionLimits::default(),
             clock: ClockLimits::default(),
         }
@@ -101,8 +123,28 @@ pub struct RunLimits {
     pub active_runs: u32,
     /// Workflow definitions that are stored.
     pub definitions: u32,
-    /// Nodes of one definition.
+    /// Unfinished runs of one tenant that have no parent run.
+    pub tenant_runs: u32,
+    /// Bytes of the inputs of all unfinished runs that have no parent run.
+    pub input_bytes: u64,
+    /// Bytes of the inputs of the unfinished runs of one tenant that have no parent run.
+    pub tenant_input_bytes: u64,
+    /// Nodes of one definition, with those of nested definitions.
     pub nodes: u32,
+    /// Links of one definition, with those of nested definitions. A node that another one cancels counts as a link, and
+    /// two nodes that exclude each other count as two.
+    pub links: u32,
+    /// Steps of the expressions and conditions of one definition, with those of nested definitions: one for each operand,
+    /// operator, case and variable, and for each 16 bytes of a constant.
+    pub steps: u32,
+    /// Steps of the analysis of one definition: the nodes and links that are visited to find what its counting joins, its
+    /// save-points and the readers of its variables depend on. The command that defines it takes up to 5 ms for each
+    /// million.
+    pub analysis: u32,
+    /// Units of work for the evaluations of one decision about a node, such as its input or one case of a choice. A node
+    /// that needs more fails with [`LimitReached::Evaluation`](crate::message::LimitReached::Evaluation). At least an eighth
+    /// of [`SizeLimits::payload_bytes`] applies. A call takes up to 20 ns longer for each unit.
+    pub evaluation_units: u32,
     /// Items of one map node.
     pub map_items: u32,
     /// Depth of definitions nested in definitions.
@@ -117,13 +159,42 @@ impl Default for RunLimits {
     fn default() -> Self {
         Self {
             active_runs: 100_000,
+            tenant_runs: 100_000,
+            input_bytes: 4 << 30,
+            tenant_input_bytes: 4 << 30,
             definitions: 1_024,
             nodes: 4_096,
+            links: 16_384,
+            steps: 131_072,
+            analysis: 1_000_000,
+            evaluation_units: 131_072,
             map_items: 100_000,
             nesting: 16,
             signals: 1_024,
             updates: 1_024,
         }
+    }
+}
+
+/// Bounds of the runs within one run that has no parent run: its child runs and theirs, at any depth, ended ones included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct FamilyLimits {
+    /// Their number. A node that would start one more fails with
+    /// [`LimitReached::Runs`](crate::message::LimitReached::Runs). A run is forgotten with all of them in one call, which
+    /// takes about 0.5 ms for each 1,000.
+    pub runs: u32,
+    /// The number of them that start within one second. Further ones start in the next second.
+    pub runs_per_second: u32,
+    /// Their depth; a run without a parent run has depth 0. A node that would start a deeper one fails with
+    /// [`LimitReached::Depth`](crate::message::LimitReached::Depth).
+    pub depth: u32,
+}
+
+impl Default for FamilyLimits {
+    fn default() -> Self {
+        Self { runs: 10_000, runs_per_second: 10_000, depth: 64 }
     }
 }
 
@@ -172,6 +243,34 @@ with! {
     with_payload_depth => sizes.payload_depth: u32,
     /// Sets [`active_runs`](RunLimits::active_runs).
     with_active_runs => runs.active_runs: u32,
+    /// Sets [`work_per_call`](Self::work_per_call).
+    with_work_per_call => work_per_call: u32,
+    /// Sets [`bulk`](Self::bulk).
+    with_bulk => bulk: u32,
+    /// Sets [`tenant_runs`](RunLimits::tenant_runs).
+    with_tenant_runs => runs.tenant_runs: u32,
+    /// Sets [`input_bytes`](RunLimits::input_bytes).
+    with_input_bytes => runs.input_bytes: u64,
+    /// Sets [`tenant_input_bytes`](RunLimits::tenant_input_bytes).
+    with_tenant_input_bytes => runs.tenant_input_bytes: u64,
+    /// Sets [`runs`](FamilyLimits::runs) of the runs within one run.
+    with_runs_within => families.runs: u32,
+    /// Sets [`runs_per_second`](FamilyLimits::runs_per_second).
+    with_runs_per_second => families.runs_per_second: u32,
+    /// Sets [`depth`](FamilyLimits::depth).
+    with_depth => families.depth: u32,
+    /// Sets [`waiting_bytes`](Self::waiting_bytes).
+    with_waiting_bytes => waiting_bytes: u64,
+    /// Sets [`tenant_waiting_bytes`](Self::tenant_waiting_bytes).
+    with_tenant_waiting_bytes => tenant_waiting_bytes: u64,
+    /// Sets [`links`](RunLimits::links).
+    with_links => runs.links: u32,
+    /// Sets [`steps`](RunLimits::steps).
+    with_steps => runs.steps: u32,
+    /// Sets [`analysis`](RunLimits::analysis).
+    with_analysis => runs.analysis: u32,
+    /// Sets [`evaluation_units`](RunLimits::evaluation_units).
+    with_evaluation_units => runs.evaluation_units: u32,
     /// Sets [`map_items`](RunLimits::map_items).
     with_map_items => runs.map_items: u32,
     /// Sets [`signals`](RunLimits::signals).
@@ -198,10 +297,15 @@ with! {
     with_clock_confirmed_after => clock.confirmed_after: Option<Duration>,
 }
 
-/// The largest batch in which tasks and runs that have exceeded their age are removed.
-pub(crate) const AGED_AT_ONCE: usize = 1_000;
+/// The largest batch in which ended tasks and runs are removed.
+pub(crate) const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 impl Limits {
+    /// The units of work of the evaluations of one decision. A value of the largest size can always be copied twice.
+    pub(crate) fn evaluation(&self) -> u32 {
+        self.runs.evaluation_units.max(self.sizes.payload_bytes / 8)
+    }
+
     /// When a task or run that ended at that time is to be removed: late enough to be removed in one batch with others.
     pub(crate) fn forgotten_at(&self, ended: Time) -> Option<Time> {
         self.retention.finished_for.map(|age| ended + age + age / 8)

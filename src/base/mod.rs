@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod limits;
+pub(crate) mod meter;
 pub(crate) mod name;
 pub(crate) mod payload;
 pub(crate) mod structure;

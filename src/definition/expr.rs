@@ -3,6 +3,7 @@
 //! Neither can loop: the cost of an evaluation is bounded by the size of the expression and its operands.
 
 use super::pattern;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::{Payload, size};
 use serde::{Deserialize, Serialize};
@@ -98,8 +99,10 @@ impl Expr {
     /// data costs no more than the bound. The recursion is as deep as the expression, which validation bounds.
     ///
     /// # Errors
-    /// [`TooWide`] if the value would be larger than the scope allows.
+    /// [`TooWide`] if the value would be larger than the scope allows, or if the decision has exceeded its bound on
+    /// evaluations, which its meter records.
     pub(crate) fn eval(&self, scope: &dyn Scope) -> Result<Payload, TooWide> {
+        within(scope, scope.meter().evaluate(1))?;
         match self {
             Self::Input => Ok(scope.input()),
             Self::Node(name) => Ok(scope.node(name)),
@@ -124,6 +127,7 @@ impl Expr {
     fn value_in(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Value, TooWide> {
         match self {
             Self::List(parts) => {
+                within(scope, scope.meter().evaluate(1))?;
                 budget.take(2)?;
                 let parts = parts.iter().map(|part| {
                     budget.take(1)?;
@@ -132,6 +136,7 @@ impl Expr {
                 parts.collect()
             }
             Self::Object(fields) => {
+                within(scope, scope.meter().evaluate(1))?;
                 budget.take(2)?;
                 let fields = fields.iter().map(|(name, part)| {
                     budget.take(name.len().saturating_add(4))?;
@@ -142,12 +147,15 @@ impl Expr {
             Self::At(of, pointer) => {
                 let of = of.eval(scope)?;
                 let part = of.value().pointer(pointer).unwrap_or(&Value::Null);
-                budget.take(size(part))?;
+                let bytes = size(part);
+                within(scope, scope.meter().read(pointer.len()) && scope.meter().copy(bytes))?;
+                budget.take(bytes)?;
                 Ok(part.clone())
             }
             Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) | Self::First(_) => {
                 let value = self.eval(scope)?;
                 budget.take(value.bytes() as usize)?;
+                within(scope, scope.meter().copy(value.bytes() as usize))?;
                 Ok(value.value().clone())
             }
         }
@@ -170,6 +178,11 @@ impl Budget {
     }
 }
 
+/// The result of a step that the decision may still evaluate; otherwise an error, which the meter records, too.
+fn within(scope: &dyn Scope, is_within: bool) -> Result<(), TooWide> {
+    if is_within { Ok(()) } else { Err(TooWide { bytes: scope.max_bytes() }) }
+}
+
 /// A value would have at least this many bytes, more than the scope allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooWide {
@@ -186,6 +199,8 @@ pub(crate) trait Scope {
     fn predicate(&self, predicate: &str, of: &Payload) -> bool;
     /// The largest size in bytes of a value that an expression constructs.
     fn max_bytes(&self) -> u32;
+    /// Counts the work of evaluations.
+    fn meter(&self) -> &Meter;
 }
 
 /// A condition on data. It always evaluates to true or false: values that cannot be compared are neither equal nor less.
@@ -267,28 +282,43 @@ impl Condition {
         Self::Not(Box::new(self))
     }
 
-    /// Evaluates the condition. The recursion is as deep as the condition, which validation bounds.
+    /// Evaluates the condition. The recursion is as deep as the condition, which validation bounds. False if the decision has
+    /// exceeded its bound on evaluations, which its meter records.
     pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
+        if !scope.meter().evaluate(1) {
+            return false;
+        }
         match self {
             Self::True => true,
             Self::Is(value) => operand(value, scope).value() == &Value::Bool(true),
             Self::Exists(value) => !operand(value, scope).is_null(),
-            Self::Equal(a, b) => same(operand(a, scope).value(), operand(b, scope).value()),
-            Self::Less(a, b) => less(operand(a, scope).value(), operand(b, scope).value()),
-            Self::In(a, list) => match operand(list, scope).value() {
-                Value::Array(items) => {
-                    let a = operand(a, scope);
-                    items.iter().any(|item| same(a.value(), item))
+            Self::Equal(a, b) => compare(scope, a, b, same),
+            Self::Less(a, b) => compare(scope, a, b, less),
+            Self::In(a, list) => {
+                let list = operand(list, scope);
+                match list.value() {
+                    Value::Array(items) => {
+                        let a = operand(a, scope);
+                        scope.meter().read(list.bytes() as usize) && items.iter().any(|item| same(a.value(), item))
+                    }
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
                 }
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
-            },
+            }
             Self::Matches(of, pattern) => {
-                operand(of, scope).value().as_str().is_some_and(|text| pattern::matches(pattern, text))
+                let of = operand(of, scope);
+                let step = || scope.meter().evaluate(1);
+                of.value().as_str().is_some_and(|text| {
+                    scope.meter().copy(pattern.len().saturating_add(text.len()))
+                        && pattern::matches(pattern, text, step)
+                })
             }
             Self::All(all) => all.iter().all(|one| one.holds(scope)),
             Self::Any(any) => any.iter().any(|one| one.holds(scope)),
             Self::Not(one) => !one.holds(scope),
-            Self::Predicate(name, of) => scope.predicate(name, &operand(of, scope)),
+            Self::Predicate(name, of) => {
+                let of = operand(of, scope);
+                scope.meter().read(of.bytes() as usize) && scope.predicate(name, &of)
+            }
         }
     }
 
@@ -316,6 +346,12 @@ impl Condition {
             Self::True | Self::All(_) | Self::Any(_) | Self::Not(_) => Vec::new(),
         }
     }
+}
+
+/// Compares two operands. No comparison reads more than the smaller one.
+fn compare(scope: &dyn Scope, a: &Expr, b: &Expr, compare: fn(&Value, &Value) -> bool) -> bool {
+    let (a, b) = (operand(a, scope), operand(b, scope));
+    scope.meter().read(a.bytes().min(b.bytes()) as usize) && compare(a.value(), b.value())
 }
 
 /// An operand of a condition. A value that is too large to be constructed counts as null.
@@ -376,6 +412,10 @@ mod tests {
 
         fn max_bytes(&self) -> u32 {
             64
+        }
+
+        fn meter(&self) -> &Meter {
+            Box::leak(Box::default())
         }
     }
 

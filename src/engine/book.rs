@@ -1,13 +1,15 @@
 //! The workflow state of the engine: the fold of the events of definitions, runs and nodes, and of the tasks of runs.
 
 use super::accounts::Accounts;
+use super::active::Active;
 use super::catalog::Catalog;
-use super::runs::Runs;
+use super::runs::{Runs, Wake};
 use crate::base::error::RestoreError;
 use crate::base::id::{RunId, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::IdMap;
 use crate::base::time::Time;
+use crate::definition::{Definition, DefinitionId};
 use crate::message::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
 };
@@ -70,13 +72,15 @@ pub(super) struct Book {
     /// The predicates and reducers of the host.
     pub(super) functions: Arc<Functions>,
     pub(super) catalog: Catalog,
+    /// A definition whose id, a hash of all of it, was computed when its event was decided.
+    pub(super) identified: Option<(Arc<Definition>, DefinitionId)>,
     pub(super) runs: Runs,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
-    /// The number of unfinished runs without a parent run.
-    active: u32,
+    /// The unfinished runs without a parent run.
+    pub(super) active: Active,
     /// Finished runs without a parent run, the oldest first.
     pub(super) finished: VecDeque<RunId>,
 }
@@ -163,7 +167,10 @@ impl Book {
     fn fold_catalogue(&mut self, event: &CatalogueEvent) -> Folded {
         match event {
             CatalogueEvent::Defined { definition } => {
-                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
+                let known = self.identified.take().filter(|(known, _)| Arc::ptr_eq(known, definition));
+                let id = known.map_or_else(|| definition.id(), |(_, id)| id);
+                let plan = Plan::with_id(Arc::clone(definition), id, &self.functions);
+                let plan = plan.ok_or("a definition has a cycle")?;
                 self.catalog.define(plan);
             }
             CatalogueEvent::DefaultSet { workflow, version, .. } => self.catalog.set_default(workflow, *version),
@@ -202,9 +209,12 @@ impl Book {
             | RunEvent::Finished { .. } => self.apply(id, RunInput::Event(event), now)?,
         }
         if let RunEvent::Signalled { .. } = event {
-            self.runs.wake_descendants(id, Run::wake_listening);
+            self.runs.wake_descendants(id, Wake::Listening);
+        } else if let RunEvent::Paused { .. } = event {
+            self.runs.note_paused(id);
         } else if let RunEvent::Resumed = event {
-            self.runs.wake_descendants(id, Run::wake_all);
+            self.runs.note_paused(id);
+            self.runs.wake_descendants(id, Wake::All);
         } else if let RunEvent::Failing { .. } = event {
             self.apply_to_parent(id, WorkInput::ChildFailing(id), now)?;
         } else if let RunEvent::Restarted { .. } = event {
@@ -259,24 +269,19 @@ impl Book {
     }
 
     fn ended(&mut self, id: RunId, outcome: &RunOutcome, now: Time) -> Folded {
-        if self.runs.get(id).is_some_and(|run| run.owner.is_none()) {
-            self.active = self.active.checked_sub(1).ok_or("more runs have ended than were started")?;
+        if let Some(run) = self.runs.get(id).filter(|run| run.owner.is_none()) {
+            self.active.remove(&run.spec)?;
             self.finished.push_back(id);
         }
         self.apply_to_parent(id, WorkInput::ChildEnded(outcome), now)
-    }
-
-    fn count_active(&mut self) -> Folded {
-        self.active = self.active.checked_add(1).ok_or("more runs are active than can be counted")?;
-        Ok(())
     }
 
     /// Continues a run after a retry or a reset, also if it has ended.
     fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Folded {
         let over = self.runs.get(id).is_some_and(Run::is_finished);
         self.apply(id, RunInput::Event(event), now)?;
-        if over {
-            self.count_active()?;
+        if over && let Some(run) = self.runs.get(id) {
+            self.active.add(&run.spec)?;
             self.finished.retain(|other| *other != id);
         }
         self.audit_accounts()
@@ -290,7 +295,7 @@ impl Book {
         self.runs.insert(run);
         self.open_accounts(spec.id)?;
         match owner {
-            None => self.count_active()?,
+            None => self.active.add(&spec)?,
             Some(owner) => {
                 self.count_serial(spec.id.get())?;
                 self.work(owner, WorkInput::Begun { worker: Worker::Child(spec.id), input: &spec.input }, now)?;
@@ -384,14 +389,17 @@ impl Book {
         self.owners.get(&task).copied()
     }
 
-    pub(super) const fn active(&self) -> u32 {
-        self.active
+    /// The unfinished runs without a parent run, counted.
+    pub(super) fn counted(&self) -> Result<Active, Inconsistency> {
+        let mut active = Active::default();
+        let mut unfinished = self.runs.iter().filter(|run| run.owner.is_none() && !run.is_finished());
+        unfinished.try_for_each(|run| active.add(&run.spec))?;
+        Ok(active)
     }
 
     /// Computes counts, owners, timers and accounts from the runs of a snapshot.
     pub(super) fn recount(&mut self) -> Folded {
-        let active = self.runs.iter().filter(|run| run.owner.is_none() && !run.is_finished()).count();
-        self.active = u32::try_from(active).unwrap_or(u32::MAX);
+        self.active = self.counted()?;
         for (owner, worker) in self.runs.iter().flat_map(|run| run.workforce().active()) {
             if let Worker::Task(task) = worker {
                 self.owners.insert(task, owner);

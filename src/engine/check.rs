@@ -55,8 +55,13 @@ impl Check<'_> {
         }
         self.workers()?;
         self.families()?;
+        self.book.runs.families().check(&self.book.runs)?;
         self.serial()?;
         self.book.check_accounts()?;
+        let active = self.book.counted().map_err(|inconsistency| inconsistency.to_string())?;
+        if self.book.active != active {
+            return Err(format!("counts {:?}, not {active:?}", self.book.active));
+        }
         let roots = self.book.runs.iter().filter(|run| run.owner.is_none());
         let listed =
             roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));

@@ -88,8 +88,8 @@ impl Driver {
                 }));
             }
         }
-        if self.book.active() >= limits.runs.active_runs {
-            return Err(at_limit("active_runs", limits.runs.active_runs));
+        if let Some((what, limit)) = self.book.active.exceeded(&spec, limits) {
+            return Err(at_limit(what, limit));
         }
         let (version, hash) = (plan.id.version, Some(plan.id.hash));
         let id = spec.id;
@@ -118,7 +118,7 @@ impl Driver {
         }
         let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
         let transient = rule.is_some_and(|rule| rule.transient);
-        if transient && !self.book.runs.has_waiting_node(id, &signal, &payload, limits) {
+        if transient && !self.book.runs.has_waiting_node(id, (&signal, &payload), limits, &tx.meter) {
             return panicked(self.running(id)?).map_or(Ok(Accepted::Ignored), Err);
         }
         self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
@@ -133,7 +133,12 @@ impl Driver {
         if run.variables().updates_beside(run.plan(), &variable) >= limits.runs.updates as usize {
             return Err(at_limit("updates", limits.runs.updates));
         }
-        let updates = run.values(limits).may_update(&variable, &value);
+        tx.meter.begin_evaluation(limits.evaluation());
+        let updates = run.values(limits, &tx.meter).may_update(&variable, &value);
+        if tx.meter.is_exhausted() {
+            let (what, limit) = (Name::from("evaluation_units"), u64::from(limits.evaluation()));
+            return Err(Rejected::Invalid(Invalid::TooLarge { what, size: limit.saturating_add(1), limit }));
+        }
         if let (Err(NoUpdate::Refused(None)), Some(rejected)) = (&updates, panicked(run)) {
             return Err(rejected);
         }
@@ -256,6 +261,6 @@ pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Op
     None
 }
 
-pub(super) fn at_limit(what: &str, limit: u32) -> Rejected {
+pub(super) fn at_limit(what: &str, limit: impl Into<u64>) -> Rejected {
     Rejected::Capacity(Overload::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None })
 }

@@ -4,10 +4,12 @@
 use super::accounts::Affordable;
 use super::book::{Book, Folded};
 use super::delegate::{Delegation, PartOf};
+use super::family::Room;
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use crate::base::id::{NodeIx, RunId, TaskId};
-use crate::base::limits::AGED_AT_ONCE;
+use crate::base::limits::{FORGOTTEN_AT_ONCE, Limits};
+use crate::base::meter::EVENT;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
@@ -18,13 +20,14 @@ use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Tx};
-use crate::task::{Affinity, Owner, TaskSpec, Usage};
-use crate::workflow::machine::{BoundNode, Move};
+use crate::task::{Affinity, Owner, TaskSpec, Tier, Usage};
+use crate::workflow::machine::{BoundNode, Move, Search};
 use crate::workflow::plan::Template;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The largest number of moves in one call. The next call performs the rest.
-const MOVES: usize = 10_000;
+/// The number of tasks that are moved to another tier by one event.
+const MOVED_AT_ONCE: usize = 256;
 
 /// Finished runs are removed from memory in batches of this size.
 const BATCH: usize = 64;
@@ -36,8 +39,18 @@ pub(super) struct Driver {
     pub(super) book: Book,
     #[cfg(feature = "observe")]
     pub(super) recent: Recent,
+    /// Tasks of runs that are to be moved to another tier.
+    pub(super) moving: VecDeque<Moving>,
     /// The number of entries in the outbox that have been folded.
     folded: usize,
+}
+
+/// Waiting tasks of a run, which an operator has moved to another tier.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) tasks: Vec<TaskId>,
+    pub(super) tier: Tier,
+    pub(super) reason: Name,
 }
 
 impl Driver {
@@ -52,6 +65,7 @@ impl Driver {
             recent: Recent::new(core.config().story()),
             core,
             book,
+            moving: VecDeque::new(),
             folded: 0,
         }
     }
@@ -73,7 +87,7 @@ impl Driver {
     pub(super) fn handle(&mut self, command: Command, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         self.folded = tx.out.entries().len();
         self.core.fire(tx);
-        self.fire(tx.now);
+        self.fire(tx);
         self.settle(tx);
         let verdict = match command.canonical() {
             Command::Agent(command) => {
@@ -92,7 +106,7 @@ impl Driver {
     pub(super) fn resume(&mut self, tx: &mut Tx<'_>) {
         self.folded = tx.out.entries().len();
         self.core.settle(tx);
-        self.fire(tx.now);
+        self.fire(tx);
         self.settle(tx);
     }
 
@@ -105,7 +119,7 @@ impl Driver {
     }
 
     pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
-        if self.book.runs.first_scheduled().is_some() {
+        if self.book.runs.has_work() || !self.moving.is_empty() || self.book.surplus(self.core.config().limits()) > 0 {
             return Some(last);
         }
         [self.core.next_wakeup(), self.book.runs.next_timer(), self.next_aged()].into_iter().flatten().min()
@@ -119,42 +133,71 @@ impl Driver {
     /// Discards data that only decisions consume: scheduled runs, due timers, reopened classes.
     pub(super) fn discard_opened(&mut self, now: Time) {
         self.book.runs.drop_decisions(now);
+        self.moving.clear();
         self.core.discard_opened();
     }
 
     /// Fires the due timers of runs.
-    fn fire(&mut self, now: Time) {
-        self.book.runs.fire(now, self.core.config().limits().timers_per_call.max(1) as usize);
+    fn fire(&mut self, tx: &Tx<'_>) {
+        let most = self.core.config().limits().timers_per_call.max(1) as usize;
+        self.book.runs.fire(tx.now, most, &tx.meter);
     }
 
-    /// Performs moves of runs until none is left or [`MOVES`] is reached.
+    /// Wakes runs and performs their moves until none is left or the bound on the work of the call is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
-        for _ in 0..MOVES {
-            let Some(id) = self.book.runs.first_scheduled() else { break };
-            if self.book.runs.is_paused(id) {
-                self.book.runs.unschedule(id);
-                continue;
+        loop {
+            if !self.book.runs.wake_next(&tx.meter) && !self.move_next(tx) {
+                let Some(id) = self.book.runs.first_scheduled() else { break };
+                self.step(id, tx);
             }
-            let limits = self.core.config().limits();
-            let next = self.book.runs.get_mut(id).map_or(Ok(None), |run| run.next_move(tx.now, limits));
-            match next {
-                Err(anomaly) => self.core.record_anomaly(anomaly),
-                Ok(Some(next)) => {
-                    if let Err(anomaly) = self.perform(id, next, tx) {
-                        self.core.record_anomaly(anomaly);
-                        self.book.runs.unschedule(id);
-                    }
-                }
-                Ok(None) => match self.book.runs.signal_for(id, tx.now, limits) {
-                    Some(moved) => self.emit(moved, tx),
-                    None => {
-                        self.book.runs.unschedule(id);
-                    }
-                },
+            if tx.meter.is_spent() {
+                break;
             }
         }
         self.retire(tx);
+    }
+
+    /// Moves the next tasks that are to be moved to another tier. False if there are none.
+    fn move_next(&mut self, tx: &mut Tx<'_>) -> bool {
+        let Some(mut first) = self.moving.pop_front() else { return false };
+        let mut batch = first.tasks.split_off(first.tasks.len().saturating_sub(MOVED_AT_ONCE));
+        let (tier, reason) = (first.tier, first.reason.clone());
+        if !first.tasks.is_empty() {
+            self.moving.push_front(first);
+        }
+        tx.meter.visit(batch.len().saturating_mul(20));
+        batch.retain(|task| self.core.reader().could_move(*task, tier));
+        if !batch.is_empty() {
+            self.core.move_tasks(batch, tier, reason, tx);
+            self.catch_up(tx);
+        }
+        true
+    }
+
+    /// Performs the next move of a scheduled run, or removes the run from the agenda if it has none.
+    fn step(&mut self, id: RunId, tx: &mut Tx<'_>) {
+        tx.meter.visit(1);
+        if self.book.runs.is_paused(id) {
+            return self.book.runs.unschedule(id);
+        }
+        let limits = self.core.config().limits();
+        let next =
+            self.book.runs.get_mut(id).map_or(Ok(Search::Nothing), |run| run.next_move(tx.now, limits, &tx.meter));
+        match next {
+            Err(anomaly) => self.core.record_anomaly(anomaly),
+            Ok(Search::Cut) => {}
+            Ok(Search::Found(next)) => {
+                if let Err(anomaly) = self.perform(id, next, tx) {
+                    self.core.record_anomaly(anomaly);
+                    self.book.runs.unschedule(id);
+                }
+            }
+            Ok(Search::Nothing) => match self.book.runs.signal_for(id, tx.now, limits, &tx.meter) {
+                Some(moved) => self.emit(moved, tx),
+                None => self.book.runs.unschedule(id),
+            },
+        }
     }
 
     /// Folds the entries that were recorded since the last call.
@@ -169,6 +212,8 @@ impl Driver {
 
     pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
         let entry = tx.entry(event.into());
+        tx.meter.spend(EVENT);
+        tx.meter.visit(self.book.visits(&entry.event));
         tx.record(entry);
         self.catch_up(tx);
     }
@@ -207,6 +252,18 @@ impl Driver {
                 self.begin(owner, spec, estimate, tx);
             }
             Move::Spawn { owner, input } => {
+                let limits = self.core.config().limits();
+                match self.book.runs.families().room_for_child(owner.run, tx.now, limits) {
+                    Room::Free => {}
+                    Room::Never(limit) => {
+                        self.emit_node(owner.run, owner.node, NodeEvent::Exhausted { limit }, tx);
+                        return Ok(());
+                    }
+                    Room::Later(at) => {
+                        self.book.postpone(owner, at);
+                        return Ok(());
+                    }
+                }
                 let event = self.book.child(owner, input).or_anomaly("a started child run has no node")?;
                 self.emit(event, tx);
             }
@@ -247,16 +304,16 @@ impl Driver {
 
     /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.
     fn retire(&mut self, tx: &mut Tx<'_>) {
-        let keep = self.core.config().limits().retention.finished_runs as usize;
-        let surplus = self.book.finished.len().saturating_sub(keep);
-        if surplus >= BATCH.min(keep + 1) {
-            let runs = self.book.finished.iter().take(surplus).copied().collect();
+        let surplus = self.book.surplus(self.core.config().limits());
+        if surplus > 0 {
+            let runs = self.book.first_finished(surplus, |_| true);
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
-            let aged = |id: &&RunId| self.book.runs.ended_at(**id).is_some_and(|at| limits.is_aged(at, tx.now));
-            let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
+            let runs = self.book.first_finished(FORGOTTEN_AT_ONCE, |id| {
+                self.book.runs.ended_at(id).is_some_and(|at| limits.is_aged(at, tx.now))
+            });
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
     }
@@ -264,6 +321,59 @@ impl Driver {
     /// When the oldest finished run reaches the maximum age.
     fn next_aged(&self) -> Option<Time> {
         self.core.config().limits().forgotten_at(self.book.runs.ended_at(*self.book.finished.front()?)?)
+    }
+}
+
+/// The cost of folding, and work that must wait.
+impl Book {
+    /// The number of elements that the fold of an event visits.
+    fn visits(&self, event: &Event) -> usize {
+        match event {
+            Event::Run { run, .. } => self.runs.get(*run).map_or(0, |run| run.plan().nodes.len()),
+            Event::Node { run, node, event: NodeEvent::Finished { output, .. } } => {
+                let node = self.runs.get(*run).and_then(|run| run.graph().node(node.index));
+                node.map_or(0, |node| {
+                    let plan = node.plan;
+                    let woken =
+                        plan.cancels.len() + plan.wakes.len() + plan.rivals.len() + plan.cancels_on_success.len();
+                    let collected = if output.is_none() { node.state.instances().len() as usize } else { 0 };
+                    plan.next.len().saturating_mul(4).saturating_add(woken).saturating_add(collected.saturating_mul(4))
+                })
+            }
+            Event::Control(ControlEvent::RunsForgotten { runs }) => {
+                runs.iter().map(|run| 10 + 10 * self.runs.families().size(*run) as usize).sum()
+            }
+            Event::Agent { .. } | Event::Task { .. } | Event::Catalogue(_) | Event::Node { .. } | Event::Control(_) => {
+                0
+            }
+        }
+    }
+
+    /// The number of finished runs beyond the limit, once there are enough for a batch.
+    fn surplus(&self, limits: &Limits) -> usize {
+        let keep = limits.retention.finished_runs as usize;
+        let surplus = self.finished.len().saturating_sub(keep);
+        if surplus >= BATCH.min(keep + 1) { surplus } else { 0 }
+    }
+
+    /// The oldest finished runs while `may_go` holds: up to `most`, and, with their descendants, up to
+    /// [`FORGOTTEN_AT_ONCE`], but at least the first.
+    fn first_finished(&self, most: usize, may_go: impl Fn(RunId) -> bool) -> Vec<RunId> {
+        let mut members = 0_usize;
+        let fits = |id: &RunId| {
+            let is_first = members == 0;
+            members = members.saturating_add(1).saturating_add(self.runs.families().size(*id) as usize);
+            is_first || members <= FORGOTTEN_AT_ONCE
+        };
+        self.finished.iter().copied().take_while(|id| may_go(*id)).take(most).take_while(fits).collect()
+    }
+
+    /// Lets a node wait until a time, because more child runs may start then.
+    fn postpone(&mut self, owner: Owner, at: Time) {
+        if let Some(run) = self.runs.get_mut(owner.run) {
+            run.park(owner.node);
+        }
+        self.runs.wake_at(at, owner.run, owner.node);
     }
 }
 

@@ -112,8 +112,12 @@ impl Book {
         let moved = if fits { run.migrated(&plan, from) } else { None };
         let moved = moved.ok_or("a migrated run does not fit its new definition")?;
         let workers: Vec<(Owner, Worker)> = moved.workforce().all().collect();
+        let is_renamed = run.plan().id.name != plan.id.name;
         if let Some(run) = self.runs.get_mut(id) {
             *run = moved;
+        }
+        if is_renamed {
+            self.runs.recount_families();
         }
         for (owner, worker) in workers {
             self.rehome(owner, worker);

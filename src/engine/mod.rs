@@ -44,6 +44,7 @@
 #[cfg(feature = "access")]
 mod access;
 mod accounts;
+mod active;
 mod book;
 mod catalog;
 mod check;
@@ -98,13 +99,14 @@ use drive::Driver;
 pub struct Engine {
     driver: Driver,
     log: Log,
+    work: u64,
 }
 
 impl Engine {
     /// An engine without tasks, agents and definitions.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { driver: Driver::new(config), log: Log::default() }
+        Self { driver: Driver::new(config), log: Log::default(), work: 0 }
     }
 
     /// Restores an engine from a snapshot, if there is one, and the entries after it. Call [`resume`](Self::resume)
@@ -146,8 +148,10 @@ impl Engine {
         let clock = self.driver.core.read_clock(now, &mut self.log);
         self.driver.recover(self.log.now(), out);
         self.driver.renew_leases(self.log.now());
-        let mut tx = Tx::new(&mut self.log, out, clock);
+        let work = self.driver.core.config().limits().work_per_call;
+        let mut tx = Tx::new(work, &mut self.log, out, clock);
         self.driver.resume(&mut tx);
+        self.work = tx.meter.spent();
     }
 
     /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
@@ -159,8 +163,17 @@ impl Engine {
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let clock = self.driver.core.read_clock(now, &mut self.log);
-        let mut tx = Tx::new(&mut self.log, out, clock);
-        self.driver.handle(command, &mut tx)
+        let work = self.driver.core.config().limits().work_per_call;
+        let mut tx = Tx::new(work, &mut self.log, out, clock);
+        let verdict = self.driver.handle(command, &mut tx);
+        self.work = tx.meter.spent();
+        verdict
+    }
+
+    /// The units of work of the last call, see [`Limits::work_per_call`](crate::Limits::work_per_call).
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        self.work
     }
 
     /// The latest time at which the host must call the engine again, by the host's clock, with a `Tick` if it has no
@@ -255,7 +268,7 @@ impl fmt::Debug for Engine {
         f.debug_struct("Engine")
             .field("last", &self.log.last())
             .field("queued", &self.queued())
-            .field("runs", &self.driver.book.active())
+            .field("runs", &self.driver.book.active.runs())
             .finish_non_exhaustive()
     }
 }

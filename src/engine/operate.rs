@@ -1,7 +1,7 @@
 //! Commands of operators for runs.
 
 use super::commands::at_limit;
-use super::drive::Driver;
+use super::drive::{Driver, Moving};
 use crate::base::id::{NodeIx, RunId, TaskId};
 use crate::base::name::Name;
 use crate::message::command::Accepted;
@@ -69,6 +69,7 @@ impl Driver {
             Worker::Child(_) => None,
         };
         let tasks: Vec<TaskId> = family.iter().flat_map(|run| run.workforce().active()).filter_map(free).collect();
+        tx.meter.visit(tasks.len());
         let settled = family.iter().all(|run| run.tier() == tier);
         if settled && tasks.is_empty() {
             return Ok(Accepted::Repeated);
@@ -76,9 +77,9 @@ impl Driver {
         if !settled {
             self.emit(RunEvent::Prioritised { tier, reason: reason.clone() }.of(id), tx);
         }
-        // After a crash between the two events, repeating the command moves the tasks.
+        // After a crash before they are moved, repeating the command moves the tasks.
         if !tasks.is_empty() {
-            self.core.move_tasks(tasks, tier, reason, tx);
+            self.moving.push_back(Moving { tasks, tier, reason });
         }
         Ok(Accepted::Done)
     }
@@ -154,8 +155,8 @@ impl Driver {
                 run: holder,
             }));
         }
-        if self.book.active() >= limits.runs.active_runs {
-            return Err(at_limit("active_runs", limits.runs.active_runs));
+        if let Some((what, limit)) = self.book.active.exceeded(&run.spec, limits) {
+            return Err(at_limit(what, limit));
         }
         Ok(())
     }

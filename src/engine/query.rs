@@ -1,6 +1,7 @@
 //! Queries of a run under way: its output so far, its variables, and the signals that it keeps.
 
 use super::view::RunView;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 
@@ -34,7 +35,7 @@ impl<'a> RunView<'a> {
     /// limit.
     #[must_use]
     pub fn output_so_far(&self) -> Payload {
-        self.parts().0.values(self.limits()).output_so_far()
+        self.parts().0.values(self.limits(), &Meter::unbounded()).output_so_far()
     }
 
     /// The value of a variable as an expression for the output reads it: the writes of nodes that have succeeded, and
@@ -67,7 +68,7 @@ impl<'a> RunView<'a> {
     /// ```
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<Payload> {
-        self.parts().0.values(self.limits()).variable_so_far(name)
+        self.parts().0.values(self.limits(), &Meter::unbounded()).variable_so_far(name)
     }
 
     /// The names of the signals that it keeps, with the number of each.

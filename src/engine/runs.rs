@@ -1,7 +1,9 @@
-//! The known runs, their agenda and their timers.
+//! The known runs, their agenda, their timers and their families.
 
+use super::family::Families;
 use super::list::Register;
 use crate::base::id::{NodeIx, RunId};
+use crate::base::meter::Meter;
 use crate::base::structure::{Arena, IdMap, Slot, Wheel};
 use crate::base::time::Time;
 use crate::task::Owner;
@@ -14,10 +16,23 @@ pub(super) struct Runs {
     arena: Arena<Run>,
     by_id: IdMap<RunId, Slot>,
     register: Register,
+    families: Families,
+    /// The runs that an operator has paused.
+    paused: BTreeSet<RunId>,
     /// The runs that may have a next move.
     agenda: BTreeSet<RunId>,
+    /// Runs that are to be woken with their active descendants. Only for decisions, as the agenda.
+    waking: Vec<(RunId, Wake)>,
     /// The timers of nodes, and those of the time limits of whole runs.
     wheel: Wheel<(RunId, Option<NodeIx>)>,
+}
+
+/// The nodes that are woken in the descendants of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// Those that may wait for a signal.
+    Listening,
+    All,
 }
 
 /// Storage.
@@ -25,13 +40,19 @@ impl Runs {
     pub(super) fn insert(&mut self, run: Run) {
         let id = run.id();
         self.register.enter(&run);
+        if run.paused().is_some() {
+            self.paused.insert(id);
+        }
         let slot = self.arena.insert(run);
         self.by_id.insert(id, slot);
+        self.enter_family(id);
     }
 
     pub(super) fn remove(&mut self, id: RunId) -> Option<Run> {
         let run = self.arena.remove(self.by_id.remove(&id)?)?;
         self.register.leave(&run);
+        self.families.leave(&run);
+        self.paused.remove(&id);
         Some(run)
     }
 
@@ -50,6 +71,43 @@ impl Runs {
 
     pub(super) const fn register(&self) -> &Register {
         &self.register
+    }
+
+    /// Computes the families from the owners of the runs. A parent run has a smaller id than its child runs.
+    pub(super) fn recount_families(&mut self) {
+        let mut ids: Vec<RunId> = self.iter().map(Run::id).collect();
+        ids.sort_unstable();
+        self.families = Families::default();
+        for id in ids {
+            self.enter_family(id);
+        }
+    }
+
+    /// Enters a known child run into its family.
+    fn enter_family(&mut self, id: RunId) {
+        let Some(run) = self.get(id) else { return };
+        let Some(owner) = run.owner else { return };
+        let (name, at) = (run.plan().id.name.clone(), run.begun.at);
+        let recursion = self.depth_of(owner.run, &name).saturating_add(1);
+        self.families.enter(id, owner.run, recursion, at);
+    }
+
+    pub(super) const fn families(&self) -> &Families {
+        &self.families
+    }
+
+    /// The runs that an operator has paused.
+    pub(super) const fn paused(&self) -> &BTreeSet<RunId> {
+        &self.paused
+    }
+
+    /// Updates whether a run is paused, after an event.
+    pub(super) fn note_paused(&mut self, id: RunId) {
+        if self.get(id).is_some_and(|run| run.paused().is_some()) {
+            self.paused.insert(id);
+        } else {
+            self.paused.remove(&id);
+        }
     }
 
     /// The node of an owner.
@@ -91,8 +149,40 @@ impl Runs {
         }
     }
 
+    /// Wakes all active descendants of a run, by [`wake_next`](Self::wake_next), after it has received a signal or was
+    /// resumed.
+    pub(super) fn wake_descendants(&mut self, id: RunId, wake: Wake) {
+        if self.families.has_descendants(id)
+            && let Some(run) = self.get(id)
+        {
+            let children: Vec<(RunId, Wake)> = run.workforce().active_children().map(|child| (child, wake)).collect();
+            self.waking.extend(children);
+        }
+    }
+
+    /// Wakes the next run of those that are to be woken. False if there is none.
+    pub(super) fn wake_next(&mut self, meter: &Meter) -> bool {
+        let Some((id, wake)) = self.waking.pop() else { return false };
+        if let Some(run) = self.get_mut(id) {
+            meter.visit(run.plan().nodes.len());
+            match wake {
+                Wake::Listening => run.wake_listening(),
+                Wake::All => run.wake_all(),
+            }
+            self.agenda.insert(id);
+        }
+        self.wake_descendants(id, wake);
+        true
+    }
+
+    /// Whether runs are to be woken or may have a next move.
+    pub(super) fn has_work(&self) -> bool {
+        !self.waking.is_empty() || !self.agenda.is_empty()
+    }
+
     /// Schedules every unfinished run with all of its nodes.
     pub(super) fn wake_all(&mut self) {
+        self.waking.clear();
         let ids: Vec<RunId> = self.iter().filter(|run| !run.is_finished()).map(Run::id).collect();
         for id in ids {
             self.get_mut(id).into_iter().for_each(Run::wake_all);
@@ -109,6 +199,11 @@ impl Runs {
         for at in times {
             self.wheel.insert(at, (id, Some(node)));
         }
+    }
+
+    /// Wakes a node at a time for which only the decision has a reason.
+    pub(super) fn wake_at(&mut self, at: Time, id: RunId, node: NodeIx) {
+        self.wheel.insert(at, (id, Some(node)));
     }
 
     /// Sets the timer for the time limit of a run.
@@ -134,9 +229,11 @@ impl Runs {
     }
 
     /// Fires up to `most` due timers: their runs are scheduled.
-    pub(super) fn fire(&mut self, now: Time, most: usize) {
+    pub(super) fn fire(&mut self, now: Time, most: usize, meter: &Meter) {
         let mut due = Vec::new();
+        let most = most.min(usize::try_from(meter.left() / 8).unwrap_or(usize::MAX)).max(1);
         self.wheel.advance(now, most, &mut due);
+        meter.visit(due.len().saturating_mul(8));
         for (_, (id, node)) in due {
             self.wake(id, node);
         }
@@ -145,6 +242,7 @@ impl Runs {
     /// Drops the agenda and the due timers, which only matter for decisions.
     pub(super) fn drop_decisions(&mut self, now: Time) {
         self.agenda.clear();
+        self.waking.clear();
         self.wheel.advance(now, usize::MAX, &mut Vec::new());
     }
 }

@@ -76,7 +76,7 @@ impl Engine {
         let driver = Driver::with(Core::from_snapshot(config, &snapshot.scheduler)?, book);
         driver.check_books().map_err(|reason| RestoreError::Snapshot { reason })?;
         let log = Log::continue_after(snapshot.scheduler.last, snapshot.scheduler.at);
-        Ok(Self { driver, log })
+        Ok(Self { driver, log, work: 0 })
     }
 }
 

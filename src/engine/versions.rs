@@ -34,6 +34,7 @@ impl Driver {
         if catalog.len() >= limits.runs.definitions as usize {
             return Err(at_limit("definitions", limits.runs.definitions));
         }
+        self.book.identified = Some((Arc::clone(&definition), id));
         self.emit(CatalogueEvent::Defined { definition }, tx);
         Ok(Accepted::Done)
     }

@@ -145,8 +145,8 @@ pub enum TaskCommand {
         /// The id of the new task.
         fresh: TaskId,
     },
-    /// Submits all dead letters again that match a filter, as new tasks, all or none. The answer is
-    /// [`Accepted::Count`].
+    /// Submits the dead letters again that match a filter, as new tasks, all or none; the oldest
+    /// [`Limits::bulk`](crate::Limits::bulk), if there are more. The answer is [`Accepted::Count`].
     ReplayAll {
         /// The filter.
         filter: DeadFilter,
@@ -158,7 +158,8 @@ pub enum TaskCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
     },
-    /// Discards all dead letters that match a filter. The answer is [`Accepted::Count`].
+    /// Discards the dead letters that match a filter; the oldest [`Limits::bulk`](crate::Limits::bulk), if there are more. The
+    /// answer is [`Accepted::Count`].
     DiscardAll {
         /// The filter.
         filter: DeadFilter,

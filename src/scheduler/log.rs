@@ -3,6 +3,7 @@
 use crate::base::clock::{ClockChange, ClockLimits, EngineTime};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
+use crate::base::meter::Meter;
 use crate::base::time::Time;
 use crate::message::effect::Outbox;
 use crate::message::event::{Entry, Event};
@@ -62,9 +63,10 @@ impl Log {
     }
 }
 
-/// The context of one call: its time, the end of the journal, and the outbox for entries and effects.
+/// The context of one call: its time, its work so far, the end of the journal, and the outbox for entries and effects.
 pub(crate) struct Tx<'a> {
     pub(crate) now: Time,
+    pub(crate) meter: Meter,
     log: &'a mut Log,
     pub(crate) out: &'a mut Outbox,
     /// The change of the clock with which the call begins, until its event is recorded.
@@ -72,8 +74,9 @@ pub(crate) struct Tx<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) const fn new(log: &'a mut Log, out: &'a mut Outbox, clock: Option<ClockChange>) -> Self {
-        Self { now: log.now(), log, out, clock }
+    /// The context of a call that leaves work to the next one after `most` units.
+    pub(crate) const fn new(most: u32, log: &'a mut Log, out: &'a mut Outbox, clock: Option<ClockChange>) -> Self {
+        Self { now: log.now(), meter: Meter::new(most), log, out, clock }
     }
 
     /// The change of the clock with which the call begins, once.

@@ -10,6 +10,7 @@ use super::log::{Log, Tx};
 use super::queue::QueueRules;
 use super::reader::Reader;
 use crate::base::clock::ClockChange;
+use crate::base::meter::EVENT;
 use crate::base::structure::{Anomaly, Bits, Random};
 use crate::base::time::Time;
 use crate::message::event::{Entry, Event};
@@ -25,6 +26,17 @@ pub(crate) struct Core {
     /// Classes whose tasks wait although agents have room, because the strategy picks no agent.
     pub(super) held_back: Bits,
     pub(super) awaited: Awaited,
+    pub(super) rest: Rest,
+}
+
+/// The dispatch that the last call has left to the next one, because of its bound on work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Rest {
+    #[default]
+    Nothing,
+    /// Tasks may wait although agents have room, more ended tasks may be known than are to be retained, or the state may
+    /// differ from the targets of the guards.
+    Dispatch,
 }
 
 impl Core {
@@ -41,7 +53,20 @@ impl Core {
             shared: config.pools.clone(),
         });
         let guards = Guards::new(config.guards.clone(), config.seed);
-        Self { reader: Reader::new(state, config), guards, held_back: Bits::default(), awaited: Awaited::default() }
+        Self {
+            reader: Reader::new(state, config),
+            guards,
+            held_back: Bits::default(),
+            awaited: Awaited::default(),
+            rest: Rest::Nothing,
+        }
+    }
+
+    /// Applies an entry of the journal. Dependents of ended tasks are updated at once.
+    pub(crate) fn replay(&mut self, entry: &Entry) -> Applied {
+        self.apply(entry)?;
+        self.reader.state.settle_dependents(usize::MAX)?;
+        Ok(())
     }
 
     /// Passes the reading with which a call begins to the log.
@@ -50,7 +75,7 @@ impl Core {
     }
 
     /// Applies an event to the state; strategies and guards observe it.
-    pub(crate) fn replay(&mut self, entry: &Entry) -> Applied {
+    fn apply(&mut self, entry: &Entry) -> Applied {
         self.reader.state.apply(entry)?;
         self.reader.now = self.reader.now.max(entry.at);
         self.observe(entry);
@@ -64,19 +89,24 @@ impl Core {
         self.reconcile(tx);
     }
 
-    /// Emits events until the state agrees with the targets of the guards.
+    /// Emits events until the state agrees with the targets of the guards, or the bound on work is reached.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
         while let Some(event) = self.guards.next_event(&self.reader.state, tx.now) {
             self.record(event, tx);
+            if tx.meter.is_spent() && !self.guards.has_pending() {
+                self.rest = Rest::Dispatch;
+                return;
+            }
         }
     }
 
     /// Applies an event, derives its effects and adds both to the outbox.
     fn record(&mut self, event: Event, tx: &mut Tx<'_>) {
         let entry = tx.entry(event);
+        tx.meter.spend(EVENT);
         self.effects().before(&entry).into_iter().for_each(|effect| tx.out.ask(effect));
-        if let Err(InconsistentEvent(reason)) = self.replay(&entry) {
+        if let Err(InconsistentEvent(reason)) = self.apply(&entry) {
             self.anomaly(format_args!("{reason}: the scheduler decided {entry:?}"));
         }
         self.effects().after(&entry).into_iter().for_each(|effect| tx.out.ask(effect));
@@ -138,7 +168,15 @@ impl Core {
         Effects { state: &self.reader.state, grace: self.reader.config.limits.cancel_grace }
     }
 
+    /// Whether the last call has left work to the next one.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest != Rest::Nothing || self.reader.state.tasks().has_unsettled()
+    }
+
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
+        if self.has_rest() {
+            return Some(self.reader.now);
+        }
         let next = [
             self.reader.state.timers().next(),
             self.guards.next_wakeup(),

@@ -51,7 +51,7 @@ mod view;
 mod waits;
 
 pub use crate::base::clock::ClockLimits;
-pub use crate::base::limits::{RetentionLimits, RunLimits, SizeLimits};
+pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits};
 pub use crate::task::TaskStatus;
 pub use config::Config;
 pub use contained::{Callback, Quarantined};
@@ -83,13 +83,14 @@ use core::ops::Deref;
 pub struct Scheduler {
     core: Core,
     log: Log,
+    work: u64,
 }
 
 impl Scheduler {
     /// A scheduler without tasks and agents.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { core: Core::new(config), log: Log::default() }
+        Self { core: Core::new(config), log: Log::default(), work: 0 }
     }
 
     /// Restores a scheduler from a snapshot, if there is one, and the entries after it. Call [`resume`](Self::resume)
@@ -109,6 +110,7 @@ impl Scheduler {
             Some(snapshot) => Self {
                 core: Core::from_snapshot(config, snapshot)?,
                 log: Log::continue_after(snapshot.last, snapshot.at),
+                work: 0,
             },
         };
         for entry in entries {
@@ -126,8 +128,10 @@ impl Scheduler {
         let clock = self.core.read_clock(now, &mut self.log);
         self.core.recover(self.log.now(), out);
         self.core.renew_leases(self.log.now());
-        let mut tx = Tx::new(&mut self.log, out, clock);
+        let work = self.core.config().limits().work_per_call;
+        let mut tx = Tx::new(work, &mut self.log, out, clock);
         self.core.settle(&mut tx);
+        self.work = tx.meter.spent();
     }
 
     /// Fires the timers that are due at `now`, then executes the command. Entries and effects are appended to `out`. A
@@ -139,19 +143,29 @@ impl Scheduler {
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
     pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let clock = self.core.read_clock(now, &mut self.log);
-        let mut tx = Tx::new(&mut self.log, out, clock);
+        let work = self.core.config().limits().work_per_call;
+        let mut tx = Tx::new(work, &mut self.log, out, clock);
         self.core.fire(&mut tx);
-        match command.canonical() {
+        let verdict = match command.canonical() {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),
             Command::Run(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),
             Command::Tick => Ok(Accepted::Done),
-        }
+        };
+        self.work = tx.meter.spent();
+        verdict
+    }
+
+    /// The units of work of the last call, see [`Limits::work_per_call`](crate::Limits::work_per_call).
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        self.work
     }
 
     /// The latest time at which the host must call the scheduler again, by the host's clock, with a `Tick` if it has no
-    /// other command. Every call may change it.
+    /// other command. Every call may change it. The reading of the last call, or an earlier one, means that the last call
+    /// left work for the next one.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.log.wakeup(self.core.next_wakeup(), &self.core.config().limits.clock)

@@ -26,18 +26,36 @@ impl Context {
             return context;
         }
         context.names = definition.variables.iter().map(|variable| variable.name.clone()).zip(0..).collect();
-        let ranks = ranks(definition.nodes.len(), reversed);
-        context.add(definition, None, &definition.parts().names().0, &ranks, |_| true);
+        let writers = context.writers(definition, &ranks(definition.nodes.len(), reversed));
+        context.add(definition, None, &definition.parts().names().0, &writers, |_| true);
         for (ix, node) in (0..).map(NodeIx::new).zip(&definition.nodes) {
             let read = node.parts().names().0;
             if read.is_empty() {
                 continue;
             }
             // In the reversed graph, the predecessors of a node are its successors.
-            let before: BTreeSet<NodeIx> = reversed.descendants(&[ix]).into_iter().collect();
-            context.add(definition, Some(ix), &read, &ranks, |writer| before.contains(&writer));
+            let mut before = vec![false; definition.nodes.len()];
+            for writer in reversed.descendants(&[ix]) {
+                if let Some(before) = before.get_mut(writer.index()) {
+                    *before = true;
+                }
+            }
+            context.add(definition, Some(ix), &read, &writers, |writer| before.get(writer.index()) == Some(&true));
         }
         context
+    }
+
+    /// For each variable, the nodes that write to it, in the order in which their writes are combined.
+    fn writers(&self, definition: &Definition, ranks: &[u32]) -> Vec<Vec<NodeIx>> {
+        let mut writers = vec![BTreeSet::new(); definition.variables.len()];
+        for (ix, node) in (0..).map(NodeIx::new).zip(&definition.nodes) {
+            for write in &node.writes {
+                if let Some(of) = self.index_of(&write.to).and_then(|variable| writers.get_mut(variable as usize)) {
+                    of.insert((ranks.get(ix.index()).copied(), ix));
+                }
+            }
+        }
+        writers.into_iter().map(|of| of.into_iter().map(|(_, ix)| ix).collect()).collect()
     }
 
     fn add(
@@ -45,17 +63,14 @@ impl Context {
         definition: &Definition,
         reader: Reader,
         read: &BTreeSet<&Name>,
-        ranks: &[u32],
+        writers: &[Vec<NodeIx>],
         sees: impl Fn(NodeIx) -> bool,
     ) {
         let mut custom = Vec::new();
         for name in read {
             let Some(&variable) = self.names.get(*name) else { continue };
-            let nodes = (0..).map(NodeIx::new).zip(&definition.nodes);
-            let writes = nodes.filter(|(_, node)| node.writes.iter().any(|write| write.to == **name));
-            let mut writers: Vec<NodeIx> = writes.map(|(ix, _)| ix).filter(|ix| sees(*ix)).collect();
-            writers.sort_by_key(|writer| ranks.get(writer.index()).copied());
-            self.seen.insert((reader, variable), writers.into_boxed_slice());
+            let of = writers.get(variable as usize).map(Vec::as_slice).unwrap_or_default();
+            self.seen.insert((reader, variable), of.iter().copied().filter(|ix| sees(*ix)).collect());
             let reducer = definition.variables.get(variable as usize).map(|variable| &variable.reducer);
             if matches!(reducer, Some(Reducer::Custom(_))) {
                 custom.push(variable);

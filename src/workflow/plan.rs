@@ -141,20 +141,32 @@ impl Template {
 impl Plan {
     /// The plan of a definition that has passed validation. None if its links form a cycle, which validation rejects.
     pub(crate) fn new(definition: Arc<Definition>, functions: &Arc<Functions>) -> Option<Arc<Self>> {
+        let id = definition.id();
+        Self::with_id(definition, id, functions)
+    }
+
+    /// The plan of a definition whose id is known.
+    pub(crate) fn with_id(
+        definition: Arc<Definition>,
+        id: DefinitionId,
+        functions: &Arc<Functions>,
+    ) -> Option<Arc<Self>> {
         let mut index = IdMap::default();
         for (ix, node) in indexed(&definition.nodes) {
             index.insert(node.name.clone(), ix);
         }
         let mut nodes: Vec<PlanNode> =
             definition.nodes.iter().map(|node| plan_node(node, functions)).collect::<Option<_>>()?;
+        let mut all: Vec<Vec<Next>> = definition.nodes.iter().map(|_| Vec::new()).collect();
         for (target, node) in indexed(&definition.nodes) {
             for (number, link) in (0..).zip(&node.after) {
-                if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(at.index())) {
-                    let mut next = core::mem::take(&mut source.next).into_vec();
+                if let Some(next) = index.get(&link.node).and_then(|at| all.get_mut(at.index())) {
                     next.push(Next { to: target, on: link.on.clone(), link: number });
-                    source.next = next.into_boxed_slice();
                 }
             }
+        }
+        for (node, next) in nodes.iter_mut().zip(all) {
+            node.next = next.into_boxed_slice();
         }
         let graph = topology(&definition).ok()?;
         let reversed = graph.reversed();
@@ -166,7 +178,7 @@ impl Plan {
             handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
         });
         Some(Arc::new(Self {
-            id: definition.id(),
+            id,
             nodes,
             context: Context::new(&definition, &reversed),
             functions: Arc::clone(functions),
@@ -298,14 +310,13 @@ fn plan_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<N
 
 /// Finds, for each counting join, the nodes all of whose paths lead to it; and the nodes whose failures are handled.
 fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
+    let mut all: Vec<Vec<NodeIx>> = nodes.iter().map(|_| Vec::new()).collect();
     for (join, node) in indexed(&definition.nodes) {
         let Join::Count { remaining: rest, .. } = node.join else { continue };
         let region = region(join, nodes, reversed);
         for &ix in &region {
-            if let Some(member) = nodes.get_mut(ix.index()) {
-                let mut serves = core::mem::take(&mut member.serves).into_vec();
+            if let Some(serves) = all.get_mut(ix.index()) {
                 serves.push(join);
-                member.serves = serves.into_boxed_slice();
             }
         }
         if rest == Remaining::Cancel
@@ -313,6 +324,9 @@ fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
         {
             node.cancels = region.into_boxed_slice();
         }
+    }
+    for (node, serves) in nodes.iter_mut().zip(all) {
+        node.serves = serves.into_boxed_slice();
     }
     for node in nodes {
         let by_rule = |to: NodeIx| {

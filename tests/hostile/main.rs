@@ -23,3 +23,4 @@ mod ending;
 mod journals;
 mod kit;
 mod repeats;
+mod work;

@@ -5,10 +5,13 @@
 //! 1987, scheme 7). Most timers are cancelled long before they are due, which makes a wheel much cheaper than a heap.
 //!
 //! Due timers are returned in the order of time, then key. The order does not depend on the order of insertion, so a
-//! restored engine fires timers in the same order.
+//! restored engine fires timers in the same order. Timers of one instant are in a heap from then on, so that removing a few
+//! of many does not visit the others.
 
 use super::{Arena, Slot};
 use crate::base::time::Time;
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 const LEVELS: usize = 11;
 const SLOTS: usize = 64;
@@ -25,6 +28,7 @@ struct Timer<T> {
     what: T,
     next: u32,
     prev: u32,
+    /// Its list, or [`NONE`] when it is due.
     place: u32,
 }
 
@@ -35,11 +39,19 @@ pub(crate) struct Wheel<T> {
     heads: Vec<u32>,
     occupied: [u64; LEVELS],
     base: u64,
+    /// The timers whose instant the base has reached, and some that were cancelled since.
+    due: BinaryHeap<Reverse<(Time, T, u32)>>,
 }
 
-impl<T> Default for Wheel<T> {
+impl<T: Ord> Default for Wheel<T> {
     fn default() -> Self {
-        Self { timers: Arena::default(), heads: vec![NONE; LEVELS * SLOTS], occupied: [0; LEVELS], base: 0 }
+        Self {
+            timers: Arena::default(),
+            heads: vec![NONE; LEVELS * SLOTS],
+            occupied: [0; LEVELS],
+            base: 0,
+            due: BinaryHeap::new(),
+        }
     }
 }
 
@@ -64,20 +76,27 @@ impl<T: Copy + Ord> Wheel<T> {
     /// A lower bound for the time of the first timer. If it is earlier, advancing to it brings the first timer to a
     /// lower level; after at most ten such steps the bound is exact.
     pub(crate) fn next(&self) -> Option<Time> {
-        let (level, slot) = self.first_slot()?;
-        Some(Time::from_nanos(self.start_of(level, slot)))
+        if self.timers.len() == 0 {
+            return None;
+        }
+        let first = self.first_slot().map(|(level, slot)| Time::from_nanos(self.start_of(level, slot)));
+        self.due.peek().map(|Reverse((at, ..))| *at).into_iter().chain(first).min()
     }
 
     /// Moves to `now` and removes up to `most` due timers, in order. The others remain due.
     pub(crate) fn advance(&mut self, now: Time, most: usize, out: &mut Vec<(Time, T)>) {
         let now = now.as_nanos();
-        while let Some((level, slot)) = self.first_slot() {
-            let start = self.start_of(level, slot);
-            if start > now || out.len() >= most {
-                break;
+        while out.len() < most {
+            let first = self.first_slot().map(|(level, slot)| (self.start_of(level, slot), level, slot));
+            let due = self.due.peek().map(|Reverse((at, ..))| at.as_nanos());
+            match (first, due) {
+                (Some((start, level, slot)), _) if start <= now && due.is_none_or(|due| start <= due) => {
+                    self.base = self.base.max(start);
+                    if level == 0 { self.reach(slot) } else { self.sink(level, slot) }
+                }
+                (_, Some(_)) => out.extend(self.pop_due()),
+                (_, None) => break,
             }
-            self.base = self.base.max(start);
-            if level == 0 { self.take(slot, most - out.len(), out) } else { self.sink(level, slot) }
         }
         if self.first_slot().is_none_or(|(level, slot)| self.start_of(level, slot) > now) {
             self.move_base(now);
@@ -122,18 +141,32 @@ impl<T: Copy + Ord> Wheel<T> {
         }
     }
 
-    fn take(&mut self, slot: usize, most: usize, out: &mut Vec<(Time, T)>) {
-        let mut batch = Vec::new();
-        let mut at = self.heads.get(slot).copied().unwrap_or(NONE);
-        while let Some(timer) = self.timers.get(Slot::new(at)) {
-            batch.push((timer.at, timer.what, Slot::new(at)));
-            at = timer.next;
+    /// Moves the timers of a slot of the lowest level, whose instant the base has reached, to those that are due.
+    fn reach(&mut self, slot: usize) {
+        let Some(head) = self.heads.get_mut(slot) else { return };
+        let mut at = core::mem::replace(head, NONE);
+        if let Some(bits) = self.occupied.get_mut(0) {
+            *bits &= !(1 << slot);
         }
-        batch.sort_unstable();
-        for (time, what, index) in batch.into_iter().take(most) {
-            self.remove(index);
-            out.push((time, what));
+        let mut reached = Vec::new();
+        while let Some(timer) = self.timers.get_mut(Slot::new(at)) {
+            reached.push(Reverse((timer.at, timer.what, at)));
+            at = core::mem::replace(&mut timer.next, NONE);
+            (timer.prev, timer.place) = (NONE, NONE);
         }
+        self.due.extend(reached);
+    }
+
+    /// Removes the first timer that is due, unless it was cancelled.
+    fn pop_due(&mut self) -> Option<(Time, T)> {
+        let Reverse((at, what, slot)) = self.due.pop()?;
+        let slot = Slot::new(slot);
+        let timer = self.timers.get(slot)?;
+        if timer.place != NONE || (timer.at, timer.what) != (at, what) {
+            return None;
+        }
+        self.timers.remove(slot);
+        Some((at, what))
     }
 
     fn link(&mut self, slot: Slot) {

@@ -92,6 +92,17 @@ pub enum LimitReached {
         /// The limit.
         max: u32,
     },
+    /// The largest number of runs within one run that has no parent run.
+    Runs {
+        /// The limit.
+        max: u32,
+    },
+    /// The largest number of units of work for the evaluations of one decision, see
+    /// [`RunLimits::evaluation_units`](crate::scheduler::RunLimits::evaluation_units).
+    Evaluation {
+        /// The limit.
+        max: u32,
+    },
     /// The largest depth of delegation.
     DelegationDepth {
         /// The limit.
@@ -138,6 +149,8 @@ impl fmt::Display for LimitReached {
             Self::Steps { max } => write!(f, "in no final state after {max} steps"),
             Self::Items { max } => write!(f, "more than {max} items"),
             Self::Depth { max } => write!(f, "runs are nested {max} deep"),
+            Self::Runs { max } => write!(f, "more than {max} runs within one run"),
+            Self::Evaluation { max } => write!(f, "its expressions and conditions take more than {max} units of work"),
             Self::DelegationDepth { max } => write!(f, "the work is already delegated {max} levels deep"),
             Self::FanOut { max } => write!(f, "the work would be split into more than {max} parts"),
             Self::Parts { max } => write!(f, "there would be more than {max} parts in total"),

@@ -86,11 +86,12 @@ impl Between<'_> {
 
     /// The counts of each account equal the numbers of its tasks and attempts.
     fn accounts(&self) -> Checked {
-        let mut counts: BTreeMap<AccountIx, (u32, u32)> = BTreeMap::new();
+        let mut counts: BTreeMap<AccountIx, (u32, u32, u64)> = BTreeMap::new();
         for (_, task) in self.0.tasks.iter().filter(|(_, task)| !task.has_ended()) {
             for account in task.accounts.each() {
-                let (active, running) = counts.entry(account).or_default();
+                let (active, running, bytes) = counts.entry(account).or_default();
                 *active += 1;
+                *bytes += u64::from(task.spec.payload.bytes());
                 *running += u32::from(task.running().is_some());
             }
         }
@@ -98,7 +99,7 @@ impl Between<'_> {
         let kinds = self.0.queues.kinds().map(|(at, account)| (AccountIx::Kind(at), account));
         for (at, account) in tenants.chain(kinds) {
             let counted = counts.remove(&at).unwrap_or_default();
-            let has = (Account::active(account), account.running());
+            let has = (Account::active(account), account.running(), account.bytes());
             if counted != has {
                 return Err(format!(
                     "account {:?} has {counted:?} active and running tasks, but counts {has:?}",

@@ -73,7 +73,7 @@ impl State {
         };
         let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, past)?;
         if !matches!(record.stage, TaskStage::Ended { .. }) {
-            self.queues.enter(accounts)?;
+            self.queues.enter(accounts, record.spec.payload.bytes())?;
         }
         let stage = match &record.stage {
             // Dependencies are restored after all tasks.

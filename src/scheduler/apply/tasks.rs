@@ -75,7 +75,7 @@ impl State {
             self.tasks.discard(dead)?;
         }
         let accounts = self.queues.accounts_of(spec);
-        self.queues.enter(accounts)?;
+        self.queues.enter(accounts, spec.payload.bytes())?;
         let task = self.tasks.submit(&Submission { spec, seq, at, expected, accounts })?;
         if spec.after.is_empty() {
             self.enqueue(task)?;
@@ -156,10 +156,10 @@ impl State {
         if task.has_ended() {
             return Err(InconsistentEvent("a task that ends has ended already"));
         }
-        let accounts = task.accounts;
+        let (accounts, bytes) = (task.accounts, task.spec.payload.bytes());
         self.dequeue(at)?;
         self.end_attempt(now, at)?;
-        self.queues.leave(accounts, now)?;
+        self.queues.leave(accounts, bytes, now)?;
         self.tasks.end(at, outcome, now)?;
         self.set_timer(at)
     }

@@ -88,6 +88,11 @@ impl State {
 
     // ---- dispatch
 
+    /// Updates up to `most` dependents of ended tasks. Returns their number.
+    pub(crate) fn settle_dependents(&mut self, most: usize) -> Applied<usize> {
+        self.tasks.settle_dependents(most)
+    }
+
     pub(crate) fn drop_follow_up(&mut self, follow_up: FollowUp, task: TaskId) -> bool {
         self.tasks.drop_follow_up(follow_up, task)
     }

@@ -39,6 +39,9 @@ pub enum Admission {
 pub(super) struct Earlier {
     ids: BTreeSet<TaskId>,
     tenants: BTreeMap<Option<Name>, u32>,
+    /// The bytes of their payloads, of all and by tenant.
+    bytes: u64,
+    tenant_bytes: BTreeMap<Option<Name>, u64>,
     kinds: BTreeMap<Name, u32>,
     classes: IdMap<ClassKey, ()>,
 }
@@ -63,6 +66,8 @@ impl Earlier {
         self.ids.insert(spec.id);
         *self.tenants.entry(spec.tenant.clone()).or_default() += 1;
         *self.kinds.entry(spec.kind.clone()).or_default() += 1;
+        self.bytes = self.bytes.saturating_add(spec.payload.bytes().into());
+        *self.tenant_bytes.entry(spec.tenant.clone()).or_default() += u64::from(spec.payload.bytes());
         if let Some(class) = new_class {
             self.classes.insert(class, ());
         }
@@ -155,6 +160,17 @@ impl AdmissionCheck<'_> {
                 return Err(self.full(what, most));
             }
         }
+        let (all, tenant) = self.state.queues().bytes(spec);
+        let more = u64::from(spec.payload.bytes());
+        if all.saturating_add(earlier.bytes).saturating_add(more) > limits.waiting_bytes {
+            return Err(self.full("waiting_bytes", limits.waiting_bytes));
+        }
+        let earlier_tenant = earlier.tenant_bytes.get(&spec.tenant).copied().unwrap_or(0);
+        if spec.tenant.is_some()
+            && tenant.saturating_add(earlier_tenant).saturating_add(more) > limits.tenant_waiting_bytes
+        {
+            return Err(self.full("tenant_waiting_bytes", limits.tenant_waiting_bytes));
+        }
         let classes = self.state.index().classes();
         if classes.len().saturating_add(earlier.classes.len()) >= limits.classes as usize {
             let class = self.state.class_key(spec);
@@ -165,7 +181,7 @@ impl AdmissionCheck<'_> {
         Ok(())
     }
 
-    fn full(&self, what: &str, limit: u32) -> Rejected {
+    fn full(&self, what: &str, limit: impl Into<u64>) -> Rejected {
         Rejected::Capacity(Overload::AtCapacity {
             what: what.into(),
             limit: limit.into(),

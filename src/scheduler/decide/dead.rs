@@ -89,7 +89,7 @@ impl Reader {
 
     /// The dead letters that pass the filter, the oldest first.
     fn dead_where(&self, filter: &DeadFilter) -> Vec<TaskId> {
-        let most = filter.most.map_or(usize::MAX, |most| most as usize);
+        let most = filter.most.unwrap_or(u32::MAX).min(self.config.limits.bulk.max(1)) as usize;
         let tasks = self.state.tasks();
         let passes = |id: &&TaskId| tasks.by_id(**id).is_some_and(|task| passes(filter, task));
         tasks.dead().iter().filter(passes).take(most).copied().collect()

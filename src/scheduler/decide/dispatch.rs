@@ -1,7 +1,8 @@
 //! Assignment of waiting tasks to agents.
 //!
 //! Dispatch is work-conserving: between calls no task waits while an eligible agent has room and no gate keeps the task
-//! back, unless the strategy picks no agent. After a change, only the classes are evaluated whose tasks it may let
+//! back, unless the strategy picks no agent, or the call has exceeded its bound on work: the next call continues then.
+//! After a change, only the classes are evaluated whose tasks it may let
 //! begin: the class of a new task, or the classes that an agent with new room serves.
 
 use crate::base::id::{Incarnation, TaskId};
@@ -13,12 +14,15 @@ use crate::scheduler::apply::sub_queue;
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
 use crate::scheduler::log::Tx;
-use crate::scheduler::machine::Core;
+use crate::scheduler::machine::{Core, Rest};
 use crate::scheduler::queue::Turn;
 use crate::scheduler::tasks::{FollowUp, Task};
 use crate::task::{Bound, Failure, SideEffects};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// The number of dependents of ended tasks that are updated together. Their events are in the order of their ids.
+const DEPENDENTS_AT_ONCE: usize = 256;
 
 /// Assigns tasks to agents.
 pub(crate) struct Dispatch<'c, 'o> {
@@ -49,11 +53,32 @@ impl Dispatch<'_, '_> {
         self.retain();
     }
 
+    /// Continues what the last call has left.
+    pub(super) fn rest(&mut self) {
+        self.core.rest = Rest::Nothing;
+        self.core.reconcile(self.tx);
+        self.follow_up();
+        self.everything();
+    }
+
+    /// Whether the rest of the dispatch is left to the next call.
+    pub(super) fn is_cut(&mut self) -> bool {
+        let is_cut = self.tx.meter.is_spent();
+        if is_cut {
+            self.core.rest = Rest::Dispatch;
+        }
+        is_cut
+    }
+
     /// Anything may have changed.
     pub(crate) fn everything(&mut self) {
+        if self.is_cut() {
+            return;
+        }
         self.core.reader.state.take_opened();
         let ready = self.core.reader.state.queues().ready().each().flat_map(Bits::iter);
-        let classes = ready.filter_map(ClassIx::at).collect();
+        let classes: Vec<ClassIx> = ready.filter_map(ClassIx::at).collect();
+        self.tx.meter.visit(classes.len().saturating_mul(4));
         self.drain(classes);
         self.retain();
     }
@@ -90,7 +115,7 @@ impl Dispatch<'_, '_> {
     /// Dispatches the tasks of a class while agents have room for them.
     pub(super) fn drain_class(&mut self, class: ClassIx) {
         while let Some((_, task)) = self.next_of(class) {
-            if !self.one(class, task) {
+            if self.is_cut() || !self.one(class, task) {
                 break;
             }
         }
@@ -103,6 +128,9 @@ impl Dispatch<'_, '_> {
     fn drain_agent(&mut self, agent: AgentIx) {
         let mut declined = Bits::default();
         while let Some((class, task)) = self.next_for(agent, &declined) {
+            if self.is_cut() {
+                break;
+            }
             if !self.one(class, task) {
                 declined.set(class.index());
             }
@@ -121,7 +149,7 @@ impl Dispatch<'_, '_> {
     /// Dispatches the classes that were reopened during the dispatch, because a gate has opened or a backup has become
     /// eligible.
     fn drain_opened(&mut self) {
-        while self.core.reader.state.queues().has_opened() {
+        while self.core.reader.state.queues().has_opened() && !self.is_cut() {
             let classes = self.core.reader.state.take_opened();
             self.drain_once(classes);
         }
@@ -135,6 +163,9 @@ impl Dispatch<'_, '_> {
         // In this loop agents only lose room and gates only close, so a class without a next task needs no second look.
         while let Some(Reverse((turn, class))) = heads.pop() {
             let Some((now, task)) = self.next_of(class) else { continue };
+            if self.is_cut() {
+                return;
+            }
             if now > turn {
                 heads.push(Reverse((now, class)));
             } else if self.one(class, task) {
@@ -202,17 +233,29 @@ impl Dispatch<'_, '_> {
         self.core.emit(TaskEvent::Expired { bound, outcome_unknown }.of(id), self.tx);
     }
 
-    /// Emits the follow-ups of expired tasks. Their dependents are cancelled, so none becomes ready.
+    /// Emits the follow-ups of expired tasks. Their dependents are cancelled, so none becomes ready, unless a follow-up was
+    /// left by an earlier step.
     fn follow_up_expired(&mut self) {
         if !self.follow_up().is_empty() {
-            self.core.anomaly("the expiry of a task has made another one ready");
+            self.core.rest = Rest::Dispatch;
         }
     }
 
-    /// Emits follow-ups until there are none. Returns the classes in which tasks have become ready.
+    /// Emits follow-ups until there are none, or the bound on work is reached. Returns the classes in which tasks have become
+    /// ready.
     pub(super) fn follow_up(&mut self) -> Vec<ClassIx> {
         let mut ready = Vec::new();
-        while let Some((follow_up, id)) = self.core.reader.state.tasks().next_follow_up() {
+        while !self.tx.meter.is_spent() {
+            let Some((follow_up, id)) = self.core.reader.state.tasks().next_follow_up() else {
+                let settled = self.core.reader.state.settle_dependents(DEPENDENTS_AT_ONCE);
+                let settled = self.core.found(settled.map(Some)).unwrap_or(0);
+                self.tx.meter.visit(settled.saturating_mul(4));
+                if settled == 0 {
+                    break;
+                } else {
+                    continue;
+                };
+            };
             match follow_up {
                 FollowUp::Orphaned => self.core.attempts(self.tx).failed(id, Failure::unknown("its agent is gone")),
                 FollowUp::Ready => ready.extend(self.make_ready(id)),
@@ -277,8 +320,12 @@ impl Core {
         (now + takes >= at).then_some(bound)
     }
 
-    /// Checks, after a call, that no follow-up is pending and that dispatch was work-conserving.
+    /// Checks, after a call that has left nothing to the next one, that no follow-up is pending and that dispatch was
+    /// work-conserving.
     pub(crate) fn check_settled(&self) -> Result<(), String> {
+        if self.has_rest() {
+            return Ok(());
+        }
         if let Some((follow_up, task)) = self.reader.state.tasks().next_follow_up() {
             return Err(format!("the follow-up {follow_up:?} of {task} is pending after the call"));
         }

@@ -27,8 +27,9 @@ impl Dispatch<'_, '_> {
         if !candidates.has_unstarted() && (rules.is_none() || !candidates.has_preemptible()) {
             return;
         }
-        while let Some(Victim { attempt, beneficiary, why }) =
-            victim(&self.core.reader.state, rules, class, self.tx.now)
+        while !self.is_cut()
+            && let Some(Victim { attempt, beneficiary, why }) =
+                victim(&self.core.reader.state, rules, class, self.tx.now)
         {
             let requested = TaskEvent::YieldRequested { attempt: attempt.number(), reason: why };
             self.core.emit(requested.of(attempt.task()), self.tx);

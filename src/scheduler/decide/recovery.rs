@@ -89,6 +89,9 @@ impl DueTimers<'_, '_> {
     /// Fails the attempts whose wait has ended without an answer.
     pub(super) fn awaited(&mut self) {
         for _ in 0..self.core.reader.config.limits.timers_per_call.max(1) {
+            if self.tx.meter.is_spent() {
+                return;
+            }
             let Some(attempt) = self.core.awaited.pop_due(self.tx.now) else { return };
             let task = self.core.reader.state.tasks().by_id(attempt.task());
             let Some(task) = task.filter(|task| task.attempts.begun == attempt.number().get()) else { continue };

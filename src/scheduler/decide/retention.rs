@@ -3,9 +3,10 @@
 use super::dispatch::Dispatch;
 use super::timers::DueTimers;
 use crate::base::id::TaskId;
-use crate::base::limits::AGED_AT_ONCE;
+use crate::base::limits::FORGOTTEN_AT_ONCE;
 use crate::base::time::Time;
 use crate::message::event::ControlEvent;
+use crate::scheduler::machine::Rest;
 use crate::scheduler::reader::Reader;
 use crate::scheduler::tasks::Task;
 
@@ -13,19 +14,27 @@ use crate::scheduler::tasks::Task;
 const BATCH: usize = 256;
 
 impl Dispatch<'_, '_> {
-    /// Forgets the oldest finished tasks beyond the limits, and sets the rebalancing timer.
+    /// Forgets the oldest finished tasks beyond the limits, up to [`FORGOTTEN_AT_ONCE`] of them, and sets the rebalancing
+    /// timer.
     pub(super) fn retain(&mut self) {
         self.core.schedule_rebalancing(self.tx.now);
         let (limits, tasks) = (&self.core.reader.config.limits, self.core.reader.state.tasks());
+        if tasks.has_unsettled() {
+            return;
+        }
         let most = limits.retention.finished_tasks as usize;
         let surplus = tasks.finished().len().saturating_sub(most);
         let dead = tasks.dead().len().saturating_sub(limits.retention.dead_letters as usize);
         let mut forgotten: Vec<TaskId> = Vec::new();
         if surplus >= BATCH.min(most + 1) {
-            forgotten.extend(tasks.finished().iter().take(surplus));
+            forgotten.extend(tasks.finished().iter().take(surplus.min(FORGOTTEN_AT_ONCE)));
         }
-        forgotten.extend(tasks.dead().iter().take(dead));
+        forgotten.extend(tasks.dead().iter().take(dead.min(FORGOTTEN_AT_ONCE)));
+        if surplus.max(dead) > FORGOTTEN_AT_ONCE {
+            self.core.rest = Rest::Dispatch;
+        }
         if !forgotten.is_empty() {
+            self.tx.meter.visit(forgotten.len().saturating_mul(8));
             self.core.emit(ControlEvent::TasksForgotten { tasks: forgotten }, self.tx);
         }
     }
@@ -34,14 +43,16 @@ impl Dispatch<'_, '_> {
 impl DueTimers<'_, '_> {
     /// Forgets the finished tasks that have reached the maximum age.
     pub(super) fn forget_aged(&mut self) {
-        if self.core.reader.next_aged().is_none_or(|at| at > self.tx.now) {
+        let is_due = self.core.reader.next_aged().is_some_and(|at| at <= self.tx.now);
+        if !is_due || self.core.reader.state.tasks().has_unsettled() {
             return;
         }
         let aged = |id: &&TaskId| {
             self.core.reader.ended_at(**id).is_some_and(|at| self.core.reader.config.limits.is_aged(at, self.tx.now))
         };
         let finished = self.core.reader.state.tasks().finished().iter();
-        let tasks: Vec<TaskId> = finished.take_while(aged).take(AGED_AT_ONCE).copied().collect();
+        let tasks: Vec<TaskId> = finished.take_while(aged).take(FORGOTTEN_AT_ONCE).copied().collect();
+        self.tx.meter.visit(tasks.len().saturating_mul(8));
         self.core.emit(ControlEvent::TasksForgotten { tasks }, self.tx);
     }
 }

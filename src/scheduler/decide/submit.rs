@@ -1,6 +1,7 @@
 //! Submits: of one task and of several tasks.
 
 use super::admission::{Admission, Earlier};
+use super::validate::bounded;
 use crate::base::id::TaskId;
 use crate::message::command::Accepted;
 use crate::message::event::TaskEvent;
@@ -54,6 +55,7 @@ impl Core {
 
     /// Accepts all tasks or rejects all.
     pub(super) fn submit_all(&mut self, specs: Vec<Arc<TaskSpec>>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        bounded("bulk", specs.len(), self.reader.config.limits.bulk)?;
         let admission = self.admission(tx.now);
         let (mut earlier, mut fresh) = (Earlier::default(), Vec::new());
         for (index, spec) in (0..).zip(specs) {

@@ -11,6 +11,9 @@ use crate::scheduler::timers::Alarm;
 use crate::task::Failure;
 use crate::task::agent::Guard;
 
+/// The number of due timers that are removed from the wheel together, and fire in the order of their actual times.
+const AT_ONCE: usize = 64;
+
 /// Decisions that follow from the time alone.
 pub(super) struct DueTimers<'c, 'o> {
     pub(super) core: &'c mut Core,
@@ -18,9 +21,12 @@ pub(super) struct DueTimers<'c, 'o> {
 }
 
 impl Core {
-    /// Fires due timers up to the limit per call. The rest stays due.
+    /// Continues what the last call has left, and fires due timers up to the limit per call. The rest stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
         self.note_clock(tx);
+        if self.has_rest() {
+            self.dispatch(tx).rest();
+        }
         let mut due = DueTimers { core: self, tx };
         due.wheel();
         due.awaited();
@@ -41,17 +47,27 @@ impl Core {
 
 impl DueTimers<'_, '_> {
     fn wheel(&mut self) {
-        let most = self.core.reader.config.limits.timers_per_call.max(1) as usize;
-        for (_, alarm) in self.core.reader.state.take_due(self.tx.now, most) {
-            match alarm {
-                Alarm::Task(task) => self.task(task),
-                Alarm::Lease(by) => self.lease(by),
-                Alarm::Preemption => self.preemption(),
-                Alarm::Rebalance => self.rebalance(),
-                Alarm::Gate(by) => self.gate(by),
-                Alarm::Rate(account) => self.rate(account),
-                Alarm::Linger(kind) => self.linger(kind),
+        let mut most = self.core.reader.config.limits.timers_per_call.max(1) as usize;
+        while most > 0 && !self.tx.meter.is_spent() {
+            let due = self.core.reader.state.take_due(self.tx.now, most.min(AT_ONCE));
+            if due.is_empty() {
+                return;
             }
+            most = most.saturating_sub(due.len());
+            due.into_iter().for_each(|(_, alarm)| self.alarm(alarm));
+        }
+    }
+
+    fn alarm(&mut self, alarm: Alarm) {
+        self.tx.meter.spend(10);
+        match alarm {
+            Alarm::Task(task) => self.task(task),
+            Alarm::Lease(by) => self.lease(by),
+            Alarm::Preemption => self.preemption(),
+            Alarm::Rebalance => self.rebalance(),
+            Alarm::Gate(by) => self.gate(by),
+            Alarm::Rate(account) => self.rate(account),
+            Alarm::Linger(kind) => self.linger(kind),
         }
     }
 

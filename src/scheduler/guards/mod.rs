@@ -240,6 +240,11 @@ impl Guards {
         self.mark_all(state);
     }
 
+    /// Whether events were determined that are valid in the present state only.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// The next event to emit.
     pub(super) fn next_event(&mut self, state: &State, now: Time) -> Option<Event> {
         if !self.reroutings.is_empty() {

@@ -17,6 +17,8 @@ pub(crate) struct Account {
     quota: Quota,
     /// The number of tasks that are accepted and not finished.
     active: u32,
+    /// The bytes of their payloads.
+    bytes: u64,
     /// The number of attempts under way.
     running: u32,
     /// The reason for which it is paused.
@@ -57,6 +59,7 @@ impl Account {
             name,
             quota,
             active: 0,
+            bytes: 0,
             running: 0,
             paused: None,
             rate: Gcra::default(),
@@ -77,6 +80,11 @@ impl Account {
 
     pub(crate) const fn active(&self) -> u32 {
         self.active
+    }
+
+    /// The bytes of the payloads of the tasks that are accepted and not finished.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) const fn running(&self) -> u32 {
@@ -236,6 +244,11 @@ impl Accounts {
         }
     }
 
+    /// The bytes of the payloads of the unfinished tasks of this account.
+    pub(super) fn bytes(&self, name: &Name) -> u64 {
+        self.peek(name).and_then(|at| self.get(at)).map_or(0, Account::bytes)
+    }
+
     /// The number of paused accounts.
     pub(super) fn paused(&self) -> usize {
         self.accounts.iter().filter(|(_, account)| account.paused.is_some()).count()
@@ -247,19 +260,22 @@ impl Accounts {
     }
 
     /// Counts an accepted task.
-    pub(super) fn enter(&mut self, at: Slot) -> Applied {
+    pub(super) fn enter(&mut self, at: Slot, bytes: u32) -> Applied {
         let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
         let active = account.active.checked_add(1).ok_or(TOO_MANY)?;
         self.idle -= usize::from(account.active == 0);
         account.active = active;
+        account.bytes = account.bytes.checked_add(bytes.into()).ok_or(TOO_MANY)?;
         Ok(())
     }
 
     /// Counts the end of a task. From time to time, drops the accounts without tasks that pass `removable`.
-    pub(super) fn leave(&mut self, at: Slot, now: Time, removable: impl Fn(Slot) -> bool) -> Applied {
+    pub(super) fn leave(&mut self, at: Slot, bytes: u32, now: Time, removable: impl Fn(Slot) -> bool) -> Applied {
         let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
         let left = account.active.checked_sub(1);
         account.active = left.ok_or(InconsistentEvent("a tenant or kind without tasks counts the end of one"))?;
+        let left = account.bytes.checked_sub(bytes.into());
+        account.bytes = left.ok_or(InconsistentEvent("a tenant or kind counts fewer bytes than its tasks have"))?;
         self.idle += usize::from(account.active == 0);
         if self.idle > IDLE && self.idle.is_multiple_of(STRIDE) {
             self.sweep(now, removable);
@@ -368,7 +384,7 @@ mod tests {
     #[test]
     fn a_gate_closes_at_the_quota_and_opens_below_it() {
         let (mut accounts, at) = accounts(Quota::default().with_concurrent(1));
-        accounts.enter(at).unwrap();
+        accounts.enter(at, 4).unwrap();
         assert_eq!(accounts.get(at).unwrap().gate(Time::ZERO), Gate::Open);
         accounts.begin(at, Time::ZERO).unwrap();
         assert_eq!(accounts.get(at).unwrap().gate(Time::ZERO), Gate::Closed);
@@ -382,19 +398,19 @@ mod tests {
     fn more_than_was_begun_cannot_end() {
         let (mut accounts, at) = accounts(Quota::default());
         assert!(accounts.end(at, Duration::ZERO).is_err());
-        assert!(accounts.leave(at, Time::ZERO, |_| true).is_err());
-        assert!(accounts.enter(Slot::new(9)).is_err());
+        assert!(accounts.leave(at, 4, Time::ZERO, |_| true).is_err());
+        assert!(accounts.enter(Slot::new(9), 4).is_err());
     }
 
     #[test]
     fn idle_accounts_are_dropped_beyond_a_number() {
         let (mut accounts, first) = accounts(Quota::default());
-        accounts.enter(first).unwrap();
+        accounts.enter(first, 4).unwrap();
         for number in 0..(IDLE + STRIDE) {
             let name = Name::from(format!("t{number}"));
             let at = accounts.find(&name).unwrap_or_else(|| accounts.open(&name, None));
-            accounts.enter(at).unwrap();
-            accounts.leave(at, Time::ZERO, |_| true).unwrap();
+            accounts.enter(at, 4).unwrap();
+            accounts.leave(at, 4, Time::ZERO, |_| true).unwrap();
         }
         assert!(accounts.iter().count() < IDLE + STRIDE, "some are gone");
         assert_eq!(accounts.peek(&"acme".into()), Some(first), "one with a task stays");

@@ -56,6 +56,8 @@ pub(crate) struct Queues {
     batches: BTreeMap<Name, Batch>,
     /// The empty name: that of the account of tasks without a tenant.
     no_tenant: Name,
+    /// The bytes of the payloads of the unfinished tasks.
+    bytes: u64,
     /// The classes that were reopened: their tasks may have become able to begin. Dispatch empties the list before a
     /// call ends.
     opened: Vec<ClassIx>,
@@ -71,6 +73,7 @@ impl Queues {
             kinds: Accounts::new(kinds),
             batches,
             no_tenant: "".into(),
+            bytes: 0,
             opened: Vec::new(),
         }
     }
@@ -254,18 +257,25 @@ impl Queues {
         self.update_gate(account, now, timers)
     }
 
-    /// Counts an accepted task.
-    pub(crate) fn enter(&mut self, accounts: AccountIxs) -> Applied {
-        self.tenants.enter(accounts.tenant.0)?;
-        self.kinds.enter(accounts.kind.0)
+    /// The bytes of the payloads of the unfinished tasks: of all, and of those of the task's tenant.
+    pub(crate) fn bytes(&self, spec: &TaskSpec) -> (u64, u64) {
+        (self.bytes, self.tenants.bytes(spec.tenant.as_ref().unwrap_or(&self.no_tenant)))
     }
 
-    /// Counts the end of a task.
-    pub(crate) fn leave(&mut self, accounts: AccountIxs, now: Time) -> Applied {
+    /// Counts an accepted task with a payload of this many bytes.
+    pub(crate) fn enter(&mut self, accounts: AccountIxs, bytes: u32) -> Applied {
+        self.bytes = self.bytes.saturating_add(bytes.into());
+        self.tenants.enter(accounts.tenant.0, bytes)?;
+        self.kinds.enter(accounts.kind.0, bytes)
+    }
+
+    /// Counts the end of a task with a payload of this many bytes.
+    pub(crate) fn leave(&mut self, accounts: AccountIxs, bytes: u32, now: Time) -> Applied {
+        self.bytes = self.bytes.saturating_sub(bytes.into());
         let lanes = &self.lanes;
         let is_even = |at| lanes.tag(TenantIx(at)) <= lanes.virtual_time();
-        self.tenants.leave(accounts.tenant.0, now, is_even)?;
-        self.kinds.leave(accounts.kind.0, now, |_| true)
+        self.tenants.leave(accounts.tenant.0, bytes, now, is_even)?;
+        self.kinds.leave(accounts.kind.0, bytes, now, |_| true)
     }
 
     /// Counts the begin of an attempt, and returns the charge to its tenant.

@@ -18,7 +18,7 @@ use core::time::Duration;
 use pace::Pace;
 use std::collections::{BTreeSet, VecDeque};
 
-/// An event that must be emitted before a call ends, because of an earlier event.
+/// An event that must be emitted because of an earlier event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FollowUp {
     /// The agent of the task's attempt is gone: the attempt fails with its outcome unknown.
@@ -38,6 +38,15 @@ pub(crate) enum Origin {
     Snapshot,
 }
 
+/// An ended task with the dependents that were not updated.
+#[derive(Debug)]
+struct Unsettled {
+    succeeded: bool,
+    dependents: Vec<TaskId>,
+    /// The number of updated ones.
+    done: usize,
+}
+
 /// How many of the agents that failed a task it avoids.
 const AVOID: usize = 8;
 
@@ -50,7 +59,10 @@ pub(crate) struct Tasks {
     by_id: NearMap<TaskId, TaskIx>,
     /// For each task that has not succeeded, the tasks that depend on it.
     dependents: NearMap<TaskId, Vec<TaskId>>,
-    /// Events that must be emitted. Empty between calls.
+    /// Ended tasks whose dependents have not been updated, in the order in which they ended. Only the decision of a call
+    /// that has exceeded its bound on work leaves any; a replay and a restore leave none.
+    unsettled: VecDeque<Unsettled>,
+    /// Events that must be emitted. Empty between calls, unless the last one has exceeded its bound on work.
     follow_ups: BTreeSet<(FollowUp, TaskId)>,
     /// Finished tasks that are no dead letters, the oldest first.
     finished: VecDeque<TaskId>,
@@ -138,6 +150,31 @@ impl Tasks {
 
     pub(crate) fn next_follow_up(&self) -> Option<(FollowUp, TaskId)> {
         self.follow_ups.first().copied()
+    }
+
+    /// Whether events must be emitted, or dependents of ended tasks be updated. No ended task may be forgotten then: after
+    /// a restore, an unknown dependency counts as one that has succeeded.
+    pub(crate) fn has_unsettled(&self) -> bool {
+        !self.follow_ups.is_empty() || !self.unsettled.is_empty()
+    }
+
+    /// Updates up to `most` dependents of ended tasks. Returns their number.
+    pub(crate) fn settle_dependents(&mut self, most: usize) -> Applied<usize> {
+        let mut settled = 0;
+        while settled < most
+            && let Some(first) = self.unsettled.front_mut()
+        {
+            let succeeded = first.succeeded;
+            match first.dependents.get(first.done).copied() {
+                Some(waiting) => {
+                    first.done += 1;
+                    settled += 1;
+                    self.dependency_ended(waiting, succeeded)?;
+                }
+                None => drop(self.unsettled.pop_front()),
+            }
+        }
+        Ok(settled)
     }
 
     /// Removes a follow-up. False if there was none.
@@ -317,7 +354,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// Ends the task, and records follow-ups for the tasks that depend on it.
+    /// Ends the task. The tasks that depend on it are updated by [`settle_dependents`](Self::settle_dependents).
     pub(crate) fn end(&mut self, at: TaskIx, outcome: TaskOutcome, now: Time) -> Applied {
         let task = self.at_mut(at)?;
         let id = task.id();
@@ -331,8 +368,8 @@ impl Tasks {
         self.active =
             self.active.checked_sub(1).ok_or(InconsistentEvent("more tasks have ended than were submitted"))?;
         self.pace.note(now);
-        for waiting in self.dependents.remove(&id).unwrap_or_default() {
-            self.dependency_ended(waiting, succeeded)?;
+        if let Some(dependents) = self.dependents.remove(&id) {
+            self.unsettled.push_back(Unsettled { succeeded, dependents, done: 0 });
         }
         Ok(())
     }
@@ -362,7 +399,7 @@ impl Tasks {
             return Err(InconsistentEvent("a discarded task is no dead letter"));
         };
         ended.outcome = TaskOutcome::Failed(failure.clone());
-        self.dead.retain(|dead| *dead != id);
+        remove_first(&mut self.dead, id);
         self.finished.push_back(id);
         Ok(())
     }
@@ -372,13 +409,7 @@ impl Tasks {
         let Some(ended) = self.at(at)?.end() else {
             return Err(InconsistentEvent("a forgotten task has not ended"));
         };
-        let list = if ended.outcome.is_dead_letter() { &mut self.dead } else { &mut self.finished };
-        match list.front() {
-            Some(first) if *first == id => {
-                list.pop_front();
-            }
-            _ => list.retain(|other| *other != id),
-        }
+        remove_first(if ended.outcome.is_dead_letter() { &mut self.dead } else { &mut self.finished }, id);
         self.by_id.remove(&id);
         self.tasks.remove(at.0);
         Ok(())
@@ -473,6 +504,14 @@ impl Tasks {
             return Err(format!("{ended} tasks have ended, {} are listed", listed.len()));
         }
         Ok(())
+    }
+}
+
+/// Removes a task from a list in which it is mostly the first.
+fn remove_first(list: &mut VecDeque<TaskId>, id: TaskId) {
+    match list.front() {
+        Some(first) if *first == id => drop(list.pop_front()),
+        _ => list.retain(|other| *other != id),
     }
 }
 

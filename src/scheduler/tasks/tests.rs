@@ -32,9 +32,12 @@ fn a_task_is_ready_when_all_that_it_waits_for_have_succeeded() {
     let third = submit(&mut tasks, waiting.clone());
     tasks.block(third, &waiting, Origin::Submit).unwrap();
     tasks.end(first, TaskOutcome::Succeeded(crate::base::payload::Payload::NULL), Time::ZERO).unwrap();
+    assert_eq!(tasks.settle_dependents(usize::MAX), Ok(1));
     assert!(tasks.make_ready(TaskId::new(3)).is_err(), "one of two has succeeded");
     assert_eq!(tasks.next_follow_up(), None);
     tasks.end(second, TaskOutcome::Succeeded(crate::base::payload::Payload::NULL), Time::ZERO).unwrap();
+    assert!(tasks.has_unsettled() && tasks.next_follow_up().is_none());
+    assert_eq!((tasks.settle_dependents(9), tasks.settle_dependents(9)), (Ok(1), Ok(0)));
     assert_eq!(tasks.next_follow_up(), Some((FollowUp::Ready, TaskId::new(3))));
     assert_eq!(tasks.make_ready(TaskId::new(3)), Ok(third));
     assert_eq!((tasks.active(), tasks.check()), (1, Ok(())));
@@ -48,6 +51,7 @@ fn a_task_is_unsatisfiable_when_one_that_it_waits_for_fails() {
     let second = submit(&mut tasks, waiting.clone());
     tasks.block(second, &waiting, Origin::Submit).unwrap();
     tasks.end(first, TaskOutcome::DeadLettered(Failure::permanent("broken")), Time::ZERO).unwrap();
+    tasks.settle_dependents(usize::MAX).unwrap();
     assert_eq!(tasks.next_follow_up(), Some((FollowUp::Unsatisfiable, TaskId::new(2))));
     assert_eq!((tasks.dead().len(), tasks.finished().len()), (1, 0));
     tasks.discard(TaskId::new(1)).unwrap();

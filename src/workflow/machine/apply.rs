@@ -1,5 +1,6 @@
 //! The fold of inputs into the state of a run. Nothing here decides.
 
+use super::decide::Evaluated;
 use super::graph::NodeEnd;
 use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork};
@@ -19,6 +20,7 @@ const MAX_COUNTED_BYTES: u32 = 1 << 26;
 impl Run {
     /// Applies an input. After an error the run must be discarded: the input may be applied in part.
     pub(crate) fn apply(&mut self, input: RunInput<'_>, now: Time) -> Applied {
+        self.evaluated.take_if(|evaluated| is_stale(evaluated, &input));
         match input {
             RunInput::Event(event) => self.apply_event(event, now),
             RunInput::Node(node, event) => self.apply_node(node, event, now),
@@ -183,6 +185,16 @@ impl Run {
         let map = map.ok_or(Illegal::new("a map opens", "the node is no map"))?;
         let over = || self.eval_within(ix, &map.over, MAX_COUNTED_BYTES);
         MapWork::check_size(*items, list.as_ref(), over).map_err(|why| Illegal::new("a map opens", why))
+    }
+}
+
+/// Whether an input may change what the conditions of a choice read: outputs of nodes before it, which have ended, and
+/// variables.
+fn is_stale(evaluated: &Evaluated, input: &RunInput<'_>) -> bool {
+    match input {
+        RunInput::Event(_) => true,
+        RunInput::Node(node, _) => evaluated.node == node.index,
+        RunInput::Work(..) | RunInput::SignalTaken { .. } | RunInput::SignalGiven { .. } => false,
     }
 }
 

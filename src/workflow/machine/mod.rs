@@ -27,7 +27,7 @@ mod work;
 mod workforce;
 
 pub(crate) use change::{Changes, Mapping, NoRetry};
-pub(crate) use decide::Move;
+pub(crate) use decide::{Move, Search};
 pub(crate) use graph::BoundNode;
 pub(crate) use illegal::Illegal;
 pub(crate) use input::{RunInput, WorkInput};
@@ -40,6 +40,7 @@ pub(crate) use workforce::{SpentBefore, Workforce};
 
 use crate::base::id::{NodeIx, RunId, Seq};
 use crate::base::limits::Limits;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::definition::{Budget, OnFailure};
@@ -48,6 +49,7 @@ use crate::saga::Rollback;
 use crate::task::{Owner, Spending, Tier};
 use crate::workflow::plan::Plan;
 use course::Course;
+use decide::Evaluated;
 use graph::Graph;
 use node::Stage;
 use serde::{Deserialize, Serialize};
@@ -76,6 +78,8 @@ pub(crate) struct Run {
     former: Box<[RunId]>,
     /// The usage of nodes that the run no longer has since a migration.
     gone: Option<Box<Spending>>,
+    /// The cases of a choice that were evaluated in earlier calls. No part of the state.
+    evaluated: Option<Box<Evaluated>>,
 }
 
 /// The sequence number and the time of the event with which a run began.
@@ -101,6 +105,7 @@ impl Run {
             raised: None,
             former: Box::default(),
             gone: None,
+            evaluated: None,
         }
     }
 
@@ -143,8 +148,8 @@ impl Run {
     }
 
     /// The values that expressions see.
-    pub(crate) const fn values<'a>(&'a self, limits: &'a Limits) -> Values<'a> {
-        Values::new(self, limits)
+    pub(crate) const fn values<'a>(&'a self, limits: &'a Limits, meter: &'a Meter) -> Values<'a> {
+        Values::new(self, limits, meter)
     }
 
     /// The changes that an operator can make.
@@ -255,4 +260,4 @@ impl Run {
     }
 }
 
-const _: () = assert!(size_of::<Run>() <= 304, "an engine keeps many runs");
+const _: () = assert!(size_of::<Run>() <= 312, "an engine keeps many runs");

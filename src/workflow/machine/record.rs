@@ -89,6 +89,7 @@ impl Run {
             raised: record.raised,
             former: record.former.clone(),
             gone: record.gone.clone(),
+            evaluated: None,
         })
     }
 }

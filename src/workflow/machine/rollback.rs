@@ -2,12 +2,13 @@
 
 use super::graph::BoundNode;
 use super::illegal::{Applied, Illegal};
-use super::node::{Instance, NodeState, Worker};
+use super::node::NodeState;
 use super::{Run, RunPhase};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::message::run::{Cause, CompensationOutcome};
 use crate::saga::{CompensationEnd, CompensationState, Goal, ResetMode, Rollback, RollbackError, Step, Steps};
+use std::collections::BTreeSet;
 
 impl Step for BoundNode<'_> {
     fn is_pivot(&self) -> bool {
@@ -36,11 +37,19 @@ impl Step for BoundNode<'_> {
     }
 
     fn has_compensable_effects(&self) -> bool {
-        self.state.instances().iter().any(|instance| instance.had_effect() && self.has_undo(instance))
+        let instances = self.state.instances();
+        match self.plan.states.is_empty() {
+            true => instances.had_effect() && self.plan.work.can_be_undone(),
+            false => instances.iter().any(|instance| instance.had_effect() && self.has_undo(instance)),
+        }
     }
 
     fn has_effects_to_compensate(&self) -> bool {
-        self.state.instances().iter().any(|instance| instance.has_something_to_undo() && self.has_undo(instance))
+        let instances = self.state.instances();
+        match self.plan.states.is_empty() {
+            true => instances.has_something_to_undo() && self.plan.work.can_be_undone(),
+            false => instances.iter().any(|instance| instance.has_something_to_undo() && self.has_undo(instance)),
+        }
     }
 
     fn compensated(&self) -> Option<CompensationEnd> {
@@ -49,10 +58,7 @@ impl Step for BoundNode<'_> {
 
     /// A child run may have passed a pivot of its own.
     fn is_irreversible(&self) -> bool {
-        let is_committed = |instance: &Instance| {
-            matches!(instance.worker(), Worker::Child(_)) && instance.is_committed() && instance.had_effect()
-        };
-        self.state.instances().iter().any(is_committed) || self.is_passed_pivot()
+        self.state.instances().is_irreversible() || self.is_passed_pivot()
     }
 }
 
@@ -80,8 +86,8 @@ impl Run {
     /// The names of the nodes with side effects that should have been compensated and were not.
     pub(super) fn residue(&self) -> Vec<Name> {
         let mut residue: Vec<Name> = self.graph.residue().into_iter().map(|ix| self.plan().name(ix)).collect();
-        let before: Vec<Name> = self.left_behind.iter().filter(|name| !residue.contains(name)).cloned().collect();
-        residue.extend(before);
+        let known: BTreeSet<Name> = residue.iter().cloned().collect();
+        residue.extend(self.left_behind.iter().filter(|name| !known.contains(*name)).cloned());
         residue
     }
 }
@@ -178,7 +184,8 @@ impl Run {
     /// Records the nodes whose side effects remain when they restart.
     fn leave_behind(&mut self, nodes: &[NodeIx]) {
         let left = nodes.iter().filter_map(|ix| self.graph.node(*ix)).filter(Step::leaves_residue);
-        let new: Vec<Name> = left.map(|node| node.name()).filter(|name| !self.left_behind.contains(name)).collect();
+        let known: BTreeSet<&Name> = self.left_behind.iter().collect();
+        let new: Vec<Name> = left.map(|node| node.name()).filter(|name| !known.contains(name)).collect();
         if !new.is_empty() {
             self.left_behind = self.left_behind.iter().cloned().chain(new).collect();
         }

@@ -4,9 +4,10 @@ use super::Run;
 use super::graph::Wanted;
 use super::node::{KeptSignal, Surroundings, TooLarge, fit};
 use super::signals::Signals;
-use super::variables::NoUpdate;
+use super::variables::{NoUpdate, Within};
 use crate::base::id::NodeIx;
 use crate::base::limits::Limits;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
@@ -20,6 +21,13 @@ pub(super) struct NodeSight<'a> {
     pub(super) node: NodeIx,
     pub(super) now: Time,
     pub(super) limits: &'a Limits,
+    pub(super) meter: &'a Meter,
+}
+
+impl<'a> NodeSight<'a> {
+    fn values(&self) -> Values<'a> {
+        self.run.values(self.limits, self.meter)
+    }
 }
 
 impl Surroundings for NodeSight<'_> {
@@ -31,12 +39,16 @@ impl Surroundings for NodeSight<'_> {
         self.limits
     }
 
+    fn meter(&self) -> &Meter {
+        self.meter
+    }
+
     fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide> {
-        expr.eval(&self.run.values(self.limits).scope(Some(self.node), item))
+        expr.eval(&self.values().scope(Some(self.node), item))
     }
 
     fn holds(&self, condition: &Condition, item: Payload) -> bool {
-        condition.holds(&self.run.values(self.limits).scope(Some(self.node), item))
+        condition.holds(&self.values().scope(Some(self.node), item))
     }
 
     fn input(&self, item: Payload) -> Result<Payload, TooLarge> {
@@ -48,13 +60,14 @@ impl Surroundings for NodeSight<'_> {
     }
 
     fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge> {
+        self.meter.spend_copy(item.bytes());
         let is_plain = self.run.plan().node(self.node).is_some_and(|(node, _)| node.input == Expr::default());
         if is_plain { fit(Ok(item), self.limits) } else { self.input(item) }
     }
 
     fn signal(&self, name: &Name, matching: &Condition) -> Option<KeptSignal> {
         let wanted = Wanted { node: self.node, signal: name, matching };
-        self.run.values(self.limits).matching_signal(wanted, &self.run.signals, self.now)
+        self.values().matching_signal(wanted, &self.run.signals, self.now)
     }
 }
 
@@ -63,16 +76,17 @@ impl Surroundings for NodeSight<'_> {
 pub(crate) struct Values<'a> {
     run: &'a Run,
     limits: &'a Limits,
+    meter: &'a Meter,
 }
 
 impl<'a> Values<'a> {
-    pub(super) const fn new(run: &'a Run, limits: &'a Limits) -> Self {
-        Self { run, limits }
+    pub(super) const fn new(run: &'a Run, limits: &'a Limits, meter: &'a Meter) -> Self {
+        Self { run, limits, meter }
     }
 
     /// The scope of a reader's expressions.
     fn scope(self, reader: Reader, item: Payload) -> RunScope<'a> {
-        RunScope { run: self.run, reader, item, most: self.limits.sizes.payload_bytes }
+        RunScope { run: self.run, reader, item, most: self.limits.sizes.payload_bytes, meter: self.meter }
     }
 
     /// The oldest of these signals that matches what a node of this run waits for.
@@ -104,7 +118,8 @@ impl<'a> Values<'a> {
     /// The value of a variable for the output of the run; none if there is no such variable.
     pub(crate) fn variable_so_far(self, name: &str) -> Option<Payload> {
         self.run.plan().context.index_of(name)?;
-        let value = self.run.variables.value(&self.run.graph, None, name, self.limits.sizes.payload_bytes);
+        let most = self.limits.sizes.payload_bytes;
+        let value = self.run.variables.value(&self.run.graph, None, name, Within { most, meter: self.meter });
         Some(value.unwrap_or_default())
     }
 }
@@ -112,7 +127,7 @@ impl<'a> Values<'a> {
 impl Run {
     /// The value of an expression of a node, of at most this many bytes.
     pub(super) fn eval_within(&self, node: NodeIx, expr: &Expr, most: u32) -> Result<Payload, TooWide> {
-        expr.eval(&RunScope { run: self, reader: Some(node), item: Payload::NULL, most })
+        expr.eval(&RunScope { run: self, reader: Some(node), item: Payload::NULL, most, meter: &Meter::unbounded() })
     }
 }
 
@@ -122,6 +137,7 @@ struct RunScope<'a> {
     reader: Reader,
     item: Payload,
     most: u32,
+    meter: &'a Meter,
 }
 
 impl Scope for RunScope<'_> {
@@ -139,7 +155,7 @@ impl Scope for RunScope<'_> {
     }
 
     fn variable(&self, name: &str) -> Result<Payload, TooWide> {
-        self.run.variables.value(&self.run.graph, self.reader, name, self.most)
+        self.run.variables.value(&self.run.graph, self.reader, name, Within { most: self.most, meter: self.meter })
     }
 
     fn predicate(&self, predicate: &str, of: &Payload) -> bool {
@@ -148,5 +164,9 @@ impl Scope for RunScope<'_> {
 
     fn max_bytes(&self) -> u32 {
         self.most
+    }
+
+    fn meter(&self) -> &Meter {
+        self.meter
     }
 }

@@ -3,6 +3,7 @@
 use super::graph::{BoundNode, Graph};
 use super::illegal::{Applied, Illegal};
 use super::node::is_default;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::{Payload, size};
 use crate::definition::{Condition, Reducer, TooWide, Variable};
@@ -122,14 +123,20 @@ impl Variables {
     }
 
     /// The value of a variable for a reader; null if there is no such variable.
-    pub(crate) fn value(&self, graph: &Graph, reader: Reader, name: &str, most: u32) -> Result<Payload, TooWide> {
+    pub(crate) fn value(
+        &self,
+        graph: &Graph,
+        reader: Reader,
+        name: &str,
+        within: Within<'_>,
+    ) -> Result<Payload, TooWide> {
         let plan = graph.plan();
         let Some(index) = plan.context.index_of(name) else { return Ok(Payload::NULL) };
         if let Some(known) = self.reduced(graph, reader, index) {
             return Ok(known.clone());
         }
         match plan.definition.variables.get(index as usize) {
-            Some(variable) => self.fold(graph, reader, (index, variable), most),
+            Some(variable) => self.fold(graph, reader, (index, variable), within),
             None => Ok(Payload::NULL),
         }
     }
@@ -140,45 +147,89 @@ impl Variables {
         &self,
         graph: &Graph,
         reader: Reader,
-        most: u32,
+        within: Within<'_>,
     ) -> Option<(u32, Result<Payload, TooWide>)> {
         let is_open = |variable: &&u32| self.reduced(graph, reader, **variable).is_none();
         let &index = graph.plan().context.custom(reader).iter().find(is_open)?;
         let variable = graph.plan().definition.variables.get(index as usize)?;
-        Some((index, self.fold(graph, reader, (index, variable), most)))
+        Some((index, self.fold(graph, reader, (index, variable), within)))
     }
 
-    /// Combines all writes that a reader sees.
+    /// Combines all writes that a reader sees. A value that is replaced as a whole is shared and not copied.
     fn fold(
         &self,
         graph: &Graph,
         reader: Reader,
         (index, variable): (u32, &Variable),
-        most: u32,
+        Within { most, meter }: Within<'_>,
     ) -> Result<Payload, TooWide> {
-        let mut value = variable.initial.value().clone();
+        let exhausted = |is_within: bool| if is_within { Ok(()) } else { Err(TooWide { bytes: most }) };
+        let updates = self.updates_of(&variable.name).iter().map(Written::whole);
+        let updates = updates.filter(|written| variable.reducer.expected_type(written.part).is_none());
+        let writes = written(graph, reader, (index, variable)).chain(updates);
+        meter.visit(graph.plan().context.seen(reader, index).len());
+        if variable.reducer == Reducer::Replace {
+            let value = match writes.last() {
+                None => variable.initial.clone(),
+                Some(Written { whole, part }) if core::ptr::eq(whole.value(), part) => whole.clone(),
+                Some(Written { part, .. }) => {
+                    exhausted(meter.copy(size(part)))?;
+                    Payload::new(part.clone())
+                }
+            };
+            return if value.bytes() > most { Err(TooWide { bytes: value.bytes() }) } else { Ok(value) };
+        }
+        let mut writes = writes.peekable();
+        if writes.peek().is_none() {
+            return Ok(variable.initial.clone());
+        }
         let mut made = variable.initial.bytes() as usize;
-        let updates = self.updates_of(&variable.name).iter().map(Payload::value);
-        let updates = updates.filter(|value| variable.reducer.expected_type(value).is_none());
-        for written in written(graph, reader, (index, variable)).chain(updates) {
-            made = made.saturating_add(size(written));
+        exhausted(meter.copy(made))?;
+        let mut value = variable.initial.value().clone();
+        for Written { part, .. } in writes {
+            let written = size(part);
+            exhausted(meter.copy(written))?;
+            made = made.saturating_add(written);
             let grows = matches!(variable.reducer, Reducer::Append | Reducer::Merge);
-            let bytes = if grows { made } else { size(written) };
+            let bytes = if grows { made } else { written };
             if bytes > most as usize {
                 return Err(TooWide { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) });
             }
             value = match &variable.reducer {
                 Reducer::Custom(name) => {
                     let functions = &graph.plan().functions;
-                    functions.reduce(name, &Payload::new(value), &Payload::new(written.clone())).value().clone()
+                    let value = functions.reduce(name, &Payload::new(value), &Payload::new(part.clone()));
+                    exhausted(meter.copy(value.bytes() as usize))?;
+                    value.value().clone()
                 }
                 Reducer::Replace | Reducer::Append | Reducer::Merge | Reducer::Max | Reducer::Min | Reducer::Sum => {
-                    variable.reducer.reduce(value, written)
+                    variable.reducer.reduce(value, part)
                 }
             };
         }
         let value = Payload::new(value);
         if value.bytes() > most { Err(TooWide { bytes: value.bytes() }) } else { Ok(value) }
+    }
+}
+
+/// The bounds of the evaluation of a variable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Within<'a> {
+    /// The largest size in bytes of the value.
+    pub(crate) most: u32,
+    pub(crate) meter: &'a Meter,
+}
+
+/// A written value: a part of an output or of an update.
+#[derive(Debug, Clone, Copy)]
+struct Written<'a> {
+    whole: &'a Payload,
+    part: &'a Value,
+}
+
+impl<'a> Written<'a> {
+    fn whole(whole: &'a Payload) -> Self {
+        Self { whole, part: whole.value() }
     }
 }
 
@@ -191,14 +242,17 @@ fn written<'g>(
     graph: &'g Graph,
     reader: Reader,
     (index, variable): (u32, &'g Variable),
-) -> impl Iterator<Item = &'g Value> {
+) -> impl Iterator<Item = Written<'g>> {
     graph.plan().context.seen(reader, index).iter().flat_map(move |writer| {
         let done = graph.node(*writer).filter(|node| node.state.has_succeeded());
         let writes = done.map(|node| &node.definition.writes[..]).unwrap_or_default();
         let mine = writes.iter().filter(move |write| write.to == variable.name);
         // An operator may have set an output of any type.
-        let fits = |value: &&Value| variable.reducer.expected_type(value).is_none();
-        mine.filter_map(move |write| write.of(done?.state.output().value()).filter(fits))
+        let fits = |written: &Written<'_>| variable.reducer.expected_type(written.part).is_none();
+        mine.filter_map(move |write| {
+            let whole = done?.state.output();
+            Some(Written { whole, part: write.of(whole.value())? }).filter(fits)
+        })
     })
 }
 

@@ -5,7 +5,7 @@ use super::graph::not_before;
 use super::{Checker, Fault, Location, works};
 use crate::base::name::Name;
 use crate::dag::Topology;
-use crate::definition::{Action, Join, Node, On, Pick, Reducer};
+use crate::definition::{Action, Join, Link, Node, On, Pick, Reducer};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {
@@ -36,8 +36,7 @@ impl<'d> Checker<'d, '_> {
 
     /// A variable that is referred to must exist.
     pub(super) fn variable(&mut self, name: &Name, site: &Site) {
-        let known = |name: &Name| self.definition.variables.iter().any(|variable| variable.name == *name);
-        if !known(name) {
+        if !self.variables.contains_key(name) {
             let suggestion = self.suggest(name, self.definition.variables.iter().map(|variable| &variable.name));
             let fault = Fault::UnknownVariable { location: site.location.clone(), variable: name.clone(), suggestion };
             self.site_fault(site, fault);
@@ -63,15 +62,11 @@ impl<'d> Checker<'d, '_> {
     }
 
     fn replaces(&self, name: &Name) -> bool {
-        let mut variables = self.definition.variables.iter();
-        variables
-            .find(|variable| variable.name == *name)
-            .is_some_and(|variable| !variable.reducer.combines_concurrent())
+        self.variables.get(name).is_some_and(|variable| !variable.reducer.combines_concurrent())
     }
 
     fn takes_updates(&self, name: &Name) -> bool {
-        let mut variables = self.definition.variables.iter();
-        variables.find(|variable| variable.name == *name).is_some_and(|variable| variable.updates.is_some())
+        self.variables.get(name).is_some_and(|variable| variable.updates.is_some())
     }
 
     pub(super) fn guards(&mut self, index: usize, node: &'d Node) {
@@ -92,19 +87,27 @@ impl<'d> Checker<'d, '_> {
     /// are. Only otherwise all pairs are compared.
     pub(super) fn concurrent_writes(&mut self, graph: &Topology) {
         let definition = self.definition;
-        let conditions = Conditions::of(self, graph);
+        let Some(conditions) = Conditions::of(self, graph) else { return };
+        let size = graph.len().saturating_add(graph.edge_count());
+        let mut all: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
+        for index in graph.order().iter().map(|node| node.index()) {
+            let writes = definition.nodes.get(index).map(|node| &node.writes[..]).unwrap_or_default();
+            let written: BTreeSet<&Name> = writes.iter().map(|write| &write.to).collect();
+            written.into_iter().for_each(|name| all.entry(name).or_default().push(index));
+        }
         for variable in definition.variables.iter().filter(|variable| !variable.reducer.combines_concurrent()) {
-            let writes = |index: usize| {
-                let node = definition.nodes.get(index);
-                node.is_some_and(|node| node.writes.iter().any(|write| write.to == variable.name))
-            };
-            let writers: Vec<usize> =
-                graph.order().iter().map(|node| node.index()).filter(|index| writes(*index)).collect();
+            let writers: Vec<usize> = all.remove(&variable.name).unwrap_or_default();
+            if !self.analyse(size.saturating_mul(writers.len().div_ceil(64))) {
+                return;
+            }
             let chain: Vec<(usize, usize)> = writers.iter().copied().zip(writers.iter().copied().skip(1)).collect();
             if not_before(graph, &chain).is_empty() {
                 continue;
             }
             for (at, &later) in writers.iter().enumerate() {
+                if !self.analyse(size.saturating_mul(at.div_ceil(64))) {
+                    return;
+                }
                 let pairs: Vec<(usize, usize)> = writers.iter().take(at).map(|earlier| (*earlier, later)).collect();
                 let loose = not_before(graph, &pairs).into_iter().filter_map(|pair| pairs.get(pair));
                 let apart = loose.map(|pair| pair.0).find(|earlier| !conditions.exclude(*earlier, later));
@@ -129,14 +132,20 @@ enum Ended<'d> {
 struct Conditions<'d>(Vec<BTreeMap<usize, Ended<'d>>>);
 
 impl<'d> Conditions<'d> {
-    fn of(checker: &Checker<'d, '_>, graph: &Topology) -> Self {
+    /// None if the analysis takes too many steps.
+    fn of(checker: &mut Checker<'d, '_>, graph: &Topology) -> Option<Self> {
         let definition = checker.definition;
         let mut all: Vec<BTreeMap<usize, Ended<'d>>> = vec![BTreeMap::new(); definition.nodes.len()];
         if !definition.variables.iter().any(|variable| !variable.reducer.combines_concurrent()) {
-            return Self(all);
+            return Some(Self(all));
         }
         for at in graph.order() {
             let Some(node) = definition.nodes.get(at.index()) else { continue };
+            let known = |link: &Link| checker.indexes.get(link.node.as_str()).and_then(|source| all.get(*source));
+            let steps = node.after.iter().filter_map(known).map(|needs| 1 + needs.len()).sum::<usize>();
+            if !checker.analyse(steps.saturating_mul(16)) {
+                return None;
+            }
             let links = node.after.iter().filter_map(|link| {
                 let source = *checker.indexes.get(link.node.as_str())?;
                 let ended = match &link.on {
@@ -163,7 +172,7 @@ impl<'d> Conditions<'d> {
                 *slot = needs.into_iter().filter(|(node, ended)| is_one_of(checker, *node, *ended)).collect();
             }
         }
-        Self(all)
+        Some(Self(all))
     }
 
     /// Whether two nodes never both start.

@@ -139,6 +139,27 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
+    /// The workflow has more links than [`RunLimits::links`](crate::scheduler::RunLimits::links), including those of nested
+    /// workflows.
+    #[error("more than {limit} links in all")]
+    TooManyLinks {
+        /// The limit.
+        limit: u32,
+    },
+    /// Its expressions and conditions have more steps than [`RunLimits::steps`](crate::scheduler::RunLimits::steps), including
+    /// those of nested workflows.
+    #[error("expressions and conditions with more than {limit} steps in all")]
+    TooManySteps {
+        /// The limit.
+        limit: u32,
+    },
+    /// The analysis of its links takes more steps than [`RunLimits::analysis`](crate::scheduler::RunLimits::analysis): it has
+    /// too many counting joins, save-points, readers of variables, or cases for its number of nodes and links.
+    #[error("the analysis of its links takes more than {limit} steps")]
+    TooInvolved {
+        /// The limit.
+        limit: u32,
+    },
     /// Workflows are nested deeper than [`RunLimits::nesting`](crate::scheduler::RunLimits::nesting).
     #[error("contains a workflow nested more than {limit} deep")]
     NestedTooDeep {

@@ -38,6 +38,9 @@ impl<'d> Checker<'d, '_> {
             (None, Some(ways)) => ways,
             (None, None) => return self.fault(Some(index), Fault::NotAChoice { source_node, case }),
         };
+        if !self.analyse(known.len()) {
+            return;
+        }
         if !known.contains(&&case) {
             let suggestion = self.suggest(&case, known.into_iter());
             self.fault(Some(index), Fault::UnknownCase { source_node, case, suggestion });
@@ -139,6 +142,9 @@ impl<'d> Checker<'d, '_> {
     /// Checks that the links form no cycle, and that outputs are used only after their nodes.
     pub(super) fn graph(mut self) {
         let definition = self.definition;
+        if !self.analyse_plan() {
+            return;
+        }
         let graph = match topology(definition) {
             Ok(graph) => graph,
             Err(cycle) => {
@@ -150,6 +156,11 @@ impl<'d> Checker<'d, '_> {
         self.streams(&graph);
         let uses = core::mem::take(&mut self.uses);
         let pairs: Vec<(usize, usize)> = uses.iter().map(|&Use { used, by, .. }| (used, by)).collect();
+        let used = uses.iter().map(|one| one.used).collect::<BTreeSet<usize>>().len();
+        let size = graph.len().saturating_add(graph.edge_count());
+        if !self.analyse(size.saturating_mul(used.div_ceil(64))) {
+            return;
+        }
         self.concurrent_writes(&graph);
         for Use { used, by, location } in not_before(&graph, &pairs).into_iter().filter_map(|wrong| uses.get(wrong)) {
             if let Some(node) = definition.nodes.get(*used) {

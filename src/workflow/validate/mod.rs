@@ -11,6 +11,7 @@ pub(in crate::workflow) mod graph;
 mod links;
 mod location;
 mod saves;
+mod size;
 mod states;
 mod waits;
 
@@ -20,10 +21,11 @@ pub use location::Location;
 use super::nearest::nearest;
 use crate::base::limits::{Limits, MOST_DEPTH};
 use crate::base::name::Name;
-use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Work};
+use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Variable, Work};
 use crate::message::run::Measure;
 use crate::task::Usage;
 use data::{Site, Use};
+use size::Size;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The number of faults that are listed; further ones are only counted.
@@ -86,6 +88,8 @@ pub(super) fn validate_with(
 struct Report {
     findings: Vec<Finding>,
     omitted: u64,
+    /// The steps of the analysis so far.
+    analysis: usize,
     depth: Depth,
 }
 
@@ -124,16 +128,20 @@ struct Scope<'d> {
     definition: &'d Definition,
 }
 
-/// All nested definitions, the outermost first. None if they have more nodes than allowed: one definition can be nested
+/// All nested definitions, the outermost first. None if they have more nodes, links or steps than allowed: one definition can be nested
 /// many times at no cost in memory, so the nodes are counted before anything else is checked.
 fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) -> Vec<Scope<'d>> {
     let mut scopes = vec![Scope { path: Vec::new(), definition }];
-    let (mut next, mut nodes) = (0, 0_usize);
+    let (mut next, mut nodes, mut size) = (0, 0_usize, Size::default());
     while let Some(Scope { path, definition }) = scopes.get(next) {
         next += 1;
         nodes = nodes.saturating_add(definition.nodes.len());
         if nodes > limits.runs.nodes as usize {
             report.add(&[], None, Fault::TooManyNodes { limit: limits.runs.nodes });
+            return Vec::new();
+        }
+        if let Err(fault) = size.add(definition, limits) {
+            report.add(&[], None, fault);
             return Vec::new();
         }
         let mut inner = Vec::new();
@@ -163,6 +171,8 @@ struct Checker<'d, 'r> {
     limits: &'d Limits,
     /// The first node of each name.
     indexes: BTreeMap<&'d str, usize>,
+    /// The first variable of each name.
+    variables: BTreeMap<&'d Name, &'d Variable>,
     uses: Vec<Use>,
     report: &'r mut Report,
 }
@@ -173,7 +183,11 @@ impl<'d, 'r> Checker<'d, 'r> {
         for (index, node) in scope.definition.nodes.iter().enumerate() {
             indexes.entry(node.name.as_str()).or_insert(index);
         }
-        Self { path: &scope.path, definition: scope.definition, limits, indexes, uses: Vec::new(), report }
+        let mut variables = BTreeMap::new();
+        for variable in &scope.definition.variables {
+            variables.entry(&variable.name).or_insert(variable);
+        }
+        Self { path: &scope.path, definition: scope.definition, limits, indexes, variables, uses: Vec::new(), report }
     }
 
     fn check(mut self) {

@@ -104,6 +104,7 @@ impl Run {
             raised: self.raised,
             former: self.former.clone(),
             gone: (!gone.is_nothing()).then(|| Box::new(gone)),
+            evaluated: None,
         };
         run.release_held();
         run.graph.wake_all();

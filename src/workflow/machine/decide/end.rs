@@ -77,6 +77,9 @@ impl Decider<'_> {
         if !is_checked || by_operator || !self.goes_forward(node) {
             return None;
         }
+        if output.is_none() {
+            self.meter.visit(node.state.instances().as_slice().len().saturating_mul(4));
+        }
         let output = output.cloned().unwrap_or_else(|| node.state.collected());
         let sight = self.sight(node);
         if node

@@ -50,7 +50,7 @@ impl Decider<'_> {
                 Turn::Missed => self.end(node, Ending::Skipped).into(),
                 Turn::Now => match self.admit(node) {
                     Some(next) => next.into(),
-                    None => return self.start(node).map(Next::from),
+                    None => return self.start(node),
                 },
             },
         })

@@ -7,6 +7,7 @@ use crate::message::event::NodeEvent;
 use crate::message::run::Refusal;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, TooLarge};
+use crate::workflow::machine::variables::Within;
 use serde_json::json;
 
 impl Decider<'_> {
@@ -15,7 +16,7 @@ impl Decider<'_> {
     pub(super) fn admit(&self, node: BoundNode<'_>) -> Option<Move> {
         let limit = self.limits.sizes.payload_bytes;
         let run = self.run;
-        match run.variables.next_reduction(&run.graph, Some(node.ix), limit) {
+        match run.variables.next_reduction(&run.graph, Some(node.ix), Within { most: limit, meter: self.meter }) {
             Some((variable, Ok(value))) => return Some(Move::Node(node.ix, NodeEvent::Reduced { variable, value })),
             Some((_, Err(wide))) => {
                 let too_large = TooLarge::Bytes { bytes: wide.bytes, limit };
@@ -66,6 +67,7 @@ impl Decider<'_> {
             return Some(self.end(node, Ending::failed(Refusal::Postcondition.to_string())));
         }
         let refused = instances.last().and_then(|instance| instance.end()).map(|end| end.output()).unwrap_or_default();
+        self.meter.spend_copy(refused.bytes());
         let item = Payload::new(json!({ "output": refused.value() }));
         Some(match self.sight(node).input(item) {
             Ok(input) => self.begin(node, instances.len(), input),

@@ -13,12 +13,14 @@ use super::node::{NodeState, NodeWork, Worker};
 use super::values::NodeSight;
 use crate::base::id::{NodeIx, RunId, TaskId};
 use crate::base::limits::Limits;
+use crate::base::meter::Meter;
+use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::base::time::Time;
 use crate::definition::Subtask;
 use crate::message::event::{NodeEvent, RunEvent};
-use crate::message::run::RunPhase;
+use crate::message::run::{LimitReached, RunPhase};
 use crate::task::{Owner, Phase};
 
 /// The next move of a run.
@@ -49,6 +51,16 @@ impl Move {
     }
 }
 
+/// The result of a search for the next move of a run.
+#[derive(Debug)]
+pub(crate) enum Search {
+    Found(Move),
+    /// There is none before the run changes.
+    Nothing,
+    /// The bound on the work of the call is reached.
+    Cut,
+}
+
 /// The result of a decision about a node.
 #[derive(Debug)]
 enum Next {
@@ -59,12 +71,27 @@ enum Next {
     Wait,
 }
 
+/// Cases of a choice that were evaluated in earlier calls. No part of the state: after a change of the run, the choice is
+/// evaluated again from the first case on.
+#[derive(Debug)]
+pub(super) struct Evaluated {
+    pub(super) node: NodeIx,
+    item: Payload,
+    /// The number of evaluated cases.
+    cases: usize,
+    took: Vec<Name>,
+}
+
 #[derive(Debug)]
 enum Kept {
     /// The list of a map.
     List(Payload),
     /// The parts of delegated work that are not dirty any more.
     Settled(Vec<u32>),
+    /// No instance at or after this index has a compensation that can begin.
+    UndoBelow(u32),
+    /// The cases of a choice that were evaluated, because the bound on the work of the call is reached.
+    Cases(Evaluated),
 }
 
 impl Kept {
@@ -72,6 +99,7 @@ impl Kept {
         match (self, state.work_mut()) {
             (Self::List(list), NodeWork::Map(map)) => map.set_list(list),
             (Self::Settled(parts), NodeWork::Delegate(delegate)) => delegate.settle(&parts),
+            (Self::UndoBelow(index), _) => state.set_undo_below(index),
             (_, _) => {}
         }
     }
@@ -97,6 +125,7 @@ struct Decider<'a> {
     run: &'a Run,
     now: Time,
     limits: &'a Limits,
+    meter: &'a Meter,
 }
 
 impl Run {
@@ -105,17 +134,18 @@ impl Run {
     /// # Errors
     ///
     /// When the state of a node is inconsistent. The node is not dirty any more.
-    pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Result<Option<Move>, Anomaly> {
-        if let Some(overdue) = (Decider { run: self, now, limits }).overdue() {
-            return Ok(Some(overdue).filter(|_| !self.lacks_functions()));
+    pub(crate) fn next_move(&mut self, now: Time, limits: &Limits, meter: &Meter) -> Result<Search, Anomaly> {
+        if let Some(overdue) = (Decider { run: self, now, limits, meter }).overdue() {
+            return Ok(if self.lacks_functions() { Search::Nothing } else { Search::Found(overdue) });
         }
         while let Some(ix) = self.graph.dirty().first() {
-            let next = (Decider { run: self, now, limits }).node(ix);
+            let next = (Decider { run: self, now, limits, meter }).bounded(ix);
             if self.lacks_functions() {
-                return Ok(None);
+                return Ok(Search::Nothing);
             }
             match next {
-                Ok(Next::Move(next)) => return Ok(Some(next)),
+                Ok(Next::Move(next)) => return Ok(Search::Found(next)),
+                Ok(Next::Keep(Kept::Cases(evaluated))) => self.evaluated = Some(Box::new(evaluated)),
                 Ok(Next::Keep(kept)) => self.graph.keep(ix, |state| kept.apply(state)),
                 Ok(Next::Wait) => self.graph.dirty_mut().settle(ix),
                 Err(anomaly) => {
@@ -123,15 +153,18 @@ impl Run {
                     return Err(anomaly);
                 }
             }
+            if meter.is_spent() {
+                return Ok(Search::Cut);
+            }
         }
-        let whole = (Decider { run: self, now, limits }).whole();
-        Ok(whole.filter(|_| !self.lacks_functions()))
+        let whole = (Decider { run: self, now, limits, meter }).whole();
+        Ok(whole.filter(|_| !self.lacks_functions()).map_or(Search::Nothing, Search::Found))
     }
 }
 
 impl<'a> Decider<'a> {
     const fn sight(&self, node: BoundNode<'_>) -> NodeSight<'a> {
-        NodeSight { run: self.run, node: node.ix, now: self.now, limits: self.limits }
+        NodeSight { run: self.run, node: node.ix, now: self.now, limits: self.limits, meter: self.meter }
     }
 
     fn owner(&self, node: BoundNode<'_>, instance: u32, phase: Phase) -> Owner {
@@ -146,9 +179,22 @@ impl<'a> Decider<'a> {
         self.run.phase() == RunPhase::Running && !self.rolls_back(node)
     }
 
-    /// The next move of a node.
+    /// The next move of a node. If the evaluations that it needs exceed their bound, the node is blocked: it begins nothing
+    /// more, and fails.
+    fn bounded(&self, ix: NodeIx) -> Decision {
+        self.meter.begin_evaluation(self.limits.evaluation());
+        let decided = self.node(ix);
+        let is_open = |state: &NodeState| !state.has_ended() && state.aside().blocked.is_none();
+        if self.meter.is_exhausted() && self.run.graph.state(ix).is_some_and(is_open) {
+            let limit = LimitReached::Evaluation { max: self.limits.evaluation() };
+            return Ok(Move::Node(ix, NodeEvent::Exhausted { limit }).into());
+        }
+        decided
+    }
+
     fn node(&self, ix: NodeIx) -> Decision {
         let node = self.run.graph.node(ix).or_anomaly("a dirty node does not exist")?;
+        self.meter.visit(8 + node.plan.serves.len() + node.plan.cancelled_by.len() + node.plan.rivals.len());
         let phase = self.run.phase();
         let is_open = matches!(phase, RunPhase::Running | RunPhase::Failing);
         if let Some(query) = self.query(node).filter(|_| is_open) {
@@ -157,7 +203,7 @@ impl<'a> Decider<'a> {
         Ok(match phase {
             RunPhase::Running | RunPhase::Failing if self.rolls_back(node) => {
                 let is_compensating = self.run.rollback.is_compensating();
-                if is_compensating { self.compensate(node) } else { self.cancel_work(node) }.into()
+                if is_compensating { self.compensate(node) } else { self.cancel_work(node).into() }
             }
             RunPhase::Running if self.run.graph.is_to_be_cancelled(ix) => self.cancel(node).into(),
             RunPhase::Running => match self.handler_fires(node) {
@@ -165,7 +211,7 @@ impl<'a> Decider<'a> {
                 None => return self.advance(node),
             },
             RunPhase::Failing => self.cancel_work(node).into(),
-            RunPhase::Compensating | RunPhase::CompensationFailed => self.compensate(node).into(),
+            RunPhase::Compensating | RunPhase::CompensationFailed => self.compensate(node),
             RunPhase::Finished => Next::Wait,
         })
     }
@@ -173,6 +219,7 @@ impl<'a> Decider<'a> {
     /// Submits the query of the next instance whose outcome is unknown.
     fn query(&self, node: BoundNode<'_>) -> Option<Move> {
         let (index, instance) = node.state.instances().next_query()?;
+        self.meter.spend_copy(instance.input().bytes());
         let payload = Payload::new(serde_json::json!({ "input": instance.input().value() }));
         Some(Move::Submit { owner: self.owner(node, index, Phase::Query), payload })
     }

@@ -1,9 +1,8 @@
 //! The start of a node.
 
-use super::{Decider, Move};
+use super::{Decider, Decision, Evaluated, Kept, Move, Next};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::base::structure::Anomaly;
 use crate::definition::{Action, Case, Join, Map, Pick};
 use crate::message::event::{NodeEvent, Opening};
 use crate::message::run::LimitReached;
@@ -19,9 +18,9 @@ struct Choice<'a> {
 
 impl Decider<'_> {
     /// The first move of a node that can start.
-    pub(super) fn start(&self, node: BoundNode<'_>) -> Result<Move, Anomaly> {
+    pub(super) fn start(&self, node: BoundNode<'_>) -> Decision {
         let opened = |what| Move::Node(node.ix, NodeEvent::Opened { what });
-        Ok(match &node.definition.action {
+        let next = match &node.definition.action {
             Action::Do(_) if node.definition.join.repeats() => opened(Opening::Rounds),
             Action::Do(_) => self.with_input(node, |input| self.begin(node, 0, input)),
             Action::Fail(message) => self.end(node, Ending::failed(message.as_str())),
@@ -30,7 +29,20 @@ impl Decider<'_> {
             }
             Action::Choose { pick, cases, otherwise } => {
                 let choice = Choice { pick: *pick, cases, otherwise: otherwise.as_ref() };
-                self.with_input(node, |item| self.choose(node, &choice, item))
+                let before = self.run.evaluated.as_deref().filter(|evaluated| evaluated.node == node.ix);
+                return Ok(match before {
+                    Some(before) => {
+                        let (cases, took) = (before.cases, before.took.clone());
+                        self.choose(node, &choice, Evaluated { node: node.ix, item: before.item.clone(), cases, took })
+                    }
+                    None => match self.sight(node).input(Payload::NULL) {
+                        Ok(item) => {
+                            let none = Evaluated { node: node.ix, item, cases: 0, took: Vec::new() };
+                            self.choose(node, &choice, none)
+                        }
+                        Err(too_large) => self.end(node, Ending::failed(too_large.to_string())).into(),
+                    },
+                });
             }
             Action::Map(map) => self.open_map(node, map),
             Action::Repeat(_) => opened(Opening::Repeat),
@@ -43,7 +55,8 @@ impl Decider<'_> {
                 }
             },
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| self.now + span) }),
-        })
+        };
+        Ok(next.into())
     }
 
     /// Continues with the input of the node. The node fails if the input is too large.
@@ -54,21 +67,35 @@ impl Decider<'_> {
         }
     }
 
-    fn choose(&self, node: BoundNode<'_>, choice: &Choice<'_>, item: Payload) -> Move {
+    /// Evaluates the cases that were not evaluated before, until the bound on the work of the call is reached.
+    fn choose(&self, node: BoundNode<'_>, choice: &Choice<'_>, mut evaluated: Evaluated) -> Next {
         let sight = self.sight(node);
-        let holding = choice.cases.iter().filter(|case| sight.holds(&case.when, item.clone()));
-        let holding = holding.map(|case| case.name.clone());
-        let mut took: Vec<Name> = match choice.pick {
-            Pick::First => holding.take(1).collect(),
-            Pick::Every => holding.collect(),
-        };
+        for case in choice.cases.iter().skip(evaluated.cases) {
+            self.meter.begin_evaluation(self.limits.evaluation());
+            evaluated.cases += 1;
+            let holds = sight.holds(&case.when, evaluated.item.clone());
+            if self.meter.is_exhausted() {
+                // The node is blocked instead.
+                return Next::Wait;
+            }
+            if holds {
+                evaluated.took.push(case.name.clone());
+                if choice.pick == Pick::First {
+                    break;
+                }
+            }
+            if self.meter.is_spent() && evaluated.cases < choice.cases.len() {
+                return Next::Keep(Kept::Cases(evaluated));
+            }
+        }
+        let Evaluated { item, mut took, .. } = evaluated;
         if took.is_empty() {
             took.extend(choice.otherwise.cloned());
         }
         if took.is_empty() {
-            return self.end(node, Ending::failed("no case holds, and there is no default case"));
+            return self.end(node, Ending::failed("no case holds, and there is no default case")).into();
         }
-        self.end(node, Ending::With { took, output: item })
+        self.end(node, Ending::With { took, output: item }).into()
     }
 
     fn open_map(&self, node: BoundNode<'_>, map: &Map) -> Move {

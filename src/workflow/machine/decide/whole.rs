@@ -2,16 +2,23 @@
 
 use super::{Decider, Move};
 use crate::base::id::NodeIx;
+use crate::base::payload::Payload;
 use crate::message::event::RunEvent;
 use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
 use crate::saga::{Next, Steps as _};
 use crate::task::Failure;
 use crate::workflow::machine::Values;
 use crate::workflow::machine::node::{NodeState, TooLarge, fit};
+use crate::workflow::machine::variables::Within;
 
 impl Decider<'_> {
     const fn values(&self) -> Values<'_> {
-        self.run.values(self.limits)
+        self.run.values(self.limits, self.meter)
+    }
+
+    fn output_so_far(&self) -> Payload {
+        self.meter.begin_evaluation(self.limits.evaluation());
+        self.values().output_so_far()
     }
 
     /// Fails the run if its time budget is exhausted and it has passed no pivot.
@@ -22,7 +29,7 @@ impl Decider<'_> {
         }
         self.run.time_limit().filter(|at| *at <= self.now)?;
         let limit = LimitReached::Budget { measure: Measure::Time };
-        let cause = Cause::Limit { node: None, limit, partial: self.values().output_so_far() };
+        let cause = Cause::Limit { node: None, limit, partial: self.output_so_far() };
         Some(Move::Run(RunEvent::Failing { cause }))
     }
 
@@ -31,6 +38,10 @@ impl Decider<'_> {
         let (phase, plan) = (self.run.phase(), self.run.plan());
         if phase == RunPhase::Finished {
             return None;
+        }
+        self.meter.begin_evaluation(self.limits.evaluation());
+        if phase != RunPhase::Running || self.run.rollback.is_partial() {
+            self.meter.visit(plan.nodes.len());
         }
         Some(Move::Run(match self.run.rollback.next(&self.run.graph, phase != RunPhase::Running) {
             Next::Forward => return self.forward(),
@@ -60,12 +71,16 @@ impl Decider<'_> {
         let most = self.limits.sizes.payload_bytes;
         let made = match run.graph.stop().and_then(|stop| run.graph.state(stop)) {
             Some(stop) => fit(Ok(stop.output().clone()), self.limits),
-            None => match run.variables.next_reduction(&run.graph, None, most) {
+            None => match run.variables.next_reduction(&run.graph, None, Within { most, meter: self.meter }) {
                 Some((variable, Ok(value))) => return Move::Run(RunEvent::Reduced { variable, value }),
                 Some((_, Err(wide))) => Err(TooLarge::Bytes { bytes: wide.bytes, limit: most }),
                 None => self.values().output(),
             },
         };
+        if self.meter.is_exhausted() {
+            let limit = LimitReached::Evaluation { max: self.limits.evaluation() };
+            return Move::Run(RunEvent::Failing { cause: Cause::Limit { node: None, limit, partial: Payload::NULL } });
+        }
         Move::Run(match made {
             Ok(output) => RunEvent::Finished { outcome: RunOutcome::Succeeded { output } },
             Err(too_large) => RunEvent::Failing { cause: Cause::OutputTooLarge { bytes: too_large.bytes() } },
@@ -76,7 +91,7 @@ impl Decider<'_> {
         let node = self.run.plan().name(failed);
         match self.run.graph.state(failed).and_then(NodeState::ended) {
             Some(NodeOutcome::Failed { limit: Some(limit), .. }) => {
-                Cause::Limit { node: Some(node), limit: *limit, partial: self.values().output_so_far() }
+                Cause::Limit { node: Some(node), limit: *limit, partial: self.output_so_far() }
             }
             Some(NodeOutcome::Failed { failure, .. }) => Cause::Node { node, failure: failure.clone() },
             Some(NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) | None => {

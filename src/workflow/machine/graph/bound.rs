@@ -264,8 +264,8 @@ impl BoundNode<'_> {
 
     /// Whether a pivot is under way in it: it is not withdrawn, and its end decides between forward and back.
     pub(crate) fn has_pivot_under_way(&self) -> bool {
-        let mut active = self.state.instances().iter().filter(|instance| instance.is_active());
-        active.any(|instance| self.definition.pivot || instance.is_committed())
+        let instances = self.state.instances();
+        instances.has_committed() || self.definition.pivot && instances.active() > 0
     }
 
     /// Whether the handler of this case has started its branch.

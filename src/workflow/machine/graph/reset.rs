@@ -5,6 +5,7 @@ use crate::base::id::{NodeIx, RunId};
 use crate::workflow::machine::illegal::Applied;
 use crate::workflow::machine::node::NodeState;
 use crate::workflow::plan::Plan;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Graph {
@@ -41,7 +42,8 @@ impl Graph {
 
     /// Recomputes the links of all nodes after these nodes were reset, and the unhandled failures.
     pub(crate) fn relink(&mut self, renewed: &[NodeIx]) {
-        let is_renewed = |ix: &NodeIx| renewed.contains(ix);
+        let all: BTreeSet<NodeIx> = renewed.iter().copied().collect();
+        let is_renewed = |ix: &NodeIx| all.contains(ix);
         for ix in self.plan.indexes() {
             let is_touched = is_renewed(&ix) || self.links_to(ix).any(|link| is_renewed(&link.source));
             self.relink_node(ix, is_touched);

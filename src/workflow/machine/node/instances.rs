@@ -3,7 +3,7 @@
 
 use super::{Applied, Illegal, Instance, InstanceUndo, Worker};
 use crate::base::id::RunId;
-use crate::task::{SideEffects, Spending};
+use crate::task::{Failure, SideEffects, Spending};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The instances of a node, in the order in which they began.
@@ -16,13 +16,17 @@ enum List {
     Many(Many),
 }
 
-/// Several instances, with counters.
+/// Several instances, with counters and cursors, which follow from the instances and are computed again after a restore.
 #[derive(Debug, Clone, Default)]
 struct Many {
     all: Vec<Instance>,
     count: Count,
-    /// The index below which no instance can be cancelled. Recomputed after a restore.
+    /// No instance below it can be cancelled.
     cancel_from: usize,
+    /// No instance below it needs a query.
+    query_from: usize,
+    /// No instance from it on has a compensation that can begin.
+    undo_below: usize,
 }
 
 impl PartialEq for Many {
@@ -37,19 +41,61 @@ struct Count {
     active: u32,
     failed: u32,
     unknown: u32,
+    /// With an unknown outcome at their end.
+    doubtful: u32,
+    /// Under way, and no longer withdrawable.
+    committed: u32,
+    /// With side effects.
+    effects: u32,
+    /// With side effects to compensate.
+    to_undo: u32,
+    /// Child runs with side effects that can no longer be withdrawn.
+    irreversible: u32,
+    /// Whose compensation is under way.
+    undoing: u32,
+    /// Whose compensation has failed.
+    undo_failed: u32,
 }
 
 impl Count {
+    fn of(instance: &Instance) -> Self {
+        let (is_active, had_effect) = (instance.is_active(), instance.had_effect());
+        let is_committed = instance.is_committed();
+        Self {
+            active: u32::from(is_active),
+            failed: u32::from(has_failed(instance)),
+            unknown: u32::from(instance.is_unknown()),
+            doubtful: u32::from(*instance.side_effects() == SideEffects::Possible),
+            committed: u32::from(is_active && is_committed),
+            effects: u32::from(had_effect),
+            to_undo: u32::from(instance.has_something_to_undo()),
+            irreversible: u32::from(is_committed && had_effect && instance.worker().child().is_some()),
+            undoing: u32::from(matches!(instance.undo(), InstanceUndo::Active(_))),
+            undo_failed: u32::from(matches!(instance.undo(), InstanceUndo::Failed(_))),
+        }
+    }
+
+    /// Combines each number with that of another count.
+    fn zip(&mut self, other: Self, combine: impl Fn(u32, u32) -> u32) {
+        let each = |mine: &mut u32, other: u32| *mine = combine(*mine, other);
+        each(&mut self.active, other.active);
+        each(&mut self.failed, other.failed);
+        each(&mut self.unknown, other.unknown);
+        each(&mut self.doubtful, other.doubtful);
+        each(&mut self.committed, other.committed);
+        each(&mut self.effects, other.effects);
+        each(&mut self.to_undo, other.to_undo);
+        each(&mut self.irreversible, other.irreversible);
+        each(&mut self.undoing, other.undoing);
+        each(&mut self.undo_failed, other.undo_failed);
+    }
+
     fn add(&mut self, instance: &Instance) {
-        self.active += u32::from(instance.is_active());
-        self.failed += u32::from(has_failed(instance));
-        self.unknown += u32::from(instance.is_unknown());
+        self.zip(Self::of(instance), u32::saturating_add);
     }
 
     fn subtract(&mut self, instance: &Instance) {
-        self.active = self.active.saturating_sub(u32::from(instance.is_active()));
-        self.failed = self.failed.saturating_sub(u32::from(has_failed(instance)));
-        self.unknown = self.unknown.saturating_sub(u32::from(instance.is_unknown()));
+        self.zip(Self::of(instance), u32::saturating_sub);
     }
 }
 
@@ -57,10 +103,27 @@ fn has_failed(instance: &Instance) -> bool {
     instance.end().is_some_and(|end| !end.is_success())
 }
 
+/// Whether the compensation of an instance can begin, if one is declared.
+fn is_undoable(instance: &Instance) -> bool {
+    instance.is_undo_idle() && instance.has_something_to_undo()
+}
+
+/// Moves a cursor below which no instance has a property, after the instance at `index` has changed. It moves forward over
+/// each instance once, unless an instance gets the property again.
+fn advance(from: &mut usize, all: &[Instance], index: usize, has: impl Fn(&Instance) -> bool) {
+    if all.get(index).is_some_and(&has) {
+        *from = (*from).min(index);
+    } else if *from == index {
+        let rest = all.get(index..).unwrap_or_default();
+        *from += rest.iter().take_while(|instance| !has(instance)).count();
+    }
+}
+
 impl Many {
     fn push(&mut self, instance: Instance) {
         self.count.add(&instance);
         self.all.push(instance);
+        self.changed(self.all.len() - 1);
     }
 
     fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Instance) -> Applied<T>) -> Option<Applied<T>> {
@@ -68,13 +131,20 @@ impl Many {
         self.count.subtract(instance);
         let changed = change(instance);
         self.count.add(instance);
-        if instance.can_be_cancelled() {
-            self.cancel_from = self.cancel_from.min(index);
-        } else if self.cancel_from == index {
-            let rest = self.all.get(index..).unwrap_or_default();
-            self.cancel_from += rest.iter().take_while(|instance| !instance.can_be_cancelled()).count();
-        }
+        self.changed(index);
         Some(changed)
+    }
+
+    /// Moves the cursors after an instance has changed.
+    fn changed(&mut self, index: usize) {
+        advance(&mut self.cancel_from, &self.all, index, Instance::can_be_cancelled);
+        advance(&mut self.query_from, &self.all, index, Instance::needs_query);
+        if self.all.get(index).is_some_and(is_undoable) {
+            self.undo_below = self.undo_below.max(index + 1);
+        } else if self.undo_below == index + 1 {
+            let before = self.all.get(..index).unwrap_or_default();
+            self.undo_below = before.iter().rposition(is_undoable).map_or(0, |last| last + 1);
+        }
     }
 }
 
@@ -144,26 +214,73 @@ impl Instances {
         if self.count().unknown == 0 {
             return None;
         }
-        self.indexed().find(|(_, instance)| instance.needs_query())
+        let from = self.many().map_or(0, |many| many.query_from);
+        let rest = self.as_slice().get(from..).unwrap_or_default();
+        let found = rest.iter().position(Instance::needs_query)?.checked_add(from)?;
+        Some((u32::try_from(found).ok()?, self.as_slice().get(found)?))
+    }
+
+    fn many(&self) -> Option<&Many> {
+        match self.0.as_deref()? {
+            List::Many(many) => Some(many),
+            List::One(_) => None,
+        }
     }
 
     /// The worker of the next instance that is to be cancelled.
     pub(crate) fn next_to_cancel(&self) -> Option<Worker> {
-        let from = match self.0.as_deref() {
-            Some(List::Many(many)) => many.cancel_from,
-            Some(List::One(_)) | None => 0,
-        };
+        let from = self.many().map_or(0, |many| many.cancel_from);
         let rest = self.as_slice().get(from..).unwrap_or_default();
         rest.iter().find(|instance| instance.can_be_cancelled()).map(Instance::worker)
     }
 
     pub(crate) fn had_effect(&self) -> bool {
-        self.iter().any(Instance::had_effect)
+        self.count().effects > 0
+    }
+
+    /// Whether an ended instance has side effects to compensate.
+    pub(crate) fn has_something_to_undo(&self) -> bool {
+        self.count().to_undo > 0
+    }
+
+    /// Whether a child run has side effects that can no longer be withdrawn.
+    pub(crate) fn is_irreversible(&self) -> bool {
+        self.count().irreversible > 0
+    }
+
+    /// Whether an instance under way can no longer be withdrawn.
+    pub(crate) fn has_committed(&self) -> bool {
+        self.count().committed > 0
     }
 
     /// Whether an ended instance has an unknown outcome.
     pub(crate) fn outcome_unknown(&self) -> bool {
-        self.iter().any(|instance| *instance.side_effects() == SideEffects::Possible)
+        self.count().doubtful > 0
+    }
+
+    /// Whether the compensation of an instance is under way.
+    pub(crate) fn is_undoing(&self) -> bool {
+        self.count().undoing > 0
+    }
+
+    /// The failure of the first compensation that has failed.
+    pub(crate) fn undo_failure(&self) -> Option<&Failure> {
+        if self.count().undo_failed == 0 {
+            return None;
+        }
+        self.iter().find_map(|instance| match instance.undo() {
+            InstanceUndo::Failed(failure) => Some(&**failure),
+            InstanceUndo::Idle | InstanceUndo::Active(_) | InstanceUndo::Undone => None,
+        })
+    }
+
+    /// The last instance whose compensation can begin, with the number of instances that the search has passed.
+    /// `is_declared`: whether a compensation is declared for it.
+    pub(crate) fn next_to_undo(&self, is_declared: impl Fn(&Instance) -> bool) -> Option<(u32, &Instance, usize)> {
+        let below = self.many().map_or(self.as_slice().len(), |many| many.undo_below);
+        let candidates = self.as_slice().get(..below).unwrap_or_default();
+        let index = candidates.iter().rposition(|instance| is_undoable(instance) && is_declared(instance))?;
+        Some((u32::try_from(index).ok()?, candidates.get(index)?, below - index))
     }
 
     /// The child runs of all instances.
@@ -194,6 +311,10 @@ impl Instances {
         if found != counted {
             return Err(format!("counts its instances as {counted:?}, not {found:?}"));
         }
+        let first = self.indexed().find(|(_, instance)| instance.needs_query());
+        if self.next_query().map(|(index, _)| index) != first.map(|(index, _)| index) {
+            return Err("passes over an instance with an unknown outcome".to_owned());
+        }
         let first = self.iter().position(Instance::can_be_cancelled).and_then(|at| self.as_slice().get(at));
         if self.next_to_cancel() != first.map(Instance::worker) {
             return Err("passes over an instance that can be cancelled".to_owned());
@@ -204,6 +325,15 @@ impl Instances {
 
 /// Transitions.
 impl Instances {
+    /// Makes room for so many instances in all, so that no later begin copies those before it.
+    pub(super) fn reserve(&mut self, all: usize) {
+        if let Some(List::Many(many)) = self.0.as_deref_mut()
+            && many.all.len() == many.all.capacity()
+        {
+            many.all.reserve_exact(all.saturating_sub(many.all.len()));
+        }
+    }
+
     /// Begins the next instance. The index must be the next one.
     pub(super) fn begin(&mut self, index: u32, instance: Instance) -> Applied {
         if index != self.len() {
@@ -248,7 +378,29 @@ impl Instances {
         match self.0.as_deref_mut() {
             None => {}
             Some(List::One(instance)) => instance.retry_undo(),
-            Some(List::Many(many)) => many.all.iter_mut().for_each(Instance::retry_undo),
+            Some(List::Many(many)) => {
+                let all = core::mem::take(&mut many.all);
+                *many = Many::default();
+                for mut instance in all {
+                    instance.retry_undo();
+                    many.push(instance);
+                }
+            }
+        }
+    }
+
+    /// No compensation of an instance at or after this index can begin. Only for the search for the next one; it is
+    /// forgotten when the definition changes.
+    pub(super) fn set_undo_below(&mut self, index: u32) {
+        if let Some(List::Many(many)) = self.0.as_deref_mut() {
+            many.undo_below = many.undo_below.min(index as usize);
+        }
+    }
+
+    /// Computes the cursors again, because the definition has changed.
+    pub(super) fn reset_cursors(&mut self) {
+        if let Some(List::Many(many)) = self.0.as_deref_mut() {
+            many.undo_below = many.all.len();
         }
     }
 }
@@ -283,7 +435,6 @@ mod tests {
     use super::*;
     use crate::base::id::TaskId;
     use crate::base::payload::Payload;
-    use crate::task::Failure;
 
     fn task(index: u32) -> Worker {
         Worker::Task(TaskId::new(u64::from(index) + 1))

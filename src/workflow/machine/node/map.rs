@@ -148,6 +148,7 @@ impl MapWork {
         let last = instances.get(last).and_then(Instance::end);
         let last = last.map(InstanceEnd::output).unwrap_or_default();
         let (done, failed) = (instances.succeeded(), instances.failed());
+        around.meter().spend_copy(last.bytes());
         let item = json!({ "done": done, "failed": failed, "items": items, "last": last.value() });
         around.holds(&enough.when, Payload::new(item))
     }

@@ -2,6 +2,7 @@
 
 use super::{Instances, Worker};
 use crate::base::limits::Limits;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::Anomaly;
@@ -17,6 +18,9 @@ pub(crate) trait Surroundings {
     fn now(&self) -> Time;
 
     fn limits(&self) -> &Limits;
+
+    /// Counts the work of the decision.
+    fn meter(&self) -> &Meter;
 
     /// The value of an expression, with `item` as [`Expr::Item`].
     fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide>;
@@ -169,6 +173,7 @@ pub(super) mod fixture {
     use super::{KeptSignal, Surroundings, TooLarge};
     use crate::base::id::TaskId;
     use crate::base::limits::Limits;
+    use crate::base::meter::Meter;
     use crate::base::name::Name;
     use crate::base::payload::Payload;
     use crate::base::time::Time;
@@ -183,11 +188,12 @@ pub(super) mod fixture {
         pub(crate) now: Time,
         pub(crate) limits: Limits,
         pub(crate) signals: Vec<(Name, Payload)>,
+        pub(crate) meter: Meter,
     }
 
-    struct Item(Payload);
+    struct Item<'a>(Payload, &'a Meter);
 
-    impl Scope for Item {
+    impl Scope for Item<'_> {
         fn input(&self) -> Payload {
             Payload::NULL
         }
@@ -211,6 +217,10 @@ pub(super) mod fixture {
         fn max_bytes(&self) -> u32 {
             u32::MAX
         }
+
+        fn meter(&self) -> &Meter {
+            self.1
+        }
     }
 
     impl Surroundings for Alone {
@@ -222,12 +232,16 @@ pub(super) mod fixture {
             &self.limits
         }
 
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
         fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide> {
-            expr.eval(&Item(item))
+            expr.eval(&Item(item, &self.meter))
         }
 
         fn holds(&self, condition: &Condition, item: Payload) -> bool {
-            condition.holds(&Item(item))
+            condition.holds(&Item(item, &self.meter))
         }
 
         fn input(&self, item: Payload) -> Result<Payload, TooLarge> {

@@ -90,6 +90,9 @@ impl NodeState {
             return Err(Illegal::new(INPUT, "another is the next one"));
         }
         let state = self.work.begin(index)?;
+        if let NodeWork::Map(map) = &self.work {
+            self.instances.reserve(map.items().map_or(0, |items| items as usize));
+        }
         self.instances.begin(index, Instance::new(worker, input.clone(), state))?;
         self.stage = Stage::Working;
         Ok(start)
@@ -132,6 +135,11 @@ impl NodeState {
 
 /// The work.
 impl NodeState {
+    /// Keeps the position of the search for the next compensation of an instance.
+    pub(crate) fn set_undo_below(&mut self, index: u32) {
+        self.instances.set_undo_below(index);
+    }
+
     pub(crate) fn work_mut(&mut self) -> &mut NodeWork {
         &mut self.work
     }
@@ -319,6 +327,7 @@ impl NodeState {
     /// if it has not begun; otherwise they are kept, with the indexes of the variables in the new definition.
     pub(crate) fn migrate(&mut self, variable: impl Fn(u32) -> Option<u32>) {
         let is_waiting = self.is_waiting();
+        self.instances.reset_cursors();
         if let NodeWork::Map(map) = &mut self.work {
             map.forget_list();
         }
