@@ -1,17 +1,19 @@
 //! The simulated host: append, answer, perform effects, with possible crashes between the steps, and recovery.
 
 use super::SimError;
+use super::coverage;
 use super::difference::difference;
 use super::disk::Fate;
 use super::fault::Fault;
 use super::oracle::{Oracle, Step};
 use super::timeline::{From, What, Word};
+use super::twin::{Made, Twin};
 use super::worker::Post;
 use super::world::{Played, World};
 use crate::base::id::Seq;
 use crate::base::structure::Random;
 use crate::base::time::Time;
-use crate::engine::{Engine, EngineSnapshot};
+use crate::engine::{Engine, EngineSnapshot, Follower};
 use crate::journal::{AppendError, Epoch, Journal, Takeover};
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::effect::{Effect, Outbox};
@@ -48,8 +50,11 @@ impl Host {
 
 /// The machine on which one host after another runs, with its clock and its timer.
 pub(super) struct Machine {
-    config: Box<dyn Fn() -> Config>,
+    pub(super) config: Box<dyn Fn() -> Config>,
     pub(super) host: Option<Host>,
+    /// Takes the snapshots, if the simulation is audited.
+    pub(super) follower: Option<Follower>,
+    pub(super) twin: Option<Twin>,
     /// Hosts that were replaced while they were paused.
     pub(super) stale: Vec<Host>,
     /// The state of the last host, if everything that it had decided was durable.
@@ -65,13 +70,29 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(config: Box<dyn Fn() -> Config>, now: Time) -> Self {
-        let (stale, crashes, fenced) = (Vec::new(), 0, 0);
-        Self { config, host: None, stale, before: None, wake: None, ahead: 0, horizon: now, crashes, fenced }
+        Self {
+            config,
+            host: None,
+            follower: None,
+            twin: None,
+            stale: Vec::new(),
+            before: None,
+            wake: None,
+            ahead: 0,
+            horizon: now,
+            crashes: 0,
+            fenced: 0,
+        }
     }
 
     /// The time by its clock.
     fn clock(&self, now: Time) -> Time {
         Time::from_nanos(now.as_nanos().saturating_add_signed(self.ahead))
+    }
+
+    /// The time of a call at this time.
+    pub(super) fn present(&self, now: Time) -> Time {
+        self.clock(now).max(self.horizon)
     }
 
     /// Ends the faults of the clock, which continues from the latest time that the engine was given.
@@ -86,6 +107,7 @@ pub(super) struct Audit {
     pub(super) oracles: Vec<Box<dyn Oracle>>,
     pub(super) calls: u64,
     pub(super) verified: u64,
+    pub(super) coverage: coverage::Recorder,
     /// The call at which the journal is to be replayed next.
     due: u64,
     /// The number of events at the last replay.
@@ -94,7 +116,7 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn new(oracles: Vec<Box<dyn Oracle>>, due: u64) -> Self {
-        Self { oracles, calls: 0, verified: 0, due, facts: 0 }
+        Self { oracles, calls: 0, verified: 0, coverage: coverage::Recorder::default(), due, facts: 0 }
     }
 }
 
@@ -111,6 +133,12 @@ impl World {
             return Ok(());
         }
         self.ticks()?;
+        if !self.is_granted(&word)? {
+            if let From::Errand(errand) = word.from {
+                self.time.send(What::Denied(errand));
+            }
+            return self.gathered();
+        }
         let verdict = self.call(Some(word.command.clone()))?;
         let heard = match &word.command {
             Command::Agent(AgentCommand::Register(_) | AgentCommand::Heartbeat { .. }) => true,
@@ -143,7 +171,7 @@ impl World {
     /// Fires all due timers.
     fn ticks(&mut self) -> Played {
         for _ in 0..TICKS {
-            let now = self.machine.clock(self.time.now).max(self.machine.horizon);
+            let now = self.machine.present(self.time.now);
             let due = self.machine.host.as_ref().and_then(|host| host.engine.next_wakeup());
             if due.is_none_or(|at| at > now) {
                 return Ok(());
@@ -155,12 +183,14 @@ impl World {
     }
 
     /// One call of the engine, checked by the oracles. Called without a command after a crash.
-    fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
-        self.machine.horizon = self.machine.horizon.max(self.machine.clock(self.time.now));
+    pub(super) fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
+        self.machine.horizon = self.machine.present(self.time.now);
         let now = self.machine.clock(self.time.now);
         let Some(host) = &mut self.machine.host else { return Ok(Ok(Accepted::Done)) };
         let (entries, effects) = (host.out.entries().len(), host.out.effects().len());
         let spoken = if self.audit.oracles.is_empty() { None } else { command.clone() };
+        let twinned = self.machine.twin.as_mut().zip(command.clone());
+        let place = self.settings.audited.then(|| coverage::Recorder::place(&host.engine, command.as_ref()));
         let verdict = match command {
             Some(command) => host.engine.handle(now, command, &mut host.out),
             None => {
@@ -169,6 +199,9 @@ impl World {
             }
         };
         self.audit.calls += 1;
+        if let Some(place) = place {
+            self.audit.coverage.note(place, verdict.is_ok(), &self.time.chance.strikes);
+        }
         let step = Step {
             now: self.machine.horizon,
             command: spoken.as_ref(),
@@ -181,6 +214,12 @@ impl World {
             let (at, call) = (self.time.now, self.audit.calls);
             oracle.step(&step).map_err(|rule| SimError::Broken { at, call, rule })?;
         }
+        if let Some((twin, command)) = twinned {
+            let made = Made { verdict: &verdict, entries: step.entries, effects: step.effects };
+            let (at, call) = (self.time.now, self.audit.calls);
+            twin.follow(now, command, &made).map_err(|rule| SimError::Broken { at, call, rule })?;
+        }
+        self.machine.twin.take_if(|twin| twin.is_over());
         Ok(verdict)
     }
 
@@ -197,6 +236,7 @@ impl World {
         let due = self.settings.verify > 0 && self.audit.calls >= self.audit.due;
         if due && self.disk.history().len() > self.audit.facts {
             self.verify()?;
+            self.pair()?;
         }
         self.set_wake();
         Ok(())
@@ -212,6 +252,7 @@ impl World {
                 return Ok(());
             }
             self.record.follow(self.disk.history());
+            self.lead_follower()?;
         }
         self.act()?;
         self.snapshot();
@@ -227,6 +268,7 @@ impl World {
         if self.time.chance.strikes(Fault::SecondHost) {
             // The host pauses with its decisions not appended, while another host takes over.
             self.machine.stale.extend(self.machine.host.take());
+            (self.machine.twin, self.machine.follower) = (None, None);
             self.time.push(self.time.now + Duration::from_secs(40), What::Stale);
             self.time.push(self.time.now, What::Restart);
             return Ok(false);
@@ -348,7 +390,8 @@ impl World {
         if self.time.chance.strikes(Fault::SnapshotLost) {
             return;
         }
-        if let Ok(bytes) = serde_json::to_vec(&host.engine.snapshot()) {
+        let snapshot = self.machine.follower.as_ref().map_or_else(|| host.engine.snapshot(), Follower::snapshot);
+        if let Ok(bytes) = serde_json::to_vec(&snapshot) {
             let kept = self.disk.keep_snapshot(host.epoch, host.durable, &bytes);
             debug_assert_eq!(kept, Ok(()), "the current writer could not store a snapshot");
         }
@@ -367,7 +410,7 @@ impl World {
             self.machine.before =
                 (host.durable == host.engine.last_seq() && self.settings.verify > 0).then(|| host.engine.snapshot());
         }
-        self.machine.wake = None;
+        (self.machine.wake, self.machine.twin, self.machine.follower) = (None, None, None);
         self.record.follow(self.disk.history());
         self.time.push(self.time.now + away, What::Restart);
     }
@@ -392,6 +435,7 @@ impl World {
         }
         let last = self.disk.history().last().map_or(Time::ZERO, |entry| entry.at);
         self.machine.horizon = last.max(self.machine.clock(self.time.now));
+        self.machine.follower = self.new_follower(&taken)?;
         for oracle in &mut self.audit.oracles {
             oracle.restarted(self.disk.history(), self.machine.horizon);
         }
@@ -469,6 +513,11 @@ impl World {
         }
         if replayed.outstanding() != host.engine.outstanding() {
             return Err(self.broken("after a replay other effects are outstanding".to_owned()));
+        }
+        if let Some(follower) = &self.machine.follower
+            && let Some(place) = difference(&state, &follower.snapshot())
+        {
+            return Err(self.broken(format!("the follower has another state: {place}")));
         }
         let bytes = serde_json::to_vec(&state).map_err(|error| self.broken(error.to_string()))?;
         let again = restored((self.machine.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));

@@ -58,7 +58,9 @@
 
 mod agent;
 mod arrivals;
+mod callers;
 mod client;
+mod coverage;
 mod difference;
 mod disk;
 mod distribution;
@@ -74,6 +76,7 @@ mod rules;
 mod simulation;
 pub mod storm;
 mod timeline;
+mod twin;
 mod worker;
 mod world;
 

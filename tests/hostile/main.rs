@@ -15,3 +15,4 @@
 
 mod defaults;
 mod kit;
+mod storm;

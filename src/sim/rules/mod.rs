@@ -8,6 +8,7 @@ mod agents;
 mod parts;
 mod runs;
 mod tasks;
+mod timers;
 
 use super::difference::difference;
 use super::oracle::{Oracle, Step};
@@ -234,6 +235,19 @@ impl Rules {
                 }),
                 None => rule(*reported != Ok(Accepted::Repeated), || format!("{} is new but counts as known", spec.id)),
             },
+            Command::Run(RunCommand::Start(spec)) => {
+                match self.runs.get(&spec.id).and_then(|run| run.spec.as_deref()) {
+                    Some(known) if *known == *spec => rule(*reported == Ok(Accepted::Repeated), || {
+                        format!("{} again was answered {reported:?}", spec.id)
+                    }),
+                    Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Run(spec.id))), || {
+                        format!("another run under {} was answered {reported:?}", spec.id)
+                    }),
+                    None => {
+                        rule(*reported != Ok(Accepted::Repeated), || format!("{} is new but counts as known", spec.id))
+                    }
+                }
+            }
             Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => Ok(()),
         }
     }
@@ -385,6 +399,7 @@ impl Oracle for Rules {
         self.steps += 1;
         self.expected(step)?;
         self.has_no_consequences(step)?;
+        timers::in_order(self, step)?;
         for entry in step.entries {
             self.judge(entry, step)?;
         }
