@@ -2,7 +2,7 @@
 
 use counterpoint::sim::storm::Case;
 
-pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [--events N] [--threads N] [--verify CALLS] [--replay CASE] [--no-shrink] [--first-failure] [--journal]";
+pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [--events N] [--threads N] [--verify CALLS] [--replay CASE] [--no-shrink] [--first-failure] [--journal] [--coverage] [--digest]";
 
 pub(crate) struct Arguments {
     pub(crate) seeds: u64,
@@ -18,6 +18,10 @@ pub(crate) struct Arguments {
     pub(crate) hasty: bool,
     /// Prints the journal of failed cases.
     pub(crate) journal: bool,
+    /// Prints the commands by state and fault, and fails if a reachable pair is missing.
+    pub(crate) coverage: bool,
+    /// Prints only a hash of all journals.
+    pub(crate) digest: bool,
 }
 
 impl Arguments {
@@ -39,6 +43,8 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
         shrink: true,
         hasty: false,
         journal: false,
+        coverage: false,
+        digest: false,
     };
     while let Some(word) = given.next() {
         let mut number = || -> Result<u64, String> {
@@ -54,6 +60,8 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
             "--no-shrink" => told.shrink = false,
             "--first-failure" => (told.hasty, told.shrink) = (true, false),
             "--journal" => told.journal = true,
+            "--coverage" => told.coverage = true,
+            "--digest" => told.digest = true,
             "--replay" => {
                 let text = given.next().ok_or("--replay needs a case")?;
                 told.replay = Some(text.parse().map_err(|bad: counterpoint::sim::storm::BadCase| bad.to_string())?);

@@ -6,6 +6,8 @@
 //! cargo run --release --features sim --example fault_storm                        # 2,000 seeds
 //! cargo run --release --features sim --example fault_storm -- --seeds 100000 --threads 2
 //! cargo run --release --features sim --example fault_storm -- --replay "17 -message-lost"
+//! cargo run --release --features sim --example fault_storm -- --coverage          # commands by state and fault
+//! cargo run --release --features sim --example fault_storm -- --digest            # a hash of all journals
 //! ```
 //!
 //! A failing case is reduced and printed with the command that replays it. The exit code is 1 if a case failed.
@@ -16,6 +18,7 @@
 )]
 
 mod arguments;
+mod coverage;
 mod table;
 
 use arguments::Arguments;
@@ -51,8 +54,15 @@ fn main() -> ExitCode {
             play_all(&storm, &told, &cases)
         }
     };
-    print!("{}", table::of(&told, &tally, failures.len(), seconds));
-    let found = !failures.is_empty();
+    if told.digest {
+        println!("{:016x}", tally.journals.digest);
+    } else {
+        print!("{}", table::of(&told, &tally, failures.len(), seconds));
+    }
+    if told.coverage {
+        print!("\n{}", coverage::of(&tally.coverage));
+    }
+    let found = !failures.is_empty() || (told.coverage && tally.coverage.missing().next().is_some());
     for (place, failed) in failures.into_iter().enumerate() {
         // One is made smaller: the others may well be the same.
         let failed = if told.shrink && place == 0 { smaller(&storm, failed) } else { failed };

@@ -17,7 +17,7 @@ pub(crate) fn of(told: &Arguments, tally: &Tally, failures: usize, seconds: f64)
     row("jobs in each", told.events.map_or_else(|| "4 to 80".to_owned(), |events| grouped(events.into())));
     row("simulated hours", format!("{hours:.0}"));
     row("calls of the engine, each checked", grouped(tally.hosts.calls));
-    row("events stored", grouped(tally.events));
+    row("events stored", grouped(tally.journals.events));
     row("replays compared", grouped(tally.hosts.verified));
     row("crashes of hosts", grouped(tally.hosts.crashes));
     row("hosts replaced while they were suspended, all rejected by the journal", grouped(tally.hosts.fenced));

@@ -83,6 +83,24 @@ impl Follower {
     }
 }
 
+impl Follower {
+    /// Checks that it keeps nothing that only decisions need: such data would grow for ever, because it decides nothing.
+    ///
+    /// # Errors
+    ///
+    /// What it keeps.
+    pub fn check(&self) -> Result<(), String> {
+        let (runs, last) = (&self.engine.driver.book.runs, self.engine.log.at());
+        if let Some(run) = runs.first_scheduled() {
+            return Err(format!("the follower keeps run {run} scheduled"));
+        }
+        match runs.next_timer().filter(|at| *at <= last) {
+            Some(at) => Err(format!("the follower keeps a timer of {at} at {last}")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Debug for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Follower").field(&self.engine).finish()

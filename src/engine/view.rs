@@ -65,6 +65,12 @@ impl<'a> RunView<'a> {
         self.run.phase()
     }
 
+    /// The reason why it is paused, if it is. A run that is paused continues to apply the ends of its work.
+    #[must_use]
+    pub const fn paused(&self) -> Option<&'a Name> {
+        self.run.paused()
+    }
+
     /// How it ended, if it has.
     #[must_use]
     pub fn outcome(&self) -> Option<&'a RunOutcome> {

@@ -1,10 +1,12 @@
 //! The clients of the host, which repeat a request until it is answered.
 
 use super::SimError;
+use super::fault::Fault;
 use super::job::Job;
 use super::simulation::Operation;
-use super::timeline::{From, Timeline, What};
+use super::timeline::{From, Timeline, What, Word};
 use super::world::{Played, World};
+use crate::access::Token;
 use crate::base::id::AgentId;
 use crate::message::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
 use crate::message::rejected::Rejected;
@@ -15,30 +17,53 @@ use core::time::Duration;
 /// The time without an answer after which a request is repeated.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The reply to a request.
+#[derive(Debug, Clone, PartialEq)]
+enum Reply {
+    /// None so far.
+    Open,
+    /// The engine has handled it.
+    Verdict(Result<Accepted, Rejected>),
+    /// The access rules have denied it.
+    Denied,
+}
+
 #[derive(Debug)]
 pub(super) struct Errand {
     command: Command,
-    pub(super) verdict: Option<Result<Accepted, Rejected>>,
+    caller: Option<Token>,
+    /// The command as the access rules granted it.
+    granted: Option<Command>,
+    reply: Reply,
     /// Whether a rejection is an error in the setup.
     vital: bool,
 }
 
 impl Errand {
+    /// Whether it was rejected or denied.
+    pub(super) const fn is_refused(&self) -> bool {
+        matches!(self.reply, Reply::Verdict(Err(_)) | Reply::Denied)
+    }
+
     /// The tasks whose completion was promised.
     pub(super) fn promised(&self) -> impl Iterator<Item = &TaskSpec> {
-        let tasks = match &self.command {
+        let tasks = match self.granted.as_ref().unwrap_or(&self.command) {
             Command::Task(TaskCommand::Submit(task)) => core::slice::from_ref(task),
             Command::Task(TaskCommand::SubmitAll(tasks)) => tasks,
             Command::Task(_) | Command::Agent(_) | Command::Run(_) | Command::Control(_) | Command::Tick => &[],
         };
-        let kept = matches!(self.verdict, Some(Ok(_)));
+        let kept = matches!(self.reply, Reply::Verdict(Ok(_)));
         tasks.iter().filter(move |_| kept).map(|task| &**task)
     }
 
     /// The run whose completion was promised.
     pub(super) const fn promised_run(&self) -> Option<&RunSpec> {
-        match (&self.command, &self.verdict) {
-            (Command::Run(RunCommand::Start(run)), Some(Ok(_))) => Some(run),
+        let command = match &self.granted {
+            Some(command) => command,
+            None => &self.command,
+        };
+        match (command, &self.reply) {
+            (Command::Run(RunCommand::Start(run)), Reply::Verdict(Ok(_))) => Some(run),
             _ => None,
         }
     }
@@ -87,29 +112,48 @@ impl Clients {
 
     /// Sends a request to the host, repeatedly until it is answered.
     pub(super) fn ask(&mut self, time: &mut Timeline, command: Command, vital: bool) {
-        self.errands.push(Errand { command, verdict: None, vital });
+        self.ask_as(time, (command, None), vital);
+    }
+
+    fn ask_as(&mut self, time: &mut Timeline, (command, caller): (Command, Option<Token>), vital: bool) {
+        self.errands.push(Errand { command, caller, granted: None, reply: Reply::Open, vital });
         self.unanswered += 1;
         self.run_errand(time, self.errands.len() - 1);
     }
 
     pub(super) fn run_errand(&self, time: &mut Timeline, number: usize) {
-        let Some(errand) = self.errands.get(number).filter(|errand| errand.verdict.is_none()) else { return };
-        time.say(From::Errand(number), errand.command.clone());
+        let Some(errand) = self.errands.get(number).filter(|errand| errand.reply == Reply::Open) else { return };
+        let (command, caller) = (errand.command.clone(), errand.caller.clone());
+        time.send(What::Host(Word { from: From::Errand(number), command, caller }));
         if time.lossy() {
             time.push(time.now + PATIENCE, What::Errand(number));
         }
     }
 
     pub(super) fn answered(&mut self, number: usize, verdict: Result<Accepted, Rejected>) -> Played {
-        let Some(errand) = self.errands.get_mut(number).filter(|errand| errand.verdict.is_none()) else {
+        let Some(errand) = self.errands.get_mut(number).filter(|errand| errand.reply == Reply::Open) else {
             return Ok(());
         };
         if let (true, Err(refusal)) = (errand.vital, &verdict) {
             return Err(SimError::Refused { reason: refusal.clone() });
         }
-        errand.verdict = Some(verdict);
+        errand.reply = Reply::Verdict(verdict);
         self.unanswered -= 1;
         Ok(())
+    }
+
+    /// The access rules may give the tasks and runs of a request other ids.
+    pub(super) fn note_granted(&mut self, number: usize, command: &Command) {
+        if let Some(errand) = self.errands.get_mut(number) {
+            errand.granted = Some(command.clone());
+        }
+    }
+
+    pub(super) fn denied(&mut self, number: usize) {
+        if let Some(errand) = self.errands.get_mut(number).filter(|errand| errand.reply == Reply::Open) {
+            errand.reply = Reply::Denied;
+            self.unanswered -= 1;
+        }
     }
 
     pub(super) fn errands(&self) -> &[Errand] {
@@ -132,7 +176,7 @@ impl World {
         if let (Some(work), Command::Task(TaskCommand::Submit(task))) = (job.work, &job.command) {
             self.crew.fix_work(task.id, work);
         }
-        self.clients.ask(&mut self.time, job.command, false);
+        self.clients.ask_as(&mut self.time, (job.command, job.caller), false);
         self.clients.next_job(&mut self.time, stream);
     }
 
@@ -141,6 +185,10 @@ impl World {
         let (every, mut wanted) = (*every, Vec::new());
         if let Some(host) = &self.machine.host {
             wanted = operator(&host.engine, self.time.now);
+            let whim = self.time.chance.strike(Fault::OperatorMeddles);
+            if let (Some(meddler), Some(mut random)) = (self.meddler, whim) {
+                wanted.extend(meddler(&host.engine, &mut random).map(Operation::Send));
+            }
         }
         self.time.push(self.time.now + every.max(Duration::from_millis(1)), What::Operate(number));
         for operation in wanted {

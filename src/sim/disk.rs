@@ -27,6 +27,8 @@ pub(super) struct Disk {
     history: Vec<Entry>,
     snapshot: Option<(Seq, Vec<u8>)>,
     pub(super) fate: Fate,
+    /// Whether stored entries are read from their bytes.
+    through_bytes: bool,
 }
 
 impl Disk {
@@ -40,6 +42,24 @@ impl Disk {
 
     pub(super) fn begin_with(&mut self, entries: Vec<Entry>) {
         self.history = entries;
+    }
+
+    pub(super) const fn through_bytes(&mut self, through: bool) {
+        self.through_bytes = through;
+    }
+
+    /// The entries as a host reads them.
+    fn stored(&self, entries: &[Entry]) -> Result<Vec<Entry>, AppendError> {
+        if !self.through_bytes {
+            return Ok(entries.to_vec());
+        }
+        let refused = |error: serde_json::Error| AppendError::Refused(error.to_string().into());
+        let read: Vec<Entry> =
+            serde_json::from_slice(&serde_json::to_vec(entries).map_err(refused)?).map_err(refused)?;
+        match read.iter().zip(entries).find(|(read, written)| read != written) {
+            Some((read, written)) => Err(AppendError::Refused(format!("{written:?} is read as {read:?}").into())),
+            None => Ok(read),
+        }
     }
 
     fn tail(&self) -> Seq {
@@ -69,7 +89,8 @@ impl Journal for Disk {
             Fate::Torn(kept) => kept.min(entries.len()),
             Fate::Refused | Fate::Lost => 0,
         };
-        self.history.extend(entries.iter().take(kept).cloned());
+        let stored = self.stored(entries.get(..kept).unwrap_or_default())?;
+        self.history.extend(stored);
         match core::mem::take(&mut self.fate) {
             Fate::Kept => Ok(()),
             Fate::Refused => Err(AppendError::Refused("no space left".into())),

@@ -85,6 +85,8 @@ faults! {
     ClockBack => "clock-back",
     /// The host's timer fires up to an hour late. On each sleep.
     TickLate => "tick-late",
+    /// An operator sends a command that fits the state of a run or task, or nearly. On each round of the operator.
+    OperatorMeddles => "operator-meddles",
     /// The host's clock is up to twenty years ahead, for up to an hour. On each message to the host.
     ClockAstray => "clock-astray",
 }

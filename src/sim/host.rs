@@ -2,17 +2,19 @@
 
 use super::SimError;
 use super::clock::{HostClock, TimeModel};
+use super::coverage;
 use super::difference::difference;
 use super::disk::Fate;
 use super::fault::Fault;
 use super::oracle::{Oracle, Step};
 use super::timeline::{From, What, Word};
+use super::twin::{Made, Twin};
 use super::worker::Post;
 use super::world::{Played, World};
 use crate::base::id::Seq;
 use crate::base::structure::Random;
 use crate::base::time::Time;
-use crate::engine::{Engine, EngineSnapshot};
+use crate::engine::{Engine, EngineSnapshot, Follower};
 use crate::journal::{AppendError, Epoch, Journal, Takeover};
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::effect::{Effect, Outbox};
@@ -53,8 +55,11 @@ impl Host {
 
 /// The machine on which one host after another runs, with its clock and its timer.
 pub(super) struct Machine {
-    config: Box<dyn Fn() -> Config>,
+    pub(super) config: Box<dyn Fn() -> Config>,
     pub(super) host: Option<Host>,
+    /// Takes the snapshots, if the simulation is audited.
+    pub(super) follower: Option<Follower>,
+    pub(super) twin: Option<Twin>,
     /// Hosts that were replaced while they were paused.
     pub(super) stale: Vec<Host>,
     /// The state of the last host, if everything that it had decided was durable.
@@ -62,19 +67,30 @@ pub(super) struct Machine {
     wake: Option<Time>,
     /// Whether that wake only keeps the readings of the clock close to each other.
     pub(super) rests: bool,
-    clock: HostClock,
+    pub(super) clock: HostClock,
     /// The time that the engine of the present host must have.
-    time: TimeModel,
+    pub(super) time: TimeModel,
     pub(super) crashes: u64,
     pub(super) fenced: u64,
 }
 
 impl Machine {
     pub(super) fn new(config: Box<dyn Fn() -> Config>, journal: &[Entry]) -> Self {
-        let (stale, crashes, fenced) = (Vec::new(), 0, 0);
         let time = TimeModel::restarted(config().limits().clock.clone(), journal);
-        let clock = HostClock::default();
-        Self { config, host: None, stale, before: None, wake: None, rests: false, clock, time, crashes, fenced }
+        Self {
+            config,
+            host: None,
+            follower: None,
+            twin: None,
+            stale: Vec::new(),
+            before: None,
+            wake: None,
+            rests: false,
+            clock: HostClock::default(),
+            time,
+            crashes: 0,
+            fenced: 0,
+        }
     }
 
     /// Ends the faults of the clock, which continues from the time of the engine.
@@ -88,6 +104,7 @@ pub(super) struct Audit {
     pub(super) oracles: Vec<Box<dyn Oracle>>,
     pub(super) calls: u64,
     pub(super) verified: u64,
+    pub(super) coverage: coverage::Recorder,
     /// The call at which the journal is to be replayed next.
     due: u64,
     /// The number of events at the last replay.
@@ -96,7 +113,7 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn new(oracles: Vec<Box<dyn Oracle>>, due: u64) -> Self {
-        Self { oracles, calls: 0, verified: 0, due, facts: 0 }
+        Self { oracles, calls: 0, verified: 0, coverage: coverage::Recorder::default(), due, facts: 0 }
     }
 }
 
@@ -120,7 +137,16 @@ impl World {
             return Ok(());
         }
         self.ticks()?;
-        let verdict = self.call(Some(word.command.clone()))?;
+        let Some(command) = self.granted(&word)? else {
+            if let From::Errand(errand) = word.from {
+                self.time.send(What::Denied(errand));
+            }
+            return self.gathered();
+        };
+        if let (From::Errand(errand), Some(_)) = (word.from, &word.caller) {
+            self.clients.note_granted(errand, &command);
+        }
+        let verdict = self.call(Some(command))?;
         let heard = match &word.command {
             Command::Agent(AgentCommand::Register(_) | AgentCommand::Heartbeat { .. }) => true,
             Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => false,
@@ -171,12 +197,14 @@ impl World {
     }
 
     /// One call of the engine, checked by the oracles. Called without a command after a crash.
-    fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
+    pub(super) fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
         let reading = self.machine.clock.reading(self.time.now);
         let now = self.machine.time.read(reading);
         let Some(host) = &mut self.machine.host else { return Ok(Ok(Accepted::Done)) };
         let (entries, effects) = (host.out.entries().len(), host.out.effects().len());
         let spoken = if self.audit.oracles.is_empty() { None } else { command.clone() };
+        let twinned = self.machine.twin.as_mut().zip(command.clone());
+        let place = self.settings.audited.then(|| coverage::Recorder::place(&host.engine, command.as_ref()));
         let verdict = match command {
             Some(command) => host.engine.handle(reading, command, &mut host.out),
             None => {
@@ -185,6 +213,9 @@ impl World {
             }
         };
         self.audit.calls += 1;
+        if let Some(place) = place {
+            self.audit.coverage.note(place, verdict.is_ok(), &self.time.chance.strikes);
+        }
         let step = Step {
             now,
             command: spoken.as_ref(),
@@ -197,6 +228,12 @@ impl World {
             let (at, call) = (self.time.now, self.audit.calls);
             oracle.step(&step).map_err(|rule| SimError::Broken { at, call, rule })?;
         }
+        if let Some((twin, command)) = twinned {
+            let made = Made { verdict: &verdict, entries: step.entries, effects: step.effects };
+            let (at, call) = (self.time.now, self.audit.calls);
+            twin.follow(reading, command, &made).map_err(|rule| SimError::Broken { at, call, rule })?;
+        }
+        self.machine.twin.take_if(|twin| twin.is_over());
         Ok(verdict)
     }
 
@@ -213,6 +250,7 @@ impl World {
         let due = self.settings.verify > 0 && self.audit.calls >= self.audit.due;
         if due && self.disk.history().len() > self.audit.facts {
             self.verify()?;
+            self.pair()?;
         }
         self.set_wake();
         Ok(())
@@ -228,6 +266,7 @@ impl World {
                 return Ok(());
             }
             self.record.follow(self.disk.history());
+            self.lead_follower()?;
         }
         self.act()?;
         self.snapshot();
@@ -243,6 +282,7 @@ impl World {
         if self.time.chance.strikes(Fault::SecondHost) {
             // The host pauses with its decisions not appended, while another host takes over.
             self.machine.stale.extend(self.machine.host.take());
+            (self.machine.twin, self.machine.follower) = (None, None);
             self.time.push(self.time.now + Duration::from_secs(40), What::Stale);
             self.time.push(self.time.now, What::Restart);
             return Ok(false);
@@ -364,7 +404,8 @@ impl World {
         if self.time.chance.strikes(Fault::SnapshotLost) {
             return;
         }
-        if let Ok(bytes) = serde_json::to_vec(&host.engine.snapshot()) {
+        let snapshot = self.machine.follower.as_ref().map_or_else(|| host.engine.snapshot(), Follower::snapshot);
+        if let Ok(bytes) = serde_json::to_vec(&snapshot) {
             let kept = self.disk.keep_snapshot(host.epoch, host.durable, &bytes);
             debug_assert_eq!(kept, Ok(()), "the current writer could not store a snapshot");
         }
@@ -383,7 +424,7 @@ impl World {
             self.machine.before =
                 (host.durable == host.engine.last_seq() && self.settings.verify > 0).then(|| host.engine.snapshot());
         }
-        self.machine.wake = None;
+        (self.machine.wake, self.machine.twin, self.machine.follower) = (None, None, None);
         self.record.follow(self.disk.history());
         self.time.push(self.time.now + away, What::Restart);
     }
@@ -406,6 +447,7 @@ impl World {
             self.crash();
             return Ok(());
         }
+        self.machine.follower = self.new_follower(&taken)?;
         let limits = engine.limits().clock.clone();
         self.machine.time = TimeModel::restarted(limits, self.disk.history());
         let now = self.machine.time.clone().read(self.machine.clock.reading(self.time.now));
@@ -491,6 +533,11 @@ impl World {
         }
         if replayed.outstanding() != host.engine.outstanding() {
             return Err(self.broken("after a replay other effects are outstanding".to_owned()));
+        }
+        if let Some(follower) = &self.machine.follower
+            && let Some(place) = difference(&state, &follower.snapshot())
+        {
+            return Err(self.broken(format!("the follower has another state: {place}")));
         }
         let bytes = serde_json::to_vec(&state).map_err(|error| self.broken(error.to_string()))?;
         let again = restored((self.machine.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));

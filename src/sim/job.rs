@@ -1,5 +1,6 @@
 //! The requests to the simulated host.
 
+use crate::access::Token;
 use crate::base::time::Time;
 use crate::message::command::Command;
 use crate::message::run::RunSpec;
@@ -23,6 +24,7 @@ pub struct Job {
     pub(super) at: Time,
     pub(super) command: Command,
     pub(super) work: Option<Duration>,
+    pub(super) caller: Option<Token>,
 }
 
 impl Job {
@@ -41,7 +43,15 @@ impl Job {
     /// Any command, sent at this time.
     #[must_use]
     pub fn command(at: Time, command: impl Into<Command>) -> Self {
-        Self { at, command: command.into(), work: None }
+        Self { at, command: command.into(), work: None, caller: None }
+    }
+
+    /// Makes the request that of the caller with this token, which the [access rules](super::Simulation::with_callers) of
+    /// the simulation may deny. A request without a caller is never denied.
+    #[must_use]
+    pub fn by(mut self, caller: Token) -> Self {
+        self.caller = Some(caller);
+        self
     }
 
     /// Sets the time of an attempt at the task on an agent of speed 1. It has precedence over the models of the agents.

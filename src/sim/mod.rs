@@ -58,8 +58,10 @@
 
 mod agent;
 mod arrivals;
+mod callers;
 mod client;
 mod clock;
+mod coverage;
 mod difference;
 mod disk;
 mod distribution;
@@ -75,6 +77,7 @@ mod rules;
 mod simulation;
 pub mod storm;
 mod timeline;
+mod twin;
 mod worker;
 mod world;
 

@@ -176,6 +176,13 @@ impl Recorder {
             let workflow = spec.workflow.clone();
             self.runs.insert(id, RunStory { id, workflow, started: at, ended: None, outcome: None });
         }
+        // A run that is retried or reset after its end goes on.
+        if let RunEvent::Retried { .. } | RunEvent::Reset { .. } = event
+            && let Some(story) = self.runs.get_mut(&id).filter(|story| story.ended.is_some())
+        {
+            (story.ended, story.outcome) = (None, None);
+            self.open_runs += 1;
+        }
         if let RunEvent::Finished { outcome } = event
             && let Some(story) = self.runs.get_mut(&id)
             && story.ended.is_none()

@@ -102,7 +102,7 @@ impl Report {
         for strike in &world.time.chance.strikes {
             *faults.entry(strike.fault).or_insert(0) += 1;
         }
-        let refused = world.clients.errands().iter().filter(|errand| matches!(errand.verdict, Some(Err(_)))).count();
+        let refused = world.clients.errands().iter().filter(|errand| errand.is_refused()).count();
         Self {
             end: now,
             settled,

@@ -2,6 +2,7 @@
 
 use super::SimError;
 use super::agent::AgentModel;
+use super::callers::Callers;
 use super::client::Clients;
 use super::disk::Disk;
 use super::distribution::Distribution;
@@ -14,7 +15,8 @@ use super::record::Recorder;
 use super::report::Report;
 use super::timeline::Timeline;
 use super::worker::Crew;
-use super::world::{Operator, World};
+use super::world::{Meddler, Operator, World};
+use crate::access::{Policy, Principal, Token};
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -60,6 +62,10 @@ pub(super) struct Settings {
     pub(super) cut: Option<usize>,
     /// Whether the host can crash: clients may then have to repeat requests.
     pub(super) crashes: bool,
+    /// Whether coverage is recorded, a follower takes the snapshots, and journals are read from their bytes.
+    pub(super) audited: bool,
+    /// Whether the decisions of a restored engine are compared with those of the live one.
+    pub(super) twins: bool,
 }
 
 /// A host, its engine, its agents and its load, in virtual time.
@@ -79,6 +85,8 @@ pub struct Simulation {
     services: BTreeMap<Name, Distribution>,
     answers: Arc<dyn Agent>,
     operators: Vec<(Duration, Box<Operator>)>,
+    meddler: Option<Meddler>,
+    callers: Option<Callers>,
     fleet: Option<Fleet>,
     oracles: Vec<Box<dyn Oracle>>,
     faults: Faults,
@@ -99,6 +107,8 @@ impl Simulation {
             services: BTreeMap::new(),
             answers: Arc::new(|_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)),
             operators: Vec::new(),
+            meddler: None,
+            callers: None,
             fleet: None,
             oracles: Vec::new(),
             faults: Faults::none(),
@@ -114,6 +124,8 @@ impl Simulation {
                 breakdowns_stop: false,
                 cut: None,
                 crashes: false,
+                audited: false,
+                twins: false,
             },
             journal: Vec::new(),
         }
@@ -185,6 +197,44 @@ impl Simulation {
         operator: impl FnMut(&Engine, Time) -> Vec<Operation> + 'static,
     ) -> Self {
         self.operators.push((every, Box::new(operator)));
+        self
+    }
+
+    /// Adds an operator that acts whenever [`Fault::OperatorMeddles`](super::Fault::OperatorMeddles) strikes in a round of
+    /// the first operator.
+    pub(super) fn with_meddler(mut self, meddler: Meddler) -> Self {
+        self.meddler = Some(meddler);
+        self
+    }
+
+    /// Records coverage, takes snapshots by a follower, and reads journals from their bytes. With `twins`, the decisions
+    /// of restored engines are compared with those of the live one.
+    pub(super) const fn with_audits(mut self, twins: bool) -> Self {
+        (self.settings.audited, self.settings.twins) = (true, twins);
+        self
+    }
+
+    /// Puts access rules in front of the engine: requests of [callers](super::Job::by) that the policy does not grant are
+    /// denied. A rule requires that no granted command of a confined caller names tasks or runs of other tenants.
+    ///
+    /// ```
+    /// use counterpoint::access::{Policy, Principal, Role, Token};
+    /// use counterpoint::sim::{Job, Simulation};
+    /// use counterpoint::{TaskId, TaskSpec, Time};
+    ///
+    /// let ada = Principal::new("ada").with_role(Role::Submitter).with_tenant("acme");
+    /// let task = |n: u64, tenant: &str| TaskSpec::new(TaskId::new(n), "work").with_tenant(tenant);
+    /// let job = |n, tenant| Job::task(Time::ZERO, task(n, tenant)).by(Token::new("s3cret"));
+    /// let report = Simulation::new(1)
+    ///     .with_callers(Policy::standard(), [(Token::new("s3cret"), ada)])
+    ///     .with_jobs([job(1, "acme"), job(2, "other")])
+    ///     .run()?;
+    /// assert_eq!(report.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [TaskId::new(1)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_callers(mut self, policy: Policy, callers: impl IntoIterator<Item = (Token, Principal)>) -> Self {
+        self.callers = Some(Callers::new(policy, callers));
         self
     }
 
@@ -339,6 +389,7 @@ impl Simulation {
     fn world(self) -> World {
         let mut disk = Disk::default();
         disk.begin_with(self.journal);
+        disk.through_bytes(self.settings.audited);
         let now = disk.history().last().map_or(Time::ZERO, |entry| entry.at);
         let mut world = World {
             time: Timeline::new(now, Chance::new(self.seed, self.faults), &self.settings),
@@ -347,6 +398,8 @@ impl Simulation {
             crew: Crew::new(self.services, self.answers),
             clients: Clients::new(self.streams),
             operators: self.operators,
+            meddler: self.meddler,
+            callers: self.callers,
             fleet: self.fleet,
             audit: Audit::new(self.oracles, self.settings.verify),
             record: Recorder::default(),

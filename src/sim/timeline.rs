@@ -5,6 +5,7 @@ use super::fault::{Chance, Fault};
 use super::queue::Queue;
 use super::simulation::Settings;
 use super::worker::Post;
+use crate::access::Token;
 use crate::base::id::AttemptId;
 use crate::base::structure::Random;
 use crate::base::time::Time;
@@ -23,6 +24,8 @@ pub(super) enum What {
     Host(Word),
     /// An answer arrives at the client of a request.
     Answer(usize, Result<Accepted, Rejected>),
+    /// The access rules have denied a request.
+    Denied(usize),
     /// A message arrives at an agent.
     Agent(usize, Post),
     /// An agent finishes an attempt, unless it has crashed since.
@@ -52,6 +55,8 @@ pub(super) enum What {
 pub(super) struct Word {
     pub(super) from: From,
     pub(super) command: Command,
+    /// The token of a client.
+    pub(super) caller: Option<Token>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +103,7 @@ impl Timeline {
 
     /// Sends a command to the host.
     pub(super) fn say(&mut self, from: From, command: impl Into<Command>) {
-        self.send(What::Host(Word { from, command: command.into() }));
+        self.send(What::Host(Word { from, command: command.into(), caller: None }));
     }
 
     /// Sends a message through the network, with the faults that can affect it on the way.

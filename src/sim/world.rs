@@ -1,6 +1,7 @@
 //! The simulated world: its components, and the dispatch of scheduled steps to them.
 
 use super::SimError;
+use super::callers::Callers;
 use super::client::Clients;
 use super::disk::Disk;
 use super::fleet::Fleet;
@@ -9,12 +10,16 @@ use super::record::Recorder;
 use super::simulation::{Operation, Settings};
 use super::timeline::{Timeline, What};
 use super::worker::Crew;
+use crate::base::structure::Random;
 use crate::base::time::Time;
 use crate::engine::Engine;
+use crate::message::command::Command;
 use core::time::Duration;
 
 pub(super) type Played<T = ()> = Result<T, SimError>;
 pub(super) type Operator = dyn FnMut(&Engine, Time) -> Vec<Operation>;
+
+pub(super) type Meddler = fn(&Engine, &mut Random) -> Option<Command>;
 
 pub(super) struct World {
     pub(super) settings: Settings,
@@ -24,6 +29,8 @@ pub(super) struct World {
     pub(super) crew: Crew,
     pub(super) clients: Clients,
     pub(super) operators: Vec<(Duration, Box<Operator>)>,
+    pub(super) meddler: Option<Meddler>,
+    pub(super) callers: Option<Callers>,
     pub(super) fleet: Option<Fleet>,
     pub(super) audit: Audit,
     pub(super) record: Recorder,
@@ -82,6 +89,7 @@ impl World {
             What::Errand(errand) => self.clients.run_errand(&mut self.time, errand),
             What::Host(word) => return self.hear(word),
             What::Answer(errand, verdict) => return self.clients.answered(errand, verdict),
+            What::Denied(errand) => self.clients.denied(errand),
             What::Agent(worker, post) => {
                 let left = self.crew.receive(&mut self.time, worker, post);
                 self.report_departure(left);

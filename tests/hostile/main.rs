@@ -23,4 +23,5 @@ mod ending;
 mod journals;
 mod kit;
 mod repeats;
+mod storm;
 mod work;

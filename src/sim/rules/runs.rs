@@ -6,10 +6,10 @@ use super::parts::Parts;
 use super::{Judged, Rules, rule};
 use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::base::name::Name;
-use crate::definition::{Action, Definition, Delegate};
+use crate::definition::{Action, Condition, Definition, Delegate, WaitFor};
 use crate::message::command::{Command, RunCommand};
 use crate::message::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
-use crate::message::run::{CompensationOutcome, RunOutcome};
+use crate::message::run::{CompensationOutcome, RunOutcome, RunSpec};
 use crate::sim::oracle::Step;
 use crate::task::{Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(super) struct Story {
     /// `None` for a child run, whose definition is nested in a step.
     definition: Option<Arc<Definition>>,
+    /// The specification with which it was started.
+    pub(super) spec: Option<Arc<RunSpec>>,
     owner: Option<Owner>,
     finished: bool,
     ended: BTreeSet<NodeIx>,
@@ -62,6 +64,21 @@ impl Story {
     fn delegate(&self, node: NodeIx) -> Option<&Delegate> {
         let node = self.definition.as_ref()?.nodes.get(node.index())?;
         if let Action::Delegate(delegate) = &node.action { Some(delegate) } else { None }
+    }
+
+    /// Without conditions and expiry, the oldest of several signals is taken.
+    fn judge_signal(&self, index: NodeIx, taken: Option<u32>) -> Judged {
+        let Some((definition, taken)) = self.definition.as_ref().zip(taken) else { return Ok(()) };
+        let conditional =
+            |wait: &WaitFor| matches!(wait, WaitFor::Signal { matching, .. } if *matching != Condition::True);
+        let node = definition.nodes.get(index.index());
+        let chooses = node.is_none_or(|node| match &node.action {
+            Action::Race { options } => options.iter().any(|option| conditional(&option.on)),
+            Action::Wait { .. } => false,
+            _ => true,
+        });
+        let expires = definition.signals.iter().any(|signal| signal.ttl.is_some());
+        rule(chooses || expires || taken == 0, || format!("node {index} takes signal {taken} instead of the oldest"))
     }
 
     /// Migrates to another definition: `from` maps each of its nodes to its previous index.
@@ -120,7 +137,8 @@ impl Rules {
         let (story, index) = (self.story(run)?, node.index);
         story.judge_names(core::slice::from_ref(node))?;
         match event {
-            NodeEvent::Finished { .. } => {
+            NodeEvent::Finished { signal, .. } => {
+                story.judge_signal(index, *signal)?;
                 rule(!story.ended.contains(&index), || format!("node {node} of {run} ends twice"))
             }
             NodeEvent::Compensated { outcome } => self.judge_compensated(run, index, outcome, step),
@@ -170,6 +188,10 @@ impl Rules {
         if owner.phase != Phase::Undo {
             return Ok(());
         }
+        rule(!self.was_done(story, (owner.node, owner.item, Phase::Undo)), || {
+            format!("{} compensates {owner:?}, which is compensated already", spec.id)
+        })?;
+        judge_certainty(self, story, spec, owner)?;
         let Some(definition) = &story.definition else { return Ok(()) };
         for later in after(definition, owner.node) {
             let open = story.compensating.contains(&later)
@@ -297,7 +319,8 @@ impl Rules {
                 None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 Some(_) => None,
             };
-            self.runs.insert(run, Story { definition, owner: *owner, ..Story::default() });
+            self.runs
+                .insert(run, Story { definition, spec: Some(Arc::clone(spec)), owner: *owner, ..Story::default() });
         }
         let Some(story) = self.runs.get_mut(&run) else { return };
         match event {
@@ -372,4 +395,18 @@ fn after(definition: &Definition, node: NodeIx) -> BTreeSet<NodeIx> {
         }
     }
     found
+}
+
+/// A compensation is told that the work was done if that is known.
+fn judge_certainty(rules: &Rules, story: &Story, spec: &TaskSpec, owner: Owner) -> Judged {
+    let done = (owner.node, owner.item, Phase::Do);
+    let several = story.instances.get(&done).is_none_or(|tasks| tasks.len() != 1);
+    if several || story.instances.contains_key(&(owner.node, owner.item, Phase::Query)) {
+        return Ok(());
+    }
+    let known = rules.was_done(story, done);
+    let told = spec.payload.value().get("certain").and_then(serde_json::Value::as_bool);
+    rule(told.is_none_or(|told| told == known), || {
+        format!("{} is told {told:?}, but it is {known} that the work was done", spec.id)
+    })
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
 use super::{Hold, Judged, Known, Rules, Stage, rule};
-use crate::base::id::{AttemptId, Incarnation, Seq, TaskId};
+use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::base::time::Time;
 use crate::message::command::{AgentCommand, Command, TaskCommand};
 use crate::message::event::{Next, TaskEvent};
@@ -14,6 +14,9 @@ use crate::task::{
 };
 use core::time::Duration;
 use std::sync::Arc;
+
+/// The number of agents that a task avoids because they failed it: the last ones.
+const AVOIDED: usize = 8;
 
 impl Rules {
     pub(super) fn judge_task(&self, id: TaskId, event: &TaskEvent, step: &Step<'_>) -> Judged {
@@ -54,6 +57,8 @@ impl Rules {
             TaskEvent::CancelRequested { reason } => {
                 let known = self.known(id)?;
                 rule(known.hold().is_some(), || format!("{id} is not under way"))?;
+                let first = known.hold().is_some_and(|hold| hold.cancel.is_none());
+                rule(first, || format!("the attempt of {id} is cancelled twice"))?;
                 self.judge_cancel_requested(id, known, reason, step)
             }
             TaskEvent::Cancelled { reason, side_effects } => self.judge_cancelled(id, reason, side_effects, step),
@@ -140,6 +145,7 @@ impl Rules {
         let most = attempts(known.spec.policy.retry());
         let insists = known.outcome_unknown && known.spec.policy.retry().in_doubt == InDoubt::Insist;
         rule(known.tries() < most || insists, || format!("{attempt} is beyond its budget of {most}"))?;
+        judge_avoided(self, known, to)?;
         self.judge_order(known, to)
     }
 
@@ -336,6 +342,17 @@ impl Known {
         }
     }
 
+    /// The last agents that failed it, as many as a task avoids.
+    fn avoided(&self) -> Vec<AgentId> {
+        let mut last: Vec<AgentId> = Vec::new();
+        for agent in self.failed_by.iter().rev() {
+            if last.len() < AVOIDED && !last.contains(agent) {
+                last.push(*agent);
+            }
+        }
+        last
+    }
+
     /// Marks a dead letter as discarded or replayed; its side effects remain.
     fn discard(&mut self) {
         let failure = TaskOutcome::Failed(Failure::permanent("discarded"));
@@ -347,6 +364,22 @@ impl Known {
             change(hold);
         }
     }
+}
+
+/// An agent that failed the task is assigned it again only if no other agent could be.
+fn judge_avoided(rules: &Rules, known: &Known, to: Incarnation) -> Judged {
+    let avoided = known.avoided();
+    if rules.trusting || known.spec.affinity.is_some() || !avoided.contains(&to.agent()) {
+        return Ok(());
+    }
+    let other = rules.agents.values().find(|member| {
+        let shares = member.spec.slots() > member.spec.reserved && !member.spec.backup;
+        let is_up = !member.draining && !member.gated && !rules.paused_agents.contains(&member.by.agent());
+        shares && is_up && known.spec.needs.met_by(&member.spec) && !avoided.contains(&member.by.agent())
+    });
+    rule(other.is_none(), || {
+        format!("{to} failed {} and is assigned it again, although {:?} did not", known.spec.id, other.map(|it| it.by))
+    })
 }
 
 /// Whether the command completes an attempt.

@@ -2,16 +2,24 @@
 
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Link, Map, Node, Pick, RaceOption, Repeat, SignalRule, WaitFor,
-    Work,
+    Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, Expr, Handler, Link, Map,
+    Node, OnCompensationFailure, OnFailure, Pick, Precondition, RaceOption, Reducer, Repeat, SavePoint, SignalRule,
+    State, States, Variable, WaitFor, Work,
 };
-use crate::task::{Policy, Retry};
+use crate::task::{FailureKind, Policy, Retry};
 use core::time::Duration;
+use serde_json::json;
 
-pub(super) const NAMES: [&str; 4] = ["order", "harvest", "review", "rounds"];
+pub(super) const NAMES: [&str; 14] = [
+    "order", "harvest", "review", "rounds", "tally", "stock", "bids", "approval", "saga", "split", "caller", "trip",
+    "desk", "crop",
+];
 
 /// The signal that a review waits for.
 pub(super) const GO: &str = "go";
+/// The variable that takes updates, and its reducer.
+pub(super) const VOTES: &str = "votes";
+pub(super) const ADD: &str = "add";
 
 fn policy(attempts: u32) -> Policy {
     let retry = Retry::exponential(attempts, Duration::from_millis(500), Duration::from_secs(10));
@@ -31,7 +39,32 @@ fn undoable(name: &str, kind: &str) -> Node {
 }
 
 pub(super) fn all() -> Vec<Definition> {
-    vec![order(), harvest(), review(), rounds()]
+    vec![
+        order(),
+        harvest(),
+        review(),
+        rounds(),
+        tally(),
+        stock("old"),
+        bids(),
+        approval(),
+        saga(),
+        split(),
+        caller(),
+        trip(),
+        desk(),
+        crop(),
+    ]
+}
+
+/// The next version of a definition, which has another list or one more node.
+pub(super) fn next(flow: &Definition) -> Definition {
+    if flow.name == "stock" {
+        return stock("new").with_version(1);
+    }
+    let flow = flow.clone();
+    let version = flow.version.saturating_add(1);
+    flow.with_version(version).with_node(Node::new("extra", Action::Pass))
 }
 
 /// A saga with a pivot, and a step after it that may fail.
@@ -89,3 +122,127 @@ fn rounds() -> Definition {
 const fn pause(seconds: u64) -> Action {
     Action::Wait { signal: None, timer: Some(Duration::from_secs(seconds)) }
 }
+
+/// A variable that clients update, combined by a reducer of the host. The budget has attempts for one node at a time, so
+/// `read` waits with the value that was combined for it.
+fn tally() -> Definition {
+    Definition::new("tally")
+        .with_variable(Variable::new(VOTES, Reducer::Custom(ADD.into())).with_initial(0).with_updates(Condition::True))
+        .with_node(task("hold", "k0"))
+        .with_node(task("read", "k1").with_input(Expr::variable(VOTES)))
+        .with_node(Node::new("rest", pause(20)).with_link(Link::always("read")))
+        .with_node(task("again", "k2").with_input(Expr::variable(VOTES)).with_link(Link::success("rest")))
+        .with_budget(Budget::default().with_attempts(3))
+        .with_output(Expr::variable(VOTES))
+}
+
+/// A map over a variable that another version declares with another list.
+pub(super) fn stock(age: &str) -> Definition {
+    let items: Vec<String> = (0..5).map(|item| format!("{age} {item}")).collect();
+    let each = Map::over(Expr::variable("items"), Body::Task(work("k0"))).max_concurrent(1).tolerate(5);
+    Definition::new("stock")
+        .with_variable(Variable::new("items", Reducer::Replace).with_initial(json!(items)))
+        .with_node(Node::new("each", Action::Map(each)).with_input(Expr::Item))
+        .with_node(task("count", "k1").with_link(Link::success("each")))
+}
+
+/// A map that takes items until it is closed, and ends early when enough of them are done.
+fn bids() -> Definition {
+    let each = Map::over(Expr::Input.at("/items"), Body::Task(work("k1"))).open().tolerate(9).max_concurrent(3);
+    let each = each.with_completion(Completion::after(3).cancel_rest());
+    Definition::new("bids")
+        .with_node(Node::new("each", Action::Map(each)).with_undo(Work::new("k2").with_policy(policy(8))))
+        .with_node(task("choose", "k0").with_link(Link::success("each")).with_handler(Handler::timeout("slow", LONG)))
+        .with_node(task("sorry", "k1").with_link(Link::case("choose", "slow")))
+}
+
+/// Two persons decide, one after the other; a failure waits for an operator.
+fn approval() -> Definition {
+    let option = |name: &str, decision: Decision| RaceOption::new(name, WaitFor::from(decision));
+    let first = Decision::by("clerk", ["grant", "deny"]).escalated(Duration::from_secs(20), "chief");
+    let second = Decision::by("clerk", ["grant", "deny"]).escalated(LONG, "chief").not_by_decider_of("first");
+    Definition::new("approval")
+        .with_node(task("draft", "k0"))
+        .with_node(
+            Node::new("first", Action::Race { options: vec![option("decided", first)] })
+                .with_link(Link::success("draft")),
+        )
+        .with_node(
+            Node::new("second", Action::Race { options: vec![option("decided", second)] })
+                .with_link(Link::case("first", "grant")),
+        )
+        .with_node(task("pay", "k1").with_link(Link::case("second", "grant")))
+        .with_on_failure(OnFailure::Hold)
+}
+
+/// The first failed compensation stops the others. Some outcomes can be queried.
+fn saga() -> Definition {
+    Definition::new("saga")
+        .with_node(undoable("one", "k0"))
+        .with_node(undoable("two", "k1"))
+        .with_node(undoable("three", "k0").with_link(Link::success("one")))
+        .with_node(undoable("four", "k1").with_query(work("k2")).with_link(Link::success("two")))
+        .with_node(Node::new("rest", pause(3)).with_link(Link::success("three")).with_link(Link::success("four")))
+        .with_node(Node::new("fails", Action::Fail("as planned".into())).with_link(Link::success("rest")))
+        .with_on_compensation_failure(OnCompensationFailure::Stop)
+}
+
+/// Work that its agents split into parts.
+fn split() -> Definition {
+    let delegate = Delegate::new(work("k1")).to_depth(2).with_fan_out(2).with_max_parts(6).tolerate(4);
+    Definition::new("split")
+        .with_node(Node::new("parts", Action::Delegate(delegate)).with_input(Expr::value(json!({ "parts": 2 }))))
+        .with_node(task("sum", "k0").with_link(Link::success("parts")))
+}
+
+/// Calls of other workflows, one for each item.
+fn caller() -> Definition {
+    let call = || Body::Call(Call::of("rounds").to_depth(3));
+    let each = Map::over(Expr::Input.at("/items"), call()).max_concurrent(2).tolerate(3);
+    Definition::new("caller")
+        .with_node(Node::new("once", Action::Do(call())).with_input(Expr::Input))
+        .with_node(Node::new("each", Action::Map(each)).with_link(Link::always("once")))
+        .with_node(task("end", "k0").with_link(Link::always("each")))
+}
+
+/// Save-points: a failure rolls back to the last one, and takes another way when that does not help.
+fn trip() -> Definition {
+    Definition::new("trip")
+        .with_node(undoable("book", "k0").as_save_point(SavePoint::retries(1)))
+        .with_node(undoable("fly", "k1").with_link(Link::success("book")))
+        .with_node(undoable("sleep", "k0").with_link(Link::success("fly")))
+        .with_node(
+            task("dine", "k2")
+                .with_link(Link::success("book"))
+                .with_handler(Handler::error("sick", [FailureKind::Permanent, FailureKind::Unknown])),
+        )
+        .with_node(task("cure", "k1").with_link(Link::case("dine", "sick")))
+}
+
+/// Nodes that exclude each other, a precondition, and a signal at the boundary of a node.
+fn desk() -> Definition {
+    let wide = Condition::less(Expr::variable(VOTES), Expr::value(150));
+    Definition::new("desk")
+        .with_variable(Variable::new(VOTES, Reducer::Sum).with_initial(0).with_updates(Condition::True))
+        .with_node(task("left", "k0").with_mutex("desk").with_handler(Handler::signal("called", GO)))
+        .with_node(task("right", "k1").with_mutex("desk"))
+        .with_node(task("aside", "k2").with_link(Link::case("left", "called")))
+        .with_node(
+            task("more", "k0").with_link(Link::success("right")).with_precondition(Precondition::new(wide).or_skip()),
+        )
+        .with_output(Expr::variable(VOTES))
+}
+
+/// States with steps that are compensated one by one.
+fn crop() -> Definition {
+    let undo = || Work::new("k2").with_policy(policy(8));
+    let states = States::from("sow", 6)
+        .with(State::new("sow").doing(work("k0")).with_undo(undo()).then("grow"))
+        .with(State::new("grow").doing(work("k1")).with_undo(undo()).on_failure("sow").then("reap"))
+        .with(State::new("reap").doing(work("k2")));
+    Definition::new("crop")
+        .with_node(Node::new("states", Action::States(states)).with_input(Expr::Input))
+        .with_node(task("sell", "k1").with_link(Link::success("states")))
+}
+
+const LONG: Duration = Duration::from_secs(40);

@@ -13,7 +13,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Instance = (RunId, NodeIx, u32);
+pub(super) type Instance = (RunId, NodeIx, u32);
 
 #[derive(Debug, Default)]
 pub(super) struct Books {
@@ -21,7 +21,9 @@ pub(super) struct Books {
     done: BTreeSet<TaskId>,
     /// The tasks with side effects, by instance.
     instances: BTreeMap<Instance, Vec<TaskId>>,
-    compensated: BTreeSet<Instance>,
+    /// The latest task that compensated each instance. The engine's ids ascend, so an instance that was restarted after its
+    /// compensation has tasks with larger ids.
+    compensated: BTreeMap<Instance, TaskId>,
     /// The number of failed compensations by instance.
     failed_compensations: BTreeMap<Instance, u32>,
     pub(super) repeats: u64,
@@ -58,6 +60,12 @@ impl Ledger {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the first compensation of an instance fails. Independent of the nature of its work, which may have none.
+    fn resists(&self, owner: Owner) -> bool {
+        let place = mix(owner.run.get()) ^ u64::from(owner.node.get()) << 8 ^ u64::from(owner.item);
+        Random::new(self.seed ^ 0x0072_6573_6973_7473, place).below(6) == 0
+    }
+
     fn nature(&self, task: &TaskSpec) -> Nature {
         let place = task
             .owner
@@ -85,9 +93,21 @@ impl Books {
             *failed_compensations += 1;
             return Err(Failure::permanent("an operator has to decide"));
         }
-        self.compensated.insert(instance);
+        self.compensated.insert(instance, task);
         self.done.insert(task);
         Ok(Payload::NULL)
+    }
+
+    /// Whether the instance was done. If not, requests that were sent before the query are rejected from now on.
+    fn query(&mut self, instance: Instance, task: TaskId) -> Payload {
+        let undone = self.compensated.get(&instance).copied();
+        let happened =
+            self.instances.get(&instance).into_iter().flatten().any(|done| undone.is_none_or(|undo| undo < *done));
+        if !happened {
+            self.compensated.insert(instance, task);
+        }
+        self.done.insert(task);
+        Payload::new(serde_json::json!({ "happened": happened, "output": { "did": "found" } }))
     }
 
     /// Performs the side effect of the task, once.
@@ -98,7 +118,7 @@ impl Books {
         }
         if let Some(owner) = task.owner {
             let instance = instance(owner);
-            if self.compensated.contains(&instance) {
+            if self.compensated.get(&instance).is_some_and(|undo| *undo > task.id) {
                 self.done.remove(&task.id);
                 self.too_late += 1;
                 return Err(Failure::permanent("the request was withdrawn"));
@@ -113,23 +133,40 @@ impl Books {
         self.done.contains(&task)
     }
 
-    /// Instances of runs that were done by more than one task.
-    pub(super) fn twice(&self) -> impl Iterator<Item = String> {
-        self.instances
-            .iter()
-            .filter(|(_, tasks)| tasks.len() > 1)
-            .map(|(instance, tasks)| format!("{instance:?} by {tasks:?}"))
+    /// The tasks with side effects, by instance.
+    pub(super) fn instances(&self) -> impl Iterator<Item = (Instance, &[TaskId])> {
+        self.instances.iter().map(|(instance, tasks)| (*instance, tasks.as_slice()))
     }
 
     /// Instances of this run that were done and not compensated, for matching nodes.
     pub(super) fn uncompensated(&self, run: RunId, node: impl Fn(NodeIx) -> bool) -> Vec<Instance> {
-        let done = self.instances.keys().filter(|instance| instance.0 == run && node(instance.1));
-        done.filter(|instance| !self.compensated.contains(instance)).copied().collect()
+        let done = self.instances.iter().filter(|(instance, _)| instance.0 == run && node(instance.1));
+        let open = done.filter(|(instance, tasks)| {
+            let undo = self.compensated.get(instance);
+            tasks.iter().any(|task| undo.is_none_or(|undo| undo < task))
+        });
+        open.map(|(instance, _)| *instance).collect()
     }
 }
 
 const fn instance(owner: Owner) -> Instance {
     (owner.run, owner.node, owner.item)
+}
+
+/// The answer to work that can be split: parts of it, or its result. Without side effects.
+fn delegated(task: &TaskSpec, nature: Nature) -> Option<Payload> {
+    let payload = task.payload.value();
+    let done = || Some(Payload::new(serde_json::json!({ "done": 1 })));
+    if payload.get("results").is_some() {
+        return done();
+    }
+    let parts = payload.get("parts")?.as_u64()?;
+    if parts == 0 || nature == Nature::Busy {
+        return done();
+    }
+    let part = serde_json::json!({ "kind": "k0", "payload": { "parts": parts - 1 } });
+    let count = if nature == Nature::Infeasible { 4 } else { 2 };
+    Some(Payload::new(serde_json::json!({ "delegate": vec![part; count] })))
 }
 
 fn output(task: &TaskSpec) -> Payload {
@@ -140,8 +177,15 @@ impl Agent for Ledger {
     fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
         let nature = self.nature(task);
         let mut books = self.books();
+        if let Some(answer) = delegated(task, nature) {
+            books.done.insert(task.id);
+            return Ok(answer);
+        }
         if let Some(owner) = task.owner.filter(|owner| owner.phase == Phase::Undo) {
-            return books.undo(instance(owner), task.id, nature == Nature::Infeasible);
+            return books.undo(instance(owner), task.id, self.resists(owner));
+        }
+        if let Some(owner) = task.owner.filter(|owner| owner.phase == Phase::Query) {
+            return Ok(books.query(instance(owner), task.id));
         }
         match nature {
             Nature::Slow(times) if attempt.number() <= times => Err(Failure::transient("not yet")),

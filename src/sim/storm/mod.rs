@@ -21,34 +21,35 @@
 mod case;
 mod draw;
 mod flows;
+mod judge;
 mod ledger;
+mod operator;
+mod principals;
 mod shrink;
 mod tally;
 
 pub use case::{BadCase, Case};
-pub use tally::Tally;
+pub use tally::{Journals, Tally};
+
+pub use super::coverage::{Cell, Coverage};
 
 use super::fault::Strike;
-use super::report::Report;
 use super::rules::Rules;
-use super::simulation::{Operation, Simulation};
-use crate::base::id::NodeIx;
+use super::simulation::Simulation;
+use crate::access;
 use crate::base::limits::Limits;
+use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::{Action, Body};
-use crate::engine::Engine;
-use crate::message::command::{AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
-use crate::message::run::{CompensationRemedy, NodeStatus, RunOutcome, RunPhase};
 use crate::resilience::capacity::rebalance;
 use crate::resilience::{breaker, budget, concurrency, outlier, rate};
 use crate::scheduler::Discipline;
 use crate::scheduler::{Batch, Concurrency, Config, Preemption, Quota};
-use crate::task::agent::{AgentStatus, Scope};
-use crate::task::{Policy, TaskStatus};
+use crate::task::Policy;
 use core::fmt;
 use core::time::Duration;
 use draw::{Drawn, Flavour, drawn};
+use judge::judge;
 use ledger::Ledger;
 use std::sync::Arc;
 use thiserror::Error;
@@ -143,7 +144,7 @@ impl Storm {
             Err(why) => Err(failed(why, report.journal)),
             Ok(()) => {
                 let books = ledger.books();
-                Ok(Tally::of(&report, (books.repeats, books.too_late)))
+                Ok(Tally::of(&report, (books.repeats, books.too_late), world.audit.coverage.coverage))
             }
         }
     }
@@ -169,8 +170,11 @@ impl Storm {
             .with_group_commit(world.group)
             .with_snapshots(world.snapshots)
             .with_verification(self.verify)
-            .with_operator(Duration::from_secs(7), operator(world.quiet))
-            .with_breakdowns_until_quiet();
+            .with_operator(Duration::from_secs(7), operator::steady(seed, world.quiet))
+            .with_meddler(operator::meddle)
+            .with_callers(access::Policy::standard(), principals::all())
+            .with_breakdowns_until_quiet()
+            .with_audits(world.twins && self.config.is_none());
         for kind in draw::KINDS {
             simulation = simulation.with_service(kind, world.service.clone());
         }
@@ -204,8 +208,9 @@ impl fmt::Debug for Storm {
 pub fn liveness<'a>(policies: impl IntoIterator<Item = &'a Policy>, longest: Duration, grace: Duration) -> Duration {
     let each = |policy: &Policy| {
         let retry = policy.retry();
-        let try_for = policy.attempt_timeout().unwrap_or(longest).saturating_add(grace).saturating_add(retry.cap);
-        try_for.saturating_mul(retry.attempts.saturating_add(1))
+        let try_for = policy.attempt_timeout().unwrap_or(longest).min(longest).saturating_add(grace);
+        let all = try_for.saturating_add(retry.cap).saturating_mul(retry.attempts.saturating_add(1));
+        policy.total_timeout().map_or(all, |total| all.min(total.saturating_add(grace)))
     };
     policies.into_iter().fold(longest, |all, policy| all.saturating_add(each(policy)))
 }
@@ -213,19 +218,27 @@ pub fn liveness<'a>(policies: impl IntoIterator<Item = &'a Policy>, longest: Dur
 /// The same for a case, including the tasks of its runs and the work under way when faults stop.
 fn bound(world: &Drawn) -> Duration {
     let step = Policy::default().with_retry(crate::task::Retry::exponential(8, SECOND, Duration::from_secs(10)));
-    let steps = core::iter::repeat_n(step, (world.runs as usize + 1) * 16);
+    // Operators restart some of them.
+    let steps = core::iter::repeat_n(step, (world.runs as usize + 1) * 40);
     let steps: Vec<Policy> = steps.map(|policy| policy.with_attempt_timeout(Duration::from_secs(30))).collect();
-    liveness(world.policies.iter().chain(&steps), LONGEST, GRACE)
+    // Operators replay some of the dead letters.
+    liveness(world.policies.iter().chain(&world.policies).chain(&steps), LONGEST, GRACE)
 }
 
 fn set_up(seed: u64, flavour: Flavour) -> Config {
-    let config =
-        Config::default().with_seed(seed).with_story(0).with_limits(Limits::default().with_cancel_grace(GRACE));
+    let limits = Limits::default().with_cancel_grace(GRACE);
+    let config = Config::default().with_seed(seed).with_story(0).with_limits(limits).with_reducer(flows::ADD, add);
     match flavour {
         Flavour::Plain => config,
         Flavour::Shares => shares(seed, config),
         Flavour::Guards => guards(config),
     }
+}
+
+/// A reducer that counts numbers and ignores all else.
+fn add(sum: &Payload, vote: &Payload) -> Payload {
+    let number = |value: &Payload| value.value().as_u64().unwrap_or(0);
+    Payload::new(number(sum).saturating_add(number(vote)).into())
 }
 
 fn shares(seed: u64, config: Config) -> Config {
@@ -261,69 +274,4 @@ fn guards(config: Config) -> Config {
         (Ok(own), Ok(all)) => config.with_retry_budget(own, all),
         _ => config,
     }
-}
-
-/// Resolves failed compensations; once faults have stopped, resumes what is paused and replaces drained agents.
-fn operator(quiet: Option<Time>) -> impl FnMut(&Engine, Time) -> Vec<Operation> {
-    move |engine, now| {
-        let mut wanted: Vec<Command> = Vec::new();
-        for run in engine.runs() {
-            if run.phase() == RunPhase::CompensationFailed {
-                for node in run.nodes().filter(|node| node.status() == NodeStatus::CompensationFailed) {
-                    let within = run
-                        .definition()
-                        .node(&node.name())
-                        .is_some_and(|node| matches!(node.action, Action::Do(Body::Flow(_))));
-                    let remedy = if within {
-                        CompensationRemedy::Declare { reason: "by hand".into() }
-                    } else {
-                        CompensationRemedy::Retry
-                    };
-                    wanted.push(RunCommand::Remedy { run: run.id(), node: node.name(), remedy }.into());
-                }
-            }
-            if quiet.is_some_and(|quiet| now >= quiet) && run.phase() == RunPhase::Running {
-                wanted.push(RunCommand::Resume { run: run.id() }.into());
-            }
-        }
-        if quiet.is_some_and(|quiet| now >= quiet) {
-            let paused = engine.tenants().filter(|it| it.paused().is_some()).map(|it| Scope::Tenant(it.name().clone()));
-            let kinds = engine.kinds().filter(|it| it.paused().is_some()).map(|it| Scope::Kind(it.name().clone()));
-            let agents = engine.agents().filter(|it| it.paused().is_some()).map(|it| Scope::Agent(it.spec().id));
-            wanted.extend(paused.chain(kinds).chain(agents).map(Command::resume));
-            let drained = engine.agents().filter(|agent| agent.status() == AgentStatus::Draining);
-            wanted.extend(drained.map(|agent| AgentCommand::Deregister { agent: agent.spec().id }.into()));
-        }
-        wanted.into_iter().map(Operation::Send).collect()
-    }
-}
-
-/// Compares the report with the outside system: completed work was done once, and compensated work was compensated.
-fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
-    if report.lost > 0 {
-        return Err(format!("{} accepted tasks or runs are unknown to the journal", report.lost));
-    }
-    if report.twice > 0 {
-        return Err(format!("{} tasks ended twice", report.twice));
-    }
-    let books = ledger.books();
-    if let Some(instance) = books.twice().next() {
-        return Err(format!("done twice: {instance}"));
-    }
-    let phantom =
-        report.tasks.iter().find(|task| task.status() == Some(TaskStatus::Succeeded) && !books.has_done(task.id));
-    if let Some(task) = phantom {
-        return Err(format!("{} counts as done but was not", task.id));
-    }
-    let definitions = flows::all();
-    for run in &report.runs {
-        let Some(RunOutcome::Compensated { .. }) = &run.outcome else { continue };
-        let Some(definition) = definitions.iter().find(|it| it.name == run.workflow) else { continue };
-        let undoable = |node: NodeIx| definition.nodes.get(node.index()).is_some_and(|node| node.undo.is_some());
-        let uncompensated = books.uncompensated(run.id, undoable);
-        if !uncompensated.is_empty() {
-            return Err(format!("{} counts as compensated, but these instances are not: {uncompensated:?}", run.id));
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Totals of the results of many cases.
 
+use crate::base::id::mix;
+use crate::sim::coverage::Coverage;
 use crate::sim::fault::Fault;
 use crate::sim::report::{HostCounts, Report};
 use crate::task::TaskStatus;
@@ -16,8 +18,8 @@ pub struct Tally {
     pub time: Duration,
     /// Counts of the hosts and their engines; the oracles check the state after each call.
     pub hosts: HostCounts,
-    /// The number of events.
-    pub events: u64,
+    /// The journals.
+    pub journals: Journals,
     /// The number of times that each fault was injected.
     pub faults: BTreeMap<Fault, u64>,
     /// The number of tasks that were accepted, including those of runs.
@@ -40,10 +42,22 @@ pub struct Tally {
     pub lost: u64,
     /// The number of tasks that were done or ended more than once. A number other than 0 is a bug.
     pub twice: u64,
+    /// The commands by the states of their subjects.
+    pub coverage: Coverage,
+}
+
+/// Counts of the journals of cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Journals {
+    /// The number of events.
+    pub events: u64,
+    /// A hash of the entries, which does not depend on the order of the cases. A case has the same journal in every process.
+    pub digest: u64,
 }
 
 impl Tally {
-    pub(super) fn of(report: &Report, (repeats, too_late): (u64, u64)) -> Self {
+    pub(super) fn of(report: &Report, (repeats, too_late): (u64, u64), coverage: Coverage) -> Self {
         let mut ended = BTreeMap::new();
         for status in report.tasks.iter().filter_map(crate::sim::record::TaskStory::status) {
             *ended.entry(status).or_insert(0) += 1;
@@ -52,7 +66,7 @@ impl Tally {
             cases: 1,
             time: Duration::from_nanos(report.end.as_nanos()),
             hosts: report.host,
-            events: report.journal.len() as u64,
+            journals: Journals { events: report.journal.len() as u64, digest: mix(report.digest()) },
             faults: report.faults.clone(),
             tasks: report.tasks.len() as u64,
             ended,
@@ -64,6 +78,7 @@ impl Tally {
             unfinished: report.unfinished() as u64,
             lost: report.lost as u64,
             twice: report.twice as u64,
+            coverage,
         }
     }
 
@@ -72,7 +87,8 @@ impl Tally {
         self.cases += other.cases;
         self.time = self.time.saturating_add(other.time);
         self.hosts.add(&other.hosts);
-        self.events += other.events;
+        self.journals.events += other.journals.events;
+        self.journals.digest = self.journals.digest.wrapping_add(other.journals.digest);
         self.tasks += other.tasks;
         self.runs += other.runs;
         self.retries += other.retries;
@@ -82,6 +98,7 @@ impl Tally {
         self.unfinished += other.unfinished;
         self.lost += other.lost;
         self.twice += other.twice;
+        self.coverage.add(&other.coverage);
         other.faults.iter().for_each(|(fault, count)| *self.faults.entry(*fault).or_insert(0) += count);
         other.ended.iter().for_each(|(status, count)| *self.ended.entry(*status).or_insert(0) += count);
     }

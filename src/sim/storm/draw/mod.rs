@@ -1,20 +1,22 @@
 //! Draws a case from a seed: agents, load, faults and their rates.
 
+mod commands;
+mod extreme;
+mod runs;
+mod tasks;
+
 use super::case::Case;
-use super::flows;
-use crate::base::id::{AgentId, RunId, TaskId};
-use crate::base::name::Name;
-use crate::base::payload::Payload;
+use super::principals;
+use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::base::time::Time;
-use crate::message::command::{AgentCommand, Command, RunCommand, TaskCommand};
 use crate::message::run::RunSpec;
 use crate::sim::agent::AgentModel;
 use crate::sim::distribution::Distribution;
 use crate::sim::fault::{Fault, Faults};
 use crate::sim::job::Job;
-use crate::task::agent::{AgentSpec, Scope};
-use crate::task::{Exhausted, InDoubt, Jitter, Policy, Retry, TaskSpec, Tier};
+use crate::task::agent::AgentSpec;
+use crate::task::{Policy, TaskSpec};
 use core::time::Duration;
 
 /// The configuration of a case.
@@ -42,10 +44,12 @@ pub(super) struct Drawn {
     pub(super) group: Duration,
     pub(super) snapshots: u64,
     pub(super) reminders: bool,
+    /// Whether the decisions of a restored engine must be those of the live one.
+    pub(super) twins: bool,
 }
 
 pub(super) const KINDS: [&str; 3] = ["k0", "k1", "k2"];
-const TENANTS: [&str; 2] = ["t1", "t2"];
+pub(super) const TENANTS: [&str; 2] = ["t1", "t2"];
 
 struct Draw {
     random: Random,
@@ -54,6 +58,13 @@ struct Draw {
     runs: Vec<RunSpec>,
     agents: usize,
     policies: Vec<Policy>,
+    flavour: Flavour,
+    /// Whether many agents fail many attempts.
+    crowd: bool,
+    /// Whether values are drawn from the ends of their ranges.
+    extreme: bool,
+    /// Whether callers with roles and tenants send some of the commands.
+    callers: bool,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -82,12 +93,20 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
         runs: Vec::new(),
         agents: 0,
         policies: Vec::new(),
+        flavour: Flavour::Plain,
+        crowd: false,
+        extreme: false,
+        callers: false,
     };
-    let flavour = match draw.below(20) {
+    draw.flavour = match draw.below(20) {
         0..12 => Flavour::Plain,
         12..17 => Flavour::Shares,
         _ => Flavour::Guards,
     };
+    let flavour = draw.flavour;
+    draw.crowd = flavour == Flavour::Plain && draw.one_in(30);
+    draw.extreme = draw.one_in(3);
+    draw.callers = draw.one_in(3);
     draw.span = draw.between(60, 600);
     if jobs.is_none() {
         // The same density as with thirty jobs.
@@ -95,12 +114,13 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
     }
     let endless = draw.below(8) == 0;
     let quiet = Time::from_secs(draw.span + 30);
-    draw.agents = draw.index(4) + 2;
+    draw.agents = if draw.crowd { draw.index(4) + 10 } else { draw.index(4) + 2 };
     let agents = (0..draw.agents).map(|number| draw.agent(number, flavour)).collect();
     let faults = draw.faults(case);
     let reminders = faults.any()
         && (draw.below(2) == 0 || faults.rate(Fault::MessageLost) > 0 || faults.rate(Fault::AgentSilent) > 0);
-    let jobs = draw.jobs(case, count, flavour);
+    let jobs = draw.jobs(case, count);
+    let snapshots = [0, 20, 60].get(draw.index(3)).copied().unwrap_or(0);
     Drawn {
         flavour,
         faults: if endless { faults } else { faults.until(quiet) },
@@ -113,9 +133,11 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
         service: Distribution::uniform(ms(50), ms(draw.between(100, 6_000)))
             .unwrap_or_else(|_| Distribution::constant(ms(1_000))),
         group: if draw.below(3) == 0 { ms(draw.between(1, 500)) } else { Duration::ZERO },
-        snapshots: [0, 20, 60].get(draw.index(3)).copied().unwrap_or(0),
+        snapshots,
         reminders,
         policies: draw.policies,
+        // A snapshot does not say which of several equal agents is next.
+        twins: flavour == Flavour::Plain && snapshots == 0,
     }
 }
 
@@ -145,9 +167,13 @@ impl Draw {
         let id = AgentId::new(number as u64 + 1);
         let mut spec = AgentSpec::new(id).with_capacity(self.small(1, 3)).with_lease(ms(self.between(1_500, 20_000)));
         for kind in KINDS {
-            if number == 0 || self.one_in(2) {
+            if number == 0 || self.crowd || self.one_in(2) {
                 spec = spec.with_skill(kind, 1);
             }
+        }
+        if flavour == Flavour::Shares {
+            spec = spec.with_amount("memory", self.between(0, 4));
+            spec.labels.insert("zone".into(), if self.one_in(2) { "a".into() } else { "b".into() });
         }
         if flavour == Flavour::Shares && number > 0 {
             spec = spec.with_prefetch(self.small(0, 2)).with_reserved(self.small(0, 1));
@@ -180,6 +206,7 @@ impl Draw {
                 | Fault::AgentSilent
                 | Fault::AgentAnswersTwice
                 | Fault::AgentForges => 100,
+                Fault::OperatorMeddles => 400,
             };
             let rate = if self.one_in(2) { 0 } else { self.between(1, most) };
             if !case.without.contains(fault) {
@@ -189,154 +216,38 @@ impl Draw {
         faults
     }
 
-    fn jobs(&mut self, case: &Case, count: u32, flavour: Flavour) -> Vec<Job> {
+    fn jobs(&mut self, case: &Case, count: u32) -> Vec<Job> {
         let mut moments: Vec<u64> = (0..count).map(|_| self.below(self.span * 1_000)).collect();
         moments.sort_unstable();
         let mut jobs = Vec::new();
         for (number, at) in (0..).zip(moments) {
             let at = Time::from_millis(at);
-            let command = self.command(number, at, flavour);
+            let command = self.command(number, at);
+            let caller = if self.callers && self.one_in(2) { self.caller() } else { None };
             if !case.jobs.contains(&number) {
-                jobs.push(Job::command(at, command));
+                let job = Job::command(at, command);
+                jobs.push(match caller {
+                    Some(caller) => job.by(caller.token()),
+                    None => job,
+                });
             }
         }
         jobs
     }
 
-    fn command(&mut self, number: u32, at: Time, flavour: Flavour) -> Command {
-        match self.below(100) {
-            0..52 => self.task(number, at, flavour),
-            52..66 => self.run(number),
-            66..70 => self.again(),
-            70..76 => self.cancel(),
-            76..82 => self.pause(),
-            82..85 => AgentCommand::Drain { agent: self.some_agent() }.into(),
-            85..88 => AgentCommand::Deregister { agent: self.some_agent() }.into(),
-            88..91 => self.replay(number),
-            _ => self.manage(),
-        }
+    fn caller(&mut self) -> Option<principals::Caller> {
+        principals::Caller::ALL.get(self.index(principals::Caller::ALL.len())).copied()
     }
 
     fn some_agent(&mut self) -> AgentId {
-        AgentId::new(self.below(self.agents as u64) + 1)
+        AgentId::new(self.below(self.agents as u64 + 1) + 1)
     }
 
-    fn task(&mut self, number: u32, at: Time, flavour: Flavour) -> Command {
-        let kind = KINDS.get(self.index(3)).copied().unwrap_or("k0");
-        let tier = Tier::ALL.get(self.index(4)).copied().unwrap_or_default();
-        let mut task =
-            TaskSpec::new(TaskId::new(u64::from(number) + 1), kind).with_tier(tier).with_policy(self.policy());
-        if self.one_in(3) {
-            task = task.with_tenant(TENANTS.get(self.index(2)).copied().unwrap_or("t1"));
-        }
-        if self.one_in(10) {
-            task = task.with_deadline(at + ms(self.between(2_000, 120_000)));
-        }
-        if self.one_in(6) && !self.tasks.is_empty() {
-            let before = self.index(self.tasks.len());
-            task = task.with_after(self.tasks.get(before).map(|task| task.id));
-        }
-        if flavour == Flavour::Shares {
-            task.preemptible = self.one_in(2);
-            if self.one_in(3) {
-                task.needs = task.needs.clone().and_shared("licence", 1);
-            }
-        }
-        self.policies.push(task.policy.clone());
-        self.tasks.push(task.clone());
-        Command::submit(task)
+    fn tenant(&mut self) -> &'static str {
+        TENANTS.get(self.index(2)).copied().unwrap_or("t1")
     }
 
-    fn policy(&mut self) -> Policy {
-        let attempts = self.small(1, 5);
-        let mut retry = Retry::exponential(attempts, ms(self.between(50, 2_000)), ms(self.between(500, 20_000)));
-        let jitters = [Jitter::Full, Jitter::Equal, Jitter::None, Jitter::Decorrelated];
-        retry = retry.with_jitter(jitters.get(self.index(4)).copied().unwrap_or_default());
-        if self.one_in(12) {
-            retry = retry.with_in_doubt(InDoubt::Insist);
-        }
-        let mut policy = Policy::default().with_retry(retry);
-        if !self.one_in(4) {
-            policy = policy.with_attempt_timeout(ms(self.between(3_000, 60_000)));
-        }
-        if self.one_in(10) {
-            policy = policy.with_queue_timeout(ms(self.between(1_000, 60_000)));
-        }
-        if self.one_in(10) {
-            policy = policy.with_total_timeout(ms(self.between(5_000, 120_000)));
-        }
-        if self.one_in(5) { policy.with_exhausted(Exhausted::Fail) } else { policy }
-    }
-
-    fn run(&mut self, number: u32) -> Command {
-        let name = flows::NAMES.get(self.index(flows::NAMES.len())).copied().unwrap_or("order");
-        let items: Vec<u64> = (0..self.below(4)).collect();
-        let input = Payload::new(serde_json::json!({ "items": items }));
-        let run = RunSpec::new(RunId::new(u64::from(number) + 1), name).with_input(input);
-        self.runs.push(run.clone());
-        Command::start(run)
-    }
-
-    /// Repeats a task, or sends another task under its id.
-    fn again(&mut self) -> Command {
-        let Some(task) = self.some_task() else { return Command::Tick };
-        let other = self.one_in(2);
-        let payload = if other { Payload::new(serde_json::json!("another")) } else { task.payload.clone() };
-        Command::submit(task.with_payload(payload))
-    }
-
-    fn some_task(&mut self) -> Option<TaskSpec> {
-        let which = self.index(self.tasks.len().max(1));
-        self.tasks.get(which).cloned()
-    }
-
-    fn some_run(&mut self) -> Option<RunId> {
-        let which = self.index(self.runs.len().max(1));
-        self.runs.get(which).map(|run| run.id)
-    }
-
-    fn cancel(&mut self) -> Command {
-        let reason = Name::from("no longer needed");
-        let run = self.one_in(2).then(|| self.some_run()).flatten();
-        match (run, self.some_task()) {
-            (Some(run), _) => RunCommand::Cancel { run, reason }.into(),
-            (None, Some(task)) => TaskCommand::Cancel { task: task.id, reason }.into(),
-            (None, None) => Command::Tick,
-        }
-    }
-
-    fn scope(&mut self) -> Scope {
-        match self.below(3) {
-            0 => Scope::Tenant(TENANTS.get(self.index(2)).copied().unwrap_or("t1").into()),
-            1 => Scope::Kind(KINDS.get(self.index(3)).copied().unwrap_or("k0").into()),
-            _ => Scope::Agent(self.some_agent()),
-        }
-    }
-
-    fn pause(&mut self) -> Command {
-        let scope = self.scope();
-        if self.one_in(2) { Command::pause(scope, "inspection") } else { Command::resume(scope) }
-    }
-
-    fn replay(&mut self, number: u32) -> Command {
-        let fresh = TaskId::new(u64::from(number) + 1);
-        match self.some_task() {
-            Some(task) if self.one_in(2) => TaskCommand::Discard { dead: task.id, reason: "old".into() }.into(),
-            Some(task) => {
-                self.policies.push(task.policy.clone());
-                TaskCommand::Replay { dead: task.id, fresh }.into()
-            }
-            None => Command::Tick,
-        }
-    }
-
-    /// Management commands for runs.
-    fn manage(&mut self) -> Command {
-        let Some(run) = self.some_run() else { return Command::Tick };
-        match self.below(4) {
-            0 => RunCommand::Pause { run, reason: "inspection".into() }.into(),
-            1 => RunCommand::Resume { run }.into(),
-            _ => RunCommand::Signal { run, signal: flows::GO.into(), payload: Payload::NULL }.into(),
-        }
+    fn kind(&mut self) -> &'static str {
+        KINDS.get(self.index(3)).copied().unwrap_or("k0")
     }
 }

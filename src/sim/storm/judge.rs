@@ -1,0 +1,155 @@
+//! The verdict at the end of a case: the report agrees with the outside system, and runs read the values that their
+//! definitions say.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
+
+use super::flows;
+use super::ledger::Ledger;
+use crate::base::id::{NodeIx, RunId, Seq, TaskId};
+use crate::message::event::{Entry, Event, NodeEvent, RunEvent, TaskEvent};
+use crate::message::run::{CompensationOutcome, RunOutcome};
+use crate::sim::report::Report;
+use crate::task::{Phase, TaskSpec, TaskStatus};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Compares the report with the outside system: completed work was done once, and compensated work was compensated.
+pub(super) fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
+    if report.lost > 0 {
+        return Err(format!("{} accepted tasks or runs are unknown to the journal", report.lost));
+    }
+    if report.twice > 0 {
+        return Err(format!("{} tasks ended twice", report.twice));
+    }
+    let books = ledger.books();
+    let story = Story::of(&report.journal);
+    if let Some((instance, tasks)) = books.instances().find(|(instance, tasks)| story.is_repeated(*instance, tasks)) {
+        return Err(format!("done twice: {instance:?} by {tasks:?}"));
+    }
+    let phantom =
+        report.tasks.iter().find(|task| task.status() == Some(TaskStatus::Succeeded) && !books.has_done(task.id));
+    if let Some(task) = phantom {
+        return Err(format!("{} counts as done but was not", task.id));
+    }
+    let definitions = flows::all();
+    for run in &report.runs {
+        let Some(RunOutcome::Compensated { .. }) = &run.outcome else { continue };
+        let Some(definition) = definitions.iter().find(|it| it.name == run.workflow) else { continue };
+        let undoable = |node: NodeIx| {
+            let declared = story.declared.contains(&(run.id, node));
+            !declared && definition.nodes.get(node.index()).is_some_and(|node| node.undo.is_some())
+        };
+        let uncompensated = books.uncompensated(run.id, undoable);
+        if !uncompensated.is_empty() {
+            return Err(format!("{} counts as compensated, but these instances are not: {uncompensated:?}", run.id));
+        }
+    }
+    Values::default().check(&report.journal)
+}
+
+/// What the journal says about instances.
+#[derive(Default)]
+struct Story {
+    submitted: BTreeMap<TaskId, Seq>,
+    /// When the nodes of runs were restarted.
+    restarted: BTreeMap<(RunId, NodeIx), Vec<Seq>>,
+    /// Nodes that an operator declared to be compensated, or completed by hand.
+    declared: BTreeSet<(RunId, NodeIx)>,
+}
+
+impl Story {
+    fn of(journal: &[Entry]) -> Self {
+        let mut story = Self::default();
+        for entry in journal {
+            match &entry.event {
+                Event::Task { task, event: TaskEvent::Submitted { .. } } => {
+                    _ = story.submitted.insert(*task, entry.seq)
+                }
+                Event::Run { run, event: RunEvent::Restarted { nodes } | RunEvent::Retried { nodes, .. } } => {
+                    for node in nodes {
+                        story.restarted.entry((*run, node.index)).or_default().push(entry.seq);
+                    }
+                }
+                Event::Node {
+                    run,
+                    node,
+                    event:
+                        NodeEvent::Compensated { outcome: CompensationOutcome::Declared { .. } }
+                        | NodeEvent::Operated { .. },
+                } => _ = story.declared.insert((*run, node.index)),
+                // A postcondition that does not hold repeats the work of its node.
+                Event::Node { run, node, event: NodeEvent::Refused { .. } } => {
+                    story.restarted.entry((*run, node.index)).or_default().push(entry.seq);
+                }
+                _ => {}
+            }
+        }
+        story
+    }
+
+    /// Whether two of the tasks of an instance were submitted without a restart of its node between them.
+    fn is_repeated(&self, (run, node, _): (RunId, NodeIx, u32), tasks: &[TaskId]) -> bool {
+        let restarts = self.restarted.get(&(run, node)).map(Vec::as_slice).unwrap_or_default();
+        let age = |task: &TaskId| {
+            let submitted = self.submitted.get(task).copied().unwrap_or(Seq::ZERO);
+            restarts.iter().filter(|restart| **restart < submitted).count()
+        };
+        let ages: BTreeSet<usize> = tasks.iter().map(age).collect();
+        ages.len() < tasks.len()
+    }
+}
+
+/// The values that the runs of some workflows must read.
+#[derive(Default)]
+struct Values {
+    /// The sum of the updates of each run of `tally`.
+    votes: BTreeMap<RunId, u64>,
+    /// The age of the list of each run of `stock`.
+    ages: BTreeMap<RunId, &'static str>,
+}
+
+impl Values {
+    fn check(mut self, journal: &[Entry]) -> Result<(), String> {
+        journal.iter().try_for_each(|entry| match &entry.event {
+            Event::Run { run, event } => self.follow(*run, event),
+            Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => self.read(spec),
+            _ => Ok(()),
+        })
+    }
+
+    fn follow(&mut self, run: RunId, event: &RunEvent) -> Result<(), String> {
+        match event {
+            RunEvent::Started { spec, .. } if spec.workflow == "tally" => _ = self.votes.insert(run, 0),
+            RunEvent::Started { spec, version, .. } if spec.workflow == "stock" => {
+                self.ages.insert(run, if *version == 0 { "old" } else { "new" });
+            }
+            RunEvent::Migrated { version, .. } => {
+                self.ages.entry(run).and_modify(|age| *age = if *version == 0 { "old" } else { "new" });
+            }
+            RunEvent::Updated { value, .. } => {
+                let vote = value.value().as_u64().unwrap_or(0);
+                self.votes.entry(run).and_modify(|votes| *votes = votes.saturating_add(vote));
+            }
+            RunEvent::Finished { outcome: RunOutcome::Succeeded { output } } => {
+                if let Some(votes) = self.votes.get(&run) {
+                    let same = *output.value() == json!(votes);
+                    return same.then_some(()).ok_or_else(|| format!("{run} ends with {output:?} instead of {votes}"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A task of a run reads the values of the time at which it is submitted.
+    fn read(&self, spec: &TaskSpec) -> Result<(), String> {
+        let Some(owner) = spec.owner.filter(|owner| owner.phase == Phase::Do) else { return Ok(()) };
+        let expected = match (self.votes.get(&owner.run), self.ages.get(&owner.run), owner.node.index()) {
+            (Some(votes), _, 1 | 3) => json!(votes),
+            (_, Some(age), 0) => json!(format!("{age} {}", owner.item)),
+            _ => return Ok(()),
+        };
+        let read = spec.payload.value();
+        (*read == expected).then_some(()).ok_or_else(|| format!("{} reads {read} instead of {expected}", spec.id))
+    }
+}
