@@ -84,7 +84,7 @@ impl Confined<'_> {
         }
     }
 
-    /// An unknown task is nobody's.
+    /// The task, if it belongs to a tenant that the principal does not reach.
     fn task(&self, id: TaskId) -> Option<String> {
         let task = self.engine.task(id)?;
         (!self.reaches(task.spec().tenant.as_ref())).then(|| format!("task {id}"))

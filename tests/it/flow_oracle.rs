@@ -9,7 +9,7 @@
 )]
 
 use crate::flow::draw::{Draws, Taste, definition, input};
-use crate::flow::{RUN, World, model, tell};
+use crate::flow::{RUN, World, model, tell, timeless};
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::message::rejected::WrongState;
 use counterpoint::message::{
@@ -17,7 +17,7 @@ use counterpoint::message::{
 };
 use counterpoint::task::Phase;
 use counterpoint::{
-    Accepted, Command, Config, Engine, Entry, Event, Limits, Outbox, Rejected, RunCommand, RunOutcome, RunSpec,
+    Accepted, Command, Engine, Entry, Event, Limits, Outbox, Rejected, RunCommand, RunOutcome, RunSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ proptest! {
         shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000, at in any::<prop::sample::Index>(),
     ) {
         let world = played(&shape, &schedule, seed, Taste { races: true, most: 6 }, true);
-        let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+        let (mut engine, mut out) = (Engine::new(timeless()), Outbox::default());
         let at = at.index(world.log.len());
         for (place, (now, command, _)) in world.log.iter().enumerate() {
             if let Some(run) = engine.run(RUN).filter(|run| place == at && run.phase() == RunPhase::Running) {
@@ -169,12 +169,12 @@ proptest! {
         let live = text(&world.engine);
         for (first, (_, _, mark)) in world.log.iter().enumerate() {
             let (before, after) = world.journal.split_at(*mark);
-            let full = Engine::restore(Config::default(), None, before).unwrap();
+            let full = Engine::restore(timeless(), None, before).unwrap();
             let snapshot: EngineSnapshot = serde_json::from_str(&text(&full)).unwrap();
-            let tail = Engine::restore(Config::default(), Some(&snapshot), after).unwrap();
+            let tail = Engine::restore(timeless(), Some(&snapshot), after).unwrap();
             prop_assert_eq!(text(&tail), live.as_str());
             tail.check().unwrap();
-            let from = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+            let from = Engine::restore(timeless(), Some(&snapshot), []).unwrap();
             prop_assert_eq!(text(&from), text(&full));
             if first % 4 != 0 {
                 continue;
@@ -239,7 +239,7 @@ fn random_runs_do_everything_that_runs_can_do() {
 /// The run goes on from the first `cut` facts of its journal. Hosts say again what was not written down.
 fn again(world: &World, cut: usize, seed: u64) -> World {
     let journal = world.journal[..cut].to_vec();
-    let engine = Engine::restore(Config::default(), None, &journal).unwrap();
+    let engine = Engine::restore(timeless(), None, &journal).unwrap();
     let mut crashed = World::around(engine, journal);
     crashed.resume();
     if crashed.engine.agents().count() == 0 {

@@ -1,10 +1,10 @@
 //! Whoever follows the facts has the state of the engine, and snapshots of it need not stop the engine.
 
-use crate::flow::World;
 use crate::flow::draw::{Draws, Taste, definition, input};
+use crate::flow::{World, timeless};
 use crate::model::{play, setups, steps};
 use counterpoint::engine::{EngineSnapshot, Follower};
-use counterpoint::{Command, Config, Engine, RestoreError, RunSpec, Seq, TaskId, TaskSpec};
+use counterpoint::{Command, Engine, RestoreError, RunSpec, Seq, TaskId, TaskSpec};
 use proptest::prelude::*;
 
 fn text(snapshot: &EngineSnapshot) -> String {
@@ -29,12 +29,12 @@ proptest! {
         world.say(Command::start(RunSpec::new(crate::flow::RUN, "flow").with_input(input))).unwrap();
         world.play(&mut Draws::new(&schedule), seed, crate::flow::RUN, true);
 
-        let config = Config::default();
+        let config = timeless();
         let mut follower = Follower::new(&config);
         let marks: std::collections::BTreeSet<usize> = world.log.iter().map(|(_, _, mark)| *mark).collect();
         for (count, entry) in world.journal.iter().enumerate() {
             if marks.contains(&count) {
-                let engine = Engine::restore(Config::default(), None, &world.journal[..count]).unwrap();
+                let engine = Engine::restore(timeless(), None, &world.journal[..count]).unwrap();
                 prop_assert_eq!(text(&follower.snapshot()), text(&engine.snapshot()), "after {} facts", count);
                 let mut other = Follower::from_snapshot(&config, &follower.snapshot()).unwrap();
                 other.follow(entry).unwrap();
@@ -68,7 +68,7 @@ proptest! {
 fn a_follower_takes_facts_in_order_only() {
     let mut world = World::new();
     world.say(Command::submit(TaskSpec::new(TaskId::new(1), "any"))).unwrap();
-    let mut follower = Follower::new(&Config::default());
+    let mut follower = Follower::new(&timeless());
     let gap = RestoreError::Gap { expected: Seq::new(1), found: Seq::new(2) };
     assert_eq!(follower.follow(&world.journal[1]), Err(gap));
     follower.follow(&world.journal[0]).unwrap();

@@ -2,7 +2,7 @@
 //! out, doubled and swapped. A typed error, or a state that is sound and goes on; never a panic.
 
 use crate::flow::draw::{Draws, Taste, definition, input};
-use crate::flow::{RUN, World, flow, step, undoable, work};
+use crate::flow::{RUN, World, flow, step, timeless, undoable, work};
 use crate::restore::{Harm, flip, harms, numbers_in};
 use counterpoint::definition::OnCompensationFailure;
 use counterpoint::definition::{Action, Body, Completion, Expr, Link, Map, Node};
@@ -10,8 +10,8 @@ use counterpoint::engine::EngineSnapshot;
 use counterpoint::message::{CompensationRemedy, NodeEvent, NodeRef, Opening, ResetPoint, RunEvent, TaskEvent};
 use counterpoint::task::NodeIx;
 use counterpoint::{
-    AgentId, AgentSpec, Command, Config, Engine, Entry, Event, Outbox, RestoreError, RunCommand, RunOutcome, RunSpec,
-    Seq, TaskId, Time,
+    AgentId, AgentSpec, Command, Engine, Entry, Event, Outbox, RestoreError, RunCommand, RunOutcome, RunSpec, Seq,
+    TaskId, Time,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -45,7 +45,7 @@ fn goes_on(mut engine: Engine, journal: &[Entry], from: Option<&EngineSnapshot>)
     let _ = engine.handle(Time::MAX, Command::Tick, &mut out);
     prop_assert_eq!(engine.check(), Ok(()), "at the end of time");
     let all: Vec<Entry> = journal.iter().chain(out.entries()).cloned().collect();
-    let again = Engine::restore(Config::default(), from, &all);
+    let again = Engine::restore(timeless(), from, &all);
     prop_assert!(again.is_ok(), "what it wrote cannot be read: {:?}", again.err());
     prop_assert_eq!(again.unwrap().snapshot(), engine.snapshot());
     Ok(())
@@ -61,7 +61,7 @@ proptest! {
     ) {
         let mut entries = played(&shape, &schedule, seed).journal;
         harm.iter().for_each(|harm: &Harm| harm.to(&mut entries));
-        if let Ok(engine) = Engine::restore(Config::default(), None, &entries) {
+        if let Ok(engine) = Engine::restore(timeless(), None, &entries) {
             goes_on(engine, &entries, None)?;
         }
     }
@@ -73,11 +73,11 @@ proptest! {
     ) {
         let world = played(&shape, &schedule, seed);
         let head = &world.journal[..cut.index(world.journal.len())];
-        let taken = Engine::restore(Config::default(), None, head).unwrap().snapshot();
+        let taken = Engine::restore(timeless(), None, head).unwrap().snapshot();
         let mut value = serde_json::to_value(taken).unwrap();
         flip(&mut value, which, bit);
         let Ok(snapshot) = serde_json::from_value::<EngineSnapshot>(value) else { return Ok(()) };
-        if let Ok(engine) = Engine::restore(Config::default(), Some(&snapshot), []) {
+        if let Ok(engine) = Engine::restore(timeless(), Some(&snapshot), []) {
             goes_on(engine, &[], Some(&snapshot))?;
         }
     }
@@ -89,7 +89,7 @@ proptest! {
         order in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u32..64, any::<bool>()), 1..40),
     ) {
         let log = played(&shape, &schedule, seed).log;
-        let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+        let (mut engine, mut out) = (Engine::new(timeless()), Outbox::default());
         let mut journal = Vec::new();
         for (which, number, bit, bent) in order {
             let (now, command, _) = &log[which.index(log.len())];
@@ -106,7 +106,7 @@ proptest! {
             out.drain_entries(&mut journal);
             out.clear();
         }
-        let again = Engine::restore(Config::default(), None, &journal).unwrap();
+        let again = Engine::restore(timeless(), None, &journal).unwrap();
         prop_assert_eq!(again.snapshot(), engine.snapshot());
     }
 }
@@ -133,7 +133,7 @@ fn with_value(world: &World, place: &str, value: impl Into<serde_json::Value>) -
     let value = value.into();
     assert_ne!(*held, value, "{place}");
     *held = value;
-    Engine::restore(Config::default(), Some(&serde_json::from_value(snapshot).unwrap()), [])
+    Engine::restore(timeless(), Some(&serde_json::from_value(snapshot).unwrap()), [])
 }
 
 /// Each of these was once restored, and failed an assertion of the core later.
@@ -206,7 +206,7 @@ fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
             NodeRef::new(NodeIx::new(index as u32), ["a", "b", "c", "d"][index as usize])
         };
         *told.unwrap() = nodes.as_array().unwrap().iter().map(node).collect();
-        let restored = Engine::restore(Config::default(), None, &entries);
+        let restored = Engine::restore(timeless(), None, &entries);
         assert!(matches!(restored, Err(RestoreError::InconsistentEvent { .. })), "{restored:?}");
     }
 }
@@ -231,7 +231,7 @@ fn whatever_a_journal_says_wrongly_is_noticed_or_does_no_harm() {
     let (mut misfit, mut unsound) = (0, 0);
     let mut judge = |mut entries: Vec<Entry>| {
         entries.iter_mut().zip(1..).for_each(|(entry, number)| entry.seq = Seq::new(number));
-        match Engine::restore(Config::default(), None, &entries) {
+        match Engine::restore(timeless(), None, &entries) {
             Ok(engine) => goes_on(engine, &entries, None).unwrap(),
             Err(RestoreError::Unsound { .. }) => unsound += 1,
             Err(_) => misfit += 1,
@@ -284,7 +284,7 @@ fn a_map_of_more_items_than_its_list_has_is_refused() {
             _ => None,
         });
         *size.unwrap() = items;
-        Engine::restore(Config::default(), None, &entries)
+        Engine::restore(timeless(), None, &entries)
     };
     assert!(changed(2_000).is_ok());
     for items in [2_001, 1 << 20, u32::MAX] {
@@ -296,7 +296,7 @@ fn a_map_of_more_items_than_its_list_has_is_refused() {
     let size = &mut snapshot["runs"][0]["nodes"][0]["work"]["map"]["list"]["items"];
     assert_eq!(*size, json!(2_000));
     *size = json!(u32::MAX);
-    let restored = Engine::restore(Config::default(), Some(&serde_json::from_value(snapshot).unwrap()), []);
+    let restored = Engine::restore(timeless(), Some(&serde_json::from_value(snapshot).unwrap()), []);
     assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{restored:?}");
 }
 
@@ -311,7 +311,7 @@ fn a_journal_with_an_id_that_no_engine_makes_is_refused() {
         _ => None,
     });
     Arc::make_mut(task.unwrap()).id = TaskId::new(last);
-    let restored = Engine::restore(Config::default(), None, &entries);
+    let restored = Engine::restore(timeless(), None, &entries);
     assert!(matches!(restored, Err(RestoreError::InconsistentEvent { .. })), "{restored:?}");
 }
 
@@ -325,7 +325,7 @@ fn a_snapshot_keeps_what_a_failed_compensation_holds_back_no_more() {
     world.remedy(RUN, "b", CompensationRemedy::Retry).unwrap();
     assert_eq!(world.busy(), ["undo b"]);
     let snapshot = world.engine.snapshot();
-    world.engine = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+    world.engine = Engine::restore(timeless(), Some(&snapshot), []).unwrap();
     assert_eq!(world.engine.snapshot(), snapshot);
     world.done("undo b", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));

@@ -21,7 +21,7 @@ pub(crate) use lanes::{Rank, SubQueueKey, Turn};
 pub use quota::Quota;
 pub(crate) use quota::Quotas;
 
-use super::inconsistent::Applied;
+use super::inconsistent::{Applied, InconsistentEvent};
 use super::index::Room;
 use super::ix::{AccountIx, AccountIxs, ClassIx, KindIx, TaskIx, TenantIx};
 use super::timers::{Alarm, Timers};
@@ -264,14 +264,16 @@ impl Queues {
 
     /// Counts an accepted task with a payload of this many bytes.
     pub(crate) fn enter(&mut self, accounts: AccountIxs, bytes: u32) -> Applied {
-        self.bytes = self.bytes.saturating_add(bytes.into());
+        let all = self.bytes.checked_add(bytes.into());
+        self.bytes = all.ok_or(InconsistentEvent("the payloads of all tasks have more bytes than can be counted"))?;
         self.tenants.enter(accounts.tenant.0, bytes)?;
         self.kinds.enter(accounts.kind.0, bytes)
     }
 
     /// Counts the end of a task with a payload of this many bytes.
     pub(crate) fn leave(&mut self, accounts: AccountIxs, bytes: u32, now: Time) -> Applied {
-        self.bytes = self.bytes.saturating_sub(bytes.into());
+        let left = self.bytes.checked_sub(bytes.into());
+        self.bytes = left.ok_or(InconsistentEvent("more bytes of payloads have ended than were submitted"))?;
         let lanes = &self.lanes;
         let is_even = |at| lanes.tag(TenantIx(at)) <= lanes.virtual_time();
         self.tenants.leave(accounts.tenant.0, bytes, now, is_even)?;

@@ -397,7 +397,7 @@ fn after(definition: &Definition, node: NodeIx) -> BTreeSet<NodeIx> {
     found
 }
 
-/// A compensation is told that the work was done if that is known.
+/// A compensation states that the work was done only if that is known.
 fn judge_certainty(rules: &Rules, story: &Story, spec: &TaskSpec, owner: Owner) -> Judged {
     let done = (owner.node, owner.item, Phase::Do);
     let several = story.instances.get(&done).is_none_or(|tasks| tasks.len() != 1);

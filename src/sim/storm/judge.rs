@@ -47,7 +47,7 @@ pub(super) fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
     Values::default().check(&report.journal)
 }
 
-/// What the journal says about instances.
+/// The events of instances in the journal.
 #[derive(Default)]
 struct Story {
     submitted: BTreeMap<TaskId, Seq>,

@@ -162,8 +162,12 @@ impl Storm {
                 rules.trusting_routing().with_cancel_grace(grace)
             }
         };
+        // The workflows of a storm need its reducer under any configuration.
+        let set_up = move || {
+            config.as_ref().map_or_else(|| set_up(seed, flavour), |config| config(seed)).with_reducer(flows::ADD, add)
+        };
         let mut simulation = Simulation::new(seed)
-            .with_config(move || config.as_ref().map_or_else(|| set_up(seed, flavour), |config| config(seed)))
+            .with_config(set_up)
             .with_oracle(rules)
             .with_answers(ledger.clone())
             .with_network(world.delay.clone())
@@ -227,7 +231,7 @@ fn bound(world: &Drawn) -> Duration {
 
 fn set_up(seed: u64, flavour: Flavour) -> Config {
     let limits = Limits::default().with_cancel_grace(GRACE);
-    let config = Config::default().with_seed(seed).with_story(0).with_limits(limits).with_reducer(flows::ADD, add);
+    let config = Config::default().with_seed(seed).with_story(0).with_limits(limits);
     match flavour {
         Flavour::Plain => config,
         Flavour::Shares => shares(seed, config),

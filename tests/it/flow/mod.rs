@@ -76,13 +76,19 @@ pub(crate) struct World {
     config: fn() -> Config,
 }
 
+/// A configuration in which no step of the time is a jump of the clock: these tests sleep to the end of time.
+pub(crate) fn timeless() -> Config {
+    Config::default().with_limits(Limits::default().with_max_clock_step(None))
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::with(Limits::default())
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let mut world = Self::around(Engine::new(Config::default().with_limits(limits)), Vec::new());
+        let mut world =
+            Self::around(Engine::new(Config::default().with_limits(limits.with_max_clock_step(None))), Vec::new());
         world.hire();
         world
     }
@@ -113,7 +119,7 @@ impl World {
             out: Outbox::default(),
             move_after: None,
             remedies: 0,
-            config: Config::default,
+            config: timeless,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Condition, Expr, Join, Link, Node, Remaining, Repeat};
 use counterpoint::message::{Cause, NodeStatus, RunPhase};
-use counterpoint::{Accepted, RunCommand, RunOutcome};
+use counterpoint::{Accepted, Limits, RunCommand, RunOutcome};
 use serde_json::json;
 use std::time::Duration;
 
@@ -224,8 +224,8 @@ fn a_run_within_that_lost_a_race_ends_before_the_run_does() {
 fn an_output_that_is_too_large_turns_the_run_back() {
     let mut definition = flow([undoable("a")]);
     let twice = |expr: Expr| Expr::List(vec![expr.clone(), expr]);
-    definition.output = (0..12).fold(Expr::node("a"), |expr, _| twice(expr));
-    let mut world = World::running(definition, 0);
+    definition.output = (0..3).fold(Expr::node("a"), |expr, _| twice(expr));
+    let mut world = World::with(Limits::default().with_payload_bytes(4_000)).begin(definition, 0);
     world.done("a", "x".repeat(1_000)).done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { cause: Cause::OutputTooLarge { .. } }));
 }

@@ -94,7 +94,7 @@ impl Draw {
         Policy::default().with_retry(retry)
     }
 
-    /// The policy with its defaults said explicitly.
+    /// The policy with its defaults stated explicitly.
     fn explicit(&mut self, policy: &Policy) -> Policy {
         if policy.is_default() || policy.exhausted() == Exhausted::default() {
             Policy::default().with_retry(Retry::default()).with_exhausted(Exhausted::default())

@@ -22,7 +22,7 @@ impl Decider<'_> {
         match self.undo_next(node) {
             Next::Wait if instances.is_undoing() => Next::Wait,
             Next::Wait => {
-                let failure = instances.undo_failure().map(Failure::clone);
+                let failure = instances.undo_failure().cloned();
                 let outcome =
                     failure.map_or(CompensationOutcome::Compensated, |failure| CompensationOutcome::Failed { failure });
                 Move::Node(node.ix, NodeEvent::Compensated { outcome }).into()
