@@ -4,7 +4,7 @@ use super::{Decider, Kept, Move, Next};
 use crate::base::payload::Payload;
 use crate::message::event::NodeEvent;
 use crate::message::run::CompensationOutcome;
-use crate::task::{Failure, Phase, SideEffects};
+use crate::task::{Phase, SideEffects};
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::Worker;
 use serde_json::json;

@@ -56,11 +56,8 @@ impl Measured {
             (self.worst, self.worst_in) = (took, name.to_owned());
         }
         for effect in self.outbox.effects() {
-            match effect {
-                Effect::Dispatch { attempt, to, .. } | Effect::Cancel { attempt, from: to } => {
-                    self.held.push_back((*to, *attempt));
-                }
-                _ => {}
+            if let Effect::Dispatch { attempt, to, .. } | Effect::Cancel { attempt, from: to } = effect {
+                self.held.push_back((*to, *attempt));
             }
         }
         self.outbox.clear();
