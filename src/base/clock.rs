@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// - An operator confirms the new time ([`ControlCommand::ConfirmClock`](crate::ControlCommand::ConfirmClock)).
 /// - Three or more readings agree with the first one for [`confirmed_after`](Self::confirmed_after).
 ///
-/// The engine never goes back in time, so only a jump ahead can be confirmed. A confirmed jump is like a restart: all
+/// The engine never goes back in time, so only a jump ahead can be confirmed. The end of a jump is like a restart: all
 /// leases are renewed, and all other timers up to the new time fire.
 ///
 /// The first reading of a new engine, and the first one after a restore, is followed however late it is: a host that was

@@ -67,6 +67,22 @@ fn one_reading_far_in_the_future_has_no_consequences() {
     assert!(was_lost(&host));
 }
 
+/// The reading by which the clock returns precedes the heartbeat that comes with it.
+#[test]
+fn a_clock_that_returns_ends_no_lease() {
+    let mut host = host();
+    let by = join(&mut host);
+    host.now = TODAY + YEARS;
+    host.send(AgentCommand::Heartbeat { by }).unwrap();
+    host.now = TODAY + SECOND * 60;
+    host.send(AgentCommand::Heartbeat { by }).unwrap();
+    assert_eq!(controls(&host).last(), Some(&ControlEvent::ClockReturned));
+    assert!(!was_lost(&host), "the lease ended with the reading");
+    host.now = host.now + SECOND * 10;
+    host.send(Command::Tick).unwrap();
+    assert!(was_lost(&host));
+}
+
 #[test]
 fn time_limits_last_as_long_as_they_should_after_a_jump() {
     for to in [TODAY + YEARS, Time::from_secs(1_000), TODAY + DAY + SECOND] {

@@ -91,7 +91,7 @@ pub enum ControlEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Name>,
     },
-    /// The host's clock is again close to the engine's time after a jump, and the engine follows it.
+    /// The host's clock is again close to the engine's time after a jump, and the engine follows it. All leases are renewed.
     ClockReturned,
     /// Waiting tasks moved to another tier.
     TasksPrioritised {

@@ -28,7 +28,7 @@ impl Core {
         match tx.take_clock_change() {
             None => {}
             Some(ClockChange::Jumped { from, to }) => self.emit(ControlEvent::ClockJumped { from, to }, tx),
-            Some(ClockChange::Returned) => self.emit(ControlEvent::ClockReturned, tx),
+            Some(ClockChange::Returned) => self.clock_returned(tx),
             Some(ClockChange::Confirmed { from, to }) => self.clock_confirmed((from, to), None, tx),
         }
     }
@@ -44,6 +44,13 @@ impl Core {
         self.reader.now = tx.now;
         self.clock_confirmed((from, to), Some(reason), tx);
         Ok(Accepted::Done)
+    }
+
+    /// The leases are renewed, because the time advances by up to the largest step, and messages that would have renewed them
+    /// may follow the reading.
+    fn clock_returned(&mut self, tx: &mut Tx<'_>) {
+        self.renew_leases(tx.now);
+        self.emit(ControlEvent::ClockReturned, tx);
     }
 
     /// The leases are renewed, because they were set by the time before the jump.

@@ -210,7 +210,7 @@ impl Rules {
     /// Checks the answer, where the model determines it.
     fn expected(&self, step: &Step<'_>) -> Judged {
         let Some(command) = step.command else { return Ok(()) };
-        // When the clock returns from a jump, leases may expire in the call of the message that would have renewed them.
+        // When a jump of the clock ends, timers may fire before the command of the call.
         if step.entries.iter().any(|entry| is_clock(&entry.event)) {
             return Ok(());
         }
@@ -369,7 +369,7 @@ impl Rules {
                 return tasks.iter().for_each(|task| drop(self.tasks.remove(task)));
             }
             ControlEvent::RunsForgotten { runs } => return self.remove_runs(runs),
-            ControlEvent::ClockConfirmed { .. } => {
+            ControlEvent::ClockConfirmed { .. } | ControlEvent::ClockReturned => {
                 return self.agents.values_mut().for_each(|member| member.last_message = self.now);
             }
             _ => return,
