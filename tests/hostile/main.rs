@@ -22,6 +22,7 @@ mod draw;
 mod ending;
 mod journals;
 mod kit;
+mod polls;
 mod repeats;
 mod storm;
 mod work;

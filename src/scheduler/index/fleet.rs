@@ -89,7 +89,7 @@ impl Fleet {
         let member = self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)?;
         change(member);
         let occupancy = member.occupancy();
-        self.open.put(at.index(), member.has_open_room_with(occupancy));
+        self.open.put(at.index(), member.has_open_room());
         self.loads.set(at, occupancy);
         Ok(())
     }

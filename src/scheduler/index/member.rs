@@ -79,12 +79,18 @@ impl Member {
 
     /// How many attempts it may hold now: its capacity, or less if a guard or a pause bounds it or it polls.
     pub(crate) fn slots(&self) -> u32 {
+        self.slots_except(0)
+    }
+
+    /// The same without the reserved slots. They are part of the capacity and not of what the agent polls for: one that polls
+    /// for a single attempt while it has other slots free accepts a task of any tier.
+    fn slots_except(&self, reserved: u32) -> u32 {
         if self.paused.is_some() {
             return 0;
         }
-        let own = self.spec.slots();
-        let own = if self.spec.polls { own.min(self.in_flight().saturating_add(self.polled)) } else { own };
-        self.gates.iter().map(|gate| gate.slots).fold(own, u32::min)
+        let own = self.gates.iter().map(|gate| gate.slots).fold(self.spec.slots(), u32::min);
+        let own = own.saturating_sub(reserved);
+        if self.spec.polls { own.min(self.in_flight().saturating_add(self.polled)) } else { own }
     }
 
     pub(super) fn occupancy(&self) -> Occupancy {
@@ -104,17 +110,13 @@ impl Member {
 
     /// Whether it has room for tasks of any tier.
     pub(crate) fn has_open_room(&self) -> bool {
-        self.has_open_room_with(self.occupancy())
-    }
-
-    pub(super) fn has_open_room_with(&self, occupancy: Occupancy) -> bool {
-        occupancy.accepting && occupancy.in_flight < occupancy.slots.saturating_sub(self.spec.reserved)
+        self.is_online() && self.in_flight() < self.slots_except(self.spec.reserved)
     }
 
     /// Whether it would have room if one of its attempts ended.
     pub(crate) fn would_have_room(&self, urgent: bool) -> bool {
         let reserved = if urgent { 0 } else { self.spec.reserved };
-        self.is_online() && self.in_flight().saturating_sub(1) < self.slots().saturating_sub(reserved)
+        self.is_online() && self.in_flight().saturating_sub(1) < self.slots_except(reserved)
     }
 
     /// Whether its free resources suffice for these needs.
