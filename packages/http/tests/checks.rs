@@ -32,7 +32,8 @@ fn who_may_not_is_told_so() {
     server.get("client", "/v1/events").is(403, "denied");
     server.get("client", "/metrics").is(403, "denied");
     // Whoever is confined to a tenant reaches nothing else, and cannot find out whether it is there.
-    server.post("north", "/v1/tasks", &task).is(403, "denied");
+    let foreign = json!({"id": "1", "kind": "square", "tenant": "south"});
+    server.post("north", "/v1/tasks", &foreign).is(403, "denied");
     let theirs = json!({"id": "2", "kind": "square", "tenant": "north"});
     assert_eq!(server.post("north", "/v1/tasks", &theirs).status, 201);
     assert_eq!(server.get("north", "/v1/tasks/2").json()["state"], "queued");
