@@ -2,7 +2,7 @@
 //!
 //! [`Scheduler`] is usable alone; [`Engine`](crate::Engine) adds workflows to it. Both are driven in the same way: a call
 //! takes one command and writes entries and effects to the caller's [`Outbox`], and [`next_wakeup`](Scheduler::next_wakeup)
-//! returns the time of the next [`Command::Tick`](crate::Command::Tick); a host needs no other timer.
+//! returns the time of the next [`Command::Tick`]; a host needs no other timer.
 //!
 //! ```
 //! use counterpoint::{Accepted, AgentId, AgentSpec, Command, Config, Effect, Outbox, Payload, Scheduler, TaskId, TaskSpec, Time};
