@@ -56,7 +56,7 @@ impl Iterator for Events {
 
     fn next(&mut self) -> Option<Entry> {
         if thread::current().id() == self.inside {
-            return self.feed.try_iter().find_map(Seen::entry);
+            return core::iter::from_fn(|| self.feed.try_recv().ok()).find_map(Seen::entry);
         }
         self.feed.iter().find_map(Seen::entry)
     }
