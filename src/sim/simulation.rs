@@ -229,7 +229,7 @@ impl Simulation {
     ///     .with_callers(Policy::standard(), [(Token::new("s3cret"), ada)])
     ///     .with_jobs([job(1, "acme"), job(2, "other")])
     ///     .run()?;
-    /// assert_eq!(report.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [TaskId::new(1)]);
+    /// assert_eq!(report.tasks.len(), 1, "the other one is denied");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
