@@ -52,9 +52,8 @@
 //! trail.push(admitted.decision);
 //!
 //! // The task has an id of the tenant. The caller names it by its number, too.
-//! let read = gate.admit_task(Time::ZERO, Some(&token), TaskId::new(1), &engine);
-//! assert!(read.granted.is_err(), "a submitter has no permission to read");
-//! let id = gate.id_key().task(&"north".into(), TaskId::new(1));
+//! let id = gate.admit_task(Time::ZERO, Some(&token), TaskId::new(1), &engine).granted?;
+//! assert_eq!(id, gate.id_key().task(&"north".into(), TaskId::new(1)));
 //! assert!(engine.task(id).is_some() && engine.task(TaskId::new(1)).is_none());
 //!
 //! assert_eq!(trail.principal_of(engine.last_seq()).map(|name| name.to_string()), Some("ada".to_owned()));
@@ -165,25 +164,29 @@ impl Gate {
         command: Command,
         state: &impl AccessState,
     ) -> Admitted<Command> {
-        let action = Action::of(&command);
-        let request = describe::describe(&command);
-        let mut admitted = self.admit_with(now, token, action, request, |who| self.rules(who, state).admit(command));
-        if let Ok(command) = &admitted.granted {
+        let (action, asked) = (Action::of(&command), describe::describe(&command));
+        let mut admitted = self.admit_with(now, token, action, asked, |who| {
+            let confined = who.is_confined();
+            self.rules(who, state).admit(command).map(|command| (command, confined))
+        });
+        if let Ok((command, true)) = &admitted.granted {
             // The trail has the ids that the journal has.
             admitted.decision.request = describe::describe(command);
         }
-        admitted
+        Admitted { decision: admitted.decision, granted: admitted.granted.map(|(command, _)| command) }
     }
 
-    /// Decides about reading a run: its state, what it waits for, its story. The granted id is the one of the engine.
+    /// Decides about reading a run: its state, what it waits for, its story. Needs the permission to read, or to signal runs:
+    /// a principal that starts runs follows them. The granted id is the one of the engine.
     pub fn admit_run(&self, now: Time, token: Option<&Token>, run: RunId, state: &impl AccessState) -> Admitted<RunId> {
         self.admit_with(now, token, Action::Read, format!("read run {run}").into(), |who| {
-            self.policy.grants(who, Action::Read)?;
+            self.may_follow(who, Action::Signal)?;
             self.rules(who, state).known_run(run)
         })
     }
 
-    /// Decides about reading a task. The granted id is the one of the engine.
+    /// Decides about reading a task. Needs the permission to read, or to cancel tasks: a principal that submits tasks follows
+    /// them. The granted id is the one of the engine.
     pub fn admit_task(
         &self,
         now: Time,
@@ -192,7 +195,7 @@ impl Gate {
         state: &impl AccessState,
     ) -> Admitted<TaskId> {
         self.admit_with(now, token, Action::Read, format!("read task {task}").into(), |who| {
-            self.policy.grants(who, Action::Read)?;
+            self.may_follow(who, Action::Cancel)?;
             self.rules(who, state).known_task(task)
         })
     }
@@ -228,6 +231,11 @@ impl Gate {
         self.admit_with(now, token, Action::Read, request.into(), |who| {
             if who.is_confined() { Err(DenialReason::ForeignTenant) } else { self.policy.grants(who, Action::Read) }
         })
+    }
+
+    /// One object is read with the permission to read everything, or with the one to act on such objects.
+    fn may_follow(&self, who: &Principal, acts: Action) -> Result<(), DenialReason> {
+        self.policy.grants(who, Action::Read).or_else(|denied| self.policy.grants(who, acts).map_err(|_| denied))
     }
 
     const fn rules<'a, S>(&'a self, who: &'a Principal, state: &'a S) -> Rules<'a, S> {

@@ -38,7 +38,8 @@ pub enum Action {
     ManageRuns,
     /// Pausing and resuming tenants, kinds and agents.
     Control,
-    /// Reading states, audit trails and journals.
+    /// Reading states, audit trails and journals. One task is also read with [`Cancel`](Self::Cancel), one run with
+    /// [`Signal`](Self::Signal).
     Read,
     /// Letting time pass.
     Tick,
@@ -176,7 +177,7 @@ impl From<Policy> for Vec<Grant> {
 }
 
 impl Policy {
-    /// The standard roles: submitters submit and cancel tasks, start runs and send signals; agents register and report; operators
+    /// The standard roles: submitters submit, cancel and read tasks, start, signal and read runs; agents register and report; operators
     /// do everything except acting as agents; auditors read.
     #[must_use]
     pub fn standard() -> Self {

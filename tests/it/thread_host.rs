@@ -2,7 +2,7 @@
 
 use counterpoint::host::thread::{HostError, RunError, Snapshots, ThreadHost};
 use counterpoint::journal::EventFilter;
-use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
+use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::Conflict;
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
@@ -259,6 +259,59 @@ fn snapshots_are_taken_as_it_goes_and_the_journal_stays_short() {
     let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(50)).unwrap();
     busy(&host, 301..=310);
     assert_eq!(ended(&host, task(7)), TaskOutcome::Succeeded(Payload::NULL), "the first host did it");
+    host.shut_down(PATIENCE).unwrap();
+}
+
+/// A journal whose archive stores its first snapshot only after the sender has gone.
+struct Slow {
+    within: MemoryJournal,
+    go: Option<std::sync::mpsc::Receiver<()>>,
+}
+
+struct SlowArchive {
+    within: Box<dyn Archive>,
+    go: std::sync::mpsc::Receiver<()>,
+}
+
+impl Journal for Slow {
+    fn take_over(&mut self) -> Result<Takeover, JournalError> {
+        self.within.take_over()
+    }
+
+    fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
+        self.within.append(epoch, after, entries)
+    }
+
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
+        Journal::keep_snapshot(&mut self.within, epoch, at, snapshot)
+    }
+
+    fn archive(&mut self) -> Option<Box<dyn Archive>> {
+        let within = self.within.archive()?;
+        Some(Box::new(SlowArchive { within, go: self.go.take()? }))
+    }
+}
+
+impl Archive for SlowArchive {
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
+        let _ = self.go.recv();
+        self.within.keep_snapshot(epoch, at, snapshot)
+    }
+}
+
+/// Several snapshots are overdue when the archive has stored the first one: the newest is taken, and the others are not.
+#[test]
+fn a_host_that_is_behind_takes_the_newest_snapshot_alone() {
+    let (sender, go) = std::sync::mpsc::channel();
+    let within = MemoryJournal::default();
+    let journal = Slow { within: within.clone(), go: Some(go) };
+    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(50)).unwrap();
+    busy(&host, 1..=300);
+    drop(sender);
+    let at = host.take_snapshot().unwrap();
+    let taken = host.snapshots().unwrap().taken;
+    assert!((1..=3).contains(&taken), "{taken} snapshots of at least 900 events");
+    assert!(at.get() >= 900 && within.is_empty());
     host.shut_down(PATIENCE).unwrap();
 }
 

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use counterpoint::access::{AccessError, Principal};
+use counterpoint::access::Principal;
 use counterpoint::message::rejected::Unknown;
 use counterpoint::protocol::{Body, Submission};
 use counterpoint::{Accepted, Command, Engine, Name, Rejected, TaskCommand, TaskId, TaskSpec};
@@ -17,27 +17,10 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The engine's id of a task that the caller may read about: with the permission to read, or to cancel it.
+/// The engine's id of a task, if the caller may read about it.
 pub(crate) async fn readable(app: &App, caller: &Caller, task: TaskId) -> Result<TaskId, Refusal> {
     let (gate, now, token) = (Arc::clone(&app.gate), app.host.now(), caller.token.clone());
-    let ask = move |engine: &Engine| {
-        let token = Some(&token);
-        gate.admit_task(now, token, task, engine).granted.or_else(|_| {
-            let cancel = TaskCommand::Cancel { task, reason: Name::from("read") };
-            Ok(task_in(&gate.admit(now, token, cancel.into(), engine).granted?).unwrap_or(task))
-        })
-    };
-    let readable: Result<TaskId, AccessError> = app.host.inspect(ask).await?;
-    Ok(readable?)
-}
-
-/// The task that a command submits or cancels.
-fn task_in(command: &Command) -> Option<TaskId> {
-    match command {
-        Command::Task(TaskCommand::Submit(spec)) => Some(spec.id),
-        Command::Task(TaskCommand::Cancel { task, .. }) => Some(*task),
-        _ => None,
-    }
+    Ok(app.host.inspect(move |engine: &Engine| gate.admit_task(now, Some(&token), task, engine).granted).await??)
 }
 
 /// The state of a task as a message.
@@ -114,7 +97,8 @@ pub(crate) async fn submit(
     let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
     let named = spec.id;
     let command = app.admit(&caller, Command::submit(spec)).await?;
-    let task = task_in(&command).unwrap_or(named);
+    // That of the engine, which differs for a confined caller.
+    let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
     let accepted = app.host.command(command).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/tasks/{}", task.get());

@@ -157,27 +157,6 @@ impl Counterpoint {
     fn may_read(&self, context: &RequestContext<RoleServer>, what: &str) -> Result<(), Refusal> {
         Ok(self.gate.admit_reading(self.host.now(), self.token(context).as_ref(), what).granted?)
     }
-
-    /// The engine's object of a task or run that the caller may read about: with the permission to read, or to send this
-    /// command about it.
-    async fn readable(
-        &self,
-        context: &RequestContext<RoleServer>,
-        work: Work,
-        permitted: Command,
-    ) -> Result<Work, Refusal> {
-        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), self.token(context));
-        let ask = move |engine: &Engine| {
-            let token = token.as_ref();
-            let read = match work {
-                Work::Task(task) => gate.admit_task(now, token, task, engine).granted.map(Work::Task),
-                Work::Run(run) => gate.admit_run(now, token, run, engine).granted.map(Work::Run),
-            };
-            read.or_else(|_| Ok(Work::of(&gate.admit(now, token, permitted, engine).granted?).unwrap_or(work)))
-        };
-        let readable: Result<Work, AccessError> = self.host.inspect(ask).await?;
-        Ok(readable?)
-    }
 }
 
 #[tool_handler(router = self.tool_router)]

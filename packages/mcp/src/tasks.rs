@@ -23,6 +23,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::Value;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The suggested polling interval in milliseconds.
@@ -70,25 +71,6 @@ impl Work {
         let mut meta = MetaObject::new();
         meta.0.insert(key.to_owned(), number.to_string().into());
         meta
-    }
-
-    /// The command whose permission allows reading about it: one of those that its submitter has.
-    fn permitted(self) -> Command {
-        match self {
-            Self::Task(task) => TaskCommand::Cancel { task, reason: Name::from("read") }.into(),
-            Self::Run(run) => RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL }.into(),
-        }
-    }
-
-    /// The task or run that a command submits, starts or names.
-    pub(crate) fn of(command: &Command) -> Option<Self> {
-        match command {
-            Command::Task(TaskCommand::Submit(spec)) => Some(Self::Task(spec.id)),
-            Command::Task(TaskCommand::Cancel { task, .. }) => Some(Self::Task(*task)),
-            Command::Run(RunCommand::Start(spec)) => Some(Self::Run(spec.id)),
-            Command::Run(RunCommand::Signal { run, .. }) => Some(Self::Run(*run)),
-            _ => None,
-        }
     }
 
     fn cancellation(self) -> Command {
@@ -191,7 +173,12 @@ impl Counterpoint {
 
     /// The engine's object of this work, if the caller may read about it.
     pub(crate) async fn may_see(&self, work: Work, context: &Context) -> Result<Work, Refusal> {
-        self.readable(context, work, work.permitted()).await
+        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), self.token(context));
+        let ask = move |engine: &Engine| match work {
+            Work::Task(task) => gate.admit_task(now, token.as_ref(), task, engine).granted.map(Work::Task),
+            Work::Run(run) => gate.admit_run(now, token.as_ref(), run, engine).granted.map(Work::Run),
+        };
+        Ok(self.host.inspect(ask).await??)
     }
 
     async fn standing(&self, work: Work) -> Result<Standing, Refusal> {

@@ -225,10 +225,8 @@ impl Counterpoint {
         let span = wait(asked.wait_seconds)?;
         let named = TaskId::new(self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?);
         let command = self.may(context, Command::submit(task_of(named, asked)?)).await?;
-        let task = match Work::of(&command) {
-            Some(Work::Task(task)) => task,
-            Some(Work::Run(_)) | None => named,
-        };
+        // That of the engine, which differs for a confined caller.
+        let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
         if span > Duration::ZERO && tasks::is_followed(context) {
             self.host.command(command).await?;
             return self.task_response(Work::Task(task)).await;
@@ -358,10 +356,8 @@ impl Counterpoint {
         let mut spec = RunSpec::new(named, asked.workflow).with_input(Payload::new(asked.input));
         (spec.version, spec.tenant) = (asked.version, asked.tenant.map(Name::from));
         let command = self.may(context, Command::start(spec)).await?;
-        let run = match Work::of(&command) {
-            Some(Work::Run(run)) => run,
-            Some(Work::Task(_)) | None => named,
-        };
+        // That of the engine, which differs for a confined caller.
+        let run = if let Command::Run(RunCommand::Start(spec)) = &command { spec.id } else { named };
         self.host.command(command).await?;
         if span > Duration::ZERO && tasks::is_followed(context) {
             return self.task_response(Work::Run(run)).await;

@@ -58,6 +58,21 @@ impl SnapshotThread {
     }
 }
 
+/// The events and the requests for a snapshot that wait now. They are handled as one, so that a thread that is behind takes
+/// the newest of the overdue snapshots alone.
+fn waiting(first: Request, requests: &Receiver<Request>) -> (Vec<Entry>, Vec<Reply<Kept>>) {
+    let (mut events, mut replies) = (Vec::new(), Vec::new());
+    let others = (0..requests.len()).map_while(|_| requests.try_recv().ok());
+    for request in core::iter::once(first).chain(others) {
+        match request {
+            Request::Follow(more) if events.is_empty() => events = more,
+            Request::Follow(mut more) => events.append(&mut more),
+            Request::Take(reply) => replies.push(reply),
+        }
+    }
+    (events, replies)
+}
+
 /// The state of the thread.
 struct Work {
     writer: SnapshotWriter,
@@ -69,12 +84,9 @@ struct Work {
 impl Work {
     /// Follows until the owner has ended, another writer has taken over, or the events are inconsistent.
     fn run(&mut self, requests: &Receiver<Request>) {
-        for request in requests {
-            let (step, reply) = match request {
-                Request::Follow(events) => (self.writer.work(&events, false), None),
-                Request::Take(reply) => (self.writer.work(&[], true), Some(reply)),
-            };
-            let kept = match step {
+        while let Ok(request) = requests.recv() {
+            let (events, replies) = waiting(request, requests);
+            let kept = match self.writer.work(&events, !replies.is_empty()) {
                 Step::Followed => continue,
                 Step::Kept(kept) => kept,
                 Step::Written(at, snapshot) => self.keep(at, snapshot),
@@ -84,11 +96,10 @@ impl Work {
                 }
             };
             self.status.lock().note(&kept);
-            let fenced = kept == Err(AppendError::Fenced);
-            if let Some(reply) = reply {
-                reply(kept);
+            for reply in replies {
+                reply(kept.clone());
             }
-            if fenced {
+            if kept == Err(AppendError::Fenced) {
                 return;
             }
         }
