@@ -63,12 +63,15 @@ impl Default for ClockLimits {
     }
 }
 
+/// The least step that counts as a jump, in nanoseconds.
+const LEAST_STEP: u64 = 1_000_000_000;
+
 /// The number of readings that confirm a jump.
 const WITNESSES: u32 = 3;
 
 impl ClockLimits {
     fn step(&self) -> Option<Duration> {
-        self.max_step.map(|step| step.max(Duration::from_secs(1)))
+        self.max_step.map(|step| step.max(Duration::from_nanos(LEAST_STEP)))
     }
 }
 
@@ -118,6 +121,16 @@ impl EngineTime {
 
     /// Takes a reading. `is_open` states whether the events of the engine have a jump that has not ended.
     pub(crate) fn read(&mut self, reading: Time, limits: &ClockLimits, is_open: bool) -> Option<ClockChange> {
+        let ahead = reading.as_nanos().checked_sub(self.now.as_nanos());
+        if self.jump.is_none() && !is_open && ahead.is_some_and(|ahead| ahead <= LEAST_STEP) {
+            (self.now, self.reading, self.has_readings) = (reading, reading, true);
+            return None;
+        }
+        self.read_other(reading, limits, is_open)
+    }
+
+    /// Takes a reading that is not within the least step after the last one.
+    fn read_other(&mut self, reading: Time, limits: &ClockLimits, is_open: bool) -> Option<ClockChange> {
         let is_first = !core::mem::replace(&mut self.has_readings, true);
         self.reading = reading;
         let step = limits.step().filter(|_| is_open || !is_first);

@@ -65,6 +65,12 @@ impl Time {
     }
 }
 
+/// A moving average over about eight values, after the latest one, in whole nanoseconds.
+pub(crate) fn moving_average(average: Duration, latest: Duration) -> Duration {
+    let sum = average.as_nanos() * 7 + latest.as_nanos();
+    Duration::from_nanos(u64::try_from(sum / 8).unwrap_or(u64::MAX))
+}
+
 impl Add<Duration> for Time {
     type Output = Self;
 

@@ -84,12 +84,13 @@ impl Driver {
         self.book.fold(entry)
     }
 
-    pub(super) fn handle(&mut self, command: Command, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+    pub(super) fn handle(&mut self, mut command: Command, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         self.folded = tx.out.entries().len();
         self.core.fire(tx);
         self.fire(tx);
         self.settle(tx);
-        let verdict = match command.canonical() {
+        command.make_canonical();
+        let verdict = match command {
             Command::Agent(command) => {
                 let command = self.delegation().validated(command);
                 self.core.agent(command, tx)

@@ -4,11 +4,11 @@ use super::command::{AgentCommand, Command, RunCommand, TaskCommand};
 use crate::base::canonical::Canonical;
 
 impl Command {
-    /// The command with its content in canonical form, which is compared with what is known and recorded in events.
+    /// Brings the content of the command into canonical form, which is compared with what is known and recorded in events.
     ///
     /// A definition is brought into its canonical form once it is validated, because its depth is not bounded before.
-    pub(crate) fn canonical(mut self) -> Self {
-        match &mut self {
+    pub(crate) fn make_canonical(&mut self) {
+        match self {
             Self::Agent(command) => match command {
                 AgentCommand::Register(spec) | AgentCommand::Update { spec, .. } => spec.make_canonical(),
                 AgentCommand::Fail { failure, .. } => failure.make_canonical(),
@@ -33,6 +33,5 @@ impl Command {
             Self::Run(RunCommand::Start(spec)) => spec.make_canonical(),
             Self::Run(_) | Self::Control(_) | Self::Tick => {}
         }
-        self
     }
 }

@@ -138,6 +138,15 @@ impl Outbox {
         self.entries.push(entry);
     }
 
+    /// Adds an entry, and returns it with the effects.
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry) -> (&Entry, &mut Vec<Effect>) {
+        let at = self.entries.len();
+        self.entries.push(entry);
+        #[expect(clippy::indexing_slicing, reason = "the line above has added it")]
+        (&self.entries[at], &mut self.effects)
+    }
+
     /// Merges the dispatches to one agent, from this index on, into one effect.
     pub(crate) fn bundle(&mut self, from: usize, agent: Incarnation) {
         if self.effects.len() <= from.saturating_add(1) {

@@ -25,6 +25,7 @@ use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 const STEPS: u64 = 10;
 const RETRY: u64 = 1_000;
@@ -235,10 +236,11 @@ impl<K: Ord + Clone> Budgets<K> {
 
     fn pool(&mut self, rules: &Rules, key: &K) -> Option<&mut Budget> {
         let room = self.pools.len() < usize::try_from(rules.0.pools).unwrap_or(usize::MAX);
-        if room && !self.pools.contains_key(key) {
-            self.pools.insert(key.clone(), Budget::default());
+        match self.pools.entry(key.clone()) {
+            Entry::Occupied(budget) => Some(budget.into_mut()),
+            Entry::Vacant(place) if room => Some(place.insert(Budget::default())),
+            Entry::Vacant(_) => None,
         }
-        self.pools.get_mut(key)
     }
 }
 

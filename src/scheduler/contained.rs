@@ -81,6 +81,27 @@ impl ContainedStrategy {
         self.panic.get()
     }
 
+    /// Passes an event to the strategy. Returns a change of its routing.
+    pub(super) fn follow(&mut self, entry: &Entry) -> Option<Rerouting> {
+        let followed = self.call(|inner| {
+            inner.observe(entry);
+            inner.rerouted()
+        });
+        match followed {
+            Some(Some(rerouting)) => Some(rerouting),
+            Some(None) => None,
+            None => self.replaced(),
+        }
+    }
+
+    /// The change of the routing because of a panic, once.
+    #[cold]
+    fn replaced(&mut self) -> Option<Rerouting> {
+        let panic = self.panic.get().filter(|_| !self.reported)?;
+        self.reported = true;
+        Some(Rerouting::new(LeastLoaded.name(), format!("the strategy panicked: {panic}")))
+    }
+
     /// The result of a call; none after a panic.
     fn call<T>(&mut self, call: impl FnOnce(&mut dyn RoutingStrategy) -> T) -> Option<T> {
         if self.panic.get().is_some() {
@@ -110,24 +131,11 @@ impl RoutingStrategy for ContainedStrategy {
         }
     }
 
-    fn observe(&mut self, entry: &Entry) {
-        let _ = self.call(|inner| inner.observe(entry));
-    }
-
     fn explain(&self) -> Option<String> {
         match self.look(|inner| inner.explain()) {
             Some(text) => text,
             None => self.panic.get().map(|panic| format!("instead of a strategy that panicked: {panic}")),
         }
-    }
-
-    fn rerouted(&mut self) -> Option<Rerouting> {
-        if let Some(Some(rerouting)) = self.call(|inner| inner.rerouted()) {
-            return Some(rerouting);
-        }
-        let panic = self.panic.get().filter(|_| !self.reported)?;
-        self.reported = true;
-        Some(Rerouting::new(LeastLoaded.name(), format!("the strategy panicked: {panic}")))
     }
 }
 

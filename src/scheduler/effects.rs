@@ -1,6 +1,7 @@
 //! The effects that follow from events and from the state.
 
 use super::apply::State;
+use super::ix::Place;
 use super::tasks::{Running, Task};
 use crate::base::id::TaskId;
 use crate::message::effect::{Effect, Outbox};
@@ -17,11 +18,12 @@ pub(crate) struct Effects<'a> {
 }
 
 impl<'a> Effects<'a> {
-    /// The effect of an event that must be derived before the event is applied: an agent has to stop an attempt that it
+    /// Adds the effect of an event that must be derived before the event is applied: an agent has to stop an attempt that it
     /// holds.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events stop no attempt")]
-    pub(super) fn before(&self, entry: &Entry) -> Option<Effect> {
-        let Event::Task { task, event } = &entry.event else { return None };
+    #[inline]
+    pub(super) fn before(&self, entry: &Entry, place: Place, effects: &mut Vec<Effect>) {
+        let Event::Task { task, event } = &entry.event else { return };
         let stops = match event {
             TaskEvent::CancelRequested { .. } | TaskEvent::Expired { .. } => true,
             // The agent did not answer: it may still be working.
@@ -29,21 +31,25 @@ impl<'a> Effects<'a> {
             TaskEvent::AttemptFailed { failure, .. } => failure.kind == FailureKind::Unknown,
             _ => false,
         };
-        let id = stops.then_some(*task)?;
-        let (task, running) = self.running(id)?;
-        running.held.map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
+        if stops
+            && let Some((task, running)) = self.running(*task, place)
+            && running.held.is_some()
+        {
+            effects.push(Effect::Cancel { attempt: task.attempt(), from: running.by });
+        }
     }
 
-    /// The effect of an event that has been applied.
+    /// Adds the effect of an event that has been applied.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events have no effect")]
-    pub(super) fn after(&self, entry: &Entry) -> Option<Effect> {
+    #[inline]
+    pub(super) fn after(&self, entry: &Entry, place: Place, effects: &mut Vec<Effect>) {
         match &entry.event {
-            Event::Task { task, event: TaskEvent::Assigned { .. } } => self.dispatch(*task),
-            Event::Task { task, event: TaskEvent::YieldRequested { .. } } => self.yielding(*task),
+            Event::Task { task, event: TaskEvent::Assigned { .. } } => effects.extend(self.dispatch(*task, place)),
+            Event::Task { task, event: TaskEvent::YieldRequested { .. } } => effects.extend(self.yielding(*task)),
             Event::Control(ControlEvent::Scaling { agents, advised, .. }) => {
-                Some(Effect::Scale { event: entry.seq, agents: *agents, advised: *advised })
+                effects.push(Effect::Scale { event: entry.seq, agents: *agents, advised: *advised });
             }
-            _ => None,
+            _ => {}
         }
     }
 
@@ -53,31 +59,38 @@ impl<'a> Effects<'a> {
         let mut held: Vec<TaskId> = held.filter_map(|at| Some(self.state.tasks().get(*at)?.id())).collect();
         held.sort_unstable();
         for id in held {
-            let effects = [self.dispatch(id), self.yielding(id), self.cancel(id)];
+            let effects = [self.dispatch(id, Place::ById), self.yielding(id), self.cancel(id)];
             effects.into_iter().flatten().for_each(|effect| out.ask(effect));
         }
     }
 
-    fn running(&self, id: TaskId) -> Option<(&'a Task, &'a Running)> {
-        let task = self.state.tasks().by_id(id)?;
+    fn running(&self, id: TaskId, place: Place) -> Option<(&'a Task, &'a Running)> {
+        let task = match place.task() {
+            Some(at) => self.state.tasks().get(at)?,
+            None => self.state.tasks().by_id(id)?,
+        };
         Some((task, task.running()?))
     }
 
-    fn dispatch(&self, id: TaskId) -> Option<Effect> {
-        let (task, running) = self.running(id)?;
-        let total = task.bound().map(|(at, _)| at);
-        let until = [task.timeout(), total].into_iter().flatten().min();
+    fn dispatch(&self, id: TaskId, place: Place) -> Option<Effect> {
+        let (task, running) = self.running(id, place)?;
+        let until = if task.traits.bounded {
+            let total = task.bound().map(|(at, _)| at);
+            [task.timeout(), total].into_iter().flatten().min()
+        } else {
+            None
+        };
         Some(Effect::Dispatch { attempt: task.attempt(), to: running.by, task: task.spec.clone(), until })
     }
 
     fn yielding(&self, id: TaskId) -> Option<Effect> {
-        let (task, running) = self.running(id)?;
+        let (task, running) = self.running(id, Place::ById)?;
         let until = running.yielding.as_ref()?.at + self.grace;
         Some(Effect::Yield { attempt: task.attempt(), from: running.by, until })
     }
 
     fn cancel(&self, id: TaskId) -> Option<Effect> {
-        let (task, running) = self.running(id)?;
+        let (task, running) = self.running(id, Place::ById)?;
         running.cancel.as_ref().map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
     }
 }

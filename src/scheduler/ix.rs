@@ -13,6 +13,34 @@ impl TaskIx {
     }
 }
 
+/// Where the subjects of an event are. Its decision has found them, and its application does not look them up again; a
+/// replay looks them up by their ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// To be looked up.
+    ById,
+    /// The task.
+    Task(TaskIx),
+    /// The task, and the agent that it is assigned to.
+    Assignment(TaskIx, AgentIx),
+}
+
+impl Place {
+    pub(crate) const fn task(self) -> Option<TaskIx> {
+        match self {
+            Self::ById => None,
+            Self::Task(task) | Self::Assignment(task, _) => Some(task),
+        }
+    }
+
+    pub(crate) const fn agent(self) -> Option<AgentIx> {
+        match self {
+            Self::ById | Self::Task(_) => None,
+            Self::Assignment(_, agent) => Some(agent),
+        }
+    }
+}
+
 /// The index of a requirement class and of the lane in which its tasks wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClassIx(pub(crate) Slot);

@@ -5,7 +5,7 @@ use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::base::meter::Meter;
 use crate::base::time::Time;
-use crate::message::effect::Outbox;
+use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{Entry, Event};
 
 /// The end of the journal: number and time of the last entry.
@@ -94,6 +94,16 @@ impl<'a> Tx<'a> {
     /// The entry for the next event.
     pub(crate) fn entry(&self, event: Event) -> Entry {
         Entry { seq: self.log.last.next(), at: self.now, event }
+    }
+
+    /// Records an event that is about to be applied. Returns its entry, and the effects to which those of the event are
+    /// added.
+    #[inline]
+    pub(crate) fn push(&mut self, event: Event) -> (&Entry, &mut Vec<Effect>) {
+        let entry = self.entry(event);
+        self.log.last = entry.seq;
+        self.log.at = entry.at;
+        self.out.push(entry)
     }
 
     /// Records an entry that has been applied.

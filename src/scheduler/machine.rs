@@ -6,6 +6,7 @@ use super::decide::Awaited;
 use super::effects::Effects;
 use super::guards::Guards;
 use super::inconsistent::{Applied, InconsistentEvent};
+use super::ix::Place;
 use super::log::{Log, Tx};
 use super::queue::QueueRules;
 use super::reader::Reader;
@@ -14,7 +15,6 @@ use crate::base::meter::EVENT;
 use crate::base::structure::{Anomaly, Bits, Random};
 use crate::base::time::Time;
 use crate::message::event::{Entry, Event};
-use crate::routing::RoutingStrategy;
 use core::fmt;
 
 /// The scheduler without sequence numbers, so that an engine can number its events together with those of runs.
@@ -64,7 +64,7 @@ impl Core {
 
     /// Applies an entry of the journal. Dependents of ended tasks are updated at once.
     pub(crate) fn replay(&mut self, entry: &Entry) -> Applied {
-        self.apply(entry)?;
+        self.apply(entry, Place::ById)?;
         self.reader.state.settle_dependents(usize::MAX)?;
         Ok(())
     }
@@ -75,8 +75,8 @@ impl Core {
     }
 
     /// Applies an event to the state; strategies and guards observe it.
-    fn apply(&mut self, entry: &Entry) -> Applied {
-        self.reader.state.apply(entry)?;
+    fn apply(&mut self, entry: &Entry, place: Place) -> Applied {
+        self.reader.state.apply(entry, place)?;
         self.reader.now = self.reader.now.max(entry.at);
         self.observe(entry);
         self.guards.observe(&self.reader.state, entry);
@@ -85,15 +85,26 @@ impl Core {
 
     /// Applies and records an event, followed by the events of guards that it causes.
     pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
-        self.record(event.into(), tx);
+        self.emit_at(Place::ById, event.into(), tx);
+    }
+
+    /// The same for an event whose subjects were found.
+    pub(super) fn emit_at(&mut self, place: Place, event: Event, tx: &mut Tx<'_>) {
+        self.record(place, event, tx);
         self.reconcile(tx);
     }
 
     /// Emits events until the state agrees with the targets of the guards, or the bound on work is reached.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
+        if self.guards.may_differ(&self.reader.state) {
+            self.reconcile_guards(tx);
+        }
+    }
+
+    fn reconcile_guards(&mut self, tx: &mut Tx<'_>) {
         while let Some(event) = self.guards.next_event(&self.reader.state, tx.now) {
-            self.record(event, tx);
+            self.record(Place::ById, event, tx);
             if tx.meter.is_spent() && !self.guards.has_pending() {
                 self.rest = Rest::Dispatch;
                 return;
@@ -102,25 +113,23 @@ impl Core {
     }
 
     /// Applies an event, derives its effects and adds both to the outbox.
-    fn record(&mut self, event: Event, tx: &mut Tx<'_>) {
-        let entry = tx.entry(event);
+    fn record(&mut self, place: Place, event: Event, tx: &mut Tx<'_>) {
         tx.meter.spend(EVENT);
-        self.effects().before(&entry).into_iter().for_each(|effect| tx.out.ask(effect));
-        if let Err(InconsistentEvent(reason)) = self.apply(&entry) {
+        let (entry, effects) = tx.push(event);
+        self.effects().before(entry, place, effects);
+        if let Err(InconsistentEvent(reason)) = self.apply(entry, place) {
             self.anomaly(format_args!("{reason}: the scheduler decided {entry:?}"));
         }
-        self.effects().after(&entry).into_iter().for_each(|effect| tx.out.ask(effect));
-        tx.record(entry);
+        self.effects().after(entry, place, effects);
     }
 
+    #[inline]
     fn observe(&mut self, entry: &Entry) {
-        self.reader.config.routing.strategy.observe(entry);
-        if let Some(rerouting) = self.reader.config.routing.strategy.rerouted() {
+        if let Some(rerouting) = self.reader.config.routing.strategy.follow(entry) {
             self.guards.rerouted(None, &rerouting);
         }
         for (kind, strategy) in &mut self.reader.config.routing.by_kind {
-            strategy.observe(entry);
-            if let Some(rerouting) = strategy.rerouted() {
+            if let Some(rerouting) = strategy.follow(entry) {
                 self.guards.rerouted(Some(kind), &rerouting);
             }
         }

@@ -141,12 +141,13 @@ impl Scheduler {
     /// # Errors
     ///
     /// When the command is rejected. It has then changed nothing; timers that were due have fired nevertheless.
-    pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
+    pub fn handle(&mut self, now: Time, mut command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
         let clock = self.core.read_clock(now, &mut self.log);
         let work = self.core.config().limits().work_per_call;
         let mut tx = Tx::new(work, &mut self.log, out, clock);
         self.core.fire(&mut tx);
-        let verdict = match command.canonical() {
+        command.make_canonical();
+        let verdict = match command {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),

@@ -25,9 +25,34 @@ pub struct Needs(Arc<Inner>);
 
 #[derive(Clone, PartialEq)]
 struct Inner {
-    /// The hash of the other field, computed once: classes are looked up at every submit.
+    /// The hash of the last field, computed once: classes are looked up at every submit.
     hash: u64,
+    measure: Measure,
     wanted: Wanted,
+}
+
+/// The sizes of needs, measured once: limits are checked at every submit.
+#[derive(Clone, Copy, PartialEq)]
+struct Measure {
+    /// The bytes of the longest name.
+    longest: usize,
+    has_empty_name: bool,
+    /// The number of skills, labels and amounts.
+    len: usize,
+    uses_resources: bool,
+}
+
+impl Measure {
+    fn of(wanted: &Wanted) -> Self {
+        let Wanted { skills, labels, amounts, shared } = wanted;
+        let names = || skills.keys().chain(labels.keys()).chain(amounts.keys()).chain(shared.keys());
+        Self {
+            longest: names().chain(labels.values()).map(|name| name.len()).max().unwrap_or(0),
+            has_empty_name: names().any(|name| name.is_empty()),
+            len: names().count(),
+            uses_resources: !amounts.is_empty() || !shared.is_empty(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -101,7 +126,13 @@ impl Needs {
 
     /// Whether any resource is required.
     pub(crate) fn uses_resources(&self) -> bool {
-        !self.0.wanted.amounts.is_empty() || !self.0.wanted.shared.is_empty()
+        self.0.measure.uses_resources
+    }
+
+    /// Whether no name is empty or longer than `name_bytes`, and there are at most `list_len` requirements.
+    pub(crate) fn is_within(&self, name_bytes: u32, list_len: u32) -> bool {
+        let Measure { longest, has_empty_name, len, .. } = self.0.measure;
+        !has_empty_name && longest <= name_bytes as usize && len <= list_len as usize
     }
 
     /// Whether the agent, when idle, has the required amounts of its own resources.
@@ -144,7 +175,7 @@ impl Needs {
                 hash = mix(hash ^ stable_hash(name.as_bytes()).rotate_left(turn) ^ amount);
             }
         }
-        Self(Arc::new(Inner { hash, wanted }))
+        Self(Arc::new(Inner { hash, measure: Measure::of(&wanted), wanted }))
     }
 }
 

@@ -38,6 +38,7 @@ impl<T> Default for Arena<T> {
 }
 
 impl<T> Arena<T> {
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Slot {
         while let Some(index) = self.free.pop() {
             if let Some(hole) = self.place(index as usize) {
@@ -61,6 +62,7 @@ impl<T> Arena<T> {
         self.len - 1
     }
 
+    #[inline]
     fn place(&mut self, index: usize) -> Option<&mut Option<T>> {
         self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
     }
@@ -91,14 +93,17 @@ impl<T> Arena<T> {
         self.insert(value)
     }
 
+    #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         self.chunks.get(slot.index() / CHUNK)?.get(slot.index() % CHUNK)?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         self.place(slot.index())?.as_mut()
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
         let value = self.place(slot.index())?.take()?;
         self.free.push(slot.0);

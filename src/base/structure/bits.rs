@@ -16,6 +16,7 @@ const WORD: usize = 64;
 const BLOCK: usize = 8;
 
 impl Bits {
+    #[inline]
     pub(crate) fn set(&mut self, index: usize) {
         let word = index / WORD;
         if word >= self.words.len() {
@@ -30,6 +31,7 @@ impl Bits {
         }
     }
 
+    #[inline]
     pub(crate) fn clear(&mut self, index: usize) {
         let word = index / WORD;
         if let Some(bits) = self.words.get_mut(word) {
@@ -42,6 +44,7 @@ impl Bits {
         }
     }
 
+    #[inline]
     pub(crate) fn put(&mut self, index: usize, on: bool) {
         if on { self.set(index) } else { self.clear(index) }
     }
@@ -52,10 +55,12 @@ impl Bits {
         self.tops.clear();
     }
 
+    #[inline]
     pub(crate) fn contains(&self, index: usize) -> bool {
         self.words.get(index / WORD).is_some_and(|bits| bits & (1 << (index % WORD)) != 0)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.tops.iter().all(|&top| top == 0)
     }
@@ -69,6 +74,7 @@ impl Bits {
         Common::new([self, other])
     }
 
+    #[inline]
     pub(crate) fn meets(&self, other: &Self) -> bool {
         next_in([self, other], 0).is_some()
     }
@@ -94,10 +100,12 @@ impl Bits {
         None
     }
 
+    #[inline]
     fn word(&self, at: usize) -> u64 {
         self.words.get(at).copied().unwrap_or(0)
     }
 
+    #[inline]
     fn top(&self, at: usize) -> u64 {
         self.tops.get(at).copied().unwrap_or(0)
     }

@@ -19,6 +19,7 @@ impl<K, V, S: Default> Default for IdMap<K, V, S> {
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher> IdMap<K, V, S> {
+    #[inline]
     pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -26,10 +27,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> IdMap<K, V, S> {
         self.0.get(key)
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.0.insert(key, value)
     }
 
+    #[inline]
     pub(crate) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -49,6 +52,7 @@ pub(crate) struct NearBuilder(DefaultHashBuilder);
 impl BuildHasher for NearBuilder {
     type Hasher = Near;
 
+    #[inline]
     fn build_hasher(&self) -> Near {
         Near { builder: self.0.clone(), hash: 0 }
     }
@@ -64,6 +68,7 @@ pub(crate) struct Near {
 const DIGIT: u32 = 4;
 
 impl Hasher for Near {
+    #[inline]
     fn write_u64(&mut self, number: u64) {
         let low = (1 << DIGIT) - 1;
         self.hash = (self.builder.hash_one(number >> DIGIT) & !low) | (number & low);
@@ -73,6 +78,7 @@ impl Hasher for Near {
         self.hash = self.builder.hash_one((self.hash, bytes));
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.hash
     }

@@ -1,21 +1,22 @@
 //! Application of the events of attempts.
 
 use super::State;
-use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::id::{AttemptId, Incarnation};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::event::{Next, YieldReason};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
-use crate::scheduler::ix::TaskIx;
+use crate::scheduler::index::Holding;
+use crate::scheduler::ix::{Place, TaskIx};
 use crate::scheduler::preemption::Candidate;
 use crate::scheduler::queue::{Arrival, Queues};
 use crate::scheduler::tasks::{Held, Running, Tasks};
 use crate::task::{Failure, TaskOutcome};
 
 impl State {
-    pub(super) fn assigned(&mut self, now: Time, attempt: AttemptId, to: Incarnation) -> Applied {
-        let at = self.tasks.known(attempt.task())?;
-        let agent = self.index.fleet().current(to);
+    pub(super) fn assigned(&mut self, now: Time, attempt: AttemptId, to: Incarnation, place: Place) -> Applied {
+        let at = self.tasks.find(attempt.task(), place)?;
+        let agent = place.agent().or_else(|| self.index.fleet().current(to));
         let agent = agent.ok_or(InconsistentEvent("the agent of an assignment is not registered"))?;
         let task = self.tasks.at(at)?;
         let class = task.class().ok_or(InconsistentEvent("the task of an assignment is not queued"))?;
@@ -24,8 +25,7 @@ impl State {
         }
         self.index.assigned(class, agent)?;
         self.dequeue(at)?;
-        let index = self.index.fleet_mut().hold(agent, at)?;
-        let unstarted = self.index.fleet().get(agent).is_some_and(|member| member.spec.prefetch > 0);
+        let Holding { index, unstarted } = self.index.fleet_mut().hold(agent, at)?;
         let task = self.tasks.at(at)?;
         if task.traits.uses_resources {
             self.index.take(&task.spec.needs, Some(agent))?;
@@ -37,16 +37,16 @@ impl State {
         self.set_timer(at)
     }
 
-    pub(super) fn started(&mut self, now: Time, attempt: AttemptId) -> Applied {
-        let at = self.tasks.under_way(attempt)?;
+    pub(super) fn started(&mut self, now: Time, attempt: AttemptId, place: Place) -> Applied {
+        let at = self.tasks.under_way(attempt, place)?;
         self.remove_candidate(at)?;
         self.tasks.start(at, now)?;
         self.add_candidate(at)?;
         self.set_timer(at)
     }
 
-    pub(super) fn yield_requested(&mut self, now: Time, attempt: AttemptId, why: YieldReason) -> Applied {
-        let at = self.tasks.under_way(attempt)?;
+    pub(super) fn yield_requested(&mut self, now: Time, attempt: AttemptId, why: YieldReason, place: Place) -> Applied {
+        let at = self.tasks.under_way(attempt, place)?;
         self.remove_candidate(at)?;
         self.tasks.request_yield(at, why, now)?;
         if let Some(beneficiary) = why.by() {
@@ -55,8 +55,7 @@ impl State {
         self.set_timer(at)
     }
 
-    pub(super) fn yielded(&mut self, now: Time, attempt: AttemptId, by: Incarnation, unknown: bool) -> Applied {
-        let at = self.tasks.held_by(attempt, by)?;
+    pub(super) fn yielded(&mut self, now: Time, at: TaskIx, unknown: bool) -> Applied {
         self.tasks.note_unknown(at, unknown)?;
         self.tasks.note_yield(at)?;
         self.end_attempt(now, at)?;
@@ -88,8 +87,7 @@ impl State {
         }
     }
 
-    pub(super) fn cancel_requested(&mut self, now: Time, id: TaskId, reason: &Name) -> Applied {
-        let at = self.tasks.known(id)?;
+    pub(super) fn cancel_requested(&mut self, now: Time, at: TaskIx, reason: &Name) -> Applied {
         self.remove_candidate(at)?;
         self.tasks.request_cancel(at, reason, now)?;
         self.set_timer(at)
@@ -99,7 +97,7 @@ impl State {
     pub(super) fn end_attempt(&mut self, now: Time, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(running) = task.running() else { return Ok(()) };
-        let (id, accounts) = (task.id(), task.accounts);
+        let accounts = task.accounts;
         let (charged, took, beneficiary) = (running.charged, now.since(running.since), running.beneficiary());
         if task.traits.uses_resources {
             self.index.give(&task.spec.needs, running.agent())?;
@@ -110,6 +108,7 @@ impl State {
         }
         self.remove_candidate(at)?;
         if let Some(beneficiary) = beneficiary {
+            let id = self.tasks.at(at)?.id();
             self.candidates.fulfil(beneficiary, id);
         }
         self.queues.end(accounts, charged, took, now, &mut self.timers)?;

@@ -14,6 +14,7 @@ pub(crate) use tasks::sub_queue;
 
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::index::Index;
+use super::ix::Place;
 use super::preemption::PreemptionCandidates;
 use super::queue::{QueueRules, Queues};
 use super::standing::Standing;
@@ -94,10 +95,10 @@ impl State {
         self.incarnations
     }
 
-    pub(crate) fn apply(&mut self, entry: &Entry) -> Applied {
+    pub(crate) fn apply(&mut self, entry: &Entry, place: Place) -> Applied {
         match &entry.event {
             Event::Agent { agent, event } => self.apply_agent(entry.at, *agent, event),
-            Event::Task { task, event } => self.apply_task((entry.seq, entry.at), *task, event),
+            Event::Task { task, event } => self.apply_task((entry.seq, entry.at), *task, place, event),
             Event::Control(event) => self.apply_control(entry.at, event),
             Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {
                 Err(InconsistentEvent("a scheduler without an engine has no runs"))

@@ -90,7 +90,7 @@ impl State {
                     self.index.take(&record.spec.needs, agent)?;
                 }
                 let held = match agent {
-                    Some(at) => Some(Held { at, index: self.index.fleet_mut().hold(at, task)? }),
+                    Some(at) => Some(Held { at, index: self.index.fleet_mut().hold(at, task)?.index }),
                     None => None,
                 };
                 let yielding = yielding.map(|(at, why)| Yielding { at, why });

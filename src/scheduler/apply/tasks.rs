@@ -7,53 +7,60 @@ use crate::base::time::Time;
 use crate::message::event::TaskEvent;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::{ClassKey, Excluded};
-use crate::scheduler::ix::{ClassIx, TaskIx};
+use crate::scheduler::ix::{ClassIx, Place, TaskIx};
 use crate::scheduler::queue::{Arrival, SubQueueKey};
-use crate::scheduler::tasks::{Origin, Submission, Task};
+use crate::scheduler::tasks::{Origin, Stage, Submission, Task};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl State {
-    pub(super) fn apply_task(&mut self, (seq, at): (Seq, Time), id: TaskId, event: &TaskEvent) -> Applied {
+    pub(super) fn apply_task(
+        &mut self,
+        (seq, at): (Seq, Time),
+        id: TaskId,
+        place: Place,
+        event: &TaskEvent,
+    ) -> Applied {
         match event {
             TaskEvent::Submitted { spec, .. } if spec.id != id => {
                 Err(InconsistentEvent("the event of a submit has another id than its spec"))
             }
             TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready => self.ready(id),
-            TaskEvent::Assigned { attempt, to } => self.assigned(at, attempt.of(id), *to),
-            TaskEvent::Started { attempt } => self.started(at, attempt.of(id)),
-            TaskEvent::YieldRequested { attempt, reason } => self.yield_requested(at, attempt.of(id), *reason),
+            TaskEvent::Assigned { attempt, to } => self.assigned(at, attempt.of(id), *to, place),
+            TaskEvent::Started { attempt } => self.started(at, attempt.of(id), place),
+            TaskEvent::YieldRequested { attempt, reason } => self.yield_requested(at, attempt.of(id), *reason, place),
             TaskEvent::Yielded { attempt, by, outcome_unknown } => {
-                self.yielded(at, attempt.of(id), *by, *outcome_unknown)
+                let task = self.tasks.held_by(attempt.of(id), *by, place)?;
+                self.yielded(at, task, *outcome_unknown)
             }
             TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, .. } => {
-                let task = self.tasks.held_by(attempt.of(id), *by)?;
+                let task = self.tasks.held_by(attempt.of(id), *by, place)?;
                 self.tasks.note_unknown(task, *outcome_unknown)?;
                 self.attempt_failed(at, task, *by, failure, *next)
             }
-            TaskEvent::Used { attempt, by, .. } => self.tasks.held_by(attempt.of(id), *by).map(drop),
+            TaskEvent::Used { attempt, by, .. } => self.tasks.held_by(attempt.of(id), *by, place).map(drop),
             TaskEvent::Succeeded { attempt, by, output } => {
-                let task = self.tasks.held_by(attempt.of(id), *by)?;
+                let task = self.tasks.held_by(attempt.of(id), *by, place)?;
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
             TaskEvent::Answered { output, .. } => {
-                let task = self.tasks.known(id)?;
+                let task = self.tasks.find(id, place)?;
                 if self.tasks.at(task)?.class().is_none() {
                     return Err(InconsistentEvent("a task that is answered from the cache is not queued"));
                 }
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
-            TaskEvent::CancelRequested { reason } => self.cancel_requested(at, id, reason),
+            TaskEvent::CancelRequested { reason } => self.cancel_requested(at, self.tasks.find(id, place)?, reason),
             TaskEvent::Cancelled { reason, side_effects } => {
-                let task = self.tasks.known(id)?;
+                let task = self.tasks.find(id, place)?;
                 let (reason, side_effects) = (reason.clone(), side_effects.clone());
                 self.end(at, task, TaskOutcome::Cancelled { reason, side_effects })
             }
             TaskEvent::Expired { bound, outcome_unknown } => {
-                let task = self.tasks.known(id)?;
+                let task = self.tasks.find(id, place)?;
                 self.tasks.note_unknown(task, *outcome_unknown)?;
                 self.end(at, task, TaskOutcome::Expired(*bound))
             }
@@ -68,15 +75,12 @@ impl State {
         expected: Option<Duration>,
         replays: Option<TaskId>,
     ) -> Applied {
-        if self.tasks.ix(spec.id).is_some() {
-            return Err(InconsistentEvent("a submitted task is known already"));
-        }
+        let accounts = self.queues.accounts_of(spec);
+        let task = self.tasks.submit(&Submission { spec, seq, at, expected, accounts })?;
         if let Some(dead) = replays {
             self.tasks.discard(dead)?;
         }
-        let accounts = self.queues.accounts_of(spec);
         self.queues.enter(accounts, spec.payload.bytes())?;
-        let task = self.tasks.submit(&Submission { spec, seq, at, expected, accounts })?;
         if spec.after.is_empty() {
             self.enqueue(task)?;
         } else {
@@ -94,12 +98,17 @@ impl State {
     /// Queues a task in the class of its needs and of the agents that it avoids.
     pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
-        let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
-        let class = self.index.join(key)?;
+        let class = if task.avoid.is_empty() && !task.traits.affine && self.index.classes().separated().is_empty() {
+            self.index.join_plain(&task.spec.needs)?
+        } else {
+            let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
+            self.index.join(key)?
+        };
+        let task = self.tasks.at_mut(at)?;
+        task.stage = Stage::Queued { class };
         let (key, tier, rank) = (sub_queue(task, class), task.tier, self.queues.rank(&Arrival::of(task)));
-        self.tasks.queue(at, class)?;
         self.queues.push(key, tier, rank, at)?;
-        self.linger(at)
+        if self.queues.has_batches() { self.linger(at) } else { Ok(()) }
     }
 
     /// Removes a task from its queue, if it is in one.
@@ -108,7 +117,9 @@ impl State {
         let Some(class) = task.class() else { return Ok(()) };
         let key = sub_queue(task, class);
         self.queues.remove(at)?;
-        if let Some(next) = self.queues.first_lingering(&key) {
+        if self.queues.has_batches()
+            && let Some(next) = self.queues.first_lingering(&key)
+        {
             self.linger(next)?;
         }
         self.index.leave(class)

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::base::id::TaskId;
-use crate::base::structure::{Bits, next_in};
+use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::scheduler::inconsistent::Applied;
 use crate::scheduler::index::Room;
@@ -104,8 +104,9 @@ impl State {
 
     /// The next task of a class, if an agent has room for it.
     pub(crate) fn next_of(&mut self, class: ClassIx) -> Applied<Option<(Turn, TaskIx)>> {
-        match [Room::Open, Room::Reserved].into_iter().find(|room| self.index.has_agent(class, *room)) {
-            Some(room) => self.queues.head(class, room),
+        let rooms: &[Room] = if self.index.fleet().reserves() { &[Room::Open, Room::Reserved] } else { &[Room::Open] };
+        match rooms.iter().find(|room| self.index.has_agent(class, **room)) {
+            Some(room) => self.queues.head(class, *room),
             None => Ok(None),
         }
     }
@@ -117,21 +118,7 @@ impl State {
         let room = [Room::Open, Room::Reserved];
         let room = room.into_iter().find(|room| fleet.with_room(*room).contains(agent.index()));
         let (Some(member), Some(room)) = (fleet.get(agent), room) else { return Ok(None) };
-        let mut first: Option<(Turn, ClassIx, TaskIx)> = None;
-        for urgent in [true, false].into_iter().take(if room == Room::Open { 2 } else { 1 }) {
-            let mut from = 0;
-            while let Some(at) = next_in([&member.classes, queues.ready().of(urgent)], from) {
-                from = at + 1;
-                if !declined.contains(at)
-                    && let Some(class) = ClassIx::at(at)
-                    && index.has_resources(class, member)
-                    && let Some((turn, task)) = queues.head(class, room)?
-                    && first.is_none_or(|(best, ..)| turn < best)
-                {
-                    first = Some((turn, class, task));
-                }
-            }
-        }
-        Ok(first.map(|(_, class, task)| (class, task)))
+        let passes = |class: ClassIx| !declined.contains(class.index()) && index.has_resources(class, member);
+        queues.first_among(room, &member.classes, passes)
     }
 }

@@ -12,7 +12,7 @@ use crate::scheduler::config::Config;
 use crate::scheduler::guards::Guards;
 use crate::scheduler::index::{ClassKey, Room};
 use crate::scheduler::machine::Core;
-use crate::scheduler::queue::{Account, Arrival};
+use crate::scheduler::queue::{Account, Arrival, Intake};
 use crate::task::{TaskOutcome, TaskSpec};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -51,14 +51,16 @@ impl Earlier {
         self.ids.contains(&task)
     }
 
-    fn len(&self) -> u32 {
-        u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
-    }
-
-    /// The numbers of earlier tasks of the task's tenant and of its kind.
-    fn of_accounts(&self, spec: &TaskSpec) -> [u32; 2] {
+    /// What the earlier tasks add to the limits of a task.
+    fn more(&self, spec: &TaskSpec) -> More {
         let tenant = self.tenants.get(&spec.tenant);
-        [tenant, self.kinds.get(&spec.kind)].map(|count| count.copied().unwrap_or(0))
+        More {
+            tasks: u32::try_from(self.ids.len()).unwrap_or(u32::MAX),
+            of_accounts: [tenant, self.kinds.get(&spec.kind)].map(|count| count.copied().unwrap_or(0)),
+            bytes: self.bytes,
+            tenant_bytes: self.tenant_bytes.get(&spec.tenant).copied().unwrap_or(0),
+            classes: self.classes.len(),
+        }
     }
 
     /// Adds a task and its requirement class, if that is new.
@@ -72,6 +74,17 @@ impl Earlier {
             self.classes.insert(class, ());
         }
     }
+}
+
+/// What the earlier tasks of a command add to the limits of a task.
+#[derive(Debug, Clone, Copy, Default)]
+struct More {
+    tasks: u32,
+    /// The numbers of those of its tenant and of its kind.
+    of_accounts: [u32; 2],
+    bytes: u64,
+    tenant_bytes: u64,
+    classes: usize,
 }
 
 /// Checks submits without changing the state.
@@ -105,8 +118,8 @@ impl AdmissionCheck<'_> {
         if same { Ok(true) } else { Err(Rejected::Conflict(Conflict::Task(spec.id))) }
     }
 
-    /// Checks whether the task can be accepted after the earlier ones of its command.
-    pub(super) fn admits(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
+    /// Checks whether the task can be accepted, after the earlier ones of its command if there are any.
+    pub(super) fn admits(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
         self.is_of_host(spec.id)?;
         if spec.owner.is_some() || spec.reserved.is_some() {
             return Err(Rejected::Misuse(Misuse::ForeignOwner(spec.id)));
@@ -135,10 +148,10 @@ impl AdmissionCheck<'_> {
         Ok(())
     }
 
-    fn dependencies(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
+    fn dependencies(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
         for &before in &spec.after {
             match self.state.tasks().by_id(before).map(|task| task.end().map(|ended| &ended.outcome)) {
-                None if earlier.has(before) => {}
+                None if earlier.is_some_and(|earlier| earlier.has(before)) => {}
                 None => return Err(Rejected::Unknown(Unknown::Dependency { task: spec.id, missing: before })),
                 Some(None | Some(TaskOutcome::Succeeded(_))) => {}
                 Some(Some(_)) => {
@@ -149,36 +162,43 @@ impl AdmissionCheck<'_> {
         Ok(())
     }
 
-    fn capacity(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
+    fn capacity(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
         let limits = &self.config.limits;
-        if self.state.tasks().active().saturating_add(earlier.len()) >= limits.waiting_tasks {
+        let more = earlier.map_or_else(More::default, |earlier| earlier.more(spec));
+        if self.state.tasks().active().saturating_add(more.tasks) >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
         }
-        let accounts = self.state.queues().waiting(spec).into_iter().zip(earlier.of_accounts(spec));
-        for (((active, most), more), what) in accounts.zip(["tenant_waiting", "kind_waiting"]) {
-            if let Some(most) = most.filter(|most| active.saturating_add(more) >= *most) {
+        let Intake { tenant, kind, bytes } = self.state.queues().intake(spec);
+        let [of_tenant, of_kind] = more.of_accounts;
+        for (account, more, what) in [(&tenant, of_tenant, "tenant_waiting"), (&kind, of_kind, "kind_waiting")] {
+            if let Some(most) = account.most.filter(|most| account.active.saturating_add(more) >= *most) {
                 return Err(self.full(what, most));
             }
         }
-        let (all, tenant) = self.state.queues().bytes(spec);
-        let more = u64::from(spec.payload.bytes());
-        if all.saturating_add(earlier.bytes).saturating_add(more) > limits.waiting_bytes {
+        let own = u64::from(spec.payload.bytes());
+        if bytes.saturating_add(more.bytes).saturating_add(own) > limits.waiting_bytes {
             return Err(self.full("waiting_bytes", limits.waiting_bytes));
         }
-        let earlier_tenant = earlier.tenant_bytes.get(&spec.tenant).copied().unwrap_or(0);
         if spec.tenant.is_some()
-            && tenant.saturating_add(earlier_tenant).saturating_add(more) > limits.tenant_waiting_bytes
+            && tenant.bytes.saturating_add(more.tenant_bytes).saturating_add(own) > limits.tenant_waiting_bytes
         {
             return Err(self.full("tenant_waiting_bytes", limits.tenant_waiting_bytes));
         }
-        let classes = self.state.index().classes();
-        if classes.len().saturating_add(earlier.classes.len()) >= limits.classes as usize {
-            let class = self.state.class_key(spec);
-            if classes.find(&class).is_none() && earlier.classes.get(&class).is_none() {
-                return Err(self.full("classes", limits.classes));
-            }
+        if self.state.index().classes().len().saturating_add(more.classes) >= limits.classes as usize {
+            return self.has_class(spec, earlier);
         }
         Ok(())
+    }
+
+    /// Rejects a task that would need another requirement class.
+    #[cold]
+    fn has_class(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
+        let class = self.state.class_key(spec);
+        let is_earlier = earlier.is_some_and(|earlier| earlier.classes.get(&class).is_some());
+        if is_earlier || self.state.index().classes().find(&class).is_some() {
+            return Ok(());
+        }
+        Err(self.full("classes", self.config.limits.classes))
     }
 
     fn full(&self, what: &str, limit: impl Into<u64>) -> Rejected {
@@ -204,9 +224,15 @@ impl AdmissionCheck<'_> {
 
     /// The expected duration of an attempt: that of the estimator or, without one, that of the spec.
     pub(super) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
-        let mut expected = self.config.routing.estimator.as_ref().map_or(spec.estimate, |each| each.estimate(spec));
-        expected.make_canonical();
-        expected
+        match &self.config.routing.estimator {
+            // A command has been brought into its canonical form.
+            None => spec.estimate,
+            Some(estimator) => {
+                let mut expected = estimator.estimate(spec);
+                expected.make_canonical();
+                expected
+            }
+        }
     }
 
     /// The expected time until the end of the task: the tasks of its class that are served earlier, divided by the

@@ -11,7 +11,7 @@ use crate::message::command::Accepted;
 use crate::message::event::{Next, TaskEvent};
 use crate::message::rejected::{Rejected, Stale, Unknown, WrongState};
 use crate::resilience::delay;
-use crate::scheduler::ix::AgentIx;
+use crate::scheduler::ix::{AgentIx, Place, TaskIx};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::reader::Reader;
@@ -28,6 +28,7 @@ pub(super) struct Attempts<'c, 'o> {
 /// An attempt under way and the agent that reports on it.
 struct Report<'a> {
     agent: AgentIx,
+    at: TaskIx,
     task: &'a Task,
     running: &'a Running,
 }
@@ -42,15 +43,32 @@ impl Core {
 impl Reader {
     /// Checks that the attempt is the current one of its task and that this incarnation holds it.
     fn attempt_of(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
-        let agent = self.current(by)?;
-        let task =
-            self.state.tasks().by_id(attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
-        let running = task.running().filter(|_| task.attempts.begun == attempt.number().get());
-        let running = running.ok_or(Rejected::Stale(Stale::Attempt(attempt)))?;
-        if running.by != by {
-            return Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }));
+        if let Some(at) = self.state.tasks().ix(attempt.task())
+            && let Some(task) = self.state.tasks().get(at)
+            && let Some(running) = task.running()
+            && task.attempts.begun == attempt.number().get()
+            && running.by == by
+            && let Some(agent) = running.agent()
+        {
+            // An attempt that an agent holds is held by the current incarnation of the agent.
+            return Ok(Report { agent, at, task, running });
         }
-        Ok(Report { agent, task, running })
+        Err(self.why_not(by, attempt))
+    }
+
+    /// Why a report on an attempt is rejected.
+    #[cold]
+    fn why_not(&self, by: Incarnation, attempt: AttemptId) -> Rejected {
+        if let Err(rejected) = self.current(by) {
+            return rejected;
+        }
+        let Some(task) = self.state.tasks().by_id(attempt.task()) else {
+            return Rejected::Unknown(Unknown::Task(attempt.task()));
+        };
+        match task.running().filter(|_| task.attempts.begun == attempt.number().get()) {
+            Some(running) if running.by != by => Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }),
+            Some(_) | None => Rejected::Stale(Stale::Attempt(attempt)),
+        }
     }
 
     /// The task and its attempt, if one is under way.
@@ -68,9 +86,10 @@ impl Attempts<'_, '_> {
         output: Payload,
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
-        let Report { agent, running, .. } = self.core.reader.attempt_of(by, attempt)?;
+        let Report { agent, at, task, running } = self.core.reader.attempt_of(by, attempt)?;
         fits(&self.core.reader.config.limits, &output)?;
         let beneficiary = running.beneficiary();
+        let is_metered = task.spec.reserved.is_some() || !usage.is_nothing();
         let event = match &running.cancel {
             // The cancellation came first. The event records that the work was done; dependents do not get the output.
             Some(cancel) => {
@@ -78,8 +97,10 @@ impl Attempts<'_, '_> {
             }
             None => TaskEvent::Succeeded { attempt: attempt.number(), by, output },
         };
-        self.record_usage(by, attempt, usage);
-        self.core.emit(event.of(attempt.task()), self.tx);
+        if is_metered {
+            self.record_usage(by, attempt, usage);
+        }
+        self.core.emit_at(Place::Task(at), event.of(attempt.task()), self.tx);
         self.hand_over(beneficiary, by);
         self.after_end(agent);
         Ok(Accepted::Done)
@@ -115,7 +136,7 @@ impl Attempts<'_, '_> {
     /// Accepts that an agent gives an attempt back. It must be draining, or have been asked to give the attempt back or
     /// to stop it.
     pub(super) fn give_back(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
-        let Report { agent, task, running } = self.core.reader.attempt_of(by, attempt)?;
+        let Report { agent, task, running, .. } = self.core.reader.attempt_of(by, attempt)?;
         let member = self.core.reader.state.index().fleet().get(agent);
         let drains = member.is_some_and(|member| member.status == AgentStatus::Draining);
         if let Some(cancel) = &running.cancel {

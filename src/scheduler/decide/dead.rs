@@ -31,7 +31,7 @@ impl DeadLetters<'_, '_> {
     pub(super) fn replay(&mut self, dead: TaskId, fresh: TaskId) -> Result<Accepted, Rejected> {
         self.core.admission(self.tx.now).is_of_host(fresh)?;
         let spec = self.core.reader.replayed(dead, fresh, None, self.tx.now)?;
-        self.core.admission(self.tx.now).admits(&spec, &Earlier::default())?;
+        self.core.admission(self.tx.now).admits(&spec, None)?;
         self.core.admit(Arc::new(spec), Some(dead), self.tx);
         Ok(Accepted::Done)
     }
@@ -48,7 +48,7 @@ impl DeadLetters<'_, '_> {
             let id = TaskId::new(first.get().saturating_add(u64::from(index)));
             admission.is_of_host(id)?;
             let spec = self.core.reader.replayed(dead, id, tier, self.tx.now)?;
-            let checked = admission.admits(&spec, &earlier);
+            let checked = admission.admits(&spec, Some(&earlier));
             checked.map_err(|reason| Rejected::InBulk { index, reason: Box::new(reason) })?;
             earlier.add(&spec, None);
             fresh.push((Arc::new(spec), Some(dead)));

@@ -12,7 +12,7 @@ use crate::message::event::TaskEvent;
 use crate::routing::{Candidates, RoutingStrategy};
 use crate::scheduler::apply::sub_queue;
 use crate::scheduler::index::Room;
-use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
+use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::{Core, Rest};
 use crate::scheduler::queue::Turn;
@@ -92,7 +92,11 @@ impl Dispatch<'_, '_> {
     /// Emits follow-ups and dispatches the tasks that become ready by them, together with those that this agent can
     /// take: a task that has just become ready must not overtake waiting ones.
     pub(crate) fn settle(&mut self, agent: Option<AgentIx>) {
-        self.settle_with(Vec::new(), agent);
+        let state = &self.core.reader.state;
+        if state.tasks().has_unsettled() || state.queues().has_opened() {
+            return self.settle_with(Vec::new(), agent);
+        }
+        self.to(agent);
     }
 
     /// Like [`settle`](Self::settle), with classes in which tasks were queued.
@@ -209,20 +213,27 @@ impl Dispatch<'_, '_> {
         };
         let id = task.id();
         // A task whose time limit has passed may still be queued when many timers are due at once.
-        let passed = task.bound().filter(|(at, _)| *at <= self.tx.now).map(|(_, bound)| bound);
-        if let Some(bound) = passed.or_else(|| self.core.infeasible(task, self.tx.now)) {
-            self.expire(id, bound);
-            return true;
+        if task.traits.bounded {
+            let passed = task.bound().filter(|(at, _)| *at <= self.tx.now).map(|(_, bound)| bound);
+            if let Some(bound) = passed.or_else(|| self.core.infeasible(task, self.tx.now)) {
+                self.expire(id, bound);
+                return true;
+            }
         }
         let (attempt, key) = (task.next_attempt(), sub_queue(task, class));
-        let Some(to) = self.core.pick(class, at, self.tx) else {
+        let Some((agent, to)) = self.core.pick(class, at, self.tx) else {
             self.core.held_back.set(class.index());
             return false;
         };
-        self.core.held_back.clear(class.index());
+        if !self.core.held_back.is_empty() {
+            self.core.held_back.clear(class.index());
+        }
         let first = self.tx.out.effects().len();
-        self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
-        self.fill_batch(first, key, to);
+        let event = TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task());
+        self.core.emit_at(Place::Assignment(at, agent), event, self.tx);
+        if self.core.reader.state.queues().has_batches() {
+            self.fill_batch(first, key, to);
+        }
         true
     }
 
@@ -236,7 +247,7 @@ impl Dispatch<'_, '_> {
     /// Emits the follow-ups of expired tasks. Their dependents are cancelled, so none becomes ready, unless a follow-up was
     /// left by an earlier step.
     fn follow_up_expired(&mut self) {
-        if !self.follow_up().is_empty() {
+        if self.core.reader.state.tasks().has_unsettled() && !self.follow_up().is_empty() {
             self.core.rest = Rest::Dispatch;
         }
     }
@@ -281,7 +292,7 @@ impl Dispatch<'_, '_> {
 
 impl Core {
     /// The agent that the strategy of the task's kind picks, if any.
-    fn pick(&mut self, class: ClassIx, at: TaskIx, tx: &Tx<'_>) -> Option<Incarnation> {
+    fn pick(&mut self, class: ClassIx, at: TaskIx, tx: &Tx<'_>) -> Option<(AgentIx, Incarnation)> {
         let mut random = self.random(tx);
         let (index, tasks) = (self.reader.state.index(), self.reader.state.tasks());
         let task = tasks.get(at)?;
@@ -305,7 +316,8 @@ impl Core {
                 .unwrap_or(&mut self.reader.config.routing.strategy),
         };
         let picked = candidates.get(strategy.pick(&task.spec, &candidates, &mut random)?)?;
-        index.fleet().by_id(picked.id()).map(|member| member.by)
+        let agent = AgentIx::new(picked.index());
+        index.fleet().get(agent).map(|member| (agent, member.by))
     }
 
     /// The time limit that would pass before the end of the task, if infeasible tasks are dropped.

@@ -25,6 +25,9 @@ impl Dispatch<'_, '_> {
         let most = limits.retention.finished_tasks as usize;
         let surplus = tasks.finished().len().saturating_sub(most);
         let dead = tasks.dead().len().saturating_sub(limits.retention.dead_letters as usize);
+        if surplus < BATCH.min(most + 1) && dead == 0 {
+            return;
+        }
         let mut forgotten: Vec<TaskId> = Vec::new();
         if surplus >= BATCH.min(most + 1) {
             forgotten.extend(tasks.finished().iter().take(surplus.min(FORGOTTEN_AT_ONCE)));
@@ -60,6 +63,7 @@ impl DueTimers<'_, '_> {
 impl Reader {
     /// When the oldest finished task reaches the maximum age.
     pub(in crate::scheduler) fn next_aged(&self) -> Option<Time> {
+        self.config.limits.retention.finished_for?;
         let oldest = self.state.tasks().finished().front()?;
         self.config.limits.forgotten_at(self.ended_at(*oldest)?)
     }

@@ -6,6 +6,7 @@ use crate::base::id::TaskId;
 use crate::message::command::Accepted;
 use crate::message::event::TaskEvent;
 use crate::message::rejected::{Conflict, Rejected};
+use crate::scheduler::ix::TaskIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::task::TaskSpec;
@@ -18,7 +19,7 @@ impl Core {
         if admission.is_repeated(&spec)? {
             return Ok(Accepted::Repeated);
         }
-        admission.admits(&spec, &Earlier::default())?;
+        admission.admits(&spec, None)?;
         let late = if self.reader.config.admission == Admission::Any { None } else { admission.late(&spec) };
         self.admit(spec, None, tx);
         Ok(late.map_or(Accepted::Done, Accepted::Late))
@@ -26,31 +27,29 @@ impl Core {
 
     /// Accepts a task without a check of the limits. Tasks of accepted runs are always accepted.
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
-        let id = spec.id;
-        self.accept(spec, replays, tx);
-        match self.reader.state.tasks().by_id(id).and_then(|task| task.class()) {
+        let at = self.accept(spec, replays, tx);
+        match at.and_then(|at| self.reader.state.tasks().get(at)).and_then(|task| task.class()) {
             Some(class) => self.dispatch(tx).class(class),
             None => self.dispatch(tx).settle(None),
         }
     }
 
-    fn accept(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
+    /// Accepts a task, and ends it if a result for it is cached. Returns its place.
+    fn accept(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) -> Option<TaskIx> {
         let (id, expected) = (spec.id, self.admission(tx.now).expected(&spec));
         self.emit(TaskEvent::Submitted { spec, replays, expected }.of(id), tx);
-        self.answer(id, tx);
-    }
-
-    /// Ends a task that was just accepted, if a result for it is cached.
-    fn answer(&mut self, id: TaskId, tx: &mut Tx<'_>) {
-        let Some(task) = self.reader.state.tasks().by_id(id) else {
-            return self.anomaly(format_args!("{id} was accepted and is unknown"));
+        let at = self.reader.state.tasks().submitted(id);
+        let Some(task) = at.and_then(|at| self.reader.state.tasks().get(at)) else {
+            self.anomaly(format_args!("{id} was accepted and is unknown"));
+            return None;
         };
-        if task.class().is_none() {
-            return;
-        }
-        if let Some((from, output)) = self.guards.answer(&task.spec, tx.now) {
+        if self.guards.caches()
+            && task.class().is_some()
+            && let Some((from, output)) = self.guards.answer(&task.spec, tx.now)
+        {
             self.emit(TaskEvent::Answered { from, output }.of(id), tx);
         }
+        at
     }
 
     /// Accepts all tasks or rejects all.
@@ -62,7 +61,7 @@ impl Core {
             let checked = match admission.is_of_host(spec.id).and_then(|()| admission.is_repeated(&spec)) {
                 Ok(true) => continue,
                 Ok(false) if earlier.has(spec.id) => Err(Rejected::Conflict(Conflict::Task(spec.id))),
-                Ok(false) => admission.admits(&spec, &earlier),
+                Ok(false) => admission.admits(&spec, Some(&earlier)),
                 Err(conflict) => Err(conflict),
             };
             checked.map_err(|reason| Rejected::InBulk { index, reason: Box::new(reason) })?;

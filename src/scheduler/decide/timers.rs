@@ -28,7 +28,9 @@ impl Core {
             self.dispatch(tx).rest();
         }
         let mut due = DueTimers { core: self, tx };
-        due.wheel();
+        if due.core.reader.state.timers().next().is_some_and(|at| at <= due.tx.now) {
+            due.wheel();
+        }
         due.awaited();
         due.guards();
         due.forget_aged();
@@ -143,7 +145,7 @@ impl DueTimers<'_, '_> {
 
     /// Evaluates the guards that are due.
     fn guards(&mut self) {
-        if self.core.guards.next_wakeup().is_none_or(|at| at > self.tx.now) {
+        if !self.core.guards.is_due(self.tx.now) {
             return;
         }
         self.core.guards.tick(&self.core.reader.state, self.tx.now);

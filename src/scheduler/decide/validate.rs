@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
-use crate::task::{Affinity, TaskSpec};
+use crate::task::{Affinity, Needs, TaskSpec};
 use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
@@ -36,21 +36,28 @@ pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     named("kind", &spec.kind, limits)?;
     spec.tenant.iter().try_for_each(|tenant| named("tenant", tenant, limits))?;
     fits(limits, &spec.payload)?;
-    for (name, _) in spec.needs.skills() {
+    if !spec.needs.is_within(limits.sizes.name_bytes, limits.sizes.list_len) {
+        needs(limits, &spec.needs)?;
+    }
+    spec.affinity.as_deref().map_or(Ok(()), |affinity| affine(limits, affinity))?;
+    bounded("list_len", spec.after.len(), limits.sizes.list_len)
+}
+
+/// Rejects needs that exceed the limits.
+#[cold]
+fn needs(limits: &Limits, needs: &Needs) -> Result<(), Rejected> {
+    for (name, _) in needs.skills() {
         named("skill", name, limits)?;
     }
-    for (name, value) in spec.needs.labels() {
+    for (name, value) in needs.labels() {
         named("label", name, limits)?;
         bounded("name_bytes", value.len(), limits.sizes.name_bytes)?;
     }
-    spec.affinity.as_deref().map_or(Ok(()), |affinity| affine(limits, affinity))?;
-    for (name, _) in spec.needs.amounts().chain(spec.needs.shared()) {
+    for (name, _) in needs.amounts().chain(needs.shared()) {
         named("resource", name, limits)?;
     }
-    let amounts = spec.needs.amounts().chain(spec.needs.shared()).count();
-    let needs = spec.needs.skills().count() + spec.needs.labels().count() + amounts;
-    bounded("list_len", needs, limits.sizes.list_len)?;
-    bounded("list_len", spec.after.len(), limits.sizes.list_len)
+    let amounts = needs.amounts().chain(needs.shared()).count();
+    bounded("list_len", needs.skills().count() + needs.labels().count() + amounts, limits.sizes.list_len)
 }
 
 fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {

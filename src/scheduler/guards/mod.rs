@@ -127,7 +127,9 @@ impl Guards {
             }
             TaskEvent::Succeeded { output, .. } => {
                 self.ended(task, Ending::Success, seq, at);
-                if let Some(task) = state.tasks().by_id(task) {
+                if self.caches()
+                    && let Some(task) = state.tasks().by_id(task)
+                {
                     self.results.learn(&self.settings, &task.spec, output, at, &mut Random::new(self.seed, seq.get()));
                 }
             }
@@ -190,6 +192,11 @@ impl Guards {
         self.record_ending(by.agent(), ending, at);
     }
 
+    /// Whether results are cached.
+    pub(super) const fn caches(&self) -> bool {
+        self.settings.cache.is_some()
+    }
+
     /// The cached result of an equal task, and the id of that task.
     pub(super) fn answer(&self, spec: &TaskSpec, now: Time) -> Option<(TaskId, Payload)> {
         self.results.answer(&self.settings, spec, now)
@@ -245,6 +252,19 @@ impl Guards {
         !self.pending.is_empty()
     }
 
+    /// Whether the state may differ from the targets of guards.
+    #[inline]
+    pub(super) fn may_differ(&self, state: &State) -> bool {
+        if !self.on {
+            return !self.reroutings.is_empty();
+        }
+        let is_listed = !self.dirty.is_empty() || !self.pending.is_empty() || !self.reroutings.is_empty();
+        is_listed
+            || self.panics() != state.standing().panic
+            || self.waits.may_differ(&self.settings, state)
+            || self.watch.has_advice()
+    }
+
     /// The next event to emit.
     pub(super) fn next_event(&mut self, state: &State, now: Time) -> Option<Event> {
         if !self.reroutings.is_empty() {
@@ -276,7 +296,7 @@ impl Guards {
 
     /// Evaluates the guards that are due.
     pub(super) fn tick(&mut self, state: &State, now: Time) {
-        if self.next_wakeup().is_some_and(|at| at <= now) {
+        if self.is_due(now) {
             if self.sweep_at.is_some_and(|at| at <= now) {
                 self.sweep(state, now);
             }
@@ -286,6 +306,12 @@ impl Guards {
                 self.watch.tick(scaling, state, seen, now);
             }
         }
+    }
+
+    /// Whether any guard is due.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        self.on && (is_due(self.sweep_at) || self.waits.is_due(now) || is_due(self.watch.next_wakeup()))
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {

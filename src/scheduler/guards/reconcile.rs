@@ -132,9 +132,14 @@ impl Guards {
         }
     }
 
+    /// Whether the pool is in panic mode.
+    pub(super) fn panics(&self) -> bool {
+        self.settings.outliers.is_some() && self.pool.in_panic()
+    }
+
     /// The event that sets the panic mode of the state to that of the pool, if they differ.
     pub(super) fn panic(&self, state: &State) -> Option<ControlEvent> {
-        let panic = self.settings.outliers.is_some() && self.pool.in_panic();
+        let panic = self.panics();
         if panic == state.standing().panic {
             return None;
         }

@@ -102,6 +102,10 @@ impl Watch {
         self.next
     }
 
+    pub(super) const fn has_advice(&self) -> bool {
+        self.advice.is_some()
+    }
+
     pub(super) const fn take_advice(&mut self) -> Option<ControlEvent> {
         self.advice.take()
     }

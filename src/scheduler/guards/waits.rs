@@ -110,6 +110,17 @@ impl Waits {
         [shed, self.next].into_iter().flatten().min()
     }
 
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.next.is_some_and(|at| at <= now) || (self.watching && self.shed.interval_end().is_some_and(|at| at <= now))
+    }
+
+    /// Whether [`difference`](Self::difference) may return an event.
+    pub(super) fn may_differ(&self, settings: &Settings, state: &State) -> bool {
+        let standing = state.standing();
+        let watches = settings.shed.is_some() || settings.degrade.is_some();
+        watches || standing.refused.is_some() || standing.mode.is_some()
+    }
+
     /// The most urgent tier to reject; the less urgent ones are rejected, too.
     fn refused(&self) -> Option<Tier> {
         Tier::ALL.into_iter().find(|tier| self.shed.refuses(*tier))

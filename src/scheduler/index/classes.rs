@@ -53,6 +53,12 @@ impl Excluded {
     }
 }
 
+impl ClassKey {
+    fn is_plain(&self) -> bool {
+        self.tenant.is_none() && self.avoid.is_empty() && self.excluded == Excluded::default()
+    }
+}
+
 impl Hash for ClassKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.needs.hash_value());
@@ -107,6 +113,8 @@ struct Class {
     depends: bool,
     /// Whether it is in the list of idle classes. It may stay there when it gets tasks again.
     listed: bool,
+    /// Whether its key has needs only.
+    plain: bool,
 }
 
 /// All classes with tasks, and some without.
@@ -119,6 +127,17 @@ pub(crate) struct Classes {
     epoch: u64,
     /// The tenants that have classes of their own, because an agent is or was confined to them.
     separate: BTreeSet<Name>,
+    /// Classes whose keys have needs only, by a part of the hash of the needs: most joins find their class here.
+    recent: Vec<Option<ClassIx>>,
+    /// The number of classes whose tasks use resources.
+    using: usize,
+}
+
+/// The number of classes that a join finds without the index.
+const RECENT: usize = 256;
+
+fn recent_index(needs: &Needs) -> usize {
+    usize::try_from(needs.hash_value() % RECENT as u64).unwrap_or(0)
 }
 
 /// The number of classes without tasks that are kept for further tasks.
@@ -147,6 +166,28 @@ impl Classes {
         tenant.filter(|tenant| self.separate.contains(*tenant)).cloned()
     }
 
+    /// Like [`join`](Self::join), for tasks that have needs and no other requirements.
+    #[inline]
+    pub(super) fn join_plain(&mut self, needs: &Needs, fleet: &mut Fleet) -> Applied<ClassIx> {
+        let recent = self.recent.get(recent_index(needs)).copied().flatten();
+        if let Some(at) = recent
+            && let Some(class) = self.classes.get_mut(at.0)
+            && class.plain
+            && class.key.needs == *needs
+        {
+            class.tasks = class.tasks.checked_add(1).ok_or(TOO_MANY)?;
+            return Ok(at);
+        }
+        let (needs, excluded) = (needs.clone(), Excluded::default());
+        let place = recent_index(&needs);
+        let at = self.join(ClassKey { needs, tenant: None, excluded, avoid: Box::default() }, fleet)?;
+        self.recent.resize(RECENT, None);
+        if let Some(recent) = self.recent.get_mut(place) {
+            *recent = Some(at);
+        }
+        Ok(at)
+    }
+
     /// Adds a waiting task to its class, which is created if it is new. A [`leave`](Self::leave) must follow.
     pub(super) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> Applied<ClassIx> {
         if let Some(&at) = self.index.get(&key) {
@@ -155,8 +196,10 @@ impl Classes {
             return Ok(at);
         }
         let eligible = Eligible::default();
-        let class = Class { key: key.clone(), eligible, depends: false, tasks: 1, listed: false };
+        let plain = key.is_plain();
+        let class = Class { key: key.clone(), eligible, depends: false, tasks: 1, listed: false, plain };
         let at = ClassIx(self.classes.insert(class));
+        self.using += usize::from(key.needs.uses_resources());
         self.index.insert(key, at);
         self.fill(at, fleet)?;
         Ok(at)
@@ -191,6 +234,7 @@ impl Classes {
                 && let Some(class) = self.classes.remove(at.0)
             {
                 self.index.remove(&class.key);
+                self.using -= usize::from(class.key.needs.uses_resources());
                 class.eligible.agents().iter().for_each(|agent| fleet.mark(*agent, at, false));
             }
         }
@@ -269,6 +313,11 @@ impl Classes {
         self.index.get(key).copied()
     }
 
+    /// Whether the tasks of any class use resources.
+    pub(crate) const fn use_resources(&self) -> bool {
+        self.using > 0
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.classes.len()
     }
@@ -285,6 +334,10 @@ impl Classes {
             if let Some(tenant) = tenants.find(|tenant| !self.separate.contains(*tenant)) {
                 return Err(format!("agent {} is confined to tenant {tenant}, which has no classes", member.by));
             }
+        }
+        let using = self.classes.iter().filter(|(_, class)| class.key.needs.uses_resources()).count();
+        if using != self.using {
+            return Err(format!("the tasks of {using} classes use resources, but {} are counted", self.using));
         }
         for (slot, class) in self.classes.iter() {
             let at = ClassIx(slot);

@@ -22,6 +22,15 @@ pub(crate) enum Room {
     Open,
 }
 
+/// How an agent holds an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holding {
+    /// The index of the attempt, for [`release`](Fleet::release).
+    pub(crate) index: u32,
+    /// Whether the agent has not started it: it accepts attempts in advance.
+    pub(crate) unstarted: bool,
+}
+
 /// A change of a bound on the attempts that an agent may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Bound<'a> {
@@ -85,6 +94,7 @@ impl Fleet {
     }
 
     /// Changes a member and updates its load and room.
+    #[inline]
     fn update(&mut self, at: AgentIx, change: impl FnOnce(&mut Member)) -> Applied {
         let member = self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)?;
         change(member);
@@ -94,6 +104,7 @@ impl Fleet {
         Ok(())
     }
 
+    #[inline]
     fn member_mut(&mut self, at: AgentIx) -> Applied<&mut Member> {
         self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)
     }
@@ -155,29 +166,30 @@ impl Fleet {
         Ok(())
     }
 
-    /// Adds an attempt of the task to the agent, and returns its index, for [`release`](Self::release).
-    pub(crate) fn hold(&mut self, at: AgentIx, task: TaskIx) -> Applied<u32> {
-        let mut index = 0;
+    /// Adds an attempt of the task to the agent.
+    pub(crate) fn hold(&mut self, at: AgentIx, task: TaskIx) -> Applied<Holding> {
+        let mut holding = Holding { index: 0, unstarted: false };
         self.update(at, |member| {
-            index = member.in_flight();
+            holding = Holding { index: member.in_flight(), unstarted: member.spec.prefetch > 0 };
             member.held.push(task);
             member.polled = member.polled.saturating_sub(1);
         })?;
-        Ok(index)
+        Ok(holding)
     }
 
     /// Removes an attempt that [`hold`](Self::hold) added. Returns the task whose attempt has moved to `index`, if one
     /// has.
     pub(crate) fn release(&mut self, at: AgentIx, index: u32) -> Applied<Option<TaskIx>> {
         let (index, mut moved) = (index as usize, None);
-        if index >= self.member_mut(at)?.held.len() {
-            return Err(InconsistentEvent("the agent of a released attempt does not hold it"));
-        }
+        let mut is_held = false;
         self.update(at, |member| {
-            member.held.swap_remove(index);
-            moved = member.held.get(index).copied();
+            is_held = index < member.held.len();
+            if is_held {
+                member.held.swap_remove(index);
+                moved = member.held.get(index).copied();
+            }
         })?;
-        Ok(moved)
+        if is_held { Ok(moved) } else { Err(InconsistentEvent("the agent of a released attempt does not hold it")) }
     }
 
     pub(super) fn take(&mut self, at: AgentIx, needs: &Needs) -> Applied {
@@ -207,6 +219,7 @@ impl Fleet {
         (self.get(at)?.by == by).then_some(at)
     }
 
+    #[inline]
     pub(crate) fn get(&self, at: AgentIx) -> Option<&Member> {
         self.members.get(at.index())?.as_ref()
     }
@@ -236,6 +249,11 @@ impl Fleet {
             Room::Open if self.reserving > 0 => Some(&self.open),
             Room::Open | Room::Reserved => None,
         }
+    }
+
+    /// Whether any agent reserves capacity for the critical tier. Otherwise all room is open.
+    pub(crate) const fn reserves(&self) -> bool {
+        self.reserving > 0
     }
 
     /// Whether any agent is a backup.

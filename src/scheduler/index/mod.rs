@@ -10,7 +10,7 @@ mod member;
 mod pools;
 
 pub(crate) use classes::{ClassKey, Classes, Excluded};
-pub(crate) use fleet::{Bound, Fleet, Room};
+pub(crate) use fleet::{Bound, Fleet, Holding, Room};
 pub(crate) use member::{Gate, Member};
 pub(crate) use pools::Pools;
 
@@ -131,6 +131,11 @@ impl Index {
         self.classes.join(key, &mut self.fleet)
     }
 
+    /// Adds a waiting task with these needs and no other requirements to its class. A [`leave`](Self::leave) must follow.
+    pub(crate) fn join_plain(&mut self, needs: &Needs) -> Applied<ClassIx> {
+        self.classes.join_plain(needs, &mut self.fleet)
+    }
+
     pub(crate) fn leave(&mut self, class: ClassIx) -> Applied {
         self.classes.leave(class, &mut self.fleet)
     }
@@ -154,11 +159,14 @@ impl Index {
 
     /// Whether the tasks of a class use any resource.
     pub(crate) fn uses_resources(&self, class: ClassIx) -> bool {
-        self.classes.key(class).is_some_and(|key| key.needs.uses_resources())
+        self.classes.use_resources() && self.classes.key(class).is_some_and(|key| key.needs.uses_resources())
     }
 
     /// Whether the free resources suffice for a task of the class at this agent.
     pub(crate) fn has_resources(&self, class: ClassIx, member: &Member) -> bool {
+        if !self.classes.use_resources() {
+            return true;
+        }
         let needs = self.classes.key(class).map(|key| &key.needs).filter(|needs| needs.uses_resources());
         needs.is_none_or(|needs| self.pools.fits(needs) && member.fits(needs))
     }

@@ -26,8 +26,8 @@ fn a_class_has_an_agent_while_one_that_is_eligible_has_room() {
     let task = TaskIx(Slot::new(0));
     let held = index.fleet_mut().hold(at, task).unwrap();
     assert!(!index.has_agent(class, Room::Reserved));
-    assert_eq!(index.fleet_mut().release(at, held), Ok(None));
-    assert!(index.fleet_mut().release(at, held).is_err(), "it holds nothing");
+    assert_eq!(index.fleet_mut().release(at, held.index), Ok(None));
+    assert!(index.fleet_mut().release(at, held.index).is_err(), "it holds nothing");
     assert_eq!(index.check(), Ok(()));
     index.leave(class).unwrap();
     assert!(index.leave(class).is_err(), "no task is left");

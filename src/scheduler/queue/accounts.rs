@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::quota::{Quota, Quotas};
 use crate::base::name::Name;
 use crate::base::structure::{Arena, IdMap, Slot, TimerKey};
-use crate::base::time::Time;
+use crate::base::time::{Time, moving_average};
 use crate::resilience::rate::Gcra;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::timers::{Alarm, Timers};
@@ -43,6 +43,26 @@ pub(crate) enum Gate {
     Closed,
     /// Closed by the rate until this time.
     ClosedUntil(Time),
+}
+
+/// What an account has and may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccountIntake {
+    /// The number of its unfinished tasks.
+    pub(crate) active: u32,
+    /// The largest number.
+    pub(crate) most: Option<u32>,
+    /// The bytes of the payloads of these tasks.
+    pub(crate) bytes: u64,
+}
+
+/// The begin of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    /// The average duration of earlier attempts, if any has ended.
+    pub(super) mean: Option<Duration>,
+    /// Whether the begin or the end of an attempt may change the gate.
+    pub(super) gated: bool,
 }
 
 /// The data of an account in a snapshot besides its name.
@@ -119,6 +139,11 @@ impl Account {
     /// Whether it has as many attempts under way as its quota allows.
     pub(crate) fn is_full(&self) -> bool {
         self.quota.concurrent.is_some_and(|most| self.running >= most)
+    }
+
+    /// Whether anything may close the gate. Otherwise it stays open.
+    const fn is_gated(&self) -> bool {
+        self.quota.concurrent.is_some() || self.quota.rate.is_some() || self.paused.is_some()
     }
 
     pub(crate) fn gate(&self, now: Time) -> Gate {
@@ -236,17 +261,14 @@ impl Accounts {
         self.accounts.iter()
     }
 
-    /// The number of unfinished tasks of this account, and the limit of its quota.
-    pub(super) fn waiting(&self, name: &Name) -> (u32, Option<u32>) {
+    /// What an account has and may have.
+    pub(super) fn intake(&self, name: &Name) -> AccountIntake {
         match self.peek(name).and_then(|at| self.get(at)) {
-            Some(account) => (account.active, account.quota.waiting),
-            None => (0, self.quotas.of(name).waiting),
+            Some(account) => {
+                AccountIntake { active: account.active, most: account.quota.waiting, bytes: account.bytes }
+            }
+            None => AccountIntake { active: 0, most: self.quotas.of(name).waiting, bytes: 0 },
         }
-    }
-
-    /// The bytes of the payloads of the unfinished tasks of this account.
-    pub(super) fn bytes(&self, name: &Name) -> u64 {
-        self.peek(name).and_then(|at| self.get(at)).map_or(0, Account::bytes)
     }
 
     /// The number of paused accounts.
@@ -294,11 +316,12 @@ impl Accounts {
         }
     }
 
-    /// Counts the begin of an attempt, and returns the average duration of earlier ones, if any has ended.
-    pub(super) fn begin(&mut self, at: Slot, now: Time) -> Applied<Option<Duration>> {
+    /// Counts the begin of an attempt.
+    #[inline]
+    pub(super) fn begin(&mut self, at: Slot, now: Time) -> Applied<Begun> {
         let account = self.get_mut(at)?;
         account.begin(now)?;
-        Ok(account.mean())
+        Ok(Begun { mean: account.mean(), gated: account.is_gated() })
     }
 
     /// Counts an attempt of a snapshot.
@@ -308,13 +331,14 @@ impl Accounts {
         Ok(())
     }
 
-    /// Counts the end of an attempt and updates the average duration.
-    pub(super) fn end(&mut self, at: Slot, took: Duration) -> Applied {
+    /// Counts the end of an attempt and updates the average duration. Returns whether that may change the gate.
+    #[inline]
+    pub(super) fn end(&mut self, at: Slot, took: Duration) -> Applied<bool> {
         let account = self.get_mut(at)?;
         let left = account.running.checked_sub(1);
         account.running = left.ok_or(InconsistentEvent("a tenant or kind without attempts counts the end of one"))?;
-        account.mean = if account.mean.is_zero() { took } else { (account.mean * 7 + took) / 8 };
-        Ok(())
+        account.mean = if account.mean.is_zero() { took } else { moving_average(account.mean, took) };
+        Ok(account.is_gated())
     }
 
     /// The gate at `now`. While the rate closes it, a timer is set.

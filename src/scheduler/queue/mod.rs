@@ -13,7 +13,7 @@ mod fair;
 mod lanes;
 mod quota;
 
-pub(crate) use accounts::{Account, AccountHistory, Gate};
+pub(crate) use accounts::{Account, AccountHistory, AccountIntake, Gate};
 pub use batch::Batch;
 pub(crate) use discipline::Arrival;
 pub use discipline::Discipline;
@@ -44,6 +44,15 @@ pub(crate) struct QueueRules {
     pub(crate) tenants: Quotas,
     pub(crate) kinds: Quotas,
     pub(crate) batches: BTreeMap<Name, Batch>,
+}
+
+/// What a task would be added to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intake {
+    pub(crate) tenant: AccountIntake,
+    pub(crate) kind: AccountIntake,
+    /// The bytes of the payloads of all unfinished tasks.
+    pub(crate) bytes: u64,
 }
 
 /// The waiting tasks, and the accounts of their tenants and kinds.
@@ -98,6 +107,16 @@ impl Queues {
         self.lanes.head(class, room)
     }
 
+    /// The first task over several classes that may begin in this room, with its class.
+    pub(crate) fn first_among(
+        &mut self,
+        room: Room,
+        classes: &Bits,
+        passes: impl Fn(ClassIx) -> bool,
+    ) -> Applied<Option<(ClassIx, TaskIx)>> {
+        self.lanes.first_among(room, classes, passes)
+    }
+
     /// The waiting tasks of a tenant, the first arrivals first.
     pub(crate) fn queued_by(&self, tenant: &Name) -> Vec<TaskIx> {
         self.tenants.peek(tenant).map(|at| self.lanes.tasks_of(TenantIx(at))).unwrap_or_default()
@@ -131,6 +150,11 @@ impl Queues {
     /// The classes in which tasks may begin.
     pub(crate) const fn ready(&self) -> &ByUrgency<Bits> {
         self.lanes.ready()
+    }
+
+    /// Whether the tasks of any kind are batched.
+    pub(crate) fn has_batches(&self) -> bool {
+        !self.batches.is_empty()
     }
 
     /// The sub-queue in which a task waits, and its rank.
@@ -170,7 +194,10 @@ impl Queues {
     pub(crate) fn accounts_of(&mut self, spec: &TaskSpec) -> AccountIxs {
         let tenant = match &spec.tenant {
             Some(name) => self.tenant(name),
-            None => self.tenant(&self.no_tenant.clone()),
+            None => match self.tenants.find(&self.no_tenant) {
+                Some(at) => TenantIx(at),
+                None => self.tenant(&self.no_tenant.clone()),
+            },
         };
         AccountIxs { tenant, kind: self.kind(&spec.kind) }
     }
@@ -233,10 +260,10 @@ impl Queues {
         self.lanes.queued_of(account)
     }
 
-    /// The number of unfinished tasks and the limit, of the task's tenant and of its kind.
-    pub(crate) fn waiting(&self, spec: &TaskSpec) -> [(u32, Option<u32>); 2] {
-        let tenant = spec.tenant.as_ref().unwrap_or(&self.no_tenant);
-        [self.tenants.waiting(tenant), self.kinds.waiting(&spec.kind)]
+    /// What the tenant and the kind of a task have in the queues.
+    pub(crate) fn intake(&self, spec: &TaskSpec) -> Intake {
+        let tenant = self.tenants.intake(spec.tenant.as_ref().unwrap_or(&self.no_tenant));
+        Intake { tenant, kind: self.kinds.intake(&spec.kind), bytes: self.bytes }
     }
 
     /// The number of paused tenants and kinds.
@@ -255,11 +282,6 @@ impl Queues {
         let (accounts, at) = self.accounts_mut(account);
         accounts.set_paused(at, reason)?;
         self.update_gate(account, now, timers)
-    }
-
-    /// The bytes of the payloads of the unfinished tasks: of all, and of those of the task's tenant.
-    pub(crate) fn bytes(&self, spec: &TaskSpec) -> (u64, u64) {
-        (self.bytes, self.tenants.bytes(spec.tenant.as_ref().unwrap_or(&self.no_tenant)))
     }
 
     /// Counts an accepted task with a payload of this many bytes.
@@ -282,10 +304,13 @@ impl Queues {
 
     /// Counts the begin of an attempt, and returns the charge to its tenant.
     pub(crate) fn begin(&mut self, accounts: AccountIxs, now: Time, timers: &mut Timers) -> Applied<Duration> {
-        self.tenants.begin(accounts.tenant.0, now)?;
-        let charged = self.kinds.begin(accounts.kind.0, now)?.unwrap_or(FIRST_CHARGE);
+        let tenant = self.tenants.begin(accounts.tenant.0, now)?;
+        let kind = self.kinds.begin(accounts.kind.0, now)?;
+        let charged = kind.mean.unwrap_or(FIRST_CHARGE);
         self.lanes.charge(accounts.tenant, charged)?;
-        self.update_gates(accounts, now, timers)?;
+        if tenant.gated || kind.gated {
+            self.update_gates(accounts, now, timers)?;
+        }
         Ok(charged)
     }
 
@@ -298,10 +323,9 @@ impl Queues {
         now: Time,
         timers: &mut Timers,
     ) -> Applied {
-        self.tenants.end(accounts.tenant.0, took)?;
-        self.kinds.end(accounts.kind.0, took)?;
+        let gated = self.tenants.end(accounts.tenant.0, took)? | self.kinds.end(accounts.kind.0, took)?;
         self.lanes.settle(accounts.tenant, charged, took)?;
-        self.update_gates(accounts, now, timers)
+        if gated { self.update_gates(accounts, now, timers) } else { Ok(()) }
     }
 
     fn update_gates(&mut self, accounts: AccountIxs, now: Time, timers: &mut Timers) -> Applied {

@@ -6,7 +6,7 @@ mod task;
 pub(crate) use task::{Attempts, Cancel, Ended, Held, Running, Stage, Submission, Task, Yielding};
 
 use super::inconsistent::{Applied, InconsistentEvent};
-use super::ix::{ClassIx, TaskIx};
+use super::ix::{Place, TaskIx};
 use super::timers::{Alarm, Timers};
 use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::base::name::Name;
@@ -70,18 +70,32 @@ pub(crate) struct Tasks {
     dead: VecDeque<TaskId>,
     /// How many are not finished.
     active: u32,
+    /// The task that was submitted last.
+    submitted: Option<TaskIx>,
+    /// The memory of attempts that have ended, for further ones.
+    spare: Vec<Box<Running>>,
     pace: Pace,
 }
+
+/// How many attempts that have ended leave their memory to further ones.
+const SPARE: usize = 64;
 
 const TOO_MANY: InconsistentEvent = InconsistentEvent("there are more tasks or attempts than can be counted");
 
 impl Tasks {
+    #[inline]
     pub(crate) fn ix(&self, id: TaskId) -> Option<TaskIx> {
         self.by_id.get(&id).copied()
     }
 
+    #[inline]
     pub(crate) fn get(&self, at: TaskIx) -> Option<&Task> {
         self.tasks.get(at.0)
+    }
+
+    /// The place of the task with this id, which was submitted last or is looked up.
+    pub(crate) fn submitted(&self, id: TaskId) -> Option<TaskIx> {
+        self.submitted.filter(|at| self.get(*at).is_some_and(|task| task.id() == id)).or_else(|| self.ix(id))
     }
 
     pub(crate) fn by_id(&self, id: TaskId) -> Option<&Task> {
@@ -93,18 +107,28 @@ impl Tasks {
         self.ix(id).ok_or(InconsistentEvent("the task of an event is unknown"))
     }
 
+    /// The task of an event, at its place if that is known.
+    #[inline]
+    pub(crate) fn find(&self, id: TaskId, place: Place) -> Applied<TaskIx> {
+        let Some(at) = place.task() else { return self.known(id) };
+        debug_assert_eq!(self.get(at).map(Task::id), Some(id), "the place of an event is that of its task");
+        Ok(at)
+    }
+
     /// Like [`get`](Self::get), with an error for an event that changes an unknown task.
+    #[inline]
     pub(crate) fn at(&self, at: TaskIx) -> Applied<&Task> {
         self.get(at).ok_or(UNKNOWN)
     }
 
-    fn at_mut(&mut self, at: TaskIx) -> Applied<&mut Task> {
+    #[inline]
+    pub(crate) fn at_mut(&mut self, at: TaskIx) -> Applied<&mut Task> {
         self.tasks.get_mut(at.0).ok_or(UNKNOWN)
     }
 
     /// The task of an attempt that is under way.
-    pub(crate) fn under_way(&self, attempt: AttemptId) -> Applied<TaskIx> {
-        let at = self.known(attempt.task())?;
+    pub(crate) fn under_way(&self, attempt: AttemptId, place: Place) -> Applied<TaskIx> {
+        let at = self.find(attempt.task(), place)?;
         let task = self.at(at)?;
         if task.running().is_none() || task.attempts.begun != attempt.number().get() {
             return Err(InconsistentEvent("the attempt of an event is not the current one of its task"));
@@ -113,8 +137,8 @@ impl Tasks {
     }
 
     /// The task of an attempt that this agent holds.
-    pub(crate) fn held_by(&self, attempt: AttemptId, by: Incarnation) -> Applied<TaskIx> {
-        let at = self.under_way(attempt)?;
+    pub(crate) fn held_by(&self, attempt: AttemptId, by: Incarnation, place: Place) -> Applied<TaskIx> {
+        let at = self.under_way(attempt, place)?;
         if self.at(at)?.running().is_some_and(|running| running.by == by) {
             return Ok(at);
         }
@@ -190,13 +214,15 @@ impl Tasks {
 
     pub(crate) fn submit(&mut self, submission: &Submission<'_>) -> Applied<TaskIx> {
         let id = submission.spec.id;
-        if self.ix(id).is_some() {
-            return Err(InconsistentEvent("a submitted task is known already"));
-        }
         let active = self.active.checked_add(1).ok_or(TOO_MANY)?;
         let at = TaskIx(self.tasks.insert(Task::new(submission)));
-        self.by_id.insert(id, at);
+        if let Some(known) = self.by_id.insert(id, at) {
+            self.by_id.insert(id, known);
+            self.tasks.remove(at.0);
+            return Err(InconsistentEvent("a submitted task is known already"));
+        }
         self.active = active;
+        self.submitted = Some(at);
         Ok(at)
     }
 
@@ -247,12 +273,6 @@ impl Tasks {
         Ok(at)
     }
 
-    /// Puts the task into the queue of a class.
-    pub(crate) fn queue(&mut self, at: TaskIx, class: ClassIx) -> Applied {
-        self.at_mut(at)?.stage = Stage::Queued { class };
-        Ok(())
-    }
-
     /// The task waits for its next attempt, optionally in another tier.
     pub(crate) fn back_off(&mut self, at: TaskIx, until: Time, tier: Option<Tier>) -> Applied {
         let task = self.at_mut(at)?;
@@ -268,10 +288,16 @@ impl Tasks {
 
     /// An attempt begins.
     pub(crate) fn begin(&mut self, at: TaskIx, running: Running) -> Applied {
-        let task = self.at_mut(at)?;
+        let task = self.tasks.get_mut(at.0).ok_or(UNKNOWN)?;
         task.attempts.begun = task.attempts.begun.checked_add(1).ok_or(TOO_MANY)?;
         task.last = Some(running.by.agent());
-        task.stage = Stage::Running(Box::new(running));
+        task.stage = Stage::Running(match self.spare.pop() {
+            Some(mut spare) => {
+                *spare = running;
+                spare
+            }
+            None => Box::new(running),
+        });
         Ok(())
     }
 
@@ -340,8 +366,10 @@ impl Tasks {
     /// Detaches an attempt that is about to end from its agent, and returns where the agent held it.
     pub(crate) fn release(&mut self, at: TaskIx) -> Applied<Option<Held>> {
         let held = self.running_mut(at)?.held.take();
-        let id = self.at(at)?.id();
-        self.follow_ups.remove(&(FollowUp::Orphaned, id));
+        if !self.follow_ups.is_empty() {
+            let id = self.at(at)?.id();
+            self.follow_ups.remove(&(FollowUp::Orphaned, id));
+        }
         Ok(held)
     }
 
@@ -356,19 +384,28 @@ impl Tasks {
 
     /// Ends the task. The tasks that depend on it are updated by [`settle_dependents`](Self::settle_dependents).
     pub(crate) fn end(&mut self, at: TaskIx, outcome: TaskOutcome, now: Time) -> Applied {
-        let task = self.at_mut(at)?;
+        let task = self.tasks.get_mut(at.0).ok_or(UNKNOWN)?;
         let id = task.id();
         let succeeded = matches!(outcome, TaskOutcome::Succeeded(_));
         let dead = outcome.is_dead_letter();
-        task.stage = Stage::Ended(Box::new(Ended { at: now, outcome }));
+        let before = core::mem::replace(&mut task.stage, Stage::Ended(Box::new(Ended { at: now, outcome })));
+        if let Stage::Running(running) = before
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(running);
+        }
         if dead { &mut self.dead } else { &mut self.finished }.push_back(id);
-        for follow_up in [FollowUp::Orphaned, FollowUp::Ready, FollowUp::Unsatisfiable] {
-            self.follow_ups.remove(&(follow_up, id));
+        if !self.follow_ups.is_empty() {
+            for follow_up in [FollowUp::Orphaned, FollowUp::Ready, FollowUp::Unsatisfiable] {
+                self.follow_ups.remove(&(follow_up, id));
+            }
         }
         self.active =
             self.active.checked_sub(1).ok_or(InconsistentEvent("more tasks have ended than were submitted"))?;
         self.pace.note(now);
-        if let Some(dependents) = self.dependents.remove(&id) {
+        if self.dependents.len() > 0
+            && let Some(dependents) = self.dependents.remove(&id)
+        {
             self.unsettled.push_back(Unsettled { succeeded, dependents, done: 0 });
         }
         Ok(())
@@ -418,8 +455,10 @@ impl Tasks {
     /// Sets the task's timer to its next due time.
     pub(crate) fn set_timer(&mut self, at: TaskIx, grace: Duration, timers: &mut Timers) -> Applied {
         let task = self.at_mut(at)?;
-        let (alarm, due) = (Alarm::Task(task.spec.id), task.due(grace));
-        timers.set(&mut task.timer, alarm, due);
+        if task.timer.is_some() || task.may_be_due() {
+            let (alarm, due) = (Alarm::Task(task.spec.id), task.due(grace));
+            timers.set(&mut task.timer, alarm, due);
+        }
         Ok(())
     }
 

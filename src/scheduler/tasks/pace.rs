@@ -1,6 +1,6 @@
 //! The rate at which tasks end.
 
-use crate::base::time::Time;
+use crate::base::time::{Time, moving_average};
 use core::time::Duration;
 
 /// The average time between two ends of tasks. A rejected submit returns it as the time after which to retry.
@@ -14,7 +14,7 @@ impl Pace {
     /// Updates a moving average over about eight ends, in whole nanoseconds.
     pub(super) fn note(&mut self, at: Time) {
         if let Some(last) = self.last {
-            self.gap = (self.gap * 7 + at.since(last)) / 8;
+            self.gap = moving_average(self.gap, at.since(last));
         }
         self.last = Some(at);
     }

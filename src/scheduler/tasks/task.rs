@@ -269,6 +269,16 @@ impl Task {
         [self.timeout(), cancelled, yielding].into_iter().flatten().min()
     }
 
+    /// Whether a time limit, a back-off or a grace period may apply. Most tasks have none.
+    pub(super) const fn may_be_due(&self) -> bool {
+        match &self.stage {
+            Stage::Backoff { .. } => true,
+            Stage::Running(running) => self.traits.bounded || running.is_requested(),
+            Stage::Blocked { .. } | Stage::Queued { .. } => self.traits.bounded,
+            Stage::Ended(_) => false,
+        }
+    }
+
     /// When its timer is due.
     pub(super) fn due(&self, grace: Duration) -> Option<Time> {
         let bound = self.bound().map(|(at, _)| at);

@@ -1,16 +1,17 @@
 //! The queues of all requirement classes: a lane for each, with sub-queues by tenant and kind.
 
+mod heads;
 mod sub_queue;
 
 use super::fair::Share;
 use crate::base::id::Seq;
-use crate::base::structure::{Arena, Bits, IdMap, Slot};
+use crate::base::structure::{Arena, Bits, IdMap, Slot, next_in};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AccountIx, ClassIx, KindIx, TaskIx, TenantIx};
 use crate::task::Tier;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use heads::{Head, Heads};
 use sub_queue::{Node, SubQueue, SubQueueIx};
 pub(crate) use sub_queue::{SubQueueKey, Turn};
 
@@ -46,13 +47,11 @@ impl<T> ByUrgency<T> {
     }
 }
 
-/// The sub-queues of a lane whose tasks may begin, ordered by their first tasks.
-type Heads = BTreeSet<(Turn, SubQueueIx)>;
-
-/// The queue of one class.
+/// One half of the queue of a class: that of the critical tier, or that of all others.
 #[derive(Debug, Clone, Default)]
 struct Lane {
-    heads: ByUrgency<Heads>,
+    /// The sub-queues whose tasks may begin.
+    heads: Heads,
     /// The sub-queue of the last push. Consecutive pushes usually go to the same sub-queue.
     recent: Option<SubQueueIx>,
 }
@@ -71,7 +70,7 @@ struct Group {
 /// All lanes. Positions of tasks are stored by task index.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lanes {
-    lanes: Vec<Lane>,
+    lanes: ByUrgency<Vec<Lane>>,
     nodes: Vec<Node>,
     sub_queues: Arena<SubQueue>,
     index: IdMap<SubQueueKey, SubQueueIx>,
@@ -148,33 +147,78 @@ impl Lanes {
     pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Applied<Option<(Turn, TaskIx)>> {
         let urgent = self.first_of(class, true)?;
         let rest = if room == Room::Open { self.first_of(class, false)? } else { None };
-        let Some((turn, at)) = urgent.into_iter().chain(rest).min() else { return Ok(None) };
-        let sub_queue = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?;
-        let (_, task) = sub_queue.head(&self.nodes).ok_or(LISTED_EMPTY)?;
-        Ok(Some((turn, task)))
+        let first = match (urgent, rest) {
+            (Some(urgent), Some(rest)) => {
+                if rest.turn < urgent.turn {
+                    rest
+                } else {
+                    urgent
+                }
+            }
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some((first.turn, first.task)))
     }
 
-    /// The first sub-queue of one half of a lane. Tags are updated lazily: the tag of a waiting tenant only grows, or
-    /// is corrected at once, so a sub-queue that comes first with an outdated tag is moved to its position and the next
-    /// one is tried.
-    fn first_of(&mut self, class: ClassIx, urgent: bool) -> Applied<Option<(Turn, SubQueueIx)>> {
-        loop {
-            let heads = self.lanes.get(class.index()).map(|lane| lane.heads.of(urgent));
-            let Some(&(turn, at)) = heads.and_then(BTreeSet::first) else { return Ok(None) };
-            let key = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?.key;
-            if turn.tag == self.order_tag(key.accounts.tenant) {
-                return Ok(Some((turn, at)));
+    /// The first task over several lanes that may begin in this room, with its class.
+    pub(crate) fn first_among(
+        &mut self,
+        room: Room,
+        classes: &Bits,
+        passes: impl Fn(ClassIx) -> bool,
+    ) -> Applied<Option<(ClassIx, TaskIx)>> {
+        let mut first: Option<(Turn, ClassIx, TaskIx)> = None;
+        let halves: &[bool] = if room == Room::Open { &[true, false] } else { &[true] };
+        for &urgent in halves {
+            let mut from = 0;
+            while let Some(at) = next_in([classes, self.ready.of(urgent)], from) {
+                from = at + 1;
+                if let Some(class) = ClassIx::at(at)
+                    && passes(class)
+                    && let Some(head) = self.first_of(class, urgent)?
+                    && first.is_none_or(|(best, ..)| head.turn < best)
+                {
+                    first = Some((head.turn, class, head.task));
+                }
             }
-            self.refresh(at)?;
         }
+        Ok(first.map(|(_, class, task)| (class, task)))
+    }
+
+    /// The first sub-queue of one half of a lane.
+    #[inline]
+    fn first_of(&mut self, class: ClassIx, urgent: bool) -> Applied<Option<Head>> {
+        let first = self.lanes.of(urgent).get(class.index()).and_then(|lane| lane.heads.first());
+        if self.fair && first.is_some() { self.first_by_share(class, urgent) } else { Ok(first) }
+    }
+
+    /// The same under fair sharing. Tags are updated lazily: the tag of a waiting tenant only grows, or is corrected at
+    /// once, so a sub-queue that comes first with an outdated tag is moved to its position and the next one is tried.
+    #[cold]
+    fn first_by_share(&mut self, class: ClassIx, urgent: bool) -> Applied<Option<Head>> {
+        loop {
+            let heads = self.lanes.of(urgent).get(class.index()).map(|lane| &lane.heads);
+            let Some(head) = heads.and_then(Heads::first) else { return Ok(None) };
+            let key = self.sub_queues.get(head.at.0).ok_or(NO_SUB_QUEUE)?.key;
+            if head.turn.tag == self.order_tag(key.accounts.tenant) {
+                return Ok(Some(head));
+            }
+            self.refresh(head.at)?;
+        }
+    }
+
+    /// The heads of a lane: those of the critical tier, then all others.
+    fn heads_of(&self, class: ClassIx) -> impl Iterator<Item = &Heads> {
+        self.lanes.each().filter_map(move |lanes| lanes.get(class.index())).map(|lane| &lane.heads)
     }
 
     /// The first task of a lane that may begin and passes `pass`, those of the critical tier before all others.
     pub(crate) fn first_where(&self, class: ClassIx, mut pass: impl FnMut(TaskIx) -> bool) -> Option<TaskIx> {
-        for heads in self.lanes.get(class.index())?.heads.each() {
+        for heads in self.heads_of(class) {
             let mut best: Option<(Turn, TaskIx)> = None;
-            for (turn, at) in heads {
-                if best.is_some_and(|(first, _)| first < *turn) {
+            for (turn, at) in heads.iter() {
+                if best.is_some_and(|(first, _)| first < turn) {
                     break;
                 }
                 let found = self.sub_queues.get(at.0)?.first_where(&self.nodes, &mut pass);
@@ -191,8 +235,7 @@ impl Lanes {
     /// The number of tasks of a lane that may begin and come before this rank, counted up to `most`. Under fair sharing
     /// the tasks of other tenants are compared by rank, too, which is an approximation.
     pub(crate) fn count_ahead(&self, class: ClassIx, rank: Rank, most: usize) -> usize {
-        let heads = self.lanes.get(class.index()).into_iter().flat_map(|lane| lane.heads.each());
-        let sub_queues = heads.flatten().filter_map(|(_, at)| self.sub_queues.get(at.0));
+        let sub_queues = self.heads_of(class).flat_map(Heads::iter).filter_map(|(_, at)| self.sub_queues.get(at.0));
         let mut count = 0;
         for sub_queue in sub_queues {
             count += sub_queue.count_ahead(&self.nodes, rank, most.saturating_sub(count));
@@ -288,7 +331,7 @@ impl Lanes {
         for at in &sub_queues {
             let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
             if sub_queue.listed.is_none()
-                && let Some((_, first)) = sub_queue.head(&self.nodes)
+                && let Some((_, first)) = sub_queue.head()
             {
                 sub_queue.lingered = has_elapsed(first);
             }
@@ -298,7 +341,7 @@ impl Lanes {
 
     /// The first task of a sub-queue, if the gates of its tenant and kind are open.
     pub(crate) fn head_of(&self, key: &SubQueueKey) -> Option<TaskIx> {
-        let (_, task) = self.find(key)?.head(&self.nodes).filter(|_| self.is_open(key))?;
+        let (_, task) = self.find(key)?.head().filter(|_| self.is_open(key))?;
         Some(task)
     }
 
@@ -308,7 +351,7 @@ impl Lanes {
             return None;
         }
         let sub_queue = self.find(key)?;
-        let (_, task) = sub_queue.head(&self.nodes)?;
+        let (_, task) = sub_queue.head()?;
         (!self.is_enough(sub_queue)).then_some(task)
     }
 
@@ -391,17 +434,21 @@ impl Lanes {
         at_or_new(&mut self.kinds, kind.0.index())
     }
 
+    fn lane_mut(&mut self, key: &SubQueueKey) -> &mut Lane {
+        at_or_new(self.lanes.of_mut(key.urgent), key.class.index())
+    }
+
     fn sub_queue_for(&mut self, key: SubQueueKey) -> SubQueueIx {
-        let lane = at_or_new(&mut self.lanes, key.class.index());
+        let recent = self.lane_mut(&key).recent;
         let is_at = |at: &SubQueueIx| self.sub_queues.get(at.0).is_some_and(|sub_queue| sub_queue.key == key);
-        if let Some(at) = lane.recent.filter(is_at) {
+        if let Some(at) = recent.filter(is_at) {
             return at;
         }
         let at = match self.index.get(&key) {
             Some(&at) => at,
             None => self.add_sub_queue(key),
         };
-        at_or_new(&mut self.lanes, key.class.index()).recent = Some(at);
+        self.lane_mut(&key).recent = Some(at);
         at
     }
 
@@ -417,20 +464,20 @@ impl Lanes {
         let sub_queue = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?;
         let (key, old) = (sub_queue.key, sub_queue.listed);
         let open = self.is_open(&key) && self.is_enough(sub_queue);
-        let head = if open { sub_queue.head(&self.nodes) } else { None };
-        let new = head.map(|(rank, _)| Turn { tag: self.order_tag(key.accounts.tenant), rank });
-        if old == new {
+        let head = if open { sub_queue.head() } else { None };
+        let tag = if head.is_some() { self.order_tag(key.accounts.tenant) } else { 0 };
+        let new = head.map(|(rank, task)| Head { turn: Turn { tag, rank }, at, task });
+        let turn = new.map(|head| head.turn);
+        if old == turn {
             return Ok(());
         }
-        let heads = at_or_new(&mut self.lanes, key.class.index()).heads.of_mut(key.urgent);
-        if old.is_some_and(|turn| !heads.remove(&(turn, at))) {
-            return Err(InconsistentEvent("a listed sub-queue is not among the heads of its lane"));
+        let heads = &mut at_or_new(self.lanes.of_mut(key.urgent), key.class.index()).heads;
+        heads.replace(at, old, new)?;
+        let is_ready = heads.first().is_some();
+        if old.is_none() || new.is_none() {
+            self.ready.of_mut(key.urgent).put(key.class.index(), is_ready);
         }
-        if let Some(turn) = new {
-            heads.insert((turn, at));
-        }
-        self.ready.of_mut(key.urgent).put(key.class.index(), !heads.is_empty());
-        self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?.listed = new;
+        self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?.listed = turn;
         Ok(())
     }
 
@@ -448,7 +495,7 @@ impl Lanes {
             for account in key.accounts.each() {
                 self.group_mut(account).sub_queues.retain(|other| *other != at);
             }
-            let lane = at_or_new(&mut self.lanes, key.class.index());
+            let lane = self.lane_mut(&key);
             if lane.recent == Some(at) {
                 lane.recent = None;
             }
@@ -463,14 +510,15 @@ impl Lanes {
             let key = sub_queue.key;
             queued += sub_queue.len as usize;
             let open = self.is_open(&key) && self.is_enough(sub_queue);
-            let head = if open { sub_queue.head(&self.nodes).map(|(rank, _)| rank) } else { None };
+            let head = if open { sub_queue.head().map(|(rank, _)| rank) } else { None };
             if sub_queue.listed.map(|turn| turn.rank) != head {
                 return Err(format!("the sub-queue {key:?} is listed at {:?}, not {head:?}", sub_queue.listed));
             }
             let Some(turn) = sub_queue.listed else { continue };
             heads += 1;
-            let lane = self.lanes.get(key.class.index());
-            let listed = lane.is_some_and(|lane| lane.heads.of(key.urgent).contains(&(turn, SubQueueIx(slot))));
+            let lane = self.lanes.of(key.urgent).get(key.class.index());
+            let at = SubQueueIx(slot);
+            let listed = lane.is_some_and(|lane| lane.heads.iter().any(|listed| listed == (turn, at)));
             let ready = self.ready.of(key.urgent).contains(key.class.index());
             // A listed tag may be lower than that of the tenant, but not higher.
             if !listed || !ready || turn.tag > self.order_tag(key.accounts.tenant) {
@@ -479,7 +527,14 @@ impl Lanes {
                 ));
             }
         }
-        let listed: usize = self.lanes.iter().flat_map(|lane| lane.heads.each()).map(BTreeSet::len).sum();
+        let lanes = || self.lanes.each().flatten();
+        if !lanes().all(|lane| lane.heads.is_sound()) {
+            return Err("the first head of a lane is not its least one".into());
+        }
+        if !self.sub_queues.iter().all(|(_, sub_queue)| sub_queue.is_sound(&self.nodes)) {
+            return Err("the rank of a list is not that of its first task".into());
+        }
+        let listed: usize = lanes().map(|lane| lane.heads.len()).sum();
         let nodes = self.nodes.iter().filter(|node| node.sub_queue().is_some()).count();
         let by_tier = self.by_tier.iter().sum::<usize>();
         if (listed, nodes, by_tier) != (heads, queued, queued) {
@@ -492,8 +547,6 @@ impl Lanes {
 }
 
 const NO_SUB_QUEUE: InconsistentEvent = InconsistentEvent("there is no sub-queue at this index");
-const LISTED_EMPTY: InconsistentEvent =
-    InconsistentEvent("a sub-queue without tasks is listed as if it had a first one");
 const TOO_LATE: InconsistentEvent = InconsistentEvent("the service of a tenant cannot be counted any more");
 const NOT_QUEUED: InconsistentEvent = InconsistentEvent("a task that leaves its queue is not queued");
 

@@ -58,6 +58,8 @@ impl Node {
 struct List {
     first: u32,
     last: u32,
+    /// The rank of the first task, so that the head of a sub-queue is found without a look at its tasks.
+    rank: Rank,
 }
 
 /// A sub-queue: a list per tier in order of arrival, and a sorted map of the few tasks that arrived out of order.
@@ -77,18 +79,24 @@ pub(super) struct SubQueue {
 
 impl SubQueue {
     pub(super) const fn new(key: SubQueueKey) -> Self {
-        let empty = List { first: NOWHERE, last: NOWHERE };
+        let empty = List { first: NOWHERE, last: NOWHERE, rank: Rank::FIRST };
         Self { key, tiers: [empty; 4], sorted: BTreeMap::new(), len: 0, listed: None, lingered: false, idle: false }
     }
 
     /// Its first task.
-    pub(super) fn head(&self, nodes: &[Node]) -> Option<(Rank, TaskIx)> {
-        let in_order = self.tiers.iter().filter_map(|list| {
-            let node = nodes.get(list.first as usize)?;
-            Some((node.rank, TaskIx(Slot::new(list.first))))
-        });
+    pub(super) fn head(&self) -> Option<(Rank, TaskIx)> {
+        let mut best: Option<(Rank, u32)> = None;
+        for list in &self.tiers {
+            if list.first != NOWHERE && best.is_none_or(|(rank, _)| list.rank < rank) {
+                best = Some((list.rank, list.first));
+            }
+        }
+        let best = best.map(|(rank, first)| (rank, TaskIx(Slot::new(first))));
+        if self.sorted.is_empty() {
+            return best;
+        }
         let sorted = self.sorted.first_key_value().map(|(&rank, &task)| (rank, task));
-        in_order.chain(sorted).min()
+        best.into_iter().chain(sorted).min()
     }
 
     /// The first of its tasks that passes `pass`.
@@ -134,6 +142,11 @@ impl SubQueue {
         count + self.sorted.range(..rank).take(most.saturating_sub(count)).count()
     }
 
+    /// Whether the rank of each list is that of its first task.
+    pub(super) fn is_sound(&self, nodes: &[Node]) -> bool {
+        self.tiers.iter().all(|list| nodes.get(list.first as usize).is_none_or(|node| node.rank == list.rank))
+    }
+
     /// Appends a task to the list of its tier if its rank is the last one there, which it usually is; otherwise adds it
     /// to the sorted map.
     pub(super) fn push(&mut self, nodes: &mut [Node], at: SubQueueIx, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
@@ -150,7 +163,7 @@ impl SubQueue {
                     last.next = task.0.get();
                     node.prev = list.last;
                 }
-                None => list.first = task.0.get(),
+                None => (list.first, list.rank) = (task.0.get(), rank),
             }
             list.last = task.0.get();
         }
@@ -165,13 +178,16 @@ impl SubQueue {
             return self.sorted.remove(&node.rank).map(drop).ok_or(NO_POSITION);
         }
         let list = of_tier(&mut self.tiers, node.tier);
+        let next = nodes.get_mut(node.next as usize).map(|next| {
+            next.prev = node.prev;
+            next.rank
+        });
+        if next.is_none() {
+            list.last = node.prev;
+        }
         match nodes.get_mut(node.prev as usize) {
             Some(prev) => prev.next = node.next,
-            None => list.first = node.next,
-        }
-        match nodes.get_mut(node.next as usize) {
-            Some(next) => next.prev = node.prev,
-            None => list.last = node.prev,
+            None => (list.first, list.rank) = (node.next, next.unwrap_or(Rank::FIRST)),
         }
         Ok(())
     }
