@@ -15,6 +15,8 @@ mod snapshots;
 mod state;
 #[cfg(feature = "threads")]
 pub mod thread;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod ticket;
 
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};

@@ -1,36 +1,42 @@
 //! Detection of callbacks that call the host which waits for them.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 /// The thread on which a callback of the host runs, if one runs. Clones refer to the same host. The default records nothing:
 /// it is for a host that calls all callbacks on a thread of its own.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Inside(Option<Arc<Mutex<Option<ThreadId>>>>);
+pub(super) struct Inside(Option<Arc<AtomicUsize>>);
+
+/// The mark of no thread.
+const NOWHERE: usize = 0;
 
 impl Inside {
     #[cfg(feature = "async")]
     pub(super) fn recorded() -> Self {
-        Self(Some(Arc::default()))
+        Self(Some(Arc::new(AtomicUsize::new(NOWHERE))))
     }
 
     /// Calls a function that may call callbacks. It must not panic.
     pub(super) fn enter<T>(&self, call: impl FnOnce() -> T) -> T {
         let Some(inside) = &self.0 else { return call() };
-        let outer = replace(inside, Some(thread::current().id()));
+        let outer = inside.swap(this_thread(), Ordering::Relaxed);
         let result = call();
-        replace(inside, outer);
+        inside.store(outer, Ordering::Relaxed);
         result
     }
 
     /// Whether a callback of the host runs on this thread, so that the host cannot answer before this thread continues.
     #[cfg(feature = "async")]
     pub(super) fn is_here(&self) -> bool {
-        let inside = self.0.as_ref().and_then(|inside| *inside.lock().unwrap_or_else(PoisonError::into_inner));
-        inside.is_some_and(|inside| inside == thread::current().id())
+        // A thread reads its own mark only if it wrote the mark itself and did not replace it, so no order of the accesses of
+        // different threads is needed.
+        self.0.as_ref().is_some_and(|inside| inside.load(Ordering::Relaxed) == this_thread())
     }
 }
 
-fn replace(inside: &Mutex<Option<ThreadId>>, with: Option<ThreadId>) -> Option<ThreadId> {
-    core::mem::replace(&mut *inside.lock().unwrap_or_else(PoisonError::into_inner), with)
+/// A mark of the current thread, which no other thread has at the same time: the address of a variable that each thread has.
+fn this_thread() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| core::ptr::from_ref(here).addr())
 }

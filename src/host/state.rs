@@ -6,6 +6,7 @@
 
 use super::HostError;
 use super::reentry::Inside;
+use super::ticket::{Receipt, Ticket, Tickets};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::base::structure::contain;
 use crate::base::time::Time;
@@ -18,7 +19,6 @@ use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::{Callback, Config, Quarantined};
 use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) type Verdict = Result<Accepted, HostError>;
@@ -32,8 +32,8 @@ pub(super) type Look = Box<dyn FnOnce(&Engine) -> Box<dyn FnOnce() + Send> + Sen
 /// A request to a host.
 pub(super) enum Ask {
     Command { command: Command, reply: Reply<Verdict> },
-    Submit { spec: Arc<TaskSpec>, on_end: Reply<TaskOutcome>, reply: Reply<Verdict> },
-    Start { spec: RunSpec, on_end: Reply<RunOutcome>, reply: Reply<Verdict> },
+    Submit { spec: Arc<TaskSpec>, ticket: Ticket<TaskOutcome> },
+    Start { spec: RunSpec, ticket: Ticket<RunOutcome> },
     Watch { watcher: Watcher, reply: Reply<()> },
     Inspect { look: Look },
     Quarantined { reply: Reply<Vec<Quarantined>> },
@@ -57,17 +57,15 @@ impl Ask {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) outbox: Outbox,
-    /// The replies to callers, with their results.
-    answers: Vec<Box<dyn FnOnce() + Send>>,
+    answers: Vec<Answer>,
 }
 
-impl Batch {
-    /// Sends the replies. Called once the entries are durable.
-    pub(super) fn answer(&mut self) {
-        for answer in self.answers.drain(..) {
-            answer();
-        }
-    }
+/// A result and the caller that waits for it.
+enum Answer {
+    Command(Reply<Verdict>, Verdict),
+    Task(Ticket<TaskOutcome>, Receipt<TaskId, TaskOutcome>),
+    Run(Ticket<RunOutcome>, Receipt<RunId, RunOutcome>),
+    Other(Box<dyn FnOnce() + Send>),
 }
 
 /// The attempts that an event ends.
@@ -79,8 +77,8 @@ pub(super) enum Ended {
 pub(super) struct HostState {
     pub(super) engine: Engine,
     batch: Batch,
-    tasks: BTreeMap<TaskId, Vec<Reply<TaskOutcome>>>,
-    runs: BTreeMap<RunId, Vec<Reply<RunOutcome>>>,
+    tasks: Tickets<TaskId, TaskOutcome>,
+    runs: Tickets<RunId, RunOutcome>,
     watchers: Watchers,
     /// Where the callbacks of the host run.
     pub(super) inside: Inside,
@@ -130,8 +128,8 @@ impl HostState {
         Ok(Self {
             engine,
             batch: Batch::default(),
-            tasks: BTreeMap::new(),
-            runs: BTreeMap::new(),
+            tasks: Tickets::default(),
+            runs: Tickets::default(),
             watchers: Watchers::default(),
             inside: Inside::default(),
         })
@@ -147,8 +145,12 @@ impl HostState {
     }
 
     pub(super) fn handle(&mut self, now: Time, command: Command) -> Verdict {
+        self.decide(now, command).map_err(HostError::from)
+    }
+
+    fn decide(&mut self, now: Time, command: Command) -> Result<Accepted, Rejected> {
         let Self { engine, batch, .. } = self;
-        self.inside.enter(|| engine.handle(now, command, &mut batch.outbox)).map_err(HostError::from)
+        self.inside.enter(|| engine.handle(now, command, &mut batch.outbox))
     }
 
     pub(super) fn tick(&mut self, now: Time) {
@@ -160,23 +162,26 @@ impl HostState {
         match ask {
             Ask::Command { command, reply } => {
                 let verdict = self.handle(now, command);
-                self.answer(reply, verdict);
+                self.batch.answers.push(Answer::Command(reply, verdict));
             }
-            Ask::Submit { spec, on_end, reply } => {
+            Ask::Submit { spec, ticket } => {
                 let id = spec.id;
-                let verdict = self.handle(now, TaskCommand::Submit(spec).into());
-                if verdict.is_ok() {
-                    self.on_task_end(id, on_end);
-                }
-                self.answer(reply, verdict);
+                let receipt = match self.handle(now, TaskCommand::Submit(spec).into()) {
+                    Ok(accepted) => self.receipt(accepted, id),
+                    Err(error) => Receipt::Rejected(error),
+                };
+                self.batch.answers.push(Answer::Task(ticket, receipt));
             }
-            Ask::Start { spec, on_end, reply } => {
+            Ask::Start { spec, ticket } => {
                 let id = spec.id;
-                let verdict = self.handle(now, Command::start(spec));
-                if verdict.is_ok() {
-                    self.on_run_end(id, on_end);
-                }
-                self.answer(reply, verdict);
+                let receipt = match self.handle(now, Command::start(spec)) {
+                    Ok(_) => match self.engine.run(id).and_then(|run| run.outcome()) {
+                        Some(outcome) => Receipt::Ended(outcome.clone()),
+                        None => Receipt::Accepted(id),
+                    },
+                    Err(error) => Receipt::Rejected(error),
+                };
+                self.batch.answers.push(Answer::Run(ticket, receipt));
             }
             Ask::Watch { watcher, reply } => {
                 self.watchers.add(watcher);
@@ -198,7 +203,19 @@ impl HostState {
 
     /// Sends the reply once everything that has been handled so far is durable.
     pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, what: T) {
-        self.batch.answers.push(Box::new(move || reply(what)));
+        self.batch.answers.push(Answer::Other(Box::new(move || reply(what))));
+    }
+
+    /// Sends the replies of a batch. Called once its entries are durable, and before they are [shown](Self::show).
+    pub(super) fn send_answers(&mut self, batch: &mut Batch) {
+        for answer in batch.answers.drain(..) {
+            match answer {
+                Answer::Command(reply, verdict) => reply(verdict),
+                Answer::Task(ticket, receipt) => self.tasks.answer(ticket, receipt),
+                Answer::Run(ticket, receipt) => self.runs.answer(ticket, receipt),
+                Answer::Other(send) => send(),
+            }
+        }
     }
 
     /// Handles a command of an agent, which gets no reply. A late command is rejected without consequence. An output
@@ -208,10 +225,8 @@ impl HostState {
         if let Command::Agent(AgentCommand::Complete { by, attempt, .. }) = &command {
             held = Some((*by, *attempt));
         }
-        let verdict = self.handle(now, command);
-        if let (Err(HostError::Rejected(refusal @ Rejected::Invalid(Invalid::TooLarge { .. }))), Some((by, attempt))) =
-            (verdict, held)
-        {
+        let verdict = self.decide(now, command);
+        if let (Err(refusal @ Rejected::Invalid(Invalid::TooLarge { .. })), Some((by, attempt))) = (verdict, held) {
             let failure = Failure::permanent(format!("output rejected: {refusal}"));
             let failed = self.handle(now, Command::fail(by, attempt, failure));
             debug_assert!(failed.is_ok(), "an attempt that was under way could not be failed");
@@ -229,25 +244,13 @@ impl HostState {
         }
     }
 
-    /// Registers a reply for the outcome of a task. It is sent once the task's last event is durable, or with this
-    /// batch if the task has ended already.
-    fn on_task_end(&mut self, id: TaskId, on_end: Reply<TaskOutcome>) {
-        match self.engine.task(id).and_then(|task| task.outcome()) {
-            Some((outcome, _)) => {
-                let outcome = outcome.clone();
-                self.answer(on_end, outcome);
-            }
-            None => self.tasks.entry(id).or_default().push(on_end),
-        }
-    }
-
-    fn on_run_end(&mut self, id: RunId, on_end: Reply<RunOutcome>) {
-        match self.engine.run(id).and_then(|run| run.outcome()) {
-            Some(outcome) => {
-                let outcome = outcome.clone();
-                self.answer(on_end, outcome);
-            }
-            None => self.runs.entry(id).or_default().push(on_end),
+    /// The receipt for an accepted task. A task that was submitted before may have ended; the end of a new one is an event of
+    /// this batch or of a later one.
+    fn receipt(&self, accepted: Accepted, id: TaskId) -> Receipt<TaskId, TaskOutcome> {
+        let known = if accepted == Accepted::Repeated { self.engine.task(id) } else { None };
+        match known.and_then(|task| task.outcome()) {
+            Some((outcome, _)) => Receipt::Ended(outcome.clone()),
+            None => Receipt::Accepted(id),
         }
     }
 
@@ -274,29 +277,21 @@ impl HostState {
     /// Passes a durable entry to the subscriptions and to those that wait for an outcome. Returns the attempts that it
     /// ends.
     pub(super) fn show(&mut self, entry: &Entry) -> Option<Ended> {
-        let watchers = &mut self.watchers;
-        self.inside.enter(|| watchers.show(entry));
+        if !self.watchers.all.is_empty() {
+            let watchers = &mut self.watchers;
+            self.inside.enter(|| watchers.show(entry));
+        }
         if let Event::Task { task, event } = &entry.event {
-            self.note_end(*task, event);
-            return ended(*task, event);
+            let ended = ended(*task, event);
+            if ended.is_some() {
+                self.tasks.end(*task, || event.outcome());
+            }
+            return ended;
         }
         if let Event::Run { run, event: RunEvent::Finished { outcome } } = &entry.event {
-            for on_end in self.runs.remove(run).unwrap_or_default() {
-                on_end(outcome.clone());
-            }
+            self.runs.end(*run, || Some(outcome.clone()));
         }
         None
-    }
-
-    fn note_end(&mut self, task: TaskId, event: &TaskEvent) {
-        // Most tasks have no waiting caller: the outcome is copied only for those that have.
-        if !self.tasks.contains_key(&task) {
-            return;
-        }
-        let Some(outcome) = event.outcome() else { return };
-        for on_end in self.tasks.remove(&task).unwrap_or_default() {
-            on_end(outcome.clone());
-        }
     }
 
     fn agents(&self) -> Vec<AgentId> {

@@ -5,8 +5,9 @@
 
 use counterpoint::host::RunError;
 use counterpoint::host::future::{Assignment, AsyncSteps, BoxFuture, FutureHost};
+use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
 use counterpoint::workflow::{Attempt, Flow, Step, Steps, Workflow};
-use counterpoint::{AgentId, AgentSpec, Failure, Policy, Retry, RunId};
+use counterpoint::{AgentId, AgentSpec, Entry, Failure, Policy, Retry, RunId, Seq};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,3 +127,17 @@ pub async fn publish(host: &FutureHost, sleep: &Sleep) -> Result<Vec<String>, Bo
 #[cfg(all(doctest, feature = "runtimes"))]
 #[doc = include_str!("../../../docs/guide/tokio.md")]
 struct GuideOnTokio;
+
+/// A journal that keeps nothing, for programs that measure the host and not a list in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Forget;
+
+impl Journal for Forget {
+    fn take_over(&mut self) -> Result<Takeover, JournalError> {
+        Ok(Takeover::default())
+    }
+
+    fn append(&mut self, _: Epoch, _: Seq, _: &[Entry]) -> Result<(), AppendError> {
+        Ok(())
+    }
+}

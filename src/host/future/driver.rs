@@ -1,6 +1,6 @@
 //! The future that owns the engine.
 
-use super::Ending;
+use super::Link;
 use super::agent::{Assignment, Performer};
 use super::attempts::{Attempts, Spawn};
 use super::followers::Followers;
@@ -19,7 +19,9 @@ use crate::message::event::Entry;
 #[cfg(feature = "observe")]
 use crate::observe::RunProgress;
 use crate::task::agent::AgentSpec;
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
+#[cfg(feature = "observe")]
+use async_channel::Sender;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -78,9 +80,9 @@ impl Driver {
         followers: Followers,
         (keeper, epoch): (Box<dyn Keeper>, Epoch),
         snapshots: Option<SnapshotTask>,
-        (clockwork, ending): (Clockwork, Ending),
+        (clockwork, link): (Clockwork, Arc<Link>),
         inbox: Receiver<Message>,
-        (send, commands): (Sender<Command>, Receiver<Command>),
+        commands: Receiver<Command>,
     ) -> Self {
         let durable = state.engine.last_seq();
         state.resume(clockwork.now());
@@ -97,10 +99,10 @@ impl Driver {
             commands: Box::pin(commands),
             clockwork,
             sleep: None,
-            attempts: Attempts::new(send),
+            attempts: Attempts::new(link.commands.clone()),
             followers,
             stop: None,
-            ending,
+            link,
         })))
     }
 
@@ -130,7 +132,7 @@ impl Future for Driver {
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) => {
-                    work.ending.fail(&error);
+                    work.link.fail(&error);
                     self.0 = None;
                     return Poll::Ready(Err(error));
                 }
@@ -177,7 +179,7 @@ struct Work {
     attempts: Attempts,
     followers: Followers,
     stop: Option<Stop>,
-    ending: Ending,
+    link: Arc<Link>,
 }
 
 struct Stop {
@@ -324,7 +326,7 @@ impl Work {
     }
 
     fn let_out(&mut self, mut batch: Batch) {
-        batch.answer();
+        self.state.send_answers(&mut batch);
         for effect in batch.outbox.effects() {
             self.perform(effect);
         }

@@ -1,35 +1,64 @@
 //! The handles of submitted tasks and started runs, as futures.
 
+use super::Link;
+use super::submission::Submission;
 use crate::base::id::{RunId, TaskId};
 use crate::host::error::output_of;
-use crate::host::reentry::Inside;
 use crate::host::{HostError, RunError};
 use crate::message::command::{Command, RunCommand, TaskCommand};
 use crate::message::run::RunOutcome;
 use crate::task::TaskOutcome;
-use async_channel::Sender;
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use futures_channel::oneshot::Receiver;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// The reason of a cancellation by a dropped handle.
 const DROPPED: &str = "its handle was dropped";
 
-/// Cancels the task or run when its handle is dropped, if requested.
-struct CancelOnDrop {
-    commands: Sender<Command>,
-    cancel: Option<Command>,
+/// The part of a handle that is common to tasks and runs.
+struct Handle<T> {
+    subject: Subject,
+    submission: Arc<Submission<T>>,
+    link: Arc<Link>,
+    /// Whether the subject is cancelled when the handle is dropped.
     armed: bool,
 }
 
-impl Drop for CancelOnDrop {
+#[derive(Clone, Copy)]
+enum Subject {
+    Task(TaskId),
+    Run(RunId),
+}
+
+impl Subject {
+    fn cancel(self) -> Command {
+        match self {
+            Self::Task(task) => TaskCommand::Cancel { task, reason: DROPPED.into() }.into(),
+            Self::Run(run) => RunCommand::Cancel { run, reason: DROPPED.into() }.into(),
+        }
+    }
+}
+
+impl<T> Handle<T> {
+    /// The outcome, or `None` in a callback of the host, which must not wait for it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, HostError>>> {
+        let outcome = self.submission.poll_outcome(cx);
+        if outcome.is_pending() && self.link.inside.is_here() {
+            return Poll::Ready(None);
+        }
+        self.armed &= outcome.is_pending();
+        outcome.map(|outcome| Some(outcome.ok_or(HostError::Ended)))
+    }
+}
+
+impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
-        if let (true, Some(cancel)) = (self.armed, self.cancel.take()) {
+        if self.armed {
             // The channel is closed if the host has ended.
-            let _ = self.commands.try_send(cancel);
+            let _ = self.link.commands.try_send(self.subject.cancel());
         }
     }
 }
@@ -39,20 +68,17 @@ impl Drop for CancelOnDrop {
 #[must_use = "dropping the handle does not affect the task"]
 pub struct TaskHandle {
     id: TaskId,
-    outcome: Receiver<TaskOutcome>,
-    guard: CancelOnDrop,
-    inside: Inside,
+    handle: Handle<TaskOutcome>,
 }
 
 impl TaskHandle {
-    pub(super) fn new(id: TaskId, outcome: Receiver<TaskOutcome>, commands: Sender<Command>, inside: Inside) -> Self {
-        let cancel = TaskCommand::Cancel { task: id, reason: DROPPED.into() };
-        Self { id, outcome, guard: CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false }, inside }
+    pub(super) const fn new(id: TaskId, submission: Arc<Submission<TaskOutcome>>, link: Arc<Link>) -> Self {
+        Self { id, handle: Handle { subject: Subject::Task(id), submission, link, armed: false } }
     }
 
     /// Cancels the task if the handle is dropped before the task has ended.
     pub const fn cancel_on_drop(mut self) -> Self {
-        self.guard.armed = true;
+        self.handle.armed = true;
         self
     }
 
@@ -67,12 +93,7 @@ impl Future for TaskHandle {
     type Output = Result<TaskOutcome, HostError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = Pin::new(&mut self.outcome).poll(cx);
-        if outcome.is_pending() && self.inside.is_here() {
-            return Poll::Ready(Err(HostError::Reentrant));
-        }
-        self.guard.armed &= outcome.is_pending();
-        outcome.map_err(|_| HostError::Ended)
+        self.handle.poll(cx).map(|ended| ended.unwrap_or(Err(HostError::Reentrant)))
     }
 }
 
@@ -86,23 +107,20 @@ impl fmt::Debug for TaskHandle {
 #[must_use = "dropping the handle does not affect the run"]
 pub struct RunHandle<O> {
     id: RunId,
-    outcome: Receiver<RunOutcome>,
-    guard: CancelOnDrop,
-    inside: Inside,
+    handle: Handle<RunOutcome>,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> RunHandle<O> {
-    pub(super) fn new(id: RunId, outcome: Receiver<RunOutcome>, commands: Sender<Command>, inside: Inside) -> Self {
-        let cancel = RunCommand::Cancel { run: id, reason: DROPPED.into() };
-        let guard = CancelOnDrop { commands, cancel: Some(cancel.into()), armed: false };
-        Self { id, outcome, guard, inside, output: PhantomData }
+    pub(super) const fn new(id: RunId, submission: Arc<Submission<RunOutcome>>, link: Arc<Link>) -> Self {
+        let handle = Handle { subject: Subject::Run(id), submission, link, armed: false };
+        Self { id, handle, output: PhantomData }
     }
 
     /// Cancels the run if the handle is dropped before the run has ended. Completed steps of the run are then
     /// compensated.
     pub const fn cancel_on_drop(mut self) -> Self {
-        self.guard.armed = true;
+        self.handle.armed = true;
         self
     }
 
@@ -117,12 +135,10 @@ impl<O: DeserializeOwned> Future for RunHandle<O> {
     type Output = Result<O, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = Pin::new(&mut self.outcome).poll(cx);
-        if outcome.is_pending() && self.inside.is_here() {
-            return Poll::Ready(Err(RunError::Reentrant));
-        }
-        self.guard.armed &= outcome.is_pending();
-        outcome.map(|outcome| output_of(outcome.map_err(|_| RunError::HostEnded)?))
+        self.handle.poll(cx).map(|ended| match ended {
+            None => Err(RunError::Reentrant),
+            Some(outcome) => output_of(outcome.map_err(|_| RunError::HostEnded)?),
+        })
     }
 }
 

@@ -68,6 +68,7 @@ mod followers;
 mod handle;
 mod journal;
 mod snapshots;
+mod submission;
 mod timer;
 #[cfg(feature = "tower")]
 mod tower;
@@ -87,6 +88,7 @@ pub use tower::{CallError, HostService, ServiceAgent};
 use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
 use super::state::{Ask, HostState, Reply};
+use super::ticket::{Caller, Ticket};
 use super::{HostError, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
@@ -106,6 +108,7 @@ use crate::task::agent::AgentSpec;
 use crate::workflow::Flow;
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
+use core::future::poll_fn;
 use core::time::Duration;
 use driver::Message;
 use followers::Followers;
@@ -114,6 +117,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use snapshots::{Means, SnapshotTask};
 use std::sync::{Arc, Mutex, PoisonError};
+use submission::Submission;
 use timer::Clockwork;
 
 /// The number of messages that may wait for the driver before senders must wait.
@@ -127,22 +131,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct FutureHost {
     inbox: Sender<Message>,
-    /// An unbounded channel for commands that must not wait for capacity: those of dropped handles.
-    commands: Sender<Command>,
     clockwork: Clockwork,
-    ending: Ending,
+    link: Arc<Link>,
 }
 
-/// What the handles of a host share with its driver beside the channels.
-#[derive(Clone, Default)]
-struct Ending {
+/// What the handles of a host, of its tasks and of its runs share with its driver.
+struct Link {
+    /// An unbounded channel for commands that must not wait for capacity: those of dropped handles.
+    commands: Sender<Command>,
     /// Where callbacks of the host run.
     inside: Inside,
     /// Why the driver ended, if its journal failed.
-    failed: Arc<Mutex<Option<HostError>>>,
+    failed: Mutex<Option<HostError>>,
 }
 
-impl Ending {
+impl Link {
     fn fail(&self, error: &HostError) {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
     }
@@ -256,10 +259,10 @@ impl FutureHost {
         let (inbox, messages) = bounded(INBOX);
         let (commands, receiver) = unbounded();
         let keeper = (Box::new(journal) as _, taken.epoch);
-        let (channel, clock) = ((commands.clone(), receiver), clockwork.clone());
-        let ending = Ending { inside: state.inside.clone(), ..Ending::default() };
-        let driver = Driver::new(state, followers, keeper, snapshots, (clock, ending.clone()), messages, channel);
-        Ok((Self { inbox, commands, clockwork, ending }, driver))
+        let link = Arc::new(Link { commands, inside: state.inside.clone(), failed: Mutex::default() });
+        let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
+        let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);
+        Ok((Self { inbox, clockwork, link }, driver))
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity bounds the number
@@ -309,9 +312,8 @@ impl FutureHost {
     pub async fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
-        let (on_end, outcome) = oneshot::channel();
-        self.ask(|reply| Message::Ask(Ask::Submit { spec, on_end: to(on_end), reply })).await??;
-        Ok(TaskHandle::new(id, outcome, self.commands.clone(), self.ending.inside.clone()))
+        let submission = self.hand_in(|ticket| Ask::Submit { spec, ticket }).await?;
+        Ok(TaskHandle::new(id, submission, Arc::clone(&self.link)))
     }
 
     /// Submits a task as soon as the engine has capacity for it. While the engine is [at
@@ -371,9 +373,8 @@ impl FutureHost {
     /// When the engine rejects the run, or the host has ended.
     pub async fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
-        let (on_end, outcome) = oneshot::channel();
-        self.ask(|reply| Message::Ask(Ask::Start { spec, on_end: to(on_end), reply })).await??;
-        Ok(RunHandle::new(id, outcome, self.commands.clone(), self.ending.inside.clone()))
+        let submission = self.hand_in(|ticket| Ask::Start { spec, ticket }).await?;
+        Ok(RunHandle::new(id, submission, Arc::clone(&self.link)))
     }
 
     /// Sends a signal to a run.
@@ -500,19 +501,35 @@ impl FutureHost {
         match self.ask(|reply| Message::Stop { patience, reply }).await {
             Ok(0) => Ok(()),
             Ok(left) => Err(HostError::StillWorking(left)),
-            Err(HostError::Ended) => Err(self.ending.failed().unwrap_or(HostError::Ended)),
+            Err(HostError::Ended) => Err(self.link.failed().unwrap_or(HostError::Ended)),
             Err(error) => Err(error),
         }
     }
 
     /// Sends a request to the driver, and waits for capacity while its inbox is full.
     async fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
-        if self.ending.inside.is_here() {
+        let (reply, answer) = oneshot::channel();
+        self.send(message(to(reply))).await?;
+        answer.await.map_err(|_| HostError::Ended)
+    }
+
+    /// Hands in a submission, and returns it once it is accepted.
+    async fn hand_in<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(Ticket<T>) -> Ask,
+    ) -> Result<Arc<Submission<T>>, HostError> {
+        let submission = Arc::new(Submission::default());
+        let ticket = Ticket::new(Arc::clone(&submission) as Arc<dyn Caller<T>>);
+        self.send(Message::Ask(ask(ticket))).await?;
+        poll_fn(|cx| submission.poll_verdict(cx)).await?;
+        Ok(submission)
+    }
+
+    async fn send(&self, message: Message) -> Result<(), HostError> {
+        if self.link.inside.is_here() {
             return Err(HostError::Reentrant);
         }
-        let (reply, answer) = oneshot::channel();
-        self.inbox.send(message(to(reply))).await.map_err(|_| HostError::Ended)?;
-        answer.await.map_err(|_| HostError::Ended)
+        self.inbox.send(message).await.map_err(|_| HostError::Ended)
     }
 }
 

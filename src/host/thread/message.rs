@@ -3,11 +3,12 @@
 use crate::base::id::{Incarnation, Seq};
 use crate::host::snapshots::Kept;
 use crate::host::state::{Ask, Reply};
+use crate::host::ticket::{Caller, Ticket};
 use crate::host::{Agent, HostError};
 use crate::message::command::Command;
 use crate::task::agent::AgentSpec;
 use core::time::Duration;
-use crossbeam::channel::{Receiver, Sender, select};
+use crossbeam::channel::{Receiver, Sender, bounded, select};
 use std::sync::Arc;
 
 /// The result of a stop: the number of attempts that were still under way, or why not everything is durable.
@@ -51,4 +52,32 @@ pub(super) fn receive<T>(answer: &Receiver<T>, ended: &Receiver<()>) -> Option<T
 /// A reply that sends to a channel.
 pub(super) fn reply_to<T: Send + 'static>(channel: Sender<T>) -> Reply<T> {
     Box::new(move |answer| drop(channel.send(answer)))
+}
+
+/// A caller that waits at channels. They are closed when the ticket is dropped.
+struct Waiting<T> {
+    verdict: Sender<Result<(), HostError>>,
+    outcome: Sender<T>,
+}
+
+impl<T: Send> Caller<T> for Waiting<T> {
+    fn accepted(&self) {
+        let _gone = self.verdict.send(Ok(()));
+    }
+
+    fn rejected(&self, error: HostError) {
+        let _gone = self.verdict.send(Err(error));
+    }
+
+    fn ended(&self, outcome: T) {
+        let _gone = self.outcome.send(outcome);
+    }
+
+    fn abandoned(&self) {}
+}
+
+/// A ticket, and the channels of its verdict and of its outcome.
+pub(super) fn ticket<T: Send + 'static>() -> (Ticket<T>, Receiver<Result<(), HostError>>, Receiver<T>) {
+    let ((verdict, decided), (outcome, ended)) = (bounded(1), bounded(1));
+    (Ticket::new(Arc::new(Waiting { verdict, outcome })), decided, ended)
 }

@@ -65,7 +65,7 @@ use crate::workflow::{Flow, Steps};
 use core::fmt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
-use message::{Message, receive, reply_to};
+use message::{Message, receive, reply_to, ticket};
 use owner::Owner;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -208,8 +208,8 @@ impl ThreadHost {
     pub fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
-        let (on_end, outcome) = bounded(1);
-        self.ask(|reply| Message::Ask(Ask::Submit { spec, on_end: reply_to(on_end), reply }))??;
+        let (ticket, verdict, outcome) = ticket();
+        self.send(Message::Ask(Ask::Submit { spec, ticket }), &verdict)??;
         Ok(TaskHandle::new(id, outcome, self.inside))
     }
 
@@ -245,8 +245,8 @@ impl ThreadHost {
     /// When the engine rejects the run, or the host has ended.
     pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
-        let (on_end, outcome) = bounded(1);
-        self.ask(|reply| Message::Ask(Ask::Start { spec, on_end: reply_to(on_end), reply }))??;
+        let (ticket, verdict, outcome) = ticket();
+        self.send(Message::Ask(Ask::Start { spec, ticket }), &verdict)??;
         Ok(RunHandle::new(id, outcome, self.inside))
     }
 
@@ -357,12 +357,17 @@ impl ThreadHost {
     }
 
     fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
+        let (reply, answer) = bounded(1);
+        self.send(message(reply_to(reply)), &answer)
+    }
+
+    /// Sends a message and waits for its answer.
+    fn send<T>(&self, message: Message, answer: &Receiver<T>) -> Result<T, HostError> {
         if thread::current().id() == self.inside {
             return Err(HostError::Reentrant);
         }
-        let (reply, answer) = bounded(1);
-        self.inbox.send(message(reply_to(reply))).map_err(|_| HostError::Ended)?;
-        receive(&answer, &self.ended).ok_or(HostError::Ended)
+        self.inbox.send(message).map_err(|_| HostError::Ended)?;
+        receive(answer, &self.ended).ok_or(HostError::Ended)
     }
 }
 

@@ -177,7 +177,7 @@ impl Owner {
             }
             self.durable = last;
         }
-        batch.answer();
+        self.state.send_answers(&mut batch);
         for effect in batch.outbox.effects() {
             self.perform(effect);
         }

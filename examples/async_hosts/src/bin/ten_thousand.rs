@@ -10,6 +10,7 @@
 
 use counterpoint::host::future::{Assignment, FutureHost};
 use counterpoint::{AgentId, AgentSpec, Config, Limits, Payload, TaskId, TaskOutcome, TaskSpec};
+use counterpoint_async_hosts::Forget;
 use cpu_time::ProcessTime;
 use peak_alloc::PeakAlloc;
 use std::sync::Arc;
@@ -120,23 +121,5 @@ fn number(ended: Result<TaskOutcome, counterpoint::host::HostError>) -> u64 {
     match ended.expect("the host runs") {
         TaskOutcome::Succeeded(output) => output.to().expect("a number"),
         other => panic!("{other:?}"),
-    }
-}
-
-/// A journal that keeps nothing, so that what is measured is the host and not a list in memory.
-struct Forget;
-
-impl counterpoint::journal::Journal for Forget {
-    fn take_over(&mut self) -> Result<counterpoint::journal::Takeover, counterpoint::journal::JournalError> {
-        Ok(counterpoint::journal::Takeover::default())
-    }
-
-    fn append(
-        &mut self,
-        _: counterpoint::journal::Epoch,
-        _: counterpoint::Seq,
-        _: &[counterpoint::Entry],
-    ) -> Result<(), counterpoint::journal::AppendError> {
-        Ok(())
     }
 }
