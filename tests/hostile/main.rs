@@ -15,6 +15,7 @@
 
 mod access;
 mod arithmetic;
+mod asks;
 mod books;
 mod callbacks;
 mod clock;
