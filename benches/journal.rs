@@ -1,8 +1,9 @@
-//! What journals and snapshots cost: reading a million facts back, from memory and from sealed bytes; a snapshot of ten
+//! What journals and snapshots cost: reading a million facts back, from memory and from sealed bytes; their size; a snapshot of ten
 //! thousand active runs and a hundred thousand waiting tasks, and how long the engine stops for it, without a follower and
 //! with one; and memory over ten million tasks.
 //!
-//! `cargo bench -p benches --bench journal`; `-- restore`, `-- snapshot` or `-- memory` for one of them.
+//! `cargo bench -p benches --bench journal`; `-- restore`, `-- sizes`, `-- snapshot` or `-- memory` for one of
+//! them.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -25,6 +26,9 @@ fn main() {
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     if runs("restore") {
         restore();
+    }
+    if runs("sizes") {
+        sizes();
     }
     if runs("snapshot") {
         snapshot();
@@ -134,6 +138,33 @@ fn restore() {
     }
 }
 
+/// The bytes of an event at rest, by the number of events of an append.
+fn sizes() {
+    const FACTS: usize = 96_000;
+    println!("bytes of an event in sealed records of 1, 8 and 32 events:");
+    let some = Payload::of(&("order", 4_711, "a few words of payload")).unwrap();
+    for (name, payload) in [("without payload", Payload::NULL), ("with payload", some)] {
+        let mut day = Day::new(20);
+        let mut journal: Vec<Entry> = Vec::new();
+        while journal.len() < FACTS {
+            day.task(&payload);
+            day.out.drain_entries(&mut journal);
+        }
+        for encoding in [Encoding::Compact, Encoding::Lines] {
+            let stream = Stream::new("bench").with_encoding(encoding);
+            let sizes = [1, 8, 32].map(|at_once| {
+                let (mut sealer, mut bytes) = stream.begin(Head::START);
+                for some in journal.chunks(at_once) {
+                    sealer.seal(Epoch::new(1), some, &mut bytes).unwrap();
+                }
+                bytes.len() as f64 / journal.len() as f64
+            });
+            let [one, eight, many] = sizes.map(|size| format!("{size:.1}"));
+            println!("  {name}, {encoding:?}: {one}, {eight}, {many}");
+        }
+    }
+}
+
 /// Ten thousand active runs that wait, and a hundred thousand tasks that wait.
 fn busy() -> (Day, Vec<Entry>) {
     let mut day = Day::new(1);
@@ -163,13 +194,19 @@ fn snapshot() {
     let write = best(3, || text = serde_json::to_vec(&state).unwrap());
     println!("  as data {} ms, to {} MB of JSON {} ms", data.as_millis(), text.len() >> 20, write.as_millis());
     let mut bytes = Vec::new();
-    let write = best(3, || bytes = rmp_serde::to_vec_named(&state).unwrap());
-    println!("  to {} MB of MessagePack {} ms", bytes.len() >> 20, write.as_millis());
-    assert_eq!(rmp_serde::from_slice::<EngineSnapshot>(&bytes).unwrap(), state);
+    let write = best(3, || bytes = state.to_bytes().unwrap());
+    println!("  to {} KB of its binary form {} ms", bytes.len() >> 10, write.as_millis());
+    assert_eq!(EngineSnapshot::from_bytes(&bytes).unwrap(), state);
+    let unpack = best(3, || drop(EngineSnapshot::from_bytes(&bytes).unwrap()));
     let parse = best(3, || drop(serde_json::from_slice::<EngineSnapshot>(&text).unwrap()));
     let read: EngineSnapshot = serde_json::from_slice(&text).unwrap();
     let build = best(3, || drop(Engine::restore(config(), Some(&read), []).unwrap()));
-    println!("  back: from JSON {} ms, to an engine {} ms", parse.as_millis(), build.as_millis());
+    println!(
+        "  back: from JSON {} ms, from the binary form {} ms, to an engine {} ms",
+        parse.as_millis(),
+        unpack.as_millis(),
+        build.as_millis()
+    );
     drop((read, state));
 
     let mut follower = Follower::new(&config());

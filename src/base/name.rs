@@ -1,9 +1,11 @@
 //! Names: short shared texts for kinds, skills, labels, tenants, nodes and signals.
 
 use core::borrow::Borrow;
+use core::cell::RefCell;
 use core::fmt;
 use core::ops::Deref;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// A short shared text. Cloning increments a reference count.
@@ -14,7 +16,7 @@ use std::sync::Arc;
 /// let skill = Name::from("translate");
 /// assert_eq!(&*skill, "translate");
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
 
@@ -73,6 +75,48 @@ impl From<String> for Name {
 impl From<&Self> for Name {
     fn from(name: &Self) -> Self {
         name.clone()
+    }
+}
+
+/// Names repeat in journals, snapshots and messages: a reader shares those that it has read recently.
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
+        Ok(RECENT.try_with(|recent| share(recent, text)).unwrap_or_else(|_| Name::from(text)))
+    }
+}
+
+/// The number of names that each thread retains.
+const SHARED: usize = 64;
+/// The most bytes of a name that is retained.
+const SHORT: usize = 64;
+
+thread_local! {
+    /// The names that were read recently, each at a place that its length and ends determine.
+    static RECENT: RefCell<[Option<Name>; SHARED]> = const { RefCell::new([const { None }; SHARED]) };
+}
+
+fn share(recent: &RefCell<[Option<Name>; SHARED]>, text: &str) -> Name {
+    let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last()) else { return Name::from(text) };
+    let mix = text.len().wrapping_mul(7) ^ usize::from(*first).wrapping_mul(29) ^ usize::from(*last);
+    let Ok(mut recent) = recent.try_borrow_mut() else { return Name::from(text) };
+    match recent.get_mut(mix % SHARED) {
+        Some(Some(known)) if **known == *text => known.clone(),
+        Some(place) if text.len() <= SHORT => place.insert(Name::from(text)).clone(),
+        Some(_) | None => Name::from(text),
     }
 }
 

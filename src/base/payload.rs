@@ -12,7 +12,7 @@
 
 use crate::base::error::PayloadError;
 use core::fmt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::sync::Arc;
@@ -158,21 +158,55 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// A JSON value in human-readable formats, JSON text in binary ones: compact formats cannot decode a value of unknown
-/// type.
+/// A newtype of this name contains data of unknown type. A format that describes its data can accept it as it is, and reports
+/// itself as human-readable within.
+pub(crate) const OPEN: &str = "counterpoint::Open";
+
+/// A JSON value in human-readable formats and in binary ones that accept [`OPEN`]; JSON text in other binary ones, because
+/// compact formats cannot decode a value of unknown type.
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() { self.value().serialize(to) } else { to.serialize_str(&self.to_string()) }
+        if to.is_human_readable() {
+            self.value().serialize(to)
+        } else {
+            to.serialize_newtype_struct(OPEN, &Content(self.value()))
+        }
+    }
+}
+
+struct Content<'a>(&'a Value);
+
+impl Serialize for Content<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { self.0.serialize(to) } else { to.collect_str(self.0) }
     }
 }
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            return Value::deserialize(from).map(Self::new);
+            Value::deserialize(from).map(Self::new)
+        } else {
+            from.deserialize_newtype_struct(OPEN, ContentVisitor)
+        }
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Payload;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Payload, D::Error> {
+        if from.is_human_readable() {
+            return Value::deserialize(from).map(Payload::new);
         }
         let text = String::deserialize(from)?;
-        serde_json::from_str(&text).map(Self::new).map_err(serde::de::Error::custom)
+        serde_json::from_str(&text).map(Payload::new).map_err(serde::de::Error::custom)
     }
 }
 

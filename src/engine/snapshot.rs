@@ -6,6 +6,7 @@ use super::drive::Driver;
 use crate::base::error::RestoreError;
 use crate::base::id::RunId;
 use crate::base::name::Name;
+use crate::base::packed;
 use crate::definition::{Definition, DefinitionId};
 use crate::scheduler::{Config, Core, Log, SchedulerSnapshot};
 use crate::workflow::functions::Functions;
@@ -39,6 +40,45 @@ pub struct EngineSnapshot {
     runs: Vec<RunRecord>,
     /// The finished runs, in the order in which they ended.
     pub finished: Vec<RunId>,
+}
+
+/// The beginning of the bytes of a snapshot; the last of these is the version.
+const MAGIC: &[u8; 8] = b"CPointS\x01";
+
+impl EngineSnapshot {
+    /// The snapshot in the binary form in which hosts store it. Equal snapshots have equal bytes.
+    ///
+    /// The form contains the names of fields, each once, so a reader skips fields that it does not know. Serialised to another
+    /// format, a snapshot is the same data in more bytes.
+    ///
+    /// ```
+    /// use counterpoint::engine::EngineSnapshot;
+    ///
+    /// let snapshot = EngineSnapshot::default();
+    /// let bytes = snapshot.to_bytes()?;
+    /// assert_eq!(EngineSnapshot::from_bytes(&bytes)?, snapshot);
+    /// # Ok::<(), counterpoint::RestoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError::Snapshot`] if the state contains data that no reader accepts.
+    #[inline]
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RestoreError> {
+        packed::to_vec(MAGIC, self).map_err(|error| RestoreError::Snapshot { reason: error.to_string() })
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) has written.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError::Snapshot`] if the bytes are no snapshot or one of another version.
+    #[inline]
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RestoreError> {
+        let reason = |reason: &dyn core::fmt::Display| RestoreError::Snapshot { reason: reason.to_string() };
+        let state = bytes.strip_prefix(MAGIC).ok_or_else(|| reason(&"it is in another format or version"))?;
+        packed::from_slice(state).map_err(|error| reason(&error))
+    }
 }
 
 impl Driver {

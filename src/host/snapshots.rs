@@ -52,7 +52,7 @@ impl SnapshotStatus {
 /// The serialisation of snapshots.
 ///
 /// The code that reads and writes a whole state is a fifth of the library. Only functions that are generic over the journal
-/// call [`json`](Self::json), so the compiler generates that code only in programs that open a journal.
+/// call [`packed`](Self::packed), so the compiler generates that code only in programs that open a journal.
 #[derive(Clone, Copy)]
 pub(super) struct Codec {
     write: fn(&EngineSnapshot) -> Result<Vec<u8>, AppendError>,
@@ -60,21 +60,11 @@ pub(super) struct Codec {
 }
 
 impl Codec {
-    /// Snapshots as JSON.
+    /// Snapshots in their binary form.
     #[inline]
-    pub(super) fn json() -> Self {
-        Self { write: write_json, read: read_json }
+    pub(super) fn packed() -> Self {
+        Self { write: |snapshot| snapshot.to_bytes().map_err(refused), read: EngineSnapshot::from_bytes }
     }
-}
-
-#[inline]
-fn write_json(snapshot: &EngineSnapshot) -> Result<Vec<u8>, AppendError> {
-    serde_json::to_vec(snapshot).map_err(refused)
-}
-
-#[inline]
-fn read_json(bytes: &[u8]) -> Result<EngineSnapshot, RestoreError> {
-    serde_json::from_slice(bytes).map_err(|error| RestoreError::Snapshot { reason: error.to_string() })
 }
 
 /// The data that outlives a host.

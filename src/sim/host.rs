@@ -405,7 +405,7 @@ impl World {
             return;
         }
         let snapshot = self.machine.follower.as_ref().map_or_else(|| host.engine.snapshot(), Follower::snapshot);
-        if let Ok(bytes) = serde_json::to_vec(&snapshot) {
+        if let Ok(bytes) = snapshot.to_bytes() {
             let kept = self.disk.keep_snapshot(host.epoch, host.durable, &bytes);
             debug_assert_eq!(kept, Ok(()), "the current writer could not store a snapshot");
         }
@@ -539,7 +539,7 @@ impl World {
         {
             return Err(self.broken(format!("the follower has another state: {place}")));
         }
-        let bytes = serde_json::to_vec(&state).map_err(|error| self.broken(error.to_string()))?;
+        let bytes = state.to_bytes().map_err(|error| self.broken(error.to_string()))?;
         let again = restored((self.machine.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));
         let again = again.map_err(|error| self.broken(format!("the snapshot cannot be restored: {error}")))?;
         if let Some(place) = difference(&state, &again.snapshot()) {
@@ -557,10 +557,8 @@ impl World {
 }
 
 fn restored(config: Config, taken: &Takeover) -> Result<Engine, String> {
-    let snapshot: Option<EngineSnapshot> = match taken.snapshot.as_deref() {
-        None => None,
-        Some(bytes) => Some(serde_json::from_slice(bytes).map_err(|error| error.to_string())?),
-    };
+    let snapshot = taken.snapshot.as_deref().map(EngineSnapshot::from_bytes).transpose();
+    let snapshot = snapshot.map_err(|error| error.to_string())?;
     let entries: &[Entry] = &taken.tail;
     Engine::restore(config, snapshot.as_ref(), entries).map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 
 use super::world::{Played, World};
 use crate::base::time::Time;
-use crate::engine::{Engine, Follower};
+use crate::engine::{Engine, EngineSnapshot, Follower};
 use crate::journal::Takeover;
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::effect::{Effect, Outbox};
@@ -112,10 +112,8 @@ impl World {
             return Ok(None);
         }
         let config = (self.machine.config)();
-        let snapshot = match taken.snapshot.as_deref().map(serde_json::from_slice) {
-            None => None,
-            Some(read) => Some(read.map_err(|error| self.broken(error.to_string()))?),
-        };
+        let snapshot = taken.snapshot.as_deref().map(EngineSnapshot::from_bytes).transpose();
+        let snapshot = snapshot.map_err(|error| self.broken(error.to_string()))?;
         let follower = match &snapshot {
             None => Ok(Follower::new(&config)),
             Some(snapshot) => Follower::from_snapshot(&config, snapshot),

@@ -3,12 +3,14 @@
 
 use crate::draw::{agent, failure, mostly_sound, name, payload, run, task, usage};
 use counterpoint::engine::EngineSnapshot;
+use counterpoint::journal::Epoch;
+use counterpoint::journal::sealed::{Head, Stream};
 use counterpoint::message::{CompensationRemedy, DeadFilter, Effect, Migration, NodeRemedy, ResetPoint};
 use counterpoint::routing::FirstCapable;
 use counterpoint::task::{Scope, Usage};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AttemptId, Command, Config, ControlCommand, Engine, Entry, Failure, Incarnation,
-    Name, Outbox, Payload, Rejected, RunCommand, RunId, TaskCommand, TaskId, Tier, Time,
+    Name, Outbox, Payload, Rejected, RunCommand, RunId, Seq, TaskCommand, TaskId, Tier, Time,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -20,16 +22,40 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub enum Format {
     Json,
-    #[cfg(feature = "sealed")]
     MessagePack,
+    /// Snapshots in their own form, entries in sealed records.
+    Packed,
 }
 
 impl Format {
-    pub const ALL: &[Self] = &[
-        Self::Json,
-        #[cfg(feature = "sealed")]
-        Self::MessagePack,
-    ];
+    pub const ALL: &[Self] = &[Self::Json, Self::MessagePack, Self::Packed];
+
+    pub fn snapshot(self, snapshot: &EngineSnapshot) -> EngineSnapshot {
+        let Self::Packed = self else { return self.through(snapshot) };
+        let bytes = snapshot.to_bytes().expect("it can be written");
+        let back = EngineSnapshot::from_bytes(&bytes).expect("what was written can be read");
+        assert!(back.to_bytes().as_ref() == Ok(&bytes), "it is written in another way");
+        back
+    }
+
+    pub fn entries(self, entries: &[Entry]) -> Vec<Entry> {
+        let Self::Packed = self else { return self.through(&entries.to_vec()) };
+        let mut head = Head::START;
+        head.seq = Seq::new(entries.first().map_or(0, |entry| entry.seq.get() - 1));
+        let stream = Stream::new("repeats");
+        let sealed = |entries: &[Entry]| {
+            let (mut sealer, mut bytes) = stream.begin(head);
+            for some in entries.chunks(3) {
+                sealer.seal(Epoch::new(1), some, &mut bytes).expect("it can be written");
+            }
+            bytes
+        };
+        let bytes = sealed(entries);
+        let read = stream.read(&bytes, Some(head));
+        assert_eq!(read.fault, None, "what was written can be read");
+        assert!(sealed(&read.entries) == bytes, "it is written in another way");
+        read.entries
+    }
 
     pub fn through<T: Serialize + DeserializeOwned>(self, data: &T) -> T {
         match self {
@@ -37,8 +63,7 @@ impl Format {
                 let bytes = serde_json::to_vec(data).expect("it can be written");
                 serde_json::from_slice(&bytes).expect("what was written can be read")
             }
-            #[cfg(feature = "sealed")]
-            Self::MessagePack => {
+            Self::MessagePack | Self::Packed => {
                 let mut bytes = Vec::new();
                 data.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map())
                     .expect("it can be written");
@@ -280,9 +305,9 @@ impl World {
         prop_assert_eq!(self.engine.check(), Ok(()), "after {:?}", &command);
         for format in Format::ALL {
             let snapshot = self.engine.snapshot();
-            prop_assert_eq!(&format.through(&snapshot), &snapshot, "{:?} after {:?}", format, &command);
+            prop_assert_eq!(&format.snapshot(&snapshot), &snapshot, "{:?} after {:?}", format, &command);
             let entries = out.entries().to_vec();
-            prop_assert_eq!(&format.through(&entries), &entries, "{:?}", format);
+            prop_assert_eq!(&format.entries(&entries), &entries, "{:?}", format);
         }
         self.history.push((command, answer));
         Ok(())
@@ -299,8 +324,8 @@ impl World {
     }
 
     pub fn restored(&self, format: Format, from_snapshot: bool) -> Engine {
-        let snapshot = from_snapshot.then(|| format.through::<EngineSnapshot>(&self.engine.snapshot()));
-        let entries: Vec<Entry> = if from_snapshot { Vec::new() } else { format.through(&self.journal) };
+        let snapshot = from_snapshot.then(|| format.snapshot(&self.engine.snapshot()));
+        let entries: Vec<Entry> = if from_snapshot { Vec::new() } else { format.entries(&self.journal) };
         let mut engine =
             Engine::restore(config(), snapshot.as_ref(), &entries).expect("an engine reads its own journal");
         engine.resume(self.now, &mut Outbox::default());

@@ -2,6 +2,7 @@
 
 use super::future_journal::{Gate, play};
 use super::world::{World, agent, ms, task};
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::future::{Assignment, AsyncJournal, Blocking, FutureHost, OffThread};
 use counterpoint::host::{HostError, Snapshots};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
@@ -64,7 +65,7 @@ fn busy(world: &World, ids: std::ops::RangeInclusive<u64>) {
 /// What a journal holds now, and the engine that it leads to.
 fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
     let taken = Journal::take_over(&mut journal.clone()).unwrap();
-    let snapshot = taken.snapshot.as_deref().map(|bytes| serde_json::from_slice(bytes).unwrap());
+    let snapshot = taken.snapshot.as_deref().map(|bytes| EngineSnapshot::from_bytes(bytes).unwrap());
     let engine = Engine::restore(Config::default(), snapshot.as_ref(), &taken.tail).unwrap();
     (taken, engine)
 }

@@ -1,5 +1,6 @@
 //! The host on threads: what a caller sees.
 
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::thread::{HostError, RunError, Snapshots, ThreadHost};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
@@ -235,7 +236,7 @@ fn busy(host: &ThreadHost, ids: std::ops::RangeInclusive<u64>) {
 /// What was said is told by a state that was read from a snapshot and the facts after it.
 fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
     let taken = journal.clone().take_over().unwrap();
-    let snapshot = taken.snapshot.as_deref().map(|bytes| serde_json::from_slice(bytes).unwrap());
+    let snapshot = taken.snapshot.as_deref().map(|bytes| EngineSnapshot::from_bytes(bytes).unwrap());
     let engine = Engine::restore(Config::default(), snapshot.as_ref(), &taken.tail).unwrap();
     (taken, engine)
 }

@@ -260,7 +260,7 @@ impl Writing {
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), AppendError> {
-        let (sealer, records) = self.segment.seal(self.lock.epoch(), entries).map_err(|error| match error {
+        let records = self.segment.seal(self.lock.epoch(), entries).map_err(|error| match error {
             SealError::NotNext { .. } => AppendError::Conflict { tail: self.segment.head().seq },
             other => AppendError::Refused(other.to_string().into()),
         })?;
@@ -271,7 +271,7 @@ impl Writing {
                 self.record_head();
             }
         }
-        match written.and_then(|()| self.segment.write(sealer, &records)) {
+        match written.and_then(|()| self.segment.write(&records)) {
             Ok(()) => Ok(()),
             Err(NotWritten::Refused(error)) => Err(AppendError::Refused(error.to_string().into())),
             Err(NotWritten::Broken(error)) => {

@@ -23,6 +23,10 @@ pub(crate) struct Segment {
     file: Box<dyn DiskFile>,
     /// The number of its first entry.
     first: Seq,
+    /// The stream, in the encoding of the segment.
+    stream: Stream,
+    /// The head after the records that were written.
+    head: Head,
     sealer: Sealer,
     /// The number of bytes with records.
     written: u64,
@@ -69,6 +73,7 @@ impl Segment {
         after: Head,
         size: u64,
     ) -> Result<Self, NotCreated> {
+        let stream = stream.clone();
         let (sealer, mut bytes) = stream.begin(after);
         let (first, step) = (after.seq.next(), step(size));
         let written = bytes.len() as u64;
@@ -76,7 +81,7 @@ impl Segment {
         bytes.resize(usize::try_from(room).unwrap_or(usize::MAX), BLANK);
         let path = folder.join(folder::segment_name(first));
         let file = disk::write_whole(disk, &path, &bytes, LOCKS)?;
-        Ok(Self { file, first, sealer, written, room, step })
+        Ok(Self { file, first, stream, head: after, sealer, written, room, step })
     }
 
     /// Continues an existing segment after its valid part.
@@ -84,7 +89,8 @@ impl Segment {
     /// The last record may be one that its writer could not make durable, and a torn one may follow it. Both are written
     /// again, as they were read and as blank space, and made durable before anything depends on them.
     pub(crate) fn go_on(stream: &Stream, file: Box<dyn DiskFile>, last: Last, size: u64) -> io::Result<Self> {
-        let sealer = stream.clone().with_encoding(last.encoding).continuing(last.head);
+        let stream = stream.clone().with_encoding(last.encoding);
+        let sealer = stream.continuing(last.head);
         let written = last.last_record + last.record.len() as u64;
         let mut again = last.record;
         let behind = last.len.saturating_sub(written).max(GAP);
@@ -92,11 +98,11 @@ impl Segment {
         disk::write_all_at(&*file, last.last_record, &again)?;
         file.sync()?;
         let (first, room) = (last.first, written + behind);
-        Ok(Self { file, first, sealer, written, room, step: step(size) })
+        Ok(Self { file, first, stream, head: last.head, sealer, written, room, step: step(size) })
     }
 
     pub(crate) fn head(&self) -> Head {
-        self.sealer.head()
+        self.head
     }
 
     pub(crate) fn first(&self) -> Seq {
@@ -108,15 +114,19 @@ impl Segment {
     }
 
     /// The records of an append; nothing is written, and the head is unchanged.
-    pub(crate) fn seal(&self, epoch: Epoch, mut entries: &[Entry]) -> Result<(Sealer, Vec<Vec<u8>>), SealError> {
-        let (mut sealer, mut records) = (self.sealer.clone(), Vec::new());
+    pub(crate) fn seal(&mut self, epoch: Epoch, mut entries: &[Entry]) -> Result<Vec<Vec<u8>>, SealError> {
+        if self.sealer.head() != self.head {
+            // The last records that were sealed were not written.
+            self.sealer = self.stream.continuing(self.head);
+        }
+        let mut records = Vec::new();
         while !entries.is_empty() {
             let mut record = Vec::new();
-            let taken = sealer.seal_record(epoch, entries, &mut record)?;
+            let taken = self.sealer.seal_record(epoch, entries, &mut record)?;
             records.push(record);
             entries = entries.get(taken..).unwrap_or_default();
         }
-        Ok((sealer, records))
+        Ok(records)
     }
 
     /// Whether these records need more space than is reserved.
@@ -156,7 +166,7 @@ impl Segment {
 
     /// Writes the records of [`seal`](Self::seal) into reserved space; they are durable on return. Each is durable before
     /// the next one is written, so at most one is torn.
-    pub(crate) fn write(&mut self, sealer: Sealer, records: &[Vec<u8>]) -> Result<(), NotWritten> {
+    pub(crate) fn write(&mut self, records: &[Vec<u8>]) -> Result<(), NotWritten> {
         let mut at = self.written;
         for record in records {
             let written = disk::write_all_at(&*self.file, at, record).and_then(|()| self.file.sync());
@@ -164,7 +174,7 @@ impl Segment {
             at += record.len() as u64;
         }
         self.written = at;
-        self.sealer = sealer;
+        self.head = self.sealer.head();
         Ok(())
     }
 }

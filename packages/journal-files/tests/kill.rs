@@ -114,7 +114,7 @@ impl Dice {
 fn look(folder: &Path, ledger: &Ledger) -> Engine {
     let taken = journal(folder).take_over().unwrap();
     let snapshot: Option<EngineSnapshot> =
-        taken.snapshot.as_deref().map(|state| serde_json::from_slice(state).unwrap());
+        taken.snapshot.as_deref().map(|state| EngineSnapshot::from_bytes(state).unwrap());
     let at = snapshot.as_ref().map_or(0, |snapshot| snapshot.scheduler.last.get());
     let tail: BTreeMap<u64, String> =
         taken.tail.iter().map(|entry| (entry.seq.get(), serde_json::to_string(entry).unwrap())).collect();

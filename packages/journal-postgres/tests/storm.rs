@@ -186,7 +186,7 @@ fn nothing_is_lost_and_nothing_is_twice() {
 fn judge(server: &Server, ledger: &Ledger, asked: u64) {
     let taken = PostgresJournal::new(server.connection().parse().unwrap(), STREAM).take_over().unwrap();
     let snapshot: Option<EngineSnapshot> =
-        taken.snapshot.as_deref().map(|state| serde_json::from_slice(state).unwrap());
+        taken.snapshot.as_deref().map(|state| EngineSnapshot::from_bytes(state).unwrap());
     assert!(snapshot.is_some(), "no snapshot was taken");
     let engine = Engine::restore(Config::default(), snapshot.as_ref(), &taken.tail).unwrap();
     engine.check().unwrap();

@@ -179,7 +179,7 @@ impl FutureHost {
         timer: impl Timer,
     ) -> Result<(Self, Driver), HostError> {
         let taken = AsyncJournal::take_over(&mut journal).await?;
-        Self::over(config, (journal, taken), timer, (Persistence::Events(Codec::json()), None))
+        Self::over(config, (journal, taken), timer, (Persistence::Events(Codec::packed()), None))
     }
 
     /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A second
@@ -238,7 +238,7 @@ impl FutureHost {
         let taken = AsyncJournal::take_over(&mut journal).await?;
         let archive = AsyncJournal::archive(&mut journal).await;
         let means = Means { archive, away: Box::new(away) };
-        Self::over(config, (journal, taken), timer, (Persistence::Snapshots(Codec::json(), snapshots), Some(means)))
+        Self::over(config, (journal, taken), timer, (Persistence::Snapshots(Codec::packed(), snapshots), Some(means)))
     }
 
     fn over(

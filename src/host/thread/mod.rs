@@ -108,7 +108,7 @@ impl ThreadHost {
     ///
     /// When the journal cannot be opened or restored from, or a thread cannot be started.
     pub fn open(config: Config, journal: impl Journal + 'static) -> Result<Self, HostError> {
-        Self::open_with(config, Box::new(journal), Persistence::Events(Codec::json()))
+        Self::open_with(config, Box::new(journal), Persistence::Events(Codec::packed()))
     }
 
     /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A separate
@@ -139,7 +139,7 @@ impl ThreadHost {
         journal: impl Journal + 'static,
         snapshots: Snapshots,
     ) -> Result<Self, HostError> {
-        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::json(), snapshots))
+        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::packed(), snapshots))
     }
 
     fn open_with(config: Config, journal: Box<dyn Journal>, persistence: Persistence) -> Result<Self, HostError> {

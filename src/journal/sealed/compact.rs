@@ -3,22 +3,35 @@
 //! ```text
 //! header   magic 8 | length 4 | its complement 4 | version 1 | keyed 1 | after 8 | epoch 8 | previous hash 32
 //!          | length of the name 2 | name | padding | seal 32, if keyed | sum 32
-//! record   length 4 | its complement 4 | version 1 | size of the padding 1 | first entry 8 | epoch 8 | entries 4
-//!          | previous hash 32 | the entries, as MessagePack, one after the other | padding | hash 32 | end 1
+//! record   length 4 | its complement 4 | version 1 | flags 1 | previous hash 32 | first entry, epoch, number of entries
+//!          | definitions | the entries, one after the other | padding | hash 32 | end 1
+//! entry    time | event
 //! ```
 //!
-//! Numbers are little-endian. A length counts the bytes after its complement. Padding consists of zeros and makes each size a
-//! multiple of eight, so the length and its complement are always in one sector. The end is a line feed, so the last byte of a
-//! record that was written completely is not blank.
+//! Numbers of a stated size are little-endian; others, and definitions and events, are [packed](crate::base::packed). A time is
+//! the difference to that of the entry before, as a number that is even for later times (twice the difference) and odd for
+//! earlier ones. The flags are the size of the padding and whether the record begins anew.
+//!
+//! A record refers to definitions of the records before it in the same bytes, and its first time to the last time before it. A
+//! record that *begins anew* does neither, nor does any after it refer to what is before it. The first record after a header
+//! begins anew, and the first of each writer, and one when there are many definitions.
+//!
+//! A length counts the bytes after its complement. Padding consists of zeros and makes each size a multiple of eight, so the
+//! length and its complement are always in one sector. The end is a line feed, so the last byte of a record that was written
+//! completely is not blank.
 
 use super::head::{Hash, Head};
-use super::{ALIGN, HASH, Stream, VERSION, padding};
+use super::{ALIGN, HASH, Stream, padding};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
+use crate::base::packed::{Bytes, Dictionary, Packer, Reader, Words, put_number};
+use crate::base::time::Time;
 use crate::journal::Epoch;
-use crate::message::event::Entry;
-use serde::de::IgnoredAny;
+use crate::message::event::{Entry, Event};
 use serde::{Deserialize, Serialize};
+
+/// The version of this encoding. Version 1 consisted of MessagePack.
+pub(super) const VERSION: u8 = 2;
 
 pub(super) const MAGIC: &[u8; 8] = b"CPointJ\n";
 /// The size of the length and its complement.
@@ -27,13 +40,14 @@ pub(super) const PREFIX: usize = 8;
 const END: u8 = b'\n';
 /// The size of what follows the padding of a record.
 const TAIL: usize = HASH + 1;
-/// The size of a record's fields before its entries.
-const FIXED: usize = 1 + 1 + 8 + 8 + 4 + HASH;
-/// The offset of the size of the padding in a record, and of the number of entries.
-const PADDING_AT: usize = 1;
-const COUNT_AT: usize = 1 + 1 + 8 + 8;
-/// The limit on the nesting of an entry, the same as for JSON.
-const DEPTH: usize = 128;
+/// The least size of what precedes the entries of a record.
+const FIXED: usize = 1 + 1 + HASH + 3 + 1;
+/// The offset of the flags in a record.
+const FLAGS_AT: usize = 1;
+/// The flags: the size of the padding, and this if the record begins anew.
+const ANEW: u8 = 8;
+/// The most bytes of the numbers before the definitions of a record.
+const FRONT: usize = 9 + 9 + 5;
 
 pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
     out.extend_from_slice(MAGIC);
@@ -82,41 +96,81 @@ fn close_length(out: &mut [u8], begin: usize, more: usize) {
     }
 }
 
+/// What a writer has written since a record began anew.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Context {
+    dictionary: Dictionary,
+    at: Time,
+    /// Whether a record has begun anew.
+    begun: bool,
+}
+
+impl Context {
+    /// Lets the next record begin anew.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// A record being written.
 pub(super) struct Record {
     begin: usize,
+    /// Where the entries begin, and before them what is known at the end.
+    entries: usize,
     first: Seq,
+    epoch: Epoch,
     count: u32,
+    flags: u8,
 }
 
-pub(super) fn open_record(head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Record {
+pub(super) fn open_record(head: &Head, epoch: Epoch, context: &mut Context, out: &mut Vec<u8>) -> Record {
+    if context.dictionary.is_full() {
+        context.clear();
+    }
+    let flags = if context.begun { 0 } else { ANEW };
     let begin = open_frame(out);
     let first = head.seq.next();
     out.extend_from_slice(&[VERSION, 0]);
-    out.extend_from_slice(&first.get().to_le_bytes());
-    out.extend_from_slice(&epoch.get().to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(head.hash.as_bytes());
-    Record { begin, first, count: 0 }
-}
-
-pub(super) fn put(entry: &Entry, out: &mut Vec<u8>) -> Result<(), String> {
-    entry.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map()).map_err(|error| error.to_string())
+    Record { begin, entries: out.len(), first, epoch, count: 0, flags }
 }
 
 impl Record {
-    pub(super) const fn noted(&mut self) {
+    /// Writes an entry, unless the record would exceed `limit` bytes; then returns the size that it would have.
+    pub(super) fn put(
+        &mut self,
+        entry: &Entry,
+        limit: usize,
+        context: &mut Context,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, String> {
+        let (length, mark) = (out.len(), context.dictionary.mark());
+        let change = entry.at.as_nanos().wrapping_sub(context.at.as_nanos()).cast_signed();
+        put_number(out, ((change << 1) ^ (change >> 63)).cast_unsigned());
+        let written = entry.event.serialize(&mut Packer::new(out, &mut context.dictionary));
+        let size = self.size(&context.dictionary, out);
+        if written.is_err() || size > limit {
+            out.truncate(length);
+            context.dictionary.undo(mark);
+            return written.map(|()| Some(size)).map_err(|error| error.to_string());
+        }
+        context.at = entry.at;
         self.count = self.count.saturating_add(1);
+        Ok(None)
     }
 
-    pub(super) fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, Hash) {
+    pub(super) fn close(self, stream: &Stream, context: &mut Context, out: &mut Vec<u8>) -> (Seq, Hash) {
+        context.begun = true;
+        context.dictionary.put_definitions(out, self.entries);
+        let mut front = Vec::with_capacity(FRONT);
+        put_number(&mut front, self.first.get());
+        put_number(&mut front, self.epoch.get());
+        put_number(&mut front, self.count.into());
+        out.splice(self.entries..self.entries, front);
         let padding = padding(out.len().saturating_sub(self.begin).saturating_add(TAIL));
         out.extend_from_slice(padding);
-        if let Some(place) = out.get_mut(self.begin + PADDING_AT) {
-            *place = u8::try_from(padding.len()).unwrap_or_default();
-        }
-        if let Some(place) = out.get_mut(self.begin + COUNT_AT..self.begin + COUNT_AT + 4) {
-            place.copy_from_slice(&self.count.to_le_bytes());
+        if let Some(place) = out.get_mut(self.begin + FLAGS_AT) {
+            *place = self.flags | u8::try_from(padding.len()).unwrap_or_default();
         }
         close_length(out, self.begin, TAIL);
         let hash = stream.seals.record(out.get(self.begin - PREFIX..).unwrap_or_default());
@@ -125,45 +179,22 @@ impl Record {
         (Seq::new(self.first.get().saturating_add(u64::from(self.count)).saturating_sub(1)), hash)
     }
 
-    /// The size of the record if it ended now.
-    pub(super) fn size(&self, out: &[u8]) -> usize {
-        let used = out.len().saturating_sub(self.begin).saturating_add(TAIL);
+    /// The most bytes that the record would have if it ended now.
+    fn size(&self, dictionary: &Dictionary, out: &[u8]) -> usize {
+        let used = out.len().saturating_sub(self.begin).saturating_add(TAIL + FRONT).saturating_add(dictionary.size());
         used.saturating_add(padding(used).len())
-    }
-}
-
-/// Reads numbers from the front of bytes.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
     }
 }
 
 /// The length in a prefix; `None` if the length and its complement do not match.
 fn frame_length(prefix: &[u8]) -> Option<usize> {
-    let mut cursor = Cursor(prefix);
-    let (length, complement) = (cursor.u32()?, cursor.u32()?);
+    let mut prefix = Bytes(prefix);
+    let (length, complement) = (u32::from_le_bytes(array(&mut prefix)?), u32::from_le_bytes(array(&mut prefix)?));
     (length == !complement).then_some(usize::try_from(length).ok()?)
+}
+
+fn array<const N: usize>(bytes: &mut Bytes<'_>) -> Option<[u8; N]> {
+    bytes.take(N)?.try_into().ok()
 }
 
 /// Reads a header; returns the head that it continues from, and its size.
@@ -175,22 +206,22 @@ pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize)
     if !same_sum(body, sum_there) {
         return Err(CUT);
     }
-    let mut cursor = Cursor(body.get(MAGIC.len() + PREFIX..).unwrap_or_default());
+    let mut cursor = Bytes(body.get(MAGIC.len() + PREFIX..).unwrap_or_default());
     let version = cursor.byte().ok_or(CUT)?;
     if version != VERSION {
         return Err(RestoreError::UnknownVersion { seq: Seq::new(1), version: version.into() });
     }
     let keyed = cursor.byte().ok_or(CUT)? != 0;
-    let after = Seq::new(cursor.u64().ok_or(CUT)?);
-    let epoch = Epoch::new(cursor.u64().ok_or(CUT)?);
-    let hash = Hash::new(cursor.array().ok_or(CUT)?);
-    let name = cursor.array().map(u16::from_le_bytes).ok_or(CUT)?;
+    let after = Seq::new(array(&mut cursor).map(u64::from_le_bytes).ok_or(CUT)?);
+    let epoch = Epoch::new(array(&mut cursor).map(u64::from_le_bytes).ok_or(CUT)?);
+    let hash = Hash::new(array(&mut cursor).ok_or(CUT)?);
+    let name = array(&mut cursor).map(u16::from_le_bytes).ok_or(CUT)?;
     let name = cursor.take(name.into()).ok_or(CUT)?;
     if name != short(&stream.name) {
         return Err(RestoreError::WrongStream { found: String::from_utf8_lossy(name).into_owned() });
     }
     cursor.take(padding(end.saturating_sub(cursor.0.len())).len()).ok_or(CUT)?;
-    let seal = if keyed { Some(Hash::new(cursor.array().ok_or(CUT)?)) } else { None };
+    let seal = if keyed { Some(Hash::new(array(&mut cursor).ok_or(CUT)?)) } else { None };
     let sealed = body.get(..body.len().saturating_sub(if keyed { HASH } else { 0 })).unwrap_or_default();
     stream.check_seal(sealed, seal)?;
     Ok((Head::new(after, epoch, hash), end))
@@ -230,49 +261,63 @@ pub(super) fn front<'a>(stream: &Stream, bytes: &'a [u8]) -> Front<'a> {
     }
 }
 
-/// The fields of a record; `entries` is not yet parsed.
+/// The fields of a record whose definitions and entries are not yet parsed.
 pub(super) struct RecordFields<'a> {
     pub(super) version: u8,
     pub(super) first: Seq,
     pub(super) epoch: Epoch,
-    pub(super) count: u32,
     pub(super) prev: Hash,
-    pub(super) entries: &'a [u8],
+    count: u64,
+    anew: bool,
+    content: Bytes<'a>,
 }
 
 impl<'a> Frame<'a> {
     pub(super) fn fields(&self) -> Option<RecordFields<'a>> {
-        let mut cursor = Cursor(self.body);
-        let version = cursor.byte()?;
+        let mut bytes = Bytes(self.body);
+        let version = bytes.byte()?;
         if version != VERSION {
             let (first, epoch, prev) = (Seq::ZERO, Epoch::default(), Hash::default());
-            return Some(RecordFields { version, first, epoch, count: 0, prev, entries: &[] });
+            return Some(RecordFields { version, first, epoch, prev, count: 0, anew: false, content: Bytes(&[]) });
         }
-        let padding = usize::from(cursor.byte()?);
-        Some(RecordFields {
-            version,
-            first: Seq::new(cursor.u64()?),
-            epoch: Epoch::new(cursor.u64()?),
-            count: cursor.u32()?,
-            prev: Hash::new(cursor.array()?),
-            entries: cursor.0.get(..cursor.0.len().checked_sub(padding)?)?,
-        })
+        let flags = bytes.byte()?;
+        let padding = usize::from(flags & !ANEW);
+        let prev = Hash::new(array(&mut bytes)?);
+        let (first, epoch, count) = (Seq::new(bytes.number()?), Epoch::new(bytes.number()?), bytes.number()?);
+        let content = Bytes(bytes.0.get(..bytes.0.len().checked_sub(padding)?)?);
+        Some(RecordFields { version, first, epoch, prev, count, anew: flags & ANEW != 0, content })
     }
 }
 
-pub(super) fn entries(fields: &RecordFields<'_>) -> Result<Vec<Entry>, String> {
-    let mut reader = rmp_serde::Deserializer::from_read_ref(fields.entries);
-    reader.set_max_depth(DEPTH);
-    // An entry has at least 16 bytes, so a wrong count cannot cause a large allocation.
-    let most = fields.entries.len() / 16;
-    let mut entries = Vec::with_capacity(usize::try_from(fields.count).unwrap_or(most).min(most));
-    for _ in 0..fields.count {
-        entries.push(Entry::deserialize(&mut reader).map_err(|error| error.to_string())?);
-    }
-    // Exactly the end of the input, not even the first byte of another value.
-    match IgnoredAny::deserialize(&mut reader) {
-        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(entries),
-        Ok(_) | Err(_) => Err("bytes remain after the entries".to_owned()),
+/// What a reader has read since a record began anew.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known<'a> {
+    words: Words<'a>,
+    at: Time,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn entries(&mut self, fields: &RecordFields<'a>) -> Result<Vec<Entry>, String> {
+        if fields.anew {
+            self.words.clear();
+            self.at = Time::ZERO;
+        }
+        let mut content = fields.content;
+        self.words.define(&mut content).map_err(|error| error.to_string())?;
+        // An entry has some bytes, so a wrong number does not cause a large allocation.
+        let most = content.0.len() / 4;
+        let mut entries = Vec::with_capacity(usize::try_from(fields.count).unwrap_or(most).min(most));
+        let mut reader = Reader::new(content, &self.words);
+        let mut seq = fields.first;
+        for _ in 0..fields.count {
+            let change = reader.rest().number().ok_or("an entry is cut short")?;
+            let change = (change >> 1) ^ (change & 1).wrapping_neg();
+            self.at = Time::from_nanos(self.at.as_nanos().wrapping_add(change));
+            let event = Event::deserialize(&mut reader).map_err(|error| error.to_string())?;
+            entries.push(Entry { seq, at: self.at, event });
+            seq = seq.next();
+        }
+        if reader.rest().0.is_empty() { Ok(entries) } else { Err("bytes remain after the entries".to_owned()) }
     }
 }
 
@@ -295,4 +340,92 @@ pub(super) fn any_sound(stream: &Stream, bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::{AgentId, Incarnation, TaskId};
+    use crate::message::event::AgentEvent;
+    use crate::task::{Needs, TaskSpec};
+
+    /// What a later version may write: events with fields that this one does not know.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Later {
+        Agent { weather: (i8, Vec<f64>), agent: Incarnation, event: LaterAgent, cause: LaterAgent },
+        Task { task: TaskId, event: LaterTask },
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum LaterAgent {
+        Lost,
+        Sings { song: &'static str },
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum LaterTask {
+        Submitted { spec: LaterSpec },
+    }
+
+    #[derive(Serialize)]
+    struct LaterSpec {
+        colour: Option<&'static str>,
+        id: TaskId,
+        kind: &'static str,
+        needs: Needs,
+        likes: std::collections::BTreeMap<u8, &'static str>,
+    }
+
+    fn record(stream: &Stream, events: &[Later]) -> Vec<u8> {
+        let (_, mut out) = stream.begin(Head::START);
+        let mut context = Context::default();
+        let mut record = open_record(&Head::START, Epoch::new(1), &mut context, &mut out);
+        for event in events {
+            put_number(&mut out, 2);
+            event.serialize(&mut Packer::new(&mut out, &mut context.dictionary)).unwrap();
+            record.count += 1;
+        }
+        record.close(stream, &mut context, &mut out);
+        out
+    }
+
+    fn singer(event: LaterAgent) -> Later {
+        let cause = LaterAgent::Sings { song: "a song" };
+        Later::Agent { weather: (-3, vec![0.5]), agent: Incarnation::new(AgentId::new(7), 1), event, cause }
+    }
+
+    #[test]
+    fn unknown_fields_of_events_are_skipped() {
+        let stream = Stream::new("orders");
+        let spec =
+            |colour, likes| LaterSpec { colour, id: TaskId::new(9), kind: "work", needs: Needs::skill("work"), likes };
+        let (one, two) = (spec(Some("red"), [(3, "tea")].into()), spec(None, [].into()));
+        let submitted = |spec| Later::Task { task: TaskId::new(9), event: LaterTask::Submitted { spec } };
+        let bytes = record(&stream, &[singer(LaterAgent::Lost), submitted(one), submitted(two)]);
+        let read = stream.read(&bytes, None);
+        assert_eq!(read.fault, None);
+        let known = TaskSpec::new(TaskId::new(9), "work");
+        let submitted = |event: &Event| {
+            let Event::Task { event: crate::message::TaskEvent::Submitted { spec, .. }, .. } = event else {
+                return false;
+            };
+            **spec == known
+        };
+        let [lost, first, second] = &read.entries[..] else { panic!("{} entries", read.entries.len()) };
+        assert_eq!(lost.event, AgentEvent::Lost.of(Incarnation::new(AgentId::new(7), 1)));
+        assert!(submitted(&first.event) && submitted(&second.event));
+        assert_eq!((second.seq, second.at), (Seq::new(3), Time::from_nanos(3)));
+    }
+
+    #[test]
+    fn an_unknown_event_is_unreadable() {
+        let stream = Stream::new("orders");
+        let bytes = record(&stream, &[singer(LaterAgent::Sings { song: "another" })]);
+        let fault = stream.read(&bytes, None).fault;
+        let Some(RestoreError::Unreadable { seq, reason }) = fault else { panic!("{fault:?}") };
+        assert!(seq == Seq::new(1) && reason.contains("sings"), "{reason}");
+    }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Frames of MessagePack: about two thirds of the size, and faster.
+    /// Binary frames: about an eighth of the size, and faster.
     #[default]
     Compact,
     /// One line of JSON for each record.

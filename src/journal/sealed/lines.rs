@@ -71,16 +71,21 @@ pub(super) fn open_record(head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Recor
     Record { begin, last: head.seq }
 }
 
-pub(super) fn put(entry: &Entry, out: &mut Vec<u8>) -> Result<(), String> {
-    if out.last() != Some(&b'[') {
-        out.push(b',');
-    }
-    serde_json::to_writer(out, entry).map_err(|error| error.to_string())
-}
-
 impl Record {
-    pub(super) const fn noted(&mut self) {
+    /// Writes an entry, unless the record would exceed `limit` bytes; then returns the size that it would have.
+    pub(super) fn put(&mut self, entry: &Entry, limit: usize, out: &mut Vec<u8>) -> Result<Option<usize>, String> {
+        let length = out.len();
+        if out.last() != Some(&b'[') {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut *out, entry).map_err(|error| error.to_string())?;
+        let size = self.size(out);
+        if size > limit {
+            out.truncate(length);
+            return Ok(Some(size));
+        }
         self.last = self.last.next();
+        Ok(None)
     }
 
     pub(super) fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, Hash) {
@@ -97,7 +102,7 @@ impl Record {
         (self.last, hash)
     }
 
-    pub(super) fn size(&self, out: &[u8]) -> usize {
+    fn size(&self, out: &[u8]) -> usize {
         let used = out.len().saturating_sub(self.begin).saturating_add(1 + TAIL);
         used.saturating_add(padding(used).len())
     }

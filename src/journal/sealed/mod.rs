@@ -37,8 +37,10 @@
 //! detected only with a head that is stored elsewhere ([`Unsealer::anchored`]).
 //!
 //! Hashes are BLAKE3. Without a key they detect accidents; with one ([`Stream::with_key`]) valid records can only be written with
-//! that key. There are two encodings: [`Encoding::Lines`], JSON for people and other tools, and [`Encoding::Compact`], frames of
-//! MessagePack. Both contain field names, so fields can be added to events without affecting old journals.
+//! that key. There are two encodings: [`Encoding::Lines`], JSON for people and other tools, and [`Encoding::Compact`], binary
+//! frames. Both contain field names, so fields can be added to events without affecting old journals: lines in each entry, frames
+//! once, in the record that first uses them. So a segment is readable on its own, but a frame only after the frames before it.
+//! The example `read_journal` prints either as JSON.
 //!
 //! Records other than events, such as access decisions, are sealed in the same way in a [`Ledger`].
 //!
@@ -73,7 +75,7 @@ use crate::base::limits::Limits;
 use crate::base::name::Name;
 use head::{Seals, same};
 
-/// The version of the format that this crate writes.
+/// The version of headers and records in lines, and of snapshots. Frames have their own.
 const VERSION: u8 = 1;
 /// The number of bytes of a hash.
 const HASH: usize = 32;
@@ -83,7 +85,7 @@ const ALIGN: usize = 8;
 /// The byte that fills space which is reserved for records.
 ///
 /// A sector of a record that was never written is distinguished from every sector that was written, and from one that was
-/// overwritten with zeros: the byte occurs in neither UTF-8 nor JSON, and in MessagePack only within a number. The first eight
+/// overwritten with zeros: the byte occurs in neither UTF-8 nor JSON, and in frames only within a number or a hash. The first eight
 /// bytes of a record are never all blank, and its last byte is a line feed.
 pub const BLANK: u8 = 0xc1;
 

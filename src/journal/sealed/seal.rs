@@ -52,11 +52,12 @@ pub enum SealError {
 pub struct Sealer {
     stream: Stream,
     head: Head,
+    context: compact::Context,
 }
 
 impl Sealer {
-    pub(super) const fn new(stream: Stream, head: Head) -> Self {
-        Self { stream, head }
+    pub(super) fn new(stream: Stream, head: Head) -> Self {
+        Self { stream, head, context: compact::Context::default() }
     }
 
     /// The head of the journal after all sealed records.
@@ -77,6 +78,7 @@ impl Sealer {
         let sealed = self.seal_all(epoch, entries, out);
         if sealed.is_err() {
             self.head = before;
+            self.context.clear();
             out.truncate(length);
         }
         sealed.map(|()| self.head)
@@ -96,6 +98,7 @@ impl Sealer {
         let length = out.len();
         let sealed = if entries.is_empty() { Ok(0) } else { self.seal_some(epoch, entries, out) };
         if sealed.is_err() {
+            self.context.clear();
             out.truncate(length);
         }
         sealed
@@ -112,7 +115,7 @@ impl Sealer {
     /// Seals as many entries as fit into one record, and at least one.
     fn seal_some(&mut self, epoch: Epoch, entries: &[Entry], out: &mut Vec<u8>) -> Result<usize, SealError> {
         let limit = usize::try_from(self.stream.record_bytes).unwrap_or(usize::MAX);
-        let mut record = Record::open(&self.stream, &self.head, epoch, out);
+        let mut record = Record::open(&self.stream, &self.head, epoch, &mut self.context, out);
         let mut expected = self.head.seq;
         let mut taken = 0_usize;
         for entry in entries {
@@ -120,21 +123,17 @@ impl Sealer {
             if entry.seq != expected {
                 return Err(SealError::NotNext { expected, found: entry.seq });
             }
-            let before = out.len();
-            record.put(entry, out).map_err(|reason| SealError::Unwritable { seq: entry.seq, reason })?;
-            let bytes = record.size(out);
-            if bytes > limit {
-                out.truncate(before);
+            let put = record.put(entry, limit, &mut self.context, out);
+            if let Some(bytes) = put.map_err(|reason| SealError::Unwritable { seq: entry.seq, reason })? {
                 if taken == 0 {
                     let (bytes, limit) = (bytes as u64, limit as u64);
                     return Err(SealError::TooLarge { seq: entry.seq, bytes, limit });
                 }
                 break;
             }
-            record.noted();
             taken = taken.saturating_add(1);
         }
-        let (seq, hash) = record.close(&self.stream, out);
+        let (seq, hash) = record.close(&self.stream, &mut self.context, out);
         self.head = Head::new(seq, epoch, hash);
         Ok(taken)
     }
@@ -147,37 +146,30 @@ enum Record {
 }
 
 impl Record {
-    fn open(stream: &Stream, head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Self {
+    fn open(stream: &Stream, head: &Head, epoch: Epoch, context: &mut compact::Context, out: &mut Vec<u8>) -> Self {
         match stream.encoding {
-            Encoding::Compact => Self::Compact(compact::open_record(head, epoch, out)),
+            Encoding::Compact => Self::Compact(compact::open_record(head, epoch, context, out)),
             Encoding::Lines => Self::Lines(lines::open_record(head, epoch, out)),
         }
     }
 
-    fn put(&self, entry: &Entry, out: &mut Vec<u8>) -> Result<(), String> {
+    /// Writes an entry, unless the record would exceed `limit` bytes; then returns the size that it would have.
+    fn put(
+        &mut self,
+        entry: &Entry,
+        limit: usize,
+        context: &mut compact::Context,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, String> {
         match self {
-            Self::Compact(_) => compact::put(entry, out),
-            Self::Lines(_) => lines::put(entry, out),
+            Self::Compact(record) => record.put(entry, limit, context, out),
+            Self::Lines(record) => record.put(entry, limit, out),
         }
     }
 
-    const fn noted(&mut self) {
+    fn close(self, stream: &Stream, context: &mut compact::Context, out: &mut Vec<u8>) -> (Seq, super::Hash) {
         match self {
-            Self::Compact(record) => record.noted(),
-            Self::Lines(record) => record.noted(),
-        }
-    }
-
-    fn size(&self, out: &[u8]) -> usize {
-        match self {
-            Self::Compact(record) => record.size(out),
-            Self::Lines(record) => record.size(out),
-        }
-    }
-
-    fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, super::Hash) {
-        match self {
-            Self::Compact(record) => record.close(stream, out),
+            Self::Compact(record) => record.close(stream, context, out),
             Self::Lines(record) => record.close(stream, out),
         }
     }

@@ -1,7 +1,7 @@
 //! Decoding records and classifying faults.
 
 use super::head::{Encoding, Hash, Head, same};
-use super::{ALIGN, BLANK, Stream, VERSION, compact, lines};
+use super::{ALIGN, BLANK, Stream, compact, lines};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::message::event::Entry;
@@ -35,6 +35,7 @@ pub struct Unsealer<'a> {
     anchor: Option<Head>,
     reserved: bool,
     ended: bool,
+    known: compact::Known<'a>,
 }
 
 impl<'a> Unsealer<'a> {
@@ -54,7 +55,8 @@ impl<'a> Unsealer<'a> {
                 return Err(RestoreError::Fork { seq: head.seq.next() });
             }
         }
-        Ok(Self { stream, bytes, encoding, at, head, anchor: None, reserved: false, ended: false })
+        let known = compact::Known::default();
+        Ok(Self { stream, bytes, encoding, at, head, anchor: None, reserved: false, ended: false, known })
     }
 
     /// Requires the journal to contain this head, which was stored elsewhere: a journal that ends before it is
@@ -137,11 +139,11 @@ impl<'a> Unsealer<'a> {
         };
         self.fits(frame.size)?;
         let fields = frame.fields().ok_or(RestoreError::Damaged { seq })?;
-        if fields.version != VERSION {
+        if fields.version != compact::VERSION {
             return Err(RestoreError::UnknownVersion { seq, version: fields.version.into() });
         }
         self.follows(fields.first, fields.epoch, fields.prev)?;
-        let entries = compact::entries(&fields).map_err(|reason| RestoreError::Unreadable { seq, reason })?;
+        let entries = self.known.entries(&fields).map_err(|reason| RestoreError::Unreadable { seq, reason })?;
         self.take(entries, Head::new(seq, fields.epoch, frame.hash), frame.size)
     }
 

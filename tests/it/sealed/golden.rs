@@ -43,6 +43,8 @@ fn journals_in_files_are_read() {
         let read = stream.read(&bytes, None);
         assert_eq!(read.fault, None, "{name}");
         assert_eq!(read.entries, turned_back().entries, "{name}");
+        // The same events have the same bytes in every process.
+        assert!(written(&stream, &read.entries) == bytes, "{name} is written in another way");
     }
 }
 
@@ -59,6 +61,10 @@ fn a_journal_in_a_file_leads_to_its_state() {
     let journal = kept("run.jsonl", make);
     let entries = stream.read(&journal, None).entries;
     assert!(entries.len() > 60, "{} entries", entries.len());
+    let compact = Stream::new("orders");
+    let packed = kept("run.bin", || written(&compact, &entries));
+    assert_eq!(compact.read(&packed, None).entries, entries);
+    assert!(written(&compact, &entries) == packed, "it is written in another way");
     let engine = Engine::restore(Config::default(), None, &entries).unwrap();
     engine.check().unwrap();
     let (half, rest) = entries.split_at(entries.len() / 2);

@@ -84,7 +84,7 @@ fn every_cut_is_a_torn_tail() {
 #[test]
 fn a_blank_sector_is_torn_only_at_the_end() {
     let stream = Stream::new("orders");
-    let story = small().entries;
+    let story = super::repeated(&small().entries, 300);
     let (_, bytes) = sealed(&stream, &story, story.len());
     let mut blank = bytes.clone();
     blank[1_024..1_536].fill(0);

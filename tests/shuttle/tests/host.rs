@@ -1,5 +1,6 @@
 //! The host on threads: whoever asks is answered, nothing is answered before it is durable, and every thread ends.
 
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::Agent;
 use counterpoint::host::thread::{HostError, Snapshots, ThreadHost};
 use counterpoint::journal::EventFilter;
@@ -60,7 +61,7 @@ impl Counting {
 /// What a journal tells whoever comes next.
 fn restored(journal: &MemoryJournal) -> Engine {
     let taken = journal.clone().take_over().unwrap();
-    let snapshot = taken.snapshot.as_deref().map(|bytes| serde_json::from_slice(bytes).unwrap());
+    let snapshot = taken.snapshot.as_deref().map(|bytes| EngineSnapshot::from_bytes(bytes).unwrap());
     Engine::restore(Config::default(), snapshot.as_ref(), &taken.tail).unwrap()
 }
 
