@@ -10,6 +10,7 @@
 //! ```
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example talks to a person")]
 
+use charts::{Anchor, Area, Axis, Ink, Sheet};
 use counterpoint::coordination::hierarchy::Hierarchy;
 use counterpoint::coordination::stigmergy::{Config as Field, Rules};
 use counterpoint::message::TaskEvent;
@@ -247,32 +248,48 @@ fn table(found: &[Found]) -> String {
     text
 }
 
+/// A panel for each figure in which the four differ, with a row for each of them.
 fn picture(found: &[Found]) -> String {
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 820 220\" font-family=\"sans-serif\" font-size=\"12\">\n",
-    );
+    const ROW: f64 = 34.0;
+    const NAMES: f64 = 110.0;
     type Figure = fn(&Found) -> f64;
     let figures: [(&str, Figure); 4] = [
-        ("mean wait, s", |found| found.wait),
-        ("work per task, s", |found| found.work),
+        ("mean wait, seconds", |found| found.wait),
+        ("99th percentile of the wait, seconds", |found| found.late),
+        ("work per task, seconds", |found| found.work),
         ("messages per task", |found| found.messages),
-        ("fairness", |found| found.fairness),
     ];
+    let fairness = || found.iter().map(|found| found.fairness);
+    let note = format!(
+        "Twelve agents with two slots each. The work is shared evenly in all of them: fairness (Jain's index) from {:.2} to {:.2}.",
+        fairness().fold(1.0, f64::min),
+        fairness().fold(0.0, f64::max)
+    );
+    let bottom = 10.0 + ROW * found.len() as f64;
+    let mut sheet =
+        Sheet::new("The same load under four kinds of coordination", 1_000.0, bottom + 50.0).with_note(&note);
+    for (row, one) in (0_u16..).zip(found) {
+        sheet.text((NAMES - 8.0, 10.0 + ROW * (f64::from(row) + 0.5) + 4.0), Anchor::End, true, one.name);
+    }
     for (column, (title, figure)) in (0_u16..).zip(figures) {
-        let left = 10 + 205 * column;
-        let most = found.iter().map(figure).fold(f64::MIN_POSITIVE, f64::max);
-        let _ = writeln!(svg, "<text x=\"{left}\" y=\"20\" font-weight=\"bold\">{title}</text>");
+        let left = NAMES + 220.0 * f64::from(column);
+        let area = Area { left, right: left + 170.0, top: 10.0, bottom };
+        let most = found.iter().map(figure).fold(0.0, f64::max);
+        let Some(axis) = Axis::measures(title, 0.0, most, 5) else { continue };
+        let x = sheet.below(area, &axis);
         for (row, one) in (0_u16..).zip(found) {
-            let (top, width) = (36 + 42 * row, 150.0 * figure(one) / most);
-            let _ = writeln!(svg, "<text x=\"{left}\" y=\"{top}\">{} {:.2}</text>", one.name, figure(one));
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{left}\" y=\"{}\" width=\"{width:.0}\" height=\"14\" fill=\"#3465a4\"/>",
-                top + 5
+            let (top, wide) = (10.0 + ROW * f64::from(row), x(figure(one)) - left);
+            let tip = format!("{}: {title} {:.2}", one.name, figure(one));
+            sheet.block(Ink::solid(0), (left, top + 6.0), (wide, ROW - 12.0), &tip, None);
+            sheet.text(
+                (left + wide + 5.0, top + ROW / 2.0 + 4.0),
+                Anchor::Start,
+                false,
+                &format!("{:.2}", figure(one)),
             );
         }
     }
-    svg + "</svg>\n"
+    sheet.finish()
 }
 
 #[cfg(test)]
@@ -291,6 +308,18 @@ mod tests {
             found.iter().all(|one| one.fairness > 0.8 && one.fairness <= 1.0 + 1e-9 && one.wait < 20.0),
             "{found:?}"
         );
-        assert!(picture(&found).matches("<rect").count() == 16);
+        let picture = picture(&found);
+        assert_eq!(charts::faults(&picture, 4), [""; 0]);
+        assert_eq!(picture.matches("<rect class=\"b0\"").count(), 16);
+        // The four differ in each panel.
+        for figure in [|one: &Found| one.wait, |one: &Found| one.late, |one: &Found| one.messages] {
+            let values: Vec<f64> = found.iter().map(figure).collect();
+            assert!(values.iter().copied().fold(0.0, f64::max) > 1.1 * values.iter().copied().fold(f64::MAX, f64::min));
+        }
+        for title in
+            ["mean wait, seconds", "work per task, seconds", "messages per task", "fairness (Jain&#39;s index)"]
+        {
+            assert!(picture.contains(title), "no {title} in {picture}");
+        }
     }
 }

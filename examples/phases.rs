@@ -7,17 +7,16 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
+use charts::{Anchor, Area, Axis, Ink, Sheet};
 use counterpoint::team::{Formed, Matrix, Person, Phase, PhaseError, Phases, Request, growth};
 use counterpoint::{AgentId, Name, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 const DAY: u64 = 86_400;
 const NAMES: [&str; 7] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus"];
-const COLOURS: [&str; 4] = ["#729fcf", "#8ae234", "#fcaf3e", "#ad7fa8"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (project, formed) = project()?;
@@ -26,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let chart = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/phases.svg");
     std::fs::create_dir_all(chart.parent().ok_or("the path has a parent")?)?;
-    std::fs::write(&chart, gantt(&project))?;
+    std::fs::write(&chart, gantt(&project, &formed))?;
     println!("\nSkills to learn before the next project:");
     for gap in growth(&matrix(), &requests().map(|request| (request, 100))).iter().take(3) {
         println!(
@@ -140,35 +139,45 @@ fn told(formed: &Formed) -> String {
     text
 }
 
-/// A row for each agent, a colour for each phase.
-fn gantt(project: &Phases) -> String {
-    let x = |at: Time| 90.0 + at.since(Time::ZERO).as_secs_f64() / Duration::from_secs(DAY).as_secs_f64() * 27.0;
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 660 290\" font-family=\"sans-serif\" font-size=\"13\">\n",
-    );
+/// A row for each person, a colour for each phase, and a mark where the lost person leaves.
+fn gantt(project: &Phases, formed: &[Formed]) -> String {
+    const ROW: f64 = 30.0;
+    const TOP: f64 = 24.0;
+    const END: Time = Time::from_secs(20 * DAY);
+    let bottom = TOP + ROW * f64::from(u16::try_from(NAMES.len()).unwrap_or(0));
+    let area = Area { left: 80.0, right: 700.0, top: TOP, bottom };
+    let mut sheet = Sheet::new("The team of a project by phase", 740.0, bottom + 50.0);
+    let Some(axis) = Axis::seconds("time since the start of the project", END.since(Time::ZERO).as_secs_f64(), 12)
+    else {
+        sheet.empty("The project has no duration.");
+        return sheet.finish();
+    };
+    for row in (0..u16::try_from(NAMES.len()).unwrap_or(0)).step_by(2) {
+        sheet.row(TOP + ROW * f64::from(row), ROW);
+    }
+    let position = sheet.below(area, &axis);
+    let x = |at: Time| position(at.since(Time::ZERO).as_secs_f64());
+    let y = |agent: AgentId| TOP + ROW * f64::from(u16::try_from(agent.get()).unwrap_or(0));
     for (row, name) in (0_u16..).zip(NAMES) {
-        let _ = writeln!(svg, "<text x=\"10\" y=\"{}\">{name}</text>", 36 + 30 * row);
+        sheet.text((area.left - 10.0, TOP + ROW * f64::from(row) + 19.0), Anchor::End, true, name);
     }
-    for stint in project.stints() {
-        let (from, to) = (x(stint.from), x(stint.to.unwrap_or(stint.from)));
-        let colour = COLOURS.get(stint.phase).unwrap_or(&"#888");
-        let row = 20 + 30 * stint.agent.get();
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{from:.0}\" y=\"{row}\" width=\"{:.0}\" height=\"22\" fill=\"{colour}\"/>",
-            to - from - 1.0
-        );
+    for (place, phase) in phases().into_iter().enumerate() {
+        for stint in project.stints().iter().filter(|stint| stint.phase == place) {
+            let (from, to) = (x(stint.from), x(stint.to.unwrap_or(END)));
+            let tip = format!("{} ({}) works on {}", name(stint.agent), stint.agent, phase.name);
+            let at = (from, y(stint.agent) + 4.0);
+            sheet.block(Ink::solid(place), at, (to - from - 1.0, ROW - 8.0), &tip, Some(&phase.name));
+        }
     }
-    for (place, phase) in (0_u16..).zip(phases()) {
-        let left = x(Time::from_secs(5 * DAY * u64::from(place)));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{left:.0} 10V240\" stroke=\"#444\"/><text x=\"{:.0}\" y=\"262\">{}</text>",
-            left + 4.0,
-            phase.name
-        );
+    // Within a phase a team changes only because a member is lost.
+    let within = formed.iter().zip(formed.iter().skip(1)).filter(|(before, after)| before.phase == after.phase);
+    for (_, after) in within {
+        for lost in &after.left {
+            let at = (x(after.at) + 6.0, y(*lost) + ROW / 2.0);
+            sheet.mark(Ink::solid(5), at, "lost during the phase", name(*lost));
+        }
     }
-    svg + "</svg>\n"
+    sheet.finish()
 }
 
 #[cfg(test)]
@@ -190,7 +199,13 @@ mod tests {
         }
         assert!(formed.iter().any(|team| team.handovers.iter().any(|one| one.to.is_some())));
         assert_eq!(project.under_way().count(), 0);
-        let svg = gantt(&project);
-        assert_eq!(svg.matches("<rect").count(), project.stints().len());
+        let svg = gantt(&project, &formed);
+        assert_eq!(svg.matches("rx=\"2\"><title>").count(), project.stints().len());
+        assert_eq!(charts::faults(&svg, 1), [""; 0]);
+        for text in
+            ["time since the start of the project", ">10 d<", ">deployment<", ">lost during the phase<", ">Cleo<"]
+        {
+            assert!(svg.contains(text), "no {text} in {svg}");
+        }
     }
 }

@@ -4,6 +4,13 @@
 
 pub(crate) mod canonical;
 pub(crate) mod clock;
+#[cfg(any(feature = "observe", feature = "planning"))]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "plans and timelines use parts of it, and the charts of the examples the rest"
+)]
+pub(crate) mod draw;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod limits;

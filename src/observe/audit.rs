@@ -3,7 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 use super::describe;
-use super::text::line;
+use crate::base::draw::line;
 use crate::base::id::{Incarnation, Seq};
 use crate::base::time::Time;
 use crate::journal::Projection;

@@ -1,6 +1,6 @@
 //! Events as text, one line each.
 
-use super::text::{Span, line};
+use crate::base::draw::{Span, line};
 use crate::base::id::{AttemptId, Incarnation, RunId, TaskId};
 use crate::base::time::Time;
 use crate::message::event::{

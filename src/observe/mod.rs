@@ -48,7 +48,6 @@ mod report;
 #[cfg(feature = "tracing")]
 mod spans;
 mod story;
-mod text;
 mod timeline;
 mod trace;
 

@@ -124,6 +124,7 @@ impl Outline {
 /// The planning model of an agent.
 pub(super) fn planned_agent(spec: &AgentSpec) -> Agent {
     let mut agent = Agent::new(spec.id).with_capacity(spec.capacity);
+    agent.name.clone_from(&spec.name);
     agent.skills.clone_from(&spec.skills);
     agent.cost_per_second = spec.cost_per_second.unwrap_or(0);
     agent
@@ -300,6 +301,9 @@ impl Planner<'_> {
 
     fn add(&mut self, task: Task, piece: TaskOrigin, before: &[TaskId]) -> TaskId {
         let id = task.id;
+        let name =
+            if piece.item > 0 { Name::from(format!("{}[{}]", piece.path, piece.item)) } else { piece.path.clone() };
+        let task = task.with_name(name);
         self.outline.project.tasks.push(before.iter().fold(task, |task, before| task.after(*before)));
         self.outline.origins.push(piece);
         id

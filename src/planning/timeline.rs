@@ -41,8 +41,14 @@ pub struct Timeline {
 pub struct Bar {
     /// The task.
     pub task: TaskId,
+    /// The name of the task, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
     /// The agent that does it; none for a task without an agent.
     pub agent: Option<AgentId>,
+    /// The name of the agent, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<Name>,
     /// The planned start.
     pub start: Time,
     /// The planned end.
@@ -151,11 +157,15 @@ impl Timeline {
             let span = one.finish - one.start;
             latest.insert(one.task, Time::ZERO + limit.since(Time::ZERO).saturating_sub(span));
         }
+        let agents: BTreeMap<AgentId, &Name> =
+            project.agents.iter().filter_map(|agent| Some((agent.id, agent.name.as_ref()?))).collect();
         let bars = placed.iter().map(|one| {
             let last = latest.get(&one.task).copied().unwrap_or(one.start).max(one.start);
             Bar {
                 task: one.task,
+                name: tasks.get(&one.task).and_then(|task| task.name.clone()),
                 agent: one.agent,
+                agent_name: one.agent.and_then(|agent| agents.get(&agent).copied().cloned()),
                 start: one.start,
                 finish: one.finish,
                 earliest: earliest.get(&one.task).copied().unwrap_or(one.start),

@@ -1,6 +1,6 @@
 //! Draws the data on a terminal.
 
-use crate::board::{AgentRow, Board};
+use crate::board::{AgentRow, Board, IN_TIME, has_failed};
 use crate::tape::Tape;
 use counterpoint::message::RunPhase;
 use counterpoint::observe::{AgentFigures, MetricsSnapshot};
@@ -14,6 +14,7 @@ use ratatui::widgets::{Block, Paragraph, Wrap};
 const GOOD: Color = Color::Green;
 const BAD: Color = Color::Red;
 const WARM: Color = Color::Yellow;
+const BUSY: Color = Color::Cyan;
 const QUIET: Color = Color::DarkGray;
 /// Below this many columns what matters less is left out, so that the rest is not cut off: 80 are common.
 const WIDE: u16 = 100;
@@ -37,11 +38,12 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board, tape: Option<&Tape>, now: Time
     figures(frame, head, board, &metrics, tape.is_some(), wide);
     frame.render_widget(Paragraph::new(queue_lines(&metrics, queues.width, wide)).block(titled("Queues")), queues);
     frame.render_widget(
-        Paragraph::new(agent_lines(board, &metrics, agents.height, wide)).block(titled("Agents")),
+        Paragraph::new(agent_lines(board, &metrics, agents.height, wide))
+            .block(titled("Agents: slots in use ■, free ·")),
         agents,
     );
-    let warnings = Paragraph::new(alert_lines(board)).wrap(Wrap { trim: true });
-    frame.render_widget(warnings.block(titled("Alerts")), alerts);
+    let warnings = Paragraph::new(alert_lines(board, &metrics, now)).wrap(Wrap { trim: true });
+    frame.render_widget(warnings.block(titled("Attention")), alerts);
     frame.render_widget(Paragraph::new(run_lines(board, runs.height, wide)).block(titled("Runs")), runs);
     frame.render_widget(Paragraph::new(story_lines(board, story.height)).block(titled("Events")), story);
     if let Some(tape) = tape {
@@ -73,7 +75,7 @@ fn figures(frame: &mut Frame<'_>, area: Rect, board: &Board, metrics: &MetricsSn
     say("failed", lost.to_string(), if lost > 0 { BAD } else { QUIET });
     say("retries", counts.retries.to_string(), if counts.retries > 0 { WARM } else { QUIET });
     let in_time = metrics.all.in_time.share();
-    say("in time", percent(in_time), if in_time.is_some_and(|share| share < 0.95) { BAD } else { GOOD });
+    say("in time", percent(in_time), if in_time.is_some_and(|share| share < IN_TIME) { BAD } else { GOOD });
     if wide {
         say("in use", percent(metrics.utilisation), Color::Reset);
     }
@@ -126,43 +128,36 @@ fn agent_line(row: &AgentRow, figures: AgentFigures, wide: bool) -> Line<'static
     let (name, most) = if wide { (12, 10) } else { (8, 4) };
     let cells = capacity.clamp(1, most);
     let full = (figures.holds * cells).div_ceil(capacity.max(1)).min(cells);
-    let heat = match figures.holds * 3 {
-        0 => QUIET,
-        held if held >= capacity * 3 => BAD,
-        held if held >= capacity * 2 => WARM,
-        _ => GOOD,
-    };
+    // A full agent is healthy: red is for what fails.
+    let heat = if figures.holds == 0 { QUIET } else { BUSY };
     let bar: String = (0..cells).map(|cell| if cell < full { '■' } else { '·' }).collect();
+    let failing = row.failing(figures).is_some();
+    let errors = if failing { BAD } else { QUIET };
     let mut spans = vec![
         Span::raw(format!("{:<name$} ", row.name.chars().take(name).collect::<String>())),
         Span::styled(format!("{bar:<width$}", width = usize::try_from(most).unwrap_or(10)), Style::new().fg(heat)),
         Span::raw(format!(" {:>2}/{:<3}", figures.holds, row.capacity)),
-        Span::styled(format!(" {:>5} errors ", percent(figures.error_rate())), Style::new().fg(QUIET)),
+        Span::styled(format!(" {:>5} errors ", percent(figures.error_rate())), Style::new().fg(errors)),
     ];
-    let guards: Vec<String> = row
-        .guards
-        .iter()
-        .map(|(guard, slots)| match (guard.as_str(), slots) {
-            ("breaker", 0) => "breaker open".to_owned(),
-            ("breaker", _) => "breaker half-open".to_owned(),
-            (_, 0) => format!("{guard}: closed"),
-            _ => format!("{guard}: {slots} at once"),
-        })
-        .collect();
+    let guards = row.bounds();
     let (words, color) = match (row.state, guards.is_empty()) {
+        ("", true) if failing => ("fails".to_owned(), BAD),
         ("", true) => ("ok".to_owned(), GOOD),
         ("", false) => (guards.join(", "), BAD),
+        ("lost", _) => ("lost".to_owned(), BAD),
         (state, _) => (state.to_owned(), WARM),
     };
     spans.push(Span::styled(words, Style::new().fg(color)));
     Line::from(spans)
 }
 
-fn alert_lines(board: &Board) -> Text<'static> {
+/// All that is red in the other panels is said here, so that an empty panel means that nothing needs attention.
+fn alert_lines(board: &Board, metrics: &MetricsSnapshot, now: Time) -> Text<'static> {
     let mut lines: Vec<Line<'static>> =
-        board.alerts.active().map(|alert| Line::from(alert.to_string()).fg(BAD)).collect();
+        board.concerns(metrics).into_iter().map(|text| Line::from(text).fg(BAD)).collect();
     if lines.is_empty() {
-        lines.push(Line::from("no alerts").fg(QUIET));
+        let known = now > Time::ZERO && !board.agents.is_empty();
+        lines.push(Line::from(if known { "nothing needs attention" } else { "no agents yet" }).fg(QUIET));
     }
     Text::from(lines)
 }
@@ -171,9 +166,9 @@ fn run_lines(board: &Board, height: u16, wide: bool) -> Text<'static> {
     let runs = board.runs.iter().filter_map(|run| board.progress.run(*run)).take(usize::from(height));
     let mut lines: Vec<Line<'static>> = runs
         .map(|run| {
-            let color = match (run.phase, run.nodes.failed) {
-                (RunPhase::Finished, 0) => GOOD,
-                (RunPhase::Finished, _) => BAD,
+            let color = match run.phase {
+                _ if has_failed(&run) => BAD,
+                RunPhase::Finished => GOOD,
                 _ => WARM,
             };
             let stands = run.outcome.as_deref().map_or_else(|| run.phase.to_string(), ToOwned::to_owned);

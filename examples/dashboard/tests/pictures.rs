@@ -6,6 +6,7 @@ use counterpoint::{AgentId, AgentSpec, Config, Entry, Failure, Policy, Retry, Ta
 use counterpoint_dashboard::{Board, Tape, draw};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::style::Color;
 use std::process::Command;
 use std::time::Duration;
 
@@ -61,6 +62,56 @@ fn a_tape_is_wound_to_any_moment() {
     }
 }
 
+/// The columns and rows of the cells with this colour that are not in the panel of concerns, which is below the queues.
+fn coloured(board: &Board, colour: Color) -> Vec<(u16, u16, String)> {
+    let mut terminal = Terminal::new(TestBackend::new(110, 36)).unwrap();
+    terminal.draw(|frame| draw(frame, board, None, board.at)).unwrap();
+    let text = terminal.backend().to_string();
+    let rows = ["Attention", "Events"].map(|title| text.lines().position(|line| line.contains(title)).unwrap());
+    let buffer = terminal.backend().buffer();
+    let area = *buffer.area();
+    let cells = area.rows().flat_map(|row| row.columns()).filter(|at| buffer[(at.x, at.y)].fg == colour);
+    let inside = |at: &ratatui::layout::Rect| (rows[0]..rows[1]).contains(&usize::from(at.y)) && at.x < 42;
+    cells.filter(|at| !inside(at)).map(|at| (at.x, at.y, buffer[(at.x, at.y)].symbol().to_owned())).collect()
+}
+
+#[test]
+fn a_full_agent_is_not_red_and_what_is_red_is_a_concern() {
+    let mut board = Board::default();
+    let (mut full, mut calm, mut red) = (0, 0, 0);
+    for entry in scene() {
+        board.apply(&entry);
+        let text = picture(&board, None);
+        let cells = coloured(&board, Color::Red);
+        assert!(cells.iter().all(|(_, _, symbol)| symbol != "■"), "{text}");
+        full += usize::from(text.contains("2/2"));
+        red += usize::from(!cells.is_empty());
+        let quiet = text.contains("nothing needs attention") || text.contains("no agents yet");
+        calm += usize::from(quiet);
+        assert!(!quiet || cells.is_empty(), "{cells:?} {text}");
+    }
+    assert!(full > 0 && calm > 0 && red > 0, "{full} {calm} {red}");
+}
+
+#[test]
+fn an_agent_that_fails_is_named() {
+    let mut rehearsal = Rehearsal::new(Config::default);
+    let busy = Reply::fail(Failure::transient("busy")).after(Duration::from_secs(1));
+    let script = Script::new().on("work", [busy.clone(), busy.clone(), busy, Reply::ok(&())]);
+    rehearsal.join(AgentSpec::new(AgentId::new(1)).with_name("west").with_capacity(20), script);
+    let retry = Retry::exponential(5, Duration::from_millis(100), Duration::from_millis(100));
+    for id in 1..=12 {
+        rehearsal
+            .submit(TaskSpec::new(TaskId::new(id), "work").with_policy(Policy::default().with_retry(retry.clone())));
+    }
+    rehearsal.run();
+    let mut board = Board::default();
+    board.replay(rehearsal.recording().entries());
+    let text = picture(&board, None);
+    assert!(text.contains("west: 75 % of its attempts fail"), "{text}");
+    assert!(text.contains("75 % errors fails"), "{text}");
+}
+
 #[test]
 fn in_eighty_columns_nothing_that_matters_is_cut_off() {
     let mut terminal = Terminal::new(TestBackend::new(80, 30)).unwrap();
@@ -68,7 +119,7 @@ fn in_eighty_columns_nothing_that_matters_is_cut_off() {
     tape.wind_to_share(0.2);
     terminal.draw(|frame| draw(frame, tape.board(), Some(&tape), tape.board().at)).unwrap();
     let busy = terminal.backend().to_string();
-    for whole in ["% in time", "100 % errors ok", "tasks/s", "2/2", "1/1", "no alerts", "space plays"] {
+    for whole in ["% in time", "100 % errors ok", "tasks/s", "2/2", "1/1", "Attention", "space plays"] {
         assert!(busy.contains(whole), "no {whole:?} in\n{busy}");
     }
     tape.wind_to_share(1.0);

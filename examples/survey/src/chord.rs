@@ -6,7 +6,7 @@
 use std::f64::consts::{PI, TAU};
 use std::fmt::Write as _;
 
-use crate::picture::short_labels;
+use crate::picture::{LABEL, short_labels};
 use crate::survey::{Node, Picture};
 use crate::words::{count, escape, shorten, thousands};
 
@@ -15,8 +15,7 @@ const RADIUS: f64 = 262.0;
 /// The thickest arc, beyond the thinnest.
 const THICK: f64 = 16.0;
 const THIN: f64 = 6.0;
-/// Longest label, and the width of a letter at the size of the labels.
-const LABEL: usize = 24;
+/// The width of a letter at the size of the labels.
 const LETTER: f64 = 8.0;
 /// The share of the circle that is gaps between the parts.
 const GAPS: f64 = 0.14;

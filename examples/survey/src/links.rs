@@ -1,7 +1,7 @@
 //! Reads the imports of a file as they are written. The synthesis, which has all files, resolves them.
 
 use crate::language::Language;
-use crate::model::{Import, ImportStyle, Links};
+use crate::model::{Dependency, Import, ImportStyle, Links};
 use crate::scan::Scan;
 
 /// Imports kept per file.
@@ -36,10 +36,12 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
             break;
         }
     }
+    let mut links = Links { imports: unique(imports), package: package(path, text), ..Links::default() };
     if path.rsplit('/').next() == Some("Cargo.toml") {
-        dependencies(&scan.code, &mut imports);
+        links.version = of_package(text, "version");
+        links.dependencies = dependencies(&scan.code, text);
     }
-    Links { imports: unique(imports), package: package(path, text) }
+    links
 }
 
 fn unique(imports: Vec<Import>) -> Vec<Import> {
@@ -215,23 +217,52 @@ fn ruby(statement: &Statement<'_>, imports: &mut Vec<Import>) {
     }
 }
 
-/// The packages that a manifest of Rust's names, of all its sections for dependencies.
-fn dependencies(code: &str, imports: &mut Vec<Import>) {
-    let mut listing = false;
-    for line in code.lines().map(str::trim_ascii) {
+/// The packages that a manifest of Rust's depends on, of all its sections for dependencies. `code` is the text without
+/// strings, line by line.
+fn dependencies(code: &str, text: &str) -> Vec<Dependency> {
+    let mut found: Vec<Dependency> = Vec::new();
+    let (mut listing, mut inside) = (false, false);
+    for (line, original) in code.lines().map(str::trim_ascii).zip(text.lines().map(str::trim_ascii)) {
         if let Some(section) = line.strip_prefix('[') {
             let section = section.trim_end_matches(']');
             listing = section.ends_with("dependencies");
+            inside = false;
             // `[dependencies.name]` is a section for one.
             if let Some((list, name)) = section.rsplit_once('.')
                 && list.ends_with("dependencies")
             {
-                push(imports, name, ImportStyle::Path);
+                inside = true;
+                found.push(Dependency { name: name.to_owned(), ..Dependency::default() });
             }
-        } else if listing && let Some((key, _)) = line.split_once('=') {
-            let name = key.split('.').next().unwrap_or_default();
-            push(imports, name, ImportStyle::Path);
+        } else if let (true, Some((key, value))) = (inside, original.split_once('=')) {
+            found.iter_mut().last().into_iter().for_each(|one| describe(one, key.trim(), value));
+        } else if let (true, Some((key, value))) = (listing, original.split_once('=')) {
+            let (name, part) = key.split_once('.').unwrap_or((key, ""));
+            let mut one = Dependency { name: name.trim().to_owned(), ..Dependency::default() };
+            match (part.trim(), value.trim().strip_prefix('{')) {
+                ("", None) => describe(&mut one, "version", value),
+                ("", Some(table)) => {
+                    table.split(',').filter_map(|pair| pair.split_once('=')).for_each(|(key, value)| {
+                        describe(&mut one, key.trim(), value);
+                    })
+                }
+                (part, _) => describe(&mut one, part, value),
+            }
+            found.push(one);
         }
+    }
+    found.retain(|one| !one.name.is_empty());
+    found.truncate(MAX_IMPORTS);
+    found
+}
+
+/// What a key of a dependency says of it.
+fn describe(one: &mut Dependency, key: &str, value: &str) {
+    match key {
+        "path" => one.path = Some(in_quotes(value).to_owned()),
+        "version" => one.requirement = Some(in_quotes(value).to_owned()),
+        "workspace" => one.from_workspace = true,
+        _ => {}
     }
 }
 
@@ -240,13 +271,7 @@ fn package(path: &str, text: &str) -> Option<String> {
     let name = path.rsplit('/').next()?;
     let mut lines = text.lines().map(str::trim);
     let found = match name {
-        "Cargo.toml" => {
-            lines.find(|line| *line == "[package]")?;
-            lines.take_while(|line| !line.starts_with('[')).find_map(|line| {
-                let value = line.strip_prefix("name")?.trim_start().strip_prefix('=')?;
-                Some(in_quotes(value))
-            })
-        }
+        "Cargo.toml" => return of_package(text, "name"),
         "go.mod" => lines.find_map(|line| line.strip_prefix("module ")).map(str::trim),
         "package.json" => {
             lines.find_map(|line| line.strip_prefix("\"name\"")?.trim_start().strip_prefix(':')).map(in_quotes)
@@ -254,6 +279,14 @@ fn package(path: &str, text: &str) -> Option<String> {
         _ => None,
     };
     found.filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// A text of the section for the package, in a manifest of Rust's.
+fn of_package(text: &str, key: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim);
+    lines.find(|line| *line == "[package]")?;
+    let value = |line: &str| Some(in_quotes(line.strip_prefix(key)?.trim_start().strip_prefix('=')?).to_owned());
+    lines.take_while(|line| !line.starts_with('[')).find_map(value).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -308,10 +341,22 @@ mod tests {
 
     #[test]
     fn manifests_name_what_they_depend_on() {
-        let text = "[dependencies]\na = \"1\"\nb.path = \"x\"\n[dev-dependencies.c-d]\nversion = \"2\"\n[lib]\ne = 1\n";
+        let text = "[package]\nname = \"x\"\nversion = \"3.1\"\n[dependencies]\na = \"1\"\nb.path = \"x\"\n\
+                    e = { path = \"../e\", version = \"0.2\" }\nf.workspace = true\n[dev-dependencies.c-d]\nversion = \"2\"\n\
+                    [lib]\ng = 1\n";
         let links = links("Cargo.toml", text, &scan(text, Language::Toml), Language::Toml);
-        let names: Vec<_> = links.imports.iter().map(|import| import.target.as_str()).collect();
-        assert_eq!(names, ["a", "b", "c-d"]);
+        let shown = |one: &Dependency| {
+            format!("{} {:?} {:?} {}", one.name, one.path.as_deref(), one.requirement.as_deref(), one.from_workspace)
+        };
+        let expected = [
+            "a None Some(\"1\") false",
+            "b Some(\"x\") None false",
+            "e Some(\"../e\") Some(\"0.2\") false",
+            "f None None true",
+            "c-d None Some(\"2\") false",
+        ];
+        assert_eq!(links.dependencies.iter().map(shown).collect::<Vec<_>>(), expected);
+        assert_eq!(links.version.as_deref(), Some("3.1"));
     }
 
     #[test]

@@ -208,6 +208,23 @@ pub struct Links {
     pub imports: Vec<Import>,
     /// The name of the package that a manifest declares.
     pub package: Option<String>,
+    /// The version of that package.
+    pub version: Option<String>,
+    /// The packages that a manifest of Rust's depends on.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A package that a manifest depends on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The name in `use` declarations, with `-` as in the manifest.
+    pub name: String,
+    /// Its folder, relative to that of the manifest; none for a package from a registry.
+    pub path: Option<String>,
+    /// The versions that it may have.
+    pub requirement: Option<String>,
+    /// It is described in the manifest of the workspace.
+    pub from_workspace: bool,
 }
 
 /// One import, as written.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::FileFacts;
 use crate::survey::{Edge, Node, Picture};
 
+/// The letters of a label in the picture.
+pub const LABEL: usize = 24;
 /// Depths up to this one are tried when looking for the right size.
 const MAX_DEPTH: usize = 6;
 
@@ -139,7 +141,7 @@ fn assemble(depth: usize, mut nodes: Vec<Node>, links: Links, at_depth: Vec<usiz
     Picture { depth, nodes, edges, nodes_at_depth: at_depth }
 }
 
-/// For every node, as much of the end of its path as tells it from the others.
+/// For every node, as much of the end of its path as fits into a label, and at least as much as tells it from the others.
 pub fn short_labels(picture: &Picture) -> Vec<String> {
     let end = |label: &str, parts: usize| {
         let all: Vec<&str> = label.split('/').collect();
@@ -151,7 +153,9 @@ pub fn short_labels(picture: &Picture) -> Vec<String> {
             let own = end(&node.label, *parts);
             picture.nodes.iter().filter(|other| end(&other.label, *parts) == own).count() == 1
         };
-        end(&node.label, (1..whole).find(unique).unwrap_or(whole))
+        let fits = |parts: &usize| end(&node.label, *parts).chars().count() <= LABEL;
+        let least = (1..whole).find(unique).unwrap_or(whole);
+        end(&node.label, (least..=whole).rev().find(fits).unwrap_or(least))
     };
     picture.nodes.iter().map(short).collect()
 }
@@ -206,11 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_as_short_as_they_can_be() {
+    fn labels_are_as_much_of_the_path_as_fits() {
         let label = |text: &str| empty(text.to_owned());
-        let nodes = vec![label("a/b/x.rs"), label("a/c/x.rs"), label("a/c/y.rs"), label("x.rs")];
+        let long = "a-folder-with-a-long-name/and-another-one/it";
+        let nodes =
+            vec![label("tests/it"), label("a/c/x.rs"), label("x.rs"), label(long), label(&long.replace("one", "1"))];
         let drawn = Picture { nodes, ..Picture::default() };
-        assert_eq!(short_labels(&drawn), ["b/x.rs", "c/x.rs", "y.rs", "x.rs"]);
+        assert_eq!(short_labels(&drawn), ["tests/it", "a/c/x.rs", "x.rs", "and-another-one/it", "and-another-1/it"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::language::Language;
-use crate::model::{FileFacts, Import, ImportStyle};
+use crate::model::{FileFacts, Import, ImportStyle, Links};
 
 /// Where an import leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub struct Index<'a> {
     /// Folders by their own name, for imports that name a folder.
     folders: BTreeMap<&'a str, Vec<&'a str>>,
     first_in_folder: BTreeMap<&'a str, usize>,
-    /// Packages by the name their manifest gives them, and their folders.
-    pub packages: BTreeMap<String, &'a str>,
-    /// What the manifest of a package of Rust's depends on, by its folder.
-    pub manifests: BTreeMap<&'a str, BTreeSet<String>>,
+    /// The folders of packages by the name that their manifests give them: there may be several versions of one.
+    pub packages: BTreeMap<String, Vec<&'a str>>,
+    /// What the manifests of Rust's say, by their folders.
+    pub manifests: BTreeMap<&'a str, &'a Links>,
 }
 
 /// The folder of a path, without the last `/`; empty at the top.
@@ -42,7 +42,7 @@ pub fn name_of(path: &str) -> &str {
 }
 
 /// `folder/rest`, with `.` and `..` taken out. Nothing if it leads out of the root.
-fn join(folder: &str, rest: &str) -> Option<String> {
+pub fn join(folder: &str, rest: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in rest.split('/') {
         match part {
@@ -76,11 +76,10 @@ impl<'a> Index<'a> {
                 index.folders.entry(name_of(folder)).or_default().push(folder);
             }
             if let Some(links) = file.links.as_ref().filter(|_| name_of(&file.path) == "Cargo.toml") {
-                let names = links.imports.iter().map(|import| import.target.replace('-', "_"));
-                index.manifests.insert(folder, names.collect());
+                index.manifests.insert(folder, links);
             }
             if let Some(name) = file.links.as_ref().and_then(|links| links.package.as_ref()) {
-                index.packages.insert(name.replace('-', "_"), folder);
+                index.packages.entry(name.replace('-', "_")).or_default().push(folder);
             }
         }
         index
@@ -292,6 +291,50 @@ mod tests {
         all.push(facts("two/Cargo.toml", "[package]\nname = \"two-b\"\n"));
         let index = Index::new(&all);
         assert_eq!(index.resolve_all()[0].0, BTreeSet::from([1]));
+    }
+
+    /// Where `use two::x::Y` in the first file leads, with manifests of these texts.
+    fn led(from: &str, manifests: &[(&str, &str)], others: &[&str]) -> String {
+        let mut all = vec![facts(from, "")];
+        all.extend(manifests.iter().map(|(path, text)| facts(path, text)));
+        all.extend(others.iter().map(|path| facts(path, "")));
+        match Index::new(&all).resolve(0, &Import { target: "two::x::Y".to_owned(), style: ImportStyle::Path }) {
+            Goal::File(id) => all[id].path.clone(),
+            Goal::Outside(name) => format!("outside {name}"),
+            Goal::Nowhere => "nowhere".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_package_imports_itself_and_not_another_version_of_itself() {
+        let old = ("all/two-1.0.3/Cargo.toml", "[package]\nname = \"two\"\nversion = \"1.0.3\"\n");
+        let new = ("all/two-2.1.0/Cargo.toml", "[package]\nname = \"two\"\nversion = \"2.1.0\"\n");
+        let user = |requirement: &'static str| match requirement {
+            "1" => ("all/one-1.0.0/Cargo.toml", "[package]\nname = \"one\"\n[dependencies]\ntwo = \"1\"\n"),
+            "2" => {
+                ("all/one-1.0.0/Cargo.toml", "[package]\nname = \"one\"\n[dependencies]\ntwo = { version = \"2.0\" }\n")
+            }
+            _ => ("all/one-1.0.0/Cargo.toml", "[package]\nname = \"one\"\n[dependencies]\ntwo = \"3\"\n"),
+        };
+        let sources = ["all/two-1.0.3/src/x.rs", "all/two-2.1.0/src/x.rs"];
+        assert_eq!(led("all/two-1.0.3/tests/it.rs", &[old, new], &sources), sources[0]);
+        assert_eq!(led("all/two-2.1.0/tests/it.rs", &[old, new], &sources), sources[1]);
+        assert_eq!(led("all/one-1.0.0/src/lib.rs", &[old, new, user("1")], &sources), sources[0]);
+        assert_eq!(led("all/one-1.0.0/src/lib.rs", &[old, new, user("2")], &sources), sources[1]);
+        assert_eq!(led("all/one-1.0.0/src/lib.rs", &[old, new, user("3")], &sources), "outside two");
+    }
+
+    #[test]
+    fn a_dependency_of_a_registry_is_not_a_package_of_the_same_name_nearby() {
+        let stand_in = ("tests/two/Cargo.toml", "[package]\nname = \"two\"\nversion = \"1.0.0\"\n");
+        let registry = ("Cargo.toml", "[package]\nname = \"one\"\n[dependencies]\ntwo = \"1\"\n");
+        let path = ("Cargo.toml", "[package]\nname = \"one\"\n[dependencies]\ntwo = { path = \"./tests/two\" }\n");
+        let source = ["tests/two/src/x.rs"];
+        assert_eq!(led("src/lib.rs", &[stand_in, registry], &source), "outside two");
+        assert_eq!(led("src/lib.rs", &[stand_in, path], &source), source[0]);
+        let member = ("a/Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\ntwo.workspace = true\n");
+        let workspace = ("Cargo.toml", "[workspace.dependencies]\ntwo = { path = \"tests/two\" }\n");
+        assert_eq!(led("a/src/lib.rs", &[stand_in, member, workspace], &source), source[0]);
     }
 
     #[test]

@@ -103,5 +103,5 @@ impl Handing {
 }
 
 fn text_of(end: &PartOutcome) -> Box<str> {
-    crate::observe::text::line(&end.to_string(), 200).into_boxed_str()
+    crate::base::draw::line(&end.to_string(), 200).into_boxed_str()
 }

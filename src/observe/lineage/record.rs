@@ -2,13 +2,13 @@
 
 use super::handed::Delegated;
 use super::source::Source;
+use crate::base::draw::line;
 use crate::base::id::{AttemptId, Incarnation, RunId, Seq, TaskId, stable_hash};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::DefinitionId;
 use crate::observe::picture::{escape, quote};
-use crate::observe::text::line;
 use crate::observe::timeline::Step;
 use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};

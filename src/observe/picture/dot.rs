@@ -1,6 +1,6 @@
 //! DOT digraphs.
 
-use super::{Frame, Item, Shape, colours};
+use super::{EMPTY, Frame, Item, Shape, colours};
 use crate::definition::On;
 use crate::message::run::NodeStatus;
 use core::fmt::Write as _;
@@ -18,6 +18,9 @@ const HEAD: &str = "  compound=true
 
 pub(super) fn draw(name: &str, scene: &Frame) -> String {
     let mut out = format!("digraph workflow {{\n  label={}\n{HEAD}", quote(&[name.to_owned()]));
+    if scene.is_empty() {
+        let _ = writeln!(out, "  none [shape=plaintext style=\"\" label={}]", quote(&[EMPTY.to_owned()]));
+    }
     frame(&mut out, scene, 1);
     out.push_str("}\n");
     out

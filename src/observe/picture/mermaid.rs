@@ -1,6 +1,6 @@
 //! Mermaid flowcharts.
 
-use super::{Arrow, Frame, Item, Shape, colours};
+use super::{Arrow, EMPTY, Frame, Item, Shape, colours};
 use crate::definition::On;
 use crate::message::run::NodeStatus;
 use core::fmt::Write as _;
@@ -19,6 +19,9 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
     let mut out = String::from("flowchart TB\n");
     let mut later = Later::default();
     let _ = writeln!(out, "  title[\"{}\"]", escape(name));
+    if scene.is_empty() {
+        let _ = writeln!(out, "  none[\"{}\"]", escape(EMPTY));
+    }
     frame(&mut out, scene, 1, &mut later);
     let _ = writeln!(out, "  classDef title fill:none,stroke:none,font-weight:bold");
     let _ = writeln!(out, "  class title title");

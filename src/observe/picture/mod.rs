@@ -9,7 +9,7 @@ pub(super) use dot::quote;
 pub(super) use mermaid::escape;
 
 use super::catalog::flow_of;
-use super::text::line;
+use crate::base::draw::line;
 use crate::base::name::Name;
 use crate::definition::{Action, Body, Definition, Delegate, Gather, Join, Map, Node, On, Pick, Repeat, Work};
 use crate::message::run::NodeStatus;
@@ -140,11 +140,20 @@ struct Frame {
     missing: usize,
 }
 
+/// The text of a diagram without nodes.
+const EMPTY: &str = "The workflow has no nodes.";
+
+impl Frame {
+    const fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.missing == 0
+    }
+}
+
 #[derive(Debug)]
 struct Item {
     id: String,
     shape: Shape,
-    /// One line each; the first is the name.
+    /// One line each; the first is the name, the last the status if there is one.
     lines: Vec<String>,
     pivot: bool,
     status: Option<NodeStatus>,
@@ -196,6 +205,8 @@ impl Item {
         if node.pivot {
             lines.push("pivot".to_owned());
         }
+        // As text too: colours alone do not tell everybody what they mean.
+        lines.extend(status.map(|status| format!("[{status}]")));
         Self { id, shape, lines, pivot: node.pivot, status, inner }
     }
 }

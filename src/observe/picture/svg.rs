@@ -1,10 +1,10 @@
 //! Workflows as SVG: layers from top to bottom, nested frames, statuses as colours and as text.
 
 use super::layout::{Arrowed, Boxed, Layout, Route};
-use super::{Frame, Item, Shape, colours};
+use super::{EMPTY, Frame, Item, Shape, colours};
+use crate::base::draw::{fit, theme, width, xml};
 use crate::definition::On;
 use crate::message::run::NodeStatus;
-use crate::observe::timeline::svg::{fit, width, xml};
 use core::fmt::Write as _;
 use std::collections::BTreeSet;
 
@@ -20,15 +20,13 @@ const ARROWS: usize = 600;
 /// The maximum width of the text of a box.
 const WIDEST: u64 = 250;
 
+/// The rules beyond the common style.
 const RULES: &str = "\
-.cpw text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
-.cpw .h{font-size:16px;font-weight:600}.cpw .n{font-weight:600}.cpw .s{font-size:10px}\
-.cpw .bg{fill:#fff}.cpw .ink{fill:#1f2630}.cpw .dim{fill:#66707e}\
 .cpw .box{fill:#fff;stroke:#66707e;stroke-width:1.2}.cpw .frame{fill:#f4f6f8;stroke:#8a94a3;stroke-width:1}\
 .cpw .pivot{stroke-width:3.6}.cpw .a{fill:none;stroke:#66707e;stroke-width:1.2}\
 .cpw .af{fill:none;stroke:#c9303a;stroke-width:1.2;stroke-dasharray:5 3}\
 .cpw .on{font-size:10px;paint-order:stroke;stroke:#fff;stroke-width:3px}\
-@media (prefers-color-scheme:dark){.cpw .bg{fill:#12161d}.cpw .ink{fill:#e7eaef}.cpw .dim{fill:#9aa5b4}\
+@media (prefers-color-scheme:dark){\
 .cpw .box{fill:#191f28;stroke:#9aa5b4}.cpw .frame{fill:#161b23}.cpw .on{stroke:#12161d}}";
 
 /// All statuses of a node, in the order of the legend.
@@ -49,8 +47,12 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
     let placed = place(scene);
     let statuses = statuses(scene);
     let legend = legend_rows(&statuses, placed.layout.width.max(320));
-    let title = width(name) * 16 / 110 + 2 * MARGIN;
-    let wide = (placed.layout.width + 2 * MARGIN).max(title).max(if statuses.is_empty() { 0 } else { 360 });
+    let title = width(name) * 17 / 110 + 2 * MARGIN;
+    let wide = (placed.layout.width + 2 * MARGIN).max(title).max(if statuses.is_empty() && !scene.is_empty() {
+        0
+    } else {
+        360
+    });
     let high = placed.layout.height + HEAD + 2 * MARGIN + legend.len() as u64 * 22;
     let mut out = String::new();
     let _ = writeln!(
@@ -58,7 +60,7 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"cpw\" viewBox=\"0 0 {wide} {high}\" width=\"{wide}\" \
          height=\"{high}\" role=\"img\">"
     );
-    let _ = writeln!(out, "<title>{}</title>\n<style>{RULES}</style>", xml(name, 80));
+    let _ = writeln!(out, "<title>{}</title>\n<style>{}{RULES}</style>", xml(name, 80), theme("cpw"));
     out.push_str(
         "<defs><marker id=\"cpw-a\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0,0.5 L8,4 L0,7.5 z\" fill=\"#66707e\"/></marker>\
@@ -67,6 +69,9 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
     );
     let _ = writeln!(out, "<rect class=\"bg\" width=\"{wide}\" height=\"{high}\"/>");
     let _ = writeln!(out, "<text class=\"h ink\" x=\"{MARGIN}\" y=\"27\">{}</text>", xml(name, 80));
+    if scene.is_empty() {
+        let _ = writeln!(out, "<text class=\"dim\" x=\"{MARGIN}\" y=\"{}\">{EMPTY}</text>", HEAD + 8);
+    }
     frame(&mut out, scene, &placed, MARGIN, HEAD + MARGIN / 2);
     let bottom = high - legend.len() as u64 * 22 - 6;
     for (row, statuses) in legend.iter().enumerate() {
@@ -100,10 +105,9 @@ fn place(scene: &Frame) -> Placed {
 
 /// The size of a node's box, with its text and its content.
 fn size(item: &Item, inner: Option<&Placed>) -> Boxed {
-    let texts = item.lines.iter().map(|line| width(line) / 10).chain(status_text(item).map(|text| width(&text) / 10));
+    let texts = item.lines.iter().map(|line| width(line) / 10);
     let text = texts.max().unwrap_or(0).min(WIDEST) + 2 * PADDING + if slanted(item.shape) { 28 } else { 0 };
-    let rows = item.lines.len() as u64 + u64::from(item.status.is_some());
-    let lines = rows * LINE + 2 * PADDING;
+    let lines = item.lines.len() as u64 * LINE + 2 * PADDING;
     match inner {
         Some(inner) => {
             Boxed { width: (inner.layout.width + 2 * PADDING).max(text), height: inner.layout.height + lines + PADDING }
@@ -116,16 +120,12 @@ const fn slanted(shape: Shape) -> bool {
     matches!(shape, Shape::Choice | Shape::Wait)
 }
 
-fn status_text(item: &Item) -> Option<String> {
-    item.status.map(|status| format!("[{status}]"))
-}
-
 fn frame(out: &mut String, scene: &Frame, placed: &Placed, left: u64, top: u64) {
     for (item, (at, inner)) in scene.items.iter().zip(placed.layout.places.iter().zip(&placed.inner)) {
         let (x, y, wide, high) = (left + at.x, top + at.y, at.width, at.height);
         node(out, item, (x, y, wide, high), inner.is_some());
         if let (Some(scene), Some(inner)) = (&item.inner, inner) {
-            let rows = item.lines.len() as u64 + u64::from(item.status.is_some());
+            let rows = item.lines.len() as u64;
             let inside = x + wide.saturating_sub(inner.layout.width) / 2;
             frame(out, scene, inner, inside, y + rows * LINE + 2 * PADDING);
         }
@@ -182,9 +182,7 @@ fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64),
         rect(out, &format!("{class}{pivot}"), 0, round);
     }
     let ink = item.status.and_then(colours).map_or(String::new(), |[_, _, text]| format!(" style=\"fill:{text}\""));
-    let status = status_text(item);
-    let lines = item.lines.iter().map(String::as_str).chain(status.as_deref());
-    for (row, text) in (0_u64..).zip(lines) {
+    for (row, text) in (0_u64..).zip(&item.lines) {
         let (x, y) = (x + wide / 2, y + PADDING + row * LINE + 11);
         let class = if row == 0 { "n ink" } else { "s ink" };
         let text = xml(&fit(text, WIDEST * 10), LETTERS + 40);

@@ -3,8 +3,8 @@
 mod page;
 
 use super::catalog::Catalog;
-use super::text::line;
 use super::{Lineage, Progress, RunProgress, SvgOptions, Timeline, describe};
+use crate::base::draw::line;
 use crate::base::id::{AgentId, NodeIx, RunId, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::time::Time;

@@ -1,11 +1,10 @@
 //! The page of a run: without scripts and external resources, with all texts escaped.
 
 use super::{Report, Row, StoryLine};
+use crate::base::draw::{Span, xml};
 use crate::base::id::NodeIx;
 use crate::base::time::Time;
 use crate::message::run::{NodeStatus, RunPhase};
-use crate::observe::text::Span;
-use crate::observe::timeline::xml;
 use crate::observe::{Maker, Product, RunProgress, Source};
 use core::fmt::{Display, Write as _};
 

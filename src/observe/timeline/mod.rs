@@ -3,14 +3,13 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 mod bar;
-pub(in crate::observe) mod svg;
+mod svg;
 
 pub use bar::{Bar, BarResult, Mark, MarkKind, Step, TimelineData};
 pub use svg::SvgOptions;
-pub(in crate::observe) use svg::xml;
 
 use super::catalog::{Catalog, follow};
-use super::text::line;
+use crate::base::draw::line;
 use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::Table;

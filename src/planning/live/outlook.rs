@@ -103,7 +103,8 @@ impl Outlook {
             if matches!(&work, Work::ByAgent(spans) if spans.is_empty()) {
                 work = by_agent(specs().filter(|agent| allows(spec, agent)), &spec.needs, expected(record, otherwise));
             }
-            let mut task = Task::of(spec.id, work).with_priority(weight(record.tier.unwrap_or(spec.tier)));
+            let mut task = Task::of(spec.id, work).with_name(spec.kind.clone());
+            task.priority = weight(record.tier.unwrap_or(spec.tier));
             for before in &spec.after {
                 match releases.get(before) {
                     Some(left) => task.release = task.release.max(Time::ZERO + *left),

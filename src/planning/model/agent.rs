@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 pub struct Agent {
     /// Its id.
     pub id: AgentId,
+    /// Its name in charts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
     /// Its level in each skill: higher is better.
     #[serde(default)]
     pub skills: BTreeMap<Name, u16>,
@@ -38,7 +41,22 @@ impl Agent {
     /// An agent without skills, costs and absences, with a capacity of one.
     #[must_use]
     pub const fn new(id: AgentId) -> Self {
-        Self { id, skills: BTreeMap::new(), cost_per_second: 0, capacity: 1, away: Vec::new(), busy: Vec::new() }
+        Self {
+            id,
+            name: None,
+            skills: BTreeMap::new(),
+            cost_per_second: 0,
+            capacity: 1,
+            away: Vec::new(),
+            busy: Vec::new(),
+        }
+    }
+
+    /// Sets the name that charts show.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Adds a skill with its level.

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 pub struct Task {
     /// Its id.
     pub id: TaskId,
+    /// Its name in charts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
     /// Its duration.
     pub work: Work,
     /// Whether an agent does it.
@@ -69,6 +72,7 @@ impl Task {
     pub const fn of(id: TaskId, work: Work) -> Self {
         Self {
             id,
+            name: None,
             work,
             attended: true,
             needs: BTreeMap::new(),
@@ -80,6 +84,13 @@ impl Task {
             preferred: Vec::new(),
             budget_permille: 1_000,
         }
+    }
+
+    /// Sets the name that charts show.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Marks it as a task without an agent.

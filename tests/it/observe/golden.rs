@@ -26,7 +26,11 @@ fn drawn(script: &super::script::Script, title: &str) -> String {
 
 #[test]
 fn small_timeline() {
-    check("timeline.svg", &drawn(&small(), "An order & its <parcel>"));
+    let svg = drawn(&small(), "An order & its <parcel>");
+    assert_eq!(charts::faults(&svg, 1), [""; 0]);
+    check("timeline.svg", &svg);
+    let empty = Timeline::default().to_svg(&SvgOptions::default());
+    assert!(empty.contains(">No attempts<"), "{empty}");
 }
 
 #[test]
@@ -35,6 +39,16 @@ fn pictures_of_a_definition() {
     check("order.mmd", &Picture::of(&order).to_mermaid());
     check("order.dot", &Picture::of(&order).to_dot());
     check("order.svg", &Picture::of(&order).to_svg());
+    assert_eq!(charts::faults(&Picture::of(&order).to_svg(), 0), [""; 0]);
+}
+
+#[test]
+fn a_picture_of_nothing_says_so() {
+    let nothing = Definition::new("nothing");
+    let picture = Picture::of(&nothing);
+    assert!(picture.to_svg().contains(">The workflow has no nodes.<"));
+    assert!(picture.to_dot().contains("The workflow has no nodes."));
+    assert!(picture.to_mermaid().contains("The workflow has no nodes#46;"));
 }
 
 #[test]
@@ -45,6 +59,12 @@ fn pictures_of_a_run() {
     check("run.mmd", &picture.to_mermaid());
     check("run.dot", &picture.to_dot());
     check("run.svg", &picture.to_svg());
+    assert_eq!(charts::faults(&picture.to_svg(), 0), [""; 0]);
+    // In each format the status is a text, too.
+    assert!(
+        picture.to_mermaid().contains("#91;compensation failed#93;")
+            && picture.to_dot().contains("[compensation failed]")
+    );
 }
 
 /// A bit of everything: ways past several layers, frames within frames, cases, save-points, every status.
@@ -101,6 +121,7 @@ fn a_picture_with_everything() {
         .with_status(&[2, 1, 0], NodeStatus::Compensated)
         .with_status(&[2, 1, 2], NodeStatus::CompensationFailed);
     check("tailor.svg", &picture.to_svg());
+    assert_eq!(charts::faults(&picture.to_svg(), 0), [""; 0]);
 }
 
 #[test]

@@ -172,7 +172,20 @@ fn the_validator_finds_planted_violations() {
 fn an_empty_project_is_done() {
     let found = plan_project(&Project::default().check().unwrap(), &Settings::default(), &mut go_on);
     assert!(found.plan.tasks.is_empty() && found.is_proven());
-    assert!(Timeline::of(&Project::default(), &found.plan).svg().ends_with("</svg>\n"));
+    let svg = Timeline::of(&Project::default(), &found.plan).svg();
+    assert_eq!(charts::faults(&svg, 0), [""; 0]);
+    assert!(svg.contains("The plan has no tasks."));
+}
+
+#[test]
+fn a_chart_of_a_plan_has_an_axis_a_legend_and_texts_apart() {
+    for seed in 0..40 {
+        let project = project(seed, 1 + seed % 25, seed % 2 == 0);
+        let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestStart);
+        let svg = Timeline::of(&project, &plan).svg();
+        assert_eq!(charts::faults(&svg, 1), [""; 0], "seed {seed}");
+        assert_eq!(svg.matches("<g class=\"legend\">").count(), 2);
+    }
 }
 
 #[test]

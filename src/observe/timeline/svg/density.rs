@@ -1,10 +1,9 @@
 //! A lane with too many bars to distinguish: the load by kind, cell by cell.
 
 use super::GUTTER;
-use super::scale::{Scale, end_of};
-use super::write::{Px, xml};
+use super::scale::{Px, Scale, end_of};
+use crate::base::draw::{Span, xml};
 use crate::base::name::Name;
-use crate::observe::text::Span;
 use crate::observe::timeline::{Bar, BarResult};
 use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,11 +2,10 @@
 
 use super::chart::{Body, Chart, Lane};
 use super::density::HEIGHT;
-use super::scale::end_of;
-use super::write::{Px, fit, xml};
+use super::scale::{Px, end_of};
 use super::{GUTTER, MARGIN};
+use crate::base::draw::{Span, fit, xml};
 use crate::base::id::TaskId;
-use crate::observe::text::Span;
 use crate::observe::timeline::{Bar, BarResult, Mark, MarkKind};
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -176,7 +175,7 @@ fn label(bar: &Bar) -> String {
 }
 
 fn tip(chart: &Chart<'_>, bar: &Bar) -> String {
-    let short = |text: &str| crate::observe::text::line(text, 60);
+    let short = |text: &str| crate::base::draw::line(text, 60);
     let mut out = format!("{} {}", short(&bar.kind), bar.task);
     if bar.attempt > 1 {
         let _ = write!(out, ", attempt {}", bar.attempt);
@@ -188,7 +187,7 @@ fn tip(chart: &Chart<'_>, bar: &Bar) -> String {
     let (start, end) = (bar.start.as_nanos(), end_of(bar, chart.scale.until()));
     let _ = write!(out, " · {}", bar.result);
     if let Some(note) = &bar.note {
-        let _ = write!(out, " ({})", crate::observe::text::line(note, 100));
+        let _ = write!(out, " ({})", crate::base::draw::line(note, 100));
     }
     let _ = write!(out, " · {} from {}", Span(end.saturating_sub(start)), Span(start.saturating_sub(chart.scale.from)));
     out

@@ -1,20 +1,17 @@
 //! The timeline as an SVG chart.
 
-mod axis;
 mod chart;
 mod density;
 mod lanes;
 mod scale;
 mod style;
-mod write;
 
 use super::Timeline;
+use crate::base::draw::{Span, fit, time_ticks, width, xml};
 use crate::base::time::Time;
-use crate::observe::text::Span;
 use chart::Chart;
 use core::fmt::Write as _;
-use write::Px;
-pub(in crate::observe) use write::{fit, width, xml};
+use scale::Px;
 
 /// Options for drawing a timeline.
 ///
@@ -121,11 +118,14 @@ fn header(out: &mut String, chart: &Chart<'_>, options: &SvgOptions) -> u64 {
 fn figures(chart: &Chart<'_>) -> String {
     const DAY: u64 = 86_400_000_000_000;
     let mut out = match (chart.attempts, chart.agents) {
+        (0, _) => "No attempts".to_owned(),
         (1, 1) => "1 attempt by 1 agent".to_owned(),
         (attempts, 1) => format!("{attempts} attempts by 1 agent"),
         (attempts, agents) => format!("{attempts} attempts by {agents} agents"),
     };
-    let _ = write!(out, " in {}", Span(chart.scale.span));
+    if chart.attempts > 0 {
+        let _ = write!(out, " in {}", Span(chart.scale.span));
+    }
     // A time far from the epoch, which the host chose, is of no use to a reader.
     if (1..DAY).contains(&chart.scale.from) {
         let _ = write!(out, ", from {} on", Span(chart.scale.from));
@@ -186,7 +186,12 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64, top: u64) -> u64 {
 /// Grid lines and the labels of the axis above and beneath the lanes; returns the height of the chart.
 fn scale(out: &mut String, chart: &Chart<'_>, top: u64, bottom: u64) -> u64 {
     let most = (chart.scale.plot / 900).clamp(2, 40);
-    for (offset, label) in axis::ticks(chart.scale.span, most) {
+    let _ = writeln!(
+        out,
+        "<text class=\"dim s axis\" x=\"{MARGIN}\" y=\"{}\">time since the start</text>",
+        top.saturating_sub(7)
+    );
+    for (offset, label) in time_ticks(chart.scale.span, most) {
         let x = Px(chart.scale.x(chart.scale.from.saturating_add(offset)));
         let _ = write!(out, "<path class=\"grid\" d=\"M{x} {top}V{bottom}\"/>");
         let _ = write!(out, "<text class=\"dim m\" x=\"{x}\" y=\"{}\">{label}</text>", top.saturating_sub(7));

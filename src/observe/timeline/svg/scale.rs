@@ -2,6 +2,20 @@
 
 use super::GUTTER;
 use crate::observe::timeline::Bar;
+use core::fmt;
+
+/// Tenths of a pixel: positions are integers, so that a chart is the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Px(pub(super) u64);
+
+impl fmt::Display for Px {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 10 {
+            0 => write!(f, "{}", self.0 / 10),
+            tenth => write!(f, "{}.{tenth}", self.0 / 10),
+        }
+    }
+}
 
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
@@ -28,4 +42,14 @@ impl Scale {
 /// The end of a bar; an open bar ends with the window.
 pub(super) fn end_of(bar: &Bar, until: u64) -> u64 {
     bar.end.map_or_else(|| until.max(bar.start.as_nanos()), |end| end.as_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenths_are_written_if_there_are_any() {
+        assert_eq!([Px(125), Px(120)].map(|px| px.to_string()), ["12.5", "12"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Colours and patterns.
 
+use crate::base::draw::theme;
 use core::fmt::Write as _;
 
 /// The colours of kinds. Red is excluded because it marks failures. White text is legible on each of them, and each
@@ -9,15 +10,9 @@ pub(super) const PALETTE: [&str; 12] = [
     "#d07a3a", "#6c6fa8",
 ];
 
+/// The rules beyond the common style.
 const RULES: &str = "\
-.cpt text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
-.cpt .h{font-size:17px;font-weight:600}\
-.cpt .n{font-weight:600}\
-.cpt .s{font-size:10px}\
-.cpt .m{text-anchor:middle;font-size:10.5px}\
 .cpt .l{fill:#fff;font-size:10.5px;pointer-events:none}\
-.cpt .bg{fill:#fff}.cpt .ink{fill:#1f2630}.cpt .dim{fill:#66707e}\
-.cpt .lane{fill:#f4f6f8}.cpt .grid{stroke:#8a94a3;stroke-opacity:.22}\
 .cpt .ko{fill:#8b95a3}\
 .cpt .f{fill:url(#cpt-f);stroke:#d22c38;stroke-width:1.4}\
 .cpt .u{fill:url(#cpt-u);stroke:#8a94a3;stroke-width:1.2;stroke-dasharray:3 2}\
@@ -29,7 +24,6 @@ const RULES: &str = "\
 .cpt .r{stroke:#d22c38;stroke-width:1.2;stroke-dasharray:2 2.5;fill:none;stroke-opacity:.85}\
 .cpt .df{fill:#d22c38}.cpt .t{fill:transparent}\
 @media (prefers-color-scheme:dark){\
-.cpt .bg{fill:#12161d}.cpt .ink{fill:#e7eaef}.cpt .dim{fill:#9aa5b4}.cpt .lane{fill:#191f28}\
 .cpt .c,.cpt .o{fill:#12161d}}";
 
 const PATTERNS: &str = "<defs>\
@@ -43,6 +37,7 @@ const PATTERNS: &str = "<defs>\
 /// Writes the style sheet with the colours of this number of kinds.
 pub(super) fn write(out: &mut String, kinds: usize) {
     out.push_str("<style>");
+    out.push_str(&theme("cpt"));
     out.push_str(RULES);
     for (at, colour) in PALETTE.iter().enumerate().take(kinds) {
         let _ = write!(out, ".cpt .k{at}{{fill:{colour}}}");

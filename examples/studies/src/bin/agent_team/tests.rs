@@ -34,7 +34,15 @@ fn eight_pieces_in_four_rounds() {
     assert!((figure(&done, "/analysis/correlation") - 0.8069).abs() < 1e-4);
     let report = std::fs::read_to_string(about.out.join("report.md")).unwrap();
     assert!(report.contains("| dist | 42.98 | 25.77 | 2 | 120 |"), "{report}");
-    assert_eq!(std::fs::read_to_string(about.out.join("chart.svg")).unwrap().matches("<circle").count(), 50);
+    let chart = std::fs::read_to_string(about.out.join("chart.svg")).unwrap();
+    // Fifty measurements, and one in the legend.
+    assert_eq!(chart.matches("<circle").count(), 51);
+    assert_eq!(charts::faults(&chart, 2), [""; 0]);
+    for text in
+        [">speed, miles per hour<", ">stopping distance, feet<", "R² 0.65", ">25</text>", ">120</text>", "<polyline"]
+    {
+        assert!(chart.contains(text), "no {text} in {chart}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The work of the agents for each kind of task, on real data.
 
+use charts::{Axis, Ink, Sheet};
 use counterpoint::{Failure, Payload};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -219,22 +220,44 @@ fn writing(about: &About, given: &Value) -> Result<Value, Failure> {
     Ok(json!({"report": about.out.join("report.md"), "words": report.split_whitespace().count()}))
 }
 
+/// The points of the table, and the line of least squares through them.
 fn chart(table: &Table, columns: &[Column]) -> String {
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 420\" font-family=\"sans-serif\" font-size=\"13\">\n",
-    );
-    svg += "<path d=\"M60 20V360H620\" fill=\"none\" stroke=\"#444\"/>\n";
-    let (Some(x), Some(y)) = (columns.first(), columns.last()) else { return svg + "</svg>\n" };
+    let ends = columns.first().zip(columns.last());
+    let short = |column: &Column| titled(&column.name).split(',').next().unwrap_or_default().to_owned();
+    let title = ends.map_or_else(|| "An empty table".to_owned(), |(x, y)| format!("The {} by {}", short(y), short(x)));
+    let mut sheet = Sheet::new(&title, 680.0, 420.0);
+    let axis = |column: &Column| Axis::measures(&titled(&column.name), column.least.min(0.0), column.most, 9);
+    let Some((plot, x, y)) = ends.and_then(|(x, y)| Some((sheet.plot(sheet.room(), axis(x)?, axis(y)?), x, y))) else {
+        sheet.empty("The table has no columns of numbers.");
+        return sheet.finish();
+    };
+    let values = column(table, &x.name).ok().zip(column(table, &y.name).ok()).unwrap_or_default();
+    if let Some((slope, intercept)) = line(&values.0, &values.1) {
+        let (sign, share) =
+            (if intercept < 0.0 { '−' } else { '+' }, explained(&values.0, &values.1, intercept, slope));
+        let name = format!(
+            "least squares: {} = {slope:.2} · {} {sign} {:.1} (R² {share:.2})",
+            y.name,
+            x.name,
+            intercept.abs()
+        );
+        // The part of the line that is inside of the plot.
+        let begin = if slope > 0.0 { x.least.max((y.least.min(0.0) - intercept) / slope) } else { x.least };
+        sheet.line(&plot, Ink::solid(1), &[begin, x.most].map(|at| (at, intercept + slope * at)), &name);
+    }
     for row in &table.rows {
         if let (Some(a), Some(b)) = (row.first(), row.last()) {
-            let (across, up) = (60.0 + 550.0 * a / x.most, 360.0 - 330.0 * b / y.most);
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"4\" fill=\"#3465a4\" fill-opacity=\".6\"/>"
-            );
+            sheet.dot(&plot, Ink::solid(0), (*a, *b), "a measurement", &format!("{} {a}, {} {b}", x.name, y.name));
         }
     }
-    let _ = writeln!(svg, "<text x=\"340\" y=\"390\" text-anchor=\"middle\">{} (up to {})</text>", x.name, x.most);
-    let _ = writeln!(svg, "<text x=\"62\" y=\"16\">{} (up to {})</text>\n</svg>", y.name, y.most);
-    svg
+    sheet.finish()
+}
+
+/// The title of a column with its unit; those of other tables are their names.
+fn titled(name: &str) -> String {
+    match name {
+        "speed" => "speed, miles per hour".to_owned(),
+        "dist" => "stopping distance, feet".to_owned(),
+        other => other.to_owned(),
+    }
 }

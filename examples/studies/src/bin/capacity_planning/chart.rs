@@ -1,7 +1,8 @@
 //! The chart: the share of tasks that begin in time, by the number of agents; simulated (solid lines) and by the
 //! formula (dashed).
 
-use std::fmt::Write as _;
+use charts::{Axis, Ink, Sheet};
+use std::time::Duration;
 
 pub(crate) struct Curve {
     name: String,
@@ -19,69 +20,64 @@ impl Curve {
     }
 }
 
-const COLOURS: [&str; 6] = ["#1b6ca8", "#1b6ca8", "#c0392b", "#c0392b", "#2e7d32", "#2e7d32"];
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 420.0;
-const EDGE: f64 = 70.0;
-
-pub(crate) fn draw(curves: &[Curve], promise: f64) -> String {
+/// The curves come in pairs, one pair for each load.
+pub(crate) fn draw(curves: &[Curve], target: f64, within: Duration) -> String {
+    let mut sheet = Sheet::new(
+        &format!("Tasks that begin within {} s, by the number of agents", within.as_secs_f64()),
+        760.0,
+        400.0,
+    );
     let agents = || curves.iter().flat_map(|curve| curve.points.iter().map(|(agents, _)| f64::from(*agents)));
-    let (least, most) = (agents().fold(f64::MAX, f64::min), agents().fold(0.0, f64::max));
-    let x = |agents: f64| EDGE + (agents - least) / (most - least).max(1.0) * (WIDTH - 2.0 * EDGE);
-    let y = |share: f64| HEIGHT - EDGE - share * (HEIGHT - 2.0 * EDGE);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-    );
-    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
-        let (y, percent) = (y(share), share * 100.0);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{EDGE} {y:.1}H{:.1}\" stroke=\"#ddd\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{percent} %</text>",
-            WIDTH - EDGE,
-            EDGE - 6.0,
-            y + 4.0
-        );
+    let (least, most) = (agents().fold(f64::INFINITY, f64::min), agents().fold(0.0, f64::max));
+    let axes = Axis::counts("number of agents", least, most, 14).zip(Axis::shares("share of the tasks", 0.0, 1.0, 6));
+    let Some((x, y)) = axes else {
+        sheet.empty("No number of agents has been tried.");
+        return sheet.finish();
+    };
+    let plot = sheet.plot(sheet.room(), x, y);
+    sheet.level(&plot, target, &format!("target: {:.0} %", target * 100.0));
+    for (place, curve) in curves.iter().enumerate() {
+        let points: Vec<(f64, f64)> = curve.points.iter().map(|(agents, share)| (f64::from(*agents), *share)).collect();
+        let load = place / 2;
+        let (ink, how) = if curve.played {
+            (Ink::solid(2 * load), "simulated")
+        } else {
+            (Ink::dashed(2 * load + 1), "Erlang's formula")
+        };
+        sheet.line(&plot, ink, &points, &format!("{}: {how}", curve.name));
+        if curve.played {
+            points.iter().for_each(|(agents, share)| {
+                sheet.point(&plot, ink, (*agents, *share), &format!("{agents} agents: {:.1} %", share * 100.0))
+            });
+        }
     }
-    for step in 0..=6_u32 {
-        let agents = (least + (most - least) * f64::from(step) / 6.0).round();
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{agents}</text>",
-            x(agents),
-            HEIGHT - EDGE + 18.0
-        );
+    sheet.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_agents_is_a_tick_and_both_series_are_explained() {
+        let (mut played, mut formula) = (Curve::new("load", true), Curve::new("load", false));
+        (10..=18).for_each(|agents| played.push(agents, f64::from(agents) / 20.0));
+        (10..=18).for_each(|agents| formula.push(agents, f64::from(agents) / 18.0));
+        let svg = draw(&[played, formula], 0.95, Duration::from_secs(2));
+        assert_eq!(charts::faults(&svg, 2), [""; 0]);
+        for agents in 10..=18 {
+            assert!(svg.contains(&format!(">{agents}</text>")), "no tick {agents} in {svg}");
+        }
+        for text in [
+            ">number of agents<",
+            ">share of the tasks<",
+            ">load: simulated<",
+            ">load: Erlang&#39;s formula<",
+            ">target: 95 %<",
+        ] {
+            assert!(svg.contains(text), "no {text} in {svg}");
+        }
+        assert!(svg.contains("class=\"line l0\"") && svg.contains("class=\"line dash l1\""), "{svg}");
+        assert!(draw(&[], 0.95, Duration::ZERO).contains("No number of agents has been tried."));
     }
-    let _ =
-        writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">agents</text>", WIDTH / 2.0, HEIGHT - 14.0);
-    let _ = writeln!(
-        svg,
-        "<path d=\"M{EDGE} {:.1}H{:.1}\" stroke=\"#888\" stroke-dasharray=\"2 3\"/><text x=\"{:.1}\" y=\"{:.1}\">target</text>",
-        y(promise),
-        WIDTH - EDGE,
-        WIDTH - EDGE + 4.0,
-        y(promise) + 4.0
-    );
-    for ((curve, colour), row) in curves.iter().zip(COLOURS.iter().cycle()).zip(0_u32..) {
-        let line: Vec<String> = curve
-            .points
-            .iter()
-            .map(|(agents, share)| format!("{:.1},{:.1}", x(f64::from(*agents)), y(*share)))
-            .collect();
-        let dash = if curve.played { "" } else { " stroke-dasharray=\"6 4\"" };
-        let how = if curve.played { "simulated" } else { "by the formula" };
-        let _ = writeln!(
-            svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>",
-            line.join(" ")
-        );
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\">{}, {how}</text>",
-            EDGE + 10.0,
-            20.0 + 15.0 * f64::from(row),
-            curve.name
-        );
-    }
-    svg.push_str("</svg>\n");
-    svg
 }

@@ -75,7 +75,7 @@ fn main() -> Fallible<()> {
     if let Some(folder) = told.svg.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::write(&told.svg, chart::draw(&curves, told.share))?;
+    std::fs::write(&told.svg, chart::draw(&curves, told.share, told.within))?;
     println!("Chart: {}", told.svg.display());
     Ok(())
 }
@@ -95,14 +95,14 @@ fn plan(load: &Load, told: &Arguments) -> Fallible<Vec<Curve>> {
         "| agents | utilisation | mean wait | p95 | p99 | within {within} s | Erlang C |\n|---|---|---|---|---|---|---|"
     );
     let (mut played, mut said) = (Curve::new(&load.name, true), Curve::new(&load.name, false));
-    let (mut enough, mut agents) = (None, formula.saturating_sub(2).max(1));
+    let first = formula.saturating_sub(2).max(1);
+    let (mut enough, mut agents) = (None, first);
     loop {
         let report = play(load, agents)?;
         let (good, told_by_formula) =
             (report.begun_within(told.within), erlang::service_level(erlangs, agents, told.within));
         println!("{}", row(agents, &report, good, told_by_formula));
         played.push(agents, good);
-        said.push(agents, told_by_formula);
         if good >= told.share {
             enough = enough.or(Some(agents));
         }
@@ -112,6 +112,7 @@ fn plan(load: &Load, told: &Arguments) -> Fallible<Vec<Curve>> {
         // The further from the promise, the longer the step.
         agents += if good < told.share - 0.2 { (formula / 4).max(1) } else { 1 };
     }
+    (first..=agents).for_each(|agents| said.push(agents, erlang::service_level(erlangs, agents, told.within)));
     match enough {
         Some(enough) => println!("\n{enough} agents meet the target; the formula gives {formula}\n"),
         None => println!("\n{agents} agents do not meet the target; the formula gives {formula}\n"),

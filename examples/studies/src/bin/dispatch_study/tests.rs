@@ -27,7 +27,9 @@ fn the_same_seed_gives_the_same_bytes() {
         let loads = synthetic::loads(seed, 300);
         let cells = grid(&loads, &Grid { agents: vec![8], shares: vec![0.7, 0.9], seed });
         let tables = table::targets(&loads, &cells) + &table::grid(&loads, &cells);
-        tables + &chart::draw(&loads, &cells, 8, &cells, 0.9)
+        let chart = chart::draw(&loads, &cells, 8, &cells, 0.9);
+        assert_eq!(charts::faults(&chart, 2 * loads.len() + 5), [""; 0]);
+        tables + &chart
     };
     assert_eq!(report(7), report(7));
     assert_ne!(report(7), report(8));

@@ -106,27 +106,32 @@ fn search(options: &Options, problem: &counterpoint::planning::Problem) -> Solut
 }
 
 fn table(timeline: &Timeline) {
-    println!("{:>6} {:>6} {:>10} {:>10} {:>10}", "task", "agent", "start", "finish", "slack");
+    println!("{:<20} {:<12} {:>10} {:>10} {:>10}", "task", "agent", "start", "finish", "slack");
     for bar in &timeline.bars {
+        let task = bar.name.as_ref().map_or_else(|| bar.task.to_string(), ToString::to_string);
         let agent = bar.agent.map_or_else(|| "-".to_owned(), |agent| agent.to_string());
+        let agent = bar.agent_name.as_ref().map_or(agent, ToString::to_string);
         let (start, finish) = (bar.start.to_string(), bar.finish.to_string());
-        println!("{:>6} {agent:>6} {start:>10} {finish:>10} {:>10}", bar.task.to_string(), format!("{:?}", bar.slack));
+        println!("{task:<20} {agent:<12} {start:>10} {finish:>10} {:>10}", format!("{:?}", bar.slack));
     }
 }
 
 /// A random project of thirty tasks with four skills for six agents.
 fn small(seed: u64) -> Project {
     let mut random = Random::new(seed, 0);
-    let skill = |number: usize| format!("skill-{}", number % 4);
-    let agents = (0..6).map(|number| {
+    let skill = |number: usize| ["dig", "plant", "build", "paint"].get(number % 4).copied().unwrap_or("dig");
+    let names = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn"];
+    let agents = (0..6).zip(names).map(|(number, name)| {
         let agent =
             Agent::new(AgentId::new(number as u64 + 1)).with_cost_per_second(1_000_000 + 100_000 * number as u64);
-        agent.with_skill(skill(number), 2).with_skill(skill(number + 1), 1)
+        agent.with_name(name).with_skill(skill(number), 2).with_skill(skill(number + 1), 1)
     });
     let mut project = agents.fold(Project::default(), Project::with_agent);
     for number in 1..=30 {
         let span = Duration::from_secs(5 + random.below(40) as u64);
-        let task = Task::new(TaskId::new(number), span).with_need(skill(random.below(4)), 1 + random.below(2) as u16);
+        let what = skill(random.below(4));
+        let task = Task::new(TaskId::new(number), span).with_need(what, 1 + random.below(2) as u16);
+        let task = task.with_name(format!("{what} {number}"));
         let before = TaskId::new(1 + random.below(number as usize) as u64);
         project = project.with_task(if before < task.id && random.below(2) == 0 { task.after(before) } else { task });
     }

@@ -1,11 +1,12 @@
 //! Every rule by every measure: a row for each rule, a column for each measure, a mark for each load.
 
-use super::{LEFT, Log, Svg, WIDTH, colour};
+use super::WIDTH;
 use crate::load::{Load, count};
 use crate::outcome::Figures;
 use crate::rules::Rule;
 use crate::study::Cell;
 use crate::table::short;
+use charts::{Anchor, Area, Axis, Ink, Sheet};
 
 const ROW: f64 = 19.0;
 const NAMES: f64 = 200.0;
@@ -16,7 +17,6 @@ struct Measure {
     value: fn(&Figures, &Figures) -> f64,
     low: f64,
     high: f64,
-    ticks: &'static [f64],
 }
 
 const MEASURES: [Measure; 5] = [
@@ -25,70 +25,56 @@ const MEASURES: [Measure; 5] = [
         value: |own, fifo| own.mean / fifo.mean.max(1e-9),
         low: 0.25,
         high: 1_000.0,
-        ticks: &[0.3, 1.0, 10.0, 100.0],
     },
     Measure {
         name: "p99 wait, relative to FIFO",
         value: |own, fifo| own.p99 / fifo.p99.max(1e-9),
         low: 0.25,
         high: 1_000.0,
-        ticks: &[0.3, 1.0, 10.0, 100.0],
     },
-    Measure { name: "load spread, CV", value: |own, _| own.spread, low: 0.005, high: 1.5, ticks: &[0.01, 0.1, 1.0] },
-    Measure {
-        name: "outside the SLA",
-        value: |own, _| 1.0 - own.within,
-        low: 0.001,
-        high: 1.0,
-        ticks: &[0.001, 0.01, 0.1, 1.0],
-    },
+    Measure { name: "load spread, CV", value: |own, _| own.spread, low: 0.005, high: 1.5 },
+    Measure { name: "share outside the SLA", value: |own, _| 1.0 - own.within, low: 0.001, high: 1.0 },
     Measure {
         name: "cost, relative to FIFO",
         value: |own, fifo| own.cost / fifo.cost.max(1e-9),
         low: 0.75,
         high: 1.35,
-        ticks: &[0.8, 1.0, 1.25],
     },
 ];
 
-/// The answer is how far down it reaches.
-pub(super) fn draw(svg: &mut Svg, loads: &[Load], cells: &[Cell], share: f64, agents: usize, top: f64) -> f64 {
-    let title = format!("All strategies and disciplines, {agents} agents busy {share} of the time: left is better");
-    svg.text(LEFT, top + 20.0, "start", "title", &title);
-    for (number, load) in loads.iter().enumerate() {
-        let x = LEFT + 270.0 * count(number % 4);
-        let y = top + 42.0 + 18.0 * count(number / 4);
-        svg.dot(x + 5.0, y, colour(number), &load.name);
-        svg.text(x + 15.0, y + 4.0, "start", "", &load.name);
-    }
+pub(super) fn draw(loads: &[Load], cells: &[Cell], share: f64, agents: usize) -> Sheet {
     let mut rules: Vec<Rule> = Vec::new();
-    cells.iter().for_each(|cell| {
+    for cell in cells {
         if !rules.contains(&cell.rule) {
-            rules.push(cell.rule)
+            rules.push(cell.rule);
         }
-    });
-    let (first, wide) = (top + 128.0, (WIDTH - LEFT - NAMES - 20.0) / count(MEASURES.len()));
-    for (row, rule) in rules.iter().enumerate() {
-        let y = first + ROW * count(row);
-        svg.text(LEFT + NAMES - 14.0, y + 4.0, "end", "", rule.name());
-        svg.line((LEFT + NAMES, y), (WIDTH - 30.0, y), "grid");
     }
-    for (column, measure) in MEASURES.iter().enumerate() {
-        let left = LEFT + NAMES + wide * count(column);
-        let x = Log { low: measure.low, high: measure.high, from: left + 8.0, to: left + wide - 14.0 };
-        svg.text(left + 8.0, first - 34.0, "start", "head", measure.name);
-        for tick in measure.ticks {
-            svg.text(x.at(*tick), first - 16.0, "middle", "tick", &format!("{tick}"));
-            svg.line((x.at(*tick), first - 10.0), (x.at(*tick), first + ROW * count(rules.len()) - 8.0), "grid");
+    let (first, height) = (40.0, ROW * count(rules.len()));
+    let title = format!("All strategies and disciplines, {agents} agents busy {:.0} % of the time", share * 100.0);
+    let mut sheet =
+        Sheet::new(&title, WIDTH, first + height + 60.0).with_note("A mark for each load; further left is better.");
+    for (row, rule) in rules.iter().enumerate() {
+        if row % 2 == 0 {
+            sheet.row(first + ROW * count(row), ROW);
         }
+        sheet.text((NAMES + 6.0, first + ROW * (count(row) + 0.5) + 4.0), Anchor::End, false, rule.name());
+    }
+    let wide = (WIDTH - NAMES - 30.0) / count(MEASURES.len());
+    for (column, measure) in MEASURES.iter().enumerate() {
+        let left = NAMES + 20.0 + wide * count(column);
+        let area = Area { left: left + 8.0, right: left + wide - 14.0, top: first, bottom: first + height };
+        sheet.text((area.left, first - 14.0), Anchor::Start, true, measure.name);
+        let Some(axis) = Axis::decades(measure.name, measure.low, measure.high) else { continue };
+        let x = sheet.below(area, &axis);
         for cell in cells {
             let Some(row) = rules.iter().position(|rule| *rule == cell.rule) else { continue };
             let fifo = cells.iter().find(|other| other.load == cell.load && other.rule == Rule::CentralFifo);
             let Some(fifo) = fifo else { continue };
             let value = (measure.value)(&cell.figures, &fifo.figures);
             let name = loads.get(cell.load).map_or("", |load| &load.name);
-            svg.dot(x.at(value), first + ROW * count(row), colour(cell.load), &format!("{name}: {}", short(value)));
+            let y = first + ROW * (count(row) + 0.5);
+            sheet.mark(Ink::solid(cell.load), (x(value), y), name, &format!("{}: {}", cell.rule.name(), short(value)));
         }
     }
-    first + ROW * count(rules.len()) + 20.0
+    sheet
 }

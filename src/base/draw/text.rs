@@ -1,6 +1,5 @@
-//! Texts for one line, and durations in readable units.
+//! Texts for one line and for XML, their estimated widths, and durations in readable units.
 
-use crate::base::time::nanos_of;
 use core::fmt;
 use core::time::Duration;
 
@@ -19,6 +18,53 @@ pub(crate) fn line(text: &str, most: usize) -> String {
     out
 }
 
+/// Text for XML: truncated to `most` characters, escaped, without characters that XML forbids.
+pub(crate) fn xml(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for letter in line(text, most).chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\u{FFFE}' | '\u{FFFF}' => out.push('\u{FFFD}'),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+/// The estimated width of a text of 11 pixels, in tenths of a pixel.
+pub(crate) fn width(text: &str) -> u64 {
+    text.chars()
+        .map(|letter| match letter {
+            'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | '|' | '\'' | '(' | ')' | '[' | ']' | ' ' => 38,
+            'm' | 'w' | 'M' | 'W' | '%' | '@' => 95,
+            'A'..='Z' => 74,
+            '\u{1100}'..='\u{115F}' | '\u{2E80}'..='\u{FFEF}' | '\u{1F000}'.. => 115,
+            _ => 64,
+        })
+        .sum()
+}
+
+/// The beginning of a text that fits into a width.
+pub(crate) fn fit(text: &str, room: u64) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for letter in text.chars() {
+        out.push(letter);
+        if width(&out).saturating_add(width("…")) > room {
+            out.pop();
+            break;
+        }
+    }
+    out.push('…');
+    out
+}
+
 /// A duration in the largest suitable unit, with three digits: `850 ns`, `12.5 ms`, `1.25 s`, `2 min 05 s`,
 /// `3 h 20 min`.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +72,7 @@ pub(crate) struct Span(pub(crate) u64);
 
 impl From<Duration> for Span {
     fn from(span: Duration) -> Self {
-        Self(nanos_of(span))
+        Self(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
@@ -82,6 +128,13 @@ mod tests {
         assert_eq!(shown(125_000_000_000), "2 min 05 s");
         assert_eq!(shown(12_000_000_000_000), "3 h 20 min");
         assert_eq!(shown(u64::MAX), "213503 d 23 h");
+    }
+
+    #[test]
+    fn nothing_escapes() {
+        assert_eq!(xml("<a b='\"&\u{0}\u{FFFF}>", 20), "&lt;a b=&#39;&quot;&amp; \u{FFFD}&gt;");
+        assert_eq!(xml("abcdef", 3), "ab…");
+        assert_eq!(fit("abcdefgh", 200), "ab…");
     }
 
     #[test]
