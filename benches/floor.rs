@@ -17,7 +17,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 const NONE: u32 = u32::MAX;
-const WORDS: usize = AGENTS as usize / 64 + 1;
+const WORDS: usize = 16;
+const _: () = assert!(WORDS as u64 * 64 > AGENTS, "there is a bit for each agent");
 const REMEMBERED: usize = 10_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -315,7 +316,7 @@ impl FloorLoad {
     fn drain(&mut self) {
         self.waiting -= self.floor.effects.len() as u64;
         self.held.extend(self.floor.effects.drain(..));
-        drop(std::hint::black_box(self.floor.entries.len()));
+        let _drained = std::hint::black_box(self.floor.entries.len());
         self.floor.entries.clear();
     }
 

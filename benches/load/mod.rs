@@ -1,4 +1,5 @@
 //! A scheduler in full work: 1,000 agents, 64 requirement classes, many waiting tasks.
+#![allow(dead_code, reason = "not every bench uses all of it")]
 
 use counterpoint::resilience::{breaker, budget, concurrency, outlier};
 use counterpoint::scheduler::Concurrency;
@@ -9,10 +10,10 @@ use counterpoint::{
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub const AGENTS: u64 = 1_000;
-pub const SKILLS: usize = 20;
-pub const SKILLS_OF_AN_AGENT: usize = 6;
-pub const CLASSES: usize = 64;
+pub(crate) const AGENTS: u64 = 1_000;
+pub(crate) const SKILLS: usize = 20;
+pub(crate) const SKILLS_OF_AN_AGENT: usize = 6;
+pub(crate) const CLASSES: usize = 64;
 
 /// Whether agents have leases and tasks have time limits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,25 +23,25 @@ enum Timers {
 }
 
 /// A scheduler in full work, with what its agents hold.
-pub struct Load {
-    pub scheduler: Scheduler,
-    pub out: Outbox,
+pub(crate) struct Load {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) out: Outbox,
     kind: Name,
     classes: Vec<Needs>,
     held: VecDeque<(Incarnation, AttemptId)>,
     random: Random,
     serial: u64,
-    pub now: Time,
-    pub journal: Option<Vec<Entry>>,
+    pub(crate) now: Time,
+    pub(crate) journal: Option<Vec<Entry>>,
     timers: Timers,
 }
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config::default().with_limits(Limits::default().with_waiting_tasks(4_000_000))
 }
 
 /// With breakers, outlier ejection, adaptive concurrency and retry budgets, and nothing begun that cannot be done in time.
-pub fn guarded() -> Config {
+pub(crate) fn guarded() -> Config {
     config()
         .with_breaker(breaker::Rules::default())
         .with_outlier_ejection(outlier::Rules::default())
@@ -50,15 +51,14 @@ pub fn guarded() -> Config {
 }
 
 impl Load {
-    pub fn new(config: Config, waiting: u64, keep_journal: bool) -> Self {
+    pub(crate) fn new(config: Config, waiting: u64, keep_journal: bool) -> Self {
         let mut load = Self::idle(config, Timers::Unset);
         load.journal = keep_journal.then(Vec::new);
         load.fill(waiting)
     }
 
     /// The same with leases, and with time limits of tasks.
-    #[allow(dead_code, reason = "not every bench has timers")]
-    pub fn timed(config: Config, waiting: u64) -> Self {
+    pub(crate) fn timed(config: Config, waiting: u64) -> Self {
         Self::idle(config, Timers::Set).fill(waiting)
     }
 
@@ -105,7 +105,7 @@ impl Load {
         self
     }
 
-    pub fn handle(&mut self, command: Command) {
+    pub(crate) fn handle(&mut self, command: Command) {
         self.now = self.now + Duration::from_micros(1);
         self.scheduler.handle(self.now, command, &mut self.out).unwrap();
         for effect in self.out.effects() {
@@ -126,7 +126,7 @@ impl Load {
     }
 
     /// The submit of the next task.
-    pub fn next_submit(&mut self) -> Command {
+    pub(crate) fn next_submit(&mut self) -> Command {
         self.serial += 1;
         let needs = self.classes[self.random.below(CLASSES)].clone();
         let tier = Tier::ALL[self.random.below(4)];
@@ -142,13 +142,13 @@ impl Load {
     }
 
     /// The completion of the attempt that was dispatched first.
-    pub fn next_completion(&mut self) -> Option<Command> {
+    pub(crate) fn next_completion(&mut self) -> Option<Command> {
         let (by, attempt) = self.held.pop_front()?;
         Some(Command::complete(by, attempt, Payload::NULL))
     }
 
     /// One task comes and one is completed: over many rounds, one life of a task a round.
-    pub fn round(&mut self) {
+    pub(crate) fn round(&mut self) {
         self.submit();
         if let Some(command) = self.next_completion() {
             self.handle(command);
