@@ -3,112 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a bench fails loudly")]
 
-use counterpoint::resilience::{breaker, budget, concurrency, outlier};
-use counterpoint::scheduler::Concurrency;
-use counterpoint::{
-    AgentId, AgentSpec, AttemptId, Command, Config, Effect, Entry, Incarnation, Limits, Name, Needs, Outbox, Payload,
-    Random, Scheduler, TaskId, TaskSpec, Tier, Time,
-};
+mod load;
+
+use counterpoint::Scheduler;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use std::collections::VecDeque;
+use load::{Load, config, guarded};
 use std::time::Duration;
-
-const AGENTS: u64 = 1_000;
-const SKILLS: usize = 20;
-const SKILLS_OF_AN_AGENT: usize = 6;
-const CLASSES: usize = 64;
-
-/// A scheduler in full work, with what its agents hold.
-struct Load {
-    scheduler: Scheduler,
-    out: Outbox,
-    kind: Name,
-    classes: Vec<Needs>,
-    held: VecDeque<(Incarnation, AttemptId)>,
-    random: Random,
-    serial: u64,
-    now: Time,
-    journal: Option<Vec<Entry>>,
-}
-
-fn config() -> Config {
-    Config::default().with_limits(Limits::default().with_waiting_tasks(4_000_000))
-}
-
-/// With breakers, outlier ejection, adaptive concurrency and retry budgets, and nothing begun that cannot be done in time.
-fn guarded() -> Config {
-    config()
-        .with_breaker(breaker::Rules::default())
-        .with_outlier_ejection(outlier::Rules::default())
-        .with_adaptive_concurrency(Concurrency::Aimd(concurrency::Rules::default()))
-        .with_retry_budget(budget::Rules::default(), budget::Rules::default())
-        .with_infeasible_dropped(true)
-}
-
-impl Load {
-    fn new(config: Config, waiting: u64, keep_journal: bool) -> Self {
-        let mut random = Random::new(42, 0);
-        let skills: Vec<Name> = (0..SKILLS).map(|skill| format!("skill-{skill}").into()).collect();
-        let pair = |random: &mut Random| {
-            let (a, b) = (random.below(SKILLS), random.below(SKILLS - 1));
-            Needs::skill(skills[a].clone()).and_skill(skills[(a + 1 + b) % SKILLS].clone(), 1)
-        };
-        let classes = (0..CLASSES).map(|_| pair(&mut random)).collect();
-        let mut load = Self {
-            scheduler: Scheduler::new(config),
-            out: Outbox::default(),
-            kind: Name::from("work"),
-            classes,
-            held: VecDeque::new(),
-            random,
-            serial: 0,
-            now: Time::ZERO,
-            journal: keep_journal.then(Vec::new),
-        };
-        for id in 0..AGENTS {
-            let mut spec = AgentSpec::new(AgentId::new(id));
-            while spec.skills.len() < SKILLS_OF_AN_AGENT {
-                spec = spec.with_skill(skills[load.random.below(SKILLS)].clone(), 1);
-            }
-            load.handle(Command::register(spec));
-        }
-        while load.scheduler.queued().iter().sum::<usize>() < usize::try_from(waiting).unwrap() {
-            load.submit();
-        }
-        load
-    }
-
-    fn handle(&mut self, command: Command) {
-        self.now = self.now + Duration::from_micros(1);
-        self.scheduler.handle(self.now, command, &mut self.out).unwrap();
-        for effect in self.out.effects() {
-            if let Effect::Dispatch { attempt, to, .. } = effect {
-                self.held.push_back((*to, *attempt));
-            }
-        }
-        match &mut self.journal {
-            Some(journal) => self.out.drain_entries(journal),
-            None => drop(std::hint::black_box(self.out.entries().len())),
-        }
-        self.out.clear();
-    }
-
-    fn submit(&mut self) {
-        self.serial += 1;
-        let needs = self.classes[self.random.below(CLASSES)].clone();
-        let tier = Tier::ALL[self.random.below(4)];
-        let task = TaskSpec::needing(TaskId::new(self.serial), self.kind.clone(), needs).with_tier(tier);
-        self.handle(Command::submit(task));
-    }
-
-    /// One task comes and one is completed: over many rounds, one life of a task a round.
-    fn round(&mut self) {
-        self.submit();
-        if let Some((by, attempt)) = self.held.pop_front() {
-            self.handle(Command::complete(by, attempt, Payload::NULL));
-        }
-    }
-}
 
 fn lifecycle(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lifecycle");

@@ -3,6 +3,7 @@
 use core::borrow::Borrow;
 use core::cell::RefCell;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::Deref;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,9 +17,23 @@ use std::sync::Arc;
 /// let skill = Name::from("translate");
 /// assert_eq!(&*skill, "translate");
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
+
+impl PartialEq for Name {
+    /// Most names that are compared share their text.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl Name {
     /// The text.

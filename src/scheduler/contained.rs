@@ -4,8 +4,9 @@ use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::structure::{Panic, Random, contain};
 use crate::message::event::Entry;
-use crate::routing::{Candidates, Estimator, LeastLoaded, Rerouting, RoutingStrategy};
+use crate::routing::{Candidates, Estimator, LeastLoaded, Rerouting, RoundRobin, RoutingStrategy, TwoChoices};
 use crate::task::TaskSpec;
+use core::any::TypeId;
 use core::cell::OnceCell;
 use core::fmt;
 use core::time::Duration;
@@ -70,11 +71,19 @@ pub(super) struct ContainedStrategy {
     panic: OnceCell<Panic>,
     /// Whether the change of the routing was reported.
     reported: bool,
+    /// Whether the strategy may learn from events.
+    learns: bool,
+}
+
+/// Whether a strategy may learn from events. These keep no statistics.
+fn learns<S: 'static>() -> bool {
+    let kept = TypeId::of::<S>();
+    ![TypeId::of::<LeastLoaded>(), TypeId::of::<RoundRobin>(), TypeId::of::<TwoChoices>()].contains(&kept)
 }
 
 impl ContainedStrategy {
-    pub(super) fn new(inner: impl RoutingStrategy + 'static) -> Self {
-        Self { inner: Box::new(inner), panic: OnceCell::new(), reported: false }
+    pub(super) fn new<S: RoutingStrategy + 'static>(inner: S) -> Self {
+        Self { inner: Box::new(inner), panic: OnceCell::new(), reported: false, learns: learns::<S>() }
     }
 
     pub(super) fn panic(&self) -> Option<&Panic> {
@@ -82,7 +91,12 @@ impl ContainedStrategy {
     }
 
     /// Passes an event to the strategy. Returns a change of its routing.
+    #[inline]
     pub(super) fn follow(&mut self, entry: &Entry) -> Option<Rerouting> {
+        if self.learns || self.panic.get().is_some() { self.pass(entry) } else { None }
+    }
+
+    fn pass(&mut self, entry: &Entry) -> Option<Rerouting> {
         let followed = self.call(|inner| {
             inner.observe(entry);
             inner.rerouted()

@@ -79,7 +79,7 @@ impl Core {
         self.reader.state.apply(entry, place)?;
         self.reader.now = self.reader.now.max(entry.at);
         self.observe(entry);
-        self.guards.observe(&self.reader.state, entry);
+        self.guards.observe(&self.reader.state, entry, place);
         Ok(())
     }
 
@@ -97,13 +97,9 @@ impl Core {
     /// Emits events until the state agrees with the targets of the guards, or the bound on work is reached.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
-        if self.guards.may_differ(&self.reader.state) {
-            self.reconcile_guards(tx);
-        }
-    }
-
-    fn reconcile_guards(&mut self, tx: &mut Tx<'_>) {
-        while let Some(event) = self.guards.next_event(&self.reader.state, tx.now) {
+        while self.guards.may_differ(&self.reader.state)
+            && let Some(event) = self.guards.next_event(&self.reader.state, tx.now)
+        {
             self.record(Place::ById, event, tx);
             if tx.meter.is_spent() && !self.guards.has_pending() {
                 self.rest = Rest::Dispatch;

@@ -15,6 +15,9 @@ const WORD: usize = 64;
 /// Words that are intersected in one step, to use wide registers.
 const BLOCK: usize = 8;
 
+/// The number of words up to which sets are intersected word by word, without a look at their summaries.
+const FEW: usize = 64;
+
 impl Bits {
     #[inline]
     pub(crate) fn set(&mut self, index: usize) {
@@ -76,6 +79,9 @@ impl Bits {
 
     #[inline]
     pub(crate) fn meets(&self, other: &Self) -> bool {
+        if self.words.len().min(other.words.len()) <= FEW {
+            return self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0);
+        }
         next_in([self, other], 0).is_some()
     }
 

@@ -19,21 +19,23 @@ impl State {
         let agent = place.agent().or_else(|| self.index.fleet().current(to));
         let agent = agent.ok_or(InconsistentEvent("the agent of an assignment is not registered"))?;
         let task = self.tasks.at(at)?;
-        let class = task.class().ok_or(InconsistentEvent("the task of an assignment is not queued"))?;
+        task.class().ok_or(InconsistentEvent("the task of an assignment is not queued"))?;
         if attempt != task.next_attempt() {
             return Err(InconsistentEvent("the number of an assigned attempt is not the next one"));
         }
-        self.index.assigned(class, agent)?;
-        self.dequeue(at)?;
+        self.dequeue(at, Some(agent))?;
         let Holding { index, unstarted } = self.index.fleet_mut().hold(agent, at)?;
         let task = self.tasks.at(at)?;
         if task.traits.uses_resources {
             self.index.take(&task.spec.needs, Some(agent))?;
         }
+        let may_be_candidate = unstarted || task.traits.preemptible;
         let charged = self.queues.begin(task.accounts, now, &mut self.timers)?;
         let held = Some(Held { at: agent, index });
         self.tasks.begin(at, Running { by: to, held, since: now, charged, unstarted, yielding: None, cancel: None })?;
-        self.add_candidate(at)?;
+        if may_be_candidate {
+            self.add_candidate(at)?;
+        }
         self.set_timer(at)
     }
 
@@ -97,7 +99,7 @@ impl State {
     pub(super) fn end_attempt(&mut self, now: Time, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(running) = task.running() else { return Ok(()) };
-        let accounts = task.accounts;
+        let (accounts, may_be_candidate) = (task.accounts, running.unstarted || task.traits.preemptible);
         let (charged, took, beneficiary) = (running.charged, now.since(running.since), running.beneficiary());
         if task.traits.uses_resources {
             self.index.give(&task.spec.needs, running.agent())?;
@@ -106,7 +108,9 @@ impl State {
                 self.queues.reopen_ready(|class| index.uses_resources(class));
             }
         }
-        self.remove_candidate(at)?;
+        if may_be_candidate {
+            self.remove_candidate(at)?;
+        }
         if let Some(beneficiary) = beneficiary {
             let id = self.tasks.at(at)?.id();
             self.candidates.fulfil(beneficiary, id);

@@ -7,7 +7,7 @@ use crate::base::time::Time;
 use crate::message::event::TaskEvent;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::{ClassKey, Excluded};
-use crate::scheduler::ix::{ClassIx, Place, TaskIx};
+use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::queue::{Arrival, SubQueueKey};
 use crate::scheduler::tasks::{Origin, Stage, Submission, Task};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
@@ -111,8 +111,8 @@ impl State {
         if self.queues.has_batches() { self.linger(at) } else { Ok(()) }
     }
 
-    /// Removes a task from its queue, if it is in one.
-    pub(super) fn dequeue(&mut self, at: TaskIx) -> Applied {
+    /// Removes a task from its queue, if it is in one: for an agent, or for another reason.
+    pub(super) fn dequeue(&mut self, at: TaskIx, to: Option<AgentIx>) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(class) = task.class() else { return Ok(()) };
         let key = sub_queue(task, class);
@@ -122,7 +122,10 @@ impl State {
         {
             self.linger(next)?;
         }
-        self.index.leave(class)
+        match to {
+            Some(agent) => self.index.serve(class, agent),
+            None => self.index.leave(class),
+        }
     }
 
     /// Gives the tenants to which an agent is confined requirement classes of their own, and moves their waiting tasks
@@ -131,7 +134,7 @@ impl State {
         for tenant in self.index.separate(tenants) {
             let mut classes = BTreeSet::new();
             for task in self.queues.queued_by(&tenant) {
-                self.dequeue(task)?;
+                self.dequeue(task, None)?;
                 self.enqueue(task)?;
                 classes.extend(self.tasks.at(task)?.class());
             }
@@ -155,7 +158,7 @@ impl State {
         }
         let queued = task.class().is_some();
         if queued {
-            self.dequeue(at)?;
+            self.dequeue(at, None)?;
         }
         self.tasks.set_tier(at, tier)?;
         if queued { self.enqueue(at) } else { Ok(()) }
@@ -168,7 +171,7 @@ impl State {
             return Err(InconsistentEvent("a task that ends has ended already"));
         }
         let (accounts, bytes) = (task.accounts, task.spec.payload.bytes());
-        self.dequeue(at)?;
+        self.dequeue(at, None)?;
         self.end_attempt(now, at)?;
         self.queues.leave(accounts, bytes, now)?;
         self.tasks.end(at, outcome, now)?;

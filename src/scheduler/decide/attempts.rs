@@ -47,8 +47,8 @@ impl Reader {
             && let Some(task) = self.state.tasks().get(at)
             && let Some(running) = task.running()
             && task.attempts.begun == attempt.number().get()
-            && running.by == by
             && let Some(agent) = running.agent()
+            && running.by == by
         {
             // An attempt that an agent holds is held by the current incarnation of the agent.
             return Ok(Report { agent, at, task, running });

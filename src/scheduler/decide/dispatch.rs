@@ -119,7 +119,7 @@ impl Dispatch<'_, '_> {
     /// Dispatches the tasks of a class while agents have room for them.
     pub(super) fn drain_class(&mut self, class: ClassIx) {
         while let Some((_, task)) = self.next_of(class) {
-            if self.is_cut() || !self.one(class, task) {
+            if self.is_cut() || !self.one(class, task, None) {
                 break;
             }
         }
@@ -135,7 +135,7 @@ impl Dispatch<'_, '_> {
             if self.is_cut() {
                 break;
             }
-            if !self.one(class, task) {
+            if !self.one(class, task, Some(agent)) {
                 declined.set(class.index());
             }
         }
@@ -172,7 +172,7 @@ impl Dispatch<'_, '_> {
             }
             if now > turn {
                 heads.push(Reverse((now, class)));
-            } else if self.one(class, task) {
+            } else if self.one(class, task, None) {
                 heads.extend(self.head(class));
             }
         }
@@ -205,8 +205,9 @@ impl Dispatch<'_, '_> {
         ready.filter_map(ClassIx::at).collect()
     }
 
-    /// Assigns the first task of a class to the agent that the strategy picks. False if it picks none.
-    fn one(&mut self, class: ClassIx, at: TaskIx) -> bool {
+    /// Assigns the first task of a class to the agent that the strategy picks, which is probably `likely`. False if it
+    /// picks none.
+    fn one(&mut self, class: ClassIx, at: TaskIx, likely: Option<AgentIx>) -> bool {
         let Some(task) = self.core.reader.state.tasks().get(at) else {
             self.core.anomaly(format_args!("class {} queues a task that is unknown", class.index()));
             return false;
@@ -221,7 +222,7 @@ impl Dispatch<'_, '_> {
             }
         }
         let (attempt, key) = (task.next_attempt(), sub_queue(task, class));
-        let Some((agent, to)) = self.core.pick(class, at, self.tx) else {
+        let Some((agent, to)) = self.core.pick(class, at, likely, self.tx) else {
             self.core.held_back.set(class.index());
             return false;
         };
@@ -292,7 +293,13 @@ impl Dispatch<'_, '_> {
 
 impl Core {
     /// The agent that the strategy of the task's kind picks, if any.
-    fn pick(&mut self, class: ClassIx, at: TaskIx, tx: &Tx<'_>) -> Option<(AgentIx, Incarnation)> {
+    fn pick(
+        &mut self,
+        class: ClassIx,
+        at: TaskIx,
+        likely: Option<AgentIx>,
+        tx: &Tx<'_>,
+    ) -> Option<(AgentIx, Incarnation)> {
         let mut random = self.random(tx);
         let (index, tasks) = (self.reader.state.index(), self.reader.state.tasks());
         let task = tasks.get(at)?;
@@ -315,7 +322,9 @@ impl Core {
                 .get_mut(&task.spec.kind)
                 .unwrap_or(&mut self.reader.config.routing.strategy),
         };
-        let picked = candidates.get(strategy.pick(&task.spec, &candidates, &mut random)?)?;
+        let id = strategy.pick(&task.spec, &candidates, &mut random)?;
+        let likely = likely.and_then(|agent| candidates.at(agent.get())).filter(|candidate| candidate.id() == id);
+        let picked = likely.or_else(|| candidates.get(id))?;
         let agent = AgentIx::new(picked.index());
         index.fleet().get(agent).map(|member| (agent, member.by))
     }

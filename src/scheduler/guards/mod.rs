@@ -29,6 +29,7 @@ use crate::resilience::budget::Budgets;
 use crate::resilience::outlier::Pool;
 use crate::routing::Rerouting;
 use crate::scheduler::apply::State;
+use crate::scheduler::ix::Place;
 use crate::task::TaskSpec;
 use agent_guards::{AgentGuards, Ending};
 use core::time::Duration;
@@ -46,6 +47,8 @@ pub(super) struct Guards {
     on: bool,
     agents: Arena<AgentGuards>,
     by_agent: IdMap<AgentId, Slot>,
+    /// The same by the index of the agent in the fleet; outdated for agents that are gone.
+    by_index: Vec<Option<Slot>>,
     /// The attempts under way whose ends a guard observes.
     attempts: IdMap<TaskId, Attempt>,
     pool: Pool,
@@ -82,7 +85,7 @@ impl Guards {
     }
 
     /// Observes an event that has been applied.
-    pub(super) fn observe(&mut self, state: &State, entry: &Entry) {
+    pub(super) fn observe(&mut self, state: &State, entry: &Entry, place: Place) {
         if let Event::Control(ControlEvent::Rerouted { kind, .. }) = &entry.event {
             let other = |turn: &ControlEvent| !matches!(turn, ControlEvent::Rerouted { kind: of, .. } if of == kind);
             self.reroutings.retain(other);
@@ -92,7 +95,7 @@ impl Guards {
         }
         match &entry.event {
             Event::Agent { agent, event } => self.agent_event(state, *agent, event, entry.at),
-            Event::Task { task, event } => self.task_event(state, *task, event, (entry.seq, entry.at)),
+            Event::Task { task, event } => self.task_event(state, (*task, place), event, (entry.seq, entry.at)),
             Event::Control(ControlEvent::Paused { scope, .. } | ControlEvent::Resumed { scope }) => {
                 self.pause(state, scope, entry.at);
             }
@@ -101,7 +104,7 @@ impl Guards {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "guards read what they use")]
-    fn task_event(&mut self, state: &State, task: TaskId, event: &TaskEvent, (seq, at): (Seq, Time)) {
+    fn task_event(&mut self, state: &State, (task, place): (TaskId, Place), event: &TaskEvent, (seq, at): (Seq, Time)) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 if let Some(scaling) = &self.settings.scaling {
@@ -113,7 +116,7 @@ impl Guards {
                 }
             }
             TaskEvent::Assigned { attempt, to } => {
-                self.began(task, *to, at);
+                self.began(task, *to, place, at);
                 if *attempt == AttemptNumber::FIRST {
                     self.first(state, task, *to, at);
                 }
@@ -163,8 +166,15 @@ impl Guards {
         }
     }
 
-    fn began(&mut self, task: TaskId, to: Incarnation, at: Time) {
-        let Some(slot) = self.by_agent.get(&to.agent()).copied() else { return };
+    /// The guards of an incarnation of an agent, which is at this place.
+    fn slot_of(&self, agent: Incarnation, place: Place) -> Option<Slot> {
+        let here = place.agent().and_then(|at| *self.by_index.get(at.index())?);
+        let here = here.filter(|slot| self.agents.get(*slot).is_some_and(|guards| guards.by == agent));
+        here.or_else(|| self.by_agent.get(&agent.agent()).copied())
+    }
+
+    fn began(&mut self, task: TaskId, to: Incarnation, place: Place, at: Time) {
+        let Some(slot) = self.slot_of(to, place) else { return };
         let Some(guards) = self.agents.get_mut(slot) else { return };
         if let Some(scaling) = &self.settings.scaling {
             self.watch.advance(scaling, self.attempts.len(), at);

@@ -26,7 +26,7 @@ impl Guards {
         match event {
             AgentEvent::Registered { spec } => {
                 self.forget(by.agent());
-                self.add(by, spec.slots());
+                self.add(state, by, spec.slots());
                 self.set_down(state, by.agent(), at);
             }
             AgentEvent::Updated { spec } => {
@@ -48,8 +48,14 @@ impl Guards {
         }
     }
 
-    fn add(&mut self, by: Incarnation, capacity: u32) {
+    fn add(&mut self, state: &State, by: Incarnation, capacity: u32) {
         let slot = self.agents.insert(AgentGuards::new(by, capacity, &self.settings));
+        if let Some(at) = state.index().fleet().current(by) {
+            self.by_index.resize(self.by_index.len().max(at.index() + 1), None);
+            if let Some(place) = self.by_index.get_mut(at.index()) {
+                *place = Some(slot);
+            }
+        }
         self.by_agent.insert(by.agent(), slot);
         self.dirty.insert(by.agent());
         if self.settings.outliers.is_some() {
@@ -225,7 +231,7 @@ impl Guards {
             return;
         }
         for (_, member) in state.index().fleet().iter() {
-            self.add(member.by, member.spec.slots());
+            self.add(state, member.by, member.spec.slots());
             for gate in &member.gates {
                 self.restore_gate(member.by.agent(), gate, at);
             }

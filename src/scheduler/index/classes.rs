@@ -117,6 +117,18 @@ struct Class {
     plain: bool,
 }
 
+impl Class {
+    /// Counts a task that leaves. Returns whether the class is to be listed as idle.
+    #[inline]
+    fn leave(&mut self) -> Applied<bool> {
+        let left = self.tasks.checked_sub(1);
+        self.tasks = left.ok_or(InconsistentEvent("a task leaves a requirement class without tasks"))?;
+        let lists = self.tasks == 0 && !self.listed;
+        self.listed |= lists;
+        Ok(lists)
+    }
+}
+
 /// All classes with tasks, and some without.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Classes {
@@ -207,22 +219,21 @@ impl Classes {
 
     pub(super) fn leave(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
         let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
-        class.tasks =
-            class.tasks.checked_sub(1).ok_or(InconsistentEvent("a task leaves a requirement class without tasks"))?;
-        if class.tasks == 0 && !class.listed {
-            class.listed = true;
-            self.idle.push(at);
-            if self.idle.len() > IDLE {
-                return self.sweep(fleet);
-            }
-        }
-        Ok(())
+        if class.leave()? { self.list_idle(at, fleet) } else { Ok(()) }
     }
 
-    /// Records the agent that was last assigned a task of the class, for strategies that rotate.
-    pub(super) fn assigned(&mut self, at: ClassIx, agent: AgentIx) -> Applied {
-        self.classes.get_mut(at.0).ok_or(NO_CLASS)?.eligible.set_turn(agent);
-        Ok(())
+    /// A task leaves its class for an agent. Strategies that rotate continue after this agent.
+    #[inline]
+    pub(super) fn serve(&mut self, at: ClassIx, agent: AgentIx, fleet: &mut Fleet) -> Applied {
+        let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+        class.eligible.set_turn(agent);
+        if class.leave()? { self.list_idle(at, fleet) } else { Ok(()) }
+    }
+
+    /// Adds a class to the list of those without tasks.
+    fn list_idle(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
+        self.idle.push(at);
+        if self.idle.len() > IDLE { self.sweep(fleet) } else { Ok(()) }
     }
 
     /// Drops the classes that are still without tasks.

@@ -47,7 +47,7 @@ pub(crate) struct Fleet {
     loads: LoadTable,
     /// By index.
     members: Vec<Option<Member>>,
-    /// The agents with room for tasks of any tier.
+    /// The agents with room for tasks of any tier, while any agent reserves capacity for the critical one.
     open: Bits,
     /// The number of agents that reserve capacity for the critical tier.
     reserving: usize,
@@ -72,13 +72,25 @@ impl Fleet {
     }
 
     fn insert(&mut self, at: AgentIx, member: Member) -> Applied {
-        self.reserving += usize::from(member.spec.reserved > 0);
+        let reserves = member.spec.reserved > 0;
+        self.reserving += usize::from(reserves);
         self.backups += usize::from(member.spec.backup);
         if at.index() >= self.members.len() {
             self.members.resize_with(at.index() + 1, || None);
         }
         *self.members.get_mut(at.index()).ok_or(NO_AGENT)? = Some(member);
-        self.update(at, |_| {})
+        self.update(at, |_| {})?;
+        if reserves {
+            self.find_open();
+        }
+        Ok(())
+    }
+
+    /// Computes the set of agents with open room, which is kept up to date while any agent reserves capacity.
+    fn find_open(&mut self) {
+        for (at, member) in self.members.iter().enumerate() {
+            self.open.put(at, member.as_ref().is_some_and(Member::has_open_room));
+        }
     }
 
     /// Removes an agent, if it is registered.
@@ -99,7 +111,9 @@ impl Fleet {
         let member = self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)?;
         change(member);
         let occupancy = member.occupancy();
-        self.open.put(at.index(), member.has_open_room());
+        if self.reserving > 0 {
+            self.open.put(at.index(), member.has_open_room());
+        }
         self.loads.set(at, occupancy);
         Ok(())
     }
@@ -114,7 +128,12 @@ impl Fleet {
         self.reserving = self.reserving + usize::from(spec.reserved > 0) - usize::from(old.reserved > 0);
         self.backups = self.backups + usize::from(spec.backup) - usize::from(old.backup);
         self.loads.set_spec(at, Arc::clone(&spec));
-        self.update(at, |member| member.spec = spec)
+        let reserves = spec.reserved > 0;
+        self.update(at, |member| member.spec = spec)?;
+        if reserves {
+            self.find_open();
+        }
+        Ok(())
     }
 
     pub(crate) fn set_status(&mut self, at: AgentIx, status: AgentStatus) -> Applied {
@@ -238,7 +257,8 @@ impl Fleet {
     pub(crate) const fn with_room(&self, room: Room) -> &Bits {
         match room {
             Room::Reserved => self.loads.free(),
-            Room::Open => &self.open,
+            Room::Open if self.reserving > 0 => &self.open,
+            Room::Open => self.loads.free(),
         }
     }
 
@@ -285,7 +305,7 @@ impl Fleet {
             if !load.is_some_and(|load| Arc::ptr_eq(load.spec(), &member.spec)) {
                 return Err(format!("the load table has another spec for agent {}", member.by));
             }
-            if self.open.contains(at.index()) != member.has_open_room() {
+            if self.with_room(Room::Open).contains(at.index()) != member.has_open_room() {
                 return Err(format!("the set of agents with open room is wrong about agent {}", member.by));
             }
         }

@@ -140,9 +140,10 @@ impl Index {
         self.classes.leave(class, &mut self.fleet)
     }
 
-    /// Records the agent that was last assigned a task of the class.
-    pub(crate) fn assigned(&mut self, class: ClassIx, agent: AgentIx) -> Applied {
-        self.classes.assigned(class, agent)
+    /// Removes a task of the class that is assigned to this agent.
+    #[inline]
+    pub(crate) fn serve(&mut self, class: ClassIx, agent: AgentIx) -> Applied {
+        self.classes.serve(class, agent, &mut self.fleet)
     }
 
     /// Acquires the resources of an attempt: the shared ones, and those of the agent unless that is gone.

@@ -10,6 +10,7 @@ use super::ix::{Place, TaskIx};
 use super::timers::{Alarm, Timers};
 use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::base::structure::{Arena, NearMap};
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
@@ -73,12 +74,18 @@ pub(crate) struct Tasks {
     /// The task that was submitted last.
     submitted: Option<TaskIx>,
     /// The memory of attempts that have ended, for further ones.
+    #[expect(clippy::vec_box, reason = "stages take the boxes")]
     spare: Vec<Box<Running>>,
+    /// The memory of the ends of tasks that were forgotten, for further ones.
+    #[expect(clippy::vec_box, reason = "stages take the boxes")]
+    spare_ends: Vec<Box<Ended>>,
     pace: Pace,
 }
 
 /// How many attempts that have ended leave their memory to further ones.
 const SPARE: usize = 64;
+/// The same for ends of tasks, which are forgotten in batches.
+const SPARE_ENDS: usize = 512;
 
 const TOO_MANY: InconsistentEvent = InconsistentEvent("there are more tasks or attempts than can be counted");
 
@@ -388,7 +395,14 @@ impl Tasks {
         let id = task.id();
         let succeeded = matches!(outcome, TaskOutcome::Succeeded(_));
         let dead = outcome.is_dead_letter();
-        let before = core::mem::replace(&mut task.stage, Stage::Ended(Box::new(Ended { at: now, outcome })));
+        let ended = match self.spare_ends.pop() {
+            Some(mut spare) => {
+                *spare = Ended { at: now, outcome };
+                spare
+            }
+            None => Box::new(Ended { at: now, outcome }),
+        };
+        let before = core::mem::replace(&mut task.stage, Stage::Ended(ended));
         if let Stage::Running(running) = before
             && self.spare.len() < SPARE
         {
@@ -448,11 +462,17 @@ impl Tasks {
         };
         remove_first(if ended.outcome.is_dead_letter() { &mut self.dead } else { &mut self.finished }, id);
         self.by_id.remove(&id);
-        self.tasks.remove(at.0);
+        if let Some(Task { stage: Stage::Ended(mut ended), .. }) = self.tasks.remove(at.0)
+            && self.spare_ends.len() < SPARE_ENDS
+        {
+            ended.outcome = TaskOutcome::Succeeded(Payload::NULL);
+            self.spare_ends.push(ended);
+        }
         Ok(())
     }
 
     /// Sets the task's timer to its next due time.
+    #[inline]
     pub(crate) fn set_timer(&mut self, at: TaskIx, grace: Duration, timers: &mut Timers) -> Applied {
         let task = self.at_mut(at)?;
         if task.timer.is_some() || task.may_be_due() {

@@ -31,11 +31,11 @@ fn a_task_is_ready_when_all_that_it_waits_for_have_succeeded() {
     let waiting = spec(3).with_after([1, 2].map(TaskId::new));
     let third = submit(&mut tasks, waiting.clone());
     tasks.block(third, &waiting, Origin::Submit).unwrap();
-    tasks.end(first, TaskOutcome::Succeeded(crate::base::payload::Payload::NULL), Time::ZERO).unwrap();
+    tasks.end(first, TaskOutcome::Succeeded(Payload::NULL), Time::ZERO).unwrap();
     assert_eq!(tasks.settle_dependents(usize::MAX), Ok(1));
     assert!(tasks.make_ready(TaskId::new(3)).is_err(), "one of two has succeeded");
     assert_eq!(tasks.next_follow_up(), None);
-    tasks.end(second, TaskOutcome::Succeeded(crate::base::payload::Payload::NULL), Time::ZERO).unwrap();
+    tasks.end(second, TaskOutcome::Succeeded(Payload::NULL), Time::ZERO).unwrap();
     assert!(tasks.has_unsettled() && tasks.next_follow_up().is_none());
     assert_eq!((tasks.settle_dependents(9), tasks.settle_dependents(9)), (Ok(1), Ok(0)));
     assert_eq!(tasks.next_follow_up(), Some((FollowUp::Ready, TaskId::new(3))));

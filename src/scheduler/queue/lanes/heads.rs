@@ -30,6 +30,10 @@ impl Heads {
         usize::from(self.first.is_some()) + self.others.len()
     }
 
+    pub(super) fn contains(&self, turn: Turn, at: SubQueueIx) -> bool {
+        self.first.is_some_and(|head| (head.turn, head.at) == (turn, at)) || self.others.contains_key(&(turn, at))
+    }
+
     /// All heads in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Turn, SubQueueIx)> {
         let first = self.first.map(|head| (head.turn, head.at));

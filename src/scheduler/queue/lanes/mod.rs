@@ -1,5 +1,6 @@
 //! The queues of all requirement classes: a lane for each, with sub-queues by tenant and kind.
 
+mod check;
 mod heads;
 mod sub_queue;
 
@@ -56,6 +57,19 @@ struct Lane {
     recent: Option<SubQueueIx>,
 }
 
+/// The first task of a lane and its rank.
+#[derive(Debug, Clone, Copy)]
+struct Front {
+    rank: Rank,
+    task: TaskIx,
+}
+
+impl Default for Front {
+    fn default() -> Self {
+        Self { rank: Rank::FIRST, task: TaskIx(Slot::new(u32::MAX)) }
+    }
+}
+
 /// The sub-queues of one tenant or kind.
 #[derive(Debug, Clone, Default)]
 struct Group {
@@ -79,8 +93,12 @@ pub(crate) struct Lanes {
     by_tier: [usize; 4],
     /// The lanes in which a task may begin.
     ready: ByUrgency<Bits>,
+    /// The first task of each lane that is ready, by rank. Meaningless under fair sharing.
+    fronts: ByUrgency<Vec<Front>>,
     /// Sub-queues that have become empty and may be dropped.
     idle: Vec<SubQueueIx>,
+    /// Whether any gate was ever closed or any kind is batched.
+    restricted: bool,
     /// Whether tenants share by weight; otherwise only ranks determine the order.
     fair: bool,
     /// The virtual time: the tag of the task that began last.
@@ -168,8 +186,34 @@ impl Lanes {
         classes: &Bits,
         passes: impl Fn(ClassIx) -> bool,
     ) -> Applied<Option<(ClassIx, TaskIx)>> {
-        let mut first: Option<(Turn, ClassIx, TaskIx)> = None;
         let halves: &[bool] = if room == Room::Open { &[true, false] } else { &[true] };
+        if self.fair {
+            return self.first_among_shares(halves, classes, passes);
+        }
+        let mut first: Option<(Front, ClassIx)> = None;
+        for &urgent in halves {
+            let fronts = self.fronts.of(urgent);
+            for at in classes.common(self.ready.of(urgent)) {
+                if let Some(front) = fronts.get(at)
+                    && first.is_none_or(|(best, _)| front.rank < best.rank)
+                    && let Some(class) = ClassIx::at(at)
+                    && passes(class)
+                {
+                    first = Some((*front, class));
+                }
+            }
+        }
+        Ok(first.map(|(front, class)| (class, front.task)))
+    }
+
+    /// The same under fair sharing.
+    fn first_among_shares(
+        &mut self,
+        halves: &[bool],
+        classes: &Bits,
+        passes: impl Fn(ClassIx) -> bool,
+    ) -> Applied<Option<(ClassIx, TaskIx)>> {
+        let mut first: Option<(Turn, ClassIx, TaskIx)> = None;
         for &urgent in halves {
             let mut from = 0;
             while let Some(at) = next_in([classes, self.ready.of(urgent)], from) {
@@ -289,6 +333,8 @@ impl Lanes {
             return Ok(Vec::new());
         }
         group.closed = !open;
+        self.restricted |= !open;
+        let group = self.group_mut(account);
         let sub_queues = group.sub_queues.clone();
         self.refresh_all(&sub_queues)
     }
@@ -316,6 +362,7 @@ impl Lanes {
 
     /// Adds a kind with an open gate, of which `least` tasks make a batch. An earlier kind may have had its index.
     pub(crate) fn add_kind(&mut self, kind: KindIx, least: u32) {
+        self.restricted |= least > 1;
         let group = self.kind_mut(kind);
         (group.closed, group.least) = (false, least);
     }
@@ -461,24 +508,33 @@ impl Lanes {
 
     /// Moves the sub-queue to its position among the heads of its lane.
     fn refresh(&mut self, at: SubQueueIx) -> Applied {
-        let sub_queue = self.sub_queues.get(at.0).ok_or(NO_SUB_QUEUE)?;
+        let is_held = self.restricted && !self.sub_queues.get(at.0).is_some_and(|sub_queue| self.may_list(sub_queue));
+        let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
+        let head = if is_held { None } else { sub_queue.head() };
         let (key, old) = (sub_queue.key, sub_queue.listed);
-        let open = self.is_open(&key) && self.is_enough(sub_queue);
-        let head = if open { sub_queue.head() } else { None };
-        let tag = if head.is_some() { self.order_tag(key.accounts.tenant) } else { 0 };
+        let share = self.tenants.get(key.accounts.tenant.0.index()).filter(|_| self.fair && head.is_some());
+        let tag = share.map_or(0, |tenant| tenant.share.tag);
         let new = head.map(|(rank, task)| Head { turn: Turn { tag, rank }, at, task });
         let turn = new.map(|head| head.turn);
         if old == turn {
             return Ok(());
         }
+        sub_queue.listed = turn;
         let heads = &mut at_or_new(self.lanes.of_mut(key.urgent), key.class.index()).heads;
         heads.replace(at, old, new)?;
-        let is_ready = heads.first().is_some();
-        if old.is_none() || new.is_none() {
-            self.ready.of_mut(key.urgent).put(key.class.index(), is_ready);
+        let first = heads.first();
+        if let Some(Head { turn, task, .. }) = first {
+            *at_or_new(self.fronts.of_mut(key.urgent), key.class.index()) = Front { rank: turn.rank, task };
         }
-        self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?.listed = turn;
+        if old.is_none() || new.is_none() {
+            self.ready.of_mut(key.urgent).put(key.class.index(), first.is_some());
+        }
         Ok(())
+    }
+
+    /// Whether no gate and no batch keeps the tasks of a sub-queue back.
+    fn may_list(&self, sub_queue: &SubQueue) -> bool {
+        self.is_open(&sub_queue.key) && self.is_enough(sub_queue)
     }
 
     /// Drops the sub-queues that are still empty.
@@ -499,48 +555,6 @@ impl Lanes {
             if lane.recent == Some(at) {
                 lane.recent = None;
             }
-        }
-        Ok(())
-    }
-
-    /// Compares heads and ready lanes with those computed from every sub-queue.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let (mut heads, mut queued) = (0, 0);
-        for (slot, sub_queue) in self.sub_queues.iter() {
-            let key = sub_queue.key;
-            queued += sub_queue.len as usize;
-            let open = self.is_open(&key) && self.is_enough(sub_queue);
-            let head = if open { sub_queue.head().map(|(rank, _)| rank) } else { None };
-            if sub_queue.listed.map(|turn| turn.rank) != head {
-                return Err(format!("the sub-queue {key:?} is listed at {:?}, not {head:?}", sub_queue.listed));
-            }
-            let Some(turn) = sub_queue.listed else { continue };
-            heads += 1;
-            let lane = self.lanes.of(key.urgent).get(key.class.index());
-            let at = SubQueueIx(slot);
-            let listed = lane.is_some_and(|lane| lane.heads.iter().any(|listed| listed == (turn, at)));
-            let ready = self.ready.of(key.urgent).contains(key.class.index());
-            // A listed tag may be lower than that of the tenant, but not higher.
-            if !listed || !ready || turn.tag > self.order_tag(key.accounts.tenant) {
-                return Err(format!(
-                    "the sub-queue {key:?} is not among the heads of its lane, or the lane is not ready"
-                ));
-            }
-        }
-        let lanes = || self.lanes.each().flatten();
-        if !lanes().all(|lane| lane.heads.is_sound()) {
-            return Err("the first head of a lane is not its least one".into());
-        }
-        if !self.sub_queues.iter().all(|(_, sub_queue)| sub_queue.is_sound(&self.nodes)) {
-            return Err("the rank of a list is not that of its first task".into());
-        }
-        let listed: usize = lanes().map(|lane| lane.heads.len()).sum();
-        let nodes = self.nodes.iter().filter(|node| node.sub_queue().is_some()).count();
-        let by_tier = self.by_tier.iter().sum::<usize>();
-        if (listed, nodes, by_tier) != (heads, queued, queued) {
-            return Err(format!(
-                "{queued} tasks and {heads} heads, but {listed} heads are listed, {nodes} tasks have a position and {by_tier} are counted by tier"
-            ));
         }
         Ok(())
     }
