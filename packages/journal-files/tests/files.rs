@@ -20,7 +20,7 @@ fn stream() -> Stream {
 
 /// Segments of a few records, so that there are several.
 fn journal(folder: &Path) -> FileJournal {
-    FileJournal::new(folder, stream()).with_segment_bytes(700)
+    FileJournal::new(folder, stream()).with_segment_bytes(250)
 }
 
 fn fact(seq: u64) -> Entry {

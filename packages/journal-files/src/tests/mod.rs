@@ -23,7 +23,7 @@ fn lines() -> Stream {
 
 /// A journal whose segments have a few records.
 fn journal(disk: &FakeDisk, stream: &Stream) -> FileJournal {
-    FileJournal::on(Arc::new(disk.clone()), "journal".into(), stream.clone()).with_segment_bytes(900)
+    FileJournal::on(Arc::new(disk.clone()), "journal".into(), stream.clone()).with_segment_bytes(300)
 }
 
 fn entry(seq: u64) -> Entry {
