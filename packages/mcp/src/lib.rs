@@ -40,7 +40,6 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 use std::sync::{Arc, Mutex, PoisonError};
-use tasks::Work;
 
 /// The number of entries that are retained as a resource.
 const KEPT: usize = 1_000;

@@ -13,7 +13,7 @@ use counterpoint::message::Cause;
 use counterpoint::message::rejected::{Unknown, WrongState};
 use counterpoint::observe::{Line, RunProgress};
 use counterpoint::{
-    Command, Engine, Name, Payload, Rejected, RunCommand, RunId, RunOutcome, TaskCommand, TaskId, TaskOutcome, Time,
+    Command, Engine, Name, Rejected, RunCommand, RunId, RunOutcome, TaskCommand, TaskId, TaskOutcome, Time,
 };
 use rmcp::RoleServer;
 use rmcp::model::{

@@ -18,7 +18,7 @@ use counterpoint::message::rejected::Unknown;
 use counterpoint::observe::describe;
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Engine, Event, Failure, Incarnation, Name, Needs,
-    Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskId, TaskSpec, Tier,
+    Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
 };
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ProgressNotificationParam};
