@@ -94,11 +94,12 @@ pub(crate) fn size(value: &Value) -> usize {
     measure(value).0 as usize
 }
 
-/// Size and depth with an explicit work list: recursion would overflow the stack on a deeply nested value.
+/// Size and depth with an explicit work list: recursion would overflow the stack on a deeply nested value. A scalar needs no
+/// list.
 fn measure(value: &Value) -> (u32, u32) {
     let (mut bytes, mut deepest) = (0_usize, 0_u32);
-    let mut work = vec![(value, 0_u32)];
-    while let Some((value, depth)) = work.pop() {
+    let (mut next, mut work) = (Some((value, 0_u32)), Vec::new());
+    while let Some((value, depth)) = next {
         deepest = deepest.max(depth);
         bytes = bytes.saturating_add(match value {
             Value::Null | Value::Bool(true) => 4,
@@ -114,6 +115,7 @@ fn measure(value: &Value) -> (u32, u32) {
                 fields.keys().fold(2, |sum: usize, key| sum.saturating_add(key.len().saturating_add(4)))
             }
         });
+        next = work.pop();
     }
     (u32::try_from(bytes).unwrap_or(u32::MAX), deepest)
 }

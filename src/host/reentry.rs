@@ -3,18 +3,15 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// The thread on which a callback of the host runs, if one runs. Clones refer to the same host. The default records nothing:
+/// The mark of the thread on which a callback of the host runs; 0 if none runs. Clones refer to the same host. The default records nothing:
 /// it is for a host that calls all callbacks on a thread of its own.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inside(Option<Arc<AtomicUsize>>);
 
-/// The mark of no thread.
-const NOWHERE: usize = 0;
-
 impl Inside {
     #[cfg(feature = "async")]
     pub(super) fn recorded() -> Self {
-        Self(Some(Arc::new(AtomicUsize::new(NOWHERE))))
+        Self(Some(Arc::default()))
     }
 
     /// Calls a function that may call callbacks. It must not panic.

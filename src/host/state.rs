@@ -12,7 +12,7 @@ use crate::base::structure::contain;
 use crate::base::time::Time;
 use crate::engine::{Engine, EngineSnapshot};
 use crate::message::command::{Accepted, AgentCommand, Command, TaskCommand};
-use crate::message::effect::Outbox;
+use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::message::rejected::{Invalid, Rejected};
 use crate::message::run::{RunOutcome, RunSpec};
@@ -57,6 +57,8 @@ impl Ask {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) outbox: Outbox,
+    /// Memory for the effects while they are performed.
+    pub(super) effects: Vec<Effect>,
     answers: Vec<Answer>,
 }
 

@@ -99,6 +99,8 @@ pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Variab
 pub use check::{Advice, Check, check};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
+#[cfg(feature = "async")]
+pub(crate) use step::Flag;
 pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]

@@ -4,6 +4,7 @@ use crate::base::id::{AttemptId, TaskId};
 use crate::base::name::Name;
 use crate::task::{Failure, Needs, Policy, Tier};
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::sync::atomic::{AtomicBool, Ordering};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -227,14 +228,30 @@ impl<I, O> Done<I, O> {
 pub struct Attempt {
     id: AttemptId,
     kind: Name,
-    cancelled: Arc<AtomicBool>,
+    cancelled: Arc<dyn Flag>,
+}
+
+/// The flag of an attempt, alone or as a part of what the host keeps for the attempt.
+pub(crate) trait Flag: Send + Sync + UnwindSafe + RefUnwindSafe {
+    fn flag(&self) -> &AtomicBool;
+}
+
+impl Flag for AtomicBool {
+    fn flag(&self) -> &AtomicBool {
+        self
+    }
 }
 
 impl Attempt {
     /// An attempt at a task of this kind.
     #[must_use]
     pub fn new(id: AttemptId, kind: impl Into<Name>) -> Self {
-        Self { id, kind: kind.into(), cancelled: Arc::default() }
+        Self::flagged(id, kind.into(), Arc::new(AtomicBool::new(false)))
+    }
+
+    /// An attempt with the flag of its host.
+    pub(crate) fn flagged(id: AttemptId, kind: Name, cancelled: Arc<dyn Flag>) -> Self {
+        Self { id, kind, cancelled }
     }
 
     /// Uses the host's own flag for cancellation, which may be shared by several attempts.
@@ -272,12 +289,12 @@ impl Attempt {
     /// report truthfully whether the work was done.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.cancelled.flag().load(Ordering::Acquire)
     }
 
     /// Cancels the attempt.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
+        self.cancelled.flag().store(true, Ordering::Release);
     }
 }
 

@@ -159,6 +159,24 @@ fn a_journal_that_fails_ends_the_host_and_lets_nothing_out() {
 }
 
 #[test]
+fn what_waits_together_is_appended_together() {
+    let gate = Gate::default();
+    gate.open();
+    let world = World::open(Config::default(), gate.clone());
+    for id in 1..=100 {
+        let host = world.host.clone();
+        world.executor.spawn(async move { drop(host.submit(task(id)).await.unwrap()) });
+    }
+    world.settle();
+    // All submissions that wait for the driver are one append.
+    assert_eq!(gate.began(), [100]);
+    world.join(agent(1).with_capacity(100), |_: Assignment| async { Ok(Payload::NULL) });
+    world.settle();
+    // The registration with all assignments is one append, and so are the answers that are ready at the same time.
+    assert_eq!(gate.began(), [100, 101, 100]);
+}
+
+#[test]
 fn who_submits_waits_while_the_journal_is_behind() {
     let gate = Gate::default();
     let world = World::open(Config::default(), gate.clone());

@@ -12,6 +12,7 @@ use crate::task::{Failure, TaskSpec};
 use crate::workflow::{Attempt, Steps, unknown_step};
 use async_channel::Sender;
 use core::fmt;
+use core::future::ready;
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +50,7 @@ impl Assignment {
     #[must_use]
     pub fn new(attempt: AttemptId, task: impl Into<Arc<TaskSpec>>) -> Self {
         let (task, cancellation): (Arc<TaskSpec>, _) = (task.into(), Cancellation::default());
-        let attempt = Attempt::new(attempt, task.kind.clone()).with_flag(cancellation.flag());
+        let attempt = Attempt::flagged(attempt, task.kind.clone(), cancellation.flag());
         Self { task, attempt, until: None, cancellation }
     }
 
@@ -122,7 +123,11 @@ impl AsyncAgent for Steps {
     }
 }
 
-type Handler = dyn Fn(Assignment) -> BoxFuture<Result<Payload, Failure>> + Send + Sync;
+/// The result of an attempt.
+pub(super) type Answer = Result<Payload, Failure>;
+
+/// Creates the future of an attempt. The step is called when the future is polled.
+type Handler = dyn Fn(Assignment) -> BoxFuture<Answer> + Send + Sync;
 
 /// Asynchronous steps by the kind of task that they perform.
 ///
@@ -157,10 +162,12 @@ impl AsyncSteps {
         F: Fn(I, Assignment) -> A + Send + Sync + 'static,
         A: Future<Output = Result<O, Failure>> + Send + 'static,
     {
-        let handler = move |assignment: Assignment| -> BoxFuture<Result<Payload, Failure>> {
-            let kind = assignment.task.kind.clone();
-            let work = assignment.input().map(|input| step(input, assignment));
+        let step = Arc::new(step);
+        let handler = move |assignment: Assignment| -> BoxFuture<Answer> {
+            let step = Arc::clone(&step);
             Box::pin(async move {
+                let kind = assignment.task.kind.clone();
+                let work = assignment.input().map(|input| step(input, assignment));
                 let output = work?.await?;
                 // The work is done, so a failure without side effects would be wrong.
                 Payload::of(&output).map_err(|error| {
@@ -177,7 +184,7 @@ impl AsyncSteps {
     pub fn with_steps(mut self, steps: &Steps) -> Self {
         for kind in steps.kinds() {
             let steps = steps.clone();
-            let handler = move |assignment: Assignment| -> BoxFuture<Result<Payload, Failure>> {
+            let handler = move |assignment: Assignment| -> BoxFuture<Answer> {
                 let steps = steps.clone();
                 Box::pin(async move { AsyncAgent::perform(&steps, assignment).await })
             };
@@ -216,25 +223,36 @@ impl fmt::Debug for AsyncSteps {
 
 /// An agent without its concrete type.
 pub(super) trait Performer: Send + Sync {
-    /// Performs an attempt and reports the result.
-    fn work(self: Arc<Self>, assignment: Assignment, report: Report) -> BoxFuture<()>;
+    /// A future that performs an attempt. No code of the user runs before it is polled.
+    fn work(self: Arc<Self>, assignment: Assignment) -> BoxFuture<Answer>;
 }
 
 impl<A: AsyncAgent> Performer for A {
-    fn work(self: Arc<Self>, assignment: Assignment, report: Report) -> BoxFuture<()> {
-        Box::pin(async move {
-            // The agent's own code creates the future, so it may panic before there is one.
-            let work = AssertUnwindSafe(async move { self.perform(assignment).await });
-            let result = work.catch_unwind().await;
-            report
-                .finish(result.unwrap_or_else(|panic| {
-                    Err(Failure::unknown(format!("the agent panicked: {}", Panic::of(panic))))
-                }));
-        })
+    fn work(self: Arc<Self>, assignment: Assignment) -> BoxFuture<Answer> {
+        // The agent's own code creates the inner future.
+        Box::pin(async move { self.perform(assignment).await })
     }
 }
 
-/// The answer that an attempt must send. Dropped without one, it reports a failure with an unknown outcome, because the
+/// Steps as an agent: their futures are boxed already.
+pub(super) struct Boxed(pub(super) AsyncSteps);
+
+impl Performer for Boxed {
+    fn work(self: Arc<Self>, assignment: Assignment) -> BoxFuture<Answer> {
+        let Self(steps) = &*self;
+        match steps.handlers.get(&assignment.task.kind) {
+            Some(handler) => handler(assignment),
+            None => Box::pin(ready(Err(unknown_step(&assignment.task.kind, steps.kinds())))),
+        }
+    }
+}
+
+/// The failure of an attempt whose future panicked: the work may have been done.
+pub(super) fn panicked(panic: &Panic) -> Failure {
+    Failure::unknown(format!("the agent panicked: {panic}"))
+}
+
+/// The answer that a spawned attempt must send. Dropped without one, it reports a failure with an unknown outcome, because the
 /// work may have been done.
 pub(super) struct Report {
     by: Incarnation,
@@ -247,11 +265,13 @@ impl Report {
         Self { by, attempt, commands: Some(commands) }
     }
 
-    fn finish(mut self, result: Result<Payload, Failure>) {
-        self.send(result);
+    /// Performs the attempt and sends its answer.
+    pub(super) async fn of(mut self, work: BoxFuture<Answer>) {
+        let answer = AssertUnwindSafe(work).catch_unwind().await;
+        self.send(answer.unwrap_or_else(|panic| Err(panicked(&Panic::of(panic)))));
     }
 
-    fn send(&mut self, result: Result<Payload, Failure>) {
+    fn send(&mut self, result: Answer) {
         let Some(commands) = self.commands.take() else { return };
         let command = match result {
             Ok(output) => Command::complete(self.by, self.attempt, output),

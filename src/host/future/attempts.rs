@@ -1,55 +1,77 @@
 //! The attempts that are under way, and those that wait for a free slot of their agent.
 
-use super::agent::{Assignment, Performer, Report};
+use super::Cancellation;
+use super::agent::{Answer, Assignment, Performer, Report, panicked};
 use super::timer::BoxFuture;
-use crate::base::id::{AttemptId, Incarnation};
+use super::wakers::Wakers;
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::structure::{Arena, NearMap, Slot, contain};
 use crate::message::command::{AgentCommand, Command};
 use crate::message::event::{AgentEvent, Event};
 use crate::task::Failure;
 use crate::task::agent::AgentSpec;
 use async_channel::Sender;
-use core::pin::Pin;
 use core::task::{Context, Poll};
-use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, Abortable, abortable};
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{AbortHandle, abortable};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Spawns a future.
 pub(super) type Spawn = Box<dyn Fn(BoxFuture<()>) + Send>;
 
-/// The number of attempts that may end in one poll.
+/// The number of attempts that are polled before the driver does something else.
 const GROUP: usize = 256;
 
 pub(super) struct Attempts {
     seats: BTreeMap<Incarnation, Seat>,
-    known: BTreeMap<AttemptId, Known>,
-    /// The attempts that the driver itself polls.
-    own: FuturesUnordered<Abortable<BoxFuture<()>>>,
+    known: Arena<Known>,
+    /// The first of the attempts at each task; the others follow by [`Known::next`].
+    by_task: NearMap<TaskId, Slot>,
+    wakers: Wakers,
     spawn: Option<Spawn>,
+    /// For the answers of spawned attempts.
     commands: Sender<Command>,
+    /// The answers of the attempts that the driver polls, and commands that follow from other decisions here.
+    decided: VecDeque<Command>,
 }
 
-/// The slots of one incarnation of an agent.
+/// The places of one incarnation of an agent.
 struct Seat {
     agent: Arc<dyn Performer>,
     capacity: u32,
     prefetches: bool,
     running: u32,
-    waiting: VecDeque<Assignment>,
+    waiting: VecDeque<(Slot, Assignment)>,
 }
 
 struct Known {
+    attempt: AttemptId,
     to: Incarnation,
-    cancellation: super::Cancellation,
-    /// `None` while the attempt waits for a slot.
-    begun: Option<AbortHandle>,
+    cancellation: Cancellation,
+    work: Work,
+    /// Another attempt at the same task.
+    next: Option<Slot>,
+}
+
+enum Work {
+    /// The attempt waits for a free place.
+    Waiting,
+    /// The driver polls it.
+    Polled(BoxFuture<Answer>),
+    Spawned(AbortHandle),
 }
 
 impl Attempts {
     pub(super) fn new(commands: Sender<Command>) -> Self {
-        Self { seats: BTreeMap::new(), known: BTreeMap::new(), own: FuturesUnordered::new(), spawn: None, commands }
+        Self {
+            seats: BTreeMap::new(),
+            known: Arena::default(),
+            by_task: NearMap::default(),
+            wakers: Wakers::default(),
+            spawn: None,
+            commands,
+            decided: VecDeque::new(),
+        }
     }
 
     pub(super) fn spawn_with(&mut self, spawn: Spawn) {
@@ -61,115 +83,204 @@ impl Attempts {
         self.seats.insert(by, Seat { agent, capacity, prefetches, running: 0, waiting: VecDeque::new() });
     }
 
-    /// Assigns an attempt to an agent. It begins at once if a slot is free, and otherwise when one becomes free.
+    /// The next command for the engine.
+    pub(super) fn decided(&mut self) -> Option<Command> {
+        self.decided.pop_front()
+    }
+
+    pub(super) fn has_decided(&self) -> bool {
+        !self.decided.is_empty()
+    }
+
+    /// Assigns an attempt to an agent. It begins at once if a place is free, and otherwise when one becomes free.
     pub(super) fn assign(&mut self, to: Incarnation, assignment: Assignment) {
         let attempt = assignment.attempt.id();
         let Some(seat) = self.seats.get_mut(&to) else { return };
-        if self.known.contains_key(&attempt) {
-            // A repeated effect: an attempt is never begun twice.
-            return;
+        let (mut last, mut next) = (None, self.by_task.get(&attempt.task()).copied());
+        while let Some(slot) = next {
+            let Some(other) = self.known.get(slot) else { break };
+            if other.attempt == attempt {
+                // A repeated effect: an attempt is never begun twice.
+                return;
+            }
+            (last, next) = (next, other.next);
         }
-        self.known.insert(attempt, Known { to, cancellation: assignment.cancellation.clone(), begun: None });
-        seat.waiting.push_back(assignment);
+        let cancellation = assignment.cancellation.clone();
+        let slot = self.known.insert(Known { attempt, to, cancellation, work: Work::Waiting, next: None });
+        match last.and_then(|last| self.known.get_mut(last)) {
+            Some(last) => last.next = Some(slot),
+            None => {
+                self.by_task.insert(attempt.task(), slot);
+            }
+        }
+        seat.waiting.push_back((slot, assignment));
         self.fill(to);
     }
 
-    /// Begins waiting attempts in the free slots.
+    /// Begins waiting attempts in the free places.
     fn fill(&mut self, to: Incarnation) {
         while let Some(seat) = self.seats.get_mut(&to) {
             if seat.running >= seat.capacity {
                 break;
             }
-            let Some(assignment) = seat.waiting.pop_front() else { break };
-            let attempt = assignment.attempt.id();
-            let Some(known) = self.known.get_mut(&attempt) else { continue };
+            let Some((slot, assignment)) = seat.waiting.pop_front() else { break };
+            let Some(known) = self.known.get_mut(slot) else { continue };
             seat.running = seat.running.saturating_add(1);
+            let attempt = known.attempt;
             if seat.prefetches {
-                let _ = self.commands.try_send(AgentCommand::Start { by: to, attempt }.into());
+                self.decided.push_back(AgentCommand::Start { by: to, attempt }.into());
             }
-            let report = Report::new(to, attempt, self.commands.clone());
-            let (work, abort) = abortable(Arc::clone(&seat.agent).work(assignment, report));
-            known.begun = Some(abort);
-            match &self.spawn {
-                None => self.own.push(work),
-                Some(spawn) => spawn(Box::pin(async move {
-                    let _given_up = work.await;
-                })),
-            }
+            let work = Arc::clone(&seat.agent).work(assignment);
+            known.work = match &self.spawn {
+                None => {
+                    self.wakers.begin(slot);
+                    Work::Polled(work)
+                }
+                Some(spawn) => {
+                    let report = Report::new(to, attempt, self.commands.clone());
+                    let (work, abort) = abortable(report.of(work));
+                    spawn(Box::pin(async move {
+                        let _given_up = work.await;
+                    }));
+                    Work::Spawned(abort)
+                }
+            };
         }
     }
 
-    /// Polls the driver's own attempts. Returns true if one ended.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut ended = false;
+    /// Polls the driver's own attempts. Returns true if there is more to do.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> bool {
+        self.wakers.collect(cx);
         for _ in 0..GROUP {
-            match Pin::new(&mut self.own).poll_next_unpin(cx) {
-                Poll::Ready(Some(_)) => ended = true,
-                Poll::Ready(None) | Poll::Pending => break,
+            let Some((slot, waker)) = self.wakers.next() else { break };
+            let Some(Known { work: Work::Polled(work), .. }) = self.known.get_mut(slot) else { continue };
+            let polled = contain(|| work.as_mut().poll(&mut Context::from_waker(waker)));
+            match polled {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(answer)) => self.end(slot, answer),
+                Err(panic) => self.end(slot, Err(panicked(&panic))),
             }
         }
-        ended
+        self.wakers.has_more() || self.has_decided()
+    }
+
+    /// Passes on the answer of an attempt that the driver polls.
+    fn end(&mut self, slot: Slot, answer: Answer) {
+        let Some(Known { attempt, to, .. }) = self.known.get(slot) else { return };
+        let (attempt, to) = (*attempt, *to);
+        self.decided.push_back(match answer {
+            Ok(output) => Command::complete(to, attempt, output),
+            Err(failure) => Command::fail(to, attempt, failure),
+        });
+        self.forget(slot);
+        self.fill(to);
     }
 
     /// Cancels an attempt.
     pub(super) fn cancel(&mut self, attempt: AttemptId, recalled: bool) {
-        let Some(known) = self.known.get(&attempt) else { return };
+        let Some(slot) = self.find(attempt) else { return };
+        let Some(known) = self.known.get(slot) else { return };
         known.cancellation.cancel();
-        if known.begun.is_some() {
+        if !matches!(known.work, Work::Waiting) {
             return;
         }
         // An attempt that has not begun has no side effects.
         let by = known.to;
-        self.forget(attempt);
-        let command = if recalled {
+        self.forget(slot);
+        self.decided.push_back(if recalled {
             AgentCommand::Yield { by, attempt }.into()
         } else {
             Command::fail(by, attempt, Failure::transient("cancelled before it began"))
-        };
-        let _ = self.commands.try_send(command);
+        });
     }
 
     pub(super) fn cancel_all(&mut self) {
-        let known: Vec<AttemptId> = self.known.keys().copied().collect();
+        let mut known: Vec<AttemptId> = self.known.iter().map(|(_, known)| known.attempt).collect();
+        known.sort_unstable();
         for attempt in known {
             self.cancel(attempt, true);
         }
     }
 
-    /// Frees the slot of an attempt that has answered.
+    /// Frees the place of an attempt that has answered.
     pub(super) fn answered(&mut self, attempt: AttemptId) {
-        if let Some(to) = self.forget(attempt) {
+        let Some(slot) = self.find(attempt) else { return };
+        if let Some(to) = self.forget(slot) {
             self.fill(to);
         }
     }
 
-    /// Drops the futures of attempts that have ended without an answer.
-    pub(super) fn release(&mut self, first: AttemptId, last: AttemptId) {
-        let over: Vec<AttemptId> = self.known.range(first..=last).map(|(attempt, _)| *attempt).collect();
-        for attempt in over {
-            if let Some(known) = self.known.get(&attempt) {
-                known.cancellation.cancel();
-                if let Some(abort) = &known.begun {
-                    abort.abort();
-                }
+    /// Drops the future of an attempt that has ended without an answer.
+    pub(super) fn release(&mut self, attempt: AttemptId) {
+        let Some(slot) = self.find(attempt) else { return };
+        if let Some(known) = self.known.get(slot) {
+            known.cancellation.cancel();
+            if let Work::Spawned(abort) = &known.work {
+                abort.abort();
             }
-            self.answered(attempt);
+        }
+        if let Some(to) = self.forget(slot) {
+            self.fill(to);
         }
     }
 
-    fn forget(&mut self, attempt: AttemptId) -> Option<Incarnation> {
-        let known = self.known.remove(&attempt)?;
-        if let Some(seat) = self.seats.get_mut(&known.to) {
-            if known.begun.is_some() {
-                seat.running = seat.running.saturating_sub(1);
+    /// Drops the futures of all attempts at a task that has ended.
+    pub(super) fn release_all(&mut self, task: TaskId) {
+        while let Some(attempt) = self.by_task.get(&task).and_then(|slot| self.known.get(*slot)).map(|one| one.attempt)
+        {
+            self.release(attempt);
+        }
+    }
+
+    fn find(&self, attempt: AttemptId) -> Option<Slot> {
+        let mut next = self.by_task.get(&attempt.task()).copied();
+        while let Some(slot) = next {
+            let known = self.known.get(slot)?;
+            if known.attempt == attempt {
+                return Some(slot);
+            }
+            next = known.next;
+        }
+        None
+    }
+
+    /// Removes an attempt, and frees its place.
+    fn forget(&mut self, slot: Slot) -> Option<Incarnation> {
+        let Known { attempt, to, work, next, .. } = self.known.remove(slot)?;
+        self.unlink(attempt.task(), slot, next);
+        if let Some(seat) = self.seats.get_mut(&to) {
+            if matches!(work, Work::Waiting) {
+                seat.waiting.retain(|(waiting, _)| *waiting != slot);
             } else {
-                seat.waiting.retain(|waiting| waiting.attempt.id() != attempt);
+                seat.running = seat.running.saturating_sub(1);
             }
         }
-        Some(known.to)
+        // The destructors of the future are code of the user.
+        let _ = contain(|| drop(work));
+        Some(to)
     }
 
-    /// Removes the slots of incarnations that have ended. Their attempts end by their own events.
+    /// Removes a slot from the list of its task.
+    fn unlink(&mut self, task: TaskId, slot: Slot, next: Option<Slot>) {
+        let Some(first) = self.by_task.remove(&task) else { return };
+        if first == slot {
+            if let Some(next) = next {
+                self.by_task.insert(task, next);
+            }
+            return;
+        }
+        self.by_task.insert(task, first);
+        let mut at = Some(first);
+        while let Some(known) = at.and_then(|at| self.known.get_mut(at)) {
+            if known.next == Some(slot) {
+                known.next = next;
+                return;
+            }
+            at = known.next;
+        }
+    }
+
+    /// Removes the places of incarnations that have ended. Their attempts end by their own events.
     pub(super) fn note(&mut self, event: &Event) {
         let Event::Agent { agent, event } = event else { return };
         match event {

@@ -1,5 +1,6 @@
 //! Cancellation of an attempt, as a flag and as a future.
 
+use crate::workflow::Flag;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -27,7 +28,7 @@ pub struct Cancellation(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     /// The flag that `Attempt::is_cancelled` reads.
-    flag: Arc<AtomicBool>,
+    flag: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -52,8 +53,15 @@ impl Cancellation {
         }
     }
 
-    pub(super) fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0.flag)
+    /// The flag for the attempt.
+    pub(super) fn flag(&self) -> Arc<dyn Flag> {
+        Arc::clone(&self.0) as Arc<dyn Flag>
+    }
+}
+
+impl Flag for Shared {
+    fn flag(&self) -> &AtomicBool {
+        &self.flag
     }
 }
 

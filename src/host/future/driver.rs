@@ -7,7 +7,7 @@ use super::followers::Followers;
 use super::journal::{Keeper, Kept, KeptSnapshot};
 use super::snapshots::SnapshotTask;
 use super::timer::{BoxFuture, Clockwork};
-use crate::base::id::{AttemptId, Incarnation, Seq};
+use crate::base::id::{Incarnation, Seq};
 use crate::base::time::Time;
 use crate::host::HostError;
 use crate::host::snapshots::SnapshotStatus;
@@ -201,19 +201,29 @@ impl Drop for Work {
 impl Work {
     fn round(&mut self, cx: &mut Context<'_>) -> Result<Round, HostError> {
         let mut worked = self.attempts.poll(cx);
-        worked |= self.read_commands(cx);
-        worked |= self.read(cx);
+        // One reading of the clock for all that has arrived by now.
+        let now = self.clockwork.now();
+        self.handle_decided(now);
+        worked |= self.read_commands(cx, now);
+        worked |= self.read(cx, now);
         worked |= self.snapshots.as_mut().is_some_and(|snapshots| snapshots.poll(cx));
         worked |= self.keep(cx)?;
         if self.stopped() {
             return Ok(Round::Over);
         }
-        worked |= self.wait(cx);
+        worked |= self.wait(cx) || self.attempts.has_decided();
         Ok(if worked { Round::Worked } else { Round::Waits })
     }
 
-    /// Handles the commands of agents.
-    fn read_commands(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Handles the answers of the driver's own attempts, and what follows from the places that they free.
+    fn handle_decided(&mut self, now: Time) {
+        while let Some(command) = self.attempts.decided() {
+            self.state.handle_agent(now, command);
+        }
+    }
+
+    /// Handles the commands of spawned attempts and of dropped handles.
+    fn read_commands(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
         for handled in 0..GROUP {
             let Poll::Ready(Some(command)) = self.commands.as_mut().poll_next(cx) else { return handled > 0 };
             if let Command::Agent(AgentCommand::Complete { attempt, .. } | AgentCommand::Fail { attempt, .. }) =
@@ -221,24 +231,25 @@ impl Work {
             {
                 self.attempts.answered(*attempt);
             }
-            self.state.handle_agent(self.clockwork.now(), command);
+            self.state.handle_agent(now, command);
+            self.handle_decided(now);
         }
         true
     }
 
     /// Handles the messages in the inbox, unless too many entries wait for the journal: back-pressure on the callers.
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+    fn read(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
         for read in 0..GROUP {
             let behind = self.keeper.is_none() && self.state.undurable() >= BACKLOG;
             if behind || self.stop.as_ref().is_some_and(|stop| stop.grace.is_some()) {
                 return read > 0;
             }
             match self.inbox.as_mut().poll_next(cx) {
-                Poll::Ready(Some(message)) => self.take(message),
+                Poll::Ready(Some(message)) => self.take(message, now),
                 Poll::Ready(None) => {
                     let closing = self.stop.is_none();
                     if closing {
-                        self.begin_stop(Duration::ZERO, None);
+                        self.begin_stop(now, Duration::ZERO, None);
                     }
                     return closing || read > 0;
                 }
@@ -248,8 +259,7 @@ impl Work {
         true
     }
 
-    fn take(&mut self, message: Message) {
-        let now = self.clockwork.now();
+    fn take(&mut self, message: Message, now: Time) {
         match message {
             Message::Ask(ask) => self.state.take(now, ask),
             Message::Join { mut spec, agent, reply } => {
@@ -269,7 +279,7 @@ impl Work {
                 None => reply(Err(AppendError::Refused("the host was opened without snapshots".into()))),
             },
             Message::Snapshots { reply } => reply(self.snapshots.as_ref().map(SnapshotTask::status)),
-            Message::Stop { patience, reply } => self.begin_stop(patience, Some(reply)),
+            Message::Stop { patience, reply } => self.begin_stop(now, patience, Some(reply)),
         }
     }
 
@@ -327,7 +337,8 @@ impl Work {
 
     fn let_out(&mut self, mut batch: Batch) {
         self.state.send_answers(&mut batch);
-        for effect in batch.outbox.effects() {
+        batch.outbox.drain_effects(&mut batch.effects);
+        for effect in batch.effects.drain(..) {
             self.perform(effect);
         }
         for entry in batch.outbox.entries() {
@@ -340,19 +351,18 @@ impl Work {
         self.spare = batch;
     }
 
-    fn perform(&mut self, effect: &Effect) {
+    fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Dispatch { attempt, to, task, until } => {
-                self.attempts.assign(*to, Assignment::new(*attempt, Arc::clone(task)).with_until(*until));
+                self.attempts.assign(to, Assignment::new(attempt, task).with_until(until));
             }
             Effect::DispatchBatch { to, attempts } => {
                 for one in attempts {
-                    let assignment = Assignment::new(one.attempt, Arc::clone(&one.task)).with_until(one.until);
-                    self.attempts.assign(*to, assignment);
+                    self.attempts.assign(to, Assignment::new(one.attempt, one.task).with_until(one.until));
                 }
             }
-            Effect::Cancel { attempt, .. } => self.attempts.cancel(*attempt, false),
-            Effect::Yield { attempt, .. } => self.attempts.cancel(*attempt, true),
+            Effect::Cancel { attempt, .. } => self.attempts.cancel(attempt, false),
+            Effect::Yield { attempt, .. } => self.attempts.cancel(attempt, true),
             // The agents of this host were added by its user.
             Effect::Scale { .. } => {}
         }
@@ -361,10 +371,8 @@ impl Work {
     /// Passes a durable entry on, and drops the attempts that it ends.
     fn show(&mut self, entry: &Entry) {
         match self.state.show(entry) {
-            Some(Ended::Attempt(attempt)) => self.attempts.release(attempt, attempt),
-            Some(Ended::AllOf(task)) => {
-                self.attempts.release(AttemptId::new(task, 0), AttemptId::new(task, u32::MAX));
-            }
+            Some(Ended::Attempt(attempt)) => self.attempts.release(attempt),
+            Some(Ended::AllOf(task)) => self.attempts.release_all(task),
             None => {}
         }
         self.attempts.note(&entry.event);
@@ -401,8 +409,7 @@ impl Work {
         slept
     }
 
-    fn begin_stop(&mut self, patience: Duration, reply: Option<Reply<usize>>) {
-        let now = self.clockwork.now();
+    fn begin_stop(&mut self, now: Time, patience: Duration, reply: Option<Reply<usize>>) {
         self.state.drain(now);
         let stop = self.stop.get_or_insert(Stop { until: Time::MAX, grace: None, replies: Vec::new() });
         stop.until = stop.until.min(now + patience);

@@ -44,7 +44,7 @@ impl Subject {
 
 impl<T> Handle<T> {
     /// The outcome, or `None` in a callback of the host, which must not wait for it.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, HostError>>> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, HostError>>> {
         let outcome = self.submission.poll_outcome(cx);
         if outcome.is_pending() && self.link.inside.is_here() {
             return Poll::Ready(None);

@@ -72,6 +72,7 @@ mod submission;
 mod timer;
 #[cfg(feature = "tower")]
 mod tower;
+mod wakers;
 
 pub use agent::{Assignment, AsyncAgent, AsyncSteps};
 pub use cancel::{Cancellation, Cancelled};
@@ -106,6 +107,7 @@ use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
 use crate::workflow::Flow;
+use agent::{Boxed, Performer};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
 use core::future::poll_fn;
@@ -272,7 +274,7 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_agent(&self, spec: AgentSpec, steps: AsyncSteps) -> Result<Incarnation, HostError> {
-        self.add_custom_agent(with_kinds(spec, steps.kinds()), steps).await
+        self.join(with_kinds(spec, steps.kinds()), Arc::new(Boxed(steps))).await
     }
 
     /// Adds an agent with the skills of its specification.
@@ -281,7 +283,11 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_custom_agent(&self, spec: AgentSpec, agent: impl AsyncAgent) -> Result<Incarnation, HostError> {
-        self.ask(|reply| Message::Join { spec, agent: Arc::new(agent), reply }).await?
+        self.join(spec, Arc::new(agent)).await
+    }
+
+    async fn join(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
+        self.ask(|reply| Message::Join { spec, agent, reply }).await?
     }
 
     /// Removes an agent at once, as if it had crashed: its attempts are dropped and retried by other agents, with an

@@ -30,7 +30,7 @@ impl<T> Default for Submission<T> {
 }
 
 impl<T> Submission<T> {
-    pub(super) fn poll_verdict(&self, cx: &mut Context<'_>) -> Poll<Result<(), HostError>> {
+    pub(super) fn poll_verdict(&self, cx: &Context<'_>) -> Poll<Result<(), HostError>> {
         self.poll(cx, |phase| match phase {
             Phase::Submitted => Poll::Pending,
             Phase::Accepted | Phase::Ended(_) => Poll::Ready(Ok(())),
@@ -45,7 +45,7 @@ impl<T> Submission<T> {
     }
 
     /// The outcome, once; `None` if there is none.
-    pub(super) fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    pub(super) fn poll_outcome(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         self.poll(cx, |phase| match phase {
             Phase::Submitted | Phase::Accepted => Poll::Pending,
             Phase::Ended(_) | Phase::Rejected(_) | Phase::Over => match core::mem::replace(phase, Phase::Over) {

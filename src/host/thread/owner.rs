@@ -108,14 +108,17 @@ impl Owner {
             let now = self.clock.now();
             let due = self.state.engine.next_wakeup().map_or(IDLE, |at| at.since(now));
             let left = self.stop.as_ref().map_or(IDLE, |(until, _)| until.since(now));
-            match self.inbox.recv_timeout(due.min(left)) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => self.state.tick(self.clock.now()),
+            let received = self.inbox.recv_timeout(due.min(left));
+            // One reading of the clock for all that is in the inbox by now.
+            let now = self.clock.now();
+            match received {
+                Ok(message) => self.take(message, now),
+                Err(RecvTimeoutError::Timeout) => self.state.tick(now),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             for _ in 1..GROUP {
                 let Ok(message) = self.inbox.try_recv() else { break };
-                self.take(message);
+                self.take(message, now);
             }
             if self.stopped() {
                 return;
@@ -127,13 +130,12 @@ impl Owner {
         }
     }
 
-    fn take(&mut self, message: Message) {
-        let now = self.clock.now();
+    fn take(&mut self, message: Message, now: Time) {
         match message {
             Message::Ask(ask) => self.state.take(now, ask),
             Message::Agent(command) => self.state.handle_agent(now, command),
             Message::Join { spec, agent, reply } => {
-                let joined = self.join(spec, &agent);
+                let joined = self.join(now, spec, &agent);
                 self.state.answer(reply, joined);
             }
             Message::Snapshot { reply } => self.requested.push(reply),
@@ -149,8 +151,7 @@ impl Owner {
         }
     }
 
-    fn join(&mut self, mut spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {
-        let now = self.clock.now();
+    fn join(&mut self, now: Time, mut spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {
         let by = self.state.register(now, &mut spec)?;
         let (work, queue) = unbounded();
         if let Err(error) = worker::start(by, &spec, agent, &queue, &self.sender) {
@@ -178,7 +179,8 @@ impl Owner {
             self.durable = last;
         }
         self.state.send_answers(&mut batch);
-        for effect in batch.outbox.effects() {
+        batch.outbox.drain_effects(&mut batch.effects);
+        for effect in batch.effects.drain(..) {
             self.perform(effect);
         }
         for entry in batch.outbox.entries() {
@@ -202,17 +204,17 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, effect: &Effect) {
+    fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, .. } => self.assign(*attempt, *to, task),
+            Effect::Dispatch { attempt, to, task, .. } => self.assign(attempt, to, task),
             Effect::DispatchBatch { to, attempts } => {
                 for one in attempts {
-                    self.assign(one.attempt, *to, &one.task);
+                    self.assign(one.attempt, to, one.task);
                 }
             }
             // An agent that stops early fails its attempt; the core has recorded the cancellation.
             Effect::Cancel { attempt, .. } | Effect::Yield { attempt, .. } => {
-                if let Some(flag) = self.flags.get(attempt) {
+                if let Some(flag) = self.flags.get(&attempt) {
                     flag.store(true, Ordering::Relaxed);
                 }
             }
@@ -221,11 +223,11 @@ impl Owner {
         }
     }
 
-    fn assign(&mut self, attempt: AttemptId, to: Incarnation, task: &Arc<TaskSpec>) {
+    fn assign(&mut self, attempt: AttemptId, to: Incarnation, task: Arc<TaskSpec>) {
         let Some(agent) = self.agents.get(&to) else { return };
         let cancelled = Arc::new(AtomicBool::new(false));
         self.flags.insert(attempt, Arc::clone(&cancelled));
-        let assignment = Assignment { attempt, task: Arc::clone(task), cancelled };
+        let assignment = Assignment { attempt, task, cancelled };
         // Not within the assertion: a release build would then send nothing.
         let sent = agent.send(assignment);
         debug_assert!(sent.is_ok(), "the threads of {to} have ended");
@@ -248,11 +250,9 @@ impl Owner {
 
     /// Cancels attempts that have ended, in case an agent still works on them.
     fn release(&mut self, first: AttemptId, last: AttemptId) {
-        let over: Vec<AttemptId> = self.flags.range(first..=last).map(|(attempt, _)| *attempt).collect();
-        for attempt in over {
-            if let Some(flag) = self.flags.remove(&attempt) {
-                flag.store(true, Ordering::Relaxed);
-            }
+        while let Some((&attempt, flag)) = self.flags.range(first..=last).next() {
+            flag.store(true, Ordering::Relaxed);
+            self.flags.remove(&attempt);
         }
     }
 
@@ -282,7 +282,7 @@ impl Owner {
         let until = self.clock.now() + STOP_GRACE;
         while self.state.under_way() > 0 {
             let Ok(message) = self.inbox.recv_timeout(until.since(self.clock.now())) else { break };
-            self.take(message);
+            self.take(message, self.clock.now());
         }
     }
 }

@@ -57,8 +57,8 @@ pub(super) fn start(
 
 /// A panic fails the attempt with an unknown outcome, because the work may have been done.
 fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
-    let attempt =
-        Attempt::new(assignment.attempt, assignment.task.kind.clone()).with_flag(Arc::clone(&assignment.cancelled));
+    let cancelled = Arc::clone(&assignment.cancelled);
+    let attempt = Attempt::flagged(assignment.attempt, assignment.task.kind.clone(), cancelled);
     let result: Result<Payload, Failure> = contain(|| agent.perform(&assignment.task, &attempt))
         .unwrap_or_else(|panic| Err(Failure::unknown(format!("the agent panicked: {panic}"))));
     match result {
