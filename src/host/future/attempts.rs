@@ -5,8 +5,8 @@ use super::timer::BoxFuture;
 use crate::base::id::{AttemptId, Incarnation};
 use crate::message::command::{AgentCommand, Command};
 use crate::message::event::{AgentEvent, Event};
-use crate::task::Failure;
 use crate::task::agent::AgentSpec;
+use crate::task::{Failure, codes};
 use async_channel::Sender;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -124,7 +124,11 @@ impl Attempts {
         let command = if recalled {
             AgentCommand::Yield { by, attempt }.into()
         } else {
-            Command::fail(by, attempt, Failure::transient("cancelled before it began"))
+            Command::fail(
+                by,
+                attempt,
+                Failure::transient("cancelled before it began").with_code(codes::AGENT_CANCELLED),
+            )
         };
         let _ = self.commands.try_send(command);
     }
