@@ -360,7 +360,11 @@ mod tests {
             (&json!("card.declined"), &path, &json!({"limit": 5}))
         );
         assert_eq!(serde_json::from_value::<Failure>(value).unwrap(), failure);
-        assert_eq!((failure.depth(), failure.bytes()), (1, 2 + 13 + 11 + 4));
+        let details = failure.details().bytes() as usize;
+        assert_eq!(
+            (failure.depth(), failure.bytes()),
+            (1, "no".len() + "card.declined".len() + details + "busy".len())
+        );
     }
 
     #[test]
