@@ -50,6 +50,16 @@ impl<T: Canonical> Canonical for Vec<T> {
     }
 }
 
+impl<T: Canonical> Canonical for Box<T> {
+    fn is_canonical(&self) -> bool {
+        T::is_canonical(self)
+    }
+
+    fn make_canonical(&mut self) {
+        T::make_canonical(self);
+    }
+}
+
 /// A shared value is copied only if it is not canonical.
 impl<T: Canonical> Canonical for Arc<T> {
     fn is_canonical(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::Condition;
 use crate::base::name::Name;
-use crate::task::FailureKind;
+use crate::task::Failures;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +15,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use counterpoint::FailureKind;
+/// use counterpoint::task::Failures;
 /// use counterpoint::definition::{Action, Handler, Link, Node};
 /// use std::time::Duration;
 ///
 /// let call = Node::new("call", Action::task("call"))
 ///     .with_handler(Handler::timeout("remind", Duration::from_secs(60)).non_interrupting())
 ///     .with_handler(Handler::timeout("give up", Duration::from_secs(600)))
-///     .with_handler(Handler::error("busy", [FailureKind::Overloaded]));
+///     .with_handler(Handler::error("busy", FailureKind::Overloaded))
+///     .with_handler(Handler::error("declined", Failures::code("card.*")));
 /// let remind = Node::new("remind", Action::task("mail")).with_link(Link::case("call", "remind"));
 /// assert!(!call.handlers[0].interrupts && call.handlers[1].interrupts);
 /// ```
@@ -52,10 +54,10 @@ impl Handler {
         Self { name: name.into(), on, interrupts: true }
     }
 
-    /// Matches a failure of one of these kinds, or any failure if none is given.
+    /// Matches these failures: kinds, or [`Failures`].
     #[must_use]
-    pub fn error(name: impl Into<Name>, kinds: impl IntoIterator<Item = FailureKind>) -> Self {
-        Self::new(name, Boundary::Error { kinds: kinds.into_iter().collect() })
+    pub fn error(name: impl Into<Name>, failures: impl Into<Failures>) -> Self {
+        Self::new(name, Boundary::Error(failures.into()))
     }
 
     /// Matches when the node has been under way for this long.
@@ -89,12 +91,9 @@ impl Handler {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Boundary {
-    /// The node fails.
-    Error {
-        /// The kinds of failure that match; all if none is given.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        kinds: Vec<FailureKind>,
-    },
+    /// The node fails with one of these failures. The failure of a nested workflow has the kind and the code of the failure
+    /// of its node, at any depth.
+    Error(Failures),
     /// The node has been under way for this long.
     Timeout(#[serde(with = "crate::base::time::span")] Duration),
     /// A signal arrives.

@@ -28,6 +28,9 @@ pub enum Expr {
     Input,
     /// The output of a node; null if it has none.
     Node(Name),
+    /// How a node ended: an object with its `status`, the number of its `attempts` and, if it failed, its `failure` with
+    /// `kind`, `code`, `message`, `details`, `path` and `cause`. Null as long as it has not ended.
+    End(Name),
     /// A variable of the run, with the writes of the nodes before (see [`Variable`](super::Variable)).
     Variable(Name),
     /// The value that the context provides: in a map the item, in a repeat the output of the round before, in a choice the
@@ -46,6 +49,13 @@ pub enum Expr {
     First(Vec<Self>),
 }
 
+impl From<&str> for Expr {
+    /// A constant.
+    fn from(text: &str) -> Self {
+        Self::value(text)
+    }
+}
+
 impl Default for Expr {
     fn default() -> Self {
         Self::Const(Payload::NULL)
@@ -57,6 +67,12 @@ impl Expr {
     #[must_use]
     pub fn node(name: impl Into<Name>) -> Self {
         Self::Node(name.into())
+    }
+
+    /// How a node ended.
+    #[must_use]
+    pub fn end(name: impl Into<Name>) -> Self {
+        Self::End(name.into())
     }
 
     /// A variable of the run.
@@ -86,7 +102,7 @@ impl Expr {
     /// The direct sub-expressions.
     pub(crate) fn parts(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
         match self {
-            Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) => {
+            Self::Input | Self::Node(_) | Self::End(_) | Self::Variable(_) | Self::Item | Self::Const(_) => {
                 Box::new(core::iter::empty())
             }
             Self::List(parts) | Self::First(parts) => Box::new(parts.iter()),
@@ -106,6 +122,7 @@ impl Expr {
         match self {
             Self::Input => Ok(scope.input()),
             Self::Node(name) => Ok(scope.node(name)),
+            Self::End(name) => scope.end(name),
             Self::Variable(name) => scope.variable(name),
             Self::Item => Ok(scope.item()),
             Self::Const(value) => Ok(value.clone()),
@@ -152,7 +169,13 @@ impl Expr {
                 budget.take(bytes)?;
                 Ok(part.clone())
             }
-            Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) | Self::First(_) => {
+            Self::Input
+            | Self::Node(_)
+            | Self::End(_)
+            | Self::Variable(_)
+            | Self::Item
+            | Self::Const(_)
+            | Self::First(_) => {
                 let value = self.eval(scope)?;
                 budget.take(value.bytes() as usize)?;
                 within(scope, scope.meter().copy(value.bytes() as usize))?;
@@ -193,6 +216,8 @@ pub(crate) struct TooWide {
 pub(crate) trait Scope {
     fn input(&self) -> Payload;
     fn node(&self, name: &str) -> Payload;
+    /// How a node ended.
+    fn end(&self, name: &str) -> Result<Payload, TooWide>;
     fn item(&self) -> Payload;
     fn variable(&self, name: &str) -> Result<Payload, TooWide>;
     /// Evaluates a predicate of the host.
@@ -396,6 +421,10 @@ mod tests {
 
         fn node(&self, name: &str) -> Payload {
             if name == "done" { Payload::new(json!(7)) } else { Payload::NULL }
+        }
+
+        fn end(&self, _: &str) -> Result<Payload, TooWide> {
+            Ok(Payload::new(json!({"status": "succeeded"})))
         }
 
         fn item(&self) -> Payload {

@@ -69,6 +69,18 @@ pub enum On {
     Each,
 }
 
+impl On {
+    /// Whether a link is taken because its source failed, or although it failed, with these handlers that matched.
+    pub(crate) fn follows_failure(&self, took: &[Name]) -> bool {
+        match self {
+            Self::Failure => took.is_empty(),
+            Self::Always => true,
+            Self::Case(case) => took.contains(case),
+            Self::Success | Self::Each => false,
+        }
+    }
+}
+
 /// How many of a node's links must be taken for it to start. A node that can no longer start is skipped, and its own links
 /// are decided accordingly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -44,7 +44,7 @@ pub use call::Call;
 pub use delegate::{Answer, Delegate, Gather, OnLimit, Results, Rounds, Subtask};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
-pub use failure::{OnCompensationFailure, OnFailure};
+pub use failure::{Fail, OnCompensationFailure, OnFailure};
 pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, Repeat};
 pub use link::{Join, Link, On, Remaining};
@@ -459,8 +459,8 @@ pub enum Action {
     /// Ends the run successfully, with the node's input as the output of the run. All nodes that have not ended are
     /// cancelled. (WCP 43)
     Stop,
-    /// Fails with this message: the end of a branch that must not be taken.
-    Fail(Name),
+    /// Fails: the end of a branch that must not be taken.
+    Fail(Fail),
 }
 
 impl Action {

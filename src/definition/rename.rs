@@ -15,6 +15,7 @@ impl Expr {
         let all = |parts: &[Self]| parts.iter().map(|part| part.renamed(to)).collect();
         match self {
             Self::Node(name) => Self::Node(to(name)),
+            Self::End(name) => Self::End(to(name)),
             Self::List(parts) => Self::List(all(parts)),
             Self::First(parts) => Self::First(all(parts)),
             Self::Object(fields) => {
@@ -141,7 +142,7 @@ impl Handler {
             Boundary::Signal { signal, matching } => {
                 Boundary::Signal { signal: signal.clone(), matching: matching.renamed(to) }
             }
-            Boundary::Error { .. } | Boundary::Timeout(_) | Boundary::Cancel => self.on.clone(),
+            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => self.on.clone(),
         };
         Self { on, ..self.clone() }
     }

@@ -2,6 +2,7 @@
 
 use super::{Body, Condition, Expr, Work};
 use crate::base::name::Name;
+use crate::task::Failures;
 use serde::{Deserialize, Serialize};
 
 /// A state machine as the action of a node: one token moves between states along transitions. Cycles are allowed; the number
@@ -117,7 +118,7 @@ impl State {
     /// Adds a transition that is taken if the condition holds for the state's output, given as [`Expr::Item`].
     #[must_use]
     pub fn when(mut self, when: Condition, to: impl Into<Name>) -> Self {
-        self.next.push(Transition { to: to.into(), when, on_failure: false });
+        self.next.push(Transition { to: to.into(), when, on_failure: None });
         self
     }
 
@@ -127,10 +128,17 @@ impl State {
         self.when(Condition::True, to)
     }
 
-    /// Adds a transition that is taken if the body fails. The token's value is then `{"failure": why}`.
+    /// Adds a transition that is taken if the body fails. The token's value is then `{"failure": why}`, with the fields of
+    /// [`Failure`](crate::Failure).
     #[must_use]
-    pub fn on_failure(mut self, to: impl Into<Name>) -> Self {
-        self.next.push(Transition { to: to.into(), when: Condition::True, on_failure: true });
+    pub fn on_failure(self, to: impl Into<Name>) -> Self {
+        self.on_failures(Failures::any(), to)
+    }
+
+    /// Adds a transition that is taken if the body fails with one of these failures.
+    #[must_use]
+    pub fn on_failures(mut self, failures: impl Into<Failures>, to: impl Into<Name>) -> Self {
+        self.next.push(Transition { to: to.into(), when: Condition::True, on_failure: Some(failures.into()) });
         self
     }
 }
@@ -145,9 +153,10 @@ pub struct Transition {
     /// The condition on the token's value, given as [`Expr::Item`].
     #[serde(default = "always", skip_serializing_if = "is_always")]
     pub when: Condition,
-    /// Whether the transition is taken when the body fails, instead of when it succeeds.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub on_failure: bool,
+    /// The failures of the body with which the transition is taken. Without, it is taken when the body succeeds. The failure of
+    /// a body that was cancelled has the code `cp.cancelled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<Failures>,
 }
 
 const fn always() -> Condition {

@@ -6,28 +6,33 @@ use serde::{Deserialize, Serialize};
 /// A trigger rule: decides by how the inputs of a node ended whether the node starts. Its inputs are the nodes that its
 /// links come from.
 ///
-/// An input **succeeded**, **failed**, or was **skipped**; cancelled nodes, and choices that took another case than the link
-/// names, count as skipped. A node whose rule already holds before all inputs have ended starts at once. Otherwise it waits
-/// for all of them, and is skipped if the rule does not hold then.
+/// An input **succeeded**, **failed**, did not run because of a failure before it (**upstream failed**), or was **skipped**;
+/// cancelled nodes, and choices that took another case than the link names, count as skipped. A node whose rule already
+/// holds before all inputs have ended starts at once. Otherwise it waits for all of them. If the rule does not hold then,
+/// the node has not run because of a failure ([`NodeOutcome::UpstreamFailed`]) if the rule [wants](Self::wants_success) an
+/// input to succeed and one failed or upstream failed; otherwise it is skipped.
 ///
-/// The rules for two inputs (S succeeded, F failed, K skipped; in any order):
+/// The rules for two inputs (S succeeded, F failed, U upstream failed, K skipped; in any order):
 ///
-/// | rule | S S | S F | S K | F F | F K | K K | starts early |
-/// |---|---|---|---|---|---|---|---|
-/// | `AllSucceeded` | yes | | | | | | |
-/// | `AllDone` | yes | yes | yes | yes | yes | yes | |
-/// | `AllFailed` | | | | yes | | | |
-/// | `AnySucceeded` | yes | yes | yes | | | | with the first that succeeds |
-/// | `AnyFailed` | | yes | | yes | yes | | with the first that fails |
-/// | `AnyDone` | yes | yes | yes | yes | yes | | with the first that succeeds or fails |
-/// | `NoneFailed` | yes | | yes | | | yes | |
-/// | `NoneFailedOneSucceeded` | yes | | yes | | | | |
-/// | `NoneSkipped` | yes | yes | | yes | | | |
-/// | `AllSkipped` | | | | | | yes | |
-/// | `Always` | yes | yes | yes | yes | yes | yes | at once, whatever they do |
+/// | rule | S S | S F | S U | S K | F F | F U | F K | U U | U K | K K | starts early |
+/// |---|---|---|---|---|---|---|---|---|---|---|---|
+/// | `AllSucceeded` | yes | | | | | | | | | | |
+/// | `AllDone` | yes | yes | yes | yes | yes | yes | yes | yes | yes | yes | |
+/// | `AllDoneOneSucceeded` | yes | yes | yes | yes | | | | | | | |
+/// | `AllFailed` | | | | | yes | yes | | yes | | | |
+/// | `AnySucceeded` | yes | yes | yes | yes | | | | | | | with the first that succeeds |
+/// | `AnyFailed` | | yes | yes | | yes | yes | yes | yes | yes | | with the first that fails or upstream fails |
+/// | `AnyDone` | yes | yes | yes | yes | yes | yes | yes | | | | with the first that succeeds or fails |
+/// | `NoneFailed` | yes | | | yes | | | | | | yes | |
+/// | `NoneFailedOneSucceeded` | yes | | | yes | | | | | | | |
+/// | `NoneSkipped` | yes | yes | yes | | yes | yes | | yes | | | |
+/// | `AllSkipped` | | | | | | | | | | yes | |
+/// | `Always` | yes | yes | yes | yes | yes | yes | yes | yes | yes | yes | at once, whatever they do |
 ///
-/// A rule under which a node can start although an input failed [handles](Self::handles_failure) that failure: it does
-/// not fail the run.
+/// A rule under which a node can start although an input failed [handles](Self::handles_failure) that failure: it does not
+/// fail the run, unless the node ends without having run.
+///
+/// [`NodeOutcome::UpstreamFailed`]: crate::message::NodeOutcome::UpstreamFailed
 ///
 /// ```
 /// use counterpoint::definition::{Inputs, Trigger};
@@ -45,17 +50,19 @@ pub enum Trigger {
     AllSucceeded,
     /// Every input ended.
     AllDone,
-    /// Every input failed.
+    /// Every input ended, and at least one succeeded.
+    AllDoneOneSucceeded,
+    /// Every input failed or upstream failed.
     AllFailed,
     /// An input succeeded.
     AnySucceeded,
-    /// An input failed.
+    /// An input failed or upstream failed.
     AnyFailed,
     /// An input succeeded or failed.
     AnyDone,
-    /// Every input ended, and none failed.
+    /// Every input succeeded or was skipped.
     NoneFailed,
-    /// Every input ended, none failed, and at least one succeeded.
+    /// Every input succeeded or was skipped, and at least one succeeded.
     NoneFailedOneSucceeded,
     /// Every input ended, and none was skipped.
     NoneSkipped,
@@ -67,9 +74,10 @@ pub enum Trigger {
 
 impl Trigger {
     /// All rules.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AllSucceeded,
         Self::AllDone,
+        Self::AllDoneOneSucceeded,
         Self::AllFailed,
         Self::AnySucceeded,
         Self::AnyFailed,
@@ -84,14 +92,16 @@ impl Trigger {
     /// Whether the node starts (`true`) or is skipped (`false`); `None` while it must wait.
     #[must_use]
     pub const fn verdict(self, inputs: Inputs) -> Option<bool> {
-        let Inputs { total, succeeded, failed, skipped } = inputs;
+        let Inputs { total, succeeded, failed, upstream_failed, skipped } = inputs;
+        let unsuccessful = failed.saturating_add(upstream_failed);
         let early = match self {
             Self::AnySucceeded => succeeded > 0,
-            Self::AnyFailed => failed > 0,
+            Self::AnyFailed => unsuccessful > 0,
             Self::AnyDone => succeeded > 0 || failed > 0,
             Self::Always => true,
             Self::AllSucceeded
             | Self::AllDone
+            | Self::AllDoneOneSucceeded
             | Self::AllFailed
             | Self::NoneFailed
             | Self::NoneFailedOneSucceeded
@@ -107,9 +117,10 @@ impl Trigger {
         Some(match self {
             Self::AllSucceeded => succeeded == total,
             Self::AllDone => true,
-            Self::AllFailed => failed == total,
-            Self::NoneFailed => failed == 0,
-            Self::NoneFailedOneSucceeded => failed == 0 && succeeded > 0,
+            Self::AllDoneOneSucceeded => succeeded > 0,
+            Self::AllFailed => unsuccessful == total,
+            Self::NoneFailed => unsuccessful == 0,
+            Self::NoneFailedOneSucceeded => unsuccessful == 0 && succeeded > 0,
             Self::NoneSkipped => skipped == 0,
             Self::AllSkipped => skipped == total,
             Self::AnySucceeded | Self::AnyFailed | Self::AnyDone | Self::Always => false,
@@ -121,6 +132,7 @@ impl Trigger {
     pub const fn handles_failure(self) -> bool {
         match self {
             Self::AllDone
+            | Self::AllDoneOneSucceeded
             | Self::AllFailed
             | Self::AnySucceeded
             | Self::AnyFailed
@@ -130,6 +142,25 @@ impl Trigger {
             Self::AllSucceeded | Self::NoneFailed | Self::NoneFailedOneSucceeded | Self::AllSkipped => false,
         }
     }
+
+    /// Whether a node with this rule that does not start has the failure of an input as its reason, if an input failed.
+    #[must_use]
+    pub const fn wants_success(self) -> bool {
+        match self {
+            Self::AllSucceeded
+            | Self::AllDoneOneSucceeded
+            | Self::AnySucceeded
+            | Self::NoneFailed
+            | Self::NoneFailedOneSucceeded => true,
+            Self::AllDone
+            | Self::AllFailed
+            | Self::AnyFailed
+            | Self::AnyDone
+            | Self::NoneSkipped
+            | Self::AllSkipped
+            | Self::Always => false,
+        }
+    }
 }
 
 impl fmt::Display for Trigger {
@@ -137,6 +168,7 @@ impl fmt::Display for Trigger {
         f.write_str(match self {
             Self::AllSucceeded => "all succeeded",
             Self::AllDone => "all done",
+            Self::AllDoneOneSucceeded => "all done, one succeeded",
             Self::AllFailed => "all failed",
             Self::AnySucceeded => "any succeeded",
             Self::AnyFailed => "any failed",
@@ -167,6 +199,8 @@ pub struct Inputs {
     pub succeeded: u32,
     /// How many have failed.
     pub failed: u32,
+    /// How many did not run because of a failure before them.
+    pub upstream_failed: u32,
     /// How many were skipped.
     pub skipped: u32,
 }
@@ -175,7 +209,7 @@ impl Inputs {
     /// A number of inputs of which none has ended.
     #[must_use]
     pub const fn new(total: u32) -> Self {
-        Self { total, succeeded: 0, failed: 0, skipped: 0 }
+        Self { total, succeeded: 0, failed: 0, upstream_failed: 0, skipped: 0 }
     }
 
     /// Sets how many have succeeded.
@@ -192,6 +226,13 @@ impl Inputs {
         self
     }
 
+    /// Sets how many did not run because of a failure before them.
+    #[must_use]
+    pub const fn upstream_failed(mut self, count: u32) -> Self {
+        self.upstream_failed = count;
+        self
+    }
+
     /// Sets how many were skipped.
     #[must_use]
     pub const fn skipped(mut self, count: u32) -> Self {
@@ -202,6 +243,7 @@ impl Inputs {
     /// Whether all have ended.
     #[must_use]
     pub const fn all_ended(self) -> bool {
-        self.succeeded.saturating_add(self.failed).saturating_add(self.skipped) >= self.total
+        let unsuccessful = self.failed.saturating_add(self.upstream_failed);
+        self.succeeded.saturating_add(unsuccessful).saturating_add(self.skipped) >= self.total
     }
 }

@@ -1,6 +1,6 @@
 //! Traversal of all expressions and conditions of a definition.
 
-use super::{Action, Body, Boundary, Condition, Definition, Expr, Map, Node, Repeat, State, WaitFor};
+use super::{Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Node, Repeat, State, WaitFor};
 use crate::base::name::Name;
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ impl Node {
         self.action.add_parts(&mut parts);
         parts.conditions.extend(self.handlers.iter().filter_map(|handler| match &handler.on {
             Boundary::Signal { matching, .. } => Some(matching),
-            Boundary::Error { .. } | Boundary::Timeout(_) | Boundary::Cancel => None,
+            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => None,
         }));
         parts
     }
@@ -93,7 +93,8 @@ impl Action {
                 }
             }
             Self::Wait { signal, .. } => parts.signals.extend(signal),
-            Self::Do(_) | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => {}
+            Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
+            Self::Do(_) | Self::Delegate(_) | Self::Pass | Self::Stop => {}
         }
     }
 
@@ -125,7 +126,8 @@ impl Action {
                     parts.conditions.extend(state.next.iter_mut().map(|transition| &mut transition.when));
                 }
             }
-            Self::Do(_) | Self::Delegate(_) | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {}
+            Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
+            Self::Do(_) | Self::Delegate(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
         }
         parts
     }

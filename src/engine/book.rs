@@ -431,7 +431,7 @@ fn end_of(event: &TaskEvent) -> Option<InstanceEnd> {
         }
         TaskEvent::Cancelled { side_effects, .. } => InstanceEnd::cancelled(side_effects.clone()),
         TaskEvent::Expired { bound, outcome_unknown } => {
-            let failure = Failure::transient(format!("the task expired ({bound})"));
+            let failure = Failure::transient(format!("the task expired ({bound})")).with_code(bound.code());
             InstanceEnd::failed(possible(*outcome_unknown), failure)
         }
         _ => return None,

@@ -13,7 +13,7 @@ use crate::message::command::AgentCommand;
 use crate::message::event::{NodeEvent, PartEvent};
 use crate::message::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutcome};
 use crate::scheduler::{Core, Reader};
-use crate::task::{Failure, FailureKind, Needs, Owner, Phase};
+use crate::task::{Failure, FailureKind, Needs, Owner, Phase, codes};
 use crate::workflow::machine::misread;
 
 /// The largest number of characters in the message of an invalid answer.
@@ -99,6 +99,7 @@ impl<'a> Delegation<'a> {
         }
         let message = misread(output, delegate, self.limits)?;
         let mut failure = Failure::transient(message.chars().take(SHOWN).collect::<String>());
+        failure.code = Some(codes::INVALID_VALUE.into());
         if node.definition.undo.is_some() {
             failure.kind = FailureKind::Unknown;
         }

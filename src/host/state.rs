@@ -18,7 +18,7 @@ use crate::message::rejected::{Invalid, Rejected};
 use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::{Callback, Config, Quarantined};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, TaskOutcome, TaskSpec};
+use crate::task::{Failure, TaskOutcome, TaskSpec, codes};
 use std::sync::Arc;
 
 pub(super) type Verdict = Result<Accepted, HostError>;
@@ -221,15 +221,25 @@ impl HostState {
     }
 
     /// Handles a command of an agent, which gets no reply. A late command is rejected without consequence. An output
-    /// that is too large fails the attempt, which would otherwise stay open until its timeout.
+    /// or a failure that is not valid fails the attempt, which would otherwise stay open until its timeout.
     pub(super) fn handle_agent(&mut self, now: Time, command: Command) {
         let mut held = None;
         if let Command::Agent(AgentCommand::Complete { by, attempt, .. }) = &command {
-            held = Some((*by, *attempt));
+            held = Some((*by, *attempt, None));
+        }
+        if let Command::Agent(AgentCommand::Fail { by, attempt, failure, .. }) = &command {
+            held = Some((*by, *attempt, Some(failure.kind)));
         }
         let verdict = self.decide(now, command);
-        if let (Err(refusal @ Rejected::Invalid(Invalid::TooLarge { .. })), Some((by, attempt))) = (verdict, held) {
-            let failure = Failure::permanent(format!("output rejected: {refusal}"));
+        if let (
+            Err(refusal @ Rejected::Invalid(Invalid::TooLarge { .. } | Invalid::Code { .. })),
+            Some((by, attempt, kind)),
+        ) = (verdict, held)
+        {
+            let failure = match kind {
+                None => Failure::permanent(format!("output rejected: {refusal}")).with_code(codes::STEP_OUTPUT),
+                Some(kind) => Failure::of(kind, format!("failure rejected: {refusal}")).with_code(codes::STEP_FAILURE),
+            };
             let failed = self.handle(now, Command::fail(by, attempt, failure));
             debug_assert!(failed.is_ok(), "an attempt that was under way could not be failed");
         }

@@ -141,6 +141,7 @@ pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: 
             Expr::default()
         }
         (task, Some((&"output", rest))) => within(Expr::node(task), rest),
+        (task, Some((&("status" | "attempts" | "failure"), _))) => within(Expr::end(task), &rest),
         _ => {
             report.invalid(path, "a reference such as inputs.order or analyze.output.total", text);
             Expr::default()

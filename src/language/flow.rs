@@ -29,7 +29,8 @@ const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
 const GATE: &str = ".when";
 const ACCEPTED: &str = ".failed";
 /// The policies for a failure that is not handled.
-pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("fail", OnFailure::Fail), ("hold", OnFailure::Hold)];
+pub(super) const ON_FAILURE: &[(&str, OnFailure)] =
+    &[("fail", OnFailure::Fail), ("finish", OnFailure::Finish), ("hold", OnFailure::Hold)];
 /// The policies for a failed compensation.
 pub(super) const ON_UNDO_FAILURE: &[(&str, OnCompensationFailure)] = &[
     ("hold", OnCompensationFailure::Hold),
@@ -219,6 +220,7 @@ fn field_of(fault: &Fault) -> &'static str {
         Location::Output => "outputs",
         Location::Precondition => "precondition",
         Location::Postcondition => "postcondition",
+        Location::Failure => "fail",
         Location::Writes => "writes",
         Location::Variable(_) | Location::Updates(_) => "context",
         Location::State(_) => "",

@@ -37,7 +37,7 @@
 //!   under which updates from outside are accepted.
 //! - `budget`: as for a task.
 //! - `signals`: by name, each with `transient`, `kept_for` and `most`.
-//! - `on_failure`: `fail` or `hold` ([`OnFailure`](crate::definition::OnFailure)).
+//! - `on_failure`: `fail`, `finish` or `hold` ([`OnFailure`](crate::definition::OnFailure)).
 //! - `on_compensation_failure`: `hold`, `continue` or `stop` ([`OnCompensationFailure`](crate::definition::OnCompensationFailure)).
 //!
 //! A task has these fields:
@@ -63,7 +63,7 @@
 //! | `save_point` | how often tasks after this one are repeated from here after a failure, or `{again, instead}` with a case for an alternative |
 //! | `mutex`, `cancels` | names of mutual exclusions; tasks that are cancelled when it succeeds |
 //! | `milestone` | `{after, until}`, two tasks between which it can start |
-//! | `handlers` | boundary handlers, each with a `name`, to which other tasks link by `{task, case}`, and one of `error` (true or kinds of failures), `timeout`, `signal` with `matching`, `cancel`; with `beside: true` the task is not interrupted |
+//! | `handlers` | boundary handlers, each with a `name`, to which other tasks link by `{task, case}`, and one of `error` (true, kinds of failures, or `{kinds, codes}`; a code with `*` at its end stands for all that begin so), `timeout`, `signal` with `matching`, `cancel`; with `beside: true` the task is not interrupted |
 //! | `for_each`, `max_concurrent`, `tolerate`, `tolerate_percent` | the work for each element of a list, as `item`; how many run at once; how many may fail |
 //! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the map ends early; whether items can be added while it runs |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
@@ -72,11 +72,12 @@
 //! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`; it can be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
 //! | `race` | instead of a type: a list of options, each with a `name` and one of `signal` with `matching`, `after`, `at`, `decision: {role, options, escalation: [{after, role}], not_by}` |
-//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or the fields of a task's work), `workflow` or `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}` |
-//! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; no work; the end of the run; a failure |
+//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or the fields of a task's work), `workflow` or `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}`, where `on_failure` is true or what `error` of a handler may be |
+//! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; no work; the end of the run; a failure, as a message or `{message, kind, code, details}` |
 //!
 //! A reference is a whole string, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${context.found}"`, `"${item}"`, or
-//! `{from: analyze.output}`. `{first: [..]}` is the first element that is not null, `{literal: ..}` is data without references, and
+//! `{from: analyze.output}`. `"${analyze.status}"`, `"${analyze.attempts}"` and `"${analyze.failure.code}"` tell how a task ended
+//! ([`Expr::End`](crate::definition::Expr::End)). `{first: [..]}` is the first element that is not null, `{literal: ..}` is data without references, and
 //! a string that begins with `$$` stands for one that begins with `$`.
 //!
 //! A condition is a boolean, a reference, or an object with exactly one operator: `all`, `any`, `not`, `is`, `exists`, `equal`,

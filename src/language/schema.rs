@@ -7,7 +7,7 @@ use super::flow::{ON_FAILURE, ON_UNDO_FAILURE, WITHIN};
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, TRANSITION};
 use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
-use super::waits::{DECISION, ESCALATION, FAILURES, HANDLER, MILESTONE, RACE_OPTION, SIGNAL};
+use super::waits::{DECISION, ERROR, ESCALATION, FAIL, FAILURES, HANDLER, MILESTONE, RACE_OPTION, SIGNAL};
 use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
@@ -125,7 +125,8 @@ fn task_field(name: &str) -> Value {
         "wait" => object(&[], WAIT, wait),
         "choose" => list(object(CASE, CASE, case)),
         "pick" => words(PICKS),
-        "id" | "description" | "on_error" | "otherwise" | "fail" => text(),
+        "id" | "description" | "on_error" | "otherwise" => text(),
+        "fail" => either(&[text(), object(&["message"], FAIL, fail)]),
         other => work_field(other),
     }
 }
@@ -192,13 +193,25 @@ fn signal(name: &str) -> Value {
 
 fn handler(name: &str) -> Value {
     match name {
-        "error" => either(&[json!({"const": true}), words(FAILURES), list(words(FAILURES))]),
+        "error" => either(&[json!({"const": true}), kinds(), object(&[], ERROR, error)]),
         "timeout" => def("span"),
         "matching" => def("condition"),
         "cancel" => json!({"const": true}),
         "beside" => json!({"type": "boolean"}),
         _ => text(),
     }
+}
+
+fn kinds() -> Value {
+    either(&[words(FAILURES), list(words(FAILURES))])
+}
+
+fn error(name: &str) -> Value {
+    if name == "kinds" { kinds() } else { either(&[text(), texts()]) }
+}
+
+fn fail(name: &str) -> Value {
+    if name == "kind" { words(FAILURES) } else { def("data") }
 }
 
 fn race_option(name: &str) -> Value {
@@ -245,7 +258,7 @@ fn state(name: &str) -> Value {
 fn transition(name: &str) -> Value {
     match name {
         "when" => def("condition"),
-        "on_failure" => json!({"type": "boolean"}),
+        "on_failure" => either(&[json!({"type": "boolean"}), kinds(), object(&[], ERROR, error)]),
         _ => text(),
     }
 }

@@ -76,7 +76,7 @@ impl<'d> Reader<'_> {
     fn transitions(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Vec<Transition> {
         let Some(transitions) = get(fields, "next") else { return Vec::new() };
         let at = path.field("next");
-        let to = |to: &str| Transition { to: to.into(), when: Condition::True, on_failure: false };
+        let to = |to: &str| Transition { to: to.into(), when: Condition::True, on_failure: None };
         if let Value::String(only) = transitions {
             return vec![to(only)];
         }
@@ -92,7 +92,8 @@ impl<'d> Reader<'_> {
                 self.report.add(at, DocumentFaultKind::Missing { field: "to".to_owned() });
             }
             let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
-            let on_failure = self.report.bool_at(fields, "on_failure", &at);
+            let fails = get(fields, "on_failure").is_some_and(|failures| *failures != Value::Bool(false));
+            let on_failure = fails.then(|| self.failures(fields, "on_failure", &at));
             if let Some(name) = self.report.text_at(fields, "to", &at) {
                 read.push(Transition { when: when.unwrap_or(Condition::True), on_failure, ..to(name) });
             }

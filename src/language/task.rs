@@ -80,6 +80,7 @@ pub(super) const JOINS: &[(&str, Join)] = &[
     ("each", Join::Each),
     ("all_succeeded", Join::Trigger(Trigger::AllSucceeded)),
     ("all_done", Join::Trigger(Trigger::AllDone)),
+    ("all_done_one_succeeded", Join::Trigger(Trigger::AllDoneOneSucceeded)),
     ("all_failed", Join::Trigger(Trigger::AllFailed)),
     ("any_succeeded", Join::Trigger(Trigger::AnySucceeded)),
     ("any_failed", Join::Trigger(Trigger::AnyFailed)),
@@ -317,7 +318,7 @@ impl<'d> Reader<'_> {
     /// The action. All fields are read, also those of other actions, so that all errors are found.
     fn action(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Action {
         let (pass, stop) = (self.report.bool_at(fields, "pass", path), self.report.bool_at(fields, "stop", path));
-        let fail = self.report.text_at(fields, "fail", path).map(|message| Action::Fail(message.into()));
+        let fail = get(fields, "fail").map(|fail| Action::Fail(self.fail(fail, &path.field("fail"), names)));
         let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
         let race = self.race(fields, path, names);
         let states = self.states(fields, path, names);

@@ -6,9 +6,9 @@ use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Boundary, Condition, Decision, Escalation, Handler, Milestone, RaceOption, SignalRule, WaitFor,
+    Action, Boundary, Condition, Decision, Escalation, Expr, Fail, Handler, Milestone, RaceOption, SignalRule, WaitFor,
 };
-use crate::task::FailureKind;
+use crate::task::{FailureKind, Failures};
 use serde_json::Value;
 
 pub(super) const RACE_OPTION: &[&str] = &["name", "signal", "matching", "after", "at", "decision"];
@@ -17,6 +17,8 @@ pub(super) const ESCALATION: &[&str] = &["after", "role"];
 pub(super) const HANDLER: &[&str] = &["name", "error", "timeout", "signal", "matching", "cancel", "beside"];
 pub(super) const MILESTONE: &[&str] = &["after", "until"];
 pub(super) const SIGNAL: &[&str] = &["transient", "kept_for", "most", "description"];
+pub(super) const ERROR: &[&str] = &["kinds", "codes"];
+pub(super) const FAIL: &[&str] = &["message", "kind", "code", "details"];
 pub(super) const FAILURES: &[(&str, FailureKind)] = &[
     ("transient", FailureKind::Transient),
     ("permanent", FailureKind::Permanent),
@@ -166,7 +168,7 @@ impl<'d> Reader<'_> {
     fn boundary(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Boundary> {
         let matching = self.matching(fields, path, names);
         match self.one_of(fields, path, BOUNDARIES)? {
-            "error" => Some(Boundary::Error { kinds: self.failures(fields, path) }),
+            "error" => Some(Boundary::Error(self.failures(fields, "error", path))),
             "timeout" => self.report.span_at(fields, "timeout", path).map(Boundary::Timeout),
             "signal" => {
                 let signal = self.report.text_at(fields, "signal", path)?;
@@ -182,14 +184,32 @@ impl<'d> Reader<'_> {
         }
     }
 
-    /// True for all kinds of failures, or a list of kinds.
-    fn failures(&mut self, fields: &'d Fields, path: &Path<'_>) -> Vec<FailureKind> {
-        if get(fields, "error") == Some(&Value::Bool(true)) {
-            return Vec::new();
+    /// True for all failures, kinds, or an object with kinds and codes.
+    pub(super) fn failures(&mut self, fields: &'d Fields, field: &str, path: &Path<'_>) -> Failures {
+        let at = path.field(field);
+        match get(fields, field) {
+            Some(Value::Bool(true)) => Failures::any(),
+            Some(Value::Object(_)) => {
+                let object = get(fields, field).and_then(|value| self.report.object(value, &at, ERROR));
+                let Some(object) = object else { return Failures::any() };
+                let mut failures = Failures::any();
+                if get(object, "kinds").is_some() {
+                    failures.kinds = self.kinds(object, "kinds", &at);
+                }
+                if get(object, "codes").is_some() {
+                    failures.codes =
+                        self.words(object, "codes", &at).into_iter().map(|(_, code)| code.into()).collect();
+                }
+                failures
+            }
+            _ => Failures { kinds: self.kinds(fields, field, path), ..Failures::any() },
         }
-        let at = path.field("error");
+    }
+
+    fn kinds(&mut self, fields: &'d Fields, field: &str, path: &Path<'_>) -> Vec<FailureKind> {
+        let at = path.field(field);
         let mut kinds = Vec::new();
-        for (index, word) in self.words(fields, "error", path) {
+        for (index, word) in self.words(fields, field, path) {
             match FAILURES.iter().find(|(known, _)| *known == word) {
                 Some((_, kind)) => kinds.push(*kind),
                 None => {
@@ -199,6 +219,27 @@ impl<'d> Reader<'_> {
             }
         }
         kinds
+    }
+
+    /// The failure of a task that always fails: a message, or an object.
+    pub(super) fn fail(&mut self, value: &'d Value, path: &Path<'_>, names: &Names<'d>) -> Fail {
+        let Value::Object(_) = value else {
+            let is_text = self.report.text(value, path).is_some();
+            return Fail::new(if is_text { expression(value, path, names, &mut self.report) } else { Expr::default() });
+        };
+        let Some(fields) = self.report.object(value, path, FAIL) else { return Fail::new("") };
+        let read = |field: &str, report: &mut Report| {
+            get(fields, field).map(|value| expression(value, &path.field(field), names, report))
+        };
+        let message = read("message", &mut self.report);
+        if message.is_none() {
+            self.report.add(path, DocumentFaultKind::Missing { field: "message".to_owned() });
+        }
+        let mut fail = Fail::new(message.unwrap_or_default());
+        fail.kind = self.report.keyword_at(fields, "kind", path, FAILURES).unwrap_or(FailureKind::Permanent);
+        fail.code = read("code", &mut self.report).unwrap_or_default();
+        fail.details = read("details", &mut self.report).unwrap_or_default();
+        fail
     }
 
     pub(super) fn milestone(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Milestone> {

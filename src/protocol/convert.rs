@@ -11,7 +11,7 @@ use crate::message::effect::{Dispatched, Effect};
 use crate::message::rejected::Rejected;
 use crate::task::agent::AgentSpec;
 use crate::task::trace::TraceContext;
-use crate::task::{Failure, FailureKind, SideEffects, TaskOutcome, TaskSpec};
+use crate::task::{Failure, FailureKind, SideEffects, TaskOutcome, TaskSpec, codes};
 use core::time::Duration;
 use thiserror::Error;
 
@@ -106,16 +106,17 @@ impl Body {
             Self::Assign { payload, .. } => payload.depth(),
             Self::AssignBatch { attempts, .. } => attempts.iter().map(|piece| piece.payload.depth()).max().unwrap_or(0),
             Self::Result { verdict: Verdict::Succeeded { output, .. }, .. } => output.depth(),
+            Self::Result { verdict: Verdict::Failed { failure, .. }, .. } => failure.depth(),
             Self::Status { outcome: Some(outcome), .. } => outcome_depth(outcome),
             Self::Negotiate { act, .. } => match act {
                 Act::CallForProposals { payload, .. } => payload.depth(),
                 Act::Propose(proposal) => proposal.terms.depth(),
                 Act::InformDone { output, .. } => output.depth(),
+                Act::InformFailed { failure, .. } => failure.depth(),
                 Act::Refuse { .. }
                 | Act::NotUnderstood { .. }
                 | Act::AcceptProposal { .. }
                 | Act::RejectProposal { .. }
-                | Act::InformFailed { .. }
                 | Act::Cancel { .. } => 0,
             },
             Self::Withdraw { .. }
@@ -131,7 +132,6 @@ impl Body {
             | Self::Accept { .. }
             | Self::Refuse { .. }
             | Self::Progress { .. }
-            | Self::Result { verdict: Verdict::Failed { .. }, .. }
             | Self::Cancel { .. }
             | Self::Scale { .. }
             | Self::Rejected { .. } => 0,
@@ -144,25 +144,21 @@ fn outcome_depth(outcome: &TaskOutcome) -> u32 {
         TaskOutcome::Succeeded(output) | TaskOutcome::Cancelled { side_effects: SideEffects::Done(output), .. } => {
             Payload::depth(output)
         }
-        TaskOutcome::Failed(_)
-        | TaskOutcome::DeadLettered(_)
-        | TaskOutcome::Cancelled { side_effects: SideEffects::None | SideEffects::Possible, .. }
+        TaskOutcome::Failed(failure) | TaskOutcome::DeadLettered(failure) => failure.depth(),
+        TaskOutcome::Cancelled { side_effects: SideEffects::None | SideEffects::Possible, .. }
         | TaskOutcome::Expired(_) => 0,
     }
 }
 
 /// A refused attempt has no side effects and can be retried on another agent: none of the reasons is permanent.
 fn refusal(why: RefusalReason, message: &str, retry_after: Option<Duration>) -> Failure {
-    let text = if message.is_empty() {
-        match why {
-            RefusalReason::Busy => "refused: busy",
-            RefusalReason::Unable => "refused: unable",
-            RefusalReason::Leaving => "refused: leaving",
-        }
-    } else {
-        message
+    let (code, default) = match why {
+        RefusalReason::Busy => (codes::REFUSED_BUSY, "refused: busy"),
+        RefusalReason::Unable => (codes::REFUSED_UNABLE, "refused: unable"),
+        RefusalReason::Leaving => (codes::REFUSED_LEAVING, "refused: leaving"),
     };
-    let mut failure = Failure::transient(text);
+    let text = if message.is_empty() { default } else { message };
+    let mut failure = Failure::transient(text).with_code(code);
     if why == RefusalReason::Busy {
         failure.kind = FailureKind::Overloaded;
     }

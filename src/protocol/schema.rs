@@ -124,6 +124,27 @@ fn assignment(required: &[&str], more: &[(&str, Value)]) -> Value {
 }
 
 /// Definitions that several kinds use.
+fn failure() -> Value {
+    let place = json!({
+        "workflow": {"type": "string"},
+        "node": {"type": "string"},
+        "instance": {"type": "integer", "minimum": 0},
+    });
+    json!({
+        "type": "object",
+        "properties": {
+            "kind": {"enum": ["transient", "permanent", "overloaded", "unknown"]},
+            "code": {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"},
+            "message": {"type": "string"},
+            "retry_after": def("span"),
+            "details": {},
+            "path": {"type": "array", "items": object(&["workflow", "node"], place)},
+            "cause": def("failure"),
+        },
+        "required": ["kind", "message"],
+    })
+}
+
 fn definitions() -> Value {
     let name = def("name");
     json!({
@@ -162,15 +183,7 @@ fn definitions() -> Value {
         "policy": {"description": "Retries and timeouts, as in a workflow's definition.", "type": "object"},
         "agent": agent(),
         "task": task(),
-        "failure": {
-            "type": "object",
-            "properties": {
-                "kind": {"enum": ["transient", "permanent", "overloaded", "unknown"]},
-                "message": {"type": "string"},
-                "retry_after": def("span"),
-            },
-            "required": ["kind", "message"],
-        },
+        "failure": failure(),
         "usage": object(&[], json!({"cost": {"type": "integer", "minimum": 0}, "tokens": {"type": "integer", "minimum": 0}})),
         "verdict": one_of(&[
             ("succeeded", object(&[], json!({"output": {}, "usage": def("usage")}))),

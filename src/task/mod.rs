@@ -19,7 +19,10 @@
 
 mod affinity;
 pub(crate) mod agent;
+mod code;
+pub mod codes;
 mod failure;
+mod failures;
 mod needs;
 mod outcome;
 mod policy;
@@ -29,7 +32,9 @@ mod usage;
 
 pub use affinity::Affinity;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
-pub use failure::{Failure, FailureKind, SideEffects};
+pub use code::Code;
+pub use failure::{Failure, FailureKind, Place, SideEffects};
+pub use failures::{CodePattern, Failures};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, InDoubt, Jitter, Policy, Retry, RetryOverride, RetryOverrides};

@@ -1,5 +1,6 @@
 //! Outcomes of tasks.
 
+use super::codes;
 use super::failure::{Failure, SideEffects};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -58,6 +59,17 @@ pub enum Bound {
     Queue,
     /// The total timeout.
     Total,
+}
+
+impl Bound {
+    /// The code of the failure of a node whose task expired.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Deadline => codes::DEADLINE,
+            Self::Queue => codes::QUEUE_TIMEOUT,
+            Self::Total => codes::TOTAL_TIMEOUT,
+        }
+    }
 }
 
 impl fmt::Display for Bound {

@@ -2,9 +2,10 @@
 
 use super::nearest::nearest;
 use super::step::{Attempt, Done, Query, Step, Undo};
+use crate::base::error::PayloadError;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::task::Failure;
+use crate::task::{Failure, codes};
 use core::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -100,10 +101,12 @@ impl Steps {
         let kind = kind.into();
         let name = kind.clone();
         let handler = move |payload: &Payload, attempt: &Attempt| {
-            let input = payload.to::<I>().map_err(|error| Failure::permanent(format!("step {name}: {error}")))?;
+            let input = payload.to::<I>().map_err(|error| misfit(&name, &error))?;
             let output = step(input, attempt)?;
             // The work was done, so a failure without side effects would be wrong.
-            Payload::of(&output).map_err(|error| Failure::unknown(format!("step {name} was done, but: {error}")))
+            Payload::of(&output).map_err(|error| {
+                Failure::unknown(format!("step {name} was done, but: {error}")).with_code(codes::STEP_OUTPUT)
+            })
         };
         self.handlers.insert(kind, Arc::new(handler));
         self
@@ -170,7 +173,12 @@ pub(crate) fn unknown_step<'a>(kind: &str, known: impl ExactSizeIterator<Item = 
     if more > 0 {
         message.push_str(&format!(" and {more} more"));
     }
-    Failure::permanent(message)
+    Failure::permanent(message).with_code(codes::STEP_UNKNOWN)
+}
+
+/// The failure of an attempt whose input is of another type than the step takes.
+pub(crate) fn misfit(kind: &str, error: &PayloadError) -> Failure {
+    Failure::permanent(format!("step {kind}: {error}")).with_code(codes::STEP_INPUT)
 }
 
 impl fmt::Debug for Steps {

@@ -282,7 +282,7 @@ fn an_evaluation_is_bounded() {
     made.start(Definition::new("copies").with_node(node), large);
     made.tick();
     let limit = LimitReached::Evaluation { max: 8_000 };
-    let cause = Cause::Limit { node: Some("copies".into()), limit, partial: Payload::NULL };
+    let cause = Cause::Limit { node: Some("copies".into()), limit, partial: Payload::NULL, path: Vec::new() };
     let Some(RunOutcome::Failed { cause: found, .. }) = made.outcome() else { panic!("{:?}", made.outcome()) };
     assert_eq!(found, cause);
     assert!(made.most <= u64::from(BOUND) + BEYOND);

@@ -124,8 +124,13 @@ pub(crate) struct HandleTaskResponse {
 pub(crate) struct ReportedFailure {
     /// "transient": another attempt may succeed. "permanent": no attempt will. "unknown": the side effects are unknown.
     pub kind: FailureKind,
+    /// A short name for programs, such as "card.declined": letters, digits, _, ., : and -, at most 64. Workflows handle
+    /// failures by it.
+    pub code: Option<String>,
     /// What went wrong, for people.
     pub message: String,
+    /// Data for programs: any JSON value.
+    pub details: Option<Value>,
 }
 
 /// The effect of a failure on the next attempt.

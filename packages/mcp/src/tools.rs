@@ -272,6 +272,8 @@ impl Counterpoint {
                     FailureKind::Permanent => Failure::permanent(report.message),
                     FailureKind::Unknown => Failure::unknown(report.message),
                 };
+                let failure = failure.with_details(Payload::new(report.details.unwrap_or_default()));
+                let failure = report.code.into_iter().fold(failure, Failure::with_code);
                 Command::fail(by, attempt, failure)
             }
             _ => return Err(Refusal::new("no_verdict", "specify either `output` or `failure`")),

@@ -8,8 +8,8 @@ use crate::base::payload::Payload;
 use crate::base::structure::Panic;
 use crate::base::time::Time;
 use crate::message::command::Command;
-use crate::task::{Failure, TaskSpec};
-use crate::workflow::{Attempt, Steps, unknown_step};
+use crate::task::{Failure, TaskSpec, codes};
+use crate::workflow::{Attempt, Steps, misfit, unknown_step};
 use async_channel::Sender;
 use core::fmt;
 use core::future::ready;
@@ -67,7 +67,7 @@ impl Assignment {
     ///
     /// A permanent failure if the payload is not of that type: another attempt would not change that.
     pub fn input<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        self.task.payload.to().map_err(|error| Failure::permanent(format!("step {}: {error}", self.task.kind)))
+        self.task.payload.to().map_err(|error| misfit(&self.task.kind, &error))
     }
 
     /// Completes when the attempt is cancelled.
@@ -172,6 +172,7 @@ impl AsyncSteps {
                 // The work is done, so a failure without side effects would be wrong.
                 Payload::of(&output).map_err(|error| {
                     Failure::unknown(format!("step {kind} completed, but its output is not JSON: {error}"))
+                        .with_code(codes::STEP_OUTPUT)
                 })
             })
         };
@@ -284,6 +285,7 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.send(Err(Failure::unknown("the future of the attempt was dropped before it completed")));
+        let dropped = Failure::unknown("the future of the attempt was dropped before it completed");
+        self.send(Err(dropped.with_code(codes::AGENT_DROPPED)));
     }
 }

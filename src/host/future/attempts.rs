@@ -8,8 +8,8 @@ use crate::base::id::{AttemptId, Incarnation, TaskId};
 use crate::base::structure::{Arena, NearMap, Slot, contain};
 use crate::message::command::{AgentCommand, Command};
 use crate::message::event::{AgentEvent, Event};
-use crate::task::Failure;
 use crate::task::agent::AgentSpec;
+use crate::task::{Failure, codes};
 use async_channel::Sender;
 use core::task::{Context, Poll};
 use futures_util::future::{AbortHandle, abortable};
@@ -190,7 +190,8 @@ impl Attempts {
         self.decided.push_back(if recalled {
             AgentCommand::Yield { by, attempt }.into()
         } else {
-            Command::fail(by, attempt, Failure::transient("cancelled before it began"))
+            let failure = Failure::transient("cancelled before it began").with_code(codes::AGENT_CANCELLED);
+            Command::fail(by, attempt, failure)
         });
     }
 

@@ -6,7 +6,7 @@ use super::{FutureHost, RunHandle, TaskHandle};
 use crate::base::payload::Payload;
 use crate::host::{HostError, RunError};
 use crate::message::run::RunSpec;
-use crate::task::{Failure, TaskOutcome, TaskSpec};
+use crate::task::{Failure, TaskOutcome, TaskSpec, codes};
 use core::fmt;
 use core::marker::PhantomData;
 use core::task::{Context, Poll};
@@ -89,18 +89,24 @@ where
             let cancelled = assignment.cancelled();
             let work = async {
                 let ready = poll_fn(|cx| service.poll_ready(cx)).await;
-                ready.map_err(|error| Failure::transient(format!("the service is not ready: {error}")))?;
+                ready.map_err(|error| {
+                    Failure::transient(format!("the service is not ready: {error}")).with_code(codes::NOT_READY)
+                })?;
                 let response = service.call(request).await.map_err(|error| classify(error))?;
                 // The work is done, so a failure without side effects would be wrong.
                 Payload::of(&response).map_err(|error| {
                     Failure::unknown(format!("the service responded, but its response is not JSON: {error}"))
+                        .with_code(codes::STEP_OUTPUT)
                 })
             };
             let mut work = core::pin::pin!(work);
             let mut cancelled = core::pin::pin!(cancelled);
             poll_fn(|cx| match work.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => cancelled.as_mut().poll(cx).map(|()| Err(Failure::unknown("the call was cancelled"))),
+                Poll::Pending => cancelled
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Err(Failure::unknown("the call was cancelled").with_code(codes::AGENT_CANCELLED))),
             })
             .await
         }

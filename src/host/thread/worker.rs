@@ -8,7 +8,7 @@ use crate::base::structure::threads::thread;
 use crate::host::Agent;
 use crate::message::command::{AgentCommand, Command};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, TaskSpec};
+use crate::task::{Failure, TaskSpec, codes};
 use crate::workflow::Attempt;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
@@ -59,8 +59,10 @@ pub(super) fn start(
 fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
     let cancelled = Arc::clone(&assignment.cancelled);
     let attempt = Attempt::flagged(assignment.attempt, assignment.task.kind.clone(), cancelled);
-    let result: Result<Payload, Failure> = contain(|| agent.perform(&assignment.task, &attempt))
-        .unwrap_or_else(|panic| Err(Failure::unknown(format!("the agent panicked: {panic}"))));
+    let result: Result<Payload, Failure> =
+        contain(|| agent.perform(&assignment.task, &attempt)).unwrap_or_else(|panic| {
+            Err(Failure::unknown(format!("the agent panicked: {panic}")).with_code(codes::AGENT_PANICKED))
+        });
     match result {
         Ok(output) => Command::complete(by, assignment.attempt, output),
         Err(failure) => Command::fail(by, assignment.attempt, failure),

@@ -62,6 +62,12 @@ pub enum Invalid {
         /// What the name belongs to.
         what: Name,
     },
+    /// The code of a failure is empty, too long, or has other characters than a code may have.
+    #[error("`{code}` is no code of a failure, which has letters, digits, `_`, `.`, `:` and `-`, at most 64 in all")]
+    Code {
+        /// The beginning of the text.
+        code: Name,
+    },
     /// An agent without capacity could never work.
     #[error("agent {0} has no capacity")]
     NoCapacity(AgentId),
@@ -94,6 +100,7 @@ impl Invalid {
             Self::Infeasible { .. } => "infeasible",
             Self::TooLarge { .. } => "too_large",
             Self::EmptyName { .. } => "empty_name",
+            Self::Code { .. } => "code",
             Self::NoCapacity(_) => "no_capacity",
             Self::Unsound { .. } => "unsound",
             Self::Update { .. } => "update_refused",

@@ -19,7 +19,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::Budget;
 use crate::task::trace::{TraceContext, Traced};
-use crate::task::{Failure, Tier};
+use crate::task::{Failure, Place, Tier, codes};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +171,9 @@ pub enum Cause {
         /// The output that the run would have had at that point, with null for nodes that have none.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         partial: Payload,
+        /// The nodes that failed because of it, as in [`Failure::path`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        path: Vec<Place>,
     },
     /// The run was cancelled.
     Cancelled {
@@ -182,6 +185,29 @@ pub enum Cause {
         /// The size in bytes.
         bytes: u32,
     },
+}
+
+impl Cause {
+    /// The cause as the failure of the run, which is also that of the node of a parent run: the failure of the node itself,
+    /// or a permanent one with a code of the library ([`codes`]).
+    ///
+    /// ```
+    /// use counterpoint::message::Cause;
+    /// use counterpoint::task::codes;
+    ///
+    /// let failure = Cause::Cancelled { reason: "too late".into() }.failure();
+    /// assert_eq!(failure.code, Some(codes::CANCELLED.into()));
+    /// assert_eq!(&*failure.message, "cancelled: too late");
+    /// ```
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Node { failure, .. } => failure.clone(),
+            Self::Limit { limit, path, .. } => path.iter().cloned().fold(limit.failure(), Failure::through),
+            Self::Cancelled { .. } => Failure::permanent(self.to_string()).with_code(codes::CANCELLED),
+            Self::OutputTooLarge { .. } => Failure::permanent(self.to_string()).with_code(codes::TOO_LARGE),
+        }
+    }
 }
 
 impl fmt::Display for Cause {

@@ -2,7 +2,7 @@
 
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::task::Failure;
+use crate::task::{Code, Failure, codes};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub enum NodeOutcome {
     },
     /// The run took another branch. Not a failure.
     Skipped,
+    /// It did not run because a node before it failed, or did not run for that reason either. The failure itself is that of
+    /// the node where it occurred.
+    UpstreamFailed,
     /// It was cancelled. If its work was completed nevertheless, the node keeps the output and is compensated like a node
     /// that succeeded.
     Cancelled {
@@ -127,6 +130,34 @@ pub enum LimitReached {
     },
 }
 
+impl LimitReached {
+    /// The permanent failure of a node that reached the limit.
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::permanent(self.to_string()).with_code(self.code())
+    }
+
+    /// The code of that failure, see [`codes`].
+    fn code(&self) -> Code {
+        let (prefix, name) = match self {
+            Self::Rounds { .. } => (codes::LIMIT, "rounds"),
+            Self::Steps { .. } => (codes::LIMIT, "steps"),
+            Self::Items { .. } => (codes::LIMIT, "items"),
+            Self::Depth { .. } => (codes::LIMIT, "depth"),
+            Self::Runs { .. } => (codes::LIMIT, "runs"),
+            Self::Evaluation { .. } => (codes::LIMIT, "evaluation"),
+            Self::DelegationDepth { .. } => (codes::LIMIT, "delegation_depth"),
+            Self::FanOut { .. } => (codes::LIMIT, "fan_out"),
+            Self::Parts { .. } => (codes::LIMIT, "parts"),
+            Self::RepeatedWork => (codes::LIMIT, "repeated_work"),
+            Self::Budget { measure: Measure::Attempts } => (codes::BUDGET, "attempts"),
+            Self::Budget { measure: Measure::Time } => (codes::BUDGET, "time"),
+            Self::Budget { measure: Measure::Cost } => (codes::BUDGET, "cost"),
+            Self::Budget { measure: Measure::Tokens } => (codes::BUDGET, "tokens"),
+        };
+        format!("{prefix}{name}").into()
+    }
+}
+
 /// A measure of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +208,7 @@ impl fmt::Display for NodeOutcome {
             Self::Succeeded => f.write_str("succeeded"),
             Self::Failed { failure, .. } => write!(f, "failed ({failure})"),
             Self::Skipped => f.write_str("skipped"),
+            Self::UpstreamFailed => f.write_str("upstream failed"),
             Self::Cancelled { .. } => f.write_str("cancelled"),
         }
     }
@@ -198,6 +230,8 @@ pub enum NodeStatus {
     Failed,
     /// The run took another branch.
     Skipped,
+    /// It did not run because of a failure before it.
+    UpstreamFailed,
     /// It was cancelled.
     Cancelled,
     /// It is being compensated, or will be.
@@ -224,6 +258,7 @@ impl From<&NodeOutcome> for NodeStatus {
             NodeOutcome::Succeeded => Self::Succeeded,
             NodeOutcome::Failed { .. } => Self::Failed,
             NodeOutcome::Skipped => Self::Skipped,
+            NodeOutcome::UpstreamFailed => Self::UpstreamFailed,
             NodeOutcome::Cancelled { .. } => Self::Cancelled,
         }
     }
@@ -237,6 +272,7 @@ impl fmt::Display for NodeStatus {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+            Self::UpstreamFailed => "upstream failed",
             Self::Cancelled => "cancelled",
             Self::Compensating => "compensating",
             Self::Compensated => "compensated",

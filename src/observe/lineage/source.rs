@@ -54,7 +54,7 @@ fn collect(mut work: Vec<&Expr>, repeats: bool, sources: &mut BTreeSet<Source>) 
             Expr::Input => {
                 sources.insert(Source::Input);
             }
-            Expr::Node(name) => {
+            Expr::Node(name) | Expr::End(name) => {
                 sources.insert(Source::Node(name.clone()));
             }
             Expr::Variable(name) => {

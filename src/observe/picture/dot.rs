@@ -82,7 +82,7 @@ fn node(out: &mut String, item: &Item, depth: usize) {
         Shape::Pass => " shape=circle style=filled margin=\"0.02,0.02\"",
     }
     .to_owned();
-    if item.status == Some(NodeStatus::Skipped) {
+    if matches!(item.status, Some(NodeStatus::Skipped | NodeStatus::UpstreamFailed)) {
         style = style.replace("filled", "filled,dashed");
         if style.is_empty() {
             style.push_str(" style=\"rounded,filled,dashed\"");

@@ -28,7 +28,11 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
     for (status, ids) in &later.classes {
         if let Some([fill, line, text]) = colours(*status) {
             let class = class_of(*status);
-            let dash = if *status == NodeStatus::Skipped { ",stroke-dasharray:4 3" } else { "" };
+            let dash = if matches!(status, NodeStatus::Skipped | NodeStatus::UpstreamFailed) {
+                ",stroke-dasharray:4 3"
+            } else {
+                ""
+            };
             let _ = writeln!(out, "  classDef {class} fill:{fill},stroke:{line},color:{text}{dash}");
             let _ = writeln!(out, "  class {} {class}", ids.join(","));
         }
@@ -127,6 +131,7 @@ const fn class_of(status: NodeStatus) -> &'static str {
         NodeStatus::Succeeded => "succeeded",
         NodeStatus::Failed => "failed",
         NodeStatus::Skipped => "skipped",
+        NodeStatus::UpstreamFailed => "upstreamFailed",
         NodeStatus::Cancelled => "cancelled",
         NodeStatus::Compensating => "compensating",
         NodeStatus::Compensated => "compensated",

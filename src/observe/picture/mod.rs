@@ -11,7 +11,9 @@ pub(super) use mermaid::escape;
 use super::catalog::flow_of;
 use crate::base::draw::line;
 use crate::base::name::Name;
-use crate::definition::{Action, Body, Definition, Delegate, Gather, Join, Map, Node, On, Pick, Repeat, Work};
+use crate::definition::{
+    Action, Body, Definition, Delegate, Expr, Fail, Gather, Join, Map, Node, On, Pick, Repeat, Work,
+};
 use crate::message::run::NodeStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -254,7 +256,11 @@ fn text_of(action: &Action) -> (Shape, Option<String>) {
             (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.max_steps)))
         }
         Action::Stop => (Shape::Pass, Some("ends the run".to_owned())),
-        Action::Fail(message) => (Shape::Pass, Some(format!("fails: {}", line(message, SHOWN)))),
+        Action::Fail(Fail { message: Expr::Const(message), .. }) => {
+            let message = message.value().as_str().map_or_else(|| message.to_string(), str::to_owned);
+            (Shape::Pass, Some(format!("fails: {}", line(&message, SHOWN))))
+        }
+        Action::Fail(_) => (Shape::Pass, Some("fails".to_owned())),
     }
 }
 
@@ -280,6 +286,7 @@ const fn colours(status: NodeStatus) -> Option<[&'static str; 3]> {
         NodeStatus::Succeeded => ["#d9f2df", "#2e8b4a", "#123d20"],
         NodeStatus::Failed => ["#fbdcdc", "#c9303a", "#5c1116"],
         NodeStatus::Skipped => ["#f3f4f6", "#b3b9c2", "#7c8491"],
+        NodeStatus::UpstreamFailed => ["#fdf0f0", "#d98a90", "#8a4a4f"],
         NodeStatus::Cancelled => ["#e6e8ec", "#7c8491", "#3a4049"],
         NodeStatus::Compensating => ["#fff0cf", "#c98a1b", "#5a3c06"],
         NodeStatus::Compensated => ["#f0e4fa", "#8a5cd1", "#3d2266"],

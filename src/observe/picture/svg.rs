@@ -30,12 +30,13 @@ const RULES: &str = "\
 .cpw .box{fill:#191f28;stroke:#9aa5b4}.cpw .frame{fill:#161b23}.cpw .on{stroke:#12161d}}";
 
 /// All statuses of a node, in the order of the legend.
-const STATUSES: [NodeStatus; 10] = [
+const STATUSES: [NodeStatus; 11] = [
     NodeStatus::Waiting,
     NodeStatus::Running,
     NodeStatus::Succeeded,
     NodeStatus::Failed,
     NodeStatus::Skipped,
+    NodeStatus::UpstreamFailed,
     NodeStatus::Cancelled,
     NodeStatus::Compensating,
     NodeStatus::Compensated,
@@ -152,7 +153,11 @@ fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64),
     let pivot = if item.pivot { " pivot" } else { "" };
     let class = if framed { "frame" } else { "box" };
     let style = item.status.and_then(colours).map_or(String::new(), |[fill, line, _]| {
-        let dash = if item.status == Some(NodeStatus::Skipped) { ";stroke-dasharray:4 3" } else { "" };
+        let dash = if matches!(item.status, Some(NodeStatus::Skipped | NodeStatus::UpstreamFailed)) {
+            ";stroke-dasharray:4 3"
+        } else {
+            ""
+        };
         format!(" style=\"fill:{fill};stroke:{line}{dash}\"")
     });
     let (right, bottom, middle) = (x + wide, y + high, y + high / 2);

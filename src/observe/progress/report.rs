@@ -91,6 +91,8 @@ pub struct NodeCounts {
     pub failed: u32,
     /// Nodes on paths that the run did not take.
     pub skipped: u32,
+    /// Nodes that did not run because of a failure before them.
+    pub upstream_failed: u32,
     /// Nodes that were cancelled.
     pub cancelled: u32,
     /// Nodes to be compensated, including those whose compensation failed.

@@ -109,6 +109,7 @@ impl RunState {
                 NodeStatus::Succeeded | NodeStatus::Abandoned => counts.succeeded += 1,
                 NodeStatus::Failed => counts.failed += 1,
                 NodeStatus::Skipped => counts.skipped += 1,
+                NodeStatus::UpstreamFailed => counts.upstream_failed += 1,
                 NodeStatus::Cancelled => counts.cancelled += 1,
                 NodeStatus::Compensating | NodeStatus::CompensationFailed => counts.compensating += 1,
                 NodeStatus::Compensated => counts.compensated += 1,
@@ -145,6 +146,7 @@ impl RunState {
             NodeStatus::Succeeded
             | NodeStatus::Failed
             | NodeStatus::Skipped
+            | NodeStatus::UpstreamFailed
             | NodeStatus::Cancelled
             | NodeStatus::Compensating
             | NodeStatus::Compensated

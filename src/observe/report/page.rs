@@ -167,9 +167,14 @@ const fn colour(status: Option<NodeStatus>) -> &'static str {
         Some(NodeStatus::Succeeded | NodeStatus::Compensated) => "good",
         Some(NodeStatus::Failed | NodeStatus::CompensationFailed) => "bad",
         Some(NodeStatus::Running | NodeStatus::Compensating) => "busy",
-        Some(NodeStatus::Waiting | NodeStatus::Skipped | NodeStatus::Cancelled | NodeStatus::Abandoned) | None => {
-            "idle"
-        }
+        Some(
+            NodeStatus::Waiting
+            | NodeStatus::Skipped
+            | NodeStatus::UpstreamFailed
+            | NodeStatus::Cancelled
+            | NodeStatus::Abandoned,
+        )
+        | None => "idle",
     }
 }
 

@@ -4,7 +4,7 @@
 //! answer is applied: given back, completed or failed. If none arrives within the grace period, the attempt fails with
 //! its outcome unknown.
 
-use super::validate::{bounded, fits};
+use super::validate::{explained, fits};
 use crate::base::id::{AttemptId, Incarnation, TaskId};
 use crate::base::payload::Payload;
 use crate::message::command::Accepted;
@@ -114,7 +114,7 @@ impl Attempts<'_, '_> {
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
         let agent = self.core.reader.attempt_of(by, attempt)?.agent;
-        bounded("payload_bytes", failure.message.len(), self.core.reader.config.limits.sizes.payload_bytes)?;
+        explained(&self.core.reader.config.limits, &failure)?;
         self.record_usage(by, attempt, usage);
         self.failed(attempt.task(), failure);
         self.after_end(agent);

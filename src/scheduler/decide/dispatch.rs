@@ -17,7 +17,7 @@ use crate::scheduler::log::Tx;
 use crate::scheduler::machine::{Core, Rest};
 use crate::scheduler::queue::Turn;
 use crate::scheduler::tasks::{FollowUp, Task};
-use crate::task::{Bound, Failure, SideEffects};
+use crate::task::{Bound, Failure, SideEffects, codes};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -269,7 +269,10 @@ impl Dispatch<'_, '_> {
                 };
             };
             match follow_up {
-                FollowUp::Orphaned => self.core.attempts(self.tx).failed(id, Failure::unknown("its agent is gone")),
+                FollowUp::Orphaned => self
+                    .core
+                    .attempts(self.tx)
+                    .failed(id, Failure::unknown("its agent is gone").with_code(codes::AGENT_LOST)),
                 FollowUp::Ready => ready.extend(self.make_ready(id)),
                 FollowUp::Unsatisfiable => {
                     let reason = "a dependency did not succeed".into();

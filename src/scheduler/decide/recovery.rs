@@ -6,7 +6,7 @@ use crate::base::time::Time;
 use crate::message::effect::{Effect, Outbox};
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Running;
-use crate::task::Failure;
+use crate::task::{Failure, codes};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -96,9 +96,10 @@ impl DueTimers<'_, '_> {
             let task = self.core.reader.state.tasks().by_id(attempt.task());
             let Some(task) = task.filter(|task| task.attempts.begun == attempt.number().get()) else { continue };
             let Some(agent) = task.running().map(Running::agent) else { continue };
-            self.core
-                .attempts(self.tx)
-                .failed(attempt.task(), Failure::unknown("the agent did not answer after a restart of the engine"));
+            self.core.attempts(self.tx).failed(
+                attempt.task(),
+                Failure::unknown("the agent did not answer after a restart of the engine").with_code(codes::AGENT_LOST),
+            );
             self.core.dispatch(self.tx).settle(agent);
         }
     }

@@ -8,8 +8,8 @@ use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Stage;
 use crate::scheduler::timers::Alarm;
-use crate::task::Failure;
 use crate::task::agent::Guard;
+use crate::task::{Failure, codes};
 
 /// The number of due timers that are removed from the wheel together, and fire in the order of their actual times.
 const AT_ONCE: usize = 64;
@@ -97,16 +97,18 @@ impl DueTimers<'_, '_> {
                     .is_some_and(|at| at <= self.tx.now) =>
             {
                 let agent = running.agent();
-                let failure = match running.cancel {
-                    Some(_) => {
-                        Failure::unknown("the task was cancelled, and the agent did not answer within the grace period")
-                    }
-                    None if running.yielding.is_some() => Failure::unknown(
+                let (code, message) = match running.cancel {
+                    Some(_) => (
+                        codes::CANCEL_TIMEOUT,
+                        "the task was cancelled, and the agent did not answer within the grace period",
+                    ),
+                    None if running.yielding.is_some() => (
+                        codes::YIELD_TIMEOUT,
                         "the attempt was requested back, and the agent did not answer within the grace period",
                     ),
-                    None => Failure::unknown("the attempt timed out"),
+                    None => (codes::ATTEMPT_TIMEOUT, "the attempt timed out"),
                 };
-                self.core.attempts(self.tx).failed(id, failure);
+                self.core.attempts(self.tx).failed(id, Failure::unknown(message).with_code(code));
                 self.core.dispatch(self.tx).settle(agent);
             }
             Stage::Blocked { .. }

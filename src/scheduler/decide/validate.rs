@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
-use crate::task::{Affinity, Needs, TaskSpec};
+use crate::task::{Affinity, Failure, Needs, TaskSpec};
 use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
@@ -75,6 +75,25 @@ fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
 pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
     bounded("payload_bytes", payload.bytes() as usize, limits.sizes.payload_bytes)?;
     bounded("payload_depth", payload.depth() as usize, limits.sizes.depth())
+}
+
+/// Rejects a failure whose data exceed the limits, or whose code is no code. Together with its causes, it may be as large
+/// as one payload.
+pub(super) fn explained(limits: &Limits, failure: &Failure) -> Result<(), Rejected> {
+    let most = u32::try_from(Failure::MAX_CAUSES).unwrap_or(u32::MAX);
+    bounded("causes", failure.chain().skip(1).count(), most)?;
+    bounded("payload_bytes", failure.bytes(), limits.sizes.payload_bytes)?;
+    bounded("payload_depth", failure.depth() as usize, limits.sizes.depth())?;
+    for one in failure.chain() {
+        if let Some(code) = one.code.as_ref().filter(|code| !code.is_valid()) {
+            return Err(Rejected::Invalid(Invalid::Code { code: code.shown() }));
+        }
+        bounded("path", one.path().len(), u32::try_from(Failure::MAX_PATH).unwrap_or(u32::MAX))?;
+        for place in one.path() {
+            bounded("name_bytes", place.workflow.len().max(place.node.len()), limits.sizes.name_bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// Rejects a name that is empty or too long.

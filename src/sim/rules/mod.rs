@@ -5,6 +5,7 @@
 
 mod after;
 mod agents;
+mod failures;
 mod parts;
 mod runs;
 mod tasks;
@@ -54,6 +55,7 @@ pub struct Rules {
     paused_agents: BTreeSet<AgentId>,
     definitions: BTreeMap<(Name, u32), Arc<Definition>>,
     runs: BTreeMap<RunId, runs::Story>,
+    failures: failures::Known,
     steps: u64,
     kept: Option<(Seq, EngineSnapshot)>,
     prompt: bool,
@@ -221,7 +223,7 @@ impl Rules {
                 let held = task
                     .is_some_and(|task| task.attempt() == *attempt && task.hold().is_some_and(|hold| hold.by == *by));
                 let legal = held && self.registered(*by).is_some();
-                let fits = !matches!(reported, Err(Rejected::Invalid(Invalid::TooLarge { .. })));
+                let fits = !matches!(reported, Err(Rejected::Invalid(Invalid::TooLarge { .. } | Invalid::Code { .. })));
                 rule(legal == reported.is_ok() || (legal && !fits), || {
                     format!("a message of {by}, which {} {attempt}, was answered {reported:?}", holds(legal))
                 })

@@ -3,7 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
 use super::parts::Parts;
-use super::{Judged, Rules, rule};
+use super::{Judged, Rules, failures, rule};
 use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::base::name::Name;
 use crate::definition::{Action, Condition, Definition, Delegate, WaitFor};
@@ -137,7 +137,8 @@ impl Rules {
         let (story, index) = (self.story(run)?, node.index);
         story.judge_names(core::slice::from_ref(node))?;
         match event {
-            NodeEvent::Finished { signal, .. } => {
+            NodeEvent::Finished { signal, outcome, .. } => {
+                failures::judge(&self.failures, node, outcome)?;
                 story.judge_signal(index, *signal)?;
                 rule(!story.ended.contains(&index), || format!("node {node} of {run} ends twice"))
             }
@@ -310,6 +311,7 @@ impl Rules {
     pub(super) fn learn_catalogue(&mut self, event: &CatalogueEvent) {
         if let CatalogueEvent::Defined { definition } = event {
             self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
+            self.failures.learn_definition(definition);
         }
     }
 

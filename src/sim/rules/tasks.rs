@@ -277,6 +277,9 @@ impl Rules {
             self.tasks.insert(id, Known::new(spec, seq, at));
             return;
         }
+        if let TaskEvent::AttemptFailed { failure, .. } = event {
+            self.failures.learn(failure);
+        }
         let waits = |to: &Incarnation| self.registered(*to).is_some_and(|member| member.spec.prefetch > 0);
         let unstarted = matches!(event, TaskEvent::Assigned { to, .. } if waits(to));
         if let Some(known) = self.tasks.get_mut(&id) {

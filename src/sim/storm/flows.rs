@@ -2,11 +2,11 @@
 
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, Expr, Handler, Link, Map,
-    Node, OnCompensationFailure, OnFailure, Pick, Precondition, RaceOption, Reducer, Repeat, SavePoint, SignalRule,
-    State, States, Variable, WaitFor, Work,
+    Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, Expr, Fail, Handler, Link,
+    Map, Node, OnCompensationFailure, OnFailure, Pick, Precondition, RaceOption, Reducer, Repeat, SavePoint,
+    SignalRule, State, States, Variable, WaitFor, Work,
 };
-use crate::task::{FailureKind, Policy, Retry};
+use crate::task::{Failures, Policy, Retry};
 use core::time::Duration;
 use serde_json::json;
 
@@ -183,7 +183,13 @@ fn saga() -> Definition {
         .with_node(undoable("three", "k0").with_link(Link::success("one")))
         .with_node(undoable("four", "k1").with_query(work("k2")).with_link(Link::success("two")))
         .with_node(Node::new("rest", pause(3)).with_link(Link::success("three")).with_link(Link::success("four")))
-        .with_node(Node::new("fails", Action::Fail("as planned".into())).with_link(Link::success("rest")))
+        .with_node(
+            Node::new(
+                "fails",
+                Action::Fail(Fail::new("as planned").with_code("storm.planned").with_details(Expr::Input)),
+            )
+            .with_link(Link::success("rest")),
+        )
         .with_on_compensation_failure(OnCompensationFailure::Stop)
 }
 
@@ -200,6 +206,7 @@ fn caller() -> Definition {
     let call = || Body::Call(Call::of("rounds").to_depth(3));
     let each = Map::over(Expr::Input.at("/items"), call()).max_concurrent(2).tolerate(3);
     Definition::new("caller")
+        .with_on_failure(OnFailure::Finish)
         .with_node(Node::new("once", Action::Do(call())).with_input(Expr::Input))
         .with_node(Node::new("each", Action::Map(each)).with_link(Link::always("once")))
         .with_node(task("end", "k0").with_link(Link::always("each")))
@@ -214,7 +221,7 @@ fn trip() -> Definition {
         .with_node(
             task("dine", "k2")
                 .with_link(Link::success("book"))
-                .with_handler(Handler::error("sick", [FailureKind::Permanent, FailureKind::Unknown])),
+                .with_handler(Handler::error("sick", Failures::code("storm.imp*").and_code("storm.perhaps"))),
         )
         .with_node(task("cure", "k1").with_link(Link::case("dine", "sick")))
 }
@@ -238,7 +245,14 @@ fn crop() -> Definition {
     let undo = || Work::new("k2").with_policy(policy(8));
     let states = States::from("sow", 6)
         .with(State::new("sow").doing(work("k0")).with_undo(undo()).then("grow"))
-        .with(State::new("grow").doing(work("k1")).with_undo(undo()).on_failure("sow").then("reap"))
+        .with(
+            State::new("grow")
+                .doing(work("k1"))
+                .with_undo(undo())
+                .on_failures(Failures::code("storm.impossible"), "reap")
+                .on_failure("sow")
+                .then("reap"),
+        )
         .with(State::new("reap").doing(work("k2")));
     Definition::new("crop")
         .with_node(Node::new("states", Action::States(states)).with_input(Expr::Input))

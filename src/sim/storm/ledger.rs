@@ -190,11 +190,15 @@ impl Agent for Ledger {
         match nature {
             Nature::Slow(times) if attempt.number() <= times => Err(Failure::transient("not yet")),
             Nature::Poison => Err(Failure::transient("never")),
-            Nature::Infeasible => Err(Failure::permanent("impossible")),
-            Nature::Busy if attempt.number() == 1 => Err(Failure::overloaded("later", Duration::from_secs(3))),
+            Nature::Infeasible => {
+                Err(Failure::permanent("impossible").with_code("storm.impossible").with_details(task.payload.clone()))
+            }
+            Nature::Busy if attempt.number() == 1 => {
+                Err(Failure::overloaded("later", Duration::from_secs(3)).with_code("storm.busy"))
+            }
             Nature::Unclear => {
                 // The outcome is unknown to the agent; the side effect took place.
-                books.act(task).and_then(|_| Err(Failure::unknown("perhaps")))
+                books.act(task).and_then(|_| Err(Failure::unknown("perhaps").with_code("storm.perhaps")))
             }
             Nature::Slow(_) | Nature::Busy | Nature::Good => books.act(task),
         }

@@ -294,7 +294,7 @@ fn name_expr(expr: &mut Expr, names: &[Name]) {
     let mut work = vec![expr];
     while let Some(expr) = work.pop() {
         match expr {
-            Expr::Node(name) => {
+            Expr::Node(name) | Expr::End(name) => {
                 if let Some(settled) = marked(name).and_then(|node| names.get(node)) {
                     *name = settled.clone();
                 }

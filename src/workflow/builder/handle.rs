@@ -10,7 +10,7 @@ use crate::definition::{
     Action, Budget, Completion, Condition, Expr, Handler, Join, Map, Milestone, On, Precondition, Remaining, SavePoint,
     Work, Write,
 };
-use crate::task::{Needs, Policy, Retry, Tier, Usage};
+use crate::task::{Failures, Needs, Policy, Retry, Tier, Usage};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -143,6 +143,14 @@ impl<'f, T, K> Handle<'f, T, K> {
     #[must_use]
     pub fn optional(self) -> Value<'f, Option<T>> {
         let datum = Datum { expr: Expr::Node(mark(self.node)), after: vec![(self.node, On::Always)] };
+        Value::keep(self.draft, datum)
+    }
+
+    /// How the node ended, as [`Expr::End`] gives it. A node that uses it waits until this node has ended in any way, and a
+    /// failure of this node does not fail the run.
+    #[must_use]
+    pub fn end(self) -> Value<'f, serde_json::Value> {
+        let datum = Datum { expr: Expr::End(mark(self.node)), after: vec![(self.node, On::Always)] };
         Value::keep(self.draft, datum)
     }
 
@@ -358,11 +366,33 @@ impl<'f, T, K> Handle<'f, T, K> {
         K: Tasks<Single = S::Input>,
         S: crate::workflow::Step<Output = T>,
     {
+        self.or_else_after(step, On::Failure)
+    }
+
+    /// Adds an alternative for when the node fails with one of these failures; otherwise as [`or_else`](Self::or_else).
+    /// Other failures fail the run.
+    #[must_use]
+    pub fn or_else_on<S>(self, failures: impl Into<Failures>, step: S) -> Handle<'f, T>
+    where
+        K: Tasks<Single = S::Input>,
+        S: crate::workflow::Step<Output = T>,
+    {
+        let handlers = self.draft.node(self.node).map_or(0, |node| node.node.handlers.len());
+        let name = Name::from(format!("or else {}", handlers.saturating_add(1)));
+        self.handle(Handler::error(name.clone(), failures));
+        self.or_else_after(step, On::Case(name))
+    }
+
+    fn or_else_after<S>(self, step: S, on: On) -> Handle<'f, T>
+    where
+        K: Tasks<Single = S::Input>,
+        S: crate::workflow::Step<Output = T>,
+    {
         let mut other = super::sketch(&step);
         if let Some(first) = self.draft.node(self.node) {
             other.node.input = first.node.input;
         }
-        other.link(self.node, On::Failure);
+        other.link(self.node, on);
         let other: Handle<'f, T> = Handle::add(self.draft, other);
         super::merged(self.draft, &[self.plain(), other])
     }

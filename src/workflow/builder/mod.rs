@@ -22,7 +22,8 @@ use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{
-    Action, Body, Budget, Call, Condition, Expr, Join, Map, On, RaceOption, Reducer, Remaining, Repeat, States, Trigger,
+    Action, Body, Budget, Call, Condition, Expr, Fail, Join, Map, On, RaceOption, Reducer, Remaining, Repeat, States,
+    Trigger,
 };
 use core::fmt;
 use core::marker::PhantomData;
@@ -512,7 +513,12 @@ impl<I, O> Workflow<I, O> {
 
     /// Adds a node that fails with this message.
     pub fn fail(&self, message: impl Into<Name>) -> Handle<'_, ()> {
-        self.add(Sketch::new("fail", Action::Fail(message.into())))
+        self.add(Sketch::new("fail", Action::Fail(message.into().into())))
+    }
+
+    /// Adds a node that fails with this failure. The item of its expressions is `of`.
+    pub fn fail_with<'f, T>(&'f self, fail: Fail, of: impl Source<'f, T>) -> Handle<'f, ()> {
+        self.add(Sketch::new("fail", Action::Fail(fail)).with_input(self.datum(of)))
     }
 
     /// Adds a node that waits for a time.

@@ -101,6 +101,7 @@ fn number(expr: &Expr) -> Option<f64> {
         Expr::Const(value) => value.value().as_f64(),
         Expr::Input
         | Expr::Node(_)
+        | Expr::End(_)
         | Expr::Variable(_)
         | Expr::Item
         | Expr::List(_)

@@ -67,6 +67,7 @@ pub(super) fn missing<'d>(definition: &'d Definition, index: usize, sure: &[BTre
             }
             Expr::First(_) => {}
             Expr::Input
+            | Expr::End(_)
             | Expr::Variable(_)
             | Expr::Item
             | Expr::Const(_)

@@ -148,7 +148,9 @@ fn needs_occasion(node: BoundNode<'_>) -> Vec<Need> {
 fn failure_text(outcome: &NodeOutcome) -> String {
     match outcome {
         NodeOutcome::Failed { failure, .. } => failure.to_string(),
-        NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. } => outcome.to_string(),
+        NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::UpstreamFailed | NodeOutcome::Cancelled { .. } => {
+            outcome.to_string()
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::{Condition, Expr, Scope, TooWide};
+use crate::message::run::{NodeOutcome, NodeStatus};
 use crate::workflow::context::Reader;
+use serde_json::json;
 
 /// The view of a run from one of its nodes during a call.
 #[derive(Clone, Copy)]
@@ -148,6 +150,22 @@ impl Scope for RunScope<'_> {
     fn node(&self, name: &str) -> Payload {
         let state = self.run.plan().index_of(name).and_then(|ix| self.run.graph.state(ix));
         state.map(|state| state.output().clone()).unwrap_or_default()
+    }
+
+    fn end(&self, name: &str) -> Result<Payload, TooWide> {
+        let state = self.run.plan().index_of(name).and_then(|ix| self.run.graph.state(ix));
+        let Some((state, outcome)) = state.and_then(|state| Some((state, state.ended()?))) else {
+            return Ok(Payload::NULL);
+        };
+        let attempts = state.instances().spent().attempts;
+        let status = NodeStatus::from(outcome);
+        let NodeOutcome::Failed { failure, .. } = outcome else {
+            return Ok(Payload::new(json!({ "status": status, "attempts": attempts })));
+        };
+        if !self.meter.copy(failure.bytes()) {
+            return Err(TooWide { bytes: self.most });
+        }
+        Ok(Payload::new(json!({ "status": status, "attempts": attempts, "failure": failure })))
     }
 
     fn item(&self) -> Payload {

@@ -67,7 +67,7 @@ impl Checker<'_, '_> {
             match expr {
                 Expr::Item => item = true,
                 Expr::Const(value) => self.constant(value, site),
-                Expr::Node(name) => self.reference(name, site),
+                Expr::Node(name) | Expr::End(name) => self.reference(name, site),
                 Expr::At(_, pointer) if !is_pointer(pointer) => {
                     let pointer = pointer.as_str().into();
                     self.site_fault(site, Fault::BadPointer { location: site.location.clone(), pointer });

@@ -1,15 +1,13 @@
 //! The faults of a definition.
 
 use super::Location;
+use super::location::Short;
 use crate::base::name::Name;
 use crate::definition::On;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::message::run::Measure;
 use core::fmt;
 use thiserror::Error;
-
-/// The number of characters of a name that a message shows.
-const SHOWN: usize = 64;
 
 /// The number of nodes of a cycle that a message shows.
 const SHOWN_NODES: usize = 16;
@@ -437,6 +435,12 @@ pub enum Fault {
         /// The location of the use.
         location: Location,
     },
+    /// A text that no failure can have as its code.
+    #[error("names `{}`, which is no code: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all", Short(.code))]
+    BadCode {
+        /// The text.
+        code: Name,
+    },
     /// A text that is not a JSON pointer.
     #[error("{location} uses `{}`, which is not a JSON pointer: write /a/b, with ~0 for ~ and ~1 for /", Short(.pointer))]
     BadPointer {
@@ -559,18 +563,6 @@ pub enum Fault {
         /// The type and the reason.
         reason: String,
     },
-}
-
-/// The beginning of a text that may be long.
-pub(super) struct Short<'a>(pub(super) &'a str);
-
-impl fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(SHOWN) {
-            Some((end, _)) => write!(f, "{}…", self.0.get(..end).unwrap_or_default()),
-            None => f.write_str(self.0),
-        }
-    }
 }
 
 fn meant(suggestion: Option<&Name>) -> String {

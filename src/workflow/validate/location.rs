@@ -1,6 +1,5 @@
 //! Locations in a definition.
 
-use super::fault::Short;
 use crate::base::name::Name;
 use core::fmt;
 
@@ -20,6 +19,8 @@ pub enum Location {
     Precondition,
     /// The postcondition of a node.
     Postcondition,
+    /// The failure of a node that always fails.
+    Failure,
     /// The writes of a node to variables.
     Writes,
     /// The initial value of a variable.
@@ -42,10 +43,26 @@ impl fmt::Display for Location {
             Self::State(state) => write!(f, "its state `{}`", Short(state)),
             Self::Precondition => f.write_str("its precondition"),
             Self::Postcondition => f.write_str("its postcondition"),
+            Self::Failure => f.write_str("its failure"),
             Self::Writes => f.write_str("its writes"),
             Self::Variable(variable) => write!(f, "variable `{}`", Short(variable)),
             Self::Updates(variable) => write!(f, "the condition on updates of variable `{}`", Short(variable)),
             Self::Output => f.write_str("the output of the workflow"),
+        }
+    }
+}
+
+/// The number of characters of a name that a message shows.
+const SHOWN: usize = 64;
+
+/// The beginning of a text that may be long.
+pub(super) struct Short<'a>(pub(super) &'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN) {
+            Some((end, _)) => write!(f, "{}…", self.0.get(..end).unwrap_or_default()),
+            None => f.write_str(self.0),
         }
     }
 }

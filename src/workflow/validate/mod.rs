@@ -21,9 +21,9 @@ pub use location::Location;
 use super::nearest::nearest;
 use crate::base::limits::{Limits, MOST_DEPTH};
 use crate::base::name::Name;
-use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Variable, Work};
+use crate::definition::{Action, Body, Call, Definition, Expr, Fail, Map, Node, Repeat, Variable, Work};
 use crate::message::run::Measure;
-use crate::task::Usage;
+use crate::task::{Code, Usage};
 use data::{Site, Use};
 use size::Size;
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,7 +227,7 @@ impl<'d, 'r> Checker<'d, 'r> {
     fn action(&mut self, index: usize, node: &'d Node) {
         match &node.action {
             Action::Do(_) | Action::Pass | Action::Stop => {}
-            Action::Fail(message) => self.name(Some(index), "the failure", message),
+            Action::Fail(fail) => self.fail(index, fail),
             Action::Choose { cases, otherwise, .. } => {
                 if cases.is_empty() {
                     self.fault(Some(index), Fault::NoCases);
@@ -281,6 +281,18 @@ impl<'d, 'r> Checker<'d, 'r> {
         }
         if let Some(Body::Task(work)) = node.action.body() {
             self.work(index, work);
+        }
+    }
+
+    fn fail(&mut self, index: usize, fail: &Fail) {
+        for expr in [&fail.message, &fail.code, &fail.details] {
+            self.expression(expr, &Site::of(index, Location::Failure, true));
+        }
+        if let Expr::Const(code) = &fail.code
+            && !code.is_null()
+            && !code.value().as_str().is_some_and(|text| Code::from(text).is_valid())
+        {
+            self.fault(Some(index), Fault::BadCode { code: code.to_string().into() });
         }
     }
 

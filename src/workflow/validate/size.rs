@@ -68,6 +68,7 @@ impl Size {
                 Expr::At(_, pointer) => pointer.len(),
                 Expr::Input
                 | Expr::Node(_)
+                | Expr::End(_)
                 | Expr::Variable(_)
                 | Expr::Item
                 | Expr::List(_)
@@ -77,7 +78,13 @@ impl Size {
             let parts = match expr {
                 Expr::List(parts) | Expr::First(parts) => parts.len(),
                 Expr::Object(fields) => fields.len(),
-                Expr::Input | Expr::Node(_) | Expr::Variable(_) | Expr::Item | Expr::Const(_) | Expr::At(..) => 1,
+                Expr::Input
+                | Expr::Node(_)
+                | Expr::End(_)
+                | Expr::Variable(_)
+                | Expr::Item
+                | Expr::Const(_)
+                | Expr::At(..) => 1,
             };
             self.step(1 + bytes / BYTES_PER_STEP, limits)?;
             self.room(parts, limits)?;

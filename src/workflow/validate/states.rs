@@ -45,6 +45,7 @@ impl<'d> Checker<'d, '_> {
         for state in &states.states {
             for way in &state.next {
                 self.condition(&way.when, &Site::of(index, Location::State(state.name.clone()), true));
+                self.failures(index, way.on_failure.as_ref());
             }
         }
         self.ends(index, states, &indexes);
@@ -71,8 +72,9 @@ impl<'d> Checker<'d, '_> {
             }
         }
         // A state without a transition for success is final.
-        let is_final =
-            |at: &usize| states.states.get(*at).is_some_and(|state| state.next.iter().all(|way| way.on_failure));
+        let is_final = |at: &usize| {
+            states.states.get(*at).is_some_and(|state| state.next.iter().all(|way| way.on_failure.is_some()))
+        };
         let mut leads: BTreeSet<usize> = (0..states.states.len()).filter(is_final).collect();
         let mut work: Vec<usize> = leads.iter().copied().collect();
         while let Some(at) = work.pop() {

@@ -4,6 +4,7 @@ use super::data::Site;
 use super::{Checker, Fault, Location};
 use crate::base::name::Name;
 use crate::definition::{Action, ActionClass, Boundary, Decision, Node, RaceOption, WaitFor};
+use crate::task::Failures;
 use std::collections::BTreeSet;
 
 /// The largest number of handlers of a node: they are stored as the bits of one word.
@@ -105,11 +106,19 @@ impl<'d> Checker<'d, '_> {
                     self.name(Some(index), "the signal", signal);
                     self.condition(matching, &Site::of(index, Location::Case(handler.name.clone()), true));
                 }
-                Boundary::Error { .. } | Boundary::Cancel if !handler.interrupts => {
+                Boundary::Error(_) | Boundary::Cancel if !handler.interrupts => {
                     self.fault(Some(index), Fault::EndsBeside { handler: handler.name.clone() });
                 }
-                Boundary::Error { .. } | Boundary::Cancel | Boundary::Timeout(_) => {}
+                Boundary::Error(failures) => self.failures(index, Some(failures)),
+                Boundary::Cancel | Boundary::Timeout(_) => {}
             }
+        }
+    }
+
+    /// Every code that is to match must be one.
+    pub(super) fn failures(&mut self, index: usize, failures: Option<&Failures>) {
+        if let Some(code) = failures.and_then(Failures::bad_code) {
+            self.fault(Some(index), Fault::BadCode { code: code.to_string().into() });
         }
     }
 
@@ -125,7 +134,7 @@ impl<'d> Checker<'d, '_> {
     pub(super) fn ways(&self, index: usize) -> Option<Vec<&'d Name>> {
         let action = &self.definition.nodes.get(index)?.action;
         if let Action::States(states) = action {
-            let last = states.states.iter().filter(|state| state.next.iter().all(|way| way.on_failure));
+            let last = states.states.iter().filter(|state| state.next.iter().all(|way| way.on_failure.is_some()));
             return Some(last.map(|state| &state.name).collect());
         }
         let Action::Race { options: offers } = action else { return None };

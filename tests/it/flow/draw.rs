@@ -2,9 +2,9 @@
 
 use super::{RUN, World, work};
 use counterpoint::definition::{
-    Action, Body, Budget, Call, Case, Completion, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone,
-    Node, On, Pick, Precondition, RaceOption, Reducer, Remaining, Repeat, SavePoint, State, States, Trigger, Variable,
-    WaitFor, Write,
+    Action, Body, Budget, Call, Case, Completion, Condition, Definition, Expr, Fail, Handler, Join, Link, Map,
+    Milestone, Node, On, Pick, Precondition, RaceOption, Reducer, Remaining, Repeat, SavePoint, State, States, Trigger,
+    Variable, WaitFor, Write,
 };
 use counterpoint::definition::{OnCompensationFailure, OnFailure};
 use counterpoint::engine::{Awaited, RunStanding, Wait};
@@ -12,7 +12,7 @@ use counterpoint::message::rejected::WrongState;
 use counterpoint::message::{
     CompensationRemedy, Migration, NodeRemedy, NodeStatus, Obstacle, ResetPoint, RunEvent, RunPhase,
 };
-use counterpoint::task::{Jitter, Owner, Usage};
+use counterpoint::task::{Failures, Jitter, Owner, Usage};
 use counterpoint::{
     Accepted, Command, Effect, Entry, Event, Failure, Name, Payload, Policy, Rejected, Retry, RunCommand, RunId,
     TaskSpec,
@@ -64,6 +64,8 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         definition.on_compensation_failure = policies[draws.below(3)];
         if draws.one_in(4) {
             definition.on_failure = OnFailure::Hold;
+        } else if draws.one_in(5) {
+            definition.on_failure = OnFailure::Finish;
         }
     }
     for (name, reducer) in
@@ -194,7 +196,11 @@ fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
             2 if taste.races => Handler::timeout(name, span).non_interrupting(),
             3 if taste.races => Handler::signal(name, "red"),
             4 if taste.races => Handler::cancel(name),
-            5 => Handler::error(name, [counterpoint::FailureKind::Transient]),
+            5 => match draws.below(3) {
+                0 => Handler::error(name, [counterpoint::FailureKind::Transient]),
+                1 => Handler::error(name, Failures::code("draw.no")),
+                _ => Handler::error(name, Failures::from(counterpoint::FailureKind::Permanent).and_code("draw.e*")),
+            },
             _ => Handler::error(name, []),
         };
         node.handlers.push(handler);
@@ -266,7 +272,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             Action::States(states.with(State::new("end")))
         }
         9 if taste.races && draws.one_in(4) => Action::Stop,
-        9 if draws.one_in(4) => Action::Fail("a dead end".into()),
+        9 if draws.one_in(4) => Action::Fail(Fail::new("a dead end").with_code("draw.end")),
         9 => Action::Pass,
         10 | 11 => Action::Choose {
             pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
@@ -430,14 +436,14 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
     match hash % 100 {
         _ if seed == 0 => Ok(value),
         0..68 => Ok(value),
-        68..80 => Err(Failure::permanent("no")),
+        68..80 => Err(Failure::permanent("no").with_code("draw.no").with_details(task.payload.clone())),
         80..88 if attempt == 1 => Err(Failure::transient("not now")),
         88..94 if attempt == 1 => Err(Failure::unknown("who knows")),
         80..94 => Ok(value),
         94..96 if attempt == 1 => Err(Failure::unknown("who knows")),
         94..96 => Err(Failure::permanent("no after all")),
         96..99 if !task.kind.starts_with("undo") && attempt < 5 => Err(Failure::unknown("nobody knows")),
-        96..99 => Err(Failure::permanent("enough")),
+        96..99 => Err(Failure::permanent("enough").with_code("draw.enough")),
         _ if attempt < 9 => Err(Failure::transient("never")),
         _ => Err(Failure::permanent("never")),
     }

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod draw;
+pub(crate) mod identity;
 pub(crate) mod model;
 
 use counterpoint::definition::{Action, Body, Definition, Expr, Node, Work};

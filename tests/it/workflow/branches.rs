@@ -147,7 +147,7 @@ fn a_quorum_that_failures_farther_up_make_impossible_fails_too() {
     nodes.push(join);
     let mut world = World::running(flow(nodes), 0);
     world.failed("x").failed("y").done("z", "late");
-    assert_eq!(world.status("a"), NodeStatus::Skipped);
+    assert_eq!(world.status("a"), NodeStatus::UpstreamFailed);
     assert!(matches!(world.outcome().cause(), Some(Cause::Node { node, .. }) if node == "join"));
     world.verify();
 }
@@ -206,7 +206,7 @@ fn a_failure_can_take_another_path() {
     assert_eq!(bad.busy(), ["bad"]);
     bad.done("bad", 0).done("end", "saved");
     assert_eq!(bad.output(), json!("saved"));
-    assert_eq!([bad.status("a"), bad.status("good")], [NodeStatus::Failed, NodeStatus::Skipped]);
+    assert_eq!([bad.status("a"), bad.status("good")], [NodeStatus::Failed, NodeStatus::UpstreamFailed]);
     bad.verify();
 
     let mut good = World::running(definition(), 0);

@@ -94,7 +94,7 @@ fn a_run_that_is_out_of_budget_says_what_it_had() {
     world.done("undo first", 0);
     let expected = json!({"first": "one", "third": null});
     match world.outcome() {
-        RunOutcome::Compensated { cause: Cause::Limit { node: Some(node), limit: OUT_OF_TOKENS, partial } } => {
+        RunOutcome::Compensated { cause: Cause::Limit { node: Some(node), limit: OUT_OF_TOKENS, partial, .. } } => {
             assert_eq!((node.as_str(), partial.value()), ("third", &expected));
         }
         other => panic!("{other}"),
@@ -248,7 +248,7 @@ fn a_run_whose_time_is_over_turns_back() {
     world.failed("b").done("undo a", 0);
     let time = LimitReached::Budget { measure: Measure::Time };
     match world.outcome() {
-        RunOutcome::Compensated { cause: Cause::Limit { node: None, limit, partial } } => {
+        RunOutcome::Compensated { cause: Cause::Limit { node: None, limit, partial, .. } } => {
             assert_eq!((*limit, partial.value()), (time, &json!("half")));
         }
         other => panic!("{other}"),

@@ -54,7 +54,7 @@ fn a_depth_that_is_reached_is_a_bound_with_what_was_done_and_everything_is_undon
     world.done("undo less", 0).done("undo less", 0);
     let depth = LimitReached::Depth { max: 2 };
     match world.outcome() {
-        RunOutcome::Compensated { cause: Cause::Limit { node: Some(node), limit, partial } } => {
+        RunOutcome::Compensated { cause: Cause::Limit { node: Some(node), limit, partial, .. } } => {
             assert_eq!((node.as_str(), *limit, partial.value()), ("again", depth, &json!([8, [7, null]])));
         }
         other => panic!("{other}"),
@@ -90,7 +90,7 @@ fn what_nobody_has_defined_fails_the_node_and_says_so() {
     world.crash();
     let node = world.engine.run(RUN).unwrap().node("sub").unwrap();
     let text = node.outcome().unwrap().to_string();
-    assert_eq!(text, "failed (permanent: no workflow `nowhere` is defined, or not in that version)");
+    assert_eq!(text, "failed (permanent (cp.undefined): no workflow `nowhere` is defined, or not in that version)");
     assert!(matches!(node.outcome(), Some(NodeOutcome::Failed { limit: None, .. })));
     assert!(
         world

@@ -110,7 +110,7 @@ fn a_value_that_the_reducer_cannot_take_fails_the_node() {
     world.done("a", "three");
     assert_eq!(world.status("a"), NodeStatus::Failed);
     let why = world.engine.run(crate::flow::RUN).unwrap().node("a").unwrap().outcome().unwrap().to_string();
-    assert_eq!(why, "failed (permanent: the value that it writes to variable `n` is not a number)");
+    assert_eq!(why, "failed (permanent (cp.write): the value that it writes to variable `n` is not a number)");
     world.done("care", 0);
     assert_eq!(world.output(), Value::Null);
 }

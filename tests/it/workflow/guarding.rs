@@ -55,7 +55,7 @@ fn a_precondition_that_does_not_hold_fails_the_run_unless_somebody_takes_care() 
     let mut world = World::running(flow([undoable("first"), guarded.clone().with_link(Link::success("first"))]), 0);
     world.done("first", 1).done("undo first", 0);
     let RunOutcome::Compensated { cause } = world.outcome() else { panic!("{}", world.outcome()) };
-    assert_eq!(cause.to_string(), "node a failed: permanent: its precondition does not hold");
+    assert_eq!(cause.to_string(), "node a failed: permanent (cp.guard.precondition): its precondition does not hold");
     let handled = guarded.with_handler(Handler::error("care", [FailureKind::Permanent]));
     let mut world = World::running(flow([handled, step("b").with_link(Link::case("a", "care"))]), 0);
     world.done("b", 0).verify();
@@ -93,7 +93,7 @@ fn a_node_fails_whose_attempts_are_all_refused_and_its_output_is_nowhere() {
     let mut world = World::running(flow(nodes), 0);
     world.done("a", -111).done("a", -222);
     assert_eq!(refusals(&world), [Refusal::Postcondition; 2]);
-    assert_eq!((world.status("a"), world.status("b")), (NodeStatus::Failed, NodeStatus::Skipped));
+    assert_eq!((world.status("a"), world.status("b")), (NodeStatus::Failed, NodeStatus::UpstreamFailed));
     assert!(world.engine.run(RUN).unwrap().node("a").unwrap().output().is_null());
     assert!(world.task("care").payload.is_null());
     world.crash();

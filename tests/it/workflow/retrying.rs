@@ -45,8 +45,8 @@ fn what_succeeded_stays_what_failed_was_withdrawn_or_skipped_is_done_anew() {
     world.done("a", 1).failed("b").failed("slow");
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue.is_empty()));
     let ended = ["a", "b", "c", "slow"].map(|node| world.status(node));
-    use NodeStatus::{Cancelled, Failed, Skipped, Succeeded};
-    assert_eq!(ended, [Succeeded, Failed, Skipped, Cancelled]);
+    use NodeStatus::{Cancelled, Failed, Succeeded, UpstreamFailed};
+    assert_eq!(ended, [Succeeded, Failed, UpstreamFailed, Cancelled]);
 
     assert_eq!(retry(&mut world), Ok(Accepted::Done));
     assert_eq!((world.phase(), world.busy()), (RunPhase::Running, vec!["b".to_owned(), "slow".to_owned()]));

@@ -78,7 +78,7 @@ fn what_certainly_did_not_happen_is_not_undone() {
     let mut world = World::running(flow([undoable("a"), undoable("b").with_link(Link::success("a"))]), 0);
     world.failed("a");
     assert!(world.held.is_empty());
-    assert_eq!(world.status("b"), NodeStatus::Skipped);
+    assert_eq!(world.status("b"), NodeStatus::UpstreamFailed);
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue.is_empty()));
     world.verify();
 }

@@ -102,7 +102,7 @@ impl Case<'_> {
     /// Whether the state of a node is valid for the action of the node that continues it.
     fn stands(&self, state: &NodeState, was: &Node, is: &Node) -> bool {
         match state.ended() {
-            None | Some(NodeOutcome::Skipped) => true,
+            None | Some(NodeOutcome::Skipped | NodeOutcome::UpstreamFailed) => true,
             Some(NodeOutcome::Cancelled { .. }) if state.instances().is_empty() => true,
             Some(NodeOutcome::Succeeded | NodeOutcome::Failed { .. } | NodeOutcome::Cancelled { .. }) => {
                 // The compensation of an instance depends on the index of its state.
@@ -169,8 +169,9 @@ impl Case<'_> {
         let begun = state.is_working() || !state.instances().is_empty();
         let is_allowed = match state.ended() {
             Some(NodeOutcome::Cancelled { .. }) if !begun => true,
+            Some(NodeOutcome::UpstreamFailed) => matches!(verdict, Some(Verdict::Skips | Verdict::UpstreamFailed)),
             Some(NodeOutcome::Skipped) => match verdict {
-                Some(Verdict::Skips) => true,
+                Some(Verdict::Skips | Verdict::UpstreamFailed) => true,
                 Some(Verdict::Starts) => new.plan.milestone.is_some() || new.definition.guards.precondition.is_some(),
                 Some(Verdict::Short { .. }) | None => false,
             },

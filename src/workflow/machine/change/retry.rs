@@ -67,7 +67,7 @@ impl Changes<'_> {
     /// The effect on a node of the restart of one before it.
     fn after_retried(self, ix: NodeIx, on: &On, anew: &BTreeSet<NodeIx>) -> Follower {
         let Some(state) = self.run.graph.state(ix) else { return Follower::Blocks };
-        let is_skipped = matches!(state.ended(), Some(NodeOutcome::Skipped));
+        let is_skipped = matches!(state.ended(), Some(NodeOutcome::Skipped | NodeOutcome::UpstreamFailed));
         match on {
             On::Each if is_skipped && state.aside().remedy.is_some() => Follower::Stays,
             On::Each => Follower::Blocks,

@@ -6,7 +6,7 @@ use crate::base::payload::Payload;
 use crate::definition::Boundary;
 use crate::message::event::NodeEvent;
 use crate::message::run::{NodeOutcome, NodeRemedy, Refusal};
-use crate::task::Failure;
+use crate::task::{Place, codes};
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, NodeWork, Surroundings};
 use crate::workflow::machine::variables::unwritable;
@@ -45,12 +45,25 @@ impl Decider<'_> {
                 Finished { took: vec![took], signal: index, ..finished }
             }
             Ending::Skipped => Finished::new(NodeOutcome::Skipped),
-            Ending::Failed(failure) => Finished::new(failed(failure, None)),
+            Ending::UpstreamFailed => Finished::new(NodeOutcome::UpstreamFailed),
+            Ending::Failed { failure, instance } => {
+                Finished::new(failed(failure.through(self.place(node, instance)), None))
+            }
             Ending::Limit { limit, partial } => {
-                Finished::new(failed(Failure::permanent(limit.to_string()), Some(limit))).with_output(partial)
+                let failure = limit.failure().through(self.place(node, None));
+                Finished::new(failed(failure, Some(limit))).with_output(partial)
+            }
+            Ending::Reached { failure, limit, partial } => {
+                let failure = failure.through(self.place(node, None));
+                Finished::new(failed(failure, Some(limit))).with_output(partial)
             }
         };
         self.finish(node, finished)
+    }
+
+    /// The place of a failure that ends a node, with the index of the instance that it came from if there are several.
+    fn place(&self, node: BoundNode<'_>, instance: Option<u32>) -> Place {
+        Place::new(self.run.plan().id.name.clone(), node.definition.name.clone(), instance)
     }
 
     fn finish(&self, node: BoundNode<'_>, mut finished: Finished) -> Move {
@@ -92,7 +105,7 @@ impl Decider<'_> {
             return Some(Self::refuse(node, Refusal::Postcondition));
         }
         let message = unwritable(&self.run.graph, node, &output)?;
-        Some(self.end(node, Ending::failed(message)))
+        Some(self.end(node, Ending::failed(codes::WRITE, message)))
     }
 
     /// The handler that matches this end of a node.
@@ -107,10 +120,10 @@ impl Decider<'_> {
                 handlers.iter().find(|handler| node.state.is_working() && handler.on == Boundary::Cancel)
             }
             (NodeOutcome::Failed { failure, .. }, _) => handlers.iter().find(|handler| match &handler.on {
-                Boundary::Error { kinds } => kinds.is_empty() || kinds.contains(&failure.kind),
+                Boundary::Error(failures) => failures.matches(failure),
                 Boundary::Timeout(_) | Boundary::Signal { .. } | Boundary::Cancel => false,
             }),
-            (NodeOutcome::Succeeded | NodeOutcome::Skipped, _) => None,
+            (NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::UpstreamFailed, _) => None,
         };
         found.map(|handler| handler.name.clone())
     }
@@ -151,7 +164,7 @@ impl Decider<'_> {
                 self.end(node, Ending::With { took: Vec::new(), output: output.clone() })
             }
             Some(NodeRemedy::Fail { reason }) => {
-                self.end(node, Ending::failed(format!("failed by an operator: {reason}")))
+                self.end(node, Ending::failed(codes::OPERATOR, format!("failed by an operator: {reason}")))
             }
             Some(NodeRemedy::Skip { .. }) if node.state.is_waiting() => self.end(node, Ending::Skipped),
             Some(NodeRemedy::Skip { .. }) | None => {

@@ -6,7 +6,7 @@ use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::definition::Boundary;
 use crate::message::event::NodeEvent;
 use crate::message::run::{LimitReached, Measure};
-use crate::task::Phase;
+use crate::task::{Phase, codes};
 use crate::workflow::machine::graph::{BoundNode, Turn};
 use crate::workflow::machine::node::{
     Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, repeat, task,
@@ -42,9 +42,11 @@ impl Decider<'_> {
         let Some(verdict) = node.verdict() else { return Ok(Next::Wait) };
         Ok(match verdict {
             Verdict::Short { of, taken } => {
-                self.end(node, Ending::failed(format!("only {taken} of the {of} required branches were taken"))).into()
+                let message = format!("only {taken} of the {of} required branches were taken");
+                self.end(node, Ending::failed(codes::JOIN, message)).into()
             }
             Verdict::Skips => self.end(node, Ending::Skipped).into(),
+            Verdict::UpstreamFailed => self.end(node, Ending::UpstreamFailed).into(),
             Verdict::Starts => match self.run.graph.turn(node) {
                 Turn::After(_) => Next::Wait,
                 Turn::Missed => self.end(node, Ending::Skipped).into(),
@@ -111,7 +113,8 @@ impl Decider<'_> {
                 return is_over.then(|| Move::Node(node.ix, NodeEvent::Exhausted { limit: OVERDUE }).into());
             }
             Some(Blocked::Undefined(workflow)) => {
-                Ending::failed(format!("no workflow `{workflow}` is defined, or not in that version"))
+                let message = format!("no workflow `{workflow}` is defined, or not in that version");
+                Ending::failed(codes::UNDEFINED, message)
             }
             Some(Blocked::Limit(limit)) => {
                 if *limit == OVERDUE
@@ -134,7 +137,7 @@ impl Decider<'_> {
                 Boundary::Signal { signal, matching } => {
                     sight.signal(signal, matching).map(|signal| Some(signal.index))
                 }
-                Boundary::Error { .. } | Boundary::Cancel => None,
+                Boundary::Error(_) | Boundary::Cancel => None,
             };
             Some(Move::Node(node.ix, NodeEvent::HandlerFired { handler: armed.index, signal: signal? }))
         })

@@ -5,6 +5,7 @@ use crate::base::payload::Payload;
 use crate::definition::{OnUnmet, Precondition};
 use crate::message::event::NodeEvent;
 use crate::message::run::Refusal;
+use crate::task::codes;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, TooLarge};
 use crate::workflow::machine::variables::Within;
@@ -20,7 +21,7 @@ impl Decider<'_> {
             Some((variable, Ok(value))) => return Some(Move::Node(node.ix, NodeEvent::Reduced { variable, value })),
             Some((_, Err(wide))) => {
                 let too_large = TooLarge::Bytes { bytes: wide.bytes, limit };
-                return Some(self.end(node, Ending::failed(too_large.to_string())));
+                return Some(self.end(node, Ending::too_large(too_large)));
             }
             None => {}
         }
@@ -28,7 +29,7 @@ impl Decider<'_> {
         let sight = self.sight(node);
         match sight.input(Payload::NULL) {
             Ok(item) => (!sight.holds(when, item)).then(|| Self::refuse(node, Refusal::Precondition)),
-            Err(too_large) => Some(self.end(node, Ending::failed(too_large.to_string()))),
+            Err(too_large) => Some(self.end(node, Ending::too_large(too_large))),
         }
     }
 
@@ -58,20 +59,20 @@ impl Decider<'_> {
         if node.state.is_waiting() {
             let skips =
                 node.definition.guards.precondition.as_ref().is_some_and(|guard| guard.otherwise == OnUnmet::Skip);
-            let failed = || Ending::failed(Refusal::Precondition.to_string());
+            let failed = || Ending::failed(codes::PRECONDITION, Refusal::Precondition.to_string());
             return Some(self.end(node, if skips { Ending::Skipped } else { failed() }));
         }
         let attempts = node.plan.work.task.as_ref().map_or(1, |task| task.policy.retry().attempts);
         let is_repeated = matches!(node.state.work(), NodeWork::Task) && node.state.aside().refusals < attempts;
         if !is_repeated {
-            return Some(self.end(node, Ending::failed(Refusal::Postcondition.to_string())));
+            return Some(self.end(node, Ending::failed(codes::POSTCONDITION, Refusal::Postcondition.to_string())));
         }
         let refused = instances.last().and_then(|instance| instance.end()).map(|end| end.output()).unwrap_or_default();
         self.meter.spend_copy(refused.bytes());
         let item = Payload::new(json!({ "output": refused.value() }));
         Some(match self.sight(node).input(item) {
             Ok(input) => self.begin(node, instances.len(), input),
-            Err(too_large) => self.end(node, Ending::failed(too_large.to_string())),
+            Err(too_large) => self.end(node, Ending::too_large(too_large)),
         })
     }
 }

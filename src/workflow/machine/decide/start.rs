@@ -3,11 +3,12 @@
 use super::{Decider, Decision, Evaluated, Kept, Move, Next};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::definition::{Action, Case, Join, Map, Pick};
+use crate::definition::{Action, Case, Expr, Fail, Join, Map, Pick};
 use crate::message::event::{NodeEvent, Opening};
-use crate::message::run::LimitReached;
+use crate::message::run::{LimitReached, NodeOutcome};
+use crate::task::{Code, Failure, codes};
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, Surroundings, map_opening, race_opening};
+use crate::workflow::machine::node::{Ending, Surroundings, TooLarge, fit, map_opening, race_opening};
 
 /// A choice among cases.
 struct Choice<'a> {
@@ -23,7 +24,10 @@ impl Decider<'_> {
         let next = match &node.definition.action {
             Action::Do(_) if node.definition.join.repeats() => opened(Opening::Rounds),
             Action::Do(_) => self.with_input(node, |input| self.begin(node, 0, input)),
-            Action::Fail(message) => self.end(node, Ending::failed(message.as_str())),
+            Action::Fail(fail) => {
+                let failed = |failure| Ending::Failed { failure, instance: None };
+                self.end(node, self.failing(node, fail).map_or_else(Ending::too_large, failed))
+            }
             Action::Pass | Action::Stop => {
                 self.with_input(node, |output| self.end(node, Ending::With { took: Vec::new(), output }))
             }
@@ -40,7 +44,7 @@ impl Decider<'_> {
                             let none = Evaluated { node: node.ix, item, cases: 0, took: Vec::new() };
                             self.choose(node, &choice, none)
                         }
-                        Err(too_large) => self.end(node, Ending::failed(too_large.to_string())).into(),
+                        Err(too_large) => self.end(node, Ending::too_large(too_large)).into(),
                     },
                 });
             }
@@ -51,7 +55,8 @@ impl Decider<'_> {
             Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),
                 Err(offer) => {
-                    self.end(node, Ending::failed(format!("the time of option `{offer}` is not a valid time")))
+                    let message = format!("the time of option `{offer}` is not a valid time");
+                    self.end(node, Ending::failed(codes::INVALID_VALUE, message))
                 }
             },
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| self.now + span) }),
@@ -59,11 +64,43 @@ impl Decider<'_> {
         Ok(next.into())
     }
 
+    /// The failure of a node that always fails, caused by the failure of the first failed node before it.
+    fn failing(&self, node: BoundNode<'_>, fail: &Fail) -> Result<Failure, TooLarge> {
+        let (sight, limits) = (self.sight(node), self.limits);
+        let item = sight.input(Payload::NULL)?;
+        let value = |expr: &Expr| fit(sight.eval(expr, item.clone()), limits);
+        let (message, code, details) = (value(&fail.message)?, value(&fail.code)?, value(&fail.details)?);
+        let text = |value: &Payload| value.value().as_str().map(str::to_owned);
+        let mut failure = Failure::of(fail.kind, text(&message).unwrap_or_else(|| message.to_string()));
+        match text(&code).map(Code::from).filter(Code::is_valid) {
+            _ if code.is_null() => {}
+            Some(code) => failure = failure.with_code(code),
+            None => failure = failure.with_code(codes::INVALID_VALUE),
+        }
+        failure = failure.with_details(details);
+        let most = limits.sizes.payload_bytes;
+        if failure.bytes() > most as usize {
+            return Err(TooLarge::Bytes { bytes: u32::try_from(failure.bytes()).unwrap_or(u32::MAX), limit: most });
+        }
+        let graph = &self.run.graph;
+        let cause = graph.links_to(node.ix).find_map(|link| match graph.state(link.source)?.ended()? {
+            NodeOutcome::Failed { failure, .. } => Some(failure.clone()),
+            NodeOutcome::Succeeded
+            | NodeOutcome::Skipped
+            | NodeOutcome::UpstreamFailed
+            | NodeOutcome::Cancelled { .. } => None,
+        });
+        Ok(match cause {
+            Some(cause) => failure.caused_by(cause, most, limits.sizes.depth()),
+            None => failure,
+        })
+    }
+
     /// Continues with the input of the node. The node fails if the input is too large.
     pub(super) fn with_input(&self, node: BoundNode<'_>, next: impl FnOnce(Payload) -> Move) -> Move {
         match self.sight(node).input(Payload::NULL) {
             Ok(input) => next(input),
-            Err(too_large) => self.end(node, Ending::failed(too_large.to_string())),
+            Err(too_large) => self.end(node, Ending::too_large(too_large)),
         }
     }
 
@@ -93,7 +130,9 @@ impl Decider<'_> {
             took.extend(choice.otherwise.cloned());
         }
         if took.is_empty() {
-            return self.end(node, Ending::failed("no case holds, and there is no default case")).into();
+            return self
+                .end(node, Ending::failed(codes::NO_CASE, "no case holds, and there is no default case"))
+                .into();
         }
         self.end(node, Ending::With { took, output: item }).into()
     }
@@ -106,7 +145,7 @@ impl Decider<'_> {
         let is_recorded = is_early || self.run.plan().definition.may_change(&map.over);
         let most = self.limits.runs.map_items;
         match map_opening(&list, is_recorded) {
-            None => self.end(node, Ending::failed("the value that it maps over is not a list")),
+            None => self.end(node, Ending::failed(codes::INVALID_VALUE, "the value that it maps over is not a list")),
             Some(Opening::Map { items, .. }) if items > most => {
                 let limit = LimitReached::Items { max: most };
                 self.end(node, Ending::Limit { limit, partial: Payload::NULL })

@@ -3,6 +3,7 @@
 use super::{Decider, Move};
 use crate::base::id::NodeIx;
 use crate::base::payload::Payload;
+use crate::definition::OnFailure;
 use crate::message::event::RunEvent;
 use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
 use crate::saga::{Next, Steps as _};
@@ -29,7 +30,7 @@ impl Decider<'_> {
         }
         self.run.time_limit().filter(|at| *at <= self.now)?;
         let limit = LimitReached::Budget { measure: Measure::Time };
-        let cause = Cause::Limit { node: None, limit, partial: self.output_so_far() };
+        let cause = Cause::Limit { node: None, limit, partial: self.output_so_far(), path: Vec::new() };
         Some(Move::Run(RunEvent::Failing { cause }))
     }
 
@@ -55,7 +56,8 @@ impl Decider<'_> {
 
     fn forward(&self) -> Option<Move> {
         let graph = &self.run.graph;
-        if let Some(failed) = graph.failures().first() {
+        let waits = self.run.plan().definition.on_failure == OnFailure::Finish && !graph.is_over();
+        if let Some(failed) = graph.failures().first().filter(|_| !waits) {
             let (to, cause) = (graph.save_points(*failed), self.cause_of(*failed));
             return Some(Move::Run(match &to[..] {
                 [] => RunEvent::Failing { cause },
@@ -79,7 +81,8 @@ impl Decider<'_> {
         };
         if self.meter.is_exhausted() {
             let limit = LimitReached::Evaluation { max: self.limits.evaluation() };
-            return Move::Run(RunEvent::Failing { cause: Cause::Limit { node: None, limit, partial: Payload::NULL } });
+            let cause = Cause::Limit { node: None, limit, partial: Payload::NULL, path: Vec::new() };
+            return Move::Run(RunEvent::Failing { cause });
         }
         Move::Run(match made {
             Ok(output) => RunEvent::Finished { outcome: RunOutcome::Succeeded { output } },
@@ -90,13 +93,18 @@ impl Decider<'_> {
     fn cause_of(&self, failed: NodeIx) -> Cause {
         let node = self.run.plan().name(failed);
         match self.run.graph.state(failed).and_then(NodeState::ended) {
-            Some(NodeOutcome::Failed { limit: Some(limit), .. }) => {
-                Cause::Limit { node: Some(node), limit: *limit, partial: self.output_so_far() }
+            Some(NodeOutcome::Failed { limit: Some(limit), failure, .. }) => {
+                let (limit, partial, path) = (*limit, self.output_so_far(), failure.path().to_vec());
+                Cause::Limit { node: Some(node), limit, partial, path }
             }
             Some(NodeOutcome::Failed { failure, .. }) => Cause::Node { node, failure: failure.clone() },
-            Some(NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) | None => {
-                Cause::Node { node, failure: Failure::permanent("unknown") }
-            }
+            Some(
+                NodeOutcome::Succeeded
+                | NodeOutcome::Skipped
+                | NodeOutcome::UpstreamFailed
+                | NodeOutcome::Cancelled { .. },
+            )
+            | None => Cause::Node { node, failure: Failure::permanent("unknown") },
         }
     }
 

@@ -197,7 +197,7 @@ impl<'a> BoundNode<'a> {
         let node = self.ix;
         self.armed().filter_map(move |armed| match &armed.handler.on {
             Boundary::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
-            Boundary::Error { .. } | Boundary::Timeout(_) | Boundary::Cancel => None,
+            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => None,
         })
     }
 
@@ -205,7 +205,7 @@ impl<'a> BoundNode<'a> {
     pub(crate) fn handler_times(&self) -> impl Iterator<Item = Time> + use<'a> {
         self.armed().filter_map(|armed| match armed.handler.on {
             Boundary::Timeout(span) => Some(armed.since + span),
-            Boundary::Error { .. } | Boundary::Signal { .. } | Boundary::Cancel => None,
+            Boundary::Error(_) | Boundary::Signal { .. } | Boundary::Cancel => None,
         })
     }
 
@@ -292,7 +292,7 @@ impl BoundNode<'_> {
             return Some(LinkDecision::BRANCH);
         }
         let outcome = self.state.ended()?;
-        let source = self.source(outcome);
+        let source = self.source(on, outcome);
         let taken = |is_taken| if is_taken { Route::Taken } else { Route::NotTaken };
         let route = match (self.alternative(), on) {
             (Some(_), On::Success | On::Each) => Route::NotTaken,
@@ -302,11 +302,18 @@ impl BoundNode<'_> {
         Some(LinkDecision { route, source })
     }
 
-    /// The end of the node as far as other nodes depend on it.
-    pub(crate) const fn source(&self, outcome: &NodeOutcome) -> Source {
+    /// The end of the node as far as other nodes depend on it over such a link. A link for failures is not the less taken for
+    /// a failure.
+    fn source(&self, on: &On, outcome: &NodeOutcome) -> Source {
+        let is_for_failures = match on {
+            On::Failure => true,
+            On::Case(case) => self.handlers().iter().any(|handler| handler.name == *case),
+            On::Success | On::Always | On::Each => false,
+        };
         match outcome {
+            _ if is_for_failures => Source::Sound,
             NodeOutcome::Failed { .. } => Source::Failed,
-            NodeOutcome::Skipped if self.state.links().is_after_failure() => Source::SkippedAfterFailure,
+            NodeOutcome::UpstreamFailed => Source::UpstreamFailed,
             NodeOutcome::Skipped | NodeOutcome::Succeeded | NodeOutcome::Cancelled { .. } => Source::Sound,
         }
     }

@@ -1,5 +1,6 @@
 //! Begin and end of nodes, with the effects on other nodes.
 
+use super::handling::left_by;
 use super::{Graph, NodeState};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -64,7 +65,13 @@ impl Graph {
         let output = match (output, outcome) {
             (Some(output), _) => output.clone(),
             (None, NodeOutcome::Succeeded) => self.state(ix).ok_or(Illegal::unknown_node(INPUT))?.collected(),
-            (None, NodeOutcome::Failed { .. } | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) => Payload::NULL,
+            (
+                None,
+                NodeOutcome::Failed { .. }
+                | NodeOutcome::Skipped
+                | NodeOutcome::UpstreamFailed
+                | NodeOutcome::Cancelled { .. },
+            ) => Payload::NULL,
         };
         self.change(INPUT, ix, |state| state.end(outcome, took, output))?;
         self.wake_dependents(ix);
@@ -87,6 +94,10 @@ impl Graph {
             if let Some(decision) = node.link_decision(&next.on).filter(|_| is_open) {
                 self.decide_link(ix, next, decision)?;
             }
+        }
+        if self.state(ix).is_some_and(NodeState::has_dodged) {
+            let left = left_by(self, ix);
+            self.failures.extend(left);
         }
         Ok(())
     }

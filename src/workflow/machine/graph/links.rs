@@ -1,5 +1,6 @@
 //! Decisions from links: whether a node starts, must wait for its turn, or is to be cancelled.
 
+use super::handling::is_handled;
 use super::{BoundNode, Graph};
 use crate::base::id::NodeIx;
 use crate::definition::On;
@@ -47,11 +48,10 @@ impl Graph {
         plan.is_some_and(|plan| plan.serves.iter().any(|join| self.has_started(*join)))
     }
 
-    /// Whether a node has failed and its failure is not handled.
+    /// Whether a node has failed and its failure is not handled: no node that handles failures of it has run, and none can
+    /// any more.
     pub(crate) fn is_unhandled(&self, ix: NodeIx) -> bool {
-        self.node(ix).is_some_and(|node| {
-            node.state.has_failed() && node.state.took().is_empty() && !node.plan.handled && !self.is_spare(ix)
-        })
+        self.node(ix).is_some_and(|node| node.state.has_failed() && !is_handled(self, node))
     }
 
     /// Whether a node that could start has its turn.
@@ -101,7 +101,7 @@ impl Graph {
         let mut links = Links::default();
         for Incoming { source, on, .. } in self.links_to(ix) {
             if let Some(decision) = self.node(source).and_then(|source| source.link_decision(on)) {
-                links.decide(decision, false);
+                links.decide(decision);
             }
         }
         links

@@ -2,6 +2,7 @@
 
 mod bound;
 mod flow;
+mod handling;
 mod links;
 mod reset;
 

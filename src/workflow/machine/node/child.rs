@@ -3,7 +3,7 @@
 use super::{InstanceEnd, Reached};
 use crate::base::payload::Payload;
 use crate::message::run::{Cause, RunOutcome};
-use crate::task::{Failure, SideEffects};
+use crate::task::SideEffects;
 
 /// The work that ends with a child run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +16,7 @@ pub(crate) enum ChildRole {
 
 /// The end of a child run, as an input of its parent run.
 pub(crate) fn child_end(outcome: &RunOutcome, role: ChildRole) -> InstanceEnd {
-    let failed = |cause: &Cause, side_effects| {
-        InstanceEnd::limited(side_effects, Failure::permanent(cause.to_string()), reached(cause))
-    };
+    let failed = |cause: &Cause, side_effects| InstanceEnd::limited(side_effects, cause.failure(), reached(cause));
     match outcome {
         RunOutcome::Succeeded { output } => InstanceEnd::succeeded(SideEffects::Done(output.clone())),
         RunOutcome::Compensated { cause } => match role {
@@ -73,7 +71,7 @@ mod tests {
     #[test]
     fn a_limit_is_passed_on_with_the_partial_output() {
         let limit = LimitReached::Rounds { max: 3 };
-        let cause = Cause::Limit { node: None, limit, partial: Payload::NULL };
+        let cause = Cause::Limit { node: None, limit, partial: Payload::NULL, path: Vec::new() };
         let end = child_end(&RunOutcome::Failed { cause, residue: Vec::new() }, ChildRole::Forward);
         assert_eq!(end.reached().map(|reached| reached.limit), Some(limit));
     }

@@ -12,7 +12,7 @@ use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::definition::{Answer, Budget, Delegate, Gather, OnLimit, Subtask};
 use crate::message::event::{NodeEvent, PartEvent};
 use crate::message::run::{DelegatedPart, LimitReached, PartOutcome};
-use crate::task::Failure;
+use crate::task::{Failure, codes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -216,11 +216,11 @@ impl DelegateWork {
         if let Some(end) = &whole.end {
             return Ok(Step::End(match end {
                 PartOutcome::Done => Ending::Succeeded,
-                PartOutcome::Failed { failure } => Ending::Failed(failure.clone()),
+                PartOutcome::Failed { failure } => Ending::Failed { failure: failure.clone(), instance: None },
                 PartOutcome::Limit { limit } => {
                     Ending::Limit { limit: *limit, partial: self.results_so_far(instances) }
                 }
-                PartOutcome::Cancelled => Ending::failed("it was cancelled"),
+                PartOutcome::Cancelled => Ending::failed(codes::CANCELLED, "it was cancelled"),
             }));
         }
         if delegate.max_concurrent.is_some_and(|most| instances.active() >= most) {
@@ -336,8 +336,8 @@ fn ends(part: u32, end: PartOutcome, output: Option<Payload>) -> Step {
     Step::Record(NodeEvent::Part { part, event: PartEvent::Ended { end, output } })
 }
 
-fn fails(part: u32, message: impl Into<String>) -> Step {
-    ends(part, PartOutcome::Failed { failure: Failure::permanent(message.into()) }, None)
+fn fails(part: u32, code: &str, message: impl Into<String>) -> Step {
+    ends(part, PartOutcome::Failed { failure: Failure::permanent(message).with_code(code) }, None)
 }
 
 /// The step after the answer for a part.
@@ -355,9 +355,9 @@ fn after_answer(index: u32, part: &Part, end: &InstanceEnd, delegate: &Delegate)
                 OnLimit::Drop => ends(index, PartOutcome::Limit { limit }, None),
             }
         }
-        Ok(Answer::Delegate(parts)) if parts.is_empty() => fails(index, NO_PARTS),
+        Ok(Answer::Delegate(parts)) if parts.is_empty() => fails(index, codes::INVALID_VALUE, NO_PARTS),
         Ok(Answer::Delegate(parts)) => Step::Split { part: index, parts },
-        Err(error) => fails(index, unreadable(&error)),
+        Err(error) => fails(index, codes::INVALID_VALUE, unreadable(&error)),
     }
 }
 
@@ -384,14 +384,16 @@ fn after_round(parts: &Parts, index: u32, part: &Part, lost: bool, (delegate, li
     let made = made.and_then(|made| fit(Ok(Payload::new(made)), limits).map_err(|too_large| too_large.to_string()));
     match made {
         Ok(output) => ends(index, PartOutcome::Done, Some(output)),
-        Err(message) => fails(index, message),
+        Err(message) => fails(index, codes::INVALID_VALUE, message),
     }
 }
 
 fn first_failure(parts: &Parts, round: &Round) -> PartOutcome {
     let mut ends = round.parts().filter_map(|part| parts.part(part)?.end.clone());
     let failed = ends.find(|end| !matches!(end, PartOutcome::Done | PartOutcome::Cancelled));
-    failed.unwrap_or_else(|| PartOutcome::Failed { failure: Failure::permanent("a part was cancelled") })
+    failed.unwrap_or_else(|| PartOutcome::Failed {
+        failure: Failure::permanent("a part was cancelled").with_code(codes::CANCELLED),
+    })
 }
 
 #[cfg(test)]

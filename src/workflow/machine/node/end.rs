@@ -2,7 +2,7 @@
 
 use crate::base::payload::Payload;
 use crate::message::run::LimitReached;
-use crate::task::{Failure, FailureKind, SideEffects};
+use crate::task::{Failure, FailureKind, SideEffects, codes};
 use serde::{Deserialize, Serialize};
 
 /// The end of an instance. Most instances succeed, so the data of other ends is boxed.
@@ -66,7 +66,8 @@ impl InstanceEnd {
 
     /// The failure as a node reports it.
     pub(crate) fn failure_or(&self, cancelled: &str) -> Failure {
-        self.failure().cloned().unwrap_or_else(|| Failure::permanent(cancelled))
+        let cancelled = || Failure::permanent(cancelled).with_code(codes::CANCELLED);
+        self.failure().cloned().unwrap_or_else(cancelled)
     }
 
     pub(crate) fn reached(&self) -> Option<&Reached> {

@@ -16,9 +16,9 @@ pub(crate) struct Links {
     /// The number of links that are not taken because their source failed.
     #[serde(default, skip_serializing_if = "is_default")]
     failed: u32,
-    /// Whether a source has failed, or was skipped after a failure.
+    /// The number of links that are not taken because their source did not run because of a failure.
     #[serde(default, skip_serializing_if = "is_default")]
-    after_failure: bool,
+    upstream_failed: u32,
 }
 
 /// The decision of a link.
@@ -40,8 +40,8 @@ pub(crate) enum Route {
 pub(crate) enum Source {
     Sound,
     Failed,
-    /// The source was skipped after a failure.
-    SkippedAfterFailure,
+    /// The source did not run because of a failure.
+    UpstreamFailed,
 }
 
 /// The result of the incoming links of a node.
@@ -49,6 +49,8 @@ pub(crate) enum Source {
 pub(crate) enum Verdict {
     Starts,
     Skips,
+    /// The node does not run because of a failure before it.
+    UpstreamFailed,
     /// A counting join can no longer reach its number of links, and a source failed.
     Short {
         of: u32,
@@ -75,38 +77,31 @@ impl Route {
 }
 
 impl Links {
-    /// Counts a decided link. A node that has ended has already passed on whether it came after a failure.
-    pub(crate) const fn decide(&mut self, decision: LinkDecision, has_ended: bool) {
+    /// Counts a decided link.
+    pub(crate) const fn decide(&mut self, decision: LinkDecision) {
         self.decided = self.decided.saturating_add(1);
         match (decision.route, decision.source) {
             (Route::Taken, _) => self.taken = self.taken.saturating_add(1),
             (Route::NotTaken, Source::Failed) => self.failed = self.failed.saturating_add(1),
-            (Route::NotTaken, Source::Sound | Source::SkippedAfterFailure) => {}
+            (Route::NotTaken, Source::UpstreamFailed) => self.upstream_failed = self.upstream_failed.saturating_add(1),
+            (Route::NotTaken, Source::Sound) => {}
         }
-        self.after_failure |= !has_ended && !matches!(decision.source, Source::Sound);
-    }
-
-    /// The recomputed links of a node that has ended, with the value that it has passed on.
-    pub(crate) const fn of_ended(self, before: Self) -> Self {
-        Self { after_failure: before.after_failure, ..self }
     }
 
     pub(crate) const fn decided(self) -> u32 {
         self.decided
     }
 
-    pub(crate) const fn is_after_failure(self) -> bool {
-        self.after_failure
-    }
-
     /// The result for a node with this join; none while it is open. `round_due` is whether a token has arrived at a
     /// join that starts more than once.
     pub(crate) fn verdict(self, join: Join, links: u32, round_due: bool) -> Option<Verdict> {
-        let Self { decided, taken, failed, after_failure } = self;
+        let Self { decided, taken, failed, upstream_failed } = self;
+        let after_failure = failed > 0 || upstream_failed > 0;
         let open = links.saturating_sub(decided);
-        let skipped = decided.saturating_sub(taken).saturating_sub(failed);
+        let skipped = decided.saturating_sub(taken).saturating_sub(failed).saturating_sub(upstream_failed);
+        let inputs = Inputs { total: links, succeeded: taken, failed, upstream_failed, skipped };
         let starts = match join {
-            Join::Trigger(rule) => rule.verdict(Inputs { total: links, succeeded: taken, failed, skipped })?,
+            Join::Trigger(rule) => rule.verdict(inputs)?,
             Join::Each | Join::Rounds { .. } if round_due => true,
             Join::Count { required: of, .. } if taken >= of => true,
             Join::Count { required: of, .. } if taken.saturating_add(open) < of && after_failure => {
@@ -118,12 +113,20 @@ impl Links {
             Join::Any => taken > 0,
             Join::Count { .. } | Join::Each | Join::Rounds { .. } => false,
         };
-        Some(if starts { Verdict::Starts } else { Verdict::Skips })
+        let is_wanted = !matches!(join, Join::Trigger(rule) if !rule.wants_success());
+        Some(match starts {
+            true => Verdict::Starts,
+            false if after_failure && is_wanted => Verdict::UpstreamFailed,
+            false => Verdict::Skips,
+        })
     }
 
     /// Checks the counts against the number of links.
     pub(crate) fn check(self, links: u32) -> Result<(), String> {
-        if self.decided > links || u64::from(self.taken) + u64::from(self.failed) > u64::from(self.decided) {
+        if self.decided > links
+            || u64::from(self.taken) + u64::from(self.failed) + u64::from(self.upstream_failed)
+                > u64::from(self.decided)
+        {
             return Err(format!("counts {self:?} of {links} links"));
         }
         Ok(())
@@ -140,20 +143,20 @@ mod tests {
 
     fn links(decisions: &[LinkDecision]) -> Links {
         let mut links = Links::default();
-        decisions.iter().for_each(|decision| links.decide(*decision, false));
+        decisions.iter().for_each(|decision| links.decide(*decision));
         links
     }
 
     #[test]
     fn joins_of_two_links() {
-        use Verdict::{Short, Skips, Starts};
+        use Verdict::{Short, Skips, Starts, UpstreamFailed};
         let taken = LinkDecision::BRANCH;
         let count = Join::Count { required: 2, remaining: Remaining::Ignore };
         for (decisions, all, any, two) in [
             (&[taken][..], None, None, None),
             (&[taken, taken], Some(Starts), Some(Starts), Some(Starts)),
             (&[taken, SKIPPED], Some(Skips), Some(Starts), Some(Skips)),
-            (&[taken, FAILED], Some(Skips), Some(Starts), Some(Short { of: 2, taken: 1 })),
+            (&[taken, FAILED], Some(UpstreamFailed), Some(Starts), Some(Short { of: 2, taken: 1 })),
             (&[FAILED], None, None, Some(Short { of: 2, taken: 0 })),
             (&[SKIPPED, SKIPPED], Some(Skips), Some(Skips), Some(Skips)),
         ] {
@@ -167,14 +170,6 @@ mod tests {
     fn a_join_of_each_starts_when_something_has_arrived() {
         assert_eq!(Links::default().verdict(Join::Each, 1, true), Some(Verdict::Starts));
         assert_eq!(links(&[SKIPPED]).verdict(Join::Each, 1, false), Some(Verdict::Skips));
-    }
-
-    #[test]
-    fn an_ended_node_keeps_what_it_passed_on() {
-        let mut ended = Links::default();
-        ended.decide(FAILED, true);
-        assert!(!ended.is_after_failure() && links(&[FAILED]).is_after_failure());
-        assert!(!links(&[FAILED]).of_ended(ended).is_after_failure());
     }
 
     #[test]

@@ -293,7 +293,7 @@ mod tests {
         fail(&mut instances, first);
         assert!(matches!(next(&work(2), &map(), &instances), Step::Cancel(_)));
         fail(&mut instances, second);
-        assert!(matches!(next(&work(2), &map(), &instances), Step::End(Ending::Failed(_))));
+        assert!(matches!(next(&work(2), &map(), &instances), Step::End(Ending::Failed { .. })));
         assert!(matches!(next(&work(2), &map().tolerate(2), &instances), Step::End(Ending::Succeeded)));
     }
 

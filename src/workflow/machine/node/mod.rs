@@ -143,9 +143,18 @@ impl NodeState {
     /// Whether it has begun and has not been skipped or cancelled.
     pub(crate) const fn has_started(&self) -> bool {
         match self.ended() {
-            Some(outcome) => !matches!(outcome, NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }),
+            Some(outcome) => {
+                !matches!(outcome, NodeOutcome::Skipped | NodeOutcome::UpstreamFailed | NodeOutcome::Cancelled { .. })
+            }
             None => !self.is_waiting(),
         }
+    }
+
+    /// Whether it ended without running. One that was cancelled, or that an operator skipped, is not meant: what withdrew it
+    /// decided about it.
+    pub(crate) fn has_dodged(&self) -> bool {
+        matches!(self.ended(), Some(NodeOutcome::Skipped | NodeOutcome::UpstreamFailed))
+            && self.aside().remedy.is_none()
     }
 
     /// How its compensation ended, if it has.

@@ -179,7 +179,12 @@ mod tests {
         match ending {
             Ending::With { took, .. } => took[0].to_string(),
             Ending::Signal { took, .. } => took.to_string(),
-            Ending::Succeeded | Ending::Failed(_) | Ending::Limit { .. } | Ending::Skipped => format!("{step:?}"),
+            Ending::Succeeded
+            | Ending::Failed { .. }
+            | Ending::Limit { .. }
+            | Ending::Reached { .. }
+            | Ending::Skipped
+            | Ending::UpstreamFailed => format!("{step:?}"),
         }
     }
 

@@ -14,7 +14,8 @@ pub(crate) fn next(repeat: &Repeat, instances: &Instances, around: &dyn Surround
         Some(last) => match last.end() {
             None => return Ok(Step::Idle),
             Some(end) if !end.is_success() => {
-                return Ok(Step::End(Ending::Failed(end.failure_or("a round was cancelled"))));
+                let failure = end.failure_or("a round was cancelled");
+                return Ok(Step::End(Ending::failed_in(rounds.saturating_sub(1), failure)));
             }
             Some(end) => end.output(),
         },
@@ -61,6 +62,6 @@ mod tests {
         let index = fixture::begin(&mut instances);
         assert!(matches!(next(&until_two(), &instances, &around), Ok(Step::Idle)));
         fail(&mut instances, index);
-        assert!(matches!(next(&until_two(), &instances, &around), Ok(Step::End(Ending::Failed(_)))));
+        assert!(matches!(next(&until_two(), &instances, &around), Ok(Step::End(Ending::Failed { .. }))));
     }
 }

@@ -269,7 +269,7 @@ mod tests {
         work.arrive(Join::Each, 1, 0, Arrival::Closed);
         assert!(matches!(work.next(Inflow::Over, &instances, &around), Ok(Step::Idle)));
         fail(&mut instances, index);
-        assert!(matches!(work.next(Inflow::Over, &instances, &around), Ok(Step::End(Ending::Failed(_)))));
+        assert!(matches!(work.next(Inflow::Over, &instances, &around), Ok(Step::End(Ending::Failed { .. }))));
         let none = Instances::default();
         assert!(matches!(work.next(Inflow::Over, &none, &around), Ok(Step::End(Ending::Succeeded))));
     }

@@ -8,6 +8,7 @@ use crate::base::structure::OrAnomaly;
 use crate::definition::{State, States};
 use crate::message::event::NodeEvent;
 use crate::message::run::LimitReached;
+use crate::task::codes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -80,7 +81,7 @@ impl StatesWork {
                 }
             }
         };
-        leave(states, state, token, end, around)
+        leave(states, (state, token), (instances, end), around)
     }
 
     /// Enters a state, with the output of the body of the previous state.
@@ -113,28 +114,30 @@ fn first(states: &States, around: &dyn Surroundings) -> Decided {
     let state = state.and_then(|state| u32::try_from(state).ok()).or_anomaly("a node has no first state")?;
     match around.input(Payload::NULL) {
         Ok(input) => Ok(Step::Record(NodeEvent::StateEntered { state, item: (!input.is_null()).then_some(input) })),
-        Err(too_large) => Ok(Step::End(Ending::failed(too_large.to_string()))),
+        Err(too_large) => Ok(Step::End(Ending::too_large(too_large))),
     }
 }
 
 /// Leaves a state whose body, if it has one, ended in this way.
 fn leave(
     states: &States,
-    state: &State,
-    token: &Token,
-    end: Option<&InstanceEnd>,
+    (state, token): (&State, &Token),
+    (instances, end): (&Instances, Option<&InstanceEnd>),
     around: &dyn Surroundings,
 ) -> Decided {
     let value = end.map_or_else(|| token.value.clone(), carried);
-    let failed = end.filter(|end| !end.is_success());
-    let mut ways = state.next.iter().filter(|way| way.on_failure == failed.is_some());
+    let failed = end.filter(|end| !end.is_success()).map(|end| end.failure_or("it was cancelled"));
+    let mut ways = state.next.iter().filter(|way| match (&way.on_failure, &failed) {
+        (Some(failures), Some(failure)) => failures.matches(failure),
+        (wanted, failed) => wanted.is_some() == failed.is_some(),
+    });
     let Some(way) = ways.find(|way| around.holds(&way.when, value.clone())) else {
         return Ok(Step::End(match failed {
-            Some(end) => Ending::Failed(end.failure_or("it was cancelled")),
-            None if state.next.iter().all(|way| way.on_failure) => {
+            Some(failure) => Ending::failed_in(instances.len().saturating_sub(1), failure),
+            None if state.next.iter().all(|way| way.on_failure.is_some()) => {
                 Ending::With { took: vec![state.name.clone()], output: value }
             }
-            None => Ending::failed(format!("no transition from state {} applies", state.name)),
+            None => Ending::failed(codes::NO_CASE, format!("no transition from state {} applies", state.name)),
         }));
     };
     if token.entered >= states.max_steps {

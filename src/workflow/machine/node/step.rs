@@ -10,7 +10,7 @@ use crate::base::time::Time;
 use crate::definition::{Condition, Expr, Subtask, TooWide};
 use crate::message::event::NodeEvent;
 use crate::message::run::LimitReached;
-use crate::task::Failure;
+use crate::task::{Failure, codes};
 use core::fmt;
 
 /// The values, signals, time and limits of the run that a machine can read.
@@ -81,18 +81,40 @@ pub(crate) enum Ending {
         took: Name,
         signal: KeptSignal,
     },
-    Failed(Failure),
-    /// At a limit, with the output up to it.
+    /// With the failure of an instance, given if there are several, or of the node itself.
+    Failed {
+        failure: Failure,
+        instance: Option<u32>,
+    },
+    /// At a limit of its own, with the output up to it.
     Limit {
         limit: LimitReached,
         partial: Payload,
     },
+    /// With the failure of a child run that reached a limit, and the output up to it.
+    Reached {
+        failure: Failure,
+        limit: LimitReached,
+        partial: Payload,
+    },
     Skipped,
+    /// Without having run, because of a failure before it.
+    UpstreamFailed,
 }
 
 impl Ending {
-    pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self::Failed(Failure::permanent(message.into()))
+    /// With a permanent failure of the node itself.
+    pub(crate) fn failed(code: &str, message: impl Into<String>) -> Self {
+        Self::Failed { failure: Failure::permanent(message).with_code(code), instance: None }
+    }
+
+    /// With the failure of this instance of several.
+    pub(crate) fn failed_in(instance: u32, failure: Failure) -> Self {
+        Self::Failed { failure, instance: Some(instance) }
+    }
+
+    pub(crate) fn too_large(why: TooLarge) -> Self {
+        Self::failed(codes::TOO_LARGE, why.to_string())
     }
 }
 
@@ -143,7 +165,7 @@ pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Pay
 pub(super) fn begin(input: Result<Payload, TooLarge>, instances: &Instances) -> Step {
     match input {
         Ok(input) => Step::Begin(input),
-        Err(too_large) => cancel_then(instances, || Ending::failed(too_large.to_string())),
+        Err(too_large) => cancel_then(instances, || Ending::too_large(too_large)),
     }
 }
 
@@ -161,9 +183,11 @@ pub(super) fn cancel_then(instances: &Instances, end: impl FnOnce() -> Ending) -
 
 /// The end of a node of which too many instances failed.
 pub(super) fn first_failure(instances: &Instances, cancelled: &str) -> Ending {
-    let mut ends = instances.iter().filter_map(|instance| instance.end());
-    let first = ends.find(|end| !end.is_success());
-    Ending::Failed(first.map_or_else(|| Failure::permanent(cancelled), |end| end.failure_or(cancelled)))
+    let mut ends = instances.indexed().filter_map(|(index, instance)| Some((index, instance.end()?)));
+    match ends.find(|(_, end)| !end.is_success()) {
+        Some((index, end)) => Ending::failed_in(index, end.failure_or(cancelled)),
+        None => Ending::failed(codes::CANCELLED, cancelled),
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +224,10 @@ pub(super) mod fixture {
 
         fn node(&self, _: &str) -> Payload {
             Payload::NULL
+        }
+
+        fn end(&self, _: &str) -> Result<Payload, TooWide> {
+            Ok(Payload::NULL)
         }
 
         fn item(&self) -> Payload {

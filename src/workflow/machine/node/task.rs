@@ -1,17 +1,20 @@
 //! A node that performs one task or child run. It ends with its last instance.
 
-use super::Instances;
 use super::step::{Decided, Ending, Step};
+use super::{Instances, Reached};
 use crate::base::structure::OrAnomaly;
 
 /// The step after the last instance. There are several instances if a postcondition rejected earlier outputs.
 pub(crate) fn next(instances: &Instances) -> Decided {
     let last = instances.last().or_anomaly("a node with one instance is under way without it")?;
     let Some(end) = last.end() else { return Ok(Step::Idle) };
+    if end.is_success() {
+        return Ok(Step::End(Ending::Succeeded));
+    }
+    let failure = end.failure_or("it was cancelled");
     Ok(Step::End(match end.reached() {
-        Some(reached) => Ending::Limit { limit: reached.limit, partial: reached.partial.clone() },
-        None if end.is_success() => Ending::Succeeded,
-        None => Ending::Failed(end.failure_or("it was cancelled")),
+        Some(Reached { limit, partial }) => Ending::Reached { failure, limit: *limit, partial: partial.clone() },
+        None => Ending::Failed { failure, instance: None },
     }))
 }
 
@@ -28,7 +31,7 @@ mod tests {
         let index = begin(&mut instances);
         assert!(matches!(next(&instances), Ok(Step::Idle)));
         fail(&mut instances, index);
-        assert!(matches!(next(&instances), Ok(Step::End(Ending::Failed(_)))));
+        assert!(matches!(next(&instances), Ok(Step::End(Ending::Failed { .. }))));
     }
 
     #[test]

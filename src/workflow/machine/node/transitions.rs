@@ -24,13 +24,12 @@ pub(crate) enum Start {
 /// The links.
 impl NodeState {
     pub(crate) const fn decide_link(&mut self, decision: LinkDecision) {
-        let has_ended = self.has_ended();
-        self.links.decide(decision, has_ended);
+        self.links.decide(decision);
     }
 
     /// Sets the links after they were recomputed.
     pub(crate) const fn set_links(&mut self, links: Links) {
-        self.links = if self.has_ended() { links.of_ended(self.links) } else { links };
+        self.links = links;
     }
 
     /// Records a token on a link to a node that starts more than once. Returns whether that changes anything.

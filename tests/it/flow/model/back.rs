@@ -111,6 +111,7 @@ impl Flow {
         };
         let broken = self.place_of(node).ok_or("an unknown node")?;
         ensure!(self.is_broken(broken), "it goes back for a failure that is taken care of");
+        ensure!(self.has_finished(), "it goes back before what goes on without the failure has ended");
         let expected = self.points(broken);
         ensure!(to == expected && !to.is_empty(), "it should go back to {expected:?}");
         to.iter().for_each(|point| self.places[*point].used += 1);

@@ -11,8 +11,8 @@ use counterpoint::definition::{OnCompensationFailure, OnFailure};
 use counterpoint::message::{
     Cause, CompensationOutcome, LimitReached, Measure, NodeOutcome, NodeRemedy, Opening, Refusal,
 };
-use counterpoint::task::{Owner, Phase, SideEffects};
-use counterpoint::{Name, RunId, RunOutcome, Time};
+use counterpoint::task::{Failures, Owner, Phase, SideEffects};
+use counterpoint::{Failure, Name, RunId, RunOutcome, Time};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ pub(super) enum Kind {
     Succeeded,
     Failed,
     Skipped,
+    UpstreamFailed,
     Cancelled,
 }
 
@@ -276,13 +277,21 @@ impl Flow {
     /// Whether the way to a node was cut by a failure.
     pub(super) fn cut(&self, at: usize) -> bool {
         self.node(at).after.iter().any(|link| {
-            let source = self.source(link);
-            match self.places[source].end {
-                Some(Kind::Failed) => true,
-                Some(Kind::Skipped) => self.cut(source),
-                _ => false,
-            }
+            let end = self.places[self.source(link)].end;
+            (self.taken(link) == Some(false) || link.on == On::Each)
+                && !self.is_for_failures(link)
+                && matches!(end, Some(Kind::Failed | Kind::UpstreamFailed))
         })
+    }
+
+    /// Whether a link would not be taken either if its source succeeded.
+    fn is_for_failures(&self, link: &Link) -> bool {
+        let handlers = &self.node(self.source(link)).handlers;
+        match &link.on {
+            On::Failure => true,
+            On::Case(case) => handlers.iter().any(|handler| handler.name == *case),
+            _ => false,
+        }
     }
 
     /// How the inputs of a node ended, one letter for each: S, F, K, or a dot for one that has not.
@@ -290,7 +299,9 @@ impl Flow {
         let letter = |link: &Link| match self.places[self.source(link)].end {
             _ if self.taken(link) == Some(true) => 'S',
             None => '.',
+            Some(_) if self.is_for_failures(link) => 'K',
             Some(Kind::Failed) => 'F',
+            Some(Kind::UpstreamFailed) => 'U',
             Some(_) => 'K',
         };
         self.node(at).after.iter().map(letter).collect()
@@ -377,9 +388,39 @@ impl Flow {
         })
     }
 
-    /// Whether a node's failure ends the run.
+    /// Whether a node's failure ends the run: nothing that could take care of it has run or still may.
     pub(super) fn is_broken(&self, at: usize) -> bool {
-        self.places[at].end == Some(Kind::Failed) && self.places[at].took.is_empty() && self.would_break(at)
+        if self.places[at].end != Some(Kind::Failed) {
+            return false;
+        }
+        let took = &self.places[at].took;
+        let is_link = |handler: &Name| self.followers(at).any(|(_, link)| link.on == On::Case(handler.clone()));
+        if took.iter().any(|handler| !is_link(handler)) {
+            return false;
+        }
+        let cares = |(to, link): (usize, &Link)| {
+            let follows = match &link.on {
+                On::Failure => took.is_empty(),
+                On::Always => true,
+                On::Case(case) => took.contains(case),
+                _ => false,
+            };
+            (follows || copes(self.node(to).join)) && !self.shirked(to)
+        };
+        let joins = |(join, _): (usize, Remaining)| self.serves(at, join) && !self.shirked(join);
+        !self.followers(at).any(cares) && !self.counting_joins().any(joins)
+    }
+
+    /// Whether everything has ended, where a failure is to wait for that.
+    pub(super) fn has_finished(&self) -> bool {
+        self.definition.on_failure != OnFailure::Finish
+            || self.places.iter().all(|place| place.end.is_some() && place.active() == 0)
+    }
+
+    /// Whether a node ended without having run, and nobody had withdrawn it.
+    fn shirked(&self, at: usize) -> bool {
+        let place = &self.places[at];
+        matches!(place.end, Some(Kind::Skipped | Kind::UpstreamFailed)) && place.remedy.is_none()
     }
 
     /// Whether nothing takes care of a failure of the node.
@@ -545,7 +586,7 @@ impl Flow {
         let value = value.unwrap_or_default();
         let walk = self.places[at].walk.as_ref()?;
         let ways = states.states[walk.state].next.iter();
-        let way = ways.filter(|way| way.on_failure == failed).find(|way| self.holds(&way.when, &value))?;
+        let way = ways.filter(|way| way.on_failure.is_some() == failed).find(|way| self.holds(&way.when, &value))?;
         states.states.iter().position(|state| state.name == way.to)
     }
 
@@ -618,9 +659,9 @@ impl Flow {
             NodeOutcome::Cancelled { .. } if self.places[at].begun() => {
                 handlers.iter().find(|handler| handler.on == Boundary::Cancel)
             }
-            NodeOutcome::Failed { failure, .. } => handlers.iter().find(|handler| {
-                matches!(&handler.on, Boundary::Error { kinds } if kinds.is_empty() || kinds.contains(&failure.kind))
-            }),
+            NodeOutcome::Failed { failure, .. } => handlers
+                .iter()
+                .find(|handler| matches!(&handler.on, Boundary::Error(meant) if is_meant(meant, failure))),
             _ => None,
         };
         found.map(|handler| handler.name.clone()).into_iter().collect()
@@ -638,7 +679,8 @@ impl Flow {
         self.node(at).milestone.as_ref().is_some_and(|milestone| {
             let after = &self.places[self.place_of(&milestone.after).expect("the definition is sound")];
             let until = &self.places[self.place_of(&milestone.until).expect("the definition is sound")];
-            let begun = until.begun() || until.end.is_some_and(|end| end != Kind::Skipped);
+            let begun =
+                until.begun() || until.end.is_some_and(|end| !matches!(end, Kind::Skipped | Kind::UpstreamFailed));
             begun || after.end.is_some_and(|end| end != Kind::Succeeded)
         })
     }
@@ -935,11 +977,15 @@ impl Flow {
                     _ => taken < links,
                 };
                 ensure!(!halting && !self.places[at].begun(), "a node is skipped that has begun");
+                let dead = open == 0 && dead;
                 ensure!(
-                    self.turned_away(at) == Some(true) || self.passed(at) || open == 0 && dead,
+                    self.turned_away(at) == Some(true) || self.passed(at) || dead,
                     "a node is skipped with {taken} of {links} links, {open} open"
                 );
-                (Kind::Skipped, Value::Null)
+                let wanted = !matches!(self.node(at).join, Join::Trigger(rule) if !wants(rule));
+                let failed = dead && wanted && self.cut(at);
+                ensure!(failed == (*outcome == NodeOutcome::UpstreamFailed), "why a node does not run is told wrongly");
+                (if failed { Kind::UpstreamFailed } else { Kind::Skipped }, Value::Null)
             }
         };
         self.ended(at, kind, given, took)
@@ -1074,7 +1120,7 @@ impl Flow {
                 let (value, failed) = self.state_gave(at).ok_or("the state is not over")?;
                 let walk = place.walk.as_ref().ok_or("it is in no state")?;
                 let state = &states.states[walk.state];
-                ensure!(!failed && state.next.iter().all(|way| way.on_failure), "it is in no final state");
+                ensure!(!failed && state.next.iter().all(|way| way.on_failure.is_some()), "it is in no final state");
                 ensure!(took == [state.name.clone()], "it ends in another state");
                 value.or_else(|| told.clone()).unwrap_or_default()
             }
@@ -1487,17 +1533,30 @@ pub(crate) fn fires(rule: Trigger, inputs: &str) -> bool {
     match rule {
         Trigger::AllSucceeded => only("S"),
         Trigger::AllDone => !has('.'),
-        Trigger::AllFailed => only("F"),
+        Trigger::AllDoneOneSucceeded => !has('.') && has('S'),
+        Trigger::AllFailed => only("FU"),
         Trigger::AnySucceeded => has('S'),
-        Trigger::AnyFailed => has('F'),
+        Trigger::AnyFailed => has('F') || has('U'),
         Trigger::AnyDone => has('S') || has('F'),
         Trigger::NoneFailed => only("SK"),
         Trigger::NoneFailedOneSucceeded => only("SK") && has('S'),
-        Trigger::NoneSkipped => only("SF"),
+        Trigger::NoneSkipped => only("SFU"),
         Trigger::AllSkipped => only("K"),
         Trigger::Always => true,
         other => panic!("an unknown rule {other}"),
     }
+}
+
+/// Whether a rule is one for success, so that a failure is the reason why it does not hold.
+fn wants(rule: Trigger) -> bool {
+    matches!(
+        rule,
+        Trigger::AllSucceeded
+            | Trigger::AllDoneOneSucceeded
+            | Trigger::AnySucceeded
+            | Trigger::NoneFailed
+            | Trigger::NoneFailedOneSucceeded
+    )
 }
 
 /// Whether a node with such a join could start although something before it failed.
@@ -1516,4 +1575,15 @@ fn subject(offer: &RaceOption) -> Option<&Name> {
         WaitFor::Signal { signal, .. } => Some(signal),
         _ => None,
     }
+}
+
+/// Whether a failure is among those that are meant, by the texts of their codes.
+fn is_meant(meant: &Failures, failure: &Failure) -> bool {
+    let code = failure.code.as_ref().map(ToString::to_string);
+    let same = |pattern: String| match pattern.split_once('*') {
+        Some((start, _)) => code.as_ref().is_some_and(|code| code.starts_with(start)),
+        None => code.as_ref() == Some(&pattern),
+    };
+    let by_code = meant.codes.is_empty() || meant.codes.iter().any(|pattern| same(pattern.to_string()));
+    by_code && (meant.kinds.is_empty() || meant.kinds.contains(&failure.kind))
 }

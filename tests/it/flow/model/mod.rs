@@ -47,6 +47,7 @@ struct Model {
 
 /// Goes through a journal. If it is `whole`, every run must have ended.
 pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
+    super::identity::check(journal)?;
     let mut model = Model::default();
     for entry in journal {
         model.now = entry.at;
@@ -451,11 +452,13 @@ impl Model {
                 (Cause::Node { node, .. }, _) => {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
                     ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
+                    ensure!(flow.has_finished(), "a run halts before what goes on without the failure has ended");
                     flow.may_halt(broken)?;
                 }
                 (Cause::Limit { node: Some(node), .. }, _) => {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
                     ensure!(flow.is_broken(broken), "a run halts for a bound that is taken care of");
+                    ensure!(flow.has_finished(), "a run halts before what goes on without the bound has ended");
                 }
                 (Cause::Limit { node: None, .. }, _) => {
                     let span = flow.definition.budget.and_then(|budget| budget.time).ok_or("its time has no bound")?;

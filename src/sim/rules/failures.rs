@@ -1,0 +1,47 @@
+//! Rules for failures: a node fails with what an agent or the engine itself reported, and names itself.
+
+use super::{Judged, rule};
+use crate::base::name::Name;
+use crate::definition::{Action, Definition};
+use crate::message::event::NodeRef;
+use crate::message::run::NodeOutcome;
+use crate::task::{Code, Failure, FailureKind};
+use std::collections::BTreeSet;
+
+/// The failures that may occur again: those of attempts so far, and those that definitions declare.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    reported: BTreeSet<(FailureKind, Option<Code>, Box<str>)>,
+    /// The nodes that always fail.
+    fails: BTreeSet<Name>,
+}
+
+impl Known {
+    pub(super) fn learn(&mut self, failure: &Failure) {
+        self.reported.insert((failure.kind, failure.code.clone(), failure.message.clone()));
+    }
+
+    pub(super) fn learn_definition(&mut self, definition: &Definition) {
+        for node in &definition.nodes {
+            if matches!(node.action, Action::Fail(_)) {
+                self.fails.insert(node.name.clone());
+            }
+            node.action.flows().for_each(|flow| self.learn_definition(flow));
+        }
+    }
+
+    fn has(&self, failure: &Failure) -> bool {
+        let own = failure.code.as_ref().is_some_and(|code| code.as_str().starts_with("cp."));
+        let declared = || failure.path().first().is_some_and(|first| self.fails.contains(&first.node));
+        own || declared() || self.reported.contains(&(failure.kind, failure.code.clone(), failure.message.clone()))
+    }
+}
+
+/// A node that fails is the last on the path of the failure, which has the kind, the code and the message that were reported,
+/// however deep in nested runs that was.
+pub(super) fn judge(known: &Known, node: &NodeRef, outcome: &NodeOutcome) -> Judged {
+    let NodeOutcome::Failed { failure, .. } = outcome else { return Ok(()) };
+    let ends_here = failure.path().last().is_some_and(|place| place.node == node.name);
+    rule(ends_here, || format!("{node} fails with {failure:?}, whose path ends elsewhere"))?;
+    rule(known.has(failure), || format!("{node} fails with {failure:?}, which nobody reported"))
+}

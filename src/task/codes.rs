@@ -1,0 +1,90 @@
+//! The codes of failures that the library itself reports. All begin with `cp.`; agents choose other codes.
+//!
+//! A failure whose attempts or retry budget are used up keeps the code of its last attempt: what failed does not change by
+//! having been tried often.
+//!
+//! | code | kind | what happened |
+//! |---|---|---|
+//! | `cp.timeout.attempt` | unknown | an attempt took longer than the attempt timeout |
+//! | `cp.timeout.cancel`, `cp.timeout.yield` | unknown | an agent did not answer in time that it had stopped an attempt, or gives it back |
+//! | `cp.timeout.deadline`, `.queue`, `.total` | transient | a task of a run expired |
+//! | `cp.agent.lost` | unknown | the agent of an attempt is gone, or did not answer after a restart |
+//! | `cp.agent.panicked`, `cp.agent.dropped` | unknown | the code of the agent panicked, or ended without an answer |
+//! | `cp.agent.cancelled` | transient, unknown | the agent stopped an attempt that was being cancelled |
+//! | `cp.agent.not_ready` | transient | a service was not ready |
+//! | `cp.refused.busy`, `.unable`, `.leaving` | overloaded, transient | an agent refused an attempt by message |
+//! | `cp.step.unknown`, `cp.step.input` | permanent | the agent has no step of the kind, or the input is of another type |
+//! | `cp.step.output` | unknown, permanent | the output of a step has no JSON form, or was refused as too large |
+//! | `cp.step.failure` | that of the failure | the failure that a step reported was refused as too large, or for its code |
+//! | `cp.cancelled` | permanent | the work that a node needs was cancelled |
+//! | `cp.operator` | permanent | an operator failed the node |
+//! | `cp.guard.precondition`, `.postcondition` | permanent | a guard of the node did not hold |
+//! | `cp.write` | permanent | an output does not fit the variable that it is written to |
+//! | `cp.value.too_large` | permanent | an input, a list or an output is larger than a payload may be |
+//! | `cp.value.invalid` | permanent | a value is not what the node needs: no list, no time, no answer of delegated work |
+//! | `cp.no_case` | permanent | no case of a choice and no transition of a state applies |
+//! | `cp.join` | permanent | a counting join can no longer reach its number |
+//! | `cp.undefined` | permanent | a called workflow is not defined |
+//! | `cp.limit.rounds`, `.steps`, `.items`, `.depth`, `.runs`, `.evaluation`, `.delegation_depth`, `.fan_out`, `.parts`, `.repeated_work` | permanent | the limit was reached |
+//! | `cp.budget.attempts`, `.time`, `.cost`, `.tokens` | permanent | the budget is used up |
+
+/// An attempt took longer than its timeout.
+pub const ATTEMPT_TIMEOUT: &str = "cp.timeout.attempt";
+/// An agent did not answer in time that it stopped an attempt.
+pub const CANCEL_TIMEOUT: &str = "cp.timeout.cancel";
+/// An agent did not give an attempt back in time.
+pub const YIELD_TIMEOUT: &str = "cp.timeout.yield";
+/// A task of a run waited past its deadline.
+pub const DEADLINE: &str = "cp.timeout.deadline";
+/// A task of a run waited longer than its queue timeout.
+pub const QUEUE_TIMEOUT: &str = "cp.timeout.queue";
+/// A task of a run took longer than its total timeout.
+pub const TOTAL_TIMEOUT: &str = "cp.timeout.total";
+/// The agent of an attempt is gone.
+pub const AGENT_LOST: &str = "cp.agent.lost";
+/// The code of an agent panicked.
+pub const AGENT_PANICKED: &str = "cp.agent.panicked";
+/// An attempt ended without an answer of its agent.
+pub const AGENT_DROPPED: &str = "cp.agent.dropped";
+/// An agent stopped an attempt because it was cancelled.
+pub const AGENT_CANCELLED: &str = "cp.agent.cancelled";
+/// A service was not ready.
+pub const NOT_READY: &str = "cp.agent.not_ready";
+/// An agent refused an attempt because it is busy.
+pub const REFUSED_BUSY: &str = "cp.refused.busy";
+/// An agent refused an attempt because it cannot perform it.
+pub const REFUSED_UNABLE: &str = "cp.refused.unable";
+/// An agent refused an attempt because it is leaving.
+pub const REFUSED_LEAVING: &str = "cp.refused.leaving";
+/// An agent has no step of the kind of the task.
+pub const STEP_UNKNOWN: &str = "cp.step.unknown";
+/// The input of a step is of another type than the step takes.
+pub const STEP_INPUT: &str = "cp.step.input";
+/// The output of a step has no JSON form, or was refused.
+pub const STEP_OUTPUT: &str = "cp.step.output";
+/// The failure that a step reported was refused.
+pub const STEP_FAILURE: &str = "cp.step.failure";
+/// The work that a node needs was cancelled.
+pub const CANCELLED: &str = "cp.cancelled";
+/// An operator failed the node.
+pub const OPERATOR: &str = "cp.operator";
+/// The precondition of a node did not hold.
+pub const PRECONDITION: &str = "cp.guard.precondition";
+/// The postcondition of a node did not hold.
+pub const POSTCONDITION: &str = "cp.guard.postcondition";
+/// An output does not fit the variable that it is written to.
+pub const WRITE: &str = "cp.write";
+/// A value is larger or deeper than a payload may be.
+pub const TOO_LARGE: &str = "cp.value.too_large";
+/// A value is not what the node needs.
+pub const INVALID_VALUE: &str = "cp.value.invalid";
+/// No case of a choice and no transition of a state applies.
+pub const NO_CASE: &str = "cp.no_case";
+/// A counting join can no longer reach its number.
+pub const JOIN: &str = "cp.join";
+/// A called workflow is not defined.
+pub const UNDEFINED: &str = "cp.undefined";
+/// The prefix of the codes of limits; the name of the limit follows.
+pub const LIMIT: &str = "cp.limit.";
+/// The prefix of the codes of budgets; the name of the measure follows.
+pub const BUDGET: &str = "cp.budget.";
