@@ -250,7 +250,7 @@ impl Performer for Boxed {
 
 /// The failure of an attempt whose future panicked: the work may have been done.
 pub(super) fn panicked(panic: &Panic) -> Failure {
-    Failure::unknown(format!("the agent panicked: {panic}"))
+    Failure::unknown(format!("the agent panicked: {panic}")).with_code(codes::AGENT_PANICKED)
 }
 
 /// The answer that a spawned attempt must send. Dropped without one, it reports a failure with an unknown outcome, because the
