@@ -217,6 +217,9 @@ impl Book {
 
     /// Closes the accounts of all parts of a node that has ended.
     pub(super) fn close_shares(&mut self, id: RunId, node: NodeIx) -> Folded {
+        if self.accounts.open.is_empty() {
+            return Ok(());
+        }
         let (first, last) = ((id, Some(node), Some(0)), (id, Some(node), Some(u32::MAX)));
         let mut held: Vec<u32> = self.accounts.open.range(first..=last).filter_map(|one| one.0.2).collect();
         // Shares of a share are closed before it.

@@ -60,6 +60,8 @@ impl From<InconsistentEvent> for Inconsistency {
 
 pub(super) type Folded = Result<(), Inconsistency>;
 
+const UNKNOWN_RUN: &str = "an event of an unknown run";
+
 /// A bound on the ids that an engine creates: at a million per second it lasts for 146,000 years, so there is always a
 /// next id.
 pub(super) const MOST_IDS: u64 = u64::MAX >> 2;
@@ -77,6 +79,8 @@ pub(super) struct Book {
     pub(super) runs: Runs,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
+    /// The owner of the task that was submitted last, which is mostly assigned next.
+    last: Option<(TaskId, Owner)>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
     /// The unfinished runs without a parent run.
@@ -106,7 +110,7 @@ impl Book {
         if let TaskEvent::Submitted { spec, .. } = event {
             return self.submitted(spec, now);
         }
-        let Some(&owner) = self.owners.get(&task) else { return Ok(()) };
+        let Some(owner) = self.owner(task) else { return Ok(()) };
         if let TaskEvent::CancelRequested { .. } = event {
             return self.work(owner, WorkInput::CancelRequested, now);
         }
@@ -115,6 +119,7 @@ impl Book {
             return self.committed(owner, event, now);
         };
         self.owners.remove(&task);
+        self.last = None;
         self.charge(owner, |book| book.work(owner, WorkInput::Ended(end), now))
     }
 
@@ -155,6 +160,7 @@ impl Book {
         let Some(owner) = spec.owner else { return Ok(()) };
         self.count_serial(spec.id.get())?;
         self.owners.insert(spec.id, owner);
+        self.last = Some((spec.id, owner));
         let begun = WorkInput::Begun { worker: Worker::Task(spec.id), input: &spec.payload };
         self.work(owner, begun, now)?;
         if let Some(reserved) = &spec.reserved {
@@ -234,24 +240,31 @@ impl Book {
     }
 
     fn fold_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
-        let has_passed_pivot = |book: &Self| book.runs.get(id).is_some_and(|run| run.rollback().has_passed_pivot());
-        let before = has_passed_pivot(self);
-        self.apply(id, RunInput::Node(node, event), now)?;
         let ix = node.index;
+        if let NodeEvent::Finished { .. } = event {
+            return self.end_node(id, node, event, now);
+        }
+        self.apply(id, RunInput::Node(node, event), now)?;
         if let NodeEvent::Opened { .. } = event {
             self.runs.set_timers(id, ix);
         } else if let NodeEvent::Part { event: PartEvent::Split { .. }, .. } = event {
             self.open_shares(id, ix)?;
         } else if let NodeEvent::Part { part, event: PartEvent::Ended { .. } } = event {
             self.close_share(id, ix, *part)?;
-        } else if let NodeEvent::Finished { .. } = event {
-            self.close_shares(id, ix)?;
-            // A child run that has passed its pivot goes forward, even if its parent run fails.
-            if !before && has_passed_pivot(self) {
-                return self.apply_to_parent(id, WorkInput::Committed(Commitment::Committed), now);
-            }
         }
         Ok(())
+    }
+
+    fn end_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
+        let has_passed_pivot = |run: &Run| run.rollback().has_passed_pivot();
+        let run = self.runs.get_mut(id).ok_or(UNKNOWN_RUN)?;
+        let before = has_passed_pivot(run);
+        run.apply(RunInput::Node(node, event), now)?;
+        let passes = !before && has_passed_pivot(run);
+        self.runs.schedule(id);
+        self.close_shares(id, node.index)?;
+        // A child run that has passed its pivot goes forward, even if its parent run fails.
+        if passes { self.apply_to_parent(id, WorkInput::Committed(Commitment::Committed), now) } else { Ok(()) }
     }
 
     fn begin(
@@ -343,7 +356,7 @@ impl Book {
 
     /// Applies an input to a run, and schedules its next move.
     fn apply(&mut self, id: RunId, input: RunInput<'_>, now: Time) -> Folded {
-        self.runs.get_mut(id).ok_or("an event of an unknown run")?.apply(input, now)?;
+        self.runs.get_mut(id).ok_or(UNKNOWN_RUN)?.apply(input, now)?;
         self.runs.schedule(id);
         Ok(())
     }
@@ -355,7 +368,7 @@ impl Book {
 
     /// Applies a change of a task that cannot cause a move of its run.
     fn work_quietly(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Folded {
-        let run = self.runs.get_mut(owner.run).ok_or("an event of an unknown run")?;
+        let run = self.runs.get_mut(owner.run).ok_or(UNKNOWN_RUN)?;
         Ok(run.apply(RunInput::Work(owner, input), now)?)
     }
 
@@ -381,12 +394,16 @@ impl Book {
     pub(super) fn set_owner(&mut self, task: TaskId, owner: Owner) {
         if let Some(phase) = self.owners.get(&task).map(|known| known.phase) {
             self.owners.insert(task, Owner { phase, ..owner });
+            self.last = None;
         }
     }
 
     /// The owner of an unfinished task.
     pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
-        self.owners.get(&task).copied()
+        match self.last {
+            Some((last, owner)) if last == task => Some(owner),
+            Some(_) | None => self.owners.get(&task).copied(),
+        }
     }
 
     /// The unfinished runs without a parent run, counted.

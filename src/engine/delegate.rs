@@ -80,13 +80,13 @@ impl<'a> Delegation<'a> {
         Self { reader: core.reader(), limits: core.config().limits(), book }
     }
 
-    /// Validates the command of an agent. An invalid answer to work that may be delegated becomes a failure of the
-    /// attempt, with its outcome unknown if the work has a compensation.
-    pub(super) fn validated(self, command: AgentCommand) -> AgentCommand {
-        let AgentCommand::Complete { by, attempt, output, usage } = &command else { return command };
-        let owner = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do);
-        let Some(failure) = owner.and_then(|owner| self.invalid_answer(owner, output)) else { return command };
-        AgentCommand::Fail { by: *by, attempt: *attempt, failure, usage: *usage }
+    /// The command instead of an invalid answer to work that may be delegated: a failure of the attempt, with its
+    /// outcome unknown if the work has a compensation. None if the command of the agent is valid.
+    pub(super) fn instead_of(self, command: &AgentCommand) -> Option<AgentCommand> {
+        let AgentCommand::Complete { by, attempt, output, usage } = command else { return None };
+        let owner = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do)?;
+        let failure = self.invalid_answer(owner, output)?;
+        Some(AgentCommand::Fail { by: *by, attempt: *attempt, failure, usage: *usage })
     }
 
     /// The failure of an attempt with an invalid answer; none if the answer is valid or its instance is being

@@ -92,8 +92,8 @@ impl Driver {
         command.make_canonical();
         let verdict = match command {
             Command::Agent(command) => {
-                let command = self.delegation().validated(command);
-                self.core.agent(command, tx)
+                let instead = self.delegation().instead_of(&command);
+                self.core.agent(instead.unwrap_or(command), tx)
             }
             Command::Task(command) => self.task(command, tx),
             Command::Control(command) => self.core.control(command, tx),
@@ -120,10 +120,18 @@ impl Driver {
     }
 
     pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
-        if self.book.runs.has_work() || !self.moving.is_empty() || self.book.surplus(self.core.config().limits()) > 0 {
+        if self.has_moves() || self.book.surplus(self.core.config().limits()) > 0 {
             return Some(last);
         }
-        [self.core.next_wakeup(), self.book.runs.next_timer(), self.next_aged()].into_iter().flatten().min()
+        [self.core.next_wakeup(), self.book.runs.next_timer(), self.book.next_aged(self.core.config().limits())]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether runs may have moves, or tasks are to be moved to another tier.
+    fn has_moves(&self) -> bool {
+        self.book.runs.has_work() || !self.moving.is_empty()
     }
 
     /// After a restore: schedules every unfinished run, since each may have a next move.
@@ -147,9 +155,11 @@ impl Driver {
     /// Wakes runs and performs their moves until none is left or the bound on the work of the call is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
-        loop {
-            if !self.book.runs.wake_next(&tx.meter) && !self.move_next(tx) {
-                let Some(id) = self.book.runs.first_scheduled() else { break };
+        while self.has_moves() {
+            if !self.book.runs.wake_next(&tx.meter)
+                && !self.move_next(tx)
+                && let Some(id) = self.book.runs.first_scheduled()
+            {
                 self.step(id, tx);
             }
             if tx.meter.is_spent() {
@@ -179,7 +189,7 @@ impl Driver {
     /// Performs the next move of a scheduled run, or removes the run from the agenda if it has none.
     fn step(&mut self, id: RunId, tx: &mut Tx<'_>) {
         tx.meter.visit(1);
-        if self.book.runs.is_paused(id) {
+        if !self.book.runs.get(id).is_some_and(Search::may_find) || self.book.runs.is_paused(id) {
             return self.book.runs.unschedule(id);
         }
         let limits = self.core.config().limits();
@@ -284,10 +294,10 @@ impl Driver {
 
     /// Submits a task after reserving its estimated usage in all budgets that apply to it.
     fn begin(&mut self, owner: Owner, mut spec: TaskSpec, estimate: Usage, tx: &mut Tx<'_>) {
-        let retry = spec.policy.retry().clone();
-        match self.book.afford(owner, estimate, retry.most().into()) {
+        match self.book.afford(owner, estimate, spec.policy.retry().most().into()) {
             Affordable::Free => {}
             Affordable::With(reserved) => {
+                let retry = spec.policy.retry().clone();
                 let attempts = u32::try_from(reserved.attempts).unwrap_or(u32::MAX);
                 if attempts < retry.most() {
                     spec.policy = spec.policy.with_retry(retry.at_most(attempts));
@@ -310,18 +320,13 @@ impl Driver {
             let runs = self.book.first_finished(surplus, |_| true);
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
-        if self.next_aged().is_some_and(|at| at <= tx.now) {
-            let limits = self.core.config().limits();
+        let limits = self.core.config().limits();
+        if self.book.next_aged(limits).is_some_and(|at| at <= tx.now) {
             let runs = self.book.first_finished(FORGOTTEN_AT_ONCE, |id| {
                 self.book.runs.ended_at(id).is_some_and(|at| limits.is_aged(at, tx.now))
             });
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
-    }
-
-    /// When the oldest finished run reaches the maximum age.
-    fn next_aged(&self) -> Option<Time> {
-        self.core.config().limits().forgotten_at(self.book.runs.ended_at(*self.book.finished.front()?)?)
     }
 }
 
@@ -355,6 +360,12 @@ impl Book {
         let keep = limits.retention.finished_runs as usize;
         let surplus = self.finished.len().saturating_sub(keep);
         if surplus >= BATCH.min(keep + 1) { surplus } else { 0 }
+    }
+
+    /// When the oldest finished run reaches the maximum age.
+    fn next_aged(&self, limits: &Limits) -> Option<Time> {
+        limits.retention.finished_for?;
+        limits.forgotten_at(self.runs.ended_at(*self.finished.front()?)?)
     }
 
     /// The oldest finished runs while `may_go` holds: up to `most`, and, with their descendants, up to

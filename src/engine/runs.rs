@@ -1,5 +1,6 @@
 //! The known runs, their agenda, their timers and their families.
 
+use super::agenda::Agenda;
 use super::family::Families;
 use super::list::Register;
 use crate::base::id::{NodeIx, RunId};
@@ -20,7 +21,9 @@ pub(super) struct Runs {
     /// The runs that an operator has paused.
     paused: BTreeSet<RunId>,
     /// The runs that may have a next move.
-    agenda: BTreeSet<RunId>,
+    agenda: Agenda,
+    /// The run that changed last, with its slot: most changes follow another one of the same run.
+    last: Option<(RunId, Slot)>,
     /// Runs that are to be woken with their active descendants. Only for decisions, as the agenda.
     waking: Vec<(RunId, Wake)>,
     /// The timers of nodes, and those of the time limits of whole runs.
@@ -45,10 +48,12 @@ impl Runs {
         }
         let slot = self.arena.insert(run);
         self.by_id.insert(id, slot);
+        self.last = Some((id, slot));
         self.enter_family(id);
     }
 
     pub(super) fn remove(&mut self, id: RunId) -> Option<Run> {
+        self.last = None;
         let run = self.arena.remove(self.by_id.remove(&id)?)?;
         self.register.leave(&run);
         self.families.leave(&run);
@@ -57,11 +62,20 @@ impl Runs {
     }
 
     pub(super) fn get(&self, id: RunId) -> Option<&Run> {
-        self.arena.get(*self.by_id.get(&id)?)
+        self.arena.get(self.slot(id)?)
     }
 
     pub(super) fn get_mut(&mut self, id: RunId) -> Option<&mut Run> {
-        self.arena.get_mut(*self.by_id.get(&id)?)
+        let slot = self.slot(id)?;
+        self.last = Some((id, slot));
+        self.arena.get_mut(slot)
+    }
+
+    fn slot(&self, id: RunId) -> Option<Slot> {
+        match self.last {
+            Some((last, slot)) if last == id => Some(slot),
+            Some(_) | None => self.by_id.get(&id).copied(),
+        }
     }
 
     /// All known runs, in the order of their slots.
@@ -130,15 +144,15 @@ impl Runs {
 
     /// The run has no next move until it changes.
     pub(super) fn unschedule(&mut self, id: RunId) {
-        self.agenda.remove(&id);
+        self.agenda.remove(id);
     }
 
     pub(super) fn is_scheduled(&self, id: RunId) -> bool {
-        self.agenda.contains(&id)
+        self.agenda.contains(id)
     }
 
     pub(super) fn first_scheduled(&self) -> Option<RunId> {
-        self.agenda.first().copied()
+        self.agenda.first()
     }
 
     /// Schedules a run, if it is known, and marks these nodes of it as dirty.
@@ -177,7 +191,7 @@ impl Runs {
 
     /// Whether runs are to be woken or may have a next move.
     pub(super) fn has_work(&self) -> bool {
-        !self.waking.is_empty() || !self.agenda.is_empty()
+        !self.waking.is_empty() || self.agenda.first().is_some()
     }
 
     /// Schedules every unfinished run with all of its nodes.
@@ -195,8 +209,11 @@ impl Runs {
 impl Runs {
     /// Sets the timers of a node.
     pub(super) fn set_timers(&mut self, id: RunId, node: NodeIx) {
-        let times = self.get(id).map(|run| run.waiting().times(node)).unwrap_or_default();
-        for at in times {
+        let Some(run) = self.get(id) else { return };
+        if run.graph().node(node).is_some_and(|node| node.awaits_its_task()) {
+            return;
+        }
+        for at in run.waiting().times(node) {
             self.wheel.insert(at, (id, Some(node)));
         }
     }
@@ -230,6 +247,9 @@ impl Runs {
 
     /// Fires up to `most` due timers: their runs are scheduled.
     pub(super) fn fire(&mut self, now: Time, most: usize, meter: &Meter) {
+        if self.wheel.len() == 0 {
+            return;
+        }
         let mut due = Vec::new();
         let most = most.min(usize::try_from(meter.left() / 8).unwrap_or(usize::MAX)).max(1);
         self.wheel.advance(now, most, &mut due);
@@ -241,7 +261,7 @@ impl Runs {
 
     /// Drops the agenda and the due timers, which only matter for decisions.
     pub(super) fn drop_decisions(&mut self, now: Time) {
-        self.agenda.clear();
+        self.agenda = Agenda::default();
         self.waking.clear();
         self.wheel.advance(now, usize::MAX, &mut Vec::new());
     }

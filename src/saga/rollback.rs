@@ -296,6 +296,11 @@ impl<C> Rollback<C> {
         self.compensation.as_deref()
     }
 
+    /// Whether nothing is rolled back or compensated.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.partial.is_none() && self.compensation.is_none()
+    }
+
     /// Whether steps are rolled back while the execution of others continues.
     pub(crate) const fn is_partial(&self) -> bool {
         self.partial.is_some()

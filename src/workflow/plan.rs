@@ -202,6 +202,11 @@ impl Plan {
         self.missing.iter().chain(self.panicked())
     }
 
+    /// Whether the definition refers to functions of the host.
+    pub(crate) const fn calls_functions(&self) -> bool {
+        !self.uses.is_empty()
+    }
+
     /// The functions of the host that the definition refers to and that panicked.
     pub(crate) fn panicked(&self) -> impl Iterator<Item = &Name> {
         self.functions.panicked(&self.uses)

@@ -185,7 +185,8 @@ impl Run {
 
     /// Whether it goes forward and its definition refers to functions of the host that cannot be called.
     pub(crate) fn lacks_functions(&self) -> bool {
-        self.phase() == RunPhase::Running && self.plan().lacking().next().is_some()
+        let plan = self.plan();
+        plan.calls_functions() && self.phase() == RunPhase::Running && plan.lacking().next().is_some()
     }
 
     /// The budget of the run: the smaller bound of the definition and of the start for each measure.
@@ -198,6 +199,9 @@ impl Run {
 
     /// The end of the time limit of the run.
     pub(crate) fn time_limit(&self) -> Option<Time> {
+        if self.spec.budget.is_none() && self.plan().definition.budget.is_none() {
+            return None;
+        }
         let span = self.budget().filter(|_| self.phase() == RunPhase::Running)?.time?;
         Some(self.begun.at + span)
     }

@@ -15,14 +15,16 @@ use crate::workflow::machine::node::{
 impl Decider<'_> {
     /// The next move of a node, unless it is held, blocked or refused.
     pub(super) fn advance(&self, node: BoundNode<'_>) -> Decision {
-        if node.state.aside().held.is_some() {
-            return Ok(Next::Wait);
-        }
-        if let Some(next) = self.within_limits(node) {
-            return Ok(next);
-        }
-        if Self::is_refused(node) {
-            return Ok(self.after_refusal(node).into());
+        if !node.state.is_plain() {
+            if node.state.aside().held.is_some() {
+                return Ok(Next::Wait);
+            }
+            if let Some(next) = self.within_limits(node) {
+                return Ok(next);
+            }
+            if Self::is_refused(node) {
+                return Ok(self.after_refusal(node).into());
+            }
         }
         match node.state.stage() {
             Stage::Waiting => self.begin_node(node),
@@ -130,6 +132,9 @@ impl Decider<'_> {
 
     /// Fires a handler of the node whose condition is met.
     pub(super) fn handler_fires(&self, node: BoundNode<'_>) -> Option<Move> {
+        if node.state.is_plain() {
+            return None;
+        }
         let sight = self.sight(node);
         node.armed().find_map(|armed| {
             let signal = match &armed.handler.on {

@@ -8,6 +8,7 @@ mod start;
 mod whole;
 
 use super::Run;
+use super::course::Course;
 use super::graph::BoundNode;
 use super::node::{NodeState, NodeWork, Worker};
 use super::values::NodeSight;
@@ -59,6 +60,21 @@ pub(crate) enum Search {
     Nothing,
     /// The bound on the work of the call is reached.
     Cut,
+}
+
+impl Search {
+    /// Whether the search in a run may find a move. It finds none while no node is dirty, unless something concerns the
+    /// run as a whole: all nodes have ended, a failure is unhandled, the run does not go forward, or it has a time limit
+    /// or waits for signals of its parent run.
+    pub(crate) fn may_find(run: &Run) -> bool {
+        run.graph.dirty().first().is_some()
+            || run.graph.is_over()
+            || !run.graph.failures().is_empty()
+            || !matches!(run.course, Course::Running)
+            || !run.rollback.is_idle()
+            || run.owner.is_some() && run.plan().listens
+            || run.time_limit().is_some()
+    }
 }
 
 /// The result of a decision about a node.

@@ -145,6 +145,12 @@ impl<'a> BoundNode<'a> {
         if let NodeWork::Wait(work) = self.state.work() { Some(*work) } else { None }
     }
 
+    /// Whether a node that has begun has no move before its task or child run ends, unless another node or an operator
+    /// changes it: it has no handler and no time limit.
+    pub(crate) const fn awaits_its_task(&self) -> bool {
+        matches!(self.state.work(), NodeWork::Task) && self.state.is_plain()
+    }
+
     /// The number of items so far of a map that accepts more.
     pub(crate) fn items_if_open(&self) -> Option<u32> {
         self.map_work()?.items_if_open(self.map()?)

@@ -10,7 +10,7 @@ use crate::definition::{Action, Node, On};
 use crate::message::event::Opening;
 use crate::message::run::NodeOutcome;
 use crate::workflow::machine::illegal::{Applied, Illegal};
-use crate::workflow::machine::node::{Arrival, Instance, InstanceEnd, LinkDecision, Route, Start, Worker};
+use crate::workflow::machine::node::{Arrival, Instance, InstanceEnd, LinkDecision, NodeWork, Route, Start, Worker};
 use crate::workflow::plan::Next;
 use std::sync::Arc;
 
@@ -33,10 +33,13 @@ impl Graph {
     /// Begins the next instance of a node with this task or child run.
     pub(crate) fn begin(&mut self, ix: NodeIx, index: u32, worker: Worker, input: &Payload, now: Time) -> Applied {
         let start = self.change("an instance begins", ix, |state| state.begin(index, worker, input))?;
-        match start {
-            Start::Starts => self.started(ix, now),
-            Start::UnderWay => Ok(()),
+        if start == Start::Starts {
+            self.started(ix, now)?;
+            if self.node(ix).is_some_and(|node| node.awaits_its_task()) {
+                self.dirty.settle(ix);
+            }
         }
+        Ok(())
     }
 
     fn started(&mut self, ix: NodeIx, now: Time) -> Applied {
@@ -50,11 +53,10 @@ impl Graph {
         Ok(())
     }
 
-    /// Marks the nodes as dirty that depend on whether this one has begun, is under way, or has ended.
+    /// Marks the other nodes as dirty that depend on whether this one has begun, is under way, or has ended.
     fn wake_dependents(&mut self, ix: NodeIx) {
-        self.dirty.0.insert(ix);
         if let Some(plan) = self.plan.nodes.get(ix.index()) {
-            self.dirty.0.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals));
+            self.dirty.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals));
         }
     }
 
@@ -73,7 +75,13 @@ impl Graph {
                 | NodeOutcome::Cancelled { .. },
             ) => Payload::NULL,
         };
-        self.change(INPUT, ix, |state| state.end(outcome, took, output))?;
+        let is_busy = self.change(INPUT, ix, |state| {
+            state.end(outcome, took, output)?;
+            Ok(state.is_busy())
+        })?;
+        if !is_busy {
+            self.dirty.settle(ix);
+        }
         self.wake_dependents(ix);
         let plan = Arc::clone(&self.plan);
         let (definition, compiled) = plan.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
@@ -81,7 +89,7 @@ impl Graph {
             self.failures.push(ix);
         }
         if *outcome == NodeOutcome::Succeeded {
-            self.dirty.0.extend(compiled.cancels_on_success.iter().copied());
+            self.dirty.extend(&compiled.cancels_on_success);
             if definition.action == Action::Stop && self.stop.is_none() {
                 self.stop = Some(ix);
                 self.wake_all();
@@ -113,13 +121,15 @@ impl Graph {
     /// Decides a link, which its destination counts.
     pub(super) fn decide_link(&mut self, from: NodeIx, next: &Next, decision: LinkDecision) -> Applied {
         const INPUT: &str = "a link is decided";
-        if decision.route == Route::Taken && next.on != On::Each {
-            let value = self.state(from).ok_or(Illegal::unknown_node(INPUT))?.output().clone();
-            self.arrive(next, Arrival::Token(value))?;
+        if self.state(next.to).is_some_and(|state| matches!(state.work(), NodeWork::Rounds(_))) {
+            if decision.route == Route::Taken && next.on != On::Each {
+                let value = self.state(from).ok_or(Illegal::unknown_node(INPUT))?.output().clone();
+                self.arrive(next, Arrival::Token(value))?;
+            }
+            self.arrive(next, Arrival::Closed)?;
         }
-        self.arrive(next, Arrival::Closed)?;
         self.state_mut(INPUT, next.to)?.decide_link(decision);
-        self.dirty.0.insert(next.to);
+        self.dirty.insert(next.to);
         Ok(())
     }
 
@@ -129,7 +139,7 @@ impl Graph {
         let (definition, plan) = self.plan.node(next.to).ok_or(Illegal::unknown_node(INPUT))?;
         let (join, links) = (definition.join, plan.links);
         if self.state_mut(INPUT, next.to)?.arrive(join, links, next.link, arrival) {
-            self.dirty.0.insert(next.to);
+            self.dirty.insert(next.to);
         }
         Ok(())
     }

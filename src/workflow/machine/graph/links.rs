@@ -84,8 +84,8 @@ impl Graph {
         node.plan.serves.iter().any(|join| self.has_started(*join) && cancels(*join))
             || node.plan.cancelled_by.iter().any(succeeded)
             || self.stop.is_some_and(|stop| stop != ix)
-            || node.state.aside().interrupted().is_some()
-            || node.state.aside().remedy.is_some()
+            || !node.state.is_plain()
+                && (node.state.aside().interrupted().is_some() || node.state.aside().remedy.is_some())
     }
 
     /// The incoming links of a node.

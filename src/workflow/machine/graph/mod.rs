@@ -1,12 +1,14 @@
 //! The nodes of a run, with data derived from them: counts of open and busy nodes, and the set of dirty nodes.
 
 mod bound;
+mod dirty;
 mod flow;
 mod handling;
 mod links;
 mod reset;
 
 pub(crate) use bound::{BoundNode, Wanted};
+pub(crate) use dirty::Dirty;
 pub(crate) use flow::NodeEnd;
 pub(crate) use links::{Obstruction, Turn};
 
@@ -18,7 +20,6 @@ use crate::definition::{Action, OnCompensationFailure};
 use crate::saga::Steps;
 use crate::task::Owner;
 use crate::workflow::plan::Plan;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The nodes of a run.
@@ -33,25 +34,6 @@ pub(crate) struct Graph {
     stop: Option<NodeIx>,
     /// The nodes with unhandled failures, in the order in which they failed.
     failures: Vec<NodeIx>,
-}
-
-/// The nodes whose next move may have changed.
-#[derive(Debug, Default)]
-pub(crate) struct Dirty(BTreeSet<NodeIx>);
-
-impl Dirty {
-    pub(crate) fn first(&self) -> Option<NodeIx> {
-        self.0.first().copied()
-    }
-
-    /// The node is not dirty any more.
-    pub(crate) fn settle(&mut self, ix: NodeIx) {
-        self.0.remove(&ix);
-    }
-
-    pub(crate) fn settle_all(&mut self) {
-        self.0.clear();
-    }
 }
 
 /// The numbers of open and of busy nodes.
@@ -83,12 +65,14 @@ impl Count {
 
 /// Creation and reading.
 impl Graph {
-    /// The nodes of a new run.
+    /// The nodes of a new run. Only those have a move that start or end before any link is decided.
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let nodes: Vec<NodeState> =
             plan.definition.nodes.iter().map(|node| NodeState::new(NodeKind::of(node))).collect();
-        let (count, dirty) = (Count::all(&nodes), Dirty(plan.indexes().collect()));
-        Self { plan, nodes, count, dirty, stop: None, failures: Vec::new() }
+        let (count, mut dirty) = (Count::all(&nodes), Dirty::none(nodes.len()));
+        let graph = Self { plan, nodes, count, dirty: Dirty::default(), stop: None, failures: Vec::new() };
+        graph.nodes().filter(|node| node.verdict().is_some()).for_each(|node| dirty.insert(node.ix));
+        Self { dirty, ..graph }
     }
 
     /// The nodes of a record. None if they are not those of the plan.
@@ -100,7 +84,8 @@ impl Graph {
         if !is_sound {
             return None;
         }
-        let mut graph = Self { plan, count: Count::all(&nodes), nodes, dirty: Dirty::default(), stop: None, failures };
+        let dirty = Dirty::none(nodes.len());
+        let mut graph = Self { plan, count: Count::all(&nodes), nodes, dirty, stop: None, failures };
         graph.stop = graph.find_stop();
         graph.change_all(NodeState::wake);
         Some(graph)
@@ -214,9 +199,7 @@ impl Graph {
 
     /// Marks a node dirty. A timer of the run as a whole has the index of no node.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
-        if ix.index() < self.nodes.len() {
-            self.dirty.0.insert(ix);
-        }
+        self.dirty.insert(ix);
     }
 
     pub(crate) fn wake_these(&mut self, nodes: impl IntoIterator<Item = NodeIx>) {
@@ -225,7 +208,7 @@ impl Graph {
 
     /// Marks all nodes dirty, with all parts of delegated work.
     pub(crate) fn wake_all(&mut self) {
-        self.dirty = Dirty(self.plan.indexes().collect());
+        self.plan.indexes().for_each(|ix| self.dirty.insert(ix));
         self.change_all(NodeState::wake);
     }
 
@@ -234,7 +217,7 @@ impl Graph {
         if self.plan.listens {
             let working = self.nodes().filter(|node| node.state.is_working()).map(|node| node.ix);
             let working: Vec<NodeIx> = working.collect();
-            self.dirty.0.extend(working);
+            self.dirty.extend(&working);
         }
     }
 }
@@ -253,7 +236,7 @@ impl Graph {
         let changed = change(state);
         let after = Count::of(state);
         self.count = self.count.minus(before).plus(after);
-        self.dirty.0.insert(ix);
+        self.dirty.insert(ix);
         changed
     }
 

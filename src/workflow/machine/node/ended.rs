@@ -27,7 +27,11 @@ pub(crate) struct End {
 
 impl Ended {
     pub(super) fn new(outcome: &NodeOutcome, took: &[Name]) -> Self {
-        Self::of(Box::new(End { outcome: outcome.clone(), took: took.to_vec(), compensated: None }))
+        match (outcome, took) {
+            (NodeOutcome::Succeeded, []) => Self::Succeeded,
+            (NodeOutcome::Skipped, []) => Self::Skipped,
+            (_, _) => Self::With(Box::new(End { outcome: outcome.clone(), took: took.to_vec(), compensated: None })),
+        }
     }
 
     /// The end in its small form, if that is sufficient.

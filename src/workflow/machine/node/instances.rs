@@ -65,12 +65,12 @@ impl Count {
             active: u32::from(is_active),
             failed: u32::from(has_failed(instance)),
             unknown: u32::from(instance.is_unknown()),
-            doubtful: u32::from(*instance.side_effects() == SideEffects::Possible),
-            committed: u32::from(is_active && is_committed),
+            doubtful: u32::from(is_doubtful(instance)),
+            committed: u32::from(is_held(instance)),
             effects: u32::from(had_effect),
             to_undo: u32::from(instance.has_something_to_undo()),
             irreversible: u32::from(is_committed && had_effect && instance.worker().child().is_some()),
-            undoing: u32::from(matches!(instance.undo(), InstanceUndo::Active(_))),
+            undoing: u32::from(is_undoing(instance)),
             undo_failed: u32::from(matches!(instance.undo(), InstanceUndo::Failed(_))),
         }
     }
@@ -101,6 +101,20 @@ impl Count {
 
 fn has_failed(instance: &Instance) -> bool {
     instance.end().is_some_and(|end| !end.is_success())
+}
+
+/// Whether it is under way and can no longer be withdrawn.
+fn is_held(instance: &Instance) -> bool {
+    instance.is_active() && instance.is_committed()
+}
+
+const fn is_undoing(instance: &Instance) -> bool {
+    matches!(instance.undo(), InstanceUndo::Active(_))
+}
+
+/// Whether its outcome is unknown at its end.
+fn is_doubtful(instance: &Instance) -> bool {
+    *instance.side_effects() == SideEffects::Possible
 }
 
 /// Whether the compensation of an instance can begin, if one is declared.
@@ -193,14 +207,23 @@ impl Instances {
         count
     }
 
+    /// One of the counts, without the others.
+    fn counted(&self, is_counted: impl FnOnce(&Instance) -> bool, count: impl FnOnce(&Count) -> u32) -> u32 {
+        match self.0.as_deref() {
+            None => 0,
+            Some(List::One(instance)) => is_counted(instance).into(),
+            Some(List::Many(many)) => count(&many.count),
+        }
+    }
+
     /// The number of instances that have not ended.
     pub(crate) fn active(&self) -> u32 {
-        self.count().active
+        self.counted(Instance::is_active, |count| count.active)
     }
 
     /// The number of instances that ended without success.
     pub(crate) fn failed(&self) -> u32 {
-        self.count().failed
+        self.counted(has_failed, |count| count.failed)
     }
 
     /// The number of instances that succeeded.
@@ -211,7 +234,7 @@ impl Instances {
 
     /// The first instance with an unknown outcome that is to be queried, or is being queried.
     pub(crate) fn next_query(&self) -> Option<(u32, &Instance)> {
-        if self.count().unknown == 0 {
+        if self.counted(Instance::is_unknown, |count| count.unknown) == 0 {
             return None;
         }
         let from = self.many().map_or(0, |many| many.query_from);
@@ -235,12 +258,12 @@ impl Instances {
     }
 
     pub(crate) fn had_effect(&self) -> bool {
-        self.count().effects > 0
+        self.counted(Instance::had_effect, |count| count.effects) > 0
     }
 
     /// Whether an ended instance has side effects to compensate.
     pub(crate) fn has_something_to_undo(&self) -> bool {
-        self.count().to_undo > 0
+        self.counted(Instance::has_something_to_undo, |count| count.to_undo) > 0
     }
 
     /// Whether a child run has side effects that can no longer be withdrawn.
@@ -250,17 +273,17 @@ impl Instances {
 
     /// Whether an instance under way can no longer be withdrawn.
     pub(crate) fn has_committed(&self) -> bool {
-        self.count().committed > 0
+        self.counted(is_held, |count| count.committed) > 0
     }
 
     /// Whether an ended instance has an unknown outcome.
     pub(crate) fn outcome_unknown(&self) -> bool {
-        self.count().doubtful > 0
+        self.counted(is_doubtful, |count| count.doubtful) > 0
     }
 
     /// Whether the compensation of an instance is under way.
     pub(crate) fn is_undoing(&self) -> bool {
-        self.count().undoing > 0
+        self.counted(is_undoing, |count| count.undoing) > 0
     }
 
     /// The failure of the first compensation that has failed.

@@ -183,6 +183,11 @@ impl NodeState {
         if self.is_working() { self.work.partial(&self.instances) } else { Payload::NULL }
     }
 
+    /// Whether it has none of the state that few nodes have.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.aside.is_none()
+    }
+
     /// The state that few nodes have.
     pub(crate) fn aside(&self) -> &Aside {
         /// The value for most nodes.
