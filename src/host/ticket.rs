@@ -88,7 +88,7 @@ impl<K: Copy + Eq + Hash, T: Clone> Tickets<K, T> {
         self.places.insert(key, slot);
     }
 
-    /// Ends a task or run whose event may have an outcome: it is copied only if somebody waits for it.
+    /// Ends a task or run whose event may have an outcome, which is copied only if a caller waits for it.
     pub(super) fn end(&mut self, key: K, outcome: impl FnOnce() -> Option<T>) {
         let Some(slot) = self.places.get(&key).copied() else { return };
         let Some(outcome) = outcome() else { return };
