@@ -90,7 +90,7 @@ impl Board {
         if let Some(share) = metrics.all.in_time.share().filter(|share| *share < IN_TIME) {
             concerns.push(format!("tasks: only {:.0} % are in time", share * 100.0));
         }
-        let failed = self.runs.iter().filter_map(|run| self.progress.run(*run)).filter(|run| has_failed(run)).count();
+        let failed = self.runs.iter().filter_map(|run| self.progress.run(*run)).filter(has_failed).count();
         if failed > 0 {
             concerns.push(format!("runs: {failed} of the last {} have not succeeded", self.runs.len()));
         }

@@ -39,7 +39,7 @@ enum Kind {
     Two(i8, String),
     Named {
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        maybe: Option<Box<Kind>>,
+        maybe: Option<Box<Self>>,
         number: i64,
     },
     Inner(Inner),
