@@ -71,13 +71,18 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     (
         "src/workflow/machine/node/links.rs",
-        7,
+        9,
         "counts of decided links, only upwards, and differences of them that are compared",
     ),
     ("src/workflow/machine/node/map.rs", 1, "the number of items, computed from two lists whose lengths are limited"),
     ("src/workflow/machine/node/parts.rs", 3, "indexes of parts, whose number is limited, and the depth of one"),
     ("src/workflow/machine/node/race.rs", 1, "the level of an escalation, only upwards and limited by the definition"),
-    ("src/workflow/machine/node/states.rs", 1, "counts entered states, only upwards, and is compared with a limit"),
+    ("src/workflow/machine/node/repeat.rs", 1, "the number of the last round, for the place of a failure"),
+    (
+        "src/workflow/machine/node/states.rs",
+        2,
+        "counts entered states, only upwards, and is compared with a limit; the number of the last one, for the place of a failure",
+    ),
     (
         "src/workflow/machine/node/transitions.rs",
         2,

@@ -281,10 +281,11 @@ fn an_evaluation_is_bounded() {
     let node = Node::new("copies", Action::Pass).with_input(copies(100));
     made.start(Definition::new("copies").with_node(node), large);
     made.tick();
-    let limit = LimitReached::Evaluation { max: 8_000 };
-    let cause = Cause::Limit { node: Some("copies".into()), limit, partial: Payload::NULL, path: Vec::new() };
-    let Some(RunOutcome::Failed { cause: found, .. }) = made.outcome() else { panic!("{:?}", made.outcome()) };
-    assert_eq!(found, cause);
+    let Some(RunOutcome::Failed { cause: Cause::Limit { node, limit, path, .. }, .. }) = made.outcome() else {
+        panic!("{:?}", made.outcome())
+    };
+    assert_eq!((node.as_deref(), limit), (Some("copies"), LimitReached::Evaluation { max: 8_000 }));
+    assert_eq!(path.iter().map(ToString::to_string).collect::<Vec<_>>(), ["copies/copies"]);
     assert!(made.most <= u64::from(BOUND) + BEYOND);
 }
 

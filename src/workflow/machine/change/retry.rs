@@ -93,7 +93,8 @@ impl Changes<'_> {
 
     /// Whether a node was cancelled only because the run failed.
     pub(super) fn was_cancelled_by_failure(self, ix: NodeIx) -> bool {
-        let was_cancelled = self.run.graph.state(ix).is_some_and(|state| state.was_cancelled());
+        let ended = self.run.graph.state(ix).and_then(|state| state.ended());
+        let was_cancelled = matches!(ended, Some(NodeOutcome::Cancelled { .. }));
         self.run.is_finished() && was_cancelled && !self.run.graph.is_to_be_cancelled(ix)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Dirty {
 impl Dirty {
     /// No node of so many.
     pub(super) fn none(nodes: usize) -> Self {
-        Self { few: 0, more: vec![0; nodes.div_ceil(WORD).saturating_sub(1)].into_boxed_slice() }
+        Self { few: 0, more: (1..nodes.div_ceil(WORD)).map(|_| 0).collect() }
     }
 
     /// The word and the bit of a node; none if there is no such node.

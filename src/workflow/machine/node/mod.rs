@@ -131,10 +131,6 @@ impl NodeState {
         matches!(self.ended(), Some(NodeOutcome::Failed { .. }))
     }
 
-    pub(crate) const fn was_cancelled(&self) -> bool {
-        matches!(self.ended(), Some(NodeOutcome::Cancelled { .. }))
-    }
-
     /// Whether it is under way, or has ended while instances are still under way.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_working() || self.instances.active() > 0
