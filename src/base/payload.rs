@@ -164,7 +164,7 @@ impl fmt::Debug for Payload {
 /// itself as human-readable within.
 pub(crate) const OPEN: &str = "counterpoint::Open";
 
-/// A JSON value in human-readable formats and in binary ones that accept [`OPEN`]; JSON text in other binary ones, because
+/// A JSON value in human-readable formats and in binary ones that accept it; JSON text in other binary ones, because
 /// compact formats cannot decode a value of unknown type.
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

@@ -19,9 +19,8 @@ type Vector = [f64; D];
 ///
 /// The reward of a failed attempt is 0. That of a successful one is between 0 and 1: one half at the mean duration of
 /// its kind, and more for shorter durations. The features are room, success rate, speed and surplus of skill. The bonus
-/// is bounded, so that exploration cannot overload an agent. With exploration, a candidate is tried until it has had
-/// `1 + ln n` of the n attempts of the kind, rounded down, since agents with equal features are alike to the model
-/// before their first attempts. Evaluates all candidates up to 64, and a random sample of eight of more.
+/// is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a random sample of
+/// eight of more.
 ///
 /// If agents are alike, [`LeastLoaded`](super::LeastLoaded) performs better, since rewards fall with load. The model is
 /// updated only by choices of this instance, not by a replayed journal.
@@ -104,14 +103,11 @@ impl RoutingStrategy for LinUcb {
     }
 
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
-        let explores = self.exploration > 0.0;
-        let trial = if explores { self.history.trial(among, self.history.kind(&task.kind)) } else { None };
-        let best = |agent: &Candidate<'_>| {
+        let agent = cheapest(among, random, |agent| {
             let features = self.features(task, agent, among);
             let bonus = self.exploration * self.model.uncertainty(&features);
             -(dot(&self.model.weights, &features) + bonus.min(MOST_BONUS))
-        };
-        let agent = trial.or_else(|| cheapest(among, random, best))?;
+        })?;
         if self.history.attempts.follows(task.id) {
             self.pending.insert(task.id, (agent.id(), self.features(task, &agent, among)));
         }

@@ -194,19 +194,8 @@ impl Record {
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) attempts: Attempts,
-    agents: ByAgent<Known>,
+    agents: ByAgent<(Record, Vec<Record>)>,
     kinds: Vec<Record>,
-    /// The number of attempts that have begun, by kind.
-    begun: Vec<u32>,
-}
-
-/// What is known of an agent.
-#[derive(Debug, Default)]
-struct Known {
-    all: Record,
-    kinds: Vec<Record>,
-    /// The number of its attempts that have begun, by kind.
-    begun: Vec<u32>,
 }
 
 /// The weight of the prior for the record of an agent, in attempts.
@@ -229,21 +218,25 @@ impl History {
     pub(super) fn note(&mut self, entry: &Entry, penalty: Duration, half: Duration) -> Option<Seen> {
         self.agents.note(entry);
         let seen = self.attempts.note(entry)?;
-        if let Seen::Began { kind, agent, .. } = seen {
-            let counts = |begun: &mut Vec<u32>| change_at(begun, kind, |begun| *begun = begun.saturating_add(1));
-            counts(&mut self.begun);
-            self.agents.change(agent, |known| counts(&mut known.begun));
-        }
         if let Seen::Ended { kind, agent, took, end, .. } = seen
             && end != End::Dropped
         {
             let succeeded = end == End::Succeeded;
             let charged = if succeeded { took } else { took.max(penalty) };
-            let learns = |record: &mut Record| record.note(entry.at, charged, succeeded, half);
-            change_at(&mut self.kinds, kind, learns);
-            self.agents.change(agent, |known| {
-                learns(&mut known.all);
-                change_at(&mut known.kinds, kind, learns);
+            if kind >= self.kinds.len() {
+                self.kinds.resize(kind + 1, Record::default());
+            }
+            if let Some(record) = self.kinds.get_mut(kind) {
+                record.note(entry.at, charged, succeeded, half);
+            }
+            self.agents.change(agent, |(all, kinds)| {
+                all.note(entry.at, charged, succeeded, half);
+                if kind >= kinds.len() {
+                    kinds.resize(kind + 1, Record::default());
+                }
+                if let Some(record) = kinds.get_mut(kind) {
+                    record.note(entry.at, charged, succeeded, half);
+                }
             });
         }
         Some(seen)
@@ -255,12 +248,12 @@ impl History {
         let common = kind.and_then(|kind| self.kinds.get(kind)).copied().unwrap_or_default();
         // Without any record, a success within a second is expected.
         let (rate, mean) = (common.rate(1.0, 1.0), if common.tries > 0.0 { common.mean(0.0, 0.0) } else { 1.0 });
-        let Some(known) = self.agents.get(agent) else {
+        let Some((all, kinds)) = self.agents.get(agent) else {
             return Expected { success: rate, seconds: mean, tries: 0.0 };
         };
-        let own = kind.and_then(|kind| known.kinds.get(kind)).copied().unwrap_or_default();
+        let own = kind.and_then(|kind| kinds.get(kind)).copied().unwrap_or_default();
         // The prior of the success rate is that of the agent for all kinds.
-        let prior = known.all.rate(rate, SHRINK);
+        let prior = all.rate(rate, SHRINK);
         Expected {
             success: own.rate(prior, SHRINK).max(1e-6),
             seconds: own.mean(mean, SHRINK).max(1e-9),
@@ -277,40 +270,7 @@ impl History {
     pub(super) fn kind(&self, name: &Name) -> Option<usize> {
         self.attempts.kind(name)
     }
-
-    /// The least loaded of the candidates that are due for a trial: those with fewer than `1 + ln n` attempts of a kind with
-    /// n attempts in all. So each candidate is tried at least that often, and trials cost no more than that (forced
-    /// sampling, Robbins 1952). Without it, an agent that had bad luck at first, or was never chosen, would stay unknown.
-    ///
-    /// Of more than 64 candidates none is due: a random sample of them explores by itself.
-    pub(super) fn trial<'a>(&self, among: &Candidates<'a>, kind: Option<usize>) -> Option<Candidate<'a>> {
-        let count = |begun: &[u32]| kind.and_then(|kind| begun.get(kind)).copied().unwrap_or(0);
-        let due = 1.0 + f64::from(count(&self.begun).max(1)).ln();
-        let is_due = |agent: &Candidate<'_>| {
-            let begun = self.agents.get(agent.id()).map_or(0, |known| count(&known.begun));
-            f64::from(begun) < due.floor()
-        };
-        if among.eligible_len() > FEW {
-            return None;
-        }
-        let less_loaded =
-            |best: Candidate<'a>, other: Candidate<'a>| if other.less_loaded_than(&best) { other } else { best };
-        among.iter().filter(is_due).reduce(less_loaded)
-    }
 }
-
-/// Changes the item at an index, after items up to there have been added.
-fn change_at<T: Clone + Default>(items: &mut Vec<T>, at: usize, change: impl FnOnce(&mut T)) {
-    if at >= items.len() {
-        items.resize(at + 1, T::default());
-    }
-    if let Some(item) = items.get_mut(at) {
-        change(item);
-    }
-}
-
-/// The largest number of candidates of which each is evaluated.
-const FEW: usize = 64;
 
 /// The default penalty: the minimal duration that is assumed for a failed attempt.
 pub(super) const PENALTY: Duration = Duration::from_secs(10);
@@ -325,6 +285,7 @@ pub(super) fn cheapest<'a, C: PartialOrd>(
     random: &mut Random,
     mut cost: impl FnMut(&Candidate<'a>) -> C,
 ) -> Option<Candidate<'a>> {
+    const FEW: usize = 64;
     let better = |best: (C, Candidate<'a>), other: (C, Candidate<'a>)| {
         let tie = other.0 == best.0 && other.1.less_loaded_than(&best.1);
         if other.0 < best.0 || tie { other } else { best }

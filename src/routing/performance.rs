@@ -13,9 +13,6 @@ use core::time::Duration;
 /// agents for the kind if there are few observations (empirical Bayes, Efron and Morris 1977), so that a single failure
 /// has little influence and a new agent is expected to be like the others.
 ///
-/// A candidate is tried even if another is expected to be faster, until it has had `1 + ln n` of the n attempts of the
-/// kind, rounded down (forced sampling, Robbins 1952): so of n tasks, at most that many go to each agent for a trial.
-///
 /// A failure counts as at least the penalty and lowers the success rate, so that an agent that fails fast does not
 /// appear fast. Evaluates all candidates up to 64, and a random sample of eight of more.
 ///
@@ -70,8 +67,7 @@ impl RoutingStrategy for Performance {
 
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
         let kind = self.history.kind(&task.kind);
-        let trial = self.history.trial(among, kind);
-        trial.or_else(|| cheapest(among, random, |agent| self.cost(agent, kind))).map(|agent| agent.id())
+        cheapest(among, random, |agent| self.cost(agent, kind)).map(|agent| agent.id())
     }
 
     fn observe(&mut self, entry: &Entry) {

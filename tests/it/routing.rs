@@ -285,55 +285,6 @@ fn who_fails_fast_attracts_no_work() {
     }
 }
 
-/// The number of tasks of each of two kinds that each of two agents performs, one task at a time. `takes` has the duration of
-/// each kind at each agent in milliseconds.
-fn one_at_a_time(strategy: impl RoutingStrategy + 'static, takes: [[u64; 2]; 2], tasks: u64) -> [[u32; 2]; 2] {
-    let mut stage = Stage::new(Config::default().with_strategy(strategy));
-    for id in 0..2 {
-        stage.register(AgentSpec::new(AgentId::new(id)).with_skill("red", 1).with_skill("blue", 1));
-    }
-    let mut done = [[0; 2]; 2];
-    for id in 0..tasks {
-        let kind = usize::try_from(id % 2).unwrap();
-        let spec = TaskSpec::new(TaskId::new(id), ["red", "blue"][kind]);
-        let agent = usize::try_from(stage.submit(spec).expect("both agents are free").get()).unwrap();
-        stage.now = stage.now + Duration::from_millis(takes[agent][kind]);
-        stage.done(id);
-        done[agent][kind] += 1;
-    }
-    stage.check();
-    done
-}
-
-/// Agents that look alike are each tried, so that a strategy that learns finds the faster one for each kind. The slower one
-/// gets no more than the trials that are due: `1 + ln n` of n tasks of a kind.
-#[test]
-fn agents_that_look_alike_are_tried() {
-    type Make = fn() -> Box<dyn RoutingStrategy>;
-    let makes: [Make; 2] = [|| Box::new(Performance::default()), || Box::new(LinUcb::default().with_exploration(1.0))];
-    let trials = |tasks: u32| 1 + f64::from(tasks).ln().floor() as u32;
-    for make in makes {
-        let name = make().name().to_owned();
-        for slow in 0..2 {
-            let mut takes = [[10, 10]; 2];
-            takes[slow] = [60_000, 60_000];
-            let done = one_at_a_time(make(), takes, 1_000);
-            for of_slow in done[slow] {
-                assert!((2..=trials(500)).contains(&of_slow), "{name}: {of_slow} of 500 tasks at the slow agent");
-            }
-        }
-        // Two specialists.
-        for takes in [[[10, 60_000], [60_000, 10]], [[60_000, 10], [10, 60_000]]] {
-            let done = one_at_a_time(make(), takes, 1_000);
-            for (agent, kind) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                if takes[agent][kind] > 10 && name == "performance" {
-                    assert!(done[agent][kind] <= trials(500), "{name}: {done:?}");
-                }
-            }
-        }
-    }
-}
-
 /// Every strategy under the same random work: all rules hold, all work is done, and the same seed gives the same facts.
 #[test]
 fn every_strategy_serves() {

@@ -42,7 +42,9 @@ mod write;
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use read::{Bytes, Reader, Words};
-pub(crate) use write::{Packer, put_number};
+pub(crate) use write::Packer;
+#[cfg(feature = "sealed")]
+pub(crate) use write::put_number;
 
 use core::fmt;
 use serde::Serialize;

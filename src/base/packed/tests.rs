@@ -1,3 +1,4 @@
+use super::write::put_number;
 use super::*;
 use crate::base::payload::Payload;
 use proptest::prelude::*;

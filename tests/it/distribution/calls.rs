@@ -156,11 +156,27 @@ fn a_task_is_preempted_only_so_often() {
         assert_eq!(host.holder(id), 1);
         host.complete(id);
         assert_eq!(host.holder(1), 1);
+        // A snapshot holds how often it was preempted.
+        let config = Config::default().with_preemption(Preemption::default());
+        host.scheduler = counterpoint::Scheduler::restore(config, Some(&host.snapshot()), []).unwrap();
+        host.scheduler.resume(host.now, &mut counterpoint::Outbox::default());
     }
     host.submit(task(12).with_tier(Tier::Critical));
     assert!(called_back(&host).is_empty(), "twice is enough");
     host.complete(1);
     assert_eq!(host.holder(12), 1);
+}
+
+#[test]
+fn the_place_goes_to_the_task_for_which_it_was_called_back() {
+    let mut host = preempting();
+    host.join(agent(1));
+    host.submit(task(1).with_tier(Tier::Low).with_preemptible());
+    host.submit(task(9).with_tier(Tier::Critical));
+    assert_eq!(called_back(&host), [1]);
+    host.submit(task(10).with_tier(Tier::Critical).with_deadline(host.now + ms(50)));
+    give_back(&mut host, 1).unwrap();
+    assert_eq!(host.holder(9), 1, "though another is more urgent by now");
 }
 
 #[test]

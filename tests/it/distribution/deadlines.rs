@@ -1,11 +1,40 @@
 //! Deadlines are looked at when a task is submitted, and the order of waiting has a bound.
 
-use crate::kit::{agent, host, ms, task, task_id};
+use crate::kit::{agent, agent_id, host, ms, task, task_id};
 use counterpoint::message::rejected::Invalid;
 use counterpoint::scheduler::Admission;
-use counterpoint::{Accepted, Command, Config, Effect, Rejected, Tier, Time};
+use counterpoint::task::Exhausted;
+use counterpoint::{
+    Accepted, AgentCommand, Command, Config, Effect, Failure, Policy, Rejected, Retry, TaskCommand, Tier, Time,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+/// The deadline of a dead letter that has passed does not apply to the task that replays it.
+#[test]
+fn a_dead_letter_is_replayed_after_its_deadline() {
+    let mut host = host(Config::default());
+    host.join(agent(1));
+    let policy = Policy::default().with_retry(Retry::never()).with_exhausted(Exhausted::DeadLetter);
+    host.submit(task(1).with_deadline(Time::from_secs(10)).with_policy(policy));
+    host.fail(1, Failure::transient("broken"));
+    host.wait(ms(20_000));
+    host.say(TaskCommand::Replay { dead: task_id(1), fresh: task_id(2) }).unwrap();
+    assert_eq!(host.holder(2), 1);
+    host.complete(2);
+}
+
+/// What follows from the loss of an agent follows in the same call.
+#[test]
+fn dependents_of_a_task_that_dies_with_its_agent_end_with_it() {
+    let mut host = host(Config::default());
+    host.join(agent(1));
+    host.submit(task(1).with_policy(Policy::default().with_retry(Retry::never())));
+    host.submit(task(2).with_after([task_id(1)]));
+    host.say(AgentCommand::Deregister { agent: agent_id(1) }).unwrap();
+    let has_ended = |id| host.scheduler.task(task_id(id)).unwrap().outcome().is_some();
+    assert!(has_ended(1) && has_ended(2));
+}
 
 /// One agent, ten tasks of a second each before it.
 #[test]

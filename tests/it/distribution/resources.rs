@@ -109,3 +109,37 @@ fn what_is_taken_is_taken_after_a_restore() {
     host.complete(2);
     assert_eq!(running(&host, 3..=4), [3, 4]);
 }
+
+#[test]
+fn names_in_the_declaration_of_an_agent_are_bounded() {
+    let mut host = host(Config::default());
+    let specs = |name: &str| {
+        [
+            agent(1).with_amount(name, 1),
+            agent(1).with_skill(name, 1),
+            agent(1).with_label(name, "a"),
+            agent(1).with_label("a", name),
+            agent(1).with_tenant(name),
+            agent(1).with_name(name),
+        ]
+    };
+    for spec in specs(&"x".repeat(256)) {
+        assert!(host.say(Command::register(spec)).is_ok());
+    }
+    for spec in specs(&"x".repeat(257)) {
+        let refused = host.say(Command::register(spec.clone()));
+        assert!(
+            matches!(refused, Err(Rejected::Invalid(Invalid::TooLarge { limit: 256, .. }))),
+            "{spec:?}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn the_tenants_of_an_agent_are_bounded() {
+    let mut host = host(Config::default());
+    let confined = |count| (0..count).fold(agent(1), |agent, tenant| agent.with_tenant(format!("t{tenant}")));
+    assert!(host.say(Command::register(confined(1_024))).is_ok());
+    let refused = host.say(Command::register(confined(1_025)));
+    assert!(matches!(refused, Err(Rejected::Invalid(Invalid::TooLarge { limit: 1_024, .. }))), "{refused:?}");
+}

@@ -1,7 +1,7 @@
 //! Guards of the service as a whole: shedding, what cannot be done in time, degradation, known results.
 
 use super::controls;
-use crate::kit::{agent, host, ms, task};
+use crate::kit::{Host, agent, host, ms, task};
 use counterpoint::message::rejected::Overload;
 use counterpoint::message::{ControlEvent, TaskEvent};
 use counterpoint::resilience::{cache, degrade, shed};
@@ -128,6 +128,25 @@ fn levels_of_degradation_are_entered_and_left_with_the_pressure() {
     assert!(two.scheduler.standing().is_normal());
     two.wait(Duration::from_secs(1));
     assert_eq!(controls(&two), [ControlEvent::Degraded { mode: Some("late".into()), pressure: 2_000 }]);
+}
+
+/// Statistics of guards are in no snapshot, but the tasks that wait are.
+#[test]
+fn tasks_that_waited_before_a_restore_count_as_pressure() {
+    let late = || degrade::Rules::new(degrade::Config::new([degrade::Level::new("late", 2_000, 500)])).unwrap();
+    let config = || Config::default().with_degradation(Pressure::OldestWait, late()).with_shedding(shed_rules());
+    let mut one = host(config());
+    one.submit(task(1));
+    one.wait(Duration::from_secs(1));
+    let restored = counterpoint::Scheduler::restore(config(), Some(&one.snapshot()), &[]).unwrap();
+    let mut two = Host::over(restored);
+    for host in [&mut one, &mut two] {
+        host.wait(Duration::from_secs(2));
+        host.wait(Duration::from_secs(2));
+    }
+    let said = controls(&two);
+    assert!(said.iter().any(|event| matches!(event, ControlEvent::Degraded { .. })), "{said:?}");
+    assert!(said.iter().any(|event| matches!(event, ControlEvent::Shedding { .. })), "{said:?}");
 }
 
 #[test]

@@ -36,6 +36,17 @@ fn tiers(world: &World) -> Vec<(String, Tier)> {
 }
 
 #[test]
+fn a_snapshot_holds_the_tier_of_a_run() {
+    let mut world = World::running(flow([step("a"), step("b").with_link(Link::success("a"))]), 0);
+    prioritise(&mut world, RUN, Tier::Critical).unwrap();
+    let taken = world.engine.snapshot();
+    let again = Engine::restore(Config::default(), Some(&taken), []).unwrap();
+    assert_eq!(again.snapshot(), taken);
+    world.done("a", 0);
+    assert_eq!(tiers(&world), [("b".to_owned(), Tier::Critical)]);
+}
+
+#[test]
 fn waiting_tasks_move_those_to_come_follow_and_what_has_begun_goes_on() {
     let mut inner = flow([step("x"), step("y").with_link(Link::success("x"))]);
     inner.name = "inner".into();

@@ -18,6 +18,18 @@ fn two_steps() -> counterpoint::definition::Definition {
 }
 
 #[test]
+fn a_finished_run_keeps_no_signals() {
+    let mut world = World::running(two_steps(), 0);
+    world.signal("go", "first").unwrap();
+    world.signal("go", "second").unwrap();
+    let keeps = |world: &World| serde_json::to_string(&world.engine.snapshot()).unwrap().contains("second");
+    assert!(keeps(&world));
+    world.done("before", 0);
+    assert_eq!(world.output(), json!("first"));
+    assert!(!keeps(&world));
+}
+
+#[test]
 fn a_signal_that_comes_early_is_kept() {
     let mut world = World::running(two_steps(), 0);
     world.signal("go", "early").unwrap();
