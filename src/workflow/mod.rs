@@ -104,5 +104,5 @@ pub(crate) use step::Flag;
 pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
-pub(crate) use steps::{misfit, unknown_step};
+pub(crate) use steps::{unknown_step, unreadable_input};
 pub use validate::{DefinitionError, Fault, Finding, Location, validate};

@@ -101,7 +101,7 @@ impl Steps {
         let kind = kind.into();
         let name = kind.clone();
         let handler = move |payload: &Payload, attempt: &Attempt| {
-            let input = payload.to::<I>().map_err(|error| misfit(&name, &error))?;
+            let input = payload.to::<I>().map_err(|error| unreadable_input(&name, &error))?;
             let output = step(input, attempt)?;
             // The work was done, so a failure without side effects would be wrong.
             Payload::of(&output).map_err(|error| {
@@ -177,7 +177,7 @@ pub(crate) fn unknown_step<'a>(kind: &str, known: impl ExactSizeIterator<Item = 
 }
 
 /// The failure of an attempt whose input is of another type than the step takes.
-pub(crate) fn misfit(kind: &str, error: &PayloadError) -> Failure {
+pub(crate) fn unreadable_input(kind: &str, error: &PayloadError) -> Failure {
     Failure::permanent(format!("step {kind}: {error}")).with_code(codes::STEP_INPUT)
 }
 

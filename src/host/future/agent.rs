@@ -9,7 +9,7 @@ use crate::base::structure::Panic;
 use crate::base::time::Time;
 use crate::message::command::Command;
 use crate::task::{Failure, TaskSpec, codes};
-use crate::workflow::{Attempt, Steps, misfit, unknown_step};
+use crate::workflow::{Attempt, Steps, unknown_step, unreadable_input};
 use async_channel::Sender;
 use core::fmt;
 use core::future::ready;
@@ -67,7 +67,7 @@ impl Assignment {
     ///
     /// A permanent failure if the payload is not of that type: another attempt would not change that.
     pub fn input<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        self.task.payload.to().map_err(|error| misfit(&self.task.kind, &error))
+        self.task.payload.to().map_err(|error| unreadable_input(&self.task.kind, &error))
     }
 
     /// Completes when the attempt is cancelled.
