@@ -22,8 +22,11 @@ impl HostClock {
         self.astray.filter(|(_, until)| now < *until).map_or(reading, |(further, _)| reading + further)
     }
 
-    pub(super) const fn turn(&mut self, by: i64) {
-        self.ahead = self.ahead.saturating_add(by);
+    /// Moves the clock ahead or back at this true time. A clock that is moved back beyond its start begins again at zero,
+    /// and advances from there: with a clock that stands still, a host would call its engine once a nanosecond.
+    pub(super) fn turn(&mut self, now: Time, by: i64) {
+        let least = i64::try_from(now.as_nanos()).map_or(i64::MIN, i64::wrapping_neg);
+        self.ahead = self.ahead.saturating_add(by).max(least);
     }
 
     /// Makes the clock wrong by this duration until a true time.
@@ -123,4 +126,26 @@ impl TimeModel {
 
 fn nanos(span: Duration) -> i128 {
     i128::try_from(span.as_nanos()).unwrap_or(i128::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(secs: u64) -> Time {
+        Time::ZERO + Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn a_clock_that_is_moved_back_beyond_its_start_begins_again_at_zero_and_advances() {
+        let mut clock = HostClock::default();
+        clock.turn(secs(5), -10_000_000_000);
+        assert_eq!(clock.reading(secs(5)), Time::ZERO);
+        assert_eq!(clock.reading(secs(7)), secs(2));
+        clock.stray(Duration::from_secs(100), secs(20));
+        assert_eq!(clock.reading(secs(8)), secs(103));
+        assert_eq!(clock.reading(secs(9)), secs(104));
+        clock.turn(secs(9), i64::MIN);
+        assert_eq!(clock.reading(secs(30)), secs(21));
+    }
 }

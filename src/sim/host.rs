@@ -159,7 +159,7 @@ impl World {
 
     /// Moves the host's clock ahead or back.
     fn turn_clock(&mut self, by: i64) {
-        self.machine.clock.turn(by);
+        self.machine.clock.turn(self.time.now, by);
         self.set_wake();
     }
 

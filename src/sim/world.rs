@@ -39,11 +39,15 @@ pub(super) struct World {
 /// If no event is recorded for this long and no job is to come, the simulation counts as stalled and ends.
 const STANDSTILL: Duration = Duration::from_secs(86_400);
 
+/// More wakes than this without an event between them are a livelock of the host and its clock.
+const IDLE_WAKES: u32 = 100_000;
+
 impl World {
     /// Runs the steps until all work has ended or the time limit is reached. Returns whether all work has ended.
     pub(super) fn play(&mut self) -> Played<bool> {
         self.begin()?;
         let mut last = self.time.now;
+        let mut idle_wakes = 0_u32;
         while !self.ended() {
             let Some((at, what)) = self.time.pop() else { break };
             if self.settings.until.is_some_and(|until| at > until) {
@@ -54,8 +58,17 @@ impl World {
             if let Some(by) = self.settings.must_end_by.filter(|by| self.time.now > *by) {
                 return Err(SimError::Stuck { by, left: self.left() });
             }
-            let rests = matches!(what, What::Wake) && self.machine.rests;
+            let is_wake = matches!(what, What::Wake);
+            let rests = is_wake && self.machine.rests;
             self.happen(what)?;
+            if self.disk.history().len() > facts {
+                idle_wakes = 0;
+            } else if is_wake && !rests {
+                idle_wakes += 1;
+                if idle_wakes > IDLE_WAKES {
+                    return Err(self.broken(format!("more than {IDLE_WAKES} wakes in a row had no effect")));
+                }
+            }
             if self.disk.history().len() > facts || !self.clients.have_asked_all() {
                 last = self.time.now;
             } else if !rests && self.time.now.since(last) > STANDSTILL {
