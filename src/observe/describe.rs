@@ -132,6 +132,7 @@ fn task(id: TaskId, event: &TaskEvent, now: Time) -> String {
         TaskEvent::YieldRequested { attempt, reason } => match reason {
             YieldReason::Preempted { by } => format!("{id}.{attempt} is preempted by {by}, which is more urgent"),
             YieldReason::Recalled { by } => format!("{id}.{attempt} has not begun and is preempted by {by}"),
+            YieldReason::Overtaken { by } => format!("{id}.{attempt} has not begun and is overtaken by {by}"),
             YieldReason::Rebalanced => format!("{id}.{attempt} has not begun and moves to another agent"),
         },
         TaskEvent::Used { attempt, usage, .. } => {

@@ -55,8 +55,10 @@ pub struct AgentSpec {
     /// they are gone or held back by guards.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub backup: bool,
-    /// The number of attempts beyond its capacity that may wait at the agent. The agent reports when one begins; an
-    /// attempt that has not begun is recalled if a more urgent task finds no agent.
+    /// The number of attempts beyond its capacity that may wait at the agent. The agent begins them in the order in which
+    /// they were assigned and reports when one begins. All that have not begun are recalled, and assigned again later, if
+    /// a task that comes before them in the order of the [discipline](crate::scheduler::Discipline) is assigned to the
+    /// agent or finds none: prefetched attempts do not delay it. Under weighted fair shares this holds within a tenant.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prefetch: u32,
     /// Whether it gets work only on request, see `AgentCommand::Poll`: for agents that compete for one queue and must

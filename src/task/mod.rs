@@ -79,8 +79,9 @@ pub struct TaskSpec {
     /// task is assigned again.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub preemptible: bool,
-    /// The time after which no attempt begins. A task that waits at that time, for its first attempt or another,
-    /// expires; an attempt under way continues, and its success counts.
+    /// The time after which no attempt begins; one may begin at that time. A task that still waits then, for its first
+    /// attempt or another, expires; an attempt under way continues, and its success counts. Under the
+    /// [disciplines](crate::scheduler::Discipline) of virtual deadlines it is also the task's position in the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
     /// The expected length of an attempt, if the host has an estimate: input for a

@@ -212,7 +212,7 @@ fn a_deadline_ends_what_waits_and_spares_what_has_begun() {
     let deadline = Time::from_millis(100);
     host.submit(task(1).with_deadline(deadline));
     host.submit(task(2).with_deadline(deadline));
-    host.wait(ms(100));
+    host.wait(ms(101));
     assert_eq!((host.status(1), outcome(&host, 2)), (TaskStatus::Running, TaskOutcome::Expired(Bound::Deadline)));
     host.complete(1);
     assert_eq!(host.status(1), TaskStatus::Succeeded);
@@ -715,7 +715,7 @@ fn every_refusal_names_what_it_is_about() {
     refuse(Command::submit(task(3).with_after([task_id(8)])), &["t3", "t8"]);
     refuse(Command::submit(task(3).with_after([task_id(3)])), &["t3"]);
     refuse(Command::submit(task(3).with_after([task_id(1)])), &["t3", "t1", "without success"]);
-    refuse(Command::submit(task(3).with_deadline(Time::from_secs(5))), &["t3", "5s"]);
+    refuse(Command::submit(task(3).with_deadline(Time::from_secs(4))), &["t3", "4s", "5s"]);
     refuse(Command::submit(task(3).with_payload(long.clone())), &["payload_bytes", "32", "20"]);
     refuse(Command::submit(task(3).with_payload(deep)), &["payload_depth", "3", "2"]);
     refuse(Command::complete(by, attempt, long), &["payload_bytes", "32", "20"]);

@@ -144,6 +144,12 @@ pub enum YieldReason {
         /// The task that gets the agent.
         by: TaskId,
     },
+    /// The attempt has not begun, and a task that goes first was or will be assigned to the same agent, which begins its
+    /// attempts in the order in which it gets them.
+    Overtaken {
+        /// The task that goes first.
+        by: TaskId,
+    },
     /// The attempt has not begun, and another agent would complete it sooner.
     Rebalanced,
 }
@@ -154,7 +160,7 @@ impl YieldReason {
     pub const fn by(self) -> Option<TaskId> {
         match self {
             Self::Preempted { by } | Self::Recalled { by } => Some(by),
-            Self::Rebalanced => None,
+            Self::Overtaken { .. } | Self::Rebalanced => None,
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Invalid {
     #[error("the id {0} is reserved for the engine: ids of a host are below 2^63")]
     ReservedId(u64),
     /// The deadline has passed.
-    #[error("the deadline of task {task} has passed: {deadline} is not after {now}")]
+    #[error("the deadline of task {task} has passed: {deadline} is before {now}")]
     DeadlinePassed {
         /// The task.
         task: TaskId,

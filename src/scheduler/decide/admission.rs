@@ -126,7 +126,7 @@ impl AdmissionCheck<'_> {
         }
         validate::task(&self.config.limits, spec)?;
         let now = self.now;
-        if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= now) {
+        if let Some(deadline) = spec.deadline.filter(|deadline| *deadline < now) {
             return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now }));
         }
         self.dependencies(spec, earlier)?;

@@ -101,7 +101,7 @@ impl Reader {
         spec.id = fresh;
         spec.tier = tier.unwrap_or(spec.tier);
         // A deadline that has passed concerned the original task, and the dependencies of that task had succeeded.
-        spec.deadline = spec.deadline.filter(|deadline| *deadline > now);
+        spec.deadline = spec.deadline.filter(|deadline| *deadline >= now);
         spec.after = Box::default();
         if self.state.tasks().by_id(fresh).is_some() {
             return Err(Rejected::Conflict(Conflict::Task(fresh)));

@@ -235,6 +235,9 @@ impl Dispatch<'_, '_> {
         if self.core.reader.state.queues().has_batches() {
             self.fill_batch(first, key, to);
         }
+        if self.core.reader.state.candidates().has_unstarted() {
+            self.recall_overtaken(id, agent);
+        }
         true
     }
 

@@ -8,10 +8,10 @@ use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::message::event::{TaskEvent, YieldReason};
 use crate::scheduler::apply::{State, sub_queue};
-use crate::scheduler::ix::{ClassIx, TaskIx};
+use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
 use crate::scheduler::preemption::Preemption;
 use crate::scheduler::queue::Arrival;
-use crate::scheduler::tasks::Task;
+use crate::scheduler::tasks::{Running, Task};
 
 /// An attempt to request back.
 struct Victim {
@@ -38,9 +38,47 @@ impl Dispatch<'_, '_> {
                     .core
                     .anomaly(format_args!("{attempt} was requested back for {beneficiary}, which is not recorded"));
             }
+            if matches!(why, YieldReason::Recalled { .. }) {
+                self.recall_beside(attempt.task(), beneficiary);
+            }
         }
         if let Some(at) = next_preemption(&self.core.reader.state, rules, class, self.tx.now) {
             self.core.reader.state.preempt_at(at);
+        }
+    }
+
+    /// Requests back what has not begun at the agent that holds this victim, for the rest of what comes after the beneficiary.
+    fn recall_beside(&mut self, victim: TaskId, beneficiary: TaskId) {
+        let running = self.core.reader.state.tasks().by_id(victim).and_then(Task::running);
+        if let Some(agent) = running.and_then(Running::agent) {
+            self.recall_overtaken(beneficiary, agent);
+        }
+    }
+
+    /// Requests back the attempts that wait at an agent and come after this task, so that the agent begins the task first.
+    pub(super) fn recall_overtaken(&mut self, first: TaskId, agent: AgentIx) {
+        let state = &self.core.reader.state;
+        let (Some(task), Some(member)) = (state.tasks().by_id(first), state.index().fleet().get(agent)) else { return };
+        let rank = state.queues().rank(&Arrival::of(task));
+        // What fits into the capacity begins at once.
+        let nothing_waits = member.spec.prefetch == 0 || member.in_flight() <= member.spec.capacity;
+        if nothing_waits || state.candidates().unstarted_behind(rank).next().is_none() {
+            return;
+        }
+        let shares = state.queues().shares_by_tenant();
+        let is_behind = |other: &&Task| {
+            let waits = other.running().is_some_and(|running| running.unstarted && !running.is_requested());
+            let comparable = !shares || other.spec.tenant == task.spec.tenant;
+            waits && comparable && state.queues().rank(&Arrival::of(other)) > rank
+        };
+        let mut overtaken: Vec<AttemptId> =
+            member.held.iter().filter_map(|at| state.tasks().get(*at)).filter(is_behind).map(Task::attempt).collect();
+        overtaken.sort_unstable();
+        self.tx.meter.visit(member.held.len());
+        for attempt in overtaken {
+            let reason = YieldReason::Overtaken { by: first };
+            let requested = TaskEvent::YieldRequested { attempt: attempt.number(), reason };
+            self.core.emit(requested.of(attempt.task()), self.tx);
         }
     }
 
@@ -55,6 +93,9 @@ impl Dispatch<'_, '_> {
         let able = agent.zip(eligible).is_some_and(|(agent, eligible)| eligible.contains(agent));
         if able && self.core.reader.has_room_for(&key, to) && state.queues().may_begin(&key) {
             self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
+            if let Some(agent) = agent {
+                self.recall_overtaken(beneficiary, agent);
+            }
         }
     }
 }

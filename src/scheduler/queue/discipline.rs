@@ -24,9 +24,10 @@ pub enum Discipline {
     /// The most urgent tier first, regardless of waiting times; within a tier in order of arrival. A lower tier may
     /// starve.
     Strict,
-    /// The earliest virtual deadline first: the task's own, or its arrival plus its tier's latency target (100 ms, 1 s,
-    /// 10 s, 60 s), whichever is earlier. No task starves: only tasks that arrive within its target can overtake it.
-    /// (After Stoica and Abdel-Wahab 1995; a request is one task here.)
+    /// The earliest virtual deadline first: the task's own deadline if it has one, otherwise its arrival plus its tier's
+    /// latency target (100 ms, 1 s, 10 s, 60 s). The tier of a task with a deadline does not count. No task starves:
+    /// only tasks that arrive before its virtual deadline can overtake it, and a task that has a deadline of its own
+    /// expires then. (After Stoica and Abdel-Wahab 1995; a request is one task here.)
     #[default]
     EarliestVirtualDeadline,
     /// Tenants share the time of agents by weight; within a tenant the earliest virtual deadline comes first. A tenant
@@ -37,7 +38,8 @@ pub enum Discipline {
     /// [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline) plus `stretch` times the
     /// [expected](crate::routing::Estimator) duration of the task, but at most plus `patience`. Only tasks that arrive
     /// before this time can overtake the task: no task starves, and a wrong estimate delays a task by at most
-    /// `patience`. If no task or every task has the same estimate, the order is that of `EarliestVirtualDeadline`.
+    /// `patience`. If no task or every task has the same estimate, the order is that of `EarliestVirtualDeadline`. A task
+    /// with a deadline of its own is ordered by that alone.
     ///
     /// Deadlines in proportion to size bound the largest stretch, wait over size (Bender, Chakrabarti and Muthukrishnan
     /// 1998). A small `stretch` is nearly the order of arrival; a large one is nearly shortest first. A good patience
@@ -77,7 +79,7 @@ impl Arrival {
 impl Discipline {
     /// The position of a task in the order.
     pub(crate) fn rank(self, arrival: &Arrival) -> Rank {
-        let due = |target: Time| arrival.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos();
+        let due = |target: Time| arrival.deadline.unwrap_or(target).as_nanos();
         let target = arrival.submitted + arrival.tier.latency_target();
         let key = match self {
             Self::Strict => arrival.tier.index() as u64,

@@ -87,6 +87,11 @@ impl Queues {
         }
     }
 
+    /// Whether the order of tasks of different tenants depends on more than their ranks.
+    pub(crate) fn shares_by_tenant(&self) -> bool {
+        self.discipline == Discipline::WeightedFair
+    }
+
     /// The position of a task in the order.
     pub(crate) fn rank(&self, arrival: &Arrival) -> Rank {
         self.discipline.rank(arrival)

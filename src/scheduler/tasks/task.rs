@@ -10,6 +10,9 @@ use crate::task::{Bound, SideEffects, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use std::sync::Arc;
 
+/// The resolution of time: a task may begin at its deadline, and expires at the next instant.
+const INSTANT: Duration = Duration::from_nanos(1);
+
 /// A task and its stage. Only [`Tasks`](super::Tasks) changes one.
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
@@ -246,7 +249,7 @@ impl Task {
             Stage::Running(_) => total,
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
                 let queue = policy.queue_timeout().map(|span| (self.submitted + span, Bound::Queue));
-                let deadline = self.spec.deadline.map(|at| (at, Bound::Deadline));
+                let deadline = self.spec.deadline.map(|at| (at + INSTANT, Bound::Deadline));
                 [deadline, queue, total].into_iter().flatten().min()
             }
         }

@@ -7,6 +7,7 @@ use crate::message::command::Command;
 use crate::message::effect::Effect;
 use crate::sim::oracle::Step;
 use crate::task::Tier;
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 impl Rules {
@@ -91,10 +92,12 @@ impl Rules {
         let policy = &task.spec.policy;
         let total = policy.total_timeout().map(|span| task.submitted + span);
         let queue = policy.queue_timeout().map(|span| task.submitted + span);
+        // A task may begin at its deadline, and expires after it.
+        let deadline = task.spec.deadline.map(|at| at + Duration::from_nanos(1));
         match &task.stage {
             Stage::Ended(_) => None,
-            Stage::Blocked | Stage::Queued => [total, queue, task.spec.deadline].into_iter().flatten().min(),
-            Stage::Backoff(until) => [Some(*until), total, queue, task.spec.deadline].into_iter().flatten().min(),
+            Stage::Blocked | Stage::Queued => [total, queue, deadline].into_iter().flatten().min(),
+            Stage::Backoff(until) => [Some(*until), total, queue, deadline].into_iter().flatten().min(),
             Stage::Running(hold) => {
                 let timeout = policy.attempt_timeout().filter(|_| !hold.unstarted).map(|span| hold.since + span);
                 let grace = self.grace?;
@@ -147,7 +150,7 @@ impl Rules {
                 && other.rank() < task.rank()
                 && !self.is_paused(&other.spec)
                 && self.is_fit(other, agent)
-                && other.spec.deadline.is_none_or(|at| at > self.now)
+                && other.spec.deadline.is_none_or(|at| at >= self.now)
         });
         let first = first.min_by_key(|other| other.rank());
         rule(first.is_none(), || {

@@ -133,8 +133,7 @@ impl Known {
 
     /// Its position in the order of virtual deadlines.
     fn rank(&self) -> (Time, Seq) {
-        let target = self.submitted + self.tier.latency_target();
-        (self.spec.deadline.map_or(target, |deadline| deadline.min(target)), self.seq)
+        (self.spec.deadline.unwrap_or(self.submitted + self.tier.latency_target()), self.seq)
     }
 }
 

@@ -34,7 +34,9 @@ impl Rules {
             TaskEvent::Yielded { attempt, by, .. } => {
                 let attempt = attempt.of(id);
                 self.held(attempt, *by)?;
-                let reported = gives_back(step, attempt) || reported_failure(step, attempt, *by).is_some();
+                // A malformed answer to delegable work ends an attempt that was requested back, too.
+                let misread = self.is_delegable(id) && completes(step, attempt, *by);
+                let reported = gives_back(step, attempt) || reported_failure(step, attempt, *by).is_some() || misread;
                 self.judge_cause(attempt, *by, reported, step.now)
             }
             TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, beyond_budget } => {
@@ -97,7 +99,7 @@ impl Rules {
 
     fn judge_submitted(&self, spec: &Arc<TaskSpec>, replays: Option<TaskId>, step: &Step<'_>) -> Judged {
         rule(!self.tasks.contains_key(&spec.id), || format!("{} is known already", spec.id))?;
-        rule(spec.deadline.is_none_or(|at| at > step.now), || format!("the deadline of {} has passed", spec.id))?;
+        rule(spec.deadline.is_none_or(|at| at >= step.now), || format!("the deadline of {} has passed", spec.id))?;
         let asked = match step.command {
             Some(Command::Task(TaskCommand::Submit(asked))) => asked == spec,
             Some(Command::Task(TaskCommand::SubmitAll(all))) => all.contains(spec),
@@ -141,7 +143,7 @@ impl Rules {
         rule(room, || {
             format!("{to} holds {} of {} attempts and is assigned {attempt}", self.in_flight(to), member.spec.slots())
         })?;
-        rule(known.spec.deadline.is_none_or(|at| at > now), || format!("{attempt} begins after its deadline"))?;
+        rule(known.spec.deadline.is_none_or(|at| at >= now), || format!("{attempt} begins after its deadline"))?;
         let most = attempts(known.spec.policy.retry());
         let insists = known.outcome_unknown && known.spec.policy.retry().in_doubt == InDoubt::Insist;
         rule(known.tries() < most || insists, || format!("{attempt} is beyond its budget of {most}"))?;
@@ -251,7 +253,7 @@ impl Rules {
         rule(known.ended().is_none(), || format!("{id} has ended already"))?;
         let running = known.hold().is_some();
         let at = match bound {
-            Bound::Deadline => known.spec.deadline.filter(|_| !running),
+            Bound::Deadline => known.spec.deadline.filter(|at| !running && *at < now),
             Bound::Queue => known.spec.policy.queue_timeout().filter(|_| !running).map(|span| known.submitted + span),
             Bound::Total => known.spec.policy.total_timeout().map(|span| known.submitted + span),
         };

@@ -3,10 +3,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
-use super::flows;
+use super::flows::{self, VOTES};
 use super::ledger::Ledger;
 use crate::base::id::{NodeIx, RunId, Seq, TaskId};
-use crate::message::event::{Entry, Event, NodeEvent, RunEvent, TaskEvent};
+use crate::definition::Expr;
+use crate::message::event::{CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::message::run::{CompensationOutcome, RunOutcome};
 use crate::sim::report::Report;
 use crate::task::{Phase, TaskSpec, TaskStatus};
@@ -102,8 +103,10 @@ impl Story {
 /// The values that the runs of some workflows must read.
 #[derive(Default)]
 struct Values {
-    /// The sum of the updates of each run of `tally`.
-    votes: BTreeMap<RunId, u64>,
+    /// The sum of the updates of each run of `tally`, and the version that the run follows.
+    votes: BTreeMap<RunId, (u64, u32)>,
+    /// The versions of `tally` whose runs end with that sum. A client may have defined another output.
+    tallies: BTreeSet<u32>,
     /// The age of the list of each run of `stock`.
     ages: BTreeMap<RunId, &'static str>,
 }
@@ -113,25 +116,34 @@ impl Values {
         journal.iter().try_for_each(|entry| match &entry.event {
             Event::Run { run, event } => self.follow(*run, event),
             Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => self.read(spec),
+            Event::Catalogue(CatalogueEvent::Defined { definition, .. })
+                if definition.name == "tally" && definition.output == Expr::variable(VOTES) =>
+            {
+                self.tallies.insert(definition.version);
+                Ok(())
+            }
             _ => Ok(()),
         })
     }
 
     fn follow(&mut self, run: RunId, event: &RunEvent) -> Result<(), String> {
         match event {
-            RunEvent::Started { spec, .. } if spec.workflow == "tally" => _ = self.votes.insert(run, 0),
+            RunEvent::Started { spec, version, .. } if spec.workflow == "tally" => {
+                self.votes.insert(run, (0, *version));
+            }
             RunEvent::Started { spec, version, .. } if spec.workflow == "stock" => {
                 self.ages.insert(run, if *version == 0 { "old" } else { "new" });
             }
             RunEvent::Migrated { version, .. } => {
                 self.ages.entry(run).and_modify(|age| *age = if *version == 0 { "old" } else { "new" });
+                self.votes.entry(run).and_modify(|(_, follows)| *follows = *version);
             }
             RunEvent::Updated { value, .. } => {
                 let vote = value.value().as_u64().unwrap_or(0);
-                self.votes.entry(run).and_modify(|votes| *votes = votes.saturating_add(vote));
+                self.votes.entry(run).and_modify(|(votes, _)| *votes = votes.saturating_add(vote));
             }
             RunEvent::Finished { outcome: RunOutcome::Succeeded { output } } => {
-                if let Some(votes) = self.votes.get(&run) {
+                if let Some((votes, _)) = self.votes.get(&run).filter(|(_, version)| self.tallies.contains(version)) {
                     let same = *output.value() == json!(votes);
                     return same.then_some(()).ok_or_else(|| format!("{run} ends with {output:?} instead of {votes}"));
                 }
@@ -145,7 +157,7 @@ impl Values {
     fn read(&self, spec: &TaskSpec) -> Result<(), String> {
         let Some(owner) = spec.owner.filter(|owner| owner.phase == Phase::Do) else { return Ok(()) };
         let expected = match (self.votes.get(&owner.run), self.ages.get(&owner.run), owner.node.index()) {
-            (Some(votes), _, 1 | 3) => json!(votes),
+            (Some((votes, _)), _, 1 | 3) => json!(votes),
             (_, Some(age), 0) => json!(format!("{age} {}", owner.item)),
             _ => return Ok(()),
         };

@@ -74,7 +74,7 @@ fn competing_consumers_never_get_the_same() {
     assert_eq!(held, [1, 1, 1, 2, 2, 2, 3, 3, 3]);
 }
 
-/// What waits with an agent gives way to what is more urgent; the agent is asked, and the newcomer gets its place.
+/// All attempts that have not begun are recalled for a more urgent task, which gets the place of the last one.
 #[test]
 fn prefetch_does_not_break_priority() {
     let mut host = host(Config::default());
@@ -84,9 +84,11 @@ fn prefetch_does_not_break_priority() {
     assert_eq!(begin(&mut host, 1), Ok(Accepted::Done));
     assert_eq!(begin(&mut host, 1), Ok(Accepted::Repeated));
     host.submit(task(9).with_tier(Tier::High));
-    assert_eq!(called_back(&host), [3], "the one that would be last");
+    assert_eq!(called_back(&host), [3, 2], "the last one first: its place is given to the new task");
     assert_eq!(give_back(&mut host, 3), Ok(Accepted::Done));
     assert_eq!((host.holder(9), host.status(3)), (1, TaskStatus::Queued));
+    assert_eq!(give_back(&mut host, 2), Ok(Accepted::Done));
+    assert_eq!((host.holder(2), host.status(3)), (1, TaskStatus::Queued), "behind the new task");
     assert_eq!(host.scheduler.task(crate::kit::task_id(3)).unwrap().attempts(), 1);
     // Who is less urgent than all that wait with agents calls nobody back.
     host.submit(task(10).with_tier(Tier::Low));
@@ -100,7 +102,7 @@ fn a_call_that_comes_too_late_takes_nothing() {
     host.join(agent(1).with_prefetch(1));
     (1..=3).for_each(|id| host.submit(task(id).with_tier(Tier::Low)));
     host.submit(task(9).with_tier(Tier::Critical));
-    assert_eq!(called_back(&host), [2]);
+    assert_eq!(called_back(&host), [2, 1], "neither has begun");
     host.complete(2);
     assert_eq!((host.status(2), host.holder(9)), (TaskStatus::Succeeded, 1));
 }

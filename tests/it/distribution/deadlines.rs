@@ -2,13 +2,14 @@
 
 use crate::kit::{agent, agent_id, host, ms, task, task_id};
 use counterpoint::message::rejected::Invalid;
-use counterpoint::scheduler::Admission;
+use counterpoint::scheduler::{Admission, TaskStatus};
 use counterpoint::task::Exhausted;
 use counterpoint::{
     Accepted, AgentCommand, Command, Config, Effect, Failure, Policy, Rejected, Retry, TaskCommand, Tier, Time,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The deadline of a dead letter that has passed does not apply to the task that replays it.
 #[test]
@@ -22,6 +23,44 @@ fn a_dead_letter_is_replayed_after_its_deadline() {
     host.say(TaskCommand::Replay { dead: task_id(1), fresh: task_id(2) }).unwrap();
     assert_eq!(host.holder(2), 1);
     host.complete(2);
+}
+
+/// Twenty tasks of a second each, all of which can begin in time: the deadlines are the order, also those beyond the target
+/// of the tier, and an attempt may begin at the deadline itself.
+#[test]
+fn deadlines_that_can_be_met_are_met_whatever_the_target_of_the_tier() {
+    for tier in Tier::ALL {
+        let mut host = host(Config::default());
+        host.join(agent(1));
+        host.submit(task(100));
+        // The k-th to begin has its deadline when it can begin: in order of arrival the later half would expire.
+        (1..=20).for_each(|id| host.submit(task(id).with_tier(tier).with_deadline(Time::from_secs(61 - id))));
+        host.wait(ms(40_000));
+        host.complete(100);
+        (1..=20).rev().for_each(|id| {
+            assert_eq!(host.now, Time::from_secs(61 - id - 1));
+            assert_eq!(host.holder(id), 1, "{tier:?} {id}");
+            host.wait(ms(1_000));
+            host.complete(id);
+        });
+    }
+}
+
+/// A task may begin at its deadline, and expires at the next instant.
+#[test]
+fn a_deadline_is_the_last_time_at_which_a_task_may_begin() {
+    let at = Time::from_secs(5);
+    for (late, began) in [(Duration::ZERO, true), (Duration::from_nanos(1), false)] {
+        let mut host = host(Config::default());
+        host.join(agent(1));
+        host.submit(task(1));
+        host.submit(task(2).with_deadline(at));
+        host.now = at + late;
+        host.say(Command::Tick).unwrap();
+        host.complete(1);
+        assert_eq!(host.status(2) == TaskStatus::Running, began);
+        assert_eq!(host.say(Command::submit(task(3).with_deadline(at))).is_ok(), began);
+    }
 }
 
 /// What follows from the loss of an agent follows in the same call.

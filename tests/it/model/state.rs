@@ -5,6 +5,7 @@ use counterpoint::task::Bound;
 use counterpoint::{AgentId, AgentSpec, AttemptId, Incarnation, Limits, Name, TaskId, TaskOutcome, TaskSpec, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct MTask {
@@ -77,7 +78,7 @@ impl MTask {
         bounds.extend(policy.total_timeout().map(|span| (self.submitted + span, Bound::Total)));
         if self.holder().is_none() {
             bounds.extend(policy.queue_timeout().map(|span| (self.submitted + span, Bound::Queue)));
-            bounds.extend(self.spec.deadline.map(|at| (at, Bound::Deadline)));
+            bounds.extend(self.spec.deadline.map(|at| (at + Duration::from_nanos(1), Bound::Deadline)));
         }
         bounds.into_iter().min()
     }
@@ -151,14 +152,14 @@ impl Model {
             Discipline::EarliestVirtualDeadline => {
                 let target = [100, 1_000, 10_000, 60_000][task.spec.tier as usize] * 1_000_000;
                 let target = task.submitted.as_nanos().saturating_add(target);
-                task.spec.deadline.map_or(target, |deadline| deadline.as_nanos().min(target))
+                task.spec.deadline.map_or(target, |deadline| deadline.as_nanos())
             }
             Discipline::ShortestExpected { stretch, patience } => {
                 let target = [100, 1_000, 10_000, 60_000][task.spec.tier as usize] * 1_000_000;
                 let span = task.spec.estimate.map_or(0, |span| span.as_nanos() as u64 * u64::from(stretch));
                 let span = span.min(patience.as_nanos() as u64);
                 let target = task.submitted.as_nanos().saturating_add(target).saturating_add(span);
-                task.spec.deadline.map_or(target, |deadline| deadline.as_nanos().min(target))
+                task.spec.deadline.map_or(target, |deadline| deadline.as_nanos())
             }
             other => panic!("a discipline that the model does not know: {other:?}"),
         };

@@ -126,7 +126,8 @@ impl Ask {
                     .with_tier(Tier::ALL[usize::from(*tier)])
                     .with_after(after.iter().map(|which| before(world, *which)));
                 match deadline {
-                    0 => spec.deadline = Some(now),
+                    0 => spec.deadline = now.as_nanos().checked_sub(1).map(Time::from_nanos),
+                    9 => spec.deadline = Some(now),
                     1 => spec.deadline = Some(now + Duration::from_millis(50)),
                     2 => spec.deadline = Some(now + Duration::from_millis(900)),
                     3..9 => spec.estimate = Some(Duration::from_millis(u64::from(*deadline) * 50)),

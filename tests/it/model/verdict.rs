@@ -103,7 +103,7 @@ impl Model {
             TaskCommand::Replay { dead, fresh } => {
                 let mut spec = TaskSpec::clone(&self.dead_letter(*dead)?.spec);
                 spec.id = *fresh;
-                spec.deadline = spec.deadline.filter(|deadline| *deadline > self.now);
+                spec.deadline = spec.deadline.filter(|deadline| *deadline >= self.now);
                 spec.after = Box::default();
                 if self.tasks.contains_key(fresh) {
                     return Err(Rejected::Conflict(Conflict::Task(*fresh)));
@@ -130,7 +130,7 @@ impl Model {
         self.name("kind", &spec.kind)?;
         self.fits(&spec.payload)?;
         at_most("list_len", spec.after.len(), self.limits.sizes.list_len)?;
-        if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= self.now) {
+        if let Some(deadline) = spec.deadline.filter(|deadline| *deadline < self.now) {
             return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now: self.now }));
         }
         for before in &spec.after {
