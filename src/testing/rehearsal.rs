@@ -3,6 +3,7 @@
 use super::script::{Answer, Script};
 use super::{Recording, VirtualClock};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
@@ -49,6 +50,8 @@ pub struct Rehearsal {
     serial: u64,
     tasks: BTreeSet<TaskId>,
     runs: BTreeSet<RunId>,
+    /// The skills that tasks have required so far, with the highest level of each.
+    required: BTreeMap<Name, u16>,
 }
 
 struct Player {
@@ -81,11 +84,13 @@ impl Rehearsal {
             serial: 0,
             tasks: BTreeSet::new(),
             runs: BTreeSet::new(),
+            required: BTreeMap::new(),
         }
     }
 
-    /// Registers an agent with a script. The kinds of the script become skills of at least level 1. The agent sends
-    /// heartbeats until it is [silenced](Self::silence).
+    /// Registers an agent with a script. The kinds of the script become skills of at least level 1; if the script has a
+    /// reply for [all other kinds](Script::otherwise), the agent gets each skill that a task requires. It sends heartbeats
+    /// until it is [silenced](Self::silence).
     ///
     /// # Panics
     ///
@@ -98,6 +103,9 @@ impl Rehearsal {
             spec.with_skill(kind.clone(), level)
         });
         spec.polls = false;
+        if script.answers_all_kinds() {
+            lacking(&spec, &self.required).into_iter().for_each(|(skill, level)| _ = spec.skills.insert(skill, level));
+        }
         let by = match self.ask(Command::register(spec.clone())) {
             Ok((Accepted::Registered(by), effects)) => {
                 let last_message = self.now();
@@ -303,7 +311,31 @@ impl Rehearsal {
         outbox.drain_entries(&mut self.journal);
         let mut effects = Vec::new();
         outbox.drain_effects(&mut effects);
+        effects.extend(self.equip());
         assert_eq!(self.engine.check(), Ok(()), "the self-check of the engine fails");
+        effects
+    }
+
+    /// Gives the skills that tasks require to the agents whose scripts have a reply for all kinds.
+    #[track_caller]
+    fn equip(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let required = &self.required;
+        let players = self.agents.iter_mut().filter(|(_, player)| player.script.answers_all_kinds());
+        let updates: Vec<Command> = players
+            .filter_map(|(by, player)| {
+                let lacking = lacking(&player.spec, required);
+                let lacks = !lacking.is_empty();
+                player.spec.skills.extend(lacking);
+                lacks.then(|| AgentCommand::Update { by: *by, spec: player.spec.clone() }.into())
+            })
+            .collect();
+        for update in updates {
+            let mut outbox = Outbox::default();
+            // An agent that has been lost is not updated.
+            let _updated = self.engine.handle(self.now(), update, &mut outbox);
+            effects.extend(self.keep(outbox));
+        }
         effects
     }
 
@@ -311,8 +343,12 @@ impl Rehearsal {
         if let Event::Task { task, event } = event {
             if event.outcome().is_some() {
                 self.tasks.remove(task);
-            } else if let TaskEvent::Submitted { .. } = event {
+            } else if let TaskEvent::Submitted { spec, .. } = event {
                 self.tasks.insert(*task);
+                for (skill, level) in spec.needs.skills() {
+                    let known = self.required.entry(skill.clone()).or_default();
+                    *known = level.max(*known);
+                }
             }
         } else if let Event::Run { run, event } = event {
             if let RunEvent::Started { .. } = event {
@@ -416,5 +452,42 @@ impl fmt::Debug for Rehearsal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (now, events) = (self.now(), self.journal.len());
         f.debug_struct("Rehearsal").field("now", &now).field("events", &events).finish_non_exhaustive()
+    }
+}
+
+/// The required skills that the agent does not have at their level.
+fn lacking(spec: &AgentSpec, required: &BTreeMap<Name, u16>) -> BTreeMap<Name, u16> {
+    let has = |skill: &Name, level: u16| spec.skills.get(skill).is_some_and(|has| *has >= level);
+    required
+        .iter()
+        .filter(|(skill, level)| !has(skill, **level))
+        .map(|(skill, level)| (skill.clone(), *level))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Reply;
+
+    #[test]
+    fn a_script_for_all_kinds_gets_every_task_before_and_after_it_joins() {
+        let mut rehearsal = Rehearsal::new(Config::default);
+        rehearsal.submit(TaskSpec::new(TaskId::new(1), "print"));
+        rehearsal.join(AgentSpec::new(AgentId::new(1)), Script::new().otherwise(Reply::ok(&1)));
+        rehearsal.submit(TaskSpec::new(TaskId::new(2), "scan"));
+        let demanding = crate::task::Needs::default().with_skill("bind", 7);
+        rehearsal.submit(TaskSpec::new(TaskId::new(3), "bind").with_needs(demanding));
+        rehearsal.run();
+        (1..=3).for_each(|id| _ = rehearsal.recording().assert_succeeded(TaskId::new(id)));
+    }
+
+    #[test]
+    fn a_script_for_some_kinds_gets_no_others() {
+        let mut rehearsal = Rehearsal::new(Config::default);
+        rehearsal.join(AgentSpec::new(AgentId::new(1)), Script::new().on("print", [Reply::ok(&1)]));
+        rehearsal.submit(TaskSpec::new(TaskId::new(1), "scan"));
+        rehearsal.run();
+        assert!(!rehearsal.tasks.is_empty());
     }
 }

@@ -118,7 +118,8 @@ impl Script {
         self
     }
 
-    /// Sets the reply for all other kinds.
+    /// Sets the reply for all other kinds. In a [`Rehearsal`](super::Rehearsal) the agent then has each skill that a task
+    /// requires; under `host::future` its [`AgentSpec`](crate::AgentSpec) must declare the skills.
     pub fn otherwise(mut self, reply: Reply) -> Self {
         self.otherwise = Some(reply);
         self
@@ -131,6 +132,11 @@ impl Script {
             (None, Some(reply)) => reply.clone(),
             (None, None) => Reply::fail(Failure::permanent(format!("the script has no `{}`", task.kind))),
         }
+    }
+
+    /// Whether there is a reply for all kinds.
+    pub(super) const fn answers_all_kinds(&self) -> bool {
+        self.otherwise.is_some()
     }
 
     /// The kinds with replies.

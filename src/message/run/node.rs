@@ -309,7 +309,8 @@ pub enum NodeRemedy {
         /// The reason.
         reason: Name,
     },
-    /// Skips the node if it has not begun, and cancels it if it has.
+    /// Skips the node if it has not begun, and cancels it if it has. A skipped node is no failure: the run may succeed
+    /// although the node's work was never done. Complete or fail the node where that matters to its successors.
     Skip {
         /// The reason.
         reason: Name,
