@@ -37,7 +37,7 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn config() -> Config {
-    Config::default().with_limits(Limits::default().with_waiting_tasks(4_000_000))
+    Config::default().with_limits(Limits::default().with_active_tasks(4_000_000))
 }
 
 /// With breakers, outlier ejection, adaptive concurrency and retry budgets, and nothing begun that cannot be done in time.

@@ -3,8 +3,8 @@
 //! ```
 //! use counterpoint::Limits;
 //!
-//! let limits = Limits::default().with_waiting_tasks(50_000).with_payload_bytes(64 * 1024);
-//! assert_eq!(limits.waiting_tasks, 50_000);
+//! let limits = Limits::default().with_active_tasks(50_000).with_payload_bytes(64 * 1024);
+//! assert_eq!(limits.active_tasks, 50_000);
 //! ```
 
 use crate::base::clock::ClockLimits;
@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct Limits {
     /// Accepted tasks that have not ended. Steps of accepted runs are always accepted.
-    pub waiting_tasks: u32,
+    pub active_tasks: u32,
+    /// Tasks of the first tier that are accepted beyond [`active_tasks`](Self::active_tasks): a full queue does not keep
+    /// out what is most urgent.
+    pub urgent_tasks: u32,
     /// Registered agents.
     pub agents: u32,
     /// Attempts that one agent may hold at once.
@@ -60,7 +63,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            waiting_tasks: 1_000_000,
+            active_tasks: 1_000_000,
+            urgent_tasks: 10_000,
             agents: 16_384,
             agent_capacity: 65_536,
             classes: 4_096,
@@ -233,8 +237,10 @@ macro_rules! with {
 }
 
 with! {
-    /// Sets [`waiting_tasks`](Self::waiting_tasks).
-    with_waiting_tasks => waiting_tasks: u32,
+    /// Sets [`active_tasks`](Self::active_tasks).
+    with_active_tasks => active_tasks: u32,
+    /// Sets [`urgent_tasks`](Self::urgent_tasks).
+    with_urgent_tasks => urgent_tasks: u32,
     /// Sets [`agents`](Self::agents).
     with_agents => agents: u32,
     /// Sets [`payload_bytes`](SizeLimits::payload_bytes).

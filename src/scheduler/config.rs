@@ -28,7 +28,7 @@ use std::sync::Arc;
 ///     .with_seed(42)
 ///     .with_discipline(Discipline::Strict)
 ///     .with_strategy(RoundRobin::default())
-///     .with_limits(Limits::default().with_waiting_tasks(10_000));
+///     .with_limits(Limits::default().with_active_tasks(10_000));
 /// ```
 pub struct Config {
     pub(super) seed: u64,

@@ -476,7 +476,7 @@ mod tests {
         rehearsal.submit(TaskSpec::new(TaskId::new(1), "print"));
         rehearsal.join(AgentSpec::new(AgentId::new(1)), Script::new().otherwise(Reply::ok(&1)));
         rehearsal.submit(TaskSpec::new(TaskId::new(2), "scan"));
-        let demanding = crate::task::Needs::default().with_skill("bind", 7);
+        let demanding = crate::Needs::nothing().and_skill("bind", 7);
         rehearsal.submit(TaskSpec::new(TaskId::new(3), "bind").with_needs(demanding));
         rehearsal.run();
         (1..=3).for_each(|id| _ = rehearsal.recording().assert_succeeded(TaskId::new(id)));

@@ -258,7 +258,7 @@ fn what_waits_with_an_agent_begins_when_there_is_a_place() {
 
 #[test]
 fn a_submitter_waits_for_room() {
-    let config = Config::default().with_limits(Limits::default().with_waiting_tasks(1));
+    let config = Config::default().with_limits(Limits::default().with_active_tasks(1));
     let world = World::open(config, MemoryJournal::default());
     let clock = world.clock.clone();
     world.join(agent(1), move |assignment: Assignment| {

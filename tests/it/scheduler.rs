@@ -608,7 +608,7 @@ fn a_strategy_cannot_pick_an_agent_that_is_no_candidate() {
 
 #[test]
 fn a_full_queue_refuses_with_advice_and_loses_nothing() {
-    let mut host = host(Config::default().with_limits(Limits::default().with_waiting_tasks(2)));
+    let mut host = host(Config::default().with_limits(Limits::default().with_active_tasks(2)));
     host.join(agent(1));
     for id in 1..=3 {
         host.submit(task(id));
@@ -621,10 +621,32 @@ fn a_full_queue_refuses_with_advice_and_loses_nothing() {
     else {
         panic!()
     };
-    assert_eq!((what.as_str(), limit), ("waiting_tasks", 2));
+    assert_eq!((what.as_str(), limit), ("active_tasks", 2));
     assert!(retry_after.is_some_and(|wait| wait > ms(0) && wait <= ms(80)), "{retry_after:?}");
     host.complete(4);
     host.submit(task(6));
+}
+
+/// Room is kept for the first tier, within a bound of its own; and the advice does not depend on earlier ends of tasks.
+#[test]
+fn a_full_queue_accepts_critical_tasks_within_their_own_bound() {
+    let limits = Limits::default().with_active_tasks(2).with_urgent_tasks(1);
+    let mut host = host(Config::default().with_limits(limits));
+    host.join(agent(1));
+    host.submit(task(1));
+    host.submit(task(2));
+    let mut refused = |spec: TaskSpec| match host.say(Command::submit(spec)) {
+        Err(Rejected::Capacity(Overload::AtCapacity { what, limit, retry_after })) => {
+            assert_eq!(what.as_str(), "active_tasks");
+            Some((limit, retry_after.unwrap()))
+        }
+        Ok(Accepted::Done) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(task(3)), Some((2, ms(10_000))));
+    assert_eq!(refused(task(3).with_tier(Tier::High).with_estimate(ms(70))), Some((2, ms(70))));
+    assert_eq!(refused(task(3).with_tier(Tier::Critical)), None);
+    assert_eq!(refused(task(4).with_tier(Tier::Critical)), Some((3, ms(100))));
 }
 
 #[test]
@@ -685,7 +707,7 @@ fn resume_asks_again_for_what_is_outstanding_and_renews_the_leases() {
 
 #[test]
 fn every_refusal_names_what_it_is_about() {
-    let limits = Limits::default().with_waiting_tasks(4).with_agents(1).with_payload_bytes(20).with_payload_depth(2);
+    let limits = Limits::default().with_active_tasks(4).with_agents(1).with_payload_bytes(20).with_payload_depth(2);
     let mut host = host(Config::default().with_limits(limits));
     let by = host.join(agent(1).with_capacity(3));
     let other = Incarnation::new(agent_id(1), 99);
@@ -736,7 +758,7 @@ fn every_refusal_names_what_it_is_about() {
     refuse(TaskCommand::Replay { dead: task_id(9), fresh: task_id(3) }.into(), &["t9"]);
     refuse(RunCommand::Cancel { run: RunId::new(1), reason: "x".into() }.into(), &["engine"]);
     (3..=5).for_each(|id| host.submit(task(id)));
-    assert!(host.say(Command::submit(task(6))).unwrap_err().to_string().contains("waiting_tasks is at its limit of 4"));
+    assert!(host.say(Command::submit(task(6))).unwrap_err().to_string().contains("active_tasks is at its limit of 4"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ struct Load {
 
 impl Load {
     fn new(guarded: bool) -> Self {
-        let config = Config::default().with_limits(Limits::default().with_waiting_tasks(4_000_000));
+        let config = Config::default().with_limits(Limits::default().with_active_tasks(4_000_000));
         let config = if guarded { config.with_outlier_ejection(outlier::Rules::default()) } else { config };
         let drawn = Drawn::new(AGENTS);
         let mut load = Self {

@@ -39,7 +39,7 @@ struct Ours {
 
 impl Default for Ours {
     fn default() -> Self {
-        let limits = Limits::default().with_waiting_tasks(4_000_000);
+        let limits = Limits::default().with_active_tasks(4_000_000);
         let scheduler = Scheduler::new(Config::default().with_limits(limits));
         let mut ours =
             Self { scheduler, out: Outbox::default(), now: Time::ZERO, held: None, reason: Name::from("unwanted") };

@@ -92,7 +92,7 @@ impl Works {
     /// When it does not take one.
     #[must_use]
     pub fn new(definitions: &[Definition]) -> Self {
-        let limits = Limits::default().with_waiting_tasks(4_000_000);
+        let limits = Limits::default().with_active_tasks(4_000_000);
         let engine = Engine::new(Config::default().with_story(0).with_limits(limits));
         let mut works = Self { engine, held: Vec::new(), facts: Vec::new(), out: Outbox::default() };
         works.say(Command::register(AgentSpec::new(AgentId::new(1)).with_capacity(65_536)));

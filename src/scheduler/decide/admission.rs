@@ -13,7 +13,7 @@ use crate::scheduler::guards::Guards;
 use crate::scheduler::index::{ClassKey, Room};
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::{Account, Arrival, Intake};
-use crate::task::{TaskOutcome, TaskSpec};
+use crate::task::{TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,24 +165,26 @@ impl AdmissionCheck<'_> {
     fn capacity(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
         let limits = &self.config.limits;
         let more = earlier.map_or_else(More::default, |earlier| earlier.more(spec));
-        if self.state.tasks().active().saturating_add(more.tasks) >= limits.waiting_tasks {
-            return Err(self.full("waiting_tasks", limits.waiting_tasks));
+        let beyond = if spec.tier == Tier::Critical { limits.urgent_tasks } else { 0 };
+        let most = limits.active_tasks.saturating_add(beyond);
+        if self.state.tasks().active().saturating_add(more.tasks) >= most {
+            return Err(self.full("active_tasks", most, spec));
         }
         let Intake { tenant, kind, bytes } = self.state.queues().intake(spec);
         let [of_tenant, of_kind] = more.of_accounts;
         for (account, more, what) in [(&tenant, of_tenant, "tenant_waiting"), (&kind, of_kind, "kind_waiting")] {
             if let Some(most) = account.most.filter(|most| account.active.saturating_add(more) >= *most) {
-                return Err(self.full(what, most));
+                return Err(self.full(what, most, spec));
             }
         }
         let own = u64::from(spec.payload.bytes());
         if bytes.saturating_add(more.bytes).saturating_add(own) > limits.waiting_bytes {
-            return Err(self.full("waiting_bytes", limits.waiting_bytes));
+            return Err(self.full("waiting_bytes", limits.waiting_bytes, spec));
         }
         if spec.tenant.is_some()
             && tenant.bytes.saturating_add(more.tenant_bytes).saturating_add(own) > limits.tenant_waiting_bytes
         {
-            return Err(self.full("tenant_waiting_bytes", limits.tenant_waiting_bytes));
+            return Err(self.full("tenant_waiting_bytes", limits.tenant_waiting_bytes, spec));
         }
         if self.state.index().classes().len().saturating_add(more.classes) >= limits.classes as usize {
             return self.has_class(spec, earlier);
@@ -198,15 +200,15 @@ impl AdmissionCheck<'_> {
         if is_earlier || self.state.index().classes().find(&class).is_some() {
             return Ok(());
         }
-        Err(self.full("classes", self.config.limits.classes))
+        Err(self.full("classes", self.config.limits.classes, spec))
     }
 
-    fn full(&self, what: &str, limit: impl Into<u64>) -> Rejected {
-        Rejected::Capacity(Overload::AtCapacity {
-            what: what.into(),
-            limit: limit.into(),
-            retry_after: self.state.tasks().gap(),
-        })
+    /// Rejects a task at a limit. Its submit may be repeated after the average time between two ends of tasks; before two
+    /// have ended, after the expected duration of the task, or the target of its tier.
+    fn full(&self, what: &str, limit: impl Into<u64>, spec: &TaskSpec) -> Rejected {
+        let estimate = || self.expected(spec).unwrap_or_else(|| spec.tier.latency_target());
+        let retry_after = Some(self.state.tasks().gap().unwrap_or_else(estimate));
+        Rejected::Capacity(Overload::AtCapacity { what: what.into(), limit: limit.into(), retry_after })
     }
 
     /// The requirement class of a task, if no known task has it.

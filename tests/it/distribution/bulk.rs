@@ -22,7 +22,7 @@ fn all_are_taken_on_and_the_most_urgent_goes_first() {
 
 #[test]
 fn one_that_is_refused_refuses_all() {
-    let limits = Limits::default().with_waiting_tasks(3);
+    let limits = Limits::default().with_active_tasks(3);
     let mut host = host(Config::default().with_limits(limits).with_tenant("small", Quota::default().with_waiting(1)));
     let before = host.snapshot();
     let refused = |host: &mut Host, tasks: Vec<counterpoint::TaskSpec>| match host.say(Command::submit_all(tasks)) {

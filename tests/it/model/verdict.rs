@@ -142,8 +142,10 @@ impl Model {
                 Some(_) => {}
             }
         }
-        if self.active() >= self.limits.waiting_tasks as usize {
-            return Err(full("waiting_tasks", self.limits.waiting_tasks));
+        let beyond = if spec.tier == counterpoint::Tier::Critical { self.limits.urgent_tasks } else { 0 };
+        let most = self.limits.active_tasks + beyond;
+        if self.active() >= most as usize {
+            return Err(full("active_tasks", most));
         }
         Ok(Accepted::Done)
     }

@@ -33,7 +33,8 @@ pub struct Setup {
 impl Setup {
     pub fn new(seed: u64, discipline: Discipline, routing: Routing) -> Self {
         let mut limits = Limits::default()
-            .with_waiting_tasks(7)
+            .with_active_tasks(7)
+            .with_urgent_tasks(2)
             .with_agents(3)
             .with_dead_letters(2)
             .with_finished_tasks(3)

@@ -66,7 +66,7 @@ pub(super) fn examples() -> Vec<(String, Message)> {
     let (by, attempt) = (life(), attempt());
     let task_id = attempt.task();
     let full = Rejected::Capacity(Overload::AtCapacity {
-        what: "waiting_tasks".into(),
+        what: "active_tasks".into(),
         limit: 1_000_000,
         retry_after: Some(Duration::from_millis(250)),
     });

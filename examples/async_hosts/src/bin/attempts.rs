@@ -70,7 +70,7 @@ fn task(id: u64) -> TaskSpec {
 
 fn config(at_once: u64) -> Done<Config> {
     let at_once = u32::try_from(at_once)?;
-    let mut limits = Limits::default().with_waiting_tasks(at_once.saturating_mul(2));
+    let mut limits = Limits::default().with_active_tasks(at_once.saturating_mul(2));
     (limits.agent_capacity, limits.retention.finished_tasks) = (at_once, 0);
     Ok(Config::default().with_limits(limits))
 }

@@ -75,7 +75,7 @@ async fn by_hand(tasks: u32, at_once: u32) -> Result<u64, Box<dyn std::error::Er
 
 async fn hosted(tasks: u32, at_once: u32, spawning: bool) -> Result<u64, Box<dyn std::error::Error>> {
     // As much ahead of the agents as the semaphore lets its loop be, and outcomes are not kept for later.
-    let mut limits = Limits::default().with_waiting_tasks(at_once.saturating_mul(2));
+    let mut limits = Limits::default().with_active_tasks(at_once.saturating_mul(2));
     (limits.agent_capacity, limits.retention.finished_tasks) = (at_once, 0);
     let config = Config::default().with_limits(limits);
     let (host, mut driver) = FutureHost::open(config, Forget, tokio::time::sleep).await?;
