@@ -30,7 +30,7 @@ mod status;
 pub(crate) mod trace;
 mod usage;
 
-pub use affinity::Affinity;
+pub use affinity::{Affinity, Preference, PreferredTerm};
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use code::Code;
 pub use failure::{Failure, FailureKind, Place, SideEffects};

@@ -164,6 +164,34 @@ fn wishes_are_heeded_where_they_can_be() {
     stage.check();
 }
 
+/// Agents 1 to 3 in the region `us`, 4 to 6 in `eu`; 6 is large. With every strategy a task for `eu` goes there while there is
+/// room, the large one first, and then to any other.
+#[test]
+fn a_preference_is_met_with_every_strategy_and_delays_nothing() {
+    for strategy in every_strategy() {
+        let name = strategy().name().to_owned();
+        let mut stage = Stage::new(Config::default().with_strategy(strategy()));
+        for id in 1..=6 {
+            let region = if id < 4 { "us" } else { "eu" };
+            let agent = agent(id).with_label("region", region);
+            stage.register(if id == 6 { agent.with_skill("memory", 64) } else { agent });
+        }
+        let wish = Affinity::default()
+            .with_preferred_label("region", "eu", 10)
+            .with_preferred_skill("memory", 32, 1)
+            .with_preferred_label("region", "us", 0);
+        let picked: Vec<u64> =
+            (1..=6).map(|id| stage.submit(task(id).with_affinity(wish.clone())).unwrap().get()).collect();
+        assert_eq!(picked[0], 6, "{name}: {picked:?}");
+        assert!(picked[1..3].iter().all(|id| [4, 5].contains(id)), "{name}: {picked:?}");
+        assert!(picked[3..].iter().all(|id| *id < 4), "{name}: {picked:?}");
+        stage.done(4);
+        let plain = stage.submit(task(7)).unwrap();
+        assert!(plain.get() < 4, "{name}: the only agent with room");
+        stage.check();
+    }
+}
+
 #[test]
 fn the_cheapest_that_is_in_time() {
     let mut stage = Stage::new(Config::default().with_strategy(CostAware::default()));
@@ -285,10 +313,9 @@ fn who_fails_fast_attracts_no_work() {
     }
 }
 
-/// Every strategy under the same random work: all rules hold, all work is done, and the same seed gives the same facts.
-#[test]
-fn every_strategy_serves() {
-    type Make = fn() -> Box<dyn RoutingStrategy>;
+type Make = fn() -> Box<dyn RoutingStrategy>;
+
+fn every_strategy() -> Vec<Make> {
     let mut strategies: Vec<Make> = vec![
         || Box::new(LeastLoaded::default()),
         || Box::new(RoundRobin::default()),
@@ -312,7 +339,13 @@ fn every_strategy_serves() {
             |_: &TaskSpec, agent: &counterpoint::routing::Candidate<'_>, _: Time| Some(u64::from(agent.in_flight()));
         Box::new(counterpoint::routing::Auction::new(bid))
     });
-    for make in strategies.drain(..) {
+    strategies
+}
+
+/// Every strategy under the same random work: all rules hold, all work is done, and the same seed gives the same facts.
+#[test]
+fn every_strategy_serves() {
+    for make in every_strategy() {
         let name = make().name().to_owned();
         let first = script(make());
         assert_eq!(first, script(make()), "{name} is not deterministic");

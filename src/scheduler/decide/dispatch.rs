@@ -315,8 +315,17 @@ impl Core {
         let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
         let fitting = task.traits.uses_resources.then(|| index.fitting(class, room));
         let (eligible, skills) = (index.classes().eligible(class)?, index.classes().skills());
+        let favoured = affinity.filter(|affinity| !affinity.prefers.is_empty()).and_then(|affinity| {
+            let able: Vec<usize> = match &fitting {
+                Some(fitting) => fitting.iter().collect(),
+                None => eligible.bits().common(index.fleet().with_room(room)).collect(),
+            };
+            tx.meter.visit(able.len().saturating_mul(affinity.prefers.len()));
+            index.favoured(able.into_iter(), affinity)
+        });
+        let open = favoured.as_ref().or(fitting.as_ref()).or_else(|| index.fleet().only_room(room));
         let candidates = Candidates::new(index.fleet().loads(), eligible, skills, class.0.get(), tx.now)
-            .within(fitting.as_ref().or_else(|| index.fleet().only_room(room)))
+            .within(open)
             .with_familiar(familiar);
         let strategy = match self.reader.config.routing.by_kind.is_empty() {
             true => &mut self.reader.config.routing.strategy,

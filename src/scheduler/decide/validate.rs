@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
-use crate::task::{Affinity, Failure, Needs, TaskSpec};
+use crate::task::{Affinity, Failure, Needs, PreferredTerm, TaskSpec};
 use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
@@ -67,7 +67,17 @@ fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
         named("label", name, limits)?;
         bounded("name_bytes", value.len(), limits.sizes.name_bytes)?;
     }
-    let named = affinity.not_agents.len() + affinity.not_labels.len() + affinity.apart_from.len();
+    for preference in &affinity.prefers {
+        match &preference.term {
+            PreferredTerm::Label { name, value } => {
+                named("label", name, limits)?;
+                bounded("name_bytes", value.len(), limits.sizes.name_bytes)?;
+            }
+            PreferredTerm::Skill { name, .. } => named("skill", name, limits)?,
+        }
+    }
+    let excluded = affinity.not_agents.len() + affinity.not_labels.len() + affinity.apart_from.len();
+    let named = excluded + affinity.prefers.len();
     bounded("list_len", named, limits.sizes.list_len)
 }
 

@@ -22,8 +22,8 @@ use crate::base::name::Name;
 use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::routing::SkillMap;
-use crate::task::Needs;
 use crate::task::agent::{AgentSpec, AgentStatus};
+use crate::task::{Affinity, Needs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -184,6 +184,23 @@ impl Index {
             able.filter(fits).for_each(|at| fitting.set(at));
         }
         fitting
+    }
+
+    /// The agents among these which meet the largest sum of weights of the preferences; none if no agent meets any.
+    pub(crate) fn favoured(&self, able: impl Iterator<Item = usize>, affinity: &Affinity) -> Option<Bits> {
+        let (mut most, mut favoured) = (0, None);
+        for at in able {
+            let weight = self.fleet.nth(at).map_or(0, |member| affinity.weight_of(&member.spec));
+            if weight > most {
+                (most, favoured) = (weight, Some(Bits::default()));
+            }
+            if weight == most
+                && let Some(favoured) = &mut favoured
+            {
+                favoured.set(at);
+            }
+        }
+        favoured
     }
 
     /// Whether an agent that is eligible for the class has such room and enough free resources.

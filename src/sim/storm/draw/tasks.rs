@@ -50,12 +50,15 @@ impl Draw {
         }
         if self.one_in(5) {
             let other = self.some_task().map_or(task.id, |other| other.id);
-            let affinity = match self.below(6) {
+            let affinity = match self.below(7) {
                 0 => Affinity::default().with_preferred(self.some_agent()),
                 1 => Affinity::default().with_familiar(other),
                 2 => Affinity::default().with_session("session"),
                 3 => Affinity::default().with_spread("zone"),
                 4 => Affinity::default().with_not_label("zone", "a"),
+                5 => Affinity::default()
+                    .with_preferred_label("zone", "b", [0, 1, 3, u32::MAX].get(self.index(4)).copied().unwrap_or(3))
+                    .with_preferred_skill("k1", 1, 3),
                 _ => Affinity::default().with_apart_from([other]).with_not_agents([self.some_agent()]),
             };
             task.affinity = Some(Box::new(affinity));
