@@ -6,6 +6,7 @@ use super::{
     WaitFor, Work,
 };
 use crate::base::name::Name;
+use core::time::Duration;
 use std::sync::Arc;
 
 type Renaming<'a> = &'a dyn Fn(&Name) -> Name;
@@ -136,13 +137,15 @@ impl WaitFor {
 }
 
 impl Handler {
-    /// The handler with the nodes that it refers to renamed.
-    pub(crate) fn renamed(&self, to: Renaming<'_>) -> Self {
+    /// The handler with the nodes that it refers to renamed, and without the time of a timeout, which is counted from the
+    /// begin of the node whenever it changes.
+    pub(crate) fn meaning(&self, to: Renaming<'_>) -> Self {
         let on = match &self.on {
             Boundary::Signal { signal, matching } => {
                 Boundary::Signal { signal: signal.clone(), matching: matching.renamed(to) }
             }
-            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => self.on.clone(),
+            Boundary::Timeout(_) => Boundary::Timeout(Duration::ZERO),
+            Boundary::Error(_) | Boundary::Cancel => self.on.clone(),
         };
         Self { on, ..self.clone() }
     }

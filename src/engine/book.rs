@@ -172,18 +172,29 @@ impl Book {
 
     fn fold_catalogue(&mut self, event: &CatalogueEvent) -> Folded {
         match event {
-            CatalogueEvent::Defined { definition } => {
-                let known = self.identified.take().filter(|(known, _)| Arc::ptr_eq(known, definition));
-                let id = known.map_or_else(|| definition.id(), |(_, id)| id);
-                let plan = Plan::with_id(Arc::clone(definition), id, &self.functions);
-                let plan = plan.ok_or("a definition has a cycle")?;
-                self.catalog.define(plan);
+            CatalogueEvent::Defined { definition } => self.offer(definition)?,
+            CatalogueEvent::Redefined { definition, .. } => {
+                let known = self.catalog.get(&definition.name, definition.version);
+                let known = known.ok_or("a definition takes the place of an unknown one")?;
+                if !known.definition.is_compatible_with(definition) {
+                    return Err("a definition takes the place of one with another meaning".into());
+                }
+                self.offer(definition)?;
             }
             CatalogueEvent::DefaultSet { workflow, version, .. } => self.catalog.set_default(workflow, *version),
             CatalogueEvent::Retired { workflow, version, .. } => {
                 self.catalog.retire(workflow, *version).ok_or("a retired version is not defined")?;
             }
         }
+        Ok(())
+    }
+
+    /// New runs can follow the definition.
+    fn offer(&mut self, definition: &Arc<Definition>) -> Folded {
+        let known = self.identified.take().filter(|(known, _)| Arc::ptr_eq(known, definition));
+        let id = known.map_or_else(|| definition.id(), |(_, id)| id);
+        let plan = Plan::with_id(Arc::clone(definition), id, &self.functions);
+        self.catalog.define(plan.ok_or("a definition has a cycle")?);
         Ok(())
     }
 

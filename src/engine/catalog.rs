@@ -30,8 +30,8 @@ pub struct DefinitionView<'a> {
     pub id: &'a DefinitionId,
     /// The definition itself.
     pub definition: &'a Definition,
-    /// Whether runs can be started from it. If not, it was retired or belongs to a single run, and is listed as long as
-    /// runs of it are known.
+    /// Whether runs can be started from it. If not, it was retired or replaced by a compatible one, or belongs to a single
+    /// run; it is listed as long as runs of it are known.
     pub is_offered: bool,
     /// Whether runs that specify no version are started from it.
     pub is_default: bool,
@@ -141,10 +141,11 @@ impl Book {
         views.collect()
     }
 
-    /// The number of unfinished runs of a definition, without child runs.
+    /// The number of unfinished runs of a version, without child runs; with those of the definitions that it has replaced.
     pub(super) fn active_of(&self, id: &DefinitionId) -> u32 {
+        let is_of = |plan: &Plan| (&plan.id.name, plan.id.version) == (&id.name, id.version);
         let runs = self.runs.iter();
-        let active = runs.filter(|run| run.owner.is_none() && !run.is_finished() && run.plan().id == *id).count();
+        let active = runs.filter(|run| run.owner.is_none() && !run.is_finished() && is_of(run.plan())).count();
         u32::try_from(active).unwrap_or(u32::MAX)
     }
 }

@@ -62,11 +62,7 @@ impl Driver {
             return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         if let Some(known) = self.book.runs.get(spec.id) {
-            return if *known.spec == spec {
-                Ok(Accepted::Repeated)
-            } else {
-                Err(Rejected::Conflict(Conflict::Run(spec.id)))
-            };
+            return started_before(known, spec);
         }
         let limits = self.core.config().limits();
         fits(limits, &spec.input)?;
@@ -244,6 +240,18 @@ impl Driver {
 }
 
 /// The rejection of a command that depends on a function of the host, if one of the run's has panicked.
+/// The answer to the start of a run whose id is known. The version is no part of the identity of a run: a program that was
+/// deployed with a new version finds the runs that the earlier program has started.
+fn started_before(known: &Run, mut spec: RunSpec) -> Verdict {
+    let (asked, follows) = (spec.version, known.plan().id.version);
+    let is_same = asked == known.spec.version || asked == Some(follows);
+    spec.version = known.spec.version;
+    if *known.spec != spec {
+        return Err(Rejected::Conflict(Conflict::Run(spec.id)));
+    }
+    Ok(if is_same { Accepted::Repeated } else { Accepted::Attached { version: follows } })
+}
+
 fn panicked(run: &Run) -> Option<Rejected> {
     let function = run.plan().panicked().next()?.clone();
     Some(Rejected::State(WrongState::FunctionPanicked { run: run.id(), function }))

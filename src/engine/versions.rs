@@ -4,7 +4,7 @@ use super::commands::{at_limit, missing};
 use super::drive::Driver;
 use crate::base::canonical::Canonical;
 use crate::base::name::Name;
-use crate::definition::Definition;
+use crate::definition::{Definition, DefinitionId, Difference};
 use crate::message::command::Accepted;
 use crate::message::event::CatalogueEvent;
 use crate::message::rejected::{Conflict, Rejected, Unknown};
@@ -25,11 +25,13 @@ impl Driver {
         let id = definition.id();
         let catalog = &self.book.catalog;
         if let Some(known) = catalog.get(&id.name, id.version) {
-            let same = known.id == id && known.definition == definition;
-            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::Conflict(Conflict::Definition(id))) };
+            let Some(changed) = replaced(&known.definition, &definition, &id)? else { return Ok(Accepted::Repeated) };
+            self.book.identified = Some((Arc::clone(&definition), id));
+            self.emit(CatalogueEvent::Redefined { definition, changed: changed.clone() }, tx);
+            return Ok(Accepted::Compatible { changed });
         }
         if catalog.retired_hash(&id).is_some_and(|hash| hash != id.hash) {
-            return Err(Rejected::Conflict(Conflict::Definition(id)));
+            return Err(Rejected::Conflict(Conflict::Definition { definition: id, differs: Vec::new() }));
         }
         if catalog.len() >= limits.runs.definitions as usize {
             return Err(at_limit("definitions", limits.runs.definitions));
@@ -78,4 +80,16 @@ impl Driver {
         self.emit(CatalogueEvent::Retired { workflow, version, reason }, tx);
         Ok(Accepted::Done)
     }
+}
+
+/// What changes if a definition takes the place of a known one of its version; none if it is the same.
+fn replaced(known: &Definition, again: &Definition, id: &DefinitionId) -> Result<Option<Vec<Difference>>, Rejected> {
+    if known == again {
+        return Ok(None);
+    }
+    let differs = known.differences(again);
+    if known.is_compatible_with(again) {
+        return Ok(Some(differs));
+    }
+    Err(Rejected::Conflict(Conflict::Definition { definition: id.clone(), differs }))
 }

@@ -4,6 +4,8 @@
 #[cfg(any(feature = "threads", feature = "async"))]
 mod clock;
 #[cfg(any(feature = "threads", feature = "async"))]
+mod deploy;
+#[cfg(any(feature = "threads", feature = "async"))]
 mod error;
 #[cfg(feature = "async")]
 pub mod future;
@@ -18,6 +20,8 @@ pub mod thread;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod ticket;
 
+#[cfg(any(feature = "threads", feature = "async"))]
+pub use deploy::{Deployed, InFlight, Pinned};
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]

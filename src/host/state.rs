@@ -4,17 +4,18 @@
 //! journal, and answers and performs effects after that. How a host waits, and what runs the attempts, differs between
 //! hosts.
 
-use super::HostError;
 use super::reentry::Inside;
 use super::ticket::{Receipt, Ticket, Tickets};
+use super::{HostError, InFlight};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::base::structure::contain;
 use crate::base::time::Time;
+use crate::definition::Definition;
 use crate::engine::{Engine, EngineSnapshot};
 use crate::message::command::{Accepted, AgentCommand, Command, TaskCommand};
 use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
-use crate::message::rejected::{Invalid, Rejected};
+use crate::message::rejected::{Invalid, Rejected, Unknown};
 use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::{Callback, Config, Quarantined};
 use crate::task::agent::AgentSpec;
@@ -34,6 +35,8 @@ pub(super) enum Ask {
     Command { command: Command, reply: Reply<Verdict> },
     Submit { spec: Arc<TaskSpec>, ticket: Ticket<TaskOutcome> },
     Start { spec: RunSpec, ticket: Ticket<RunOutcome> },
+    Attach { run: RunId, ticket: Ticket<RunOutcome> },
+    Deploy { definition: Arc<Definition>, in_flight: InFlight, reply: Reply<Verdict> },
     Watch { watcher: Watcher, reply: Reply<()> },
     Inspect { look: Look },
     Quarantined { reply: Reply<Vec<Quarantined>> },
@@ -177,13 +180,18 @@ impl HostState {
             Ask::Start { spec, ticket } => {
                 let id = spec.id;
                 let receipt = match self.handle(now, Command::start(spec)) {
-                    Ok(_) => match self.engine.run(id).and_then(|run| run.outcome()) {
-                        Some(outcome) => Receipt::Ended(outcome.clone()),
-                        None => Receipt::Accepted(id),
-                    },
+                    Ok(_) => self.attached(id),
                     Err(error) => Receipt::Rejected(error),
                 };
                 self.batch.answers.push(Answer::Run(ticket, receipt));
+            }
+            Ask::Attach { run, ticket } => {
+                let receipt = self.attached(run);
+                self.batch.answers.push(Answer::Run(ticket, receipt));
+            }
+            Ask::Deploy { definition, in_flight, reply } => {
+                let verdict = self.deploy(now, definition, in_flight);
+                self.batch.answers.push(Answer::Command(reply, verdict));
             }
             Ask::Watch { watcher, reply } => {
                 self.watchers.add(watcher);
@@ -194,6 +202,24 @@ impl HostState {
                 let watchers = self.watchers.quarantined.iter().cloned();
                 reply(self.engine.quarantined().into_iter().chain(watchers).collect());
             }
+        }
+    }
+
+    /// The receipt for a caller that waits for a run.
+    fn attached(&self, id: RunId) -> Receipt<RunId, RunOutcome> {
+        let Some(run) = self.engine.run(id) else { return Receipt::Rejected(Rejected::from(Unknown::Run(id)).into()) };
+        run.outcome().map_or(Receipt::Accepted(id), |outcome| Receipt::Ended(outcome.clone()))
+    }
+
+    /// Defines a workflow, unless runs in flight prevent it.
+    fn deploy(&mut self, now: Time, definition: Arc<Definition>, in_flight: InFlight) -> Verdict {
+        let obstacle = match in_flight {
+            InFlight::Refuse => self.engine.in_flight(&definition),
+            InFlight::Pin | InFlight::Migrate => None,
+        };
+        match obstacle {
+            Some(conflict) => Err(Rejected::from(conflict).into()),
+            None => self.handle(now, Command::define(definition)),
         }
     }
 
@@ -250,9 +276,13 @@ impl HostState {
         spec.polls = false;
         match self.handle(now, Command::register(spec.clone()))? {
             Accepted::Registered(by) => Ok(by),
-            Accepted::Done | Accepted::Repeated | Accepted::Ignored | Accepted::Count(_) | Accepted::Late(_) => {
-                Err(HostError::Ended)
-            }
+            Accepted::Done
+            | Accepted::Repeated
+            | Accepted::Compatible { .. }
+            | Accepted::Attached { .. }
+            | Accepted::Ignored
+            | Accepted::Count(_)
+            | Accepted::Late(_) => Err(HostError::Ended),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use crate::base::id::Incarnation;
 use crate::base::time::Time;
+use crate::definition::Difference;
 use serde::{Deserialize, Serialize};
 
 /// The answer to an accepted command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Accepted {
@@ -13,6 +14,18 @@ pub enum Accepted {
     Done,
     /// The command repeats an earlier one with the same content: nothing changed.
     Repeated,
+    /// The definition is [compatible](crate::definition::Definition::is_compatible_with) with the earlier one of its version
+    /// and takes its place: runs that start from now on follow it. Runs that have begun keep the earlier one.
+    Compatible {
+        /// What differs from the earlier one.
+        changed: Vec<Difference>,
+    },
+    /// The run was started before, with the same content, and follows another version than this command asks for: nothing
+    /// changed.
+    Attached {
+        /// The version that the run follows.
+        version: u32,
+    },
     /// No node waited for the signal, and signals of its name are not kept: nothing changed.
     Ignored,
     /// The command took effect on this many tasks.
@@ -21,4 +34,12 @@ pub enum Accepted {
     Late(Time),
     /// The agent was registered under this incarnation, which every message of the agent must carry.
     Registered(Incarnation),
+}
+
+impl Accepted {
+    /// Whether the command changed nothing because its subject was known.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        matches!(self, Self::Repeated | Self::Attached { .. })
+    }
 }

@@ -44,7 +44,7 @@ impl Catalog {
 
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
+            Event::Catalogue(CatalogueEvent::Defined { definition } | CatalogueEvent::Redefined { definition, .. }) => {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, Arc::clone(definition));
             }

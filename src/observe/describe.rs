@@ -113,6 +113,11 @@ fn catalogue(event: &CatalogueEvent) -> String {
             let (name, version, nodes) = (short(&definition.name), definition.version, definition.nodes.len());
             format!("workflow {name} v{version} defined, {nodes} nodes")
         }
+        CatalogueEvent::Redefined { definition, changed } => {
+            let (name, version) = (short(&definition.name), definition.version);
+            let changed: Vec<String> = changed.iter().take(3).map(|change| short(&change.to_string())).collect();
+            format!("workflow {name} v{version} defined again, compatibly: {}", changed.join("; "))
+        }
         CatalogueEvent::DefaultSet { workflow, version, reason } => {
             let version = version.map_or_else(|| "the newest version".to_owned(), |version| format!("v{version}"));
             format!("new runs of {} take {version}: {}", short(workflow), short(reason))

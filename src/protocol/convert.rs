@@ -85,10 +85,16 @@ impl Body {
 
     /// The answer to an accepted registration; `None` if another command was accepted.
     #[must_use]
-    pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
+    pub fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
         match accepted {
             Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
-            Accepted::Done | Accepted::Repeated | Accepted::Ignored | Accepted::Count(_) | Accepted::Late(_) => None,
+            Accepted::Done
+            | Accepted::Repeated
+            | Accepted::Compatible { .. }
+            | Accepted::Attached { .. }
+            | Accepted::Ignored
+            | Accepted::Count(_)
+            | Accepted::Late(_) => None,
         }
     }
 

@@ -44,7 +44,8 @@ async fn readable(app: &App, caller: &Caller, run: RunId) -> Result<RunId, Refus
     Ok(app.host.inspect(move |engine: &Engine| gate.admit_run(now, Some(&token), run, engine).granted).await??)
 }
 
-/// Adds a workflow in the definition language.
+/// Adds a workflow in the definition language. The answer lists what differs from an earlier definition of the version, which
+/// a compatible one replaces.
 pub(crate) async fn define(State(app): State<App>, caller: Caller, Given(content): Given) -> Result<Response, Refusal> {
     let compile = |bytes: &[u8]| {
         let document: Document = read(bytes)?;
@@ -53,8 +54,13 @@ pub(crate) async fn define(State(app): State<App>, caller: Caller, Given(content
     let recipe = app.bodies.parse(content, compile).await??;
     let (name, version) = (recipe.definition.name.clone(), recipe.definition.version);
     let accepted = app.command(&caller, Command::define(recipe.definition)).await?;
-    let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(json!({"name": name, "version": version}))).into_response())
+    let (status, changed) = match accepted {
+        Accepted::Repeated => (StatusCode::OK, Vec::new()),
+        Accepted::Compatible { changed } => (StatusCode::OK, changed),
+        _ => (StatusCode::CREATED, Vec::new()),
+    };
+    let changed: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    Ok((status, Json(json!({"name": name, "version": version, "changed": changed}))).into_response())
 }
 
 /// Lists the workflows.
@@ -82,7 +88,7 @@ fn spec(bytes: &[u8], key: Option<&Key>, caller: &Principal) -> Result<RunSpec, 
     Ok(spec)
 }
 
-/// Starts a run. A repeated request is answered by the state of the run.
+/// Starts a run. A repeated request is answered by the state of the run, whatever version it follows.
 pub(crate) async fn start(
     State(app): State<App>,
     caller: Caller,
@@ -96,7 +102,7 @@ pub(crate) async fn start(
     // That of the engine, which differs for a confined caller.
     let run = if let Command::Run(RunCommand::Start(spec)) = &command { spec.id } else { named };
     let accepted = app.host.command(command).await?;
-    let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if accepted.is_known() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
 }
 

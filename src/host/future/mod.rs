@@ -86,11 +86,12 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
+use super::deploy::Deployment;
 use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
 use super::state::{Ask, HostState, Reply};
 use super::ticket::{Caller, Ticket};
-use super::{HostError, with_kinds};
+use super::{Deployed, HostError, InFlight, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -346,21 +347,50 @@ impl FutureHost {
         }
     }
 
-    /// Adds a workflow definition.
+    /// Adds a workflow definition. The answer is [`Accepted::Done`], [`Accepted::Repeated`], or [`Accepted::Compatible`] with
+    /// what differs from the earlier definition of the same version.
     ///
     /// # Errors
     ///
     /// When the engine rejects the definition, or the host has ended.
-    pub async fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<(), HostError> {
-        self.command(Command::define(definition)).await.map(|_| ())
+    pub async fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<Accepted, HostError> {
+        self.command(Command::define(definition)).await
     }
 
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle is a future of
-    /// the run's output.
+    /// Adds a workflow definition, as [`define`](Self::define), and applies a policy to the unfinished runs of the workflow
+    /// that follow another definition. The same deployment again, also after a crash or a dropped future, migrates the runs
+    /// that are left.
     ///
     /// # Errors
     ///
-    /// When the input has no JSON form, the engine rejects the command, or the host has ended.
+    /// When the engine rejects the definition, runs are in flight with [`InFlight::Refuse`], or the host has ended.
+    pub async fn deploy(
+        &self,
+        definition: impl Into<Arc<Definition>>,
+        in_flight: InFlight,
+    ) -> Result<Deployed, HostError> {
+        let definition: Arc<Definition> = definition.into();
+        let asked = Arc::clone(&definition);
+        let defined = self.ask(|reply| Message::Ask(Ask::Deploy { definition: asked, in_flight, reply })).await??;
+        let mut deployment = Deployment::new(&definition, in_flight, defined);
+        while let Some(page) = deployment.page() {
+            let (runs, next) = self.inspect(page).await?;
+            for (run, command) in deployment.commands(runs) {
+                deployment.note(run, self.command(command).await)?;
+            }
+            deployment.turn(next);
+        }
+        Ok(deployment.done())
+    }
+
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle is a future of
+    /// the run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version
+    /// of the workflow it follows.
+    ///
+    /// # Errors
+    ///
+    /// When the input has no JSON form, the engine rejects the definition, a run with this id was started with other
+    /// content, or the host has ended.
     pub async fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
@@ -372,7 +402,8 @@ impl FutureHost {
         self.start_run(spec).await
     }
 
-    /// Starts a run of a workflow whose definition was added.
+    /// Starts a run of a workflow whose definition was added. If the run was started before, nothing changes and the handle
+    /// waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
@@ -381,6 +412,16 @@ impl FutureHost {
         let id = spec.id;
         let submission = self.hand_in(|ticket| Ask::Start { spec, ticket }).await?;
         Ok(RunHandle::new(id, submission, Arc::clone(&self.link)))
+    }
+
+    /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle is ready.
+    ///
+    /// # Errors
+    ///
+    /// When the run is unknown, or the host has ended.
+    pub async fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
+        let submission = self.hand_in(|ticket| Ask::Attach { run, ticket }).await?;
+        Ok(RunHandle::new(run, submission, Arc::clone(&self.link)))
     }
 
     /// Sends a signal to a run.

@@ -38,12 +38,13 @@ mod owner;
 mod snapshots;
 mod worker;
 
-pub use super::{HostError, RunError, SnapshotStatus, Snapshots};
+pub use super::{Deployed, HostError, InFlight, Pinned, RunError, SnapshotStatus, Snapshots};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
 
 use super::clock::Clock;
+use super::deploy::Deployment;
 use super::snapshots::{Codec, Persistence};
 use super::state::{Ask, Reply};
 use super::{Agent, with_kinds};
@@ -213,21 +214,45 @@ impl ThreadHost {
         Ok(TaskHandle::new(id, outcome, self.inside))
     }
 
-    /// Adds a workflow definition.
+    /// Adds a workflow definition. The answer is [`Accepted::Done`], [`Accepted::Repeated`], or [`Accepted::Compatible`] with
+    /// what differs from the earlier definition of the same version.
     ///
     /// # Errors
     ///
     /// When the engine rejects the definition, or the host has ended.
-    pub fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<(), HostError> {
-        self.command(Command::define(definition)).map(|_| ())
+    pub fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<Accepted, HostError> {
+        self.command(Command::define(definition))
     }
 
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle waits for the
-    /// run's output.
+    /// Adds a workflow definition, as [`define`](Self::define), and applies a policy to the unfinished runs of the workflow
+    /// that follow another definition. The same deployment again, also after a crash, migrates the runs that are left.
     ///
     /// # Errors
     ///
-    /// When the input has no JSON form, the engine rejects the command, or the host has ended.
+    /// When the engine rejects the definition, runs are in flight with [`InFlight::Refuse`], or the host has ended.
+    pub fn deploy(&self, definition: impl Into<Arc<Definition>>, in_flight: InFlight) -> Result<Deployed, HostError> {
+        let definition: Arc<Definition> = definition.into();
+        let asked = Arc::clone(&definition);
+        let defined = self.ask(|reply| Message::Ask(Ask::Deploy { definition: asked, in_flight, reply }))??;
+        let mut deployment = Deployment::new(&definition, in_flight, defined);
+        while let Some(page) = deployment.page() {
+            let (runs, next) = self.inspect(page)?;
+            for (run, command) in deployment.commands(runs) {
+                deployment.note(run, self.command(command))?;
+            }
+            deployment.turn(next);
+        }
+        Ok(deployment.done())
+    }
+
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle waits for the
+    /// run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version of
+    /// the workflow it follows.
+    ///
+    /// # Errors
+    ///
+    /// When the input has no JSON form, the engine rejects the definition, a run with this id was started with other
+    /// content, or the host has ended.
     pub fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
@@ -238,7 +263,8 @@ impl ThreadHost {
         self.start_run(flow.run(id, input)?)
     }
 
-    /// Starts a run of a workflow whose definition was added.
+    /// Starts a run of a workflow whose definition was added. If the run was started before, nothing changes and the handle
+    /// waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
@@ -248,6 +274,17 @@ impl ThreadHost {
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Start { spec, ticket }), &verdict)??;
         Ok(RunHandle::new(id, outcome, self.inside))
+    }
+
+    /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle has its outcome.
+    ///
+    /// # Errors
+    ///
+    /// When the run is unknown, or the host has ended.
+    pub fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
+        let (ticket, verdict, outcome) = ticket();
+        self.send(Message::Ask(Ask::Attach { run, ticket }), &verdict)??;
+        Ok(RunHandle::new(run, outcome, self.inside))
     }
 
     /// Sends a signal to a run.

@@ -1,7 +1,7 @@
 //! Events of workflow definitions.
 
 use crate::base::name::Name;
-use crate::definition::Definition;
+use crate::definition::{Definition, Difference};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -14,6 +14,14 @@ pub enum CatalogueEvent {
     Defined {
         /// The definition.
         definition: Arc<Definition>,
+    },
+    /// A [compatible](Definition::is_compatible_with) definition takes the place of the earlier one of its version: new runs
+    /// follow it. Runs that have begun follow the earlier one, unless they [migrate](crate::message::Migration).
+    Redefined {
+        /// The definition.
+        definition: Arc<Definition>,
+        /// What differs from the earlier one.
+        changed: Vec<Difference>,
     },
     /// New runs that ask for no version take this one.
     DefaultSet {
@@ -41,7 +49,7 @@ impl CatalogueEvent {
     #[must_use]
     pub fn workflow(&self) -> &Name {
         match self {
-            Self::Defined { definition } => &definition.name,
+            Self::Defined { definition } | Self::Redefined { definition, .. } => &definition.name,
             Self::DefaultSet { workflow, .. } | Self::Retired { workflow, .. } => workflow,
         }
     }

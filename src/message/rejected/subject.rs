@@ -2,7 +2,7 @@
 
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
-use crate::definition::DefinitionId;
+use crate::definition::{DefinitionId, Difference};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -97,9 +97,15 @@ pub enum Conflict {
     /// A run with this id was started before, with other content.
     #[error("run {0} was started before, with other content")]
     Run(RunId),
-    /// This name and version were defined before, with other content.
-    #[error("workflow {0} was defined before, with other content: give it a new version")]
-    Definition(DefinitionId),
+    /// This name and version were defined before, and the definition is not
+    /// [compatible](crate::definition::Definition::is_compatible_with) with the earlier one.
+    #[error("workflow {definition} was defined before, with other content: give it a new version{}", difference_text(.differs))]
+    Definition {
+        /// The refused definition.
+        definition: DefinitionId,
+        /// What differs from the earlier one; empty if that was retired.
+        differs: Vec<Difference>,
+    },
     /// Another active run of the workflow has the exclusive key.
     #[error("run {run} of workflow {workflow} has the exclusive key {key} and has not ended")]
     ExclusiveKey {
@@ -118,6 +124,16 @@ pub enum Conflict {
         /// The number of active runs.
         runs: u32,
     },
+    /// A new version was to be deployed only without runs of another one.
+    #[error("{runs} runs of workflow {definition} are not over, and the new version differs{}", difference_text(.differs))]
+    InFlight {
+        /// The definition that the runs follow.
+        definition: DefinitionId,
+        /// The number of unfinished runs.
+        runs: u32,
+        /// What differs from it.
+        differs: Vec<Difference>,
+    },
     /// The version is the default of its workflow.
     #[error("workflow {0} is the default for new runs: make another version the default first")]
     IsDefault(DefinitionId),
@@ -128,9 +144,10 @@ impl Conflict {
         match self {
             Self::Task(_) => "task_conflict",
             Self::Run(_) => "run_conflict",
-            Self::Definition(_) => "definition_conflict",
+            Self::Definition { .. } => "definition_conflict",
             Self::ExclusiveKey { .. } => "key_taken",
             Self::InUse { .. } => "in_use",
+            Self::InFlight { .. } => "in_flight",
             Self::IsDefault(_) => "is_default",
         }
     }
@@ -166,6 +183,17 @@ impl Stale {
             Self::NotHolder { .. } => "not_holder",
             Self::Incarnation(_) => "stale_incarnation",
         }
+    }
+}
+
+/// The first differences of a refused definition.
+fn difference_text(differs: &[Difference]) -> String {
+    const SHOWN: usize = 4;
+    let shown: Vec<String> = differs.iter().take(SHOWN).map(ToString::to_string).collect();
+    match differs.len() {
+        0 => String::new(),
+        all if all > SHOWN => format!(" ({}, and {} more)", shown.join("; "), all - SHOWN),
+        _ => format!(" ({})", shown.join("; ")),
     }
 }
 

@@ -330,7 +330,7 @@ impl Projection for Lineage {
             Event::Task { task, event } => self.task(*task, event, when),
             Event::Run { run, event } => self.run_event(*run, event, when),
             Event::Node { run, node, event } => self.node_event(*run, node, event, when),
-            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
+            Event::Catalogue(CatalogueEvent::Defined { definition } | CatalogueEvent::Redefined { definition, .. }) => {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, definition.id());
             }

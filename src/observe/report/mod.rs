@@ -175,7 +175,10 @@ impl Report {
 impl Projection for Report {
     fn apply(&mut self, entry: &Entry) {
         let node_of = self.node_of(&entry.event);
-        let common = matches!(entry.event, Event::Agent { .. } | Event::Catalogue(CatalogueEvent::Defined { .. }));
+        let common = matches!(
+            entry.event,
+            Event::Agent { .. } | Event::Catalogue(CatalogueEvent::Defined { .. } | CatalogueEvent::Redefined { .. })
+        );
         if node_of.is_none() && !common {
             return;
         }

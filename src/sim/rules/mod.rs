@@ -22,6 +22,7 @@ use crate::message::command::{Accepted, AgentCommand, Command, RunCommand, TaskC
 use crate::message::effect::Effect;
 use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::message::rejected::{Conflict, Invalid, Rejected};
+use crate::message::run::RunSpec;
 use crate::task::agent::{AgentSpec, Scope};
 use crate::task::{SideEffects, TaskSpec, TaskStatus, Tier};
 use core::time::Duration;
@@ -242,9 +243,12 @@ impl Rules {
             },
             Command::Run(RunCommand::Start(spec)) => {
                 match self.runs.get(&spec.id).and_then(|run| run.spec.as_deref()) {
-                    Some(known) if *known == *spec => rule(*reported == Ok(Accepted::Repeated), || {
-                        format!("{} again was answered {reported:?}", spec.id)
-                    }),
+                    Some(known) if is_again(known, spec) => {
+                        let known_as = matches!(reported, Ok(Accepted::Repeated | Accepted::Attached { .. }));
+                        rule(known_as && (known != spec || *reported == Ok(Accepted::Repeated)), || {
+                            format!("{} again was answered {reported:?}", spec.id)
+                        })
+                    }
                     Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Run(spec.id))), || {
                         format!("another run under {} was answered {reported:?}", spec.id)
                     }),
@@ -259,7 +263,8 @@ impl Rules {
 
     /// A rejected or repeated command has no consequences.
     fn has_no_consequences(&self, step: &Step<'_>) -> Judged {
-        let quiet = matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Ignored));
+        let quiet =
+            matches!(step.verdict, Err(_) | Ok(Accepted::Repeated | Accepted::Attached { .. } | Accepted::Ignored));
         if quiet && step.command.is_some() {
             // The reading of the clock precedes the command. When the clock returns from a jump, timers may be due at once.
             let has_jumped = step.entries.iter().any(|entry| is_clock(&entry.event));
@@ -388,6 +393,11 @@ impl Rules {
         let tenant = spec.tenant.as_ref().is_some_and(|tenant| self.paused.contains(&(0, tenant.clone())));
         tenant || self.paused.contains(&(1, spec.kind.clone()))
     }
+}
+
+/// Whether a start repeats an earlier one. The version is no part of the identity of a run.
+fn is_again(known: &RunSpec, again: &RunSpec) -> bool {
+    RunSpec { version: known.version, ..again.clone() } == *known
 }
 
 const fn is_clock(event: &Event) -> bool {

@@ -309,7 +309,7 @@ impl Rules {
     }
 
     pub(super) fn learn_catalogue(&mut self, event: &CatalogueEvent) {
-        if let CatalogueEvent::Defined { definition } = event {
+        if let CatalogueEvent::Defined { definition } | CatalogueEvent::Redefined { definition, .. } = event {
             self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
             self.failures.learn_definition(definition);
         }

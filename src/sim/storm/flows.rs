@@ -57,6 +57,23 @@ pub(super) fn all() -> Vec<Definition> {
     ]
 }
 
+/// The same definition with other timeouts and numbers of attempts: it may take the place of the first one.
+pub(super) fn tuned(flow: &Definition, attempts: u32) -> Definition {
+    let mut flow = flow.clone();
+    let tune = |work: &mut Work| {
+        let timeout = Duration::from_secs(20 + u64::from(attempts));
+        work.policy = policy(attempts).with_attempt_timeout(timeout);
+    };
+    for node in &mut flow.nodes {
+        if let Action::Do(Body::Task(work)) | Action::Map(Map { body: Body::Task(work), .. }) = &mut node.action {
+            tune(work);
+        } else if let Action::Do(Body::Flow(inner)) = &mut node.action {
+            *inner = tuned(inner, attempts).into();
+        }
+    }
+    flow
+}
+
 /// The next version of a definition, which has another list or one more node.
 pub(super) fn next(flow: &Definition) -> Definition {
     if flow.name == "stock" {

@@ -534,7 +534,7 @@ impl World {
             if self.move_after == Some(draw) {
                 self.move_on(0);
             }
-            match draws.below(26) {
+            match draws.below(27) {
                 0..=14 => self.answer_by(seed, draws.below(self.held.len())),
                 15..=17 => self.nudge(),
                 18 | 19 => {
@@ -575,6 +575,7 @@ impl World {
                     let at = if draws.below(3) > 0 { 0 } else { draws.below(self.engine.runs().count()) };
                     self.reset(draws, at);
                 }
+                26 if rough => self.redefine(draws),
                 24 => self.move_on(draws.below(self.engine.runs().count())),
                 _ => self.repair(draws.below(3)),
             }

@@ -69,7 +69,9 @@ impl<'j> Seen<'j> {
 
     fn entry(&mut self, event: &'j Event) -> Result<(), String> {
         match event {
-            Event::Catalogue(CatalogueEvent::Defined { definition }) => self.learn(definition),
+            Event::Catalogue(CatalogueEvent::Defined { definition } | CatalogueEvent::Redefined { definition, .. }) => {
+                self.learn(definition)
+            }
             Event::Run { event: RunEvent::Migrated { definition: Some(definition), .. }, .. } => self.learn(definition),
             Event::Task { event: TaskEvent::AttemptFailed { failure, .. }, .. } => self.reported.push(failure),
             Event::Node { node, event: NodeEvent::Finished { outcome, .. } | NodeEvent::Held { outcome }, .. } => {

@@ -12,6 +12,7 @@
 pub(crate) mod draw;
 pub(crate) mod identity;
 pub(crate) mod model;
+pub(crate) mod redefine;
 
 use counterpoint::definition::{Action, Body, Definition, Expr, Node, Work};
 use counterpoint::message::{CompensationRemedy, NodeStatus, RunPhase};

@@ -135,6 +135,11 @@ fn run_event() -> impl Strategy<Value = Event> {
             let run = RunId::new(run);
             let cause = Cause::Node { node: "x".into(), failure };
             let event = match what {
+                0 if many % 2 == 1 => {
+                    let changed = Definition::new("x").differences(&definition);
+                    return CatalogueEvent::Redefined { definition: Arc::new(definition.with_version(0)), changed }
+                        .into();
+                }
                 0 => return CatalogueEvent::Defined { definition: Arc::new(definition.with_version(0)) }.into(),
                 1 | 2 => RunEvent::Started {
                     spec: Arc::new(RunSpec::new(run, definition.name)),

@@ -33,7 +33,10 @@ fn other_content_under_a_known_name_or_id_is_refused() {
     let definition = flow([step("a")]);
     let mut world = World::running(definition.clone(), 3);
     let other = definition.clone().with_node(step("b"));
-    refused(&mut world, Command::define(other.clone()), &Rejected::Conflict(Conflict::Definition(other.id())));
+    let differs = definition.differences(&other);
+    assert_eq!(differs.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["nodes.b"]);
+    let conflict = Conflict::Definition { definition: other.id(), differs };
+    refused(&mut world, Command::define(other.clone()), &Rejected::Conflict(conflict));
     refused(
         &mut world,
         Command::start(RunSpec::new(RUN, "flow").with_input(json(4))),

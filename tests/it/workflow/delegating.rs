@@ -594,7 +594,7 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
     let (mut next, mut due) = (0, Vec::new());
     for entry in journal {
         match &entry.event {
-            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
+            Event::Catalogue(CatalogueEvent::Defined { definition } | CatalogueEvent::Redefined { definition, .. }) => {
                 delegate = definition.nodes.iter().find_map(|node| match &node.action {
                     Action::Delegate(delegate) => Some(delegate.clone()),
                     _ => None,

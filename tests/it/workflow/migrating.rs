@@ -292,8 +292,10 @@ fn refused_if_something_under_way_or_done_would_mean_something_else() {
 #[test]
 fn refused_if_handlers_differ() {
     let late = |secs| step("a").with_handler(Handler::timeout("late", Duration::from_secs(secs)));
-    let found = obstacles([late(5)], 0, nothing, [late(6)], as_it_is);
+    let renamed = || step("a").with_handler(Handler::timeout("too late", Duration::from_secs(5)));
+    let found = obstacles([late(5)], 0, nothing, [renamed()], as_it_is);
     assert_eq!(found, [Obstacle::HandlersChanged { node: "a".into() }]);
+    assert_eq!(obstacles([late(5)], 0, nothing, [late(6)], as_it_is), [], "another time is counted from the begin");
     let found =
         obstacles([step("b"), late(5).with_link(Link::success("b"))], 0, nothing, [step("b"), late(6)], as_it_is);
     assert_eq!(found, [], "it has not begun");

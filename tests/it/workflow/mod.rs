@@ -40,6 +40,7 @@ mod triggers;
 mod turns;
 mod undoing;
 mod updating;
+mod upgrading;
 mod versions;
 mod waiting;
 

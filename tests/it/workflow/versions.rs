@@ -112,7 +112,8 @@ fn a_version_is_retired_when_its_runs_are_over_and_stays_readable() {
     for engine in [restored, Engine::restore(Config::default(), None, &world.journal).unwrap()] {
         let mut world = World::around(engine, world.journal.clone());
         let refused = world.say(Command::define(other.clone()));
-        assert_eq!(refused, Err(Rejected::Conflict(Conflict::Definition(other.id()))));
+        let conflict = Conflict::Definition { definition: other.id(), differs: Vec::new() };
+        assert_eq!(refused, Err(Rejected::Conflict(conflict)));
         assert_eq!(world.say(Command::define(version(1))), Ok(Accepted::Done));
         assert_eq!(start(&mut world, 9, Some(1)), Ok(1));
     }
@@ -124,7 +125,8 @@ fn a_restored_engine_takes_no_other_definition_for_the_one_that_runs_are_pinned_
     start(&mut world, 1, None).unwrap();
     world.crash();
     let other = flow([step("other")]).with_version(1);
-    assert_eq!(world.say(Command::define(other.clone())), Err(Rejected::Conflict(Conflict::Definition(other.id()))));
+    let conflict = Conflict::Definition { definition: other.id(), differs: version(1).differences(&other) };
+    assert_eq!(world.say(Command::define(other.clone())), Err(Rejected::Conflict(conflict)));
 
     let mut journal = world.journal.clone();
     for entry in &mut journal {

@@ -63,11 +63,13 @@ impl Draw {
     pub(super) fn run_again(&mut self) -> Command {
         let which = self.index(self.runs.len().max(1));
         let Some(run) = self.runs.get(which).cloned() else { return Command::Tick };
-        Command::start(match self.below(6) {
+        Command::start(match self.below(8) {
             0 => run.with_tier(self.tier()),
             1 => run.with_budget(self.budget()),
             2 => run.with_tenant("t1"),
             3 => run.with_input(Payload::new(json!("another"))),
+            4 => run.with_version(u32::from(self.one_in(2))),
+            5 if self.extreme => run.with_version(u32::MAX),
             _ => run,
         })
     }
@@ -85,8 +87,10 @@ impl Draw {
     pub(super) fn catalogue(&mut self) -> Command {
         let flow = self.some_flow();
         let (workflow, version) = (flow.name.clone(), u32::from(self.one_in(2)));
-        match self.below(6) {
+        match self.below(9) {
             0 => RunCommand::Define(flow.into()),
+            6 | 7 => RunCommand::Define(flows::tuned(&flow, self.attempts()).into()),
+            8 => RunCommand::Define(flow.with_output(crate::definition::Expr::Input).into()),
             1 => RunCommand::Define(flows::next(&flow).into()),
             2 => RunCommand::Define(flows::next(&flow).with_output(crate::definition::Expr::Input).into()),
             3 => RunCommand::Retire { workflow, version, reason: "old".into() },
@@ -94,6 +98,15 @@ impl Draw {
             _ => RunCommand::SetDefault { workflow, version: None, reason: "new".into() },
         }
         .into()
+    }
+
+    /// A number of attempts, mostly a usual one; the extreme ones are valid, too.
+    fn attempts(&mut self) -> u32 {
+        match self.below(6) {
+            0 => 0,
+            1 => u32::MAX,
+            few => u32::try_from(few).unwrap_or(3),
+        }
     }
 
     fn some_flow(&mut self) -> Definition {

@@ -48,7 +48,7 @@ impl Case<'_> {
         };
         let is = image.definition;
         let was_save_point = state.aside().save_point.times > 0;
-        if held && (!self.means_the_same(was, is) || was.query != is.query)
+        if held && (!self.means_the_same(was, is) || !same_query(was, is))
             || !self.stands(state, was, is)
             || was_save_point && was.save != is.save
         {
@@ -113,8 +113,8 @@ impl Case<'_> {
     }
 
     fn same_handlers(&self, was: &Node, is: &Node) -> bool {
-        let was = was.handlers.iter().map(|handler| handler.renamed(&|name| self.renamed(name)));
-        was.eq(is.handlers.iter().cloned())
+        let was = was.handlers.iter().map(|handler| handler.meaning(&|name| self.renamed(name)));
+        was.eq(is.handlers.iter().map(|handler| handler.meaning(&Name::clone)))
     }
 
     /// The obstacles from a node of the new plan.
@@ -219,6 +219,13 @@ impl Case<'_> {
                 out.push(Obstacle::SignalsLost { signal: signal.clone(), kept });
             }
         }
+    }
+}
+
+fn same_query(was: &Node, is: &Node) -> bool {
+    match (&was.query, &is.query) {
+        (Some(was), Some(is)) => was.is_compatible_with(is),
+        (was, is) => was.is_none() && is.is_none(),
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
         model.now = entry.at;
         let ruling = match &entry.event {
             Event::Task { task, event } => model.task(*task, event),
-            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
+            Event::Catalogue(CatalogueEvent::Defined { definition } | CatalogueEvent::Redefined { definition, .. }) => {
                 model.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
                 Ok(())
             }
