@@ -10,6 +10,7 @@
 //! | [Host on tokio](tokio) | agents that are futures |
 //! | [Survive a crash](crash) | a program that continues where it was killed |
 //! | [Simulate before you ship](simulate) | the number of agents that a load needs, and a test with injected faults |
+//! | [Deploying a new version](deploy) | three deployments and a rollback while runs are in flight |
 //! | [Migrate a running workflow](migrate) | a waiting run that follows a new definition |
 //! | [Test your workflow without agents](testing) | a workflow tested in milliseconds |
 //! | [Cookbook](cookbook) | short programs, one for each question |
@@ -28,7 +29,7 @@ macro_rules! page {
     ($file:literal) => {
         concat!(
             "[crate]: crate\n[embed]: super::embed\n[step]: super::step\n[strategy]: super::strategy\n",
-            "[tokio]: super::tokio\n[crash]: super::crash\n[simulate]: super::simulate\n[migrate]: super::migrate\n",
+            "[tokio]: super::tokio\n[crash]: super::crash\n[simulate]: super::simulate\n[migrate]: super::migrate\n[deploy]: super::deploy\n",
             "[testing]: super::testing\n[cookbook]: super::cookbook\n[coming]: super::coming_from\n",
             "[comparison]: super::comparison\n[glossary]: super::glossary\n",
             "[`ThreadHost`]: crate::host::thread::ThreadHost\n[`Undo`]: crate::workflow::Undo\n",
@@ -70,6 +71,10 @@ pub mod crash {}
 #[doc = page!("guide/simulate.md")]
 #[cfg(feature = "sim")]
 pub mod simulate {}
+
+#[doc = page!("guide/deploy.md")]
+#[cfg(feature = "threads")]
+pub mod deploy {}
 
 #[doc = page!("guide/migrate.md")]
 #[cfg(feature = "threads")]

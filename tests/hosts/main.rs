@@ -13,6 +13,7 @@
 )]
 
 mod future;
+mod future_deploy;
 mod future_hostile;
 mod future_journal;
 mod future_snapshots;

@@ -55,6 +55,8 @@ mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
+#[cfg(feature = "threads")]
+mod deploying;
 mod distribution;
 mod events;
 mod flow;
