@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The most differences that are listed.
@@ -172,7 +172,7 @@ impl Search {
         if let (Value::Object(was), Value::Object(is)) = (was, is) {
             return self.fields(was, is);
         }
-        match (named(was), named(is)) {
+        match (Elements::of(was), Elements::of(is)) {
             (Some(was), Some(is)) => self.elements(&was, &is),
             (Some(_) | None, _) => self.note(Some(was), Some(is)),
         }
@@ -186,20 +186,15 @@ impl Search {
     }
 
     /// Compares two lists whose elements have names.
-    fn elements(&mut self, was: &[(&str, &Value)], is: &[(&str, &Value)]) {
-        let find = |all: &[(&str, &Value)], name: &str| all.iter().position(|(known, _)| *known == name);
-        let mut common = Vec::new();
-        for (name, value) in was {
-            let found = find(is, name);
-            common.extend(found);
-            self.part(name, Some(value), found.and_then(|at| is.get(at)).map(|(_, value)| *value));
+    fn elements(&mut self, was: &Elements<'_>, is: &Elements<'_>) {
+        for (name, value) in &was.all {
+            self.part(name, Some(value), is.get(name));
         }
-        for (name, value) in is.iter().filter(|(name, _)| find(was, name).is_none()) {
+        for (name, value) in is.all.iter().filter(|(name, _)| was.get(name).is_none()) {
             self.part(name, None, Some(value));
         }
-        if !common.is_sorted() {
-            let order = |all: &[(&str, &Value)]| all.iter().map(|(name, _)| Value::from(*name)).collect::<Value>();
-            self.part("(order)", Some(&order(was)), Some(&order(is)));
+        if !was.all.iter().filter_map(|(name, _)| is.places.get(name)).is_sorted() {
+            self.part("(order)", Some(&was.order()), Some(&is.order()));
         }
     }
 
@@ -223,12 +218,28 @@ impl Search {
     }
 }
 
-/// The elements of a list with their names, if all have one and no two have the same.
-fn named(value: &Value) -> Option<Vec<(&str, &Value)>> {
-    let name = |value| -> Option<(&str, &Value)> { Some((Value::get(value, "name")?.as_str()?, value)) };
-    let named: Vec<(&str, &Value)> = value.as_array()?.iter().map(name).collect::<Option<_>>()?;
-    let names: BTreeSet<&str> = named.iter().map(|(name, _)| *name).collect();
-    (names.len() == named.len()).then_some(named)
+/// The elements of a list by their names.
+struct Elements<'v> {
+    all: Vec<(&'v str, &'v Value)>,
+    places: BTreeMap<&'v str, usize>,
+}
+
+impl<'v> Elements<'v> {
+    /// None if an element has no name, or two have the same.
+    fn of(value: &'v Value) -> Option<Self> {
+        let named = |value: &'v Value| Some((value.get("name")?.as_str()?, value));
+        let all: Vec<(&str, &Value)> = value.as_array()?.iter().map(named).collect::<Option<_>>()?;
+        let places: BTreeMap<&str, usize> = all.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
+        (places.len() == all.len()).then_some(Self { all, places })
+    }
+
+    fn get(&self, name: &str) -> Option<&'v Value> {
+        self.all.get(*self.places.get(name)?).map(|(_, value)| *value)
+    }
+
+    fn order(&self) -> Value {
+        self.all.iter().map(|(name, _)| Value::from(*name)).collect()
+    }
 }
 
 fn text(value: &Value) -> String {

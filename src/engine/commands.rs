@@ -239,7 +239,6 @@ impl Driver {
     }
 }
 
-/// The rejection of a command that depends on a function of the host, if one of the run's has panicked.
 /// The answer to the start of a run whose id is known. The version is no part of the identity of a run: a program that was
 /// deployed with a new version finds the runs that the earlier program has started.
 fn started_before(known: &Run, mut spec: RunSpec) -> Verdict {
@@ -252,6 +251,7 @@ fn started_before(known: &Run, mut spec: RunSpec) -> Verdict {
     Ok(if is_same { Accepted::Repeated } else { Accepted::Attached { version: follows } })
 }
 
+/// The rejection of a command that depends on a function of the host, if one of the run's has panicked.
 fn panicked(run: &Run) -> Option<Rejected> {
     let function = run.plan().panicked().next()?.clone();
     Some(Rejected::State(WrongState::FunctionPanicked { run: run.id(), function }))

@@ -166,6 +166,16 @@ fn runs_events_and_figures() {
     server.post("client", "/v1/workflows", &flow).is(403, "denied");
     assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 201);
     assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 200);
+    let mut tuned = flow.clone();
+    tuned["tasks"][0]["retry"] = json!(9);
+    let again = server.post("operator", "/v1/workflows", &tuned);
+    let changed = again.json()["changed"][0].as_str().unwrap_or_default().to_owned();
+    assert!(again.status == 200 && changed.starts_with("nodes.first.action.do.task.policy"), "{again:?}");
+    let mut other = flow.clone();
+    other["outputs"] = json!({"from": "first.output"});
+    let refused = server.post("operator", "/v1/workflows", &other);
+    refused.is(409, "definition_conflict");
+    assert!(refused.body.contains("output"), "{refused:?}");
     let broken = json!({"name": "no", "tasks": [{"id": "a", "depends_on": ["b"]}, {"id": "c", "timeout": "soon"}]});
     let faults = server.post("operator", "/v1/workflows", &broken);
     faults.is(422, "document");
@@ -176,6 +186,17 @@ fn runs_events_and_figures() {
     let started = server.post("client", "/v1/runs", &run);
     assert_eq!(started.status, 201, "{started:?}");
     assert!(started.headers.to_lowercase().contains("location: /v1/runs/1"), "{started:?}");
+    let mut newer = flow.clone();
+    newer["version"] = json!(2);
+    assert_eq!(server.post("operator", "/v1/workflows", &newer).status, 201);
+    let mut found = run.clone();
+    found["version"] = json!(2);
+    let found = server.post("client", "/v1/runs", &found);
+    assert_eq!(
+        (found.status, found.json()["version"].as_u64()),
+        (200, Some(1)),
+        "it follows the version that it began with"
+    );
     let waits = |run: &Value| run["waits_for"].to_string().contains("signal");
     server.until("client", "/v1/runs/1", waits);
     assert_eq!(server.post("client", "/v1/runs/1/signals/go", &json!(null)).status, 202);

@@ -6,7 +6,7 @@ use super::parts::Parts;
 use super::{Judged, Rules, failures, rule};
 use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::base::name::Name;
-use crate::definition::{Action, Condition, Definition, Delegate, WaitFor};
+use crate::definition::{Action, Body, Condition, Definition, Delegate, WaitFor};
 use crate::message::command::{Command, RunCommand};
 use crate::message::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
 use crate::message::run::{CompensationOutcome, RunOutcome, RunSpec};
@@ -177,6 +177,7 @@ impl Rules {
     pub(super) fn judge_instance(&self, spec: &TaskSpec) -> Judged {
         let Some(owner) = spec.owner else { return Ok(()) };
         let story = self.story(owner.run)?;
+        judge_template(spec, owner, story)?;
         rule(!story.finished || owner.phase != Phase::Do, || format!("{} begins after the end of its run", spec.id))?;
         let before = story.instances.get(&(owner.node, owner.item, owner.phase));
         let again = match owner.phase {
@@ -376,6 +377,16 @@ impl Rules {
             !runs.contains(id) && !runs.contains(&root)
         });
     }
+}
+
+/// A task has the settings of the definition that its run follows, whatever has taken the place of that since.
+fn judge_template(spec: &TaskSpec, owner: Owner, story: &Story) -> Judged {
+    let nodes = story.definition.as_ref().map(|definition| &definition.nodes);
+    let node = nodes.and_then(|nodes| nodes.get(owner.node.index())).filter(|_| owner.phase == Phase::Do);
+    let Some(Action::Do(Body::Task(work))) = node.map(|node| &node.action) else { return Ok(()) };
+    rule(spec.policy.attempt_timeout() == work.policy.attempt_timeout(), || {
+        format!("{} does not have the timeout of the definition that {} follows", spec.id, owner.run)
+    })
 }
 
 fn indexes(nodes: &[NodeRef]) -> Vec<NodeIx> {

@@ -210,7 +210,8 @@ fn was_handled(run: RunId, definition: &Definition, name: &Name, took: &[Name], 
                 && match &link.on {
                     On::Failure => took.is_empty(),
                     On::Always => true,
-                    On::Case(case) => took.contains(case),
+                    On::Case(case) if took.contains(case) => true,
+                    // A trigger rule counts the failure of a node whose case was not taken.
                     _ => matches!(node.join, Join::Trigger(_)),
                 }
         };
