@@ -2,7 +2,7 @@
 
 use super::{Action, Body, Boundary, Definition, Gather, Node, Work};
 use crate::base::canonical::Canonical;
-use crate::task::Policy;
+use crate::task::{Policy, Usage};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -152,8 +152,11 @@ impl Work {
     }
 
     fn reduce(&mut self) {
-        let retry = Policy::default().retry().clone().with_in_doubt(self.policy.retry().in_doubt);
-        *self = Self::new(self.kind.clone()).with_policy(Policy::default().with_retry(retry));
+        // Each field by name: of a new one it has to be decided whether runs depend on it.
+        let Self { kind: _, needs, tier, policy, estimate } = self;
+        let retry = Policy::default().retry().clone().with_in_doubt(policy.retry().in_doubt);
+        (*needs, *tier, *estimate) = (None, None, Usage::default());
+        *policy = Policy::default().with_retry(retry);
     }
 }
 

@@ -2,7 +2,8 @@
 //! and the next one begins from the bytes of the journal.
 
 use counterpoint::definition::{Action, Body, Definition, Expr, Link, Node, Work};
-use counterpoint::host::thread::{HostError, InFlight, RunError, RunHandle, ThreadHost};
+use counterpoint::host::thread::{RunHandle, ThreadHost};
+use counterpoint::host::{HostError, InFlight, RunError};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
 use counterpoint::message::{CatalogueEvent, RunEvent};
 use counterpoint::workflow::{Attempt, Flow, Steps};

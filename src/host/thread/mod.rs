@@ -38,7 +38,7 @@ mod owner;
 mod snapshots;
 mod worker;
 
-pub use super::{Deployed, HostError, InFlight, Pinned, RunError, SnapshotStatus, Snapshots};
+pub use super::{HostError, RunError, SnapshotStatus, Snapshots};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
@@ -47,7 +47,7 @@ use super::clock::Clock;
 use super::deploy::Deployment;
 use super::snapshots::{Codec, Persistence};
 use super::state::{Ask, Reply};
-use super::{Agent, with_kinds};
+use super::{Agent, Deployed, InFlight, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
