@@ -134,7 +134,7 @@ impl Known {
 
     /// Its position in the order of virtual deadlines.
     fn rank(&self) -> (Time, Seq) {
-        (self.spec.deadline.unwrap_or(self.submitted + self.tier.latency_target()), self.seq)
+        (self.spec.deadline.unwrap_or_else(|| self.submitted + self.tier.latency_target()), self.seq)
     }
 }
 
