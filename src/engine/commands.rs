@@ -62,14 +62,21 @@ impl Driver {
             return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         if let Some(known) = self.book.runs.get(spec.id) {
-            return if *known.spec == spec {
-                Ok(Accepted::Repeated)
-            } else {
-                Err(Rejected::Conflict(Conflict::Run(spec.id)))
+            return match known.spec.origin.collision(&spec.origin) {
+                _ if *known.spec == spec => Ok(Accepted::Repeated),
+                None => Err(Rejected::Conflict(Conflict::Run(spec.id))),
+                Some((known, given)) => {
+                    let (known, given) = (known.clone(), given.clone());
+                    Err(Rejected::Conflict(Conflict::RunKey { run: spec.id, known, given }))
+                }
             };
+        }
+        if spec.origin.is_of_engine() {
+            return Err(Rejected::Misuse(Misuse::ForeignOrigin(spec.id)));
         }
         let limits = self.core.config().limits();
         fits(limits, &spec.input)?;
+        spec.key().map_or(Ok(()), |key| named("key", key, limits))?;
         let plan = self.book.plan(&spec.workflow, spec.version);
         let Some(plan) = plan else {
             return Err(Rejected::Unknown(Unknown::Workflow { name: spec.workflow, version: spec.version }));

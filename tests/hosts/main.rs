@@ -16,6 +16,7 @@ mod future;
 mod future_hostile;
 mod future_journal;
 mod future_snapshots;
+mod identity;
 mod kit;
 mod report;
 #[cfg(all(feature = "protocol", feature = "tracing"))]

@@ -22,6 +22,7 @@ use crate::message::command::{Accepted, AgentCommand, Command, RunCommand, TaskC
 use crate::message::effect::Effect;
 use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::message::rejected::{Conflict, Invalid, Rejected};
+use crate::message::run::RunSpec;
 use crate::task::agent::{AgentSpec, Scope};
 use crate::task::{SideEffects, TaskSpec, TaskStatus, Tier};
 use core::time::Duration;
@@ -235,7 +236,7 @@ impl Rules {
                 Some(known) if known.spec == *spec => {
                     rule(*reported == Ok(Accepted::Repeated), || format!("{} again was answered {reported:?}", spec.id))
                 }
-                Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Task(spec.id))), || {
+                Some(known) => rule(*reported == Err(task_conflict(&known.spec, spec)), || {
                     format!("another task under {} was answered {reported:?}", spec.id)
                 }),
                 None => rule(*reported != Ok(Accepted::Repeated), || format!("{} is new but counts as known", spec.id)),
@@ -245,7 +246,7 @@ impl Rules {
                     Some(known) if *known == *spec => rule(*reported == Ok(Accepted::Repeated), || {
                         format!("{} again was answered {reported:?}", spec.id)
                     }),
-                    Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Run(spec.id))), || {
+                    Some(known) => rule(*reported == Err(run_conflict(known, spec)), || {
                         format!("another run under {} was answered {reported:?}", spec.id)
                     }),
                     None => {
@@ -300,7 +301,9 @@ impl Rules {
         for effect in step.effects {
             match effect {
                 Effect::Dispatch { attempt, to, .. } => given.extend([(*attempt, *to)]),
-                Effect::DispatchBatch { to, attempts } => given.extend(attempts.iter().map(|one| (one.attempt, *to))),
+                Effect::DispatchBatch { to, attempts, .. } => {
+                    given.extend(attempts.iter().map(|one| (one.attempt, *to)))
+                }
                 Effect::Scale { event, .. } => {
                     let stated = step.entries.iter().any(|entry| entry.seq == *event && is_advice(&entry.event));
                     rule(stated, || format!("{effect:?} has no event"))?;
@@ -388,6 +391,26 @@ impl Rules {
         let tenant = spec.tenant.as_ref().is_some_and(|tenant| self.paused.contains(&(0, tenant.clone())));
         tenant || self.paused.contains(&(1, spec.kind.clone()))
     }
+}
+
+/// The rejection of another task under a known id.
+fn task_conflict(known: &TaskSpec, spec: &TaskSpec) -> Rejected {
+    Rejected::Conflict(match (known.key(), spec.key()) {
+        (Some(one), Some(other)) if one != other => {
+            Conflict::TaskKey { task: spec.id, known: one.clone(), given: other.clone() }
+        }
+        _ => Conflict::Task(spec.id),
+    })
+}
+
+/// The rejection of another run under a known id.
+fn run_conflict(known: &RunSpec, spec: &RunSpec) -> Rejected {
+    Rejected::Conflict(match (known.key(), spec.key()) {
+        (Some(one), Some(other)) if one != other => {
+            Conflict::RunKey { run: spec.id, known: one.clone(), given: other.clone() }
+        }
+        _ => Conflict::Run(spec.id),
+    })
 }
 
 const fn is_clock(event: &Event) -> bool {

@@ -31,6 +31,9 @@ impl Draw {
         if self.extreme && self.one_in(4) {
             run = self.stretched_run(run);
         }
+        if number.is_multiple_of(5) {
+            run = run.with_key(format!("key {number}"));
+        }
         self.runs.push(run.clone());
         Command::start(run)
     }
@@ -68,6 +71,8 @@ impl Draw {
             1 => run.with_budget(self.budget()),
             2 => run.with_tenant("t1"),
             3 => run.with_input(Payload::new(json!("another"))),
+            // A key that collides with that of the first start.
+            4 if run.key().is_some() => run.with_key("another"),
             _ => run,
         })
     }
