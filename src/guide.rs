@@ -35,7 +35,7 @@ macro_rules! page {
             "[`ThreadHost`]: crate::host::thread::ThreadHost\n[`Undo`]: crate::workflow::Undo\n",
             "[`Done`]: crate::workflow::Done\n[`routing`]: crate::routing\n[`Scheduler`]: crate::Scheduler\n",
             "[`RoutingStrategy`]: crate::routing::RoutingStrategy\n[`Journal`]: crate::journal::Journal\n",
-            "[`Attempt::task`]: crate::workflow::Attempt::task\n[`Config`]: crate::Config\n",
+            "[`Attempt::idempotency_key`]: crate::workflow::Attempt::idempotency_key\n[`Config`]: crate::Config\n",
             "[`FutureHost::start`]: crate::host::future::FutureHost::start\n[`Driver`]: crate::host::future::Driver\n",
             "[`Assignment`]: crate::host::future::Assignment\n[`Rules`]: crate::sim::Rules\n",
             "[`storm`]: crate::sim::storm\n[`Rehearsal`]: crate::testing::Rehearsal\n",

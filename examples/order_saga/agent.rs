@@ -3,6 +3,7 @@
 
 use crate::chance::{Fault, about, between, happens, number_of};
 use crate::orders::order_of;
+use counterpoint::task::Identity;
 use counterpoint::workflow::{Attempt, Steps};
 use counterpoint::{AgentId, AgentSpec, AttemptId, Failure, Incarnation, Payload, TaskSpec, Time};
 use std::collections::BTreeMap;
@@ -24,9 +25,13 @@ pub enum Deed {
 /// Deeds to come, and how long until then.
 pub type Agenda = Vec<(Duration, Deed)>;
 
+/// A task, and the journal and the environment that its idempotency key belongs to.
+type Work<'a> = (&'a Arc<TaskSpec>, Option<&'a Arc<Identity>>);
+
 struct Job {
     by: Incarnation,
     task: Arc<TaskSpec>,
+    identity: Option<Arc<Identity>>,
     /// After asking the world, the step panics.
     panics: bool,
     /// It gave up before it had done anything.
@@ -66,7 +71,8 @@ impl Agent {
     }
 
     /// Takes an attempt. One that it has already, it answers again.
-    pub fn take(&mut self, seed: u64, attempt: AttemptId, by: Incarnation, task: &Arc<TaskSpec>) -> Agenda {
+    pub fn take(&mut self, seed: u64, attempt: AttemptId, by: Incarnation, work: Work<'_>) -> Agenda {
+        let (task, identity) = work;
         if !self.alive || self.life != Some(by) {
             return Vec::new();
         }
@@ -82,14 +88,15 @@ impl Agent {
             _ => None,
         };
         let (panics, dropped) = (fault == Fault::PanicAfter, answer.is_some());
-        self.jobs.insert(attempt, Job { by, task: Arc::clone(task), panics, dropped, answer });
+        self.jobs
+            .insert(attempt, Job { by, task: Arc::clone(task), identity: identity.cloned(), panics, dropped, answer });
         agenda(fault, random)
     }
 
     /// The request of an attempt reaches the world.
     pub fn act(&mut self, attempt: AttemptId, steps: &Steps) {
         let Some(job) = self.jobs.get_mut(&attempt).filter(|job| !job.dropped) else { return };
-        let seen = Attempt::new(attempt, job.task.kind.clone());
+        let seen = Attempt::new(attempt, job.task.kind.clone()).with_key_of(job.identity.clone(), &job.task);
         let answer = steps.perform(&job.task.kind, &job.task.payload, &seen);
         job.answer = Some(if job.panics { Err(panicked()) } else { answer });
     }

@@ -65,13 +65,13 @@ impl Step for Reserve {
     type Output = Receipt;
 
     fn run(&self, order: Order, attempt: &Attempt) -> Result<Receipt, Failure> {
-        self.0.once(attempt.task(), |books| books.reserve(&order).map(Receipt))
+        self.0.once(attempt.idempotency_key()?, |books| books.reserve(&order).map(Receipt))
     }
 }
 
 impl Undo for Reserve {
     fn undo(&self, done: Done<Order, Receipt>, attempt: &Attempt) -> Result<(), Failure> {
-        self.0.once(attempt.task(), |books| {
+        self.0.once(attempt.idempotency_key()?, |books| {
             books.release(&done.input);
             Ok(())
         })
@@ -84,13 +84,13 @@ impl Step for Charge {
     type Output = Receipt;
 
     fn run(&self, order: Order, attempt: &Attempt) -> Result<Receipt, Failure> {
-        self.0.once(attempt.task(), |books| books.charge(&order).map(Receipt))
+        self.0.once(attempt.idempotency_key()?, |books| books.charge(&order).map(Receipt))
     }
 }
 
 impl Undo for Charge {
     fn undo(&self, done: Done<Order, Receipt>, attempt: &Attempt) -> Result<(), Failure> {
-        self.0.once(attempt.task(), |books| books.refund(&done.input))
+        self.0.once(attempt.idempotency_key()?, |books| books.refund(&done.input))
     }
 }
 
@@ -110,7 +110,7 @@ impl Step for Ship {
     type Output = Receipt;
 
     fn run(&self, (order, _, _): Self::Input, attempt: &Attempt) -> Result<Receipt, Failure> {
-        self.0.once(attempt.task(), |books| books.ship(&order).map(Receipt))
+        self.0.once(attempt.idempotency_key()?, |books| books.ship(&order).map(Receipt))
     }
 }
 
@@ -120,7 +120,7 @@ impl Step for Tell {
     type Output = ();
 
     fn run(&self, (order, _): Self::Input, attempt: &Attempt) -> Result<(), Failure> {
-        self.0.once(attempt.task(), |books| {
+        self.0.once(attempt.idempotency_key()?, |books| {
             books.tell(&order);
             Ok(())
         })

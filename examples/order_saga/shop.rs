@@ -11,10 +11,11 @@ use crate::world::{Planted, World};
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::message::rejected::{Stale, Unknown, WrongState};
 use counterpoint::message::{CompensationOutcome, CompensationRemedy, NodeEvent, RunEvent};
+use counterpoint::task::JournalId;
 use counterpoint::workflow::{Flow, Steps};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, Effect, Engine, Entry, Event, Incarnation, Limits,
-    Name, Outbox, Rejected, RunCommand, RunId, Time,
+    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, ControlCommand, Effect, Engine, Entry, Event,
+    Incarnation, Limits, Name, Outbox, Rejected, RunCommand, RunId, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -204,7 +205,11 @@ impl Shop {
 
     fn happen(&mut self, what: Coming) -> Fallible<()> {
         let verdict = match &what {
-            Coming::Define => self.say(Command::define(Arc::clone(self.flow.definition())))?,
+            Coming::Define => {
+                let journal = JournalId::from_name("orders");
+                self.say(ControlCommand::Identify { journal }.into())?;
+                self.say(Command::define(Arc::clone(self.flow.definition())))?
+            }
             Coming::Order(order) => {
                 let run = self.flow.run(run_of(*order), &drawn(self.scene.seed, *order))?;
                 self.say(Command::start(run))?
@@ -406,8 +411,8 @@ impl Shop {
         let seed = self.scene.seed;
         for effect in effects {
             match effect {
-                Effect::Dispatch { attempt, to, task, .. } => {
-                    self.ask(to, attempt, |agent| agent.take(seed, attempt, to, &task));
+                Effect::Dispatch { attempt, to, task, identity, .. } => {
+                    self.ask(to, attempt, |agent| agent.take(seed, attempt, to, (&task, identity.as_ref())));
                 }
                 Effect::Cancel { attempt, from } => self.ask(from, attempt, |agent| agent.stop(seed, attempt)),
                 _ => {}

@@ -4,7 +4,8 @@
 //! has already been refunded.
 
 use crate::flow::Order;
-use counterpoint::{Failure, Payload, TaskId};
+use counterpoint::task::IdempotencyKey;
+use counterpoint::{Failure, Payload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ pub struct Books {
     pub till: i64,
     /// Requests that were recognised as repeated.
     pub repeats: u64,
-    answers: BTreeMap<TaskId, Result<Payload, Failure>>,
+    answers: BTreeMap<IdempotencyKey, Result<Payload, Failure>>,
     planted: Planted,
 }
 
@@ -76,14 +77,14 @@ impl World {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something once for a task; asked again, gives the same answer again.
+    /// Does something once for a key; asked again, gives the same answer again.
     pub fn once<T: Serialize + DeserializeOwned>(
         &self,
-        task: TaskId,
+        key: IdempotencyKey,
         deed: impl FnOnce(&mut Books) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut books = self.books();
-        if let Some(known) = books.answers.get(&task).cloned() {
+        if let Some(known) = books.answers.get(&key).cloned() {
             books.repeats += 1;
             if books.planted != Planted::RepeatsUnnoticed {
                 return known.and_then(|answer| answer.to().map_err(|error| Failure::permanent(error.to_string())));
@@ -94,7 +95,7 @@ impl World {
             Ok(output) => Payload::of(output).map_err(|error| Failure::permanent(error.to_string())),
             Err(failure) => Err(failure.clone()),
         };
-        books.answers.insert(task, kept);
+        books.answers.insert(key, kept);
         answer
     }
 

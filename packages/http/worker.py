@@ -3,8 +3,8 @@
 
     worker.py URL TOKEN AGENT_ID LEDGER_FOLDER
 
-Registers, says that it is alive, asks for work, does it, reports. A deed is a file in the ledger, made under the id of its
-task: work that is asked for again, after a crash of either side, is the same deed.
+Registers, says that it is alive, asks for work, does it, reports. A deed is a file in the ledger, made under the idempotency
+key of its task: work that is asked for again, after a crash of either side, is the same deed.
 """
 
 import json, os, sys, threading, time, urllib.error, urllib.request
@@ -41,13 +41,13 @@ def beat(by, every, over):
             return
 
 
-def work(task, payload):
+def work(key, payload):
     """Does the deed once, however often it is asked for."""
     time.sleep(payload.get("takes", 0))
     if payload.get("impossible"):
         return {"failed": {"failure": {"kind": "permanent", "message": "that cannot be done"}}}
     try:
-        with open(os.path.join(ledger, task), "x") as deed:
+        with open(os.path.join(ledger, key), "x") as deed:
             deed.write(agent)
     except FileExistsError:
         pass
@@ -66,7 +66,7 @@ def live():
                 if "assign" in told:
                     given = told["assign"]
                     say({"accept": {"by": by, "attempt": given["attempt"]}})
-                    verdict = work(given["attempt"]["task"], given["payload"])
+                    verdict = work(given["key"], given["payload"])
                     say({"result": {"by": by, "attempt": given["attempt"], "verdict": verdict}})
     finally:
         over.set()

@@ -10,6 +10,7 @@ pub(super) fn describe(command: &Command) -> Box<str> {
         Command::Run(command) => of_run(command),
         Command::Control(ControlCommand::Pause { scope, .. }) => format!("pause {scope}"),
         Command::Control(ControlCommand::Resume { scope }) => format!("resume {scope}"),
+        Command::Control(ControlCommand::Identify { journal }) => format!("identify the journal as {journal}"),
         Command::Control(ControlCommand::ConfirmClock { time, .. }) => format!("confirm the clock at {time}"),
         Command::Tick => "tick".to_owned(),
     };

@@ -325,7 +325,7 @@ impl<S: AccessState> Rules<'_, S> {
                 Scope::Tenant(tenant) => self.require_reach(Some(tenant)),
                 Scope::Agent(_) | Scope::Kind(_) => self.require_unconfined(),
             },
-            ControlCommand::ConfirmClock { .. } => self.require_unconfined(),
+            ControlCommand::Identify { .. } | ControlCommand::ConfirmClock { .. } => self.require_unconfined(),
         }
     }
 }

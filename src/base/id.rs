@@ -1,4 +1,4 @@
-//! Identifiers: small, ordered, printable, never reused.
+//! Identifiers: small, ordered, never reused, printed in letters, digits, `-` and `_`.
 //!
 //! The host creates [`TaskId`], [`AgentId`] and [`RunId`], from its own numbers or from a text key
 //! ([`TaskId::from_key`]), so that the engine recognises a repeated submit. The engine creates the ids of workflow
@@ -11,7 +11,7 @@
 //! let task = TaskId::from_key("order-17/charge");
 //! assert_eq!(task, TaskId::from_key("order-17/charge"));
 //! let first = AttemptId::new(TaskId::new(7), 1);
-//! assert_eq!(first.to_string(), "t7.1");
+//! assert_eq!(first.to_string(), "t7-1");
 //! ```
 
 use core::fmt;
@@ -43,8 +43,10 @@ macro_rules! id {
             /// The id derived from a text key: the same key gives the same id on every machine and in every version.
             ///
             /// The id consists of 62 bits of a 64-bit FNV-1a hash with a final mix. Among a million keys the
-            /// probability of a collision is 1 in 9 million; the second submit under one id with other content is
-            /// rejected, never merged. Where an adversary chooses the keys, assign ids from the host's own numbers
+            /// probability of a collision is 1 in 9 million, among a billion 1 in 9. A task or a run that is given its key
+            /// beside the id ([`TaskSpec::keyed`](crate::TaskSpec::keyed), [`RunSpec::keyed`](crate::RunSpec::keyed)) is
+            /// rejected if a known one with another key has the id; one that is given the id alone is rejected only if the
+            /// rest of its content differs. Where an adversary chooses the keys, assign ids from the host's own numbers
             /// instead, or confine the adversary to a tenant.
             #[must_use]
             pub fn from_key(key: &str) -> Self {
@@ -83,7 +85,7 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 if self.is_engine_made() {
-                    write!(f, concat!($letter, "*{}"), self.0 & !ENGINE_MADE)
+                    write!(f, concat!($letter, "_{}"), self.0 & !ENGINE_MADE)
                 } else {
                     write!(f, concat!($letter, "{}"), self.0)
                 }
@@ -234,7 +236,7 @@ impl AttemptId {
 
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.task, self.number)
+        write!(f, "{}-{}", self.task, self.number)
     }
 }
 
@@ -276,7 +278,7 @@ impl Incarnation {
 
 impl fmt::Display for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.agent, self.number)
+        write!(f, "{}-{}", self.agent, self.number)
     }
 }
 
@@ -359,7 +361,7 @@ mod tests {
     fn host_ids_and_engine_ids_never_meet() {
         assert!(!TaskId::from_key("x").is_engine_made());
         assert!(TaskId::engine_made(3).is_engine_made());
-        assert_eq!(TaskId::engine_made(3).to_string(), "t*3");
+        assert_eq!(TaskId::engine_made(3).to_string(), "t_3");
         assert!(TaskId::of_tenant(u64::MAX).is_of_tenant() && !TaskId::of_tenant(u64::MAX).is_engine_made());
         assert!(!TaskId::engine_made(u64::MAX).is_of_tenant() && !TaskId::from_key("x").is_of_tenant());
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod canonical;
 pub(crate) mod clock;
+pub(crate) mod digest;
 #[cfg(any(feature = "observe", feature = "planning"))]
 #[allow(
     dead_code,

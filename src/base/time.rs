@@ -87,10 +87,35 @@ impl Sub for Time {
     }
 }
 
+/// A year or more after the epoch, the epoch is taken to be that of Unix, as it is in the hosts of this crate, and the date and the
+/// time in UTC are printed by RFC 3339. Before that, the seconds since the epoch are, as in tests and simulations.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}s", self.as_secs_f64())
+        let (secs, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (days, of_day) = (secs / 86_400, secs % 86_400);
+        if days < 365 {
+            return write!(f, "{}s", self.as_secs_f64());
+        }
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if nanos > 0 {
+            write!(f, ".{}", format!("{nanos:09}").trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
     }
+}
+
+/// The year, month and day that begin so many days after 1970-01-01 in the Gregorian calendar. Years are counted from March, so
+/// that the day of a leap year is the last one.
+const fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (year, of_month) = (era * 400 + year, day - (153 * month + 2) / 5 + 1);
+    if month < 10 { (year, month + 3, of_month) } else { (year + 1, month - 9, of_month) }
 }
 
 impl fmt::Debug for Time {
@@ -209,6 +234,25 @@ mod tests {
         let bare: Holder = serde_json::from_str(r#"{"wait":5}"#).unwrap();
         assert_eq!(bare.wait, Duration::from_nanos(5));
         assert!(serde_json::from_str::<Holder>(r#"{"wait":"soon"}"#).is_err());
+    }
+
+    #[test]
+    fn times_are_dates_from_a_year_after_the_epoch_on() {
+        let text = |secs| Time::from_secs(secs).to_string();
+        assert_eq!([text(0), text(31_535_999)], ["0s", "31535999s"]);
+        assert_eq!(text(31_536_000), "1971-01-01T00:00:00Z");
+        assert_eq!([text(951_782_399), text(951_782_400)], ["2000-02-28T23:59:59Z", "2000-02-29T00:00:00Z"]);
+        assert_eq!([text(4_107_542_399), text(4_107_542_400)], ["2100-02-28T23:59:59Z", "2100-03-01T00:00:00Z"]);
+        assert_eq!(
+            (Time::from_secs(1_700_000_000) + Duration::from_millis(250)).to_string(),
+            "2023-11-14T22:13:20.25Z"
+        );
+        assert_eq!(Time::MAX.to_string(), "2554-07-21T23:34:33.709551615Z");
+        // Every day follows the one before it, as humantime counts them.
+        for day in (365..213_000).step_by(17) {
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(day * 86_400);
+            assert_eq!(text(day * 86_400), humantime::format_rfc3339(at).to_string());
+        }
     }
 
     #[test]

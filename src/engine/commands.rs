@@ -64,8 +64,12 @@ impl Driver {
         if let Some(known) = self.book.runs.get(spec.id) {
             return started_before(known, spec);
         }
+        if spec.origin.is_of_engine() {
+            return Err(Rejected::Misuse(Misuse::ForeignOrigin(spec.id)));
+        }
         let limits = self.core.config().limits();
         fits(limits, &spec.input)?;
+        spec.key().map_or(Ok(()), |key| named("key", key, limits))?;
         let plan = self.book.plan(&spec.workflow, spec.version);
         let Some(plan) = plan else {
             return Err(Rejected::Unknown(Unknown::Workflow { name: spec.workflow, version: spec.version }));
@@ -246,7 +250,10 @@ fn started_before(known: &Run, mut spec: RunSpec) -> Verdict {
     let is_same = asked == known.spec.version || asked == Some(follows);
     spec.version = known.spec.version;
     if *known.spec != spec {
-        return Err(Rejected::Conflict(Conflict::Run(spec.id)));
+        return Err(Rejected::Conflict(match known.spec.origin.collision(&spec.origin) {
+            None => Conflict::Run(spec.id),
+            Some((known, given)) => Conflict::RunKey { run: spec.id, known: known.clone(), given: given.clone() },
+        }));
     }
     Ok(if is_same { Accepted::Repeated } else { Accepted::Attached { version: follows } })
 }

@@ -403,6 +403,7 @@ impl Book {
             tier: template.tier.or_else(|| Some(run?.tier())).unwrap_or_default(),
             policy: template.policy.clone(),
             owner: Some(owner),
+            origin: run.map(|run| run.workforce().origin_of(owner)).unwrap_or_default(),
             trace: spec.map(|spec| spec.trace.clone()).unwrap_or_default(),
             tenant: spec.and_then(|spec| spec.tenant.clone()),
             ..TaskSpec::needing(TaskId::engine_made(self.serial + 1), template.kind.clone(), template.needs.clone())
@@ -430,7 +431,9 @@ impl Book {
         };
         let spec = RunSpec::new(RunId::engine_made(self.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
-        let spec = RunSpec { trace: run.spec.trace.clone(), tenant: run.spec.tenant.clone(), ..spec };
+        let (trace, tenant, origin) =
+            (run.spec.trace.clone(), run.spec.tenant.clone(), run.workforce().origin_of(owner));
+        let spec = RunSpec { trace, tenant, origin, ..spec };
         let (id, version) = (spec.id, plan.version);
         Some(RunEvent::Started { spec: Arc::new(spec), version, owner: Some(owner), hash }.of(id))
     }

@@ -12,14 +12,15 @@ use crate::base::structure::contain;
 use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::{Engine, EngineSnapshot};
-use crate::message::command::{Accepted, AgentCommand, Command, TaskCommand};
+use crate::message::command::{Accepted, AgentCommand, Command, ControlCommand, TaskCommand};
 use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
-use crate::message::rejected::{Invalid, Rejected, Unknown};
+use crate::message::rejected::{Conflict, Invalid, Rejected, Unknown};
 use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::{Callback, Config, Quarantined};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, TaskOutcome, TaskSpec, codes};
+use crate::task::{Failure, JournalId, TaskOutcome, TaskSpec, codes};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 pub(super) type Verdict = Result<Accepted, HostError>;
@@ -82,6 +83,8 @@ pub(super) enum Ended {
 pub(super) struct HostState {
     pub(super) engine: Engine,
     batch: Batch,
+    /// The configured identity of the journal.
+    journal: Option<JournalId>,
     tasks: Tickets<TaskId, TaskOutcome>,
     runs: Tickets<RunId, RunOutcome>,
     watchers: Watchers,
@@ -129,8 +132,15 @@ impl HostState {
         snapshot: Option<&EngineSnapshot>,
         tail: &[Entry],
     ) -> Result<Self, HostError> {
+        let given = config.journal();
         let engine = Engine::restore(config, snapshot, tail)?;
+        if let (Some(known), Some(given)) = (engine.identity(), given)
+            && known.journal != given
+        {
+            return Err(Rejected::from(Conflict::Journal { known: known.journal, given }).into());
+        }
         Ok(Self {
+            journal: given,
             engine,
             batch: Batch::default(),
             tasks: Tickets::default(),
@@ -143,10 +153,21 @@ impl HostState {
     /// Continues after a restore. The agents of the previous host are deregistered: they ended with it.
     pub(super) fn resume(&mut self, now: Time) {
         self.engine.resume(now, &mut self.batch.outbox);
+        self.identify(now);
         for agent in self.agents() {
             let left = self.handle(now, AgentCommand::Deregister { agent }.into());
             debug_assert!(left.is_ok(), "a registered agent could not be deregistered");
         }
+    }
+
+    /// Gives the journal an identity, unless it has one. No attempt is performed before that is durable.
+    fn identify(&mut self, now: Time) {
+        if self.engine.identity().is_some() {
+            return;
+        }
+        let journal = self.journal.unwrap_or_else(drawn);
+        let identified = self.handle(now, ControlCommand::Identify { journal }.into());
+        debug_assert!(identified.is_ok(), "a journal without an identity could not be identified");
     }
 
     pub(super) fn handle(&mut self, now: Time, command: Command) -> Verdict {
@@ -351,6 +372,13 @@ impl HostState {
     pub(super) fn under_way(&self) -> usize {
         self.engine.agents().map(|agent| agent.in_flight()).sum()
     }
+}
+
+/// An identity that is drawn at random: the keys of the standard library's hasher come from the operating system, once for
+/// each thread, and every hasher has a key of its own.
+fn drawn() -> JournalId {
+    let draw = |half: u64| u128::from(RandomState::new().hash_one((half, std::process::id())));
+    JournalId::new(draw(0) << 64 | draw(1))
 }
 
 /// The attempts that an event ends. They are read from the event and not from the engine, which may be ahead of the

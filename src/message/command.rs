@@ -11,7 +11,7 @@ use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::message::run::{CompensationRemedy, Migration, NodeRemedy, ResetPoint, RunSpec};
 use crate::task::agent::{AgentSpec, Scope};
-use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
+use crate::task::{Failure, FailureKind, JournalId, TaskSpec, Tier, Usage};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -256,6 +256,13 @@ impl DeadFilter {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlCommand {
+    /// Gives the journal an identity, from which the [idempotency keys](crate::task::IdempotencyKey) of tasks are derived.
+    /// Repeated with another identity, the command is rejected. Hosts of this crate send it when they open a journal; with an
+    /// engine alone, send it before the first task is submitted, because attempts that were dispatched before have no key.
+    Identify {
+        /// The identity, unique among all journals.
+        journal: JournalId,
+    },
     /// Lets no attempt of this scope begin; attempts under way continue.
     Pause {
         /// The scope.

@@ -3,7 +3,7 @@
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::time::Time;
 use crate::message::event::Entry;
-use crate::task::TaskSpec;
+use crate::task::{Identity, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -17,8 +17,7 @@ use std::sync::Arc;
 pub enum Effect {
     /// Sends an attempt to an agent.
     Dispatch {
-        /// The attempt: the fencing token of every message of the agent about it. The id of the task is the idempotency
-        /// key for external systems.
+        /// The attempt: the fencing token of every message of the agent about it.
         attempt: AttemptId,
         /// The receiving agent.
         to: Incarnation,
@@ -26,6 +25,10 @@ pub enum Effect {
         task: Arc<TaskSpec>,
         /// When the core stops waiting for the answer.
         until: Option<Time>,
+        /// The journal and the environment: [`Identity::key_of`] the task is its idempotency key for other systems. None
+        /// unless the journal is [identified](crate::ControlCommand::Identify).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<Arc<Identity>>,
     },
     /// Sends several attempts at tasks of one kind to an agent, to be performed together. Each is answered separately.
     DispatchBatch {
@@ -33,6 +36,9 @@ pub enum Effect {
         to: Incarnation,
         /// The attempts.
         attempts: Vec<Dispatched>,
+        /// As for [`Dispatch`](Self::Dispatch).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<Arc<Identity>>,
     },
     /// Asks an agent to give an attempt back, because a more urgent task needs the agent or another agent would
     /// complete it sooner. The agent answers with `AgentCommand::Yield`, or with a completion or a failure if it has
@@ -152,10 +158,11 @@ impl Outbox {
         if self.effects.len() <= from.saturating_add(1) {
             return;
         }
-        let mut attempts = Vec::new();
+        let (mut attempts, mut identity) = (Vec::new(), None);
         for effect in self.effects.split_off(from) {
             match effect {
-                Effect::Dispatch { attempt, to, task, until } if to == agent => {
+                Effect::Dispatch { attempt, to, task, until, identity: of } if to == agent => {
+                    identity = of;
                     attempts.push(Dispatched { attempt, task, until });
                 }
                 Effect::Dispatch { .. }
@@ -167,7 +174,7 @@ impl Outbox {
                 }
             }
         }
-        self.effects.push(Effect::DispatchBatch { to: agent, attempts });
+        self.effects.push(Effect::DispatchBatch { to: agent, attempts, identity });
     }
 
     pub(crate) fn ask(&mut self, effect: Effect) {

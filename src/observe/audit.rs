@@ -2,7 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
-use super::describe;
+use super::Names;
 use crate::base::draw::line;
 use crate::base::id::{Incarnation, Seq};
 use crate::base::time::Time;
@@ -51,12 +51,12 @@ impl fmt::Display for Actor {
 /// distinguishes the two.
 ///
 /// ```
-/// use counterpoint::observe::{Actor, AuditLine};
+/// use counterpoint::observe::{Actor, AuditLine, Names};
 /// use counterpoint::{Entry, Seq, TaskId, Time};
 /// use counterpoint::message::TaskEvent;
 ///
 /// let event = TaskEvent::Discarded { reason: "stale".into() }.of(TaskId::new(7));
-/// let line = AuditLine::of(&Entry { seq: Seq::new(3), at: Time::from_secs(5), event });
+/// let line = AuditLine::of(&Entry { seq: Seq::new(3), at: Time::from_secs(5), event }, &Names::default());
 /// assert_eq!((line.actor, line.reason.as_deref()), (Actor::Host, Some("stale")));
 /// assert_eq!(line.to_string(), "#3 5s host: dead letter t7 discarded: stale");
 /// ```
@@ -80,12 +80,12 @@ pub struct AuditLine {
 }
 
 impl AuditLine {
-    /// The line of an entry.
+    /// The line of an entry, with names that were [applied](Projection::apply) before, together with this entry.
     #[must_use]
-    pub fn of(entry: &Entry) -> Self {
+    pub fn of(entry: &Entry, names: &Names) -> Self {
         let (actor, subject) = (actor(&entry.event), Subject::of(&entry.event));
         let reason = reason(&entry.event).map(|reason| line(&reason, KEPT).into_boxed_str());
-        Self { seq: entry.seq, at: entry.at, actor, subject, action: describe(entry).into_boxed_str(), reason }
+        Self { seq: entry.seq, at: entry.at, actor, subject, action: names.describe(entry).into_boxed_str(), reason }
     }
 }
 
@@ -235,12 +235,13 @@ fn node_reason(event: &NodeEvent) -> Option<String> {
 /// }
 /// let lines = audit.to_json_lines();
 /// assert_eq!(lines.lines().count(), 2);
-/// assert!(lines.starts_with(r#"{"seq":2,"at":2000000000,"actor":"core","subject":{"agent":2},"action":"a2#1 was lost""#));
+/// assert!(lines.starts_with(r#"{"seq":2,"at":2000000000,"actor":"core","subject":{"agent":2},"action":"a2-1 was lost""#));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Audit {
     lines: VecDeque<AuditLine>,
     most: usize,
+    names: Names,
 }
 
 impl Default for Audit {
@@ -254,7 +255,7 @@ impl Audit {
     /// The most recent lines, up to this number; 0 counts as 1.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { lines: VecDeque::new(), most: most.max(1) }
+        Self { lines: VecDeque::new(), most: most.max(1), names: Names::default() }
     }
 
     /// The lines, the oldest first.
@@ -285,6 +286,7 @@ impl Projection for Audit {
         if self.lines.len() >= self.most {
             self.lines.pop_front();
         }
-        self.lines.push_back(AuditLine::of(entry));
+        self.names.apply(entry);
+        self.lines.push_back(AuditLine::of(entry, &self.names));
     }
 }

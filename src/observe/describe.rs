@@ -1,15 +1,17 @@
 //! Events as text, one line each.
 
+use super::names::{Named, behind, run_name, task_name};
 use crate::base::draw::{Span, line};
-use crate::base::id::{AttemptId, Incarnation, RunId, TaskId};
+use crate::base::id::{AttemptNumber, Incarnation, RunId, TaskId};
 use crate::base::time::Time;
 use crate::message::event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
     PartEvent, RunEvent, TaskEvent, YieldReason,
 };
 use crate::message::run::{CompensationOutcome, NodeRemedy};
-use crate::task::{Bound, Failure, Owner, Phase, SideEffects, TaskSpec, Tier};
-use core::fmt::{Display, Write as _};
+use crate::task::agent::Scope;
+use crate::task::{Bound, Failure, SideEffects, TaskSpec, Tier};
+use core::fmt::Write as _;
 use core::time::Duration;
 
 /// The number of characters of a name or message in a line.
@@ -17,44 +19,29 @@ const SHOWN: usize = 80;
 /// The number of ids of a list in a line.
 const LISTED: usize = 4;
 
-/// The event of an entry as one line of text, with its ids. Long texts are truncated, payloads are left out.
-///
-/// ```
-/// use counterpoint::observe::describe;
-/// use counterpoint::{AgentId, Entry, Failure, Incarnation, Seq, TaskId, Time};
-/// use counterpoint::task::AttemptNumber;
-/// use counterpoint::message::{Next, TaskEvent};
-///
-/// let failed = TaskEvent::AttemptFailed {
-///     attempt: AttemptNumber::new(2),
-///     by: Incarnation::new(AgentId::new(3), 1),
-///     failure: Failure::transient("connection reset"),
-///     next: Next::Retry { at: Time::from_millis(1_250), tier: None },
-///     outcome_unknown: false,
-///     beyond_budget: false,
-/// };
-/// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: failed.of(TaskId::new(7)) };
-/// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); retried in 250 ms");
-/// ```
-#[must_use]
-pub fn describe(entry: &Entry) -> String {
+/// The event of an entry as one line of text. Long texts are truncated, payloads are left out.
+pub(crate) fn text_of(entry: &Entry, who: Named<'_>) -> String {
     match &entry.event {
-        Event::Agent { agent: by, event } => agent(*by, event),
-        Event::Task { task: id, event } => task(*id, event, entry.at),
+        Event::Agent { agent: by, event } => agent(who, *by, event),
+        Event::Task { task: id, event } => task(who, *id, event, entry.at),
         Event::Catalogue(event) => catalogue(event),
-        Event::Run { run: id, event } => run(*id, event),
-        Event::Node { run, node: at, event } => node(&format!("{run} node {}", short(&at.name)), event, entry.at),
-        Event::Control(event) => control(event),
+        Event::Run { run: id, event } => run(who, *id, event),
+        Event::Node { run, node: at, event } => {
+            node(&format!("{} node {}", who.run(*run), short(&at.name)), event, entry.at)
+        }
+        Event::Control(event) => control(who, event),
     }
 }
 
-fn agent(by: Incarnation, event: &AgentEvent) -> String {
+fn agent(who: Named<'_>, id: Incarnation, event: &AgentEvent) -> String {
+    let by = who.incarnation(id);
     match event {
         AgentEvent::Registered { spec } => {
-            let name = spec.name.as_ref().map(|name| format!(" ({})", short(name))).unwrap_or_default();
-            format!("{by}{name} registered, capacity {}", spec.capacity)
+            format!("{} registered, capacity {}", behind(spec.name.as_ref(), id), spec.capacity)
         }
-        AgentEvent::Updated { spec } => format!("{by} changed, capacity {}", spec.capacity),
+        AgentEvent::Updated { spec } => {
+            format!("{} changed, capacity {}", behind(spec.name.as_ref(), id), spec.capacity)
+        }
         AgentEvent::Draining => format!("{by} is draining"),
         AgentEvent::Deregistered => format!("{by} deregistered"),
         AgentEvent::Lost => format!("{by} was lost"),
@@ -66,10 +53,19 @@ fn agent(by: Incarnation, event: &AgentEvent) -> String {
     }
 }
 
-fn control(event: &ControlEvent) -> String {
+fn control(who: Named<'_>, event: &ControlEvent) -> String {
+    let scope_text = |scope: &Scope| match scope {
+        Scope::Agent(id) => format!("agent {}", who.agent(*id)),
+        Scope::Tenant(_) | Scope::Kind(_) => scope.to_string(),
+    };
+    let tasks_text =
+        |tasks: &[TaskId]| list(&tasks.iter().take(LISTED).map(|id| who.task(*id)).collect::<Vec<_>>(), tasks.len());
+    let runs_text =
+        |runs: &[RunId]| list(&runs.iter().take(LISTED).map(|id| who.run(*id)).collect::<Vec<_>>(), runs.len());
     match event {
-        ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
-        ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
+        ControlEvent::Identified { journal } => format!("the journal is {journal}"),
+        ControlEvent::Paused { scope, .. } => format!("{} was paused", scope_text(scope)),
+        ControlEvent::Resumed { scope } => format!("{} was resumed", scope_text(scope)),
         ControlEvent::Panicked { fit, of } => {
             format!("panic mode: only {fit} of {of} agents are healthy, so guards exclude none of them")
         }
@@ -100,10 +96,10 @@ fn control(event: &ControlEvent) -> String {
         }
         ControlEvent::ClockReturned => "the clock returned to the time of the engine".to_owned(),
         ControlEvent::TasksPrioritised { tasks, tier, reason } => {
-            format!("{} now in tier {tier}: {}", list(tasks), short(reason))
+            format!("{} now in tier {tier}: {}", tasks_text(tasks), short(reason))
         }
-        ControlEvent::TasksForgotten { tasks } => format!("removed after their end: {}", list(tasks)),
-        ControlEvent::RunsForgotten { runs } => format!("removed after their end: {}", list(runs)),
+        ControlEvent::TasksForgotten { tasks } => format!("removed after their end: {}", tasks_text(tasks)),
+        ControlEvent::RunsForgotten { runs } => format!("removed after their end: {}", runs_text(runs)),
     }
 }
 
@@ -128,31 +124,41 @@ fn catalogue(event: &CatalogueEvent) -> String {
     }
 }
 
-fn task(id: TaskId, event: &TaskEvent, now: Time) -> String {
+fn task(who: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String {
+    let id = who.task(task);
+    let of = |attempt: AttemptNumber| who.attempt(attempt.of(task));
     match event {
-        TaskEvent::Submitted { spec, replays, expected } => submitted(spec, *replays, *expected),
+        TaskEvent::Submitted { spec, replays, expected } => submitted(who, spec, *replays, *expected),
         TaskEvent::Ready => format!("{id} is ready"),
-        TaskEvent::Assigned { attempt, to } => format!("{id}.{attempt} assigned to {to}"),
-        TaskEvent::Started { attempt } => format!("{id}.{attempt} has begun"),
+        TaskEvent::Assigned { attempt, to } => format!("{} assigned to {}", of(*attempt), who.incarnation(*to)),
+        TaskEvent::Started { attempt } => format!("{} has begun", of(*attempt)),
         TaskEvent::YieldRequested { attempt, reason } => match reason {
-            YieldReason::Preempted { by } => format!("{id}.{attempt} is preempted by {by}, which is more urgent"),
-            YieldReason::Recalled { by } => format!("{id}.{attempt} has not begun and is preempted by {by}"),
-            YieldReason::Overtaken { by } => format!("{id}.{attempt} has not begun and is overtaken by {by}"),
-            YieldReason::Rebalanced => format!("{id}.{attempt} has not begun and moves to another agent"),
+            YieldReason::Preempted { by } => {
+                format!("{} is preempted by {}, which is more urgent", of(*attempt), who.task(*by))
+            }
+            YieldReason::Recalled { by } => {
+                format!("{} has not begun and is preempted by {}", of(*attempt), who.task(*by))
+            }
+            YieldReason::Overtaken { by } => {
+                format!("{} has not begun and is overtaken by {}", of(*attempt), who.task(*by))
+            }
+            YieldReason::Rebalanced => format!("{} has not begun and moves to another agent", of(*attempt)),
         },
         TaskEvent::Used { attempt, usage, .. } => {
-            format!("{id}.{attempt} used {} millionths of cost and {} tokens", usage.cost, usage.tokens)
+            format!("{} used {} millionths of cost and {} tokens", of(*attempt), usage.cost, usage.tokens)
         }
-        TaskEvent::Yielded { attempt, by, .. } => format!("{id}.{attempt} was given back by {by}"),
+        TaskEvent::Yielded { attempt, by, .. } => {
+            format!("{} was given back by {}", of(*attempt), who.incarnation(*by))
+        }
         TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
-            let mut out = attempt_failed(attempt.of(id), *by, failure, *next, now);
+            let mut out = attempt_failed(&of(*attempt), &who.incarnation(*by), failure, *next, now);
             if *beyond_budget {
                 out.push_str(" because the retry budget is exhausted");
             }
             out
         }
-        TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {from}"),
-        TaskEvent::Succeeded { attempt, by, .. } => format!("{id}.{attempt} succeeded on {by}"),
+        TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {}", who.task(*from)),
+        TaskEvent::Succeeded { attempt, by, .. } => format!("{} succeeded on {}", of(*attempt), who.incarnation(*by)),
         TaskEvent::CancelRequested { reason } => format!("{id}: cancellation requested: {}", short(reason)),
         TaskEvent::Cancelled { reason, side_effects } => {
             let effects = match side_effects {
@@ -174,27 +180,31 @@ fn task(id: TaskId, event: &TaskEvent, now: Time) -> String {
     }
 }
 
-fn submitted(spec: &TaskSpec, replays: Option<TaskId>, expected: Option<Duration>) -> String {
-    let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
+fn submitted(who: Named<'_>, spec: &TaskSpec, replays: Option<TaskId>, expected: Option<Duration>) -> String {
+    let mut out = format!("{} submitted", behind(Some(&task_name(spec)), spec.id));
+    if spec.key().is_some() {
+        let _ = write!(out, ": {}", short(&spec.kind));
+    }
     if spec.tier != Tier::Normal {
         let _ = write!(out, ", {}", spec.tier);
     }
     if let Some(owner) = spec.owner {
-        let _ = write!(out, ", for {}", step(owner));
+        let _ = write!(out, ", for {}", who.step(owner));
     }
     if !spec.after.is_empty() {
-        let _ = write!(out, ", after {}", list(&spec.after));
+        let after: Vec<String> = spec.after.iter().take(LISTED).map(|id| who.task(*id)).collect();
+        let _ = write!(out, ", after {}", list(&after, spec.after.len()));
     }
     if let Some(span) = expected {
         let _ = write!(out, ", expected to take {}", humantime::format_duration(span));
     }
     if let Some(letter) = replays {
-        let _ = write!(out, ", replays {letter}");
+        let _ = write!(out, ", replays {}", who.task(letter));
     }
     out
 }
 
-fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: Next, now: Time) -> String {
+fn attempt_failed(attempt: &str, by: &str, failure: &Failure, next: Next, now: Time) -> String {
     let then = match next {
         Next::Retry { at, tier } => {
             let when = if at <= now { "at once".to_owned() } else { format!("in {}", Span::from(at - now)) };
@@ -204,14 +214,15 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
         Next::Fail => "the task failed".to_owned(),
         Next::DeadLetter => "now a dead letter".to_owned(),
     };
-    format!("{attempt} failed on {by} ({}); {then}", text_of(failure))
+    format!("{attempt} failed on {by} ({}); {then}", failure_text(failure))
 }
 
-fn run(id: RunId, event: &RunEvent) -> String {
+fn run(who: Named<'_>, run: RunId, event: &RunEvent) -> String {
+    let id = who.run(run);
     match event {
         RunEvent::Started { spec, version, owner, .. } => {
-            let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
-            format!("{id} started: {} v{version}{within}", short(&spec.workflow))
+            let within = owner.map(|owner| format!(", for {}", who.step(owner))).unwrap_or_default();
+            format!("{} started: {} v{version}{within}", behind(Some(&run_name(spec)), run), short(&spec.workflow))
         }
         RunEvent::Prioritised { tier, reason } => format!("{id} is now in tier {tier}: {}", short(reason)),
         RunEvent::Migrated { version, definition, from, reason, .. } => {
@@ -227,7 +238,9 @@ fn run(id: RunId, event: &RunEvent) -> String {
             format!("{id} is reset, with nodes {} {compensated}repeated: {}", names(nodes), short(reason))
         }
         RunEvent::Signalled { signal, .. } => format!("{id} received signal {}", short(signal)),
-        RunEvent::SignalMoved { from, signal, .. } => format!("{id} took signal {} from {from}", short(signal)),
+        RunEvent::SignalMoved { from, signal, .. } => {
+            format!("{id} took signal {} from {}", short(signal), who.run(*from))
+        }
         RunEvent::Paused { reason } => format!("{id} is paused: {}", short(reason)),
         RunEvent::Resumed => format!("{id} is resumed"),
         RunEvent::Updated { variable, .. } => format!("{id} updates variable {}", short(variable)),
@@ -285,7 +298,9 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         NodeEvent::Decision(DecisionEvent::Escalated { level }) => format!("{at}: the decision is escalated ({level})"),
         NodeEvent::Compensated { outcome } => match outcome {
             CompensationOutcome::Compensated => format!("{at} compensated"),
-            CompensationOutcome::Failed { failure } => format!("{at} could not be compensated ({})", text_of(failure)),
+            CompensationOutcome::Failed { failure } => {
+                format!("{at} could not be compensated ({})", failure_text(failure))
+            }
             CompensationOutcome::Declared { reason } => format!("{at} declared compensated: {}", short(reason)),
             CompensationOutcome::Abandoned { reason } => format!("{at} remains uncompensated: {}", short(reason)),
         },
@@ -298,7 +313,7 @@ fn part_of(at: &str, part: u32, event: &PartEvent) -> String {
         PartEvent::Split { into, dropped } => {
             let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
             let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
-            format!("{at} part {part} delegated in {} parts{left}: {}", into.len(), list(&kinds))
+            format!("{at} part {part} delegated in {} parts{left}: {}", into.len(), list(&kinds, kinds.len()))
         }
         PartEvent::Gathered { last } => {
             let last = last.map(|last| format!(" and delegation ends, {last}")).unwrap_or_default();
@@ -321,31 +336,23 @@ fn opening(what: &Opening, now: Time) -> String {
     }
 }
 
-fn step(owner: Owner) -> String {
-    let phase = match owner.phase {
-        Phase::Do => "",
-        Phase::Undo => " compensation",
-        Phase::Query => " query",
-    };
-    format!("{} node {}.{}{phase}", owner.run, owner.node, owner.item)
-}
-
 fn short(text: &str) -> String {
     line(text, SHOWN)
 }
 
-fn text_of(failure: &Failure) -> String {
+fn failure_text(failure: &Failure) -> String {
     format!("{}: {}", failure.kind, short(&failure.message))
 }
 
 fn names(nodes: &[NodeRef]) -> String {
-    list(&nodes.iter().map(|node| short(&node.name)).collect::<Vec<_>>())
+    list(&nodes.iter().take(LISTED).map(|node| short(&node.name)).collect::<Vec<_>>(), nodes.len())
 }
 
-fn list<T: Display>(items: &[T]) -> String {
-    let mut out: Vec<String> = items.iter().take(LISTED).map(ToString::to_string).collect();
-    if items.len() > LISTED {
-        out.push(format!("and {} more", items.len().saturating_sub(LISTED)));
+/// The first of `all` items.
+fn list(items: &[String], all: usize) -> String {
+    let mut out = items.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if all > LISTED {
+        let _ = write!(out, ", and {} more", all.saturating_sub(LISTED));
     }
-    out.join(", ")
+    out
 }

@@ -15,10 +15,11 @@
 //! | [`Audit`] | the actor, action, time and reason of each entry |
 //! | [`Picture`] | a diagram of a workflow, or of a run of it; Mermaid, DOT and SVG |
 //! | `Spans` (feature `tracing`) | spans and events of the crate `tracing`, with the names of OpenTelemetry |
+//! | [`Names`] | the names of agents, tasks, runs and nodes, and each event as text with them |
 //! | [`Story`] | the most recent events of a task, agent or run |
 //!
 //! ```
-//! use counterpoint::observe::{describe, Metrics, Story};
+//! use counterpoint::observe::{Metrics, Names, Story};
 //! use counterpoint::journal::Projection;
 //! use counterpoint::{Entry, Seq, TaskId, Time};
 //! use counterpoint::message::TaskEvent;
@@ -28,11 +29,11 @@
 //!     at: Time::from_millis(20),
 //!     event: TaskEvent::Ready.of(TaskId::new(7)),
 //! };
-//! let (mut metrics, mut story) = (Metrics::default(), Story::default());
-//! for projection in [&mut metrics as &mut dyn Projection, &mut story] {
+//! let (mut metrics, mut names, mut story) = (Metrics::default(), Names::default(), Story::default());
+//! for projection in [&mut metrics as &mut dyn Projection, &mut names, &mut story] {
 //!     projection.apply(&entry);
 //! }
-//! assert_eq!(describe(&entry), "t7 is ready");
+//! assert_eq!(names.describe(&entry), "t7 is ready"); // its submit was not seen, so it has no name
 //! ```
 
 mod alerts;
@@ -41,6 +42,7 @@ mod catalog;
 mod describe;
 mod lineage;
 mod metrics;
+mod names;
 mod picture;
 mod progress;
 mod prometheus;
@@ -53,11 +55,13 @@ mod trace;
 
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
-pub use describe::describe;
+pub(crate) use describe::text_of;
 pub use lineage::{Delegated, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
 };
+pub use names::Names;
+pub(crate) use names::{Named, Who, run_name, task_name};
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
 pub use prometheus::to_prometheus;

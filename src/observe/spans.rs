@@ -2,20 +2,17 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
-use super::catalog::Catalog;
-use super::describe;
-use crate::base::id::{AgentId, AttemptId, Incarnation, NodeIx, RunId, TaskId};
+use super::{Names, Who as _};
+use crate::base::id::{AttemptId, Incarnation, NodeIx, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::Table;
 use crate::journal::Projection;
 use crate::message::event::{AgentEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::message::run::{NodeOutcome, RunOutcome, RunSpec};
-use crate::task::agent::AgentSpec;
 use crate::task::trace::TraceContext;
 use crate::task::{Owner, Phase, TaskOutcome, TaskSpec};
 use core::fmt::{self, Display};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use tracing::field::Empty;
 use tracing::span::Id;
 use tracing::{Span, info, info_span, warn};
@@ -53,8 +50,7 @@ type Joined = dyn Fn(&Span, &TraceContext) + Send;
 /// assert_eq!(spans.open(), 1);
 /// ```
 pub struct Spans {
-    catalog: Catalog,
-    agents: Table<AgentId, Arc<AgentSpec>>,
+    names: Names,
     runs: Table<RunId, OpenRun>,
     tasks: Table<TaskId, OpenTask>,
     joined: Option<Box<Joined>>,
@@ -74,13 +70,7 @@ struct OpenTask {
 impl Default for Spans {
     /// With capacity for 100,000 open runs and a million open tasks; beyond that the oldest is closed.
     fn default() -> Self {
-        Self {
-            catalog: Catalog::new(1_024, 100_000),
-            agents: Table::new(100_000),
-            runs: Table::new(100_000),
-            tasks: Table::new(1_000_000),
-            joined: None,
-        }
+        Self { names: Names::new(1_000_000), runs: Table::new(100_000), tasks: Table::new(1_000_000), joined: None }
     }
 }
 
@@ -136,7 +126,7 @@ impl Spans {
     /// The span of the node of a task or run; opened by the first of them.
     fn open_node(&mut self, Owner { run, node, .. }: Owner) -> Option<Id> {
         let open = self.runs.get_mut(&run)?;
-        let catalog = &self.catalog;
+        let catalog = &self.names.catalog;
         let span = open.nodes.entry(node).or_insert_with(|| {
             let name = catalog.node(run, node).map_or_else(|| node.to_string().into(), |node| node.name.clone());
             info_span!(
@@ -167,7 +157,7 @@ impl Spans {
     }
 
     fn open_attempt(&mut self, attempt: AttemptId, to: Incarnation) {
-        let name = self.agents.get(&to.agent()).and_then(|spec| spec.name.clone());
+        let name = self.names.agent_name(to.agent());
         let name = name.unwrap_or_else(|| to.agent().to_string().into());
         let Some(task) = self.tasks.get_mut(&attempt.task()) else { return };
         let span = info_span!(
@@ -186,9 +176,6 @@ impl Spans {
     /// Opens the span of a subject that starts with an event.
     fn begin(&mut self, event: &Event) {
         match event {
-            Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } => {
-                self.agents.insert(agent.agent(), Arc::clone(spec));
-            }
             Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => self.open_task(spec),
             Event::Task { task, event: TaskEvent::Assigned { attempt, to } } => {
                 self.open_attempt(attempt.of(*task), *to)
@@ -210,7 +197,7 @@ impl Spans {
         // OpenTelemetry has no unsigned numbers: they would become text.
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (parent, seq, at) = (within.and_then(Span::id), signed(entry.seq.get()), signed(entry.at.as_nanos()));
-        let text = describe(entry);
+        let text = self.names.describe(entry);
         let bad = matches!(
             entry.event,
             Event::Task { event: TaskEvent::AttemptFailed { .. } | TaskEvent::Expired { .. }, .. }
@@ -290,7 +277,7 @@ fn close(span: &Span, outcome: &dyn Display, bad: Option<String>) {
 
 impl Projection for Spans {
     fn apply(&mut self, entry: &Entry) {
-        self.catalog.apply(&entry.event);
+        self.names.apply(entry);
         self.begin(&entry.event);
         self.emit(entry);
         self.end(&entry.event);

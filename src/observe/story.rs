@@ -1,6 +1,7 @@
 //! The most recent events of one task, agent or run.
 
-use super::describe;
+use super::names::{Either, Named};
+use super::{Names, Who, text_of};
 use crate::base::id::Seq;
 use crate::base::structure::Table;
 use crate::base::time::Time;
@@ -52,13 +53,14 @@ impl fmt::Display for Line {
 ///     story.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.of(TaskId::new(7)) });
 /// }
 /// let lines: Vec<String> = story.of(AgentId::new(3)).map(ToString::to_string).collect();
-/// assert_eq!(lines, ["#1 1s t7.1 assigned to a3#1", "#2 2s t7.1 succeeded on a3#1"]);
+/// assert_eq!(lines, ["#1 1s t7-1 assigned to a3-1", "#2 2s t7-1 succeeded on a3-1"]);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Story {
     lines: usize,
     rings: Table<Subject, VecDeque<Arc<Line>>>,
     subjects: Subjects,
+    names: Names,
 }
 
 impl Default for Story {
@@ -72,7 +74,12 @@ impl Story {
     /// Stores up to `lines` lines for each of up to `subjects` subjects; 0 counts as 1.
     #[must_use]
     pub fn new(lines: usize, subjects: usize) -> Self {
-        Self { lines: lines.max(1), rings: Table::new(subjects), subjects: Subjects::new(subjects) }
+        Self {
+            lines: lines.max(1),
+            rings: Table::new(subjects),
+            subjects: Subjects::new(subjects),
+            names: Names::new(subjects),
+        }
     }
 
     /// The most recent lines of a subject, the oldest first; none if it is unknown or was evicted.
@@ -83,6 +90,23 @@ impl Story {
     /// The subjects with lines.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         self.rings.iter().map(|(subject, _)| *subject)
+    }
+
+    /// Adds an entry with the names of another source, where the story itself does not know them.
+    pub(crate) fn note(&mut self, entry: &Entry, more: &dyn Who) {
+        self.names.apply(entry);
+        let about = self.subjects.of(entry);
+        if !about.is_empty() {
+            let text = text_of(entry, Named(&Either(&self.names, more)));
+            self.tell(entry, &about, text);
+        }
+    }
+
+    fn tell(&mut self, entry: &Entry, about: &[Subject], text: String) {
+        let line = Arc::new(Line { seq: entry.seq, at: entry.at, text: text.into_boxed_str() });
+        for subject in about {
+            self.add(*subject, &line);
+        }
     }
 
     fn add(&mut self, subject: Subject, line: &Arc<Line>) {
@@ -99,13 +123,11 @@ impl Story {
 
 impl Projection for Story {
     fn apply(&mut self, entry: &Entry) {
+        self.names.apply(entry);
         let about = self.subjects.of(entry);
-        if about.is_empty() {
-            return;
-        }
-        let line = Arc::new(Line { seq: entry.seq, at: entry.at, text: describe(entry).into_boxed_str() });
-        for subject in about {
-            self.add(subject, &line);
+        if !about.is_empty() {
+            let text = self.names.describe(entry);
+            self.tell(entry, &about, text);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::base::id::{AttemptId, Incarnation, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::task::{Failure, TaskOutcome, TaskStatus, Tier, Usage};
+use crate::task::{Failure, IdempotencyKey, TaskOutcome, TaskStatus, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct BatchedAttempt {
     /// The time at which the host stops waiting for the answer.
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+    /// The key by which systems outside recognise that the work was requested before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<IdempotencyKey>,
 }
 
 /// The content of a message.
@@ -104,8 +107,7 @@ pub enum Body {
     },
     /// Host to agent: assigns an attempt. A repeated message is the same attempt.
     Assign {
-        /// The attempt, which the agent includes in every message about it. The id of its task is the key by which a
-        /// repeated side effect is recognised.
+        /// The attempt, which the agent includes in every message about it.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
         /// The agent.
@@ -125,6 +127,10 @@ pub enum Body {
         /// The time at which the host stops waiting for the answer.
         #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
+        /// The key by which systems outside recognise that the work was requested before: the same for all attempts at the
+        /// task. None if the journal of the host is not identified.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<IdempotencyKey>,
     },
     /// Host to agent: assigns attempts that belong together. Each is answered separately; a repeated message is the
     /// same attempts.

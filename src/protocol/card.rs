@@ -97,6 +97,9 @@ pub struct Submission {
     /// The id: equal ids identify the same task.
     #[serde(with = "wire")]
     pub id: TaskId,
+    /// The key that the id was derived from, if there is one. A task with another key and the same id is rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Name>,
     /// The kind of work.
     pub kind: Name,
     /// The input for the agent.
@@ -129,6 +132,7 @@ impl Submission {
         let usual = task.needs == Needs::skill(task.kind.clone());
         task.owner.is_none().then(|| Self {
             id: task.id,
+            key: task.key().cloned(),
             kind: task.kind.clone(),
             payload: task.payload.clone(),
             needs: (!usual).then(|| task.needs.clone()),
@@ -148,6 +152,9 @@ impl From<Submission> for TaskSpec {
             .with_tier(submission.tier)
             .with_policy(submission.policy)
             .with_after(submission.after);
+        if let Some(key) = submission.key {
+            task = task.with_key(key);
+        }
         task.deadline = submission.deadline;
         task.estimate = submission.estimate;
         match submission.needs {

@@ -11,7 +11,7 @@ use crate::message::effect::{Dispatched, Effect};
 use crate::message::rejected::Rejected;
 use crate::task::agent::AgentSpec;
 use crate::task::trace::TraceContext;
-use crate::task::{Failure, FailureKind, SideEffects, TaskOutcome, TaskSpec, codes};
+use crate::task::{Failure, FailureKind, Identity, SideEffects, TaskOutcome, TaskSpec, codes};
 use core::time::Duration;
 use thiserror::Error;
 
@@ -183,7 +183,7 @@ impl From<&Effect> for Message {
     fn from(effect: &Effect) -> Self {
         let id = match effect {
             Effect::Dispatch { attempt, .. } => named("assign", *attempt),
-            Effect::DispatchBatch { attempts, to } => attempts.first().map_or_else(
+            Effect::DispatchBatch { attempts, to, .. } => attempts.first().map_or_else(
                 || MessageId::made(format!("batch-{}-0", to.agent().get())),
                 |first| named("batch", first.attempt),
             ),
@@ -211,7 +211,7 @@ fn trace_of(effect: &Effect) -> Option<&TraceContext> {
 impl From<&Effect> for Body {
     fn from(effect: &Effect) -> Self {
         match effect {
-            Effect::Dispatch { attempt, to, task, until } => Self::Assign {
+            Effect::Dispatch { attempt, to, task, until, identity } => Self::Assign {
                 attempt: *attempt,
                 to: *to,
                 kind: task.kind.clone(),
@@ -219,9 +219,11 @@ impl From<&Effect> for Body {
                 tier: task.tier,
                 deadline: task.deadline,
                 until: *until,
+                key: identity.as_ref().map(|identity| identity.key_of(task)),
             },
-            Effect::DispatchBatch { to, attempts } => {
-                Self::AssignBatch { to: *to, attempts: attempts.iter().map(BatchedAttempt::from).collect() }
+            Effect::DispatchBatch { to, attempts, identity } => {
+                let attempts = attempts.iter().map(|one| BatchedAttempt::of(one, identity.as_deref())).collect();
+                Self::AssignBatch { to: *to, attempts }
             }
             Effect::Yield { attempt, from, until } => Self::Yield { from: *from, attempt: *attempt, until: *until },
             Effect::Cancel { attempt, from } => Self::Cancel { attempt: *attempt, from: *from },
@@ -230,8 +232,8 @@ impl From<&Effect> for Body {
     }
 }
 
-impl From<&Dispatched> for BatchedAttempt {
-    fn from(one: &Dispatched) -> Self {
+impl BatchedAttempt {
+    fn of(one: &Dispatched, identity: Option<&Identity>) -> Self {
         Self {
             attempt: one.attempt,
             kind: one.task.kind.clone(),
@@ -239,6 +241,7 @@ impl From<&Dispatched> for BatchedAttempt {
             tier: one.task.tier,
             deadline: one.task.deadline,
             until: one.until,
+            key: identity.map(|identity| identity.key_of(&one.task)),
         }
     }
 }

@@ -116,7 +116,8 @@ fn assignment(required: &[&str], more: &[(&str, Value)]) -> Value {
     let number = def("number");
     let mut fields = Map::new();
     let own = [("attempt", def("attempt")), ("kind", def("name")), ("payload", json!({})), ("tier", def("tier"))];
-    for (name, value) in own.into_iter().chain([("deadline", number.clone()), ("until", number)]) {
+    let key = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
+    for (name, value) in own.into_iter().chain([("deadline", number.clone()), ("until", number), ("key", key)]) {
         fields.insert(name.to_owned(), value);
     }
     fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -221,8 +222,8 @@ fn task() -> Value {
     object(
         &["id", "kind"],
         json!({
-            "id": def("number"), "kind": def("name"), "payload": {}, "needs": def("needs"), "tier": def("tier"),
-            "deadline": def("number"), "estimate": def("span"), "policy": def("policy"),
+            "id": def("number"), "key": def("name"), "kind": def("name"), "payload": {}, "needs": def("needs"),
+            "tier": def("tier"), "deadline": def("number"), "estimate": def("span"), "policy": def("policy"),
             "after": {"type": "array", "items": def("number")},
         }),
     )

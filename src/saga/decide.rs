@@ -17,7 +17,7 @@ pub struct Work {
 }
 
 /// The kind of work for a step. Each is delivered at least once: work that was outstanding at a crash is repeated with the
-/// same step, kind and round, which can serve as an idempotency key.
+/// same step, kind and round, which identify it within its saga; a key for other systems must identify the saga, too.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum WorkKind {

@@ -10,6 +10,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::resilience::capacity::rebalance;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
+use crate::task::JournalId;
 use crate::workflow::functions::Functions;
 use core::fmt;
 use core::time::Duration;
@@ -45,6 +46,7 @@ pub struct Config {
     pub(super) batches: BTreeMap<Name, Batch>,
     pub(super) guards: Settings,
     pub(super) recovery: Recovery,
+    pub(super) identity: OutsideIdentity,
     functions: Arc<Functions>,
 }
 
@@ -205,6 +207,29 @@ impl Config {
         self
     }
 
+    /// Sets the name of the environment, such as `staging`. It is a part of every
+    /// [idempotency key](crate::task::IdempotencyKey), so a copy of a journal that is opened in another environment gives other
+    /// keys than the original. The journal does not store it: a change of the name changes the keys of tasks under way.
+    #[must_use]
+    pub fn with_environment(mut self, name: impl Into<Name>) -> Self {
+        self.identity.environment = Some(name.into());
+        self
+    }
+
+    /// Sets the identity of the journal, for hosts: a host [identifies](crate::ControlCommand::Identify) a journal without an
+    /// identity with it instead of one drawn at random, and does not open a journal with another one. An engine alone ignores
+    /// the setting.
+    #[must_use]
+    pub const fn with_journal(mut self, journal: JournalId) -> Self {
+        self.identity.journal = Some(journal);
+        self
+    }
+
+    #[cfg(any(feature = "threads", feature = "async"))]
+    pub(crate) const fn journal(&self) -> Option<JournalId> {
+        self.identity.journal
+    }
+
     /// Sets how many of the last events an engine keeps for the [`story`](crate::Engine::story) of a task, an agent or
     /// a run; 0 for none. The default is 1,024.
     #[must_use]
@@ -226,6 +251,7 @@ impl Config {
             kinds: self.kinds.clone(),
             pools: self.pools.clone(),
             batches: self.batches.clone(),
+            identity: self.identity.clone(),
             functions: Arc::clone(&self.functions),
             ..Self::default()
         }
@@ -247,6 +273,14 @@ impl Config {
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
+}
+
+/// The identity towards systems outside.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OutsideIdentity {
+    pub(super) environment: Option<Name>,
+    /// For a host that opens a journal without an identity.
+    journal: Option<JournalId>,
 }
 
 /// What decides which agent gets a task.
@@ -283,6 +317,7 @@ impl Default for Config {
             batches: BTreeMap::new(),
             guards: Settings::default(),
             recovery: Recovery::default(),
+            identity: OutsideIdentity::default(),
             functions: Arc::default(),
         }
     }

@@ -6,8 +6,9 @@ use super::tasks::{Running, Task};
 use crate::base::id::TaskId;
 use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
-use crate::task::FailureKind;
+use crate::task::{FailureKind, Identity};
 use core::time::Duration;
+use std::sync::Arc;
 
 /// Derives effects.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,7 @@ pub(crate) struct Effects<'a> {
     pub(super) state: &'a State,
     /// How long an agent may take to answer a request.
     pub(super) grace: Duration,
+    pub(super) identity: Option<&'a Arc<Identity>>,
 }
 
 impl<'a> Effects<'a> {
@@ -80,7 +82,8 @@ impl<'a> Effects<'a> {
         } else {
             None
         };
-        Some(Effect::Dispatch { attempt: task.attempt(), to: running.by, task: task.spec.clone(), until })
+        let (attempt, identity) = (task.attempt(), self.identity.cloned());
+        Some(Effect::Dispatch { attempt, to: running.by, task: task.spec.clone(), until, identity })
     }
 
     fn yielding(&self, id: TaskId) -> Option<Effect> {

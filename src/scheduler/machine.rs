@@ -14,7 +14,7 @@ use crate::base::clock::ClockChange;
 use crate::base::meter::EVENT;
 use crate::base::structure::{Anomaly, Bits, Random};
 use crate::base::time::Time;
-use crate::message::event::{Entry, Event};
+use crate::message::event::{ControlEvent, Entry, Event};
 use core::fmt;
 
 /// The scheduler without sequence numbers, so that an engine can number its events together with those of runs.
@@ -78,6 +78,9 @@ impl Core {
     fn apply(&mut self, entry: &Entry, place: Place) -> Applied {
         self.reader.state.apply(entry, place)?;
         self.reader.now = self.reader.now.max(entry.at);
+        if let Event::Control(ControlEvent::Identified { .. }) = &entry.event {
+            self.reader.identify();
+        }
         self.observe(entry);
         self.guards.observe(&self.reader.state, entry, place);
         Ok(())
@@ -170,7 +173,7 @@ impl Core {
     }
 
     pub(crate) const fn effects(&self) -> Effects<'_> {
-        Effects { state: &self.reader.state, grace: self.reader.config.limits.cancel_grace }
+        self.reader.effects()
     }
 
     /// Whether the last call has left work to the next one.

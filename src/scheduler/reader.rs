@@ -16,8 +16,9 @@ use crate::base::structure::Anomalies;
 use crate::base::time::Time;
 use crate::message::effect::{Effect, Outbox};
 use crate::routing::RoutingStrategy;
-use crate::task::Needs;
+use crate::task::{Identity, Needs};
 use core::fmt;
+use std::sync::Arc;
 
 /// Read access to the tasks and agents of a [`Scheduler`](crate::Scheduler) or an [`Engine`](crate::Engine). Both
 /// dereference to it, so a function that takes a `&Reader` accepts both.
@@ -39,11 +40,28 @@ pub struct Reader {
     pub(super) anomalies: Anomalies,
     /// The latest time of any call or entry.
     pub(super) now: Time,
+    /// The journal and the environment, once the journal is identified.
+    identity: Option<Arc<Identity>>,
 }
 
 impl Reader {
     pub(super) fn new(state: State, config: Config) -> Self {
-        Self { state, config, anomalies: Anomalies::default(), now: Time::ZERO }
+        let mut reader = Self { state, config, anomalies: Anomalies::default(), now: Time::ZERO, identity: None };
+        reader.identify();
+        reader
+    }
+
+    /// Computes the identity from the journal, which is in the state, and the environment, which is configured.
+    pub(super) fn identify(&mut self) {
+        let environment = self.config.identity.environment.clone();
+        self.identity = self.state.standing().journal.map(|journal| Arc::new(Identity { journal, environment }));
+    }
+
+    /// The journal and the environment, in which the idempotency keys of tasks are unique. None until the journal is
+    /// [identified](crate::ControlCommand::Identify).
+    #[must_use]
+    pub const fn identity(&self) -> Option<&Arc<Identity>> {
+        self.identity.as_ref()
     }
 
     /// The task with this id; none if it is unknown or was forgotten.
@@ -177,7 +195,7 @@ impl Reader {
     }
 
     pub(super) const fn effects(&self) -> Effects<'_> {
-        Effects { state: &self.state, grace: self.config.limits.cancel_grace }
+        Effects { state: &self.state, grace: self.config.limits.cancel_grace, identity: self.identity.as_ref() }
     }
 }
 

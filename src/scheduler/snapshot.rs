@@ -53,7 +53,7 @@ pub struct SchedulerSnapshot {
     /// The dead letters, in the order in which they ended.
     pub dead: Vec<TaskId>,
     /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
-    #[serde(default, skip_serializing_if = "Standing::is_normal")]
+    #[serde(default, skip_serializing_if = "Standing::is_default")]
     pub standing: Standing,
 }
 
@@ -221,6 +221,7 @@ impl Core {
     pub(crate) fn from_snapshot(config: Config, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
         core.reader.state.put(snapshot)?;
+        core.reader.identify();
         core.guards.restore(&core.reader.state, snapshot.at);
         Ok(core)
     }

@@ -1,9 +1,10 @@
 //! The decisions that concern the whole scheduler.
 
+use super::inconsistent::{Applied, InconsistentEvent};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::event::ControlEvent;
-use crate::task::Tier;
+use crate::task::{JournalId, Tier};
 use serde::{Deserialize, Serialize};
 
 /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
@@ -26,6 +27,9 @@ pub struct Standing {
     /// The jump of the host's clock that the engine does not follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockJump>,
+    /// The identity of the journal, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalId>,
 }
 
 /// A jump of the host's clock, see [`ClockLimits`](crate::scheduler::ClockLimits).
@@ -42,6 +46,10 @@ impl Standing {
     /// Whether no decision is in force and the clock has not jumped.
     #[must_use]
     pub fn is_normal(&self) -> bool {
+        *self == Self { journal: self.journal, ..Self::default() }
+    }
+
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
@@ -52,8 +60,14 @@ impl Standing {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events do not change the level of service")]
-    pub(super) fn apply(&mut self, event: &ControlEvent) {
+    pub(super) fn apply(&mut self, event: &ControlEvent) -> Applied {
         match event {
+            ControlEvent::Identified { journal } => {
+                if self.journal.is_some() {
+                    return Err(InconsistentEvent("a journal is identified twice"));
+                }
+                self.journal = Some(*journal);
+            }
             ControlEvent::Panicked { .. } => self.panic = true,
             ControlEvent::Calmed { .. } => self.panic = false,
             ControlEvent::Shedding { from } => self.refused = *from,
@@ -63,5 +77,6 @@ impl Standing {
             ControlEvent::ClockConfirmed { .. } | ControlEvent::ClockReturned => self.clock = None,
             _ => {}
         }
+        Ok(())
     }
 }

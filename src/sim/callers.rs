@@ -80,6 +80,7 @@ impl Confined<'_> {
                 Scope::Tenant(tenant) if self.reaches(Some(tenant)) => None,
                 Scope::Tenant(_) | Scope::Kind(_) | Scope::Agent(_) => Some(scope.to_string()),
             },
+            Command::Control(ControlCommand::Identify { .. }) => Some("the journal".to_owned()),
             Command::Control(ControlCommand::ConfirmClock { .. }) => Some("the clock".to_owned()),
         }
     }

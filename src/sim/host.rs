@@ -361,7 +361,7 @@ impl World {
             Effect::Dispatch { attempt, to, task, .. } => {
                 self.crew.post(&mut self.time, to.agent(), Post::Dispatch { attempt, to, task });
             }
-            Effect::DispatchBatch { to, attempts } => {
+            Effect::DispatchBatch { to, attempts, .. } => {
                 for one in attempts {
                     self.crew.post(
                         &mut self.time,

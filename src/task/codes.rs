@@ -16,6 +16,7 @@
 //! | `cp.step.unknown`, `cp.step.input` | permanent | the agent has no step of the kind, or the input is of another type |
 //! | `cp.step.output` | unknown, permanent | the output of a step has no JSON form, or was refused as too large |
 //! | `cp.step.failure` | that of the failure | the failure that a step reported was refused as too large, or for its code |
+//! | `cp.step.no_key` | permanent | the attempt has no idempotency key, because the journal is not identified |
 //! | `cp.cancelled` | permanent | the work that a node needs was cancelled |
 //! | `cp.operator` | permanent | an operator failed the node |
 //! | `cp.guard.precondition`, `.postcondition` | permanent | a guard of the node did not hold |
@@ -64,6 +65,8 @@ pub const STEP_INPUT: &str = "cp.step.input";
 pub const STEP_OUTPUT: &str = "cp.step.output";
 /// The failure that a step reported was refused.
 pub const STEP_FAILURE: &str = "cp.step.failure";
+/// A step asked for the idempotency key of an attempt that has none.
+pub const NO_KEY: &str = "cp.step.no_key";
 /// The work that a node needs was cancelled.
 pub const CANCELLED: &str = "cp.cancelled";
 /// An operator failed the node.

@@ -23,6 +23,7 @@ mod code;
 pub mod codes;
 mod failure;
 mod failures;
+mod identity;
 mod needs;
 mod outcome;
 mod policy;
@@ -35,6 +36,8 @@ pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use code::Code;
 pub use failure::{Failure, FailureKind, Place, SideEffects};
 pub use failures::{CodePattern, Failures};
+pub use identity::{BadIdentity, IdempotencyKey, Identity, JournalId};
+pub(crate) use identity::{Origin, Subject, work_of_step};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, InDoubt, Jitter, Policy, Retry, RetryOverride, RetryOverrides};
@@ -101,12 +104,32 @@ pub struct TaskSpec {
     /// The step of a run that this task performs. Set by the engine; a task of a host with an owner is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// The key of the host, or the work for which the engine created the task.
+    #[serde(default, skip_serializing_if = "Origin::is_id")]
+    pub(crate) origin: Origin,
     /// The trace that it belongs to, passed on to the agent. A step has the trace of its run.
     #[serde(default, skip_serializing_if = "Traced::is_none")]
     pub trace: Traced,
 }
 
 impl TaskSpec {
+    /// A task under a key of the host, such as an order number: its id is [derived from the key](TaskId::from_key), and the key
+    /// is kept beside the id. A task with another key that happens to have the same id is rejected with
+    /// [`Conflict::TaskKey`](crate::message::rejected::Conflict::TaskKey).
+    ///
+    /// ```
+    /// use counterpoint::{TaskId, TaskSpec};
+    ///
+    /// let task = TaskSpec::keyed("order-17/charge", "charge");
+    /// assert_eq!(task.id, TaskId::from_key("order-17/charge"));
+    /// assert_eq!(task.key().expect("the key is kept"), "order-17/charge");
+    /// ```
+    #[must_use]
+    pub fn keyed(key: impl Into<Name>, kind: impl Into<Name>) -> Self {
+        let key = key.into();
+        Self::new(TaskId::from_key(&key), kind).with_key(key)
+    }
+
     /// A task of this kind and of normal urgency, for agents with a skill that is named after the kind.
     #[must_use]
     pub fn new(id: TaskId, kind: impl Into<Name>) -> Self {
@@ -134,8 +157,23 @@ impl TaskSpec {
             after: Box::default(),
             reserved: None,
             owner: None,
+            origin: Origin::Id,
             trace: Traced::NOT,
         }
+    }
+
+    /// Sets the key that the host derived the id from. The key is a part of the task's content: a task with the same id and
+    /// another key is not a repeat of this one.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<Name>) -> Self {
+        self.origin = Origin::Key(key.into());
+        self
+    }
+
+    /// The key that the host derived the id from, if it gave one.
+    #[must_use]
+    pub const fn key(&self) -> Option<&Name> {
+        self.origin.key()
     }
 
     /// Sets the trace.
@@ -218,7 +256,8 @@ impl TaskSpec {
 }
 
 canonical!(TaskSpec { estimate, policy } beside {
-    id, kind, tenant, payload, needs, affinity, tier, preemptible, deadline, after, reserved, owner, trace,
+    id, kind, tenant, payload, needs, affinity, tier, preemptible, deadline, after, reserved, owner, origin,
+    trace,
 });
 
 /// The urgency of a task.

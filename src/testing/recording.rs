@@ -4,9 +4,10 @@ use crate::base::error::RestoreError;
 use crate::base::id::{RunId, TaskId};
 use crate::base::payload::Payload;
 use crate::engine::Engine;
+use crate::journal::Projection;
 use crate::message::event::{Entry, Event, RunEvent};
 use crate::message::run::RunOutcome;
-use crate::observe::describe;
+use crate::observe::Names;
 use crate::scheduler::Config;
 use crate::task::TaskOutcome;
 use core::fmt;
@@ -17,7 +18,7 @@ const BEFORE: usize = 3;
 
 /// The events of a [`Rehearsal`](super::Rehearsal), or of any host by its journal.
 ///
-/// Assertions match the events as text, in the form of [`describe`], so that tests are readable and failures show the
+/// Assertions match the events as text, in the form of [`Names::describe`], so that tests are readable and failures show the
 /// story.
 ///
 /// ```
@@ -31,7 +32,7 @@ const BEFORE: usize = 3;
 /// rehearsal.run();
 ///
 /// let recording = rehearsal.recording();
-/// recording.assert_order(&["t7.1 failed on a1#1 (transient: busy)", "t7 is ready", "t7.2 succeeded"]);
+/// recording.assert_order(&["charge (t7-1) failed on a1-1 (transient: busy)", "charge (t7) is ready", "(t7-2) succeeded"]);
 /// assert_eq!(recording.assert_succeeded(TaskId::new(7)).to::<String>()?, "receipt 7");
 ///
 /// // Stored, loaded and replayed: the same state.
@@ -68,7 +69,7 @@ impl Recording {
 
     /// The events as text, each with its number and time.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.entries.iter().map(|entry| format!("{} {} {}", entry.seq, entry.at, describe(entry)))
+        self.texts().map(|(entry, text)| format!("{} {} {text}", entry.seq, entry.at))
     }
 
     /// The entries as JSON, one object per line.
@@ -167,7 +168,7 @@ impl Recording {
     #[track_caller]
     #[expect(clippy::panic, reason = "this is an assertion")]
     pub fn assert_order(&self, words: &[&str]) {
-        let mut texts = self.entries.iter().map(describe);
+        let mut texts = self.texts().map(|(_, text)| text);
         for (place, wanted) in words.iter().enumerate() {
             if !texts.any(|line| line.contains(wanted)) {
                 let before = place.checked_sub(1).and_then(|place| words.get(place));
@@ -212,7 +213,16 @@ impl Recording {
     }
 
     fn count(&self, words: &str) -> usize {
-        self.entries.iter().filter(|entry| describe(entry).contains(words)).count()
+        self.texts().filter(|(_, text)| text.contains(words)).count()
+    }
+
+    /// The entries with their events as text.
+    fn texts(&self) -> impl Iterator<Item = (&Entry, String)> {
+        let mut names = Names::default();
+        self.entries.iter().map(move |entry| {
+            names.apply(entry);
+            (entry, names.describe(entry))
+        })
     }
 }
 

@@ -363,7 +363,7 @@ impl Rehearsal {
         for effect in effects {
             match effect {
                 Effect::Dispatch { attempt, to, task, .. } => self.assign(to, attempt, task),
-                Effect::DispatchBatch { to, attempts } => {
+                Effect::DispatchBatch { to, attempts, .. } => {
                     for Dispatched { attempt, task, .. } in attempts {
                         self.assign(to, attempt, task);
                     }

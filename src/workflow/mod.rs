@@ -101,7 +101,7 @@ pub use check::{Advice, Check, check};
 pub use group::{Answers, Decide, Group, GroupDecision};
 #[cfg(feature = "async")]
 pub(crate) use step::Flag;
-pub use step::{Attempt, Done, Query, Step, Undo};
+pub use step::{Attempt, Done, NoIdempotencyKey, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
 pub(crate) use steps::{unknown_step, unreadable_input};

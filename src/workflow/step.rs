@@ -2,13 +2,14 @@
 
 use crate::base::id::{AttemptId, TaskId};
 use crate::base::name::Name;
-use crate::task::{Failure, Needs, Policy, Tier};
+use crate::task::{Failure, IdempotencyKey, Identity, Needs, Policy, TaskSpec, Tier, codes};
 use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::sync::atomic::{AtomicBool, Ordering};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use thiserror::Error;
 
 /// A step of a workflow, with a kind, an input and an output.
 ///
@@ -16,7 +17,7 @@ use std::sync::Arc;
 /// [`Steps`](crate::workflow::Steps) of an agent. The two need not be in the same process: the kind connects them.
 ///
 /// A step may be performed more than once: if the answer of an attempt is lost, the task is tried again. Requests to
-/// external systems should carry [`Attempt::task`], which is the same for all attempts, as an idempotency key.
+/// external systems should carry [`Attempt::idempotency_key`], which is the same for all attempts.
 ///
 /// ```
 /// use counterpoint::Failure;
@@ -228,7 +229,31 @@ impl<I, O> Done<I, O> {
 pub struct Attempt {
     id: AttemptId,
     kind: Name,
+    key: Option<KeySource>,
     cancelled: Arc<dyn Flag>,
+}
+
+/// The idempotency key of an attempt, or the data that it is computed from when a step asks for it.
+#[derive(Clone)]
+enum KeySource {
+    Key(IdempotencyKey),
+    Of(Arc<Identity>, Arc<TaskSpec>),
+}
+
+/// The error for an attempt without an idempotency key: the journal of its engine is not identified, or the attempt was made by
+/// a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("attempt {attempt} has no idempotency key: the journal of its engine is not identified")]
+#[non_exhaustive]
+pub struct NoIdempotencyKey {
+    /// The attempt.
+    pub attempt: AttemptId,
+}
+
+impl From<NoIdempotencyKey> for Failure {
+    fn from(error: NoIdempotencyKey) -> Self {
+        Self::permanent(error.to_string()).with_code(codes::NO_KEY)
+    }
 }
 
 /// The flag of an attempt, alone or as a part of what the host keeps for the attempt.
@@ -251,7 +276,22 @@ impl Attempt {
 
     /// An attempt with the flag of its host.
     pub(crate) fn flagged(id: AttemptId, kind: Name, cancelled: Arc<dyn Flag>) -> Self {
-        Self { id, kind, cancelled }
+        Self { id, kind, key: None, cancelled }
+    }
+
+    /// Sets the idempotency key, for tests of steps and for agents that are assigned attempts by message.
+    #[must_use]
+    pub fn with_key(mut self, key: IdempotencyKey) -> Self {
+        self.key = Some(KeySource::Key(key));
+        self
+    }
+
+    /// Lets the idempotency key be that of a task, for hosts: `identity` is part of the dispatch
+    /// ([`Effect::Dispatch`](crate::Effect::Dispatch)).
+    #[must_use]
+    pub fn with_key_of(mut self, identity: Option<Arc<Identity>>, task: &Arc<TaskSpec>) -> Self {
+        self.key = identity.map(|identity| KeySource::Of(identity, Arc::clone(task)));
+        self
     }
 
     /// Uses the host's own flag for cancellation, which may be shared by several attempts.
@@ -267,10 +307,37 @@ impl Attempt {
         self.id
     }
 
-    /// The task: the same for all attempts, and therefore the idempotency key for external systems.
+    /// The task: the same for all attempts. Its id is unique within its engine; systems outside need the
+    /// [idempotency key](Self::idempotency_key).
     #[must_use]
     pub const fn task(&self) -> TaskId {
         self.id.task()
+    }
+
+    /// The key by which a system outside recognises that the same work is requested again: a payment, a mail, a call of an API.
+    /// It is the same for all attempts at the task, before and after a crash, and differs from the keys of all other work, also
+    /// of other journals and environments.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::Attempt;
+    ///
+    /// # fn post(_: &str, _: [(&str, String); 1]) -> Result<(), Failure> { Ok(()) }
+    /// fn charge(attempt: &Attempt) -> Result<(), Failure> {
+    ///     post("/v1/charges", [("Idempotency-Key", attempt.idempotency_key()?.to_string())])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the journal of the engine is not identified. The hosts of this crate identify every journal. The error converts
+    /// into a permanent [`Failure`] with the code [`NO_KEY`](crate::task::codes::NO_KEY).
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, NoIdempotencyKey> {
+        match &self.key {
+            Some(KeySource::Key(key)) => Ok(*key),
+            Some(KeySource::Of(identity, task)) => Ok(identity.key_of(task)),
+            None => Err(NoIdempotencyKey { attempt: self.id }),
+        }
     }
 
     /// The number of the attempt, from 1.

@@ -85,8 +85,8 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     (
         "src/workflow/machine/node/transitions.rs",
-        2,
-        "counts refusals and rollbacks, only upwards, and is compared with limits",
+        3,
+        "counts refusals and rollbacks, only upwards, and is compared with limits; counts repetitions, only upwards",
     ),
     ("src/workflow/machine/node/work.rs", 1, "the number of items without a result"),
     ("src/workflow/machine/variables.rs", 2, "the size of a value is compared with a limit"),

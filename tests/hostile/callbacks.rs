@@ -245,7 +245,7 @@ fn works(host: &ThreadHost, id: u64) {
 fn a_closure_that_panics_gets_its_panic_and_the_host_continues() {
     let host = threads(Config::default());
     let panicked = host.inspect(|engine| -> u64 { panic!("at {}", engine.last_seq().get()) });
-    assert_eq!(panicked, Err(HostError::Panicked("at 1".into())));
+    assert_eq!(panicked, Err(HostError::Panicked("at 2".into())));
     let bomb = host.inspect(|_| -> u64 { std::panic::panic_any(Bomb) });
     assert_eq!(bomb, Err(HostError::Panicked("no message".into())));
     works(&host, 1);

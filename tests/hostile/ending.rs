@@ -86,9 +86,9 @@ fn a_shutdown_that_is_not_durable_is_no_success() {
     host.add_custom_agent(agent(2), idle).unwrap();
     let error = AppendError::Refused("the disk is full".into());
     let ended = host.shut_down(PATIENCE);
-    assert_eq!(ended, Err(HostError::Append { error, durable: Seq::new(2), lost: 2 }));
+    assert_eq!(ended, Err(HostError::Append { error, durable: Seq::new(3), lost: 2 }));
     let text = ended.unwrap_err().to_string();
-    assert_eq!(text, "the journal rejected the write: the disk is full; 2 events after event #2 are not durable");
+    assert_eq!(text, "the journal rejected the write: the disk is full; 2 events after event #3 are not durable");
     assert_eq!(host.shut_down(PATIENCE), Err(HostError::Ended));
 }
 
@@ -100,7 +100,7 @@ fn a_shutdown_after_the_journal_failed_reports_the_failure() {
         host.add_custom_agent(agent(1), |_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)).unwrap();
         assert_eq!(host.submit(task(1)).map(|handle| handle.id()), Err(HostError::Ended));
         let error = if panics { AppendError::Unknown } else { AppendError::Refused("the disk is full".into()) };
-        assert_eq!(host.shut_down(PATIENCE), Err(HostError::Append { error, durable: Seq::new(1), lost: 2 }));
+        assert_eq!(host.shut_down(PATIENCE), Err(HostError::Append { error, durable: Seq::new(2), lost: 2 }));
     }
 }
 

@@ -30,7 +30,7 @@ fn a_closure_that_panics_gets_its_panic_and_the_host_continues() {
     let world = World::new();
     joined(&world);
     let panicked = world.run(world.host.inspect(|engine| -> u64 { panic!("at {}", engine.last_seq().get()) }));
-    assert_eq!(panicked, Err(HostError::Panicked("at 1".into())));
+    assert_eq!(panicked, Err(HostError::Panicked("at 2".into())));
     works(&world, 1);
 }
 
@@ -145,7 +145,7 @@ fn a_shutdown_that_is_not_durable_is_no_success() {
         let world = World::open(Config::default(), journal);
         joined(&world);
         let error = if panics { AppendError::Unknown } else { AppendError::Refused("full".into()) };
-        let failed = HostError::Append { error, durable: Seq::new(1), lost: 1 };
+        let failed = HostError::Append { error, durable: Seq::new(2), lost: 1 };
         assert_eq!(world.run(world.host.shut_down(ms(10))), Err(failed.clone()));
         assert_eq!(world.ended_with(), Some(Err(failed)));
     }

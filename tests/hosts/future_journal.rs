@@ -1,6 +1,6 @@
 //! The future host and its journal: nothing leaves before it is durable.
 
-use super::world::{World, agent, counter, ms, read, task};
+use super::world::{World, agent, counter, identified, ms, read, task};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Assignment, AsyncJournal, FutureHost, OffThread};
 use counterpoint::journal::EventFilter;
@@ -15,8 +15,14 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// A journal whose appends wait until the test lets them end.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Gate(Arc<Mutex<GateInner>>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(GateInner { journal: identified(), ..GateInner::default() })))
+    }
+}
 
 #[derive(Default)]
 struct GateInner {
@@ -152,7 +158,7 @@ fn a_journal_that_fails_ends_the_host_and_lets_nothing_out() {
         });
         gate.allow(Err(error.clone()));
         assert_eq!(world.ended(task(1)), Err(HostError::Ended));
-        let ended = Err(HostError::Append { error, durable: Seq::new(1), lost: 2 });
+        let ended = Err(HostError::Append { error, durable: Seq::new(2), lost: 2 });
         assert_eq!((world.ended_with(), read(&begun)), (Some(ended.clone()), 0));
         assert_eq!(world.run(world.host.shut_down(ms(1))), ended);
     }
@@ -291,7 +297,7 @@ fn a_host_goes_on_after_a_crash_at_every_fact() {
 
 #[test]
 fn the_same_scene_leaves_the_same_journal() {
-    let (one, two) = (MemoryJournal::default(), MemoryJournal::default());
+    let (one, two) = (identified(), identified());
     scene(&one);
     scene(&two);
     assert_eq!(one.entries(), two.entries());

@@ -1,7 +1,7 @@
 //! The future host takes snapshots while it goes on.
 
 use super::future_journal::{Gate, play};
-use super::world::{World, agent, ms, task};
+use super::world::{World, agent, identified, ms, task};
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::future::{Assignment, AsyncJournal, Blocking, FutureHost, OffThread};
 use counterpoint::host::{HostError, Snapshots};
@@ -72,9 +72,9 @@ fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
 
 #[test]
 fn snapshots_are_taken_as_it_goes_and_hold_what_all_facts_would() {
-    let journal = MemoryJournal::default();
+    let journal = identified();
+    let all: Arc<Mutex<Vec<Entry>>> = Arc::new(Mutex::new(journal.entries()));
     let world = open(journal.clone(), Snapshots::every(50));
-    let all: Arc<Mutex<Vec<Entry>>> = Arc::default();
     let seen = Arc::clone(&all);
     world.run(world.host.watch(move |entry| seen.lock().unwrap().push(entry.clone()))).unwrap();
     busy(&world, 1..=300);
@@ -225,7 +225,7 @@ fn a_snapshot_holds_what_was_decided_before_it_was_asked_for() {
     assert!(told.lock().unwrap().is_empty(), "the second task is not durable yet");
     gate.open();
     world.settle();
-    assert_eq!(*told.lock().unwrap(), [Seq::new(2)]);
+    assert_eq!(*told.lock().unwrap(), [Seq::new(3)]);
 }
 
 #[test]

@@ -38,7 +38,11 @@ fn a_rehearsal_plays_replies_in_virtual_time() {
     assert!(rehearsal.now() >= Time::from_secs(1) && rehearsal.now() <= Time::from_secs(3), "{}", rehearsal.now());
     let recording = rehearsal.recording();
     assert_eq!(recording.assert_succeeded(TaskId::new(1)).to::<String>().unwrap(), "done");
-    recording.assert_order(&["a1#1 registered", "t1.1 failed on a1#1 (transient: busy)", "t1.2 succeeded"]);
+    recording.assert_order(&[
+        "a1-1 registered",
+        "work (t1-1) failed on a1-1 (transient: busy)",
+        "work (t1-2) succeeded",
+    ]);
     recording.assert_count("failed", 1);
     let refused = rehearsal.command(counterpoint::Command::submit(task(1).with_tenant("other")));
     assert_eq!(refused, Err(Rejected::Conflict(Conflict::Task(TaskId::new(1)))));
@@ -68,7 +72,7 @@ fn an_agent_that_falls_silent_is_lost_and_one_that_lives_is_not() {
     rehearsal.join(agent(2).with_lease(SECOND * 3), script);
     rehearsal.silence(AgentId::new(1));
     rehearsal.run();
-    rehearsal.recording().assert_order(&["a1#1 was lost", "t1.2 succeeded on a2#"]);
+    rehearsal.recording().assert_order(&["a1-1 was lost", "work (t1-2) succeeded on a2-"]);
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn assertions_that_fail_tell_the_story() {
     rehearsal.run();
     let recording = rehearsal.recording();
     let told = message_of(|| drop(recording.assert_succeeded(TaskId::new(1))));
-    assert!(told.starts_with("t1 failed (permanent: never)") && told.contains("a1#1 registered"), "{told}");
+    assert!(told.starts_with("t1 failed (permanent: never)") && told.contains("a1-1 registered"), "{told}");
     assert!(message_of(|| drop(recording.assert_succeeded(TaskId::new(2)))).starts_with("t2 has not ended"));
     let told = message_of(|| recording.assert_order(&["never", "registered"]));
     assert!(told.starts_with("`registered` did not occur after `never` (it occurred before)"), "{told}");

@@ -17,6 +17,7 @@ mod future_deploy;
 mod future_hostile;
 mod future_journal;
 mod future_snapshots;
+mod identity;
 mod kit;
 mod report;
 #[cfg(all(feature = "protocol", feature = "tracing"))]

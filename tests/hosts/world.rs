@@ -3,8 +3,12 @@
 use counterpoint::host::HostError;
 use counterpoint::host::future::{AsyncAgent, AsyncJournal, Driver, FutureHost};
 use counterpoint::journal::MemoryJournal;
+use counterpoint::message::ControlEvent;
+use counterpoint::task::JournalId;
 use counterpoint::testing::{Executor, VirtualClock};
-use counterpoint::{AgentId, AgentSpec, Config, Incarnation, Policy, Retry, TaskId, TaskOutcome, TaskSpec};
+use counterpoint::{
+    AgentId, AgentSpec, Config, Entry, Incarnation, Policy, Retry, Seq, TaskId, TaskOutcome, TaskSpec, Time,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -20,6 +24,12 @@ pub fn agent(id: u64) -> AgentSpec {
 pub fn task(id: u64) -> TaskSpec {
     let retry = Retry::exponential(3, ms(1), ms(2));
     TaskSpec::new(TaskId::new(id), "work").with_policy(Policy::default().with_retry(retry))
+}
+
+/// A journal that has an identity, so that a host appends nothing when it opens the journal.
+pub fn identified() -> MemoryJournal {
+    let event = ControlEvent::Identified { journal: JournalId::new(7) };
+    MemoryJournal::with_entries(vec![Entry { seq: Seq::new(1), at: Time::ZERO, event: event.into() }])
 }
 
 pub struct World {

@@ -65,6 +65,7 @@ mod follower;
 mod guarded;
 mod guards;
 mod house;
+mod identity;
 mod kit;
 #[cfg(feature = "full")]
 mod language;

@@ -67,7 +67,7 @@ fn failures(journal: &[Entry]) -> Vec<(String, FailureKind)> {
 fn what_was_under_way_is_asked_for_again_under_the_same_ids() {
     let before = at_work();
     let (mut host, effects) = restarted(&before.journal, Config::default());
-    assert_eq!(dispatched(&effects), ["t1.1", "t2.1"]);
+    assert_eq!(dispatched(&effects), ["t1-1", "t2-1"]);
     host.complete(1);
     host.complete(2);
     host.complete(3);
@@ -86,11 +86,11 @@ fn what_is_awaited_is_not_asked_for_again_and_unknown_after_the_lease() {
     let (second, by) = host.running(2);
     host.wait(ms(4_000));
     host.say(AgentCommand::Heartbeat { by }).unwrap();
-    let failed = |host: &Host| failures(&host.journal).into_iter().find(|(attempt, _)| attempt == "t2.1");
+    let failed = |host: &Host| failures(&host.journal).into_iter().find(|(attempt, _)| attempt == "t2-1");
     assert_eq!((host.status(2), failed(&host)), (TaskStatus::Running, None));
     assert!(host.scheduler.next_wakeup() <= Some(before.now + ms(5_000)), "it wants to be called in time");
     host.wait(ms(100));
-    assert_eq!(failed(&host), Some(("t2.1".to_owned(), FailureKind::Unknown)));
+    assert_eq!(failed(&host), Some(("t2-1".to_owned(), FailureKind::Unknown)));
     // Its late answer is one of an attempt that is over; what follows is for the task's policy to say.
     assert_eq!(host.say(Command::complete(by, second, Payload::NULL)), Err(Rejected::Stale(Stale::Attempt(second))));
 }
@@ -104,7 +104,7 @@ fn a_lease_bounds_how_long_an_answer_is_awaited() {
     host.wait(ms(600));
     host.say(AgentCommand::Heartbeat { by }).unwrap();
     host.wait(ms(400));
-    assert_eq!(failures(&host.journal), [("t1.1".to_owned(), FailureKind::Unknown)]);
+    assert_eq!(failures(&host.journal), [("t1-1".to_owned(), FailureKind::Unknown)]);
     assert!(host.scheduler.agent(by.agent()).is_some(), "it lives: only of its attempt nothing is known");
 }
 
@@ -119,7 +119,7 @@ fn a_second_restart_awaits_anew() {
     // What began before the second crash is awaited as well: who knows whether its agent has heard.
     again.wait(ms(5_000));
     let unknown: Vec<String> = failures(&again.journal).into_iter().map(|(attempt, _)| attempt).collect();
-    assert!(unknown.contains(&"t2.1".to_owned()) && unknown.contains(&"t3.1".to_owned()), "{unknown:?}");
+    assert!(unknown.contains(&"t2-1".to_owned()) && unknown.contains(&"t3-1".to_owned()), "{unknown:?}");
 }
 
 #[test]

@@ -165,7 +165,13 @@ fn unanswered(scheduler: &Scheduler) -> Vec<Effect> {
         let timeout = policy.attempt_timeout().map(|span| since + span);
         let total = policy.total_timeout().map(|span| task.submitted() + span);
         let until = timeout.into_iter().chain(total).min();
-        effects.push(Effect::Dispatch { attempt, to: by, task: std::sync::Arc::new(task.spec().clone()), until });
+        effects.push(Effect::Dispatch {
+            attempt,
+            to: by,
+            task: std::sync::Arc::new(task.spec().clone()),
+            until,
+            identity: None,
+        });
         if task.status() == TaskStatus::Cancelling {
             effects.push(Effect::Cancel { attempt, from: by });
         }

@@ -2,7 +2,7 @@
 
 use counterpoint::journal::Projection;
 use counterpoint::message::{AgentEvent, RunPhase};
-use counterpoint::observe::{AgentFigures, Alerts, Metrics, MetricsSnapshot, Progress, RunProgress, Signal, describe};
+use counterpoint::observe::{AgentFigures, Alerts, Metrics, MetricsSnapshot, Names, Progress, RunProgress, Signal};
 use counterpoint::task::Guard;
 use counterpoint::{AgentId, Entry, Event, RunId, Seq, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +44,8 @@ pub struct Board {
     pub agents: BTreeMap<AgentId, AgentRow>,
     /// Runs that no other run owns, the latest first.
     pub runs: VecDeque<RunId>,
+    /// The names of agents, tasks, runs and nodes.
+    pub names: Names,
     /// The last facts in words.
     pub story: VecDeque<(Time, String)>,
     /// The last fact.
@@ -171,7 +173,8 @@ impl Projection for Board {
             }
             _ => {}
         }
-        self.story.push_back((entry.at, describe(entry)));
+        self.names.apply(entry);
+        self.story.push_back((entry.at, self.names.describe(entry)));
         if self.story.len() > LINES {
             self.story.pop_front();
         }

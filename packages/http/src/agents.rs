@@ -150,7 +150,8 @@ fn dispatches(engine: &Engine, by: Incarnation, assigned: &[(AttemptId, Time)]) 
         let task = engine.task(attempt.task()).filter(|task| task.running() == Some((*attempt, by)))?;
         let until = task.spec().policy.attempt_timeout().map(|span| *at + span);
         let task = Arc::new(task.spec().clone());
-        Some(Message::from(&Effect::Dispatch { attempt: *attempt, to: by, task, until }))
+        let identity = engine.identity().cloned();
+        Some(Message::from(&Effect::Dispatch { attempt: *attempt, to: by, task, until, identity }))
     };
     assigned.iter().filter_map(dispatch).collect()
 }

@@ -97,6 +97,10 @@ pub(crate) struct GivenWork {
     pub task: String,
     /// The number of the attempt.
     pub attempt: u32,
+    /// The key under which the agent makes requests to other systems, as 32 hexadecimal digits: the same for all attempts at
+    /// the task, and different for all other work. Another system that is sent the key recognises a repeated request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// The kind of work.
     pub kind: String,
     /// The input of the task: any JSON value.
@@ -263,7 +267,8 @@ pub(crate) fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> AgentState 
     });
     let unwanted: BTreeSet<AttemptId> = unwanted.collect();
     let work = owed.iter().filter_map(|effect| match effect {
-        Effect::Dispatch { attempt, to, task, .. } if *to == incarnation => Some(GivenWork {
+        Effect::Dispatch { attempt, to, task, identity, .. } if *to == incarnation => Some(GivenWork {
+            idempotency_key: identity.as_ref().map(|identity| identity.key_of(task).to_string()),
             task: attempt.task().get().to_string(),
             attempt: attempt.number().get(),
             kind: text(&task.kind),

@@ -4,8 +4,7 @@ use crate::Counterpoint;
 use crate::answers::{agent_shown, run_shown, value};
 use crate::asks::id;
 use counterpoint::engine::RunFilter;
-use counterpoint::observe::describe;
-use counterpoint::{AgentId, RunId};
+use counterpoint::{AgentId, Entry, RunId};
 use rmcp::ErrorData;
 use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
@@ -46,7 +45,7 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
     let nowhere = || ErrorData::resource_not_found(format!("unknown resource {uri}"), None);
     let path = uri.strip_prefix(ROOT).ok_or_else(nowhere)?;
     let found: Option<Value> = match path.split_once('/').unwrap_or((path, "")) {
-        ("events", "") => Some(events(server)),
+        ("events", "") => Some(events(server).await?),
         ("agents", "") => {
             let look = |engine: &counterpoint::Engine| {
                 engine.agents().map(|agent| agent_shown(engine, &agent)).collect::<Vec<_>>()
@@ -78,8 +77,11 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
-fn events(server: &Counterpoint) -> Value {
-    let entries = server.entries.lock().unwrap_or_else(PoisonError::into_inner);
-    let shown = entries.items().map(|entry| json!({"text": describe(entry), "event": entry}));
-    json!({"events": shown.collect::<Vec<_>>()})
+async fn events(server: &Counterpoint) -> Result<Value, crate::Refusal> {
+    let entries: Vec<Entry> = server.entries.lock().unwrap_or_else(PoisonError::into_inner).items().cloned().collect();
+    let look = move |engine: &counterpoint::Engine| {
+        let shown = entries.iter().map(|entry| json!({"text": engine.describe(entry), "event": entry}));
+        json!({"events": shown.collect::<Vec<_>>()})
+    };
+    Ok(server.host.inspect(look).await?)
 }

@@ -15,7 +15,6 @@ use counterpoint::host::future::Events;
 use counterpoint::journal::{EventFilter, Family};
 use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::Unknown;
-use counterpoint::observe::describe;
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Engine, Event, Failure, Incarnation, Name, Needs,
     Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
@@ -256,7 +255,8 @@ impl Counterpoint {
             }
             let Ok(Some(entry)) = timeout_at(until, events.next()).await else { return Ok(now) };
             count += 1;
-            progress(context, f64::from(count), None, &describe(&entry)).await;
+            let text = self.host.inspect(move |engine| engine.describe(&entry)).await?;
+            progress(context, f64::from(count), None, &text).await;
         }
     }
 

@@ -8,7 +8,7 @@ use crate::base::payload::Payload;
 use crate::base::structure::Panic;
 use crate::base::time::Time;
 use crate::message::command::Command;
-use crate::task::{Failure, TaskSpec, codes};
+use crate::task::{Failure, Identity, TaskSpec, codes};
 use crate::workflow::{Attempt, Steps, unknown_step, unreadable_input};
 use async_channel::Sender;
 use core::fmt;
@@ -49,8 +49,12 @@ impl Assignment {
     /// An assignment without a time limit, for tests of agents.
     #[must_use]
     pub fn new(attempt: AttemptId, task: impl Into<Arc<TaskSpec>>) -> Self {
-        let (task, cancellation): (Arc<TaskSpec>, _) = (task.into(), Cancellation::default());
-        let attempt = Attempt::flagged(attempt, task.kind.clone(), cancellation.flag());
+        Self::of(attempt, task.into(), None)
+    }
+
+    pub(super) fn of(attempt: AttemptId, task: Arc<TaskSpec>, identity: Option<Arc<Identity>>) -> Self {
+        let cancellation = Cancellation::default();
+        let attempt = Attempt::flagged(attempt, task.kind.clone(), cancellation.flag()).with_key_of(identity, &task);
         Self { task, attempt, until: None, cancellation }
     }
 
@@ -78,7 +82,7 @@ impl Assignment {
 
 /// Performs attempts, one future for each.
 ///
-/// The same work may be requested again after a failure or a crash: [`Attempt::task`] is the key by which an outside
+/// The same work may be requested again after a failure or a crash: [`Attempt::idempotency_key`] is the key by which an outside
 /// system recognises that the work has been done. The future of an attempt is dropped when the attempt ends without it:
 /// after its timeout, when the task was cancelled and the grace period is over, or when the agent was removed.
 /// [`AsyncSteps`] and [`Steps`] implement this trait, and so does every function with a matching signature.

@@ -353,12 +353,13 @@ impl Work {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, until } => {
-                self.attempts.assign(to, Assignment::new(attempt, task).with_until(until));
+            Effect::Dispatch { attempt, to, task, until, identity } => {
+                self.attempts.assign(to, Assignment::of(attempt, task, identity).with_until(until));
             }
-            Effect::DispatchBatch { to, attempts } => {
+            Effect::DispatchBatch { to, attempts, identity } => {
                 for one in attempts {
-                    self.attempts.assign(to, Assignment::new(one.attempt, one.task).with_until(one.until));
+                    let assignment = Assignment::of(one.attempt, one.task, identity.clone());
+                    self.attempts.assign(to, assignment.with_until(one.until));
                 }
             }
             Effect::Cancel { attempt, .. } => self.attempts.cancel(attempt, false),

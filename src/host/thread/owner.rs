@@ -15,8 +15,8 @@ use crate::message::command::AgentCommand;
 use crate::message::effect::Effect;
 use crate::message::event::{AgentEvent, Entry, Event};
 use crate::scheduler::Config;
-use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
+use crate::task::{Identity, TaskSpec};
 use core::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::BTreeMap;
@@ -206,10 +206,10 @@ impl Owner {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, .. } => self.assign(attempt, to, task),
-            Effect::DispatchBatch { to, attempts } => {
+            Effect::Dispatch { attempt, to, task, identity, .. } => self.assign(attempt, to, (task, identity)),
+            Effect::DispatchBatch { to, attempts, identity } => {
                 for one in attempts {
-                    self.assign(one.attempt, to, one.task);
+                    self.assign(one.attempt, to, (one.task, identity.clone()));
                 }
             }
             // An agent that stops early fails its attempt; the core has recorded the cancellation.
@@ -223,11 +223,16 @@ impl Owner {
         }
     }
 
-    fn assign(&mut self, attempt: AttemptId, to: Incarnation, task: Arc<TaskSpec>) {
+    fn assign(
+        &mut self,
+        attempt: AttemptId,
+        to: Incarnation,
+        (task, identity): (Arc<TaskSpec>, Option<Arc<Identity>>),
+    ) {
         let Some(agent) = self.agents.get(&to) else { return };
         let cancelled = Arc::new(AtomicBool::new(false));
         self.flags.insert(attempt, Arc::clone(&cancelled));
-        let assignment = Assignment { attempt, task, cancelled };
+        let assignment = Assignment { attempt, task, identity, cancelled };
         // Not within the assertion: a release build would then send nothing.
         let sent = agent.send(assignment);
         debug_assert!(sent.is_ok(), "the threads of {to} have ended");

@@ -8,7 +8,7 @@ use crate::base::structure::threads::thread;
 use crate::host::Agent;
 use crate::message::command::{AgentCommand, Command};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, TaskSpec, codes};
+use crate::task::{Failure, Identity, TaskSpec, codes};
 use crate::workflow::Attempt;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Assignment {
     pub(super) attempt: AttemptId,
     pub(super) task: Arc<TaskSpec>,
+    pub(super) identity: Option<Arc<Identity>>,
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
@@ -58,7 +59,8 @@ pub(super) fn start(
 /// A panic fails the attempt with an unknown outcome, because the work may have been done.
 fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
     let cancelled = Arc::clone(&assignment.cancelled);
-    let attempt = Attempt::flagged(assignment.attempt, assignment.task.kind.clone(), cancelled);
+    let attempt = Attempt::flagged(assignment.attempt, assignment.task.kind.clone(), cancelled)
+        .with_key_of(assignment.identity.clone(), &assignment.task);
     let result: Result<Payload, Failure> =
         contain(|| agent.perform(&assignment.task, &attempt)).unwrap_or_else(|panic| {
             Err(Failure::unknown(format!("the agent panicked: {panic}")).with_code(codes::AGENT_PANICKED))

@@ -128,6 +128,7 @@ impl Tenancy {
             | ControlEvent::Rerouted { .. }
             | ControlEvent::ClockJumped { .. }
             | ControlEvent::ClockConfirmed { .. }
+            | ControlEvent::Identified { .. }
             | ControlEvent::ClockReturned
             | ControlEvent::Scaling { .. } => false,
         }

@@ -3,8 +3,8 @@
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::time::Time;
-use crate::task::Tier;
 use crate::task::agent::Scope;
+use crate::task::{JournalId, Tier};
 use serde::{Deserialize, Serialize};
 
 /// A change of the scheduler or engine as a whole, or of several tasks or runs at once.
@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlEvent {
+    /// The journal has this identity from now on. Recorded once.
+    Identified {
+        /// The identity.
+        journal: JournalId,
+    },
     /// No attempt of this scope begins until it is resumed; attempts under way continue.
     Paused {
         /// What is paused.

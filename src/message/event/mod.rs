@@ -64,7 +64,7 @@ pub struct Entry {
 /// };
 /// let event: Event = done.of(TaskId::new(7));
 /// assert_eq!(event.task(), Some(TaskId::new(7)));
-/// assert_eq!(event.attempt().expect("an attempt ended").to_string(), "t7.2");
+/// assert_eq!(event.attempt().expect("an attempt ended").to_string(), "t7-2");
 /// assert_eq!(event.run(), None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

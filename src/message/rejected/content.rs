@@ -116,6 +116,9 @@ pub enum Misuse {
     /// Only the engine may set the owner of a task.
     #[error("task {0} names an owner, which only the engine may set")]
     ForeignOwner(TaskId),
+    /// Only the engine may set the work for which a run was created.
+    #[error("run {0} names the work for which it was created, which only the engine may set")]
+    ForeignOrigin(RunId),
     /// The agent is assigned work as it comes and does not poll.
     #[error("agent {0} does not poll: it is assigned work as it comes")]
     DoesNotPoll(AgentId),
@@ -144,6 +147,7 @@ impl Misuse {
     pub(super) const fn code(&self) -> &'static str {
         match self {
             Self::ForeignOwner(_) => "foreign_owner",
+            Self::ForeignOrigin(_) => "foreign_origin",
             Self::DoesNotPoll(_) => "does_not_poll",
             Self::ChildRun { .. } => "child_run",
             Self::TaskOfRun { .. } => "task_of_run",

@@ -5,10 +5,14 @@
 //! other protocols (HTTP status codes, error codes of the wire protocol) use the class.
 
 mod content;
+#[cfg(feature = "observe")]
+mod mentions;
 mod state;
 mod subject;
 
 pub use content::{Invalid, Misuse};
+#[cfg(feature = "observe")]
+pub(crate) use mentions::Mention;
 pub use state::{Forbidden, Overload, WrongState};
 pub use subject::{Conflict, Stale, Unknown};
 

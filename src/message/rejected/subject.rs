@@ -3,6 +3,7 @@
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
 use crate::definition::{DefinitionId, Difference};
+use crate::task::JournalId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -97,6 +98,34 @@ pub enum Conflict {
     /// A run with this id was started before, with other content.
     #[error("run {0} was started before, with other content")]
     Run(RunId),
+    /// A task with another key has the same id: the ids that were derived from the two keys are equal.
+    #[error("the keys `{given}` and `{known}` give the same id, {task}: submit the task under another key")]
+    TaskKey {
+        /// The id.
+        task: TaskId,
+        /// The key of the known task.
+        known: Name,
+        /// The key of the rejected task.
+        given: Name,
+    },
+    /// A run with another key has the same id: the ids that were derived from the two keys are equal.
+    #[error("the keys `{given}` and `{known}` give the same id, {run}: start the run under another key")]
+    RunKey {
+        /// The id.
+        run: RunId,
+        /// The key of the known run.
+        known: Name,
+        /// The key of the rejected run.
+        given: Name,
+    },
+    /// The journal has another identity.
+    #[error("the journal is {known}, not {given}")]
+    Journal {
+        /// The identity of the journal.
+        known: JournalId,
+        /// The identity in the command.
+        given: JournalId,
+    },
     /// This name and version were defined before, and the definition is not
     /// [compatible](crate::definition::Definition::is_compatible_with) with the earlier one.
     #[error("workflow {definition} was defined before, with other content: give it a new version{}", difference_text(.differs))]
@@ -144,6 +173,9 @@ impl Conflict {
         match self {
             Self::Task(_) => "task_conflict",
             Self::Run(_) => "run_conflict",
+            Self::TaskKey { .. } => "task_key_collision",
+            Self::RunKey { .. } => "run_key_collision",
+            Self::Journal { .. } => "journal_conflict",
             Self::Definition { .. } => "definition_conflict",
             Self::ExclusiveKey { .. } => "key_taken",
             Self::InUse { .. } => "in_use",

@@ -19,7 +19,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::Budget;
 use crate::task::trace::{TraceContext, Traced};
-use crate::task::{Failure, Place, Tier, codes};
+use crate::task::{Failure, Origin, Place, Tier, codes};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -65,9 +65,35 @@ pub struct RunSpec {
     /// [`access`](crate::access) restricts people to tenants, only people of this tenant can reach the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Name>,
+    /// The key of the host, or the work for which the engine created the run.
+    #[serde(default, skip_serializing_if = "Origin::is_id")]
+    pub(crate) origin: Origin,
 }
 
 impl RunSpec {
+    /// A run under a key of the host, such as an order number: its id is [derived from the key](RunId::from_key), and the key
+    /// is kept beside the id. A run with another key that happens to have the same id is rejected with
+    /// [`Conflict::RunKey`](crate::message::rejected::Conflict::RunKey).
+    #[must_use]
+    pub fn keyed(key: impl Into<Name>, workflow: impl Into<Name>) -> Self {
+        let key = key.into();
+        Self::new(RunId::from_key(&key), workflow).with_key(key)
+    }
+
+    /// Sets the key that the host derived the id from. The key is a part of the run's content: a run with the same id and
+    /// another key is not a repeat of this one.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<Name>) -> Self {
+        self.origin = Origin::Key(key.into());
+        self
+    }
+
+    /// The key that the host derived the id from, if it gave one.
+    #[must_use]
+    pub const fn key(&self) -> Option<&Name> {
+        self.origin.key()
+    }
+
     /// Makes the run a part of this trace.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
@@ -91,6 +117,7 @@ impl RunSpec {
             business_key: None,
             exclusive: false,
             tenant: None,
+            origin: Origin::Id,
         }
     }
 
@@ -146,7 +173,7 @@ impl RunSpec {
 }
 
 canonical!(RunSpec { budget } beside {
-    id, workflow, version, input, tier, trace, business_key, exclusive, tenant,
+    id, workflow, version, input, tier, trace, business_key, exclusive, tenant, origin,
 });
 
 /// Why a run did not succeed.

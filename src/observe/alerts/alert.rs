@@ -158,6 +158,9 @@ impl fmt::Display for Statistic {
 pub struct Alert {
     /// The subject.
     pub signal: Signal,
+    /// The name of the agent, if the signal is about one that has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Name>,
     /// The time at which the alert was raised.
     pub since: Time,
     /// The statistic at that time.
@@ -169,7 +172,11 @@ pub struct Alert {
 
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.signal, self.statistic)?;
+        match (&self.signal, &self.agent) {
+            (Signal::Failures(id), Some(name)) => write!(f, "failures of {name} ({id})")?,
+            (signal, _) => signal.fmt(f)?,
+        }
+        write!(f, ": {}", self.statistic)?;
         if self.until.is_some() { f.write_str(" (cleared)") } else { Ok(()) }
     }
 }

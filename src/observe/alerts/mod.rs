@@ -72,6 +72,7 @@ pub struct Alerts {
     minute: u64,
     kinds: Table<Name, Kind>,
     agents: Table<AgentId, Minute>,
+    names: Table<AgentId, Name>,
     active: BTreeMap<Signal, Alert>,
     changes: VecDeque<Alert>,
 }
@@ -122,6 +123,7 @@ impl Alerts {
             minute: 0,
             kinds: Table::new(1_024),
             agents: Table::new(16_384),
+            names: Table::new(16_384),
             active: BTreeMap::new(),
             changes: VecDeque::new(),
         }
@@ -186,7 +188,8 @@ impl Alerts {
                 self.clear(&signal);
             }
         } else if raise {
-            let alert = Alert { signal: signal.clone(), since: self.now, statistic, until: None };
+            let agent = if let Signal::Failures(id) = &signal { self.names.get(id).cloned() } else { None };
+            let alert = Alert { signal: signal.clone(), agent, since: self.now, statistic, until: None };
             self.change(alert.clone());
             self.active.insert(signal, alert);
         }
@@ -373,6 +376,12 @@ impl Projection for Alerts {
         self.tick(entry.at);
         match &entry.event {
             Event::Task { task, event } => self.task(*task, event, entry.at),
+            Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } => {
+                match &spec.name {
+                    Some(name) => _ = self.names.insert(agent.agent(), name.clone()),
+                    None => _ = self.names.remove(&agent.agent()),
+                }
+            }
             Event::Agent { agent, event: AgentEvent::Deregistered | AgentEvent::Lost } => {
                 self.agents.remove(&agent.agent());
                 self.clear(&Signal::Failures(agent.agent()));

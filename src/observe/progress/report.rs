@@ -53,7 +53,7 @@ impl RunProgress {
 impl fmt::Display for RunProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, workflow, phase, nodes, share, .. } = self;
-        write!(f, "{run} {workflow}: {phase}, {:.0} %, {} of {} nodes", share * 100.0, nodes.over, nodes.total)?;
+        write!(f, "{workflow} ({run}): {phase}, {:.0} %, {} of {} nodes", share * 100.0, nodes.over, nodes.total)?;
         if nodes.failed > 0 {
             write!(f, ", {} failed", nodes.failed)?;
         }

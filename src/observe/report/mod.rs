@@ -2,8 +2,7 @@
 
 mod page;
 
-use super::catalog::Catalog;
-use super::{Lineage, Progress, RunProgress, SvgOptions, Timeline, describe};
+use super::{Lineage, Names, Progress, RunProgress, SvgOptions, Timeline};
 use crate::base::draw::line;
 use crate::base::id::{AgentId, NodeIx, RunId, Seq, TaskId};
 use crate::base::name::Name;
@@ -47,7 +46,7 @@ const SHOWN: usize = 160;
 #[derive(Debug, Clone)]
 pub struct Report {
     run: RunId,
-    catalog: Catalog,
+    names: Names,
     progress: Progress,
     timeline: Timeline,
     lineage: Lineage,
@@ -85,7 +84,7 @@ impl Report {
     pub fn of(run: RunId) -> Self {
         Self {
             run,
-            catalog: Catalog::new(1_024, 100_000),
+            names: Names::new(100_000),
             progress: Progress::default(),
             timeline: Timeline::default(),
             lineage: Lineage::default(),
@@ -168,7 +167,7 @@ impl Report {
             self.more_lines = self.more_lines.saturating_add(1);
             return;
         }
-        self.lines.push(StoryLine { seq: entry.seq, at: entry.at, text: describe(entry) });
+        self.lines.push(StoryLine { seq: entry.seq, at: entry.at, text: self.names.describe(entry) });
     }
 }
 
@@ -191,7 +190,7 @@ impl Projection for Report {
         {
             self.agents.insert(agent.agent(), name.clone());
         }
-        self.catalog.apply(&entry.event);
+        self.names.apply(entry);
         if let Event::Node { run, node, event } = &entry.event
             && *run == self.run
         {

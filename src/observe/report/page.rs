@@ -23,7 +23,7 @@ const AT_ONCE: usize = 40;
 const SHOWN: usize = 200;
 
 pub(super) fn render(report: &Report, progress: &RunProgress) -> String {
-    let title = format!("{} {}", progress.run, progress.workflow);
+    let title = format!("{} ({})", progress.workflow, progress.run);
     let mut page = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n");
     let _ = writeln!(page, "<title>{}</title>\n<style>\n{STYLE}{OWN}</style>\n</head>\n<body>\n<main>", text(&title));
@@ -116,7 +116,8 @@ fn nodes(report: &Report, progress: &RunProgress) -> String {
     for ix in nodes {
         let none = Row::default();
         let row = report.nodes.get(&ix).unwrap_or(&none);
-        let name = report.catalog.node(report.run, ix).map_or_else(|| ix.to_string(), |node| node.name.to_string());
+        let name =
+            report.names.catalog.node(report.run, ix).map_or_else(|| ix.to_string(), |node| node.name.to_string());
         let status = report.progress.node(report.run, ix);
         let _ = writeln!(out, "{}", node_row(report, progress, &name, status, row));
     }
@@ -221,10 +222,10 @@ fn maker(report: &Report, by: &Maker) -> String {
     match by {
         Maker::Agent { attempt, by } => {
             let name = report.agents.get(&by.agent()).map_or_else(|| by.agent().to_string(), ToString::to_string);
-            format!("{name}, attempt {attempt}")
+            format!("{name}, attempt {} of {}", attempt.number(), report.names.task(attempt.task()))
         }
-        Maker::Known(task) => format!("reused from {task}"),
-        Maker::Run(run) => format!("run {run}"),
+        Maker::Known(task) => format!("reused from {}", report.names.task(*task)),
+        Maker::Run(run) => format!("run {}", report.names.run(*run)),
         Maker::Core => "the engine".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use crate::task::agent::Scope;
 
 impl State {
     pub(super) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Applied {
-        self.standing.apply(event);
+        self.standing.apply(event)?;
         match event {
             ControlEvent::Paused { scope, reason } => self.set_paused(at, scope, Some(reason)),
             ControlEvent::Resumed { scope } => self.set_paused(at, scope, None),
@@ -21,7 +21,8 @@ impl State {
             ControlEvent::TasksForgotten { tasks } => tasks.iter().try_for_each(|task| self.tasks.forget(*task)),
             ControlEvent::RunsForgotten { .. } => Err(InconsistentEvent("a scheduler without an engine has no runs")),
             // Applied to the standing above.
-            ControlEvent::Panicked { .. }
+            ControlEvent::Identified { .. }
+            | ControlEvent::Panicked { .. }
             | ControlEvent::Calmed { .. }
             | ControlEvent::Shedding { .. }
             | ControlEvent::Degraded { .. }

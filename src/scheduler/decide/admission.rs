@@ -115,13 +115,26 @@ impl AdmissionCheck<'_> {
     pub(super) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
         let Some(known) = self.state.tasks().by_id(spec.id) else { return Ok(false) };
         let same = Arc::ptr_eq(&known.spec, spec) || known.spec == *spec;
-        if same { Ok(true) } else { Err(Rejected::Conflict(Conflict::Task(spec.id))) }
+        match known.spec.origin.collision(&spec.origin) {
+            _ if same => Ok(true),
+            None => Err(Rejected::Conflict(Conflict::Task(spec.id))),
+            Some((known, given)) => {
+                let (known, given) = (known.clone(), given.clone());
+                Err(Rejected::Conflict(Conflict::TaskKey { task: spec.id, known, given }))
+            }
+        }
     }
 
-    /// Checks whether the task can be accepted, after the earlier ones of its command if there are any.
-    pub(super) fn admits(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
+    /// Checks whether the task, or the replay of a dead letter, can be accepted, after the earlier ones of its command if there
+    /// are any.
+    pub(super) fn admits(
+        &self,
+        spec: &TaskSpec,
+        replays: Option<TaskId>,
+        earlier: Option<&Earlier>,
+    ) -> Result<(), Rejected> {
         self.is_of_host(spec.id)?;
-        if spec.owner.is_some() || spec.reserved.is_some() {
+        if spec.owner.is_some() || spec.reserved.is_some() || replays.is_none() && spec.origin.is_of_engine() {
             return Err(Rejected::Misuse(Misuse::ForeignOwner(spec.id)));
         }
         validate::task(&self.config.limits, spec)?;

@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::command::{Accepted, ControlCommand};
 use crate::message::event::ControlEvent;
-use crate::message::rejected::{Overload, Rejected, Unknown, WrongState};
+use crate::message::rejected::{Conflict, Overload, Rejected, Unknown, WrongState};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Account;
@@ -16,6 +16,15 @@ use crate::task::agent::Scope;
 impl Core {
     pub(crate) fn control(&mut self, command: ControlCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         match command {
+            ControlCommand::Identify { journal } => match self.reader.state.standing().journal {
+                None => {
+                    self.emit(ControlEvent::Identified { journal }, tx);
+                    Ok(Accepted::Done)
+                }
+                // The identity of a journal never changes.
+                Some(known) if known == journal => Ok(Accepted::Repeated),
+                Some(known) => Err(Rejected::Conflict(Conflict::Journal { known, given: journal })),
+            },
             ControlCommand::Pause { scope, reason } => self.pause(scope, reason, tx),
             ControlCommand::Resume { scope } => self.resume_scope(scope, tx),
             ControlCommand::ConfirmClock { time, reason } => self.confirm_clock(time, reason, tx),

@@ -12,7 +12,7 @@ use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::reader::Reader;
 use crate::scheduler::tasks::Task;
-use crate::task::{TaskOutcome, TaskSpec, Tier};
+use crate::task::{Origin, Subject, TaskOutcome, TaskSpec, Tier};
 use std::sync::Arc;
 
 /// Decisions about dead letters.
@@ -31,7 +31,7 @@ impl DeadLetters<'_, '_> {
     pub(super) fn replay(&mut self, dead: TaskId, fresh: TaskId) -> Result<Accepted, Rejected> {
         self.core.admission(self.tx.now).is_of_host(fresh)?;
         let spec = self.core.reader.replayed(dead, fresh, None, self.tx.now)?;
-        self.core.admission(self.tx.now).admits(&spec, None)?;
+        self.core.admission(self.tx.now).admits(&spec, Some(dead), None)?;
         self.core.admit(Arc::new(spec), Some(dead), self.tx);
         Ok(Accepted::Done)
     }
@@ -48,7 +48,7 @@ impl DeadLetters<'_, '_> {
             let id = TaskId::new(first.get().saturating_add(u64::from(index)));
             admission.is_of_host(id)?;
             let spec = self.core.reader.replayed(dead, id, tier, self.tx.now)?;
-            let checked = admission.admits(&spec, Some(&earlier));
+            let checked = admission.admits(&spec, Some(dead), Some(&earlier));
             checked.map_err(|reason| Rejected::InBulk { index, reason: Box::new(reason) })?;
             earlier.add(&spec, None);
             fresh.push((Arc::new(spec), Some(dead)));
@@ -98,6 +98,7 @@ impl Reader {
     /// The task that replays a dead letter.
     fn replayed(&self, dead: TaskId, fresh: TaskId, tier: Option<Tier>, now: Time) -> Result<TaskSpec, Rejected> {
         let mut spec = TaskSpec::clone(self.dead_letter(dead)?);
+        spec.origin = Origin::Work(spec.origin.work(Subject::Task(dead)));
         spec.id = fresh;
         spec.tier = tier.unwrap_or(spec.tier);
         // A deadline that has passed concerned the original task, and the dependencies of that task had succeeded.

@@ -19,7 +19,7 @@ impl Core {
         if admission.is_repeated(&spec)? {
             return Ok(Accepted::Repeated);
         }
-        admission.admits(&spec, None)?;
+        admission.admits(&spec, None, None)?;
         let late = if self.reader.config.admission == Admission::Any { None } else { admission.late(&spec) };
         self.admit(spec, None, tx);
         Ok(late.map_or(Accepted::Done, Accepted::Late))
@@ -61,7 +61,7 @@ impl Core {
             let checked = match admission.is_of_host(spec.id).and_then(|()| admission.is_repeated(&spec)) {
                 Ok(true) => continue,
                 Ok(false) if earlier.has(spec.id) => Err(Rejected::Conflict(Conflict::Task(spec.id))),
-                Ok(false) => admission.admits(&spec, Some(&earlier)),
+                Ok(false) => admission.admits(&spec, None, Some(&earlier)),
                 Err(conflict) => Err(conflict),
             };
             checked.map_err(|reason| Rejected::InBulk { index, reason: Box::new(reason) })?;

@@ -35,6 +35,7 @@ pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
 pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     named("kind", &spec.kind, limits)?;
     spec.tenant.iter().try_for_each(|tenant| named("tenant", tenant, limits))?;
+    spec.key().map_or(Ok(()), |key| named("key", key, limits))?;
     fits(limits, &spec.payload)?;
     if !spec.needs.is_within(limits.sizes.name_bytes, limits.sizes.list_len) {
         needs(limits, &spec.needs)?;

@@ -65,6 +65,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("discard all", DEAD),
     ("pause", SCOPE),
     ("resume", SCOPE),
+    ("identify", &["unidentified", "identified"]),
     ("confirm clock", &["followed", "jumped"]),
     ("define", NEW),
     ("set default", WORKFLOW),
@@ -112,6 +113,9 @@ pub(super) fn place(engine: &Engine, command: Option<&Command>) -> Place {
         Some(Command::Agent(command)) => of_agent(engine, command),
         Some(Command::Task(command)) => of_task(engine, command),
         Some(Command::Run(command)) => of_run(engine, command),
+        Some(Command::Control(ControlCommand::Identify { .. })) => {
+            ("identify", if engine.identity().is_some() { "identified" } else { "unidentified" })
+        }
         Some(Command::Control(ControlCommand::ConfirmClock { .. })) => {
             ("confirm clock", if engine.standing().clock.is_some() { "jumped" } else { "followed" })
         }

@@ -236,7 +236,7 @@ impl Rules {
                 Some(known) if known.spec == *spec => {
                     rule(*reported == Ok(Accepted::Repeated), || format!("{} again was answered {reported:?}", spec.id))
                 }
-                Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Task(spec.id))), || {
+                Some(known) => rule(*reported == Err(task_conflict(&known.spec, spec)), || {
                     format!("another task under {} was answered {reported:?}", spec.id)
                 }),
                 None => rule(*reported != Ok(Accepted::Repeated), || format!("{} is new but counts as known", spec.id)),
@@ -249,7 +249,7 @@ impl Rules {
                             format!("{} again was answered {reported:?}", spec.id)
                         })
                     }
-                    Some(_) => rule(*reported == Err(Rejected::Conflict(Conflict::Run(spec.id))), || {
+                    Some(known) => rule(*reported == Err(run_conflict(known, spec)), || {
                         format!("another run under {} was answered {reported:?}", spec.id)
                     }),
                     None => {
@@ -305,7 +305,9 @@ impl Rules {
         for effect in step.effects {
             match effect {
                 Effect::Dispatch { attempt, to, .. } => given.extend([(*attempt, *to)]),
-                Effect::DispatchBatch { to, attempts } => given.extend(attempts.iter().map(|one| (one.attempt, *to))),
+                Effect::DispatchBatch { to, attempts, .. } => {
+                    given.extend(attempts.iter().map(|one| (one.attempt, *to)))
+                }
                 Effect::Scale { event, .. } => {
                     let stated = step.entries.iter().any(|entry| entry.seq == *event && is_advice(&entry.event));
                     rule(stated, || format!("{effect:?} has no event"))?;
@@ -398,6 +400,26 @@ impl Rules {
 /// Whether a start repeats an earlier one. The version is no part of the identity of a run.
 fn is_again(known: &RunSpec, again: &RunSpec) -> bool {
     RunSpec { version: known.version, ..again.clone() } == *known
+}
+
+/// The rejection of another task under a known id.
+fn task_conflict(known: &TaskSpec, spec: &TaskSpec) -> Rejected {
+    Rejected::Conflict(match (known.key(), spec.key()) {
+        (Some(one), Some(other)) if one != other => {
+            Conflict::TaskKey { task: spec.id, known: one.clone(), given: other.clone() }
+        }
+        _ => Conflict::Task(spec.id),
+    })
+}
+
+/// The rejection of another run under a known id.
+fn run_conflict(known: &RunSpec, spec: &RunSpec) -> Rejected {
+    Rejected::Conflict(match (known.key(), spec.key()) {
+        (Some(one), Some(other)) if one != other => {
+            Conflict::RunKey { run: spec.id, known: one.clone(), given: other.clone() }
+        }
+        _ => Conflict::Run(spec.id),
+    })
 }
 
 const fn is_clock(event: &Event) -> bool {

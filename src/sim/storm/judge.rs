@@ -10,7 +10,7 @@ use crate::definition::Expr;
 use crate::message::event::{CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::message::run::{CompensationOutcome, RunOutcome};
 use crate::sim::report::Report;
-use crate::task::{Phase, TaskSpec, TaskStatus};
+use crate::task::{IdempotencyKey, Identity, JournalId, Owner, Phase, TaskSpec, TaskStatus};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,8 @@ pub(super) fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
             return Err(format!("{} counts as compensated, but these instances are not: {uncompensated:?}", run.id));
         }
     }
-    Values::default().check(&report.journal)
+    Values::default().check(&report.journal)?;
+    Keys::default().check(&report.journal)
 }
 
 /// The events of instances in the journal.
@@ -97,6 +98,69 @@ impl Story {
         };
         let ages: BTreeSet<usize> = tasks.iter().map(age).collect();
         ages.len() < tasks.len()
+    }
+}
+
+/// The idempotency keys: equal for work that is requested again, different for all other work.
+#[derive(Default)]
+struct Keys {
+    /// How often the work of a node was requested as new work.
+    repeats: BTreeMap<(RunId, NodeIx), u32>,
+    /// The nodes with child runs since then.
+    parents: BTreeSet<(RunId, NodeIx)>,
+    /// The first task of each key, with its work.
+    works: BTreeMap<IdempotencyKey, (TaskId, Option<(Owner, u32)>)>,
+    keys: BTreeMap<(Owner, u32), IdempotencyKey>,
+    /// Nodes whose index has changed.
+    migrated: BTreeSet<RunId>,
+}
+
+impl Keys {
+    fn check(mut self, journal: &[Entry]) -> Result<(), String> {
+        journal.iter().try_for_each(|entry| {
+            match &entry.event {
+                Event::Task { task, event: TaskEvent::Submitted { spec, replays, .. } } => {
+                    return self.submitted(*task, spec, *replays);
+                }
+                Event::Run { event: RunEvent::Started { owner: Some(owner), .. }, .. } => {
+                    self.parents.insert((owner.run, owner.node));
+                }
+                Event::Run { run, event: RunEvent::Restarted { nodes } } => {
+                    nodes.iter().for_each(|node| self.repeat((*run, node.index)));
+                }
+                Event::Run { run, event: RunEvent::Retried { nodes, .. } } => {
+                    let has_child = |at: &(RunId, NodeIx)| self.parents.contains(at);
+                    let nodes: Vec<_> = nodes.iter().map(|node| (*run, node.index)).filter(has_child).collect();
+                    nodes.into_iter().for_each(|at| self.repeat(at));
+                }
+                Event::Run { run, event: RunEvent::Migrated { .. } } => _ = self.migrated.insert(*run),
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn repeat(&mut self, at: (RunId, NodeIx)) {
+        self.parents.remove(&at);
+        *self.repeats.entry(at).or_default() += 1;
+    }
+
+    fn submitted(&mut self, task: TaskId, spec: &TaskSpec, replays: Option<TaskId>) -> Result<(), String> {
+        let key = Identity::new(JournalId::new(0)).key_of(spec);
+        let work = spec.owner.map(|owner| (owner, self.repeats.get(&(owner.run, owner.node)).copied().unwrap_or(0)));
+        if spec.owner.is_some_and(|owner| self.migrated.contains(&owner.run)) {
+            return Ok(());
+        }
+        if let Some((first, known)) = self.works.get(&key)
+            && (replays.is_none() && work.is_none() || *known != work)
+        {
+            return Err(format!("{first} and {task} have the key {key}, but other work: {known:?}, {work:?}"));
+        }
+        if let Some(known) = work.and_then(|work| self.keys.insert(work, key)).filter(|known| *known != key) {
+            return Err(format!("{task} has the key {key}, but the same work had {known}: {work:?}"));
+        }
+        self.works.entry(key).or_insert((task, work));
+        Ok(())
     }
 }
 

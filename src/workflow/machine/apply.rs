@@ -1,5 +1,6 @@
 //! The fold of inputs into the state of a run. Nothing here decides.
 
+use super::change::Renewal;
 use super::decide::Evaluated;
 use super::graph::NodeEnd;
 use super::illegal::{Applied, Illegal};
@@ -82,8 +83,8 @@ impl Run {
     }
 
     /// Resets these nodes to the state in which they have not begun.
-    pub(super) fn renew(&mut self, nodes: &[NodeIx]) {
-        let children = self.graph.renew(nodes);
+    pub(super) fn renew(&mut self, nodes: &[NodeIx], renewal: Renewal) {
+        let children = self.graph.renew(nodes, renewal);
         if !children.is_empty() {
             self.former = self.former.iter().copied().chain(children).collect();
         }

@@ -38,6 +38,7 @@ pub(crate) use values::Values;
 pub(crate) use variables::NoUpdate;
 pub(crate) use workforce::{SpentBefore, Workforce};
 
+use crate::base::digest::Digest;
 use crate::base::id::{NodeIx, RunId, Seq};
 use crate::base::limits::Limits;
 use crate::base::meter::Meter;
@@ -46,7 +47,7 @@ use crate::base::time::Time;
 use crate::definition::{Budget, OnFailure};
 use crate::message::run::{Cause, CompensationOutcome, NodeStatus, RunPhase, RunSpec};
 use crate::saga::Rollback;
-use crate::task::{Owner, Spending, Tier};
+use crate::task::{Owner, Spending, Subject, Tier};
 use crate::workflow::plan::Plan;
 use course::Course;
 use decide::Evaluated;
@@ -63,6 +64,8 @@ pub(crate) struct Run {
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) owner: Option<Owner>,
     pub(crate) begun: Begun,
+    /// The work of the run, from which that of its steps is derived.
+    work: Digest,
     course: Course,
     graph: Graph,
     signals: Signals,
@@ -89,9 +92,14 @@ pub(crate) struct Begun {
     pub(crate) at: Time,
 }
 
+fn work_of(spec: &RunSpec) -> Digest {
+    spec.origin.work(Subject::Run(spec.id))
+}
+
 impl Run {
     pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, begun: Begun) -> Self {
         Self {
+            work: work_of(&spec),
             spec,
             owner,
             begun,

@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::node::{NodeState, is_default};
 use super::signals::Signals;
 use super::variables::Variables;
-use super::{Begun, Run};
+use super::{Begun, Run, work_of};
 use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::message::run::{Cause, RunSpec};
@@ -76,6 +76,7 @@ impl Run {
     pub(crate) fn from_record(record: &RunRecord, plan: Arc<Plan>) -> Option<Self> {
         let graph = Graph::restored(plan, record.nodes.clone(), record.failures.clone())?;
         Some(Self {
+            work: work_of(&record.spec),
             spec: Arc::clone(&record.spec),
             owner: record.owner,
             begun: record.begun,

@@ -1,5 +1,6 @@
 //! The rollback of a run: the state machine of [sagas](crate::saga) over the nodes of the run.
 
+use super::change::Renewal;
 use super::graph::BoundNode;
 use super::illegal::{Applied, Illegal};
 use super::node::NodeState;
@@ -176,7 +177,7 @@ impl Run {
             self.graph.keep(point, |state| state.leave_save_point(again));
         }
         self.leave_behind(nodes);
-        self.renew(nodes);
+        self.renew(nodes, Renewal::Repeat);
         self.graph.wake_all();
         self.graph.redecide_links(nodes)
     }

@@ -3,7 +3,7 @@
 use super::Run;
 use super::node::{Claim, Instance, InstanceUndo, Worker};
 use crate::base::id::{NodeIx, RunId};
-use crate::task::{Owner, Phase, Spending};
+use crate::task::{Origin, Owner, Phase, Spending, work_of_step};
 
 /// The tasks and child runs of a run.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,13 @@ pub(crate) struct SpentBefore {
 impl<'a> Workforce<'a> {
     pub(super) const fn new(run: &'a Run) -> Self {
         Self { run }
+    }
+
+    /// The work of the task or child run that performs a step of the run.
+    pub(crate) fn origin_of(self, owner: Owner) -> Origin {
+        let name = self.run.plan().name(owner.node);
+        let repeats = self.run.graph.state(owner.node).map_or(0, |state| state.aside().repeats);
+        Origin::Work(work_of_step(self.run.work, &name, repeats, owner))
     }
 
     fn instances(self) -> impl Iterator<Item = (NodeIx, u32, &'a Instance)> {

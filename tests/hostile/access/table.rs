@@ -11,7 +11,7 @@ use super::world::{
 use counterpoint::access::{AccessError, Gate, Policy, Token};
 use counterpoint::journal::EventFilter;
 use counterpoint::message::{CompensationRemedy, DeadFilter, Migration, NodeRemedy, ResetPoint};
-use counterpoint::task::Scope;
+use counterpoint::task::{JournalId, Scope};
 use counterpoint::{
     AgentCommand, AgentSpec, Command, ControlCommand, Failure, Name, Outbox, Payload, RunCommand, RunSpec, TaskCommand,
     Tier,
@@ -244,6 +244,7 @@ fn of_the_rest() -> Vec<Row> {
         row("pause a tenant", move |tenant| Command::pause(scope(tenant), "x")),
         row("resume a tenant", move |tenant| Command::resume(scope(tenant))),
         row("pause a kind", |_| Command::pause(Scope::Kind("waiting".into()), "x")),
+        row("identify the journal", |_| ControlCommand::Identify { journal: JournalId::new(7) }),
         row("confirm the clock", |_| ControlCommand::ConfirmClock { time: JUMPED, reason: reason() }),
         row("pause an agent", |tenant| Command::pause(Scope::Agent(tenant.agent(BUSY)), "x")),
         row("let time pass", |_| Command::Tick),

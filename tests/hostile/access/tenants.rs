@@ -285,15 +285,16 @@ fn normal(seen: &[String]) -> Vec<String> {
     let mut all = Vec::new();
     for line in seen {
         let mut text = String::new();
-        let mut rest = line.as_str();
+        let (mut rest, mut of_agent) = (line.as_str(), false);
         while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
             let (before, from) = rest.split_at(at);
             let end = from.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(from.len());
             let (number, after) = from.split_at(end);
             text.push_str(before);
             // The number of an incarnation, the serial of an id of the engine, the number itself.
-            let incarnation = before.ends_with("\"number\":") || before.ends_with('#');
-            let counted = incarnation || before.ends_with('*') || is_counted(number);
+            let incarnation = before.ends_with("\"number\":") || of_agent && before == "-";
+            of_agent = before.ends_with('a');
+            let counted = incarnation || before.ends_with("t_") || before.ends_with("r_") || is_counted(number);
             text.push_str(&if counted { name(&format!("{incarnation}{number}")) } else { number.to_owned() });
             rest = after;
         }

@@ -284,7 +284,7 @@ fn same_effects(effects: &[Effect], wanted: &[(String, bool)]) -> Result<(), Str
     let mut wanted: Vec<(String, bool)> = wanted.to_vec();
     for effect in effects {
         let text = match effect {
-            Effect::Dispatch { attempt, to, task, until } => format!("dispatch {attempt} {to} {until:?} {task:?}"),
+            Effect::Dispatch { attempt, to, task, until, .. } => format!("dispatch {attempt} {to} {until:?} {task:?}"),
             Effect::Cancel { attempt, from } => format!("cancel {attempt} {from}"),
             other => return Err(format!("an effect that the model does not know: {other:?}")),
         };

@@ -8,7 +8,7 @@ use counterpoint::message::{
     Opening, RunEvent, TaskEvent,
 };
 use counterpoint::observe::{
-    Alerts, Audit, Counts, Lineage, Metrics, Picture, Progress, Story, SvgOptions, Timeline, describe, to_prometheus,
+    Alerts, Audit, Counts, Lineage, Metrics, Names, Picture, Progress, Story, SvgOptions, Timeline, to_prometheus,
 };
 use counterpoint::task::{AttemptNumber, Bound, NodeIx, SideEffects};
 use counterpoint::{
@@ -227,8 +227,10 @@ proptest! {
     fn nothing_panics(entries in entries(), width in 0..3_000_u32, bars in 0..40_usize, lanes in 0..4_usize, room in 1..5_usize) {
         let (mut metrics, mut progress) = (Metrics::default().with_kinds(2).with_tasks(room), Progress::default().with_runs(room));
         let (mut timeline, mut story) = (Timeline::new(room * 9), Story::new(2, 5));
+        let mut names = Names::new(room);
         for entry in &entries {
-            prop_assert!(!describe(entry).contains('\n'));
+            names.apply(entry);
+            prop_assert!(!names.describe(entry).contains('\n'));
             for projection in [&mut metrics as &mut dyn Projection, &mut progress, &mut timeline, &mut story] {
                 projection.apply(entry);
             }

@@ -6,7 +6,7 @@ use counterpoint::RunId;
 use counterpoint::definition::{Action, Case, Condition, Definition, Expr, Join, Link, Node, Pick, SavePoint, Work};
 use counterpoint::journal::Projection;
 use counterpoint::message::NodeStatus;
-use counterpoint::observe::{Picture, Progress, SvgOptions, Timeline, describe};
+use counterpoint::observe::{Names, Picture, Progress, SvgOptions, Timeline};
 use std::path::Path;
 
 pub(super) fn check(name: &str, got: &str) {
@@ -126,8 +126,15 @@ fn a_picture_with_everything() {
 
 #[test]
 fn a_journal_in_words() {
-    let lines: Vec<String> =
-        turned_back().entries.iter().map(|entry| format!("{} {}\n", entry.at, describe(entry))).collect();
+    let mut names = Names::default();
+    let lines: Vec<String> = turned_back()
+        .entries
+        .iter()
+        .map(|entry| {
+            names.apply(entry);
+            format!("{} {}\n", entry.at, names.describe(entry))
+        })
+        .collect();
     assert!(lines.iter().all(|line| line.lines().count() == 1));
     check("story.txt", &lines.concat());
 }

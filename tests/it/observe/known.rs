@@ -55,7 +55,7 @@ fn progress_of_the_small_journal() {
     assert_eq!(now.waits[0].what, WaitsFor::Run { run: RunId::new(2) });
     let child = progress.run(RunId::new(2)).unwrap();
     assert_eq!((child.parent, child.share), (Some(RunId::new(1)), 0.5));
-    assert_eq!(child.to_string(), "r2 pack \"fragile\": running, 50 %, 1 of 2 nodes; waits for label (t41 on a1)");
+    assert_eq!(child.to_string(), "pack \"fragile\" (r2): running, 50 %, 1 of 2 nodes; waits for label (t41 on a1)");
 }
 
 #[test]
@@ -98,8 +98,14 @@ fn stories_are_short() {
     let mut story = Story::new(2, 100);
     story.replay(&small().entries);
     let lines: Vec<&str> = story.of(life(2).agent()).map(|line| &*line.text).collect();
-    assert_eq!(lines, ["a2#1 was lost", "t21.1 failed on a2#1 (outcome unknown: agent lost); retried at once"]);
-    assert!(story.of(RunId::new(2)).any(|line| line.text.contains("t41.1 assigned")));
+    assert_eq!(
+        lines,
+        [
+            "Bo & Co (a2-1) was lost",
+            "resize (t21-1) failed on Bo & Co (a2-1) (outcome unknown: agent lost); retried at once"
+        ]
+    );
+    assert!(story.of(RunId::new(2)).any(|line| line.text.contains("print (t41-1) assigned")));
     let mut story = Story::new(2, 3);
     story.replay(&small().entries);
     assert_eq!(story.subjects().count(), 3);

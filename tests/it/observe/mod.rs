@@ -14,5 +14,6 @@ mod feed;
 mod figures;
 mod golden;
 mod known;
+mod names;
 mod records;
 pub(crate) mod script;

@@ -7,7 +7,7 @@ use counterpoint::protocol::{
     Verdict, WireLimits, schema,
 };
 use counterpoint::scheduler::TaskStatus;
-use counterpoint::task::Usage;
+use counterpoint::task::{Identity, JournalId, Usage};
 use counterpoint::{
     Accepted, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs, Outbox, Payload,
     Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, Tier, Time,
@@ -62,6 +62,7 @@ pub(super) fn examples() -> Vec<(String, Message)> {
         to: life(),
         task: Arc::new(task()),
         until: Some(Time::from_secs(1_789_999_090)),
+        identity: Some(Arc::new(Identity::new(JournalId::new(7)))),
     };
     let (by, attempt) = (life(), attempt());
     let task_id = attempt.task();

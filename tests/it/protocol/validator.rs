@@ -99,7 +99,7 @@ fn is(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// The three patterns that there are.
+/// The four patterns that there are.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[!-~]{1,128}$" => (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
@@ -113,6 +113,7 @@ fn matches(pattern: &str, text: &str) -> bool {
             let lengths: Vec<usize> = parts.iter().take(4).map(|part| part.len()).collect();
             lengths == [2, 32, 16, 2] && parts.iter().take(4).all(|part| hex(part))
         }
+        "^[0-9a-f]{32}$" => text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
         other => panic!("the validator does not know the pattern {other}"),
     }
 }

@@ -4,7 +4,7 @@ use super::key;
 use counterpoint::access::Token;
 use counterpoint::access::{Decision, Gate, Policy, Principal, Role, Unauthenticated};
 use counterpoint::journal::sealed::{Key, Ledger, LedgerFault, Mark, Stream};
-use counterpoint::observe::AuditLine;
+use counterpoint::observe::{AuditLine, Names};
 use counterpoint::{Command, Config, Engine, Limits, Outbox, TaskId, TaskSpec, Time};
 use serde_json::{Value, json};
 
@@ -139,10 +139,10 @@ fn a_ledger_of_decisions_can_be_exported_and_verified() {
     let facts = Stream::new("facts").with_key(key());
     let (mut ledger, mut exported) = (Ledger::new(&facts), Vec::new());
     for entry in out.entries().iter().filter(|entry| first <= entry.seq && entry.seq <= last) {
-        ledger.write(&AuditLine::of(entry), &mut exported).unwrap();
+        ledger.write(&AuditLine::of(entry, &Names::default()), &mut exported).unwrap();
     }
     let lines: Vec<AuditLine> = Ledger::read(&facts, &exported).unwrap();
-    assert_eq!(lines, [AuditLine::of(&out.entries()[0])]);
+    assert_eq!(lines, [AuditLine::of(&out.entries()[0], &Names::default())]);
     // Whoever has no more than a reader of JSON can read it, too.
     let plain: Value = serde_json::from_slice(exported.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
     assert_eq!(plain["record"]["actor"], "host");

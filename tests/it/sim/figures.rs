@@ -277,7 +277,7 @@ fn a_strategy_that_leaves_work_lying_is_found_out() {
         |rules| Simulation::new(1).with_config(lazy).with_agent(agent(1)).with_jobs(jobs.clone()).with_oracle(rules);
     assert!(!world(Rules::default()).run().unwrap().settled);
     let found = world(Rules::default().prompt()).run().unwrap_err();
-    assert!(found.to_string().contains("t1 waits although Some(a1#1) could take it"), "{found}");
+    assert!(found.to_string().contains("t1 waits although Some(a1-1) could take it"), "{found}");
 }
 
 #[test]

@@ -516,7 +516,7 @@ fn it_goes_on_when_its_run_moves_and_loses_nothing_that_matters() {
 #[test]
 fn it_is_told_in_words_pictures_and_lineage() {
     use counterpoint::journal::Projection;
-    use counterpoint::observe::{Lineage, Picture, describe};
+    use counterpoint::observe::{Lineage, Picture};
     let delegate = research().gathered(Gather::Work(work("write")));
     let mut world = World::new();
     world.say(Command::register(AgentSpec::new(AgentId::new(2)))).unwrap();
@@ -537,7 +537,7 @@ fn it_is_told_in_words_pictures_and_lineage() {
     let run = world.engine.run(RUN).unwrap();
     let whole = run.node("research").unwrap().delegated_parts().next().unwrap();
     assert!(whole.agents.contains(&boss) && whole.agents.contains(&writer));
-    let lines: Vec<String> = world.journal.iter().map(describe).collect();
+    let lines: Vec<String> = world.journal.iter().map(|entry| world.engine.describe(entry)).collect();
     for told in ["delegated in 2 parts: research, a", "part 1 done", "part 0: results are gathered"] {
         assert!(lines.iter().any(|line| line.contains(told)), "{told}: {lines:#?}");
     }

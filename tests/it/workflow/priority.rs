@@ -161,8 +161,9 @@ fn single_tasks_that_wait_can_be_moved_all_or_none() {
 #[cfg(feature = "observe")]
 #[test]
 fn the_audit_tells_of_operations_with_their_grounds() {
+    use counterpoint::journal::Projection as _;
     use counterpoint::message::Migration;
-    use counterpoint::observe::{Actor, AuditLine};
+    use counterpoint::observe::{Actor, AuditLine, Names};
     let mut world = world().begin(flow([step("a"), step("b")]), 0);
     world.say(Command::define(flow([step("a"), step("b"), step("c")]).with_version(1))).unwrap();
     let reason = || "the boss".into();
@@ -178,18 +179,22 @@ fn the_audit_tells_of_operations_with_their_grounds() {
     let set = RunCommand::SetDefault { workflow: "flow".into(), version: Some(1), reason: reason() };
     world.say(set.into()).unwrap();
     world.say(RunCommand::Retire { workflow: "flow".into(), version: 0, reason: reason() }.into()).unwrap();
-    let by_host = |entry: &Entry| Some(AuditLine::of(entry)).filter(|line| line.reason.as_deref() == Some("the boss"));
+    let mut names = Names::default();
+    let by_host = |entry: &Entry| {
+        names.apply(entry);
+        Some(AuditLine::of(entry, &names)).filter(|line| line.reason.as_deref() == Some("the boss"))
+    };
     let lines: Vec<AuditLine> = world.journal.iter().filter_map(by_host).collect();
     assert!(lines.iter().all(|line| line.actor == Actor::Host));
     let told: Vec<&str> = lines.iter().map(|line| &*line.action).collect();
     assert_eq!(
         told,
         [
-            "r1 is now in tier low: the boss",
-            "t*2 now in tier low: the boss",
-            "t*2 now in tier high: the boss",
-            "r1 migrated to another definition, v1, with 2 nodes: the boss",
-            "r1 is paused: the boss",
+            "flow (r1) is now in tier low: the boss",
+            "b (t_2) now in tier low: the boss",
+            "b (t_2) now in tier high: the boss",
+            "flow (r1) migrated to another definition, v1, with 2 nodes: the boss",
+            "flow (r1) is paused: the boss",
             "new runs of flow take v1: the boss",
             "workflow flow v0 retired: the boss",
         ]

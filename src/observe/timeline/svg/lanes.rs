@@ -6,6 +6,7 @@ use super::scale::{Px, end_of};
 use super::{GUTTER, MARGIN};
 use crate::base::draw::{Span, fit, xml};
 use crate::base::id::TaskId;
+use crate::observe::names::behind;
 use crate::observe::timeline::{Bar, BarResult, Mark, MarkKind};
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -176,13 +177,12 @@ fn label(bar: &Bar) -> String {
 
 fn tip(chart: &Chart<'_>, bar: &Bar) -> String {
     let short = |text: &str| crate::base::draw::line(text, 60);
-    let mut out = format!("{} {}", short(&bar.kind), bar.task);
+    let mut out = format!("{} ({})", short(&bar.kind), bar.task);
     if bar.attempt > 1 {
         let _ = write!(out, ", attempt {}", bar.attempt);
     }
     if let Some(step) = &bar.step {
-        let workflow = step.workflow.as_ref().map(|name| format!("{} ", short(name))).unwrap_or_default();
-        let _ = write!(out, " · {} of {workflow}{}", short(&step.to_string()), step.run);
+        let _ = write!(out, " · {} of {}", short(&step.to_string()), behind(step.workflow.as_ref(), step.run));
     }
     let (start, end) = (bar.start.as_nanos(), end_of(bar, chart.scale.until()));
     let _ = write!(out, " · {}", bar.result);

@@ -5,9 +5,9 @@ use crate::base::id::TaskId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::message::command::{AgentCommand, Command, DeadFilter, RunCommand, TaskCommand};
+use crate::message::command::{AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 use crate::task::agent::Scope;
-use crate::task::{FailureKind, Jitter, Policy, Retry, TaskSpec};
+use crate::task::{FailureKind, Jitter, JournalId, Policy, Retry, TaskSpec};
 
 impl Draw {
     pub(super) fn command(&mut self, number: u32, at: Time) -> Command {
@@ -18,7 +18,10 @@ impl Draw {
             44..58 => self.run(id),
             58..62 => self.again(),
             62..67 => self.cancel(),
-            67..71 => self.pause(),
+            67..71 => {
+                let pause = self.pause();
+                if number.is_multiple_of(4) { identify(number) } else { pause }
+            }
             71..73 => AgentCommand::Drain { agent: self.some_agent() }.into(),
             73..75 => AgentCommand::Deregister { agent: self.some_agent() }.into(),
             75..79 => self.dead_letters(id),
@@ -60,7 +63,10 @@ impl Draw {
         let Some(task) = self.some_task() else { return Command::Tick };
         let other = self.one_in(2);
         let payload = if other { Payload::new(serde_json::json!("another")) } else { task.payload.clone() };
-        Command::submit(task.with_payload(payload))
+        let task = task.with_payload(payload);
+        // A key that collides with that of the first submit.
+        let collides = other && task.key().is_some();
+        Command::submit(if collides { task.with_key("another") } else { task })
     }
 
     fn cancel(&mut self) -> Command {
@@ -124,4 +130,10 @@ impl Draw {
         let tasks = (0..count).map(|_| self.some_task_id()).collect();
         TaskCommand::Prioritise { tasks, tier: self.tier(), reason: "inspection".into() }.into()
     }
+}
+
+/// An identity for the journal; most commands repeat the first one, some contradict it.
+fn identify(number: u32) -> Command {
+    let journal = if number.is_multiple_of(16) { JournalId::new(0) } else { JournalId::new(u128::MAX) };
+    ControlCommand::Identify { journal }.into()
 }

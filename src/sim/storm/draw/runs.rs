@@ -31,6 +31,9 @@ impl Draw {
         if self.extreme && self.one_in(4) {
             run = self.stretched_run(run);
         }
+        if number.is_multiple_of(5) {
+            run = run.with_key(format!("key {number}"));
+        }
         self.runs.push(run.clone());
         Command::start(run)
     }
@@ -70,6 +73,8 @@ impl Draw {
             3 => run.with_input(Payload::new(json!("another"))),
             4 => run.with_version(u32::from(self.one_in(2))),
             5 if self.extreme => run.with_version(u32::MAX),
+            // A key that collides with that of the first start.
+            6 if run.key().is_some() => run.with_key("another"),
             _ => run,
         })
     }

@@ -28,6 +28,9 @@ impl Draw {
         if self.extreme && self.one_in(3) {
             task = self.stretched(task, at);
         }
+        if number.is_multiple_of(5) {
+            task = task.with_key(format!("key {number}"));
+        }
         self.policies.push(task.policy.clone());
         self.tasks.push(task.clone());
         task

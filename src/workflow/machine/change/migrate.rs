@@ -91,6 +91,7 @@ impl Run {
         let mut variables = self.variables.clone();
         variables.forget_reduced();
         let mut run = Self {
+            work: self.work,
             spec: Arc::clone(&self.spec),
             owner: self.owner,
             begun: self.begun,

@@ -6,7 +6,7 @@ use crate::definition::On;
 use crate::message::run::{NodeOutcome, RunOutcome, RunPhase};
 use crate::saga::Step as _;
 use crate::workflow::machine::Run;
-use crate::workflow::machine::change::Changes;
+use crate::workflow::machine::change::{Changes, Renewal};
 use crate::workflow::machine::illegal::{Applied, Illegal};
 use crate::workflow::machine::node::{Instance, NodeWork};
 use std::collections::BTreeSet;
@@ -109,7 +109,7 @@ impl Run {
         if nodes.iter().any(|ix| self.graph.state(*ix).is_none_or(|state| state.instances().active() > 0)) {
             return Err(Illegal::new(INPUT, "a node of it is unknown or under way"));
         }
-        self.renew(nodes);
+        self.renew(nodes, Renewal::Retry);
         self.course.reopen();
         self.rollback.reopen();
         self.graph.relink(nodes);

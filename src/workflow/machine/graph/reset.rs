@@ -2,6 +2,7 @@
 
 use super::{Count, Graph};
 use crate::base::id::{NodeIx, RunId};
+use crate::workflow::machine::change::Renewal;
 use crate::workflow::machine::illegal::Applied;
 use crate::workflow::machine::node::NodeState;
 use crate::workflow::plan::Plan;
@@ -10,12 +11,12 @@ use std::sync::Arc;
 
 impl Graph {
     /// Resets these nodes to their initial states with undecided links. Returns the child runs that they had.
-    pub(crate) fn renew(&mut self, nodes: &[NodeIx]) -> Vec<RunId> {
+    pub(crate) fn renew(&mut self, nodes: &[NodeIx], renewal: Renewal) -> Vec<RunId> {
         let mut children = Vec::new();
         for ix in nodes {
             if let Some(state) = self.nodes.get_mut(ix.index()) {
                 children.extend(state.instances().children());
-                *state = core::mem::take(state).renewed();
+                *state = core::mem::take(state).renewed(renewal);
             }
         }
         self.count = Count::all(&self.nodes);

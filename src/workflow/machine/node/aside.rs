@@ -33,6 +33,9 @@ pub(crate) struct Aside {
     /// The values of variables that reducers of the host combined for the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) reduced: BTreeMap<u32, Payload>,
+    /// The number of times that its work was requested once more, as other work than before.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) repeats: u32,
     /// The usage of its instances before it was executed again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) spent_before: Spending,
@@ -47,6 +50,7 @@ impl Aside {
         save_point: SavePointUse { times: 0, way: SavePointWay::Same },
         refusals: 0,
         reduced: BTreeMap::new(),
+        repeats: 0,
         spent_before: Spending::NOTHING,
     };
 

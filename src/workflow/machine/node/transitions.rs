@@ -13,6 +13,7 @@ use crate::definition::{Action, Join, Node};
 use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
 use crate::message::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
 use crate::task::SideEffects;
+use crate::workflow::machine::change::Renewal;
 
 /// Whether a node starts with an input or was already under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +111,15 @@ impl NodeState {
         Ok(())
     }
 
-    /// The initial state of the node, except for its usage and the items that hosts added. Its links are undecided.
-    pub(crate) fn renewed(self) -> Self {
+    /// The initial state of the node, except for its usage and the items that hosts added. Its links are undecided. A child run
+    /// has compensated its own steps when it failed, so the next one is new work in any case.
+    pub(crate) fn renewed(self, renewal: Renewal) -> Self {
         let spent_before = self.spent();
+        let is_new = renewal == Renewal::Repeat || self.instances.children().next().is_some();
+        let repeats = self.aside().repeats.saturating_add(is_new.into());
         let mut renewed = Self { work: self.work.renewed(), ..Self::default() };
         renewed.aside_mut().spent_before = spent_before;
+        renewed.aside_mut().repeats = repeats;
         renewed.tidy();
         renewed
     }
