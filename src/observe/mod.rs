@@ -56,7 +56,8 @@ pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
 pub use lineage::{Delegated, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
-    AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
+    AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Reports, Summary, Usage,
+    Waits,
 };
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
