@@ -58,6 +58,8 @@ pub struct Limits {
     pub retention: RetentionLimits,
     /// Jumps of the host's clock.
     pub clock: ClockLimits,
+    /// Waits for an agent that can perform a task.
+    pub unroutable: UnroutableLimits,
 }
 
 impl Default for Limits {
@@ -79,6 +81,7 @@ impl Default for Limits {
             families: FamilyLimits::default(),
             retention: RetentionLimits::default(),
             clock: ClockLimits::default(),
+            unroutable: UnroutableLimits::default(),
         }
     }
 }
@@ -228,6 +231,40 @@ impl Default for RetentionLimits {
     }
 }
 
+/// Bounds of the time for which tasks wait although no agent can perform them. The time is that of the wait of all tasks with
+/// the same requirements: it begins when the first of them waits and no agent can perform it, and ends when an agent can.
+/// Journal and snapshots keep its beginning, so a restart does not extend it.
+///
+/// ```
+/// use counterpoint::Limits;
+/// use std::time::Duration;
+///
+/// // Report tasks without an agent after ten seconds, and fail them after an hour.
+/// let limits = Limits::default()
+///     .with_unroutable_reported_after(Duration::from_secs(10))
+///     .with_unroutable_failed_after(Some(Duration::from_secs(3_600)));
+/// assert_eq!(limits.unroutable.fail_after, Some(Duration::from_secs(3_600)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct UnroutableLimits {
+    /// The time after which the wait is reported, if an agent that can perform the tasks is leaving or no agent is registered.
+    /// A wait that none of the registered agents could ever end is reported at once.
+    #[serde(with = "crate::base::time::span")]
+    pub report_after: Duration,
+    /// The time after which the tasks expire with [`Bound::Unroutable`](crate::task::Bound::Unroutable) instead of waiting
+    /// for an agent. Without a value they wait.
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
+    pub fail_after: Option<Duration>,
+}
+
+impl Default for UnroutableLimits {
+    fn default() -> Self {
+        Self { report_after: Duration::from_secs(60), fail_after: None }
+    }
+}
+
 macro_rules! with {
     ($($(#[$doc:meta])* $method:ident => $($field:ident).+: $kind:ty),* $(,)?) => {
         impl Limits {
@@ -299,6 +336,10 @@ with! {
     with_cancel_grace => cancel_grace: Duration,
     /// Sets [`max_step`](ClockLimits::max_step).
     with_max_clock_step => clock.max_step: Option<Duration>,
+    /// Sets [`report_after`](UnroutableLimits::report_after).
+    with_unroutable_reported_after => unroutable.report_after: Duration,
+    /// Sets [`fail_after`](UnroutableLimits::fail_after).
+    with_unroutable_failed_after => unroutable.fail_after: Option<Duration>,
     /// Sets [`confirmed_after`](ClockLimits::confirmed_after).
     with_clock_confirmed_after => clock.confirmed_after: Option<Duration>,
 }

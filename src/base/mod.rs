@@ -17,6 +17,7 @@ pub(crate) mod id;
 pub(crate) mod limits;
 pub(crate) mod meter;
 pub(crate) mod name;
+pub(crate) mod nearest;
 pub(crate) mod packed;
 pub(crate) mod payload;
 pub(crate) mod structure;

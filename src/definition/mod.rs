@@ -68,7 +68,8 @@ use std::sync::Arc;
 /// A workflow: a directed acyclic graph of named nodes.
 ///
 /// Every link ends either taken or not taken, and a node starts or is skipped as soon as the links that it depends on are
-/// decided. A definition that passes validation therefore cannot deadlock.
+/// decided. In a definition that passes validation, nodes therefore never wait for each other in a circle. A node can still wait
+/// for what comes from outside: an agent, a signal, a decision, a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -55,7 +55,7 @@
 //! | `postcondition` | a condition on `item`, the output; if it does not hold, the task is retried, then fails |
 //! | `budget`, `estimate` | limits `{attempts, time, cost, tokens}`; the expected usage `{cost, tokens}` of an attempt |
 //! | `writes` | variables, each with `output` or a path into it: `{found: output.hits}` |
-//! | `retry`, `timeout` | the number of attempts, or `{attempts, delay, max_delay, jitter, in_doubt}`; the time limit of an attempt |
+//! | `retry`, `timeout` | the number of attempts, or `{attempts, delay, factor, max_delay, jitter, in_doubt, rules}`, where the first rule `{on, attempts, delay, factor, max_delay, jitter}` that matches a failure applies, `on` being as `error` of handlers; the time limit of an attempt |
 //! | `queue_timeout`, `total_timeout`, `priority`, `exhausted` | as in [`Policy`](crate::Policy) and [`Tier`](crate::Tier) |
 //! | `on_error` | `fail` (the run), `continue`, or the task to continue with, which then joins its links with `any` |
 //! | `compensate`, `pivot` | the task that compensates it (true: its type with `.undo`); whether it is a pivot |
@@ -88,6 +88,7 @@ mod context;
 mod data;
 mod delegate;
 mod document;
+mod failures;
 mod fault;
 mod flow;
 mod inputs;

@@ -1,7 +1,7 @@
 //! Typed access to a tree: errors are collected with their paths, and reading continues.
 
 use super::fault::{DocumentError, DocumentFault, DocumentFaultKind};
-use crate::workflow::nearest::nearest;
+use crate::base::nearest::nearest;
 use core::fmt;
 use core::time::Duration;
 use serde_json::{Map, Value};

@@ -3,12 +3,13 @@
 use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::delegate::{BEYOND, DELEGATE, GATHERS, ROUNDS};
+use super::failures::{ERROR, FAILURES};
 use super::flow::{ON_FAILURE, ON_UNDO_FAILURE, WITHIN};
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, TRANSITION};
 use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
-use super::waits::{DECISION, ERROR, ESCALATION, FAIL, FAILURES, HANDLER, MILESTONE, RACE_OPTION, SIGNAL};
-use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
+use super::waits::{DECISION, ESCALATION, FAIL, HANDLER, MILESTONE, RACE_OPTION, SIGNAL};
+use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, RULE, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
 
@@ -166,11 +167,18 @@ fn work_field(name: &str) -> Value {
 
 fn retry(name: &str) -> Value {
     match name {
-        "attempts" => integer(),
-        "jitter" => words(JITTERS),
         "in_doubt" => words(IN_DOUBT),
+        "rules" => list(object(&[], RULE, retry)),
+        "on" => failures(),
+        "attempts" => integer(),
+        "factor" => json!({"type": "number", "minimum": 0}),
+        "jitter" => words(JITTERS),
         _ => def("span"),
     }
+}
+
+fn failures() -> Value {
+    either(&[json!({"const": true}), kinds(), object(&[], ERROR, error)])
 }
 
 fn requirement(name: &str) -> Value {
@@ -193,7 +201,7 @@ fn signal(name: &str) -> Value {
 
 fn handler(name: &str) -> Value {
     match name {
-        "error" => either(&[json!({"const": true}), kinds(), object(&[], ERROR, error)]),
+        "error" => failures(),
         "timeout" => def("span"),
         "matching" => def("condition"),
         "cancel" => json!({"const": true}),

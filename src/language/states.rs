@@ -1,6 +1,7 @@
 //! Nodes with states, between which one token moves.
 
 use super::data::{Names, condition, expression};
+use super::failures::failures;
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
@@ -93,7 +94,7 @@ impl<'d> Reader<'_> {
             }
             let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
             let fails = get(fields, "on_failure").is_some_and(|failures| *failures != Value::Bool(false));
-            let on_failure = fails.then(|| self.failures(fields, "on_failure", &at));
+            let on_failure = fails.then(|| failures(fields, "on_failure", &at, &mut self.report));
             if let Some(name) = self.report.text_at(fields, "to", &at) {
                 read.push(Transition { when: when.unwrap_or(Condition::True), on_failure, ..to(name) });
             }

@@ -167,18 +167,7 @@ impl<'d> Reader<'_> {
 
     /// A string or a list of strings.
     pub(super) fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
-        let at = path.field(name);
-        match get(fields, name) {
-            None => Vec::new(),
-            Some(Value::String(text)) => vec![(None, text)],
-            Some(list) => {
-                let mut words = Vec::new();
-                for (index, word) in self.report.list(list, &at).iter().enumerate() {
-                    words.extend(self.report.text(word, &at.item(index)).map(|word| (Some(index), word)));
-                }
-                words
-            }
-        }
+        super::failures::words(fields, name, path, &mut self.report)
     }
 
     /// The named tasks; unknown ones are reported.

@@ -1,6 +1,7 @@
 //! Races, decisions, boundary handlers, milestones and signals.
 
 use super::data::{Names, condition, expression};
+use super::failures::{FAILURES, failures};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
@@ -8,7 +9,7 @@ use crate::base::name::Name;
 use crate::definition::{
     Action, Boundary, Condition, Decision, Escalation, Expr, Fail, Handler, Milestone, RaceOption, SignalRule, WaitFor,
 };
-use crate::task::{FailureKind, Failures};
+use crate::task::FailureKind;
 use serde_json::Value;
 
 pub(super) const RACE_OPTION: &[&str] = &["name", "signal", "matching", "after", "at", "decision"];
@@ -17,14 +18,7 @@ pub(super) const ESCALATION: &[&str] = &["after", "role"];
 pub(super) const HANDLER: &[&str] = &["name", "error", "timeout", "signal", "matching", "cancel", "beside"];
 pub(super) const MILESTONE: &[&str] = &["after", "until"];
 pub(super) const SIGNAL: &[&str] = &["transient", "kept_for", "most", "description"];
-pub(super) const ERROR: &[&str] = &["kinds", "codes"];
 pub(super) const FAIL: &[&str] = &["message", "kind", "code", "details"];
-pub(super) const FAILURES: &[(&str, FailureKind)] = &[
-    ("transient", FailureKind::Transient),
-    ("permanent", FailureKind::Permanent),
-    ("overloaded", FailureKind::Overloaded),
-    ("unknown", FailureKind::Unknown),
-];
 
 /// The fields of which a race option has exactly one, and those of which a handler has exactly one.
 const RACE_EVENTS: &[&str] = &["signal", "after", "at", "decision"];
@@ -168,7 +162,7 @@ impl<'d> Reader<'_> {
     fn boundary(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Boundary> {
         let matching = self.matching(fields, path, names);
         match self.one_of(fields, path, BOUNDARIES)? {
-            "error" => Some(Boundary::Error(self.failures(fields, "error", path))),
+            "error" => Some(Boundary::Error(failures(fields, "error", path, &mut self.report))),
             "timeout" => self.report.span_at(fields, "timeout", path).map(Boundary::Timeout),
             "signal" => {
                 let signal = self.report.text_at(fields, "signal", path)?;
@@ -182,43 +176,6 @@ impl<'d> Reader<'_> {
                 yes.then_some(Boundary::Cancel)
             }
         }
-    }
-
-    /// True for all failures, kinds, or an object with kinds and codes.
-    pub(super) fn failures(&mut self, fields: &'d Fields, field: &str, path: &Path<'_>) -> Failures {
-        let at = path.field(field);
-        match get(fields, field) {
-            Some(Value::Bool(true)) => Failures::any(),
-            Some(Value::Object(_)) => {
-                let object = get(fields, field).and_then(|value| self.report.object(value, &at, ERROR));
-                let Some(object) = object else { return Failures::any() };
-                let mut failures = Failures::any();
-                if get(object, "kinds").is_some() {
-                    failures.kinds = self.kinds(object, "kinds", &at);
-                }
-                if get(object, "codes").is_some() {
-                    failures.codes =
-                        self.words(object, "codes", &at).into_iter().map(|(_, code)| code.into()).collect();
-                }
-                failures
-            }
-            _ => Failures { kinds: self.kinds(fields, field, path), ..Failures::any() },
-        }
-    }
-
-    fn kinds(&mut self, fields: &'d Fields, field: &str, path: &Path<'_>) -> Vec<FailureKind> {
-        let at = path.field(field);
-        let mut kinds = Vec::new();
-        for (index, word) in self.words(fields, field, path) {
-            match FAILURES.iter().find(|(known, _)| *known == word) {
-                Some((_, kind)) => kinds.push(*kind),
-                None => {
-                    let item = index.map_or(at, |index| at.item(index));
-                    self.report.unknown(&item, "keyword", word, FAILURES.iter().map(|(known, _)| *known));
-                }
-            }
-        }
-        kinds
     }
 
     /// The failure of a task that always fails: a message, or an object.

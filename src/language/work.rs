@@ -1,8 +1,9 @@
 //! The work of a task: kind, requirements, priority, retries, timeouts.
 
+use super::failures::failures;
 use super::report::{Fields, Path, Report, get};
 use crate::definition::Work;
-use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, Tier, Usage};
+use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, RetryRule, Tier, Usage};
 use serde_json::Value;
 
 /// The fields of a task that describe its work.
@@ -19,14 +20,16 @@ pub(super) const WORK: &[&str] = &[
     "estimate",
 ];
 
-pub(super) const RETRY: &[&str] = &["attempts", "delay", "max_delay", "jitter", "in_doubt"];
+pub(super) const RETRY: &[&str] = &["attempts", "delay", "factor", "max_delay", "jitter", "in_doubt", "rules"];
+/// The fields of a rule of retries.
+pub(super) const RULE: &[&str] = &["on", "attempts", "delay", "factor", "max_delay", "jitter"];
 /// The fields of the expected usage of an attempt.
 pub(super) const ESTIMATE: &[&str] = &["cost", "tokens"];
 pub(super) const REQUIREMENTS: &[&str] = &["skills", "labels"];
 pub(super) const TIERS: &[(&str, Tier)] =
     &[("critical", Tier::Critical), ("high", Tier::High), ("normal", Tier::Normal), ("low", Tier::Low)];
 pub(super) const JITTERS: &[(&str, Jitter)] =
-    &[("full", Jitter::Full), ("equal", Jitter::Equal), ("none", Jitter::None)];
+    &[("full", Jitter::Full), ("equal", Jitter::Equal), ("decorrelated", Jitter::Decorrelated), ("none", Jitter::None)];
 pub(super) const IN_DOUBT: &[(&str, InDoubt)] = &[("count", InDoubt::Count), ("insist", InDoubt::Insist)];
 pub(super) const EXHAUSTED: &[(&str, Exhausted)] = &[("dead_letter", Exhausted::DeadLetter), ("fail", Exhausted::Fail)];
 
@@ -123,8 +126,41 @@ fn retry(value: &Value, path: &Path<'_>, report: &mut Report) -> Retry {
     let Some(fields) = report.object(value, path, RETRY) else { return retry };
     retry.attempts = report.integer_at(fields, "attempts", path).unwrap_or(retry.attempts);
     retry.base = report.span_at(fields, "delay", path).unwrap_or(retry.base);
+    retry.factor_permille = factor(fields, path, report).unwrap_or(retry.factor_permille);
     retry.cap = report.span_at(fields, "max_delay", path).unwrap_or(retry.cap);
     retry.jitter = report.keyword_at(fields, "jitter", path, JITTERS).unwrap_or(retry.jitter);
     retry.in_doubt = report.keyword_at(fields, "in_doubt", path, IN_DOUBT).unwrap_or(retry.in_doubt);
+    let at = path.field("rules");
+    for (index, value) in get(fields, "rules").map_or(&[][..], |rules| report.list(rules, &at)).iter().enumerate() {
+        retry.rules.extend(rule(value, &at.item(index), report));
+    }
     retry
+}
+
+fn rule(value: &Value, path: &Path<'_>, report: &mut Report) -> Option<RetryRule> {
+    let fields = report.object(value, path, RULE)?;
+    let mut rule = RetryRule::default();
+    if get(fields, "on").is_some() {
+        rule.on = failures(fields, "on", path, report);
+    }
+    rule.attempts = report.integer_at(fields, "attempts", path).unwrap_or(rule.attempts);
+    rule.base = report.span_at(fields, "delay", path).unwrap_or(rule.base);
+    rule.factor_permille = factor(fields, path, report).unwrap_or(rule.factor_permille);
+    rule.cap = report.span_at(fields, "max_delay", path).unwrap_or(rule.cap);
+    rule.jitter = report.keyword_at(fields, "jitter", path, JITTERS).unwrap_or(rule.jitter);
+    Some(rule)
+}
+
+/// A factor with up to three digits after the point, in thousandths.
+fn factor(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<u32> {
+    let value = get(fields, "factor")?;
+    let thousandths = value.as_f64().map(|factor| (factor * 1_000.0).round());
+    match thousandths.filter(|number| (0.0..=f64::from(u32::MAX)).contains(number)) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number in range")]
+        Some(thousandths) => Some(thousandths as u32),
+        None => {
+            report.invalid(&path.field("factor"), "a number from 0 to 4294967.295", value);
+            None
+        }
+    }
 }

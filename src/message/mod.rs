@@ -19,7 +19,7 @@ pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, R
 pub use effect::{Dispatched, Effect, Outbox};
 pub use event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
-    PartEvent, RunEvent, TaskEvent, YieldReason,
+    PartEvent, RunEvent, TaskEvent, Unroutable, YieldReason,
 };
 pub use rejected::{Rejected, RejectedClass};
 pub use run::{

@@ -180,6 +180,7 @@ fn reason(event: &Event) -> Option<String> {
             | ControlEvent::TasksPrioritised { reason, .. }
             | ControlEvent::ClockConfirmed { reason: Some(reason), .. },
         ) => Some(reason.to_string()),
+        Event::Control(ControlEvent::Unroutable(work)) => Some(work.lack.to_string()),
         Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
     }
 }

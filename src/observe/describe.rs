@@ -95,6 +95,8 @@ fn control(who: Named<'_>, event: &ControlEvent) -> String {
             format!("the jump of the clock was confirmed by later readings, from {from} to {to}")
         }
         ControlEvent::ClockReturned => "the clock returned to the time of the engine".to_owned(),
+        ControlEvent::Unroutable(work) => line(&work.to_string(), SHOWN * 4),
+        ControlEvent::Routable { report } => format!("the tasks of report {report} have an agent or no longer wait"),
         ControlEvent::TasksPrioritised { tasks, tier, reason } => {
             format!("{} now in tier {tier}: {}", tasks_text(tasks), short(reason))
         }
@@ -173,6 +175,7 @@ fn task(who: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String {
                 Bound::Deadline => "its deadline",
                 Bound::Queue => "its queue timeout",
                 Bound::Total => "its total timeout",
+                Bound::Unroutable => "no agent could perform it",
             };
             format!("{id} expired: {bound}")
         }

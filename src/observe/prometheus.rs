@@ -165,6 +165,10 @@ fn fleet(page: &mut Page, figures: &MetricsSnapshot) {
 }
 
 fn waits(page: &mut Page, figures: &MetricsSnapshot) {
+    page.family("unroutable_reports", "gauge", "Open reports about tasks that no agent can perform.");
+    page.sample("", "", &figures.unroutable.open.to_string());
+    page.family("unroutable_reports_made_total", "counter", "Reports about tasks that no agent could perform.");
+    page.sample("", "", &figures.unroutable.made.to_string());
     if figures.waits.is_empty() {
         return;
     }

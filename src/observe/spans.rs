@@ -7,7 +7,7 @@ use crate::base::id::{AttemptId, Incarnation, NodeIx, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::Table;
 use crate::journal::Projection;
-use crate::message::event::{AgentEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
+use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::message::run::{NodeOutcome, RunOutcome, RunSpec};
 use crate::task::trace::TraceContext;
 use crate::task::{Owner, Phase, TaskOutcome, TaskSpec};
@@ -202,6 +202,7 @@ impl Spans {
             entry.event,
             Event::Task { event: TaskEvent::AttemptFailed { .. } | TaskEvent::Expired { .. }, .. }
                 | Event::Agent { event: AgentEvent::Lost, .. }
+                | Event::Control(ControlEvent::Unroutable(_))
                 | Event::Run { event: RunEvent::Failing { .. }, .. }
         );
         if bad {

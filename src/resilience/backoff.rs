@@ -4,8 +4,8 @@ use crate::base::structure::Random;
 use crate::task::{Jitter, Retry};
 use core::time::Duration;
 
-/// The delay after the `failed`-th failed attempt (counted from 1): random below `base * 2^(failed-1)` (or as
-/// [`Jitter::Decorrelated`] specifies), at most `cap`, and at least what the agent asked for.
+/// The delay after the `failed`-th failed attempt (counted from 1): random below `base * factor^(failed-1)` (or as
+/// [`Jitter::Decorrelated`] specifies), at most `cap`, and at least what the agent asked for. Rules are disregarded.
 ///
 /// ```
 /// use counterpoint::{Random, Retry, resilience::delay};
@@ -17,8 +17,7 @@ use core::time::Duration;
 /// ```
 #[must_use]
 pub fn delay(retry: &Retry, failed: u32, asked: Option<Duration>, random: &mut Random) -> Duration {
-    let doublings = failed.saturating_sub(1).min(31);
-    let ceiling = retry.base.saturating_mul(1 << doublings).min(retry.cap);
+    let ceiling = ceiling(retry, failed);
     let drawn = match retry.jitter {
         Jitter::Full => random.between(Duration::ZERO, ceiling),
         Jitter::Equal => random.between(ceiling / 2, ceiling),
@@ -26,6 +25,23 @@ pub fn delay(retry: &Retry, failed: u32, asked: Option<Duration>, random: &mut R
         Jitter::None => ceiling,
     };
     asked.map_or(drawn, |floor| drawn.max(floor))
+}
+
+/// The largest number of times that a delay grows.
+const GROWS: u32 = 1_000;
+
+/// The upper bound of the `failed`-th delay.
+fn ceiling(retry: &Retry, failed: u32) -> Duration {
+    let (mut ceiling, factor) = (retry.base.min(retry.cap), u128::from(retry.factor_permille));
+    for _ in 1..failed.min(GROWS) {
+        let grown = u64::try_from(ceiling.as_nanos().saturating_mul(factor) / 1_000);
+        let grown = grown.map_or(Duration::MAX, Duration::from_nanos);
+        if grown == ceiling || (factor > 1_000 && grown >= retry.cap) {
+            return grown.min(retry.cap);
+        }
+        ceiling = grown.min(retry.cap);
+    }
+    ceiling
 }
 
 /// The `failed`-th delay of a chain in which each is drawn between `base` and three times the one before ("decorrelated
@@ -48,9 +64,25 @@ mod tests {
             let retry = Retry::exponential(9, Duration::from_nanos(base), Duration::from_nanos(cap));
             let wait = delay(&retry, failed, None, &mut Random::new(seed, 0));
             prop_assert!(wait <= retry.cap);
-            prop_assert!(wait <= retry.base.saturating_mul(1 << failed.saturating_sub(1).min(31)));
+            prop_assert!(failed > 30 || wait <= retry.base.saturating_mul(1 << failed.saturating_sub(1)));
             let floor = Duration::from_secs(5);
             prop_assert!(delay(&retry, failed, Some(floor), &mut Random::new(seed, 0)) >= floor);
+        }
+    }
+
+    proptest! {
+        /// Without jitter the delay is the upper bound: it grows by the factor, up to rounding, within the cap.
+        #[test]
+        fn grows_by_any_factor(failed in 1_u32..40, factor in 0_u32..5_000, base in 0_u64..1 << 40, cap in 0_u64..1 << 50) {
+            let retry = Retry::exponential(9, Duration::from_nanos(base), Duration::from_nanos(cap));
+            let retry = retry.with_factor_permille(factor).with_jitter(Jitter::None);
+            let wait = |failed| delay(&retry, failed, None, &mut Random::new(0, 0)).as_nanos() as f64;
+            let mut exact = base.min(cap) as f64;
+            for _ in 1..failed {
+                exact = (exact * f64::from(factor) / 1_000.0).min(cap as f64);
+            }
+            let rounded = 2.0 * f64::from(failed) * (f64::from(factor) / 1_000.0).max(1.0).powi(failed as i32);
+            prop_assert!((wait(failed) - exact).abs() <= rounded.max(exact * 1e-9), "{} instead of {exact}", wait(failed));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Typed indexes of tasks, classes and accounts. No event contains one.
+//! Typed indexes of tasks, classes and accounts, and the room that a task may use. No event contains one.
 
 use crate::base::structure::Slot;
 pub(crate) use crate::routing::AgentIx;
@@ -82,4 +82,13 @@ impl AccountIxs {
     pub(crate) const fn each(self) -> [AccountIx; 2] {
         [AccountIx::Tenant(self.tenant), AccountIx::Kind(self.kind)]
     }
+}
+
+/// The part of an agent's capacity that a task may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// All of it: for tasks of the critical tier.
+    Reserved,
+    /// The part that is not reserved for the critical tier.
+    Open,
 }

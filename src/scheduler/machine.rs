@@ -190,6 +190,7 @@ impl Core {
             self.guards.next_wakeup(),
             self.awaited.next(),
             self.reader.next_aged(),
+            self.reader.unroutable_due(),
         ];
         next.into_iter().flatten().min()
     }

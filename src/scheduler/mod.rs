@@ -51,7 +51,7 @@ mod view;
 mod waits;
 
 pub use crate::base::clock::ClockLimits;
-pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits};
+pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits, UnroutableLimits};
 pub use crate::task::TaskStatus;
 pub use config::Config;
 pub use contained::{Callback, Quarantined};
@@ -64,7 +64,9 @@ pub(crate) use machine::Core;
 pub use preemption::Preemption;
 pub use queue::{Batch, Discipline, Quota};
 pub use reader::Reader;
-pub use snapshot::{AccountRecord, AgentRecord, GateRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+pub use snapshot::{
+    AccountRecord, AgentRecord, GateRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
+};
 pub use standing::{ClockJump, Standing};
 pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;

@@ -1,7 +1,7 @@
 //! The state as data.
 
 use super::config::Config;
-use super::index::{Gate, Member};
+use super::index::{Excluded, Gate, Group, GroupKey, GroupPast, Member, Room};
 use super::ix::TenantIx;
 use super::log::Log;
 use super::machine::Core;
@@ -15,7 +15,7 @@ use crate::base::time::Time;
 use crate::message::event::YieldReason;
 use crate::resilience::rate::Gcra;
 use crate::task::agent::{AgentSpec, AgentStatus, Guard};
-use crate::task::{TaskOutcome, TaskSpec, Tier};
+use crate::task::{Needs, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -52,9 +52,37 @@ pub struct SchedulerSnapshot {
     pub finished: Vec<TaskId>,
     /// The dead letters, in the order in which they ended.
     pub dead: Vec<TaskId>,
+    /// The waiting tasks that no agent can perform, grouped by requirements, in the order in which the groups began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unroutable: Vec<UnroutableRecord>,
     /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
     #[serde(default, skip_serializing_if = "Standing::is_default")]
     pub standing: Standing,
+}
+
+/// Waiting tasks with the same requirements that no agent can perform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UnroutableRecord {
+    /// Their needs.
+    pub needs: Needs,
+    /// Their tenant, if it has requirement classes of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+    /// The agents that they exclude.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_agents: Vec<AgentId>,
+    /// The labels of agents that they exclude.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_labels: Vec<(Name, Name)>,
+    /// Whether they are of the critical tier.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub critical: bool,
+    /// Since when tasks with these requirements wait without an agent.
+    pub since: Time,
+    /// The number of the event that reports them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Seq>,
 }
 
 /// The account of a tenant or a kind.
@@ -142,6 +170,9 @@ pub struct TaskRecord {
     /// The agents that failed the task, the most recent last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub avoid: Vec<AgentId>,
+    /// The numbers of failed attempts by the rule of its retries that applied to them; empty if no rule did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<u32>,
     /// The agent that the last attempt was assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<AgentId>,
@@ -213,6 +244,7 @@ impl Core {
             tasks,
             finished: state.tasks().finished().iter().copied().collect(),
             dead: state.tasks().dead().iter().copied().collect(),
+            unroutable: state.index().classes().unroutable().iter().map(unroutable_record).collect(),
             standing: state.standing().clone(),
         }
     }
@@ -277,6 +309,31 @@ fn account_record(index: u32, account: &Account, tag: u128) -> AccountRecord {
     AccountRecord { name, index, paused: history.paused, rate: history.rate, mean: history.mean, tag }
 }
 
+impl UnroutableRecord {
+    pub(super) fn past(&self) -> GroupPast {
+        let key = GroupKey {
+            needs: self.needs.clone(),
+            tenant: self.tenant.clone(),
+            excluded: Excluded::put(&self.not_agents, &self.not_labels),
+            room: if self.critical { Room::Reserved } else { Room::Open },
+        };
+        GroupPast { key, since: self.since, report: self.report }
+    }
+}
+
+fn unroutable_record(group: &Group) -> UnroutableRecord {
+    let (not_agents, not_labels) = group.key.excluded.parts();
+    UnroutableRecord {
+        needs: group.key.needs.clone(),
+        tenant: group.key.tenant.clone(),
+        not_agents: not_agents.to_vec(),
+        not_labels: not_labels.to_vec(),
+        critical: group.key.room == Room::Reserved,
+        since: group.since,
+        report: group.report,
+    }
+}
+
 fn agent_record(index: u32, member: &Member) -> AgentRecord {
     AgentRecord {
         by: member.by,
@@ -304,6 +361,7 @@ fn task_record(task: &Task) -> TaskRecord {
         preempted: task.attempts.preempted,
         outcome_unknown: task.outcome_unknown,
         avoid: task.avoid.to_vec(),
+        failed: task.failed.to_vec(),
         last: task.last,
         stage: stage_record(&task.stage),
     }

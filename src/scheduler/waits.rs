@@ -1,6 +1,6 @@
 //! The reason for which a task waits. It is computed on request and not stored.
 
-use super::index::{Member, Room};
+use super::index::Member;
 use super::ix::{AccountIx, ClassIx};
 use super::queue::{Account, Gate};
 use super::reader::Reader;
@@ -152,10 +152,13 @@ impl Reader {
         let members = agents.iter().filter_map(|agent| index.fleet().get(*agent));
         let able: Vec<&Member> = members.filter(|member| member.is_online()).collect();
         let has_room = |member: &&Member| if task.is_urgent() { member.has_room() } else { member.has_open_room() };
+        if index.pools().exceeded(&task.spec.needs).is_some() {
+            return TaskWait::NoAgent;
+        }
         if !able.iter().any(has_room) {
             return no_room(&able, task);
         }
-        let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
+        let room = task.room();
         let fits = !task.traits.uses_resources || !index.fitting(class, room).is_empty();
         // While the linger timer of a batched kind is set, a sub-queue with too few tasks waits.
         match kind.and_then(Account::linger_until) {

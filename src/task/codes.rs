@@ -8,6 +8,7 @@
 //! | `cp.timeout.attempt` | unknown | an attempt took longer than the attempt timeout |
 //! | `cp.timeout.cancel`, `cp.timeout.yield` | unknown | an agent did not answer in time that it had stopped an attempt, or gives it back |
 //! | `cp.timeout.deadline`, `.queue`, `.total` | transient | a task of a run expired |
+//! | `cp.unroutable` | transient | no agent could perform a task of a run for [`fail_after`](crate::scheduler::UnroutableLimits::fail_after) |
 //! | `cp.agent.lost` | unknown | the agent of an attempt is gone, or did not answer after a restart |
 //! | `cp.agent.panicked`, `cp.agent.dropped` | unknown | the code of the agent panicked, or ended without an answer |
 //! | `cp.agent.cancelled` | transient, unknown | the agent stopped an attempt that was being cancelled |
@@ -41,6 +42,8 @@ pub const DEADLINE: &str = "cp.timeout.deadline";
 pub const QUEUE_TIMEOUT: &str = "cp.timeout.queue";
 /// A task of a run took longer than its total timeout.
 pub const TOTAL_TIMEOUT: &str = "cp.timeout.total";
+/// No agent could perform a task of a run for the longest time that it may wait for one.
+pub const UNROUTABLE: &str = "cp.unroutable";
 /// The agent of an attempt is gone.
 pub const AGENT_LOST: &str = "cp.agent.lost";
 /// The code of an agent panicked.

@@ -70,6 +70,13 @@ impl From<FailureKind> for Failures {
     }
 }
 
+impl From<&str> for Failures {
+    /// The failures with this code; with `*` at its end, those whose code begins so.
+    fn from(code: &str) -> Self {
+        Self::code(code)
+    }
+}
+
 impl<const N: usize> From<[FailureKind; N]> for Failures {
     fn from(kinds: [FailureKind; N]) -> Self {
         Self { kinds: kinds.into(), codes: Vec::new() }

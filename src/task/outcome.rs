@@ -7,7 +7,7 @@ use crate::base::payload::Payload;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// How a task ended. Every accepted task ends in exactly one outcome.
+/// How a task ended. A task ends at most once; it waits for as long as no agent can perform it, unless a time limit ends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -59,6 +59,9 @@ pub enum Bound {
     Queue,
     /// The total timeout.
     Total,
+    /// The time for which no agent could perform the task, see
+    /// [`UnroutableLimits::fail_after`](crate::scheduler::UnroutableLimits::fail_after).
+    Unroutable,
 }
 
 impl Bound {
@@ -68,6 +71,7 @@ impl Bound {
             Self::Deadline => codes::DEADLINE,
             Self::Queue => codes::QUEUE_TIMEOUT,
             Self::Total => codes::TOTAL_TIMEOUT,
+            Self::Unroutable => codes::UNROUTABLE,
         }
     }
 }
@@ -78,6 +82,7 @@ impl fmt::Display for Bound {
             Self::Deadline => "deadline",
             Self::Queue => "queue timeout",
             Self::Total => "total timeout",
+            Self::Unroutable => "no agent could perform it",
         })
     }
 }

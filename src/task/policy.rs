@@ -1,6 +1,6 @@
 //! Retries and timeouts of tasks.
 
-use super::{FailureKind, Tier};
+use super::{CodePattern, Failure, FailureKind, Failures, Tier};
 use crate::base::canonical::{Canonical, canonical};
 use core::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -129,9 +129,8 @@ impl Canonical for Policy {
 }
 
 canonical!(Rules { retry, attempt_timeout, queue_timeout, total_timeout } beside { exhausted });
-canonical!(Retry { base, cap, kinds } beside { attempts, jitter, in_doubt, escalate_after });
-canonical!(RetryOverrides { transient, overloaded, unknown } beside {});
-canonical!(RetryOverride { base, cap } beside { attempts });
+canonical!(Retry { base, cap, rules } beside { attempts, factor_permille, jitter, in_doubt, escalate_after });
+canonical!(RetryRule { base, cap } beside { on, attempts, factor_permille, jitter });
 
 impl Serialize for Policy {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -148,16 +147,36 @@ impl<'de> Deserialize<'de> for Policy {
     }
 }
 
-/// Retries with exponential backoff: `base * 2^k` up to `cap`, with jitter.
+/// Retries with exponential backoff: `base * factor^k` up to `cap`, with jitter. Rules specify other retries for some failures.
+///
+/// ```
+/// use counterpoint::task::RetryRule;
+/// use counterpoint::{Failure, FailureKind, Retry};
+/// use std::time::Duration;
+///
+/// // Up to twelve attempts: three failures of the card terminal, ten of overloaded agents, and two others.
+/// let second = Duration::from_secs(1);
+/// let retry = Retry::default()
+///     .with_attempts(12)
+///     .with_rule(RetryRule::on("terminal.*", 3).with_backoff(second, 1_500, 10 * second))
+///     .with_rule(RetryRule::on(FailureKind::Overloaded, 10))
+///     .with_rule(RetryRule::any(2));
+/// let failure = Failure::transient("no answer").with_code("terminal.offline");
+/// assert_eq!(retry.rule_for(&failure), Some(0));
+/// assert_eq!(retry.rule_for(&Failure::transient("no route")), Some(2));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Retry {
-    /// The number of attempts, including the first; 0 counts as 1.
+    /// The number of attempts, including the first, whatever their failures; 0 counts as 1.
     pub attempts: u32,
     /// The upper bound of the first delay.
     #[serde(with = "crate::base::time::span")]
     pub base: Duration,
+    /// The factor between the upper bounds of consecutive delays, in thousandths: 2,000 doubles them.
+    #[serde(skip_serializing_if = "is_double")]
+    pub factor_permille: u32,
     /// The upper bound of every delay.
     #[serde(with = "crate::base::time::span")]
     pub cap: Duration,
@@ -165,109 +184,99 @@ pub struct Retry {
     pub jitter: Jitter,
     /// How an unknown outcome counts.
     pub in_doubt: InDoubt,
-    /// Overrides for single kinds of failures.
-    #[serde(default, skip_serializing_if = "RetryOverrides::is_empty")]
-    pub kinds: RetryOverrides,
+    /// Retries for some failures: the first rule that matches a failure applies to it. For a failure without a rule, the
+    /// settings above apply. A permanent failure is never tried again, whatever the rules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RetryRule>,
     /// After every this many failed attempts the task waits in the next more urgent tier, except for the first tier,
     /// which contains only tasks submitted to it. Without a value the tier never changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub escalate_after: Option<u32>,
 }
 
-impl Retry {
-    /// The largest number of attempts over all kinds of failures.
-    pub(crate) fn most(&self) -> u32 {
-        let kinds = [self.kinds.transient, self.kinds.overloaded, self.kinds.unknown];
-        let kinds = kinds.into_iter().flatten().filter_map(|overrides| overrides.attempts);
-        kinds.fold(self.attempts, u32::max).max(1)
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_double(factor: &u32) -> bool {
+    *factor == DOUBLE
+}
+
+/// The default factor between delays.
+const DOUBLE: u32 = 2_000;
+
+/// The retries after some failures, with a count of its own: the failures of other rules do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RetryRule {
+    /// The failures that the rule applies to, by kind and by code.
+    pub on: Failures,
+    /// The number of attempts that may fail with such a failure: the last of them ends the task. 0 counts as 1. The number of
+    /// attempts of the whole task ([`Retry::attempts`]) applies, too.
+    pub attempts: u32,
+    /// The upper bound of the delay after the first such failure.
+    #[serde(with = "crate::base::time::span")]
+    pub base: Duration,
+    /// The factor between the upper bounds of consecutive delays, in thousandths.
+    #[serde(skip_serializing_if = "is_double")]
+    pub factor_permille: u32,
+    /// The upper bound of every delay.
+    #[serde(with = "crate::base::time::span")]
+    pub cap: Duration,
+    /// How a delay is drawn below its upper bound.
+    pub jitter: Jitter,
+}
+
+impl Default for RetryRule {
+    /// All failures, with the attempts and delays of [`Retry::default`].
+    fn default() -> Self {
+        let Retry { attempts, base, factor_permille, cap, jitter, .. } = Retry::DEFAULT;
+        Self { on: Failures::any(), attempts, base, factor_permille, cap, jitter }
+    }
+}
+
+impl RetryRule {
+    /// A rule for these failures: of a kind, or with a code or the beginning of codes.
+    #[must_use]
+    pub fn on(failures: impl Into<Failures>, attempts: u32) -> Self {
+        Self { on: failures.into(), attempts, ..Self::default() }
     }
 
-    /// Bounds the number of attempts for all kinds of failures.
+    /// A rule for all failures. Rules after it never apply.
+    #[must_use]
+    pub fn any(attempts: u32) -> Self {
+        Self { attempts, ..Self::default() }
+    }
+
+    /// Sets the delays: the upper bound of the first one, the factor between consecutive ones in thousandths, and the upper
+    /// bound of all.
+    #[must_use]
+    pub const fn with_backoff(mut self, base: Duration, factor_permille: u32, cap: Duration) -> Self {
+        (self.base, self.factor_permille, self.cap) = (base, factor_permille, cap);
+        self
+    }
+
+    /// Sets how a delay is drawn.
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+}
+
+impl Retry {
+    /// The largest number of attempts.
+    pub(crate) fn most(&self) -> u32 {
+        self.attempts.max(1)
+    }
+
+    /// Bounds the number of attempts.
     pub(crate) fn at_most(mut self, attempts: u32) -> Self {
         self.attempts = self.attempts.min(attempts);
-        for overrides in [&mut self.kinds.transient, &mut self.kinds.overloaded, &mut self.kinds.unknown] {
-            if let Some(RetryOverride { attempts: Some(own), .. }) = overrides {
-                *own = (*own).min(attempts);
-            }
-        }
-        self
-    }
-}
-
-/// Overrides for single kinds of failures. A permanent failure is never tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RetryOverrides {
-    /// For transient failures.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub transient: Option<RetryOverride>,
-    /// For overloaded agents.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub overloaded: Option<RetryOverride>,
-    /// For unknown outcomes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unknown: Option<RetryOverride>,
-}
-
-impl RetryOverrides {
-    const NONE: Self = Self { transient: None, overloaded: None, unknown: None };
-
-    /// Whether there are no overrides.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.transient.is_none() && self.overloaded.is_none() && self.unknown.is_none()
-    }
-}
-
-/// Overrides of the retries for one kind of failure; settings that are absent are as for all kinds.
-///
-/// ```
-/// use counterpoint::task::RetryOverride;
-/// use counterpoint::{FailureKind, Retry};
-/// use std::time::Duration;
-///
-/// let busy = RetryOverride::default().with_attempts(10).with_base(Duration::from_secs(2));
-/// let retry = Retry::default().with_kind(FailureKind::Overloaded, busy);
-/// assert_eq!(retry.for_kind(FailureKind::Overloaded).attempts, 10);
-/// assert_eq!(retry.for_kind(FailureKind::Transient).attempts, 3);
-/// assert_eq!(retry.for_kind(FailureKind::Permanent).attempts, 1);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RetryOverride {
-    /// A failure of this kind ends the task if this attempt or a later one had it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    /// The upper bound of the first delay.
-    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
-    pub base: Option<Duration>,
-    /// The upper bound of every delay.
-    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
-    pub cap: Option<Duration>,
-}
-
-impl RetryOverride {
-    /// Sets the number of attempts.
-    #[must_use]
-    pub const fn with_attempts(mut self, attempts: u32) -> Self {
-        self.attempts = Some(attempts);
         self
     }
 
-    /// Sets the upper bound of the first delay.
-    #[must_use]
-    pub const fn with_base(mut self, base: Duration) -> Self {
-        self.base = Some(base);
-        self
-    }
-
-    /// Sets the upper bound of every delay.
-    #[must_use]
-    pub const fn with_cap(mut self, cap: Duration) -> Self {
-        self.cap = Some(cap);
-        self
+    /// The first code of a rule that no failure can have.
+    pub(crate) fn bad_code(&self) -> Option<&CodePattern> {
+        self.rules.iter().find_map(|rule| rule.on.bad_code())
     }
 }
 
@@ -275,23 +284,26 @@ impl Retry {
     const DEFAULT: Self = Self {
         attempts: 3,
         base: Duration::from_millis(100),
+        factor_permille: DOUBLE,
         cap: Duration::from_secs(30),
         jitter: Jitter::Full,
         in_doubt: InDoubt::Count,
-        kinds: RetryOverrides::NONE,
+        rules: Vec::new(),
         escalate_after: None,
     };
 
     /// A single attempt.
     #[must_use]
     pub const fn never() -> Self {
-        Self { attempts: 1, ..Self::DEFAULT }
+        Self::DEFAULT.with_attempts(1)
     }
 
     /// This many attempts, with full jitter below `base`, `2 * base`, `4 * base` and so on up to `cap`.
     #[must_use]
     pub const fn exponential(attempts: u32, base: Duration, cap: Duration) -> Self {
-        Self { attempts, base, cap, ..Self::DEFAULT }
+        let mut retry = Self::DEFAULT.with_attempts(attempts);
+        (retry.base, retry.cap) = (base, cap);
+        retry
     }
 
     /// Sets how an unknown outcome counts.
@@ -301,35 +313,46 @@ impl Retry {
         self
     }
 
-    /// Sets the overrides for a kind of failure. They have no effect for permanent failures.
+    /// Sets the number of attempts, including the first, whatever their failures.
     #[must_use]
-    pub const fn with_kind(mut self, kind: FailureKind, overrides: RetryOverride) -> Self {
-        match kind {
-            FailureKind::Transient => self.kinds.transient = Some(overrides),
-            FailureKind::Overloaded => self.kinds.overloaded = Some(overrides),
-            FailureKind::Unknown => self.kinds.unknown = Some(overrides),
-            FailureKind::Permanent => {}
-        }
+    pub const fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
         self
     }
 
-    /// The retries after a failure of this kind.
+    /// Sets the factor between the upper bounds of consecutive delays, in thousandths.
     #[must_use]
-    pub fn for_kind(&self, kind: FailureKind) -> Self {
-        let overrides = match kind {
-            FailureKind::Transient => self.kinds.transient,
-            FailureKind::Overloaded => self.kinds.overloaded,
-            FailureKind::Unknown => self.kinds.unknown,
-            FailureKind::Permanent => Some(RetryOverride::default().with_attempts(1)),
-        };
-        let overrides = overrides.unwrap_or_default();
-        Self {
-            attempts: overrides.attempts.unwrap_or(self.attempts),
-            base: overrides.base.unwrap_or(self.base),
-            cap: overrides.cap.unwrap_or(self.cap),
-            kinds: RetryOverrides::NONE,
-            ..self.clone()
+    pub const fn with_factor_permille(mut self, factor: u32) -> Self {
+        self.factor_permille = factor;
+        self
+    }
+
+    /// Adds a rule after those that were added before.
+    #[must_use]
+    pub fn with_rule(mut self, rule: RetryRule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// The index of the rule that applies to a failure, if there is one.
+    #[must_use]
+    pub fn rule_for(&self, failure: &Failure) -> Option<usize> {
+        if failure.kind == FailureKind::Permanent {
+            return None;
         }
+        self.rules.iter().position(|rule| rule.on.matches(failure))
+    }
+
+    /// The retries after a failure with this rule, as settings without rules; without a rule these settings.
+    #[must_use]
+    pub fn by_rule(&self, rule: Option<usize>) -> Self {
+        let mut settings = Self { rules: Vec::new(), ..self.clone() };
+        if let Some(rule) = rule.and_then(|index| self.rules.get(index)) {
+            let RetryRule { on: _, attempts, base, factor_permille, cap, jitter } = rule;
+            (settings.attempts, settings.base, settings.factor_permille) = (*attempts, *base, *factor_permille);
+            (settings.cap, settings.jitter) = (*cap, *jitter);
+        }
+        settings
     }
 
     /// Sets the number of failed attempts after which the task waits in a more urgent tier.

@@ -89,14 +89,13 @@ pub(crate) mod functions;
 #[cfg(feature = "coordination")]
 mod group;
 pub(crate) mod machine;
-pub(crate) mod nearest;
 pub(crate) mod plan;
 mod step;
 mod steps;
 mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
-pub use check::{Advice, Check, check};
+pub use check::{Advice, Check, NoAgents, Unperformable, check, check_against};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
 #[cfg(feature = "async")]

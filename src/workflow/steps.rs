@@ -1,9 +1,9 @@
 //! A registry of steps by kind.
 
-use super::nearest::nearest;
 use super::step::{Attempt, Done, Query, Step, Undo};
 use crate::base::error::PayloadError;
 use crate::base::name::Name;
+use crate::base::nearest::nearest;
 use crate::base::payload::Payload;
 use crate::task::{Failure, codes};
 use core::fmt;

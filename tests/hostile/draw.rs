@@ -6,7 +6,7 @@ use counterpoint::definition::{
     Handler, Join, Link, Map, Node, On, OnFailure, OnLimit, Precondition, RaceOption, Reducer, Repeat, Rounds,
     SavePoint, SignalRule, State, States, Variable, WaitFor, Work,
 };
-use counterpoint::task::{Affinity, Exhausted, InDoubt, Jitter, RetryOverride, TraceContext, Usage};
+use counterpoint::task::{Affinity, CodePattern, Exhausted, InDoubt, Jitter, RetryRule, TraceContext, Usage};
 use counterpoint::workflow::validate;
 use counterpoint::{
     AgentId, AgentSpec, Failure, FailureKind, Limits, Name, Needs, Payload, Policy, Retry, RunId, RunSpec, TaskId,
@@ -90,18 +90,26 @@ fn maybe<T: Clone + std::fmt::Debug + 'static>(of: impl Strategy<Value = T> + 's
 
 fn retry() -> BoxedStrategy<Retry> {
     let jitter = select(vec![Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::None]);
-    let overrides = (maybe(count()), maybe(span()), maybe(span())).prop_map(|(attempts, base, cap)| {
-        let mut overrides = RetryOverride::default();
-        (overrides.attempts, overrides.base, overrides.cap) = (attempts, base, cap);
-        overrides
-    });
     let kinds =
         select(vec![FailureKind::Transient, FailureKind::Overloaded, FailureKind::Unknown, FailureKind::Permanent]);
+    let codes = select(vec!["storm.*", "card.declined", "cp.*", "*", "", "no code", "cp.timeout.attempt"]);
+    let factor = || prop_oneof![select(vec![0, 1_000, 2_000, u32::MAX]), any::<u32>()];
+    let rule = ((maybe(kinds), maybe(codes)), (maybe(count()), maybe(span()), maybe(span()), maybe(factor())));
+    let rule = rule.prop_map(|((kind, code), (attempts, base, cap, factor))| {
+        let mut rule = RetryRule::default();
+        rule.on.kinds.extend(kind);
+        rule.on.codes.extend(code.map(CodePattern::from));
+        rule.attempts = attempts.unwrap_or(rule.attempts);
+        rule.base = base.unwrap_or(rule.base);
+        rule.cap = cap.unwrap_or(rule.cap);
+        rule.factor_permille = factor.unwrap_or(rule.factor_permille);
+        rule
+    });
     (
         (maybe(count()), maybe(span()), maybe(span()), maybe(jitter), any::<bool>(), maybe(count())),
-        maybe((kinds, overrides)),
+        (proptest::collection::vec(rule, 0..3), maybe(factor())),
     )
-        .prop_map(|((attempts, base, cap, jitter, insist, escalate), kind)| {
+        .prop_map(|((attempts, base, cap, jitter, insist, escalate), (rules, factor))| {
             let mut retry = Retry::default();
             retry.attempts = attempts.unwrap_or(retry.attempts);
             retry.base = base.unwrap_or(retry.base);
@@ -109,10 +117,9 @@ fn retry() -> BoxedStrategy<Retry> {
             retry.jitter = jitter.unwrap_or(retry.jitter);
             retry.in_doubt = if insist { InDoubt::Insist } else { InDoubt::Count };
             retry.escalate_after = escalate;
-            match kind {
-                Some((kind, overrides)) => retry.with_kind(kind, overrides),
-                None => retry,
-            }
+            retry.factor_permille = factor.unwrap_or(retry.factor_permille);
+            retry.rules = rules;
+            retry
         })
         .boxed()
 }

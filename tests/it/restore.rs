@@ -196,7 +196,12 @@ fn finish(host: &mut Host) -> Result<(), TestCaseError> {
         let _ = host.say(AgentCommand::Deregister { agent });
     }
     for id in 1..=2 {
-        let able = agent(id).with_skill("saw", 9).with_skill("nail", 9).with_label("hall", "b").with_capacity(3);
+        let able = agent(id)
+            .with_skill("saw", 9)
+            .with_skill("nail", 9)
+            .with_skill("naill", 9)
+            .with_label("hall", "b")
+            .with_capacity(3);
         host.join(able);
     }
     for _ in 0..500 {

@@ -105,11 +105,18 @@ pub(crate) async fn events(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// Returns whether the host is running.
+/// Returns whether the host is running, and the number of open reports about tasks that no agent can perform.
 pub(crate) async fn health(State(app): State<App>) -> Response {
-    match app.host.inspect(|engine| (engine.last_seq().get(), engine.queued(), engine.agents().count())).await {
-        Ok((events, queued, agents)) => {
-            Json(json!({"status": "ok", "events": events, "queued": queued, "agents": agents})).into_response()
+    let figures = app.host.inspect(|engine| {
+        let unroutable = engine.unroutable().count();
+        (engine.last_seq().get(), engine.queued(), engine.agents().count(), unroutable)
+    });
+    match figures.await {
+        Ok((events, queued, agents, unroutable)) => {
+            let health = json!({
+                "status": "ok", "events": events, "queued": queued, "agents": agents, "unroutable": unroutable,
+            });
+            Json(health).into_response()
         }
         Err(error) => Refusal::from(error).into_response(),
     }

@@ -119,7 +119,10 @@ impl Tenancy {
                 }
                 false
             }
-            ControlEvent::Paused { .. }
+            // Other reports may count tasks of several tenants.
+            ControlEvent::Unroutable(work) => self.has(work.tenant.as_ref()),
+            ControlEvent::Routable { .. }
+            | ControlEvent::Paused { .. }
             | ControlEvent::Resumed { .. }
             | ControlEvent::Panicked { .. }
             | ControlEvent::Calmed { .. }

@@ -1,11 +1,45 @@
 //! Events of the engine as a whole.
 
-use crate::base::id::{AgentId, RunId, TaskId};
+use crate::base::id::{AgentId, RunId, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::task::agent::Scope;
-use crate::task::{JournalId, Tier};
+use crate::task::{JournalId, Lack, Needs, Tier};
+use core::fmt;
 use serde::{Deserialize, Serialize};
+
+/// Waiting tasks with the same requirements that no registered agent can perform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unroutable {
+    /// The first of the tasks.
+    pub task: TaskId,
+    /// The kind of this task.
+    pub kind: Name,
+    /// The needs of the tasks.
+    pub needs: Needs,
+    /// The tenant of the tasks, if an agent is or was confined to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+    /// The number of the tasks.
+    pub tasks: u32,
+    /// Since when tasks with these requirements wait without an agent.
+    pub since: Time,
+    /// The reason.
+    pub lack: Lack,
+}
+
+impl fmt::Display for Unroutable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no agent can perform {} of kind `{}`", self.task, self.kind)?;
+        match self.tasks {
+            0 | 1 => {}
+            2 => f.write_str(" and another task")?,
+            more => write!(f, " and {} other tasks", more - 1)?,
+        }
+        write!(f, ": {}", self.lack)
+    }
+}
 
 /// A change of the scheduler or engine as a whole, or of several tasks or runs at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +132,14 @@ pub enum ControlEvent {
     },
     /// The host's clock is again close to the engine's time after a jump, and the engine follows it. All leases are renewed.
     ClockReturned,
+    /// Tasks wait that no agent can perform. It is reported once for all tasks with the same requirements, until
+    /// [`Routable`](Self::Routable) ends the report.
+    Unroutable(Box<Unroutable>),
+    /// An agent can perform the tasks that were reported, or none of them waits any more.
+    Routable {
+        /// The number of the event that reported them.
+        report: Seq,
+    },
     /// Waiting tasks moved to another tier.
     TasksPrioritised {
         /// The tasks.

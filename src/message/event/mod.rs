@@ -26,7 +26,7 @@ mod task;
 
 pub use agent::AgentEvent;
 pub use catalogue::CatalogueEvent;
-pub use control::ControlEvent;
+pub use control::{ControlEvent, Unroutable};
 pub use node::{DecisionEvent, MapEvent, NodeEvent, NodeRef, Opening, PartEvent};
 pub use run::RunEvent;
 pub use task::{Next, TaskEvent, YieldReason};

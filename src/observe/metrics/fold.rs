@@ -257,6 +257,11 @@ impl Projection for Metrics {
             Event::Task { task, event } => self.task(*task, event, entry.at),
             Event::Agent { agent, event } => self.agent_event(agent.agent(), event, entry.at),
             Event::Control(ControlEvent::TasksPrioritised { tasks, tier, .. }) => self.moved(tasks, *tier),
+            Event::Control(ControlEvent::Unroutable(_)) => {
+                self.unroutable.0.insert(entry.seq, ());
+                self.unroutable.1 += 1;
+            }
+            Event::Control(ControlEvent::Routable { report }) => drop(self.unroutable.0.remove(report)),
             Event::Control(ControlEvent::TasksForgotten { tasks }) => {
                 for task in tasks {
                     self.forget(*task);

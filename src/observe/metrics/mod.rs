@@ -12,10 +12,10 @@ mod spread;
 pub use agent::AgentFigures;
 pub use group::Usage;
 pub use load::LoadSpread;
-pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Waits};
+pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Reports, Waits};
 pub use spread::Summary;
 
-use crate::base::id::{AgentId, AttemptId, TaskId};
+use crate::base::id::{AgentId, AttemptId, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::Table;
 use crate::base::time::Time;
@@ -70,6 +70,8 @@ pub struct Metrics {
     live: Table<TaskId, Live>,
     line: Line,
     price: Price,
+    /// The reports about tasks without an agent that have not ended, and the number of all.
+    unroutable: (Table<Seq, ()>, u64),
 }
 
 /// A task that has not ended.
@@ -118,6 +120,7 @@ impl Default for Metrics {
             live: Table::new(1_000_000),
             line: Line::default(),
             price: Price::default(),
+            unroutable: (Table::new(4_096), 0),
         }
     }
 }
@@ -195,6 +198,10 @@ impl Metrics {
             tenants: named(&self.tenants.named),
             other_tenants: others(&self.tenants.others),
             waits: Tier::ALL.into_iter().map(|tier| (tier, self.line.waits(tier, now))).collect(),
+            unroutable: Reports {
+                open: u64::try_from(self.unroutable.0.iter().count()).unwrap_or(u64::MAX),
+                made: self.unroutable.1,
+            },
             utilisation: (slots > 0.0).then(|| (held / slots).min(1.0)),
         }
     }

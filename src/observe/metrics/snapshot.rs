@@ -46,6 +46,9 @@ pub struct MetricsSnapshot {
     /// time is ever recorded.
     #[serde(default)]
     pub waits: BTreeMap<Tier, Waits>,
+    /// The reports about tasks that no agent can perform, each about all tasks with the same requirements.
+    #[serde(default)]
+    pub unroutable: Reports,
     /// The share of the offered slot time that was in use, from 0 to 1. `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation: Option<f64>,
@@ -108,6 +111,16 @@ impl Compliance {
     pub fn share(&self) -> Option<f64> {
         share(self.met, self.met.saturating_add(self.missed))
     }
+}
+
+/// Reports about tasks that no agent can perform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reports {
+    /// The number of reports that have not ended.
+    pub open: u64,
+    /// The number of reports that were made.
+    pub made: u64,
 }
 
 /// Tasks that wait for an agent.

@@ -160,6 +160,7 @@ impl Timeline {
                     Bound::Deadline => "past its deadline",
                     Bound::Queue => "past its queue timeout",
                     Bound::Total => "past its total timeout",
+                    Bound::Unroutable => "without an agent",
                 };
                 self.close(id, None, BarResult::Cancelled, Some(note), now);
                 self.tasks.remove(&id);

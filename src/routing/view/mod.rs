@@ -4,6 +4,7 @@
 
 mod candidates;
 mod eligible;
+mod lack;
 mod levels;
 mod loads;
 mod roster;

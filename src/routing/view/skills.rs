@@ -59,6 +59,11 @@ impl SkillMap {
         self.broader.get(skill).into_iter().flatten()
     }
 
+    /// Each implied skill with those that imply it.
+    pub(super) fn implied(&self) -> impl Iterator<Item = (&Name, &BTreeSet<Name>)> {
+        self.broader.iter()
+    }
+
     /// Whether this agent meets the needs, implied skills included.
     #[must_use]
     pub fn met_by(&self, needs: &Needs, agent: &AgentSpec) -> bool {

@@ -77,7 +77,7 @@ impl State {
         failure: &Failure,
         next: Next,
     ) -> Applied {
-        self.tasks.note_failure(at, by.agent())?;
+        self.tasks.note_failure(at, by.agent(), failure)?;
         match next {
             Next::Retry { at: until, tier } => {
                 self.end_attempt(now, at)?;

@@ -1,6 +1,7 @@
 //! Application of the events that concern the whole scheduler.
 
 use super::State;
+use crate::base::id::Seq;
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::event::ControlEvent;
@@ -10,7 +11,7 @@ use crate::scheduler::ix::AccountIx;
 use crate::task::agent::Scope;
 
 impl State {
-    pub(super) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Applied {
+    pub(super) fn apply_control(&mut self, (seq, at): (Seq, Time), event: &ControlEvent) -> Applied {
         self.standing.apply(event)?;
         match event {
             ControlEvent::Paused { scope, reason } => self.set_paused(at, scope, Some(reason)),
@@ -19,6 +20,12 @@ impl State {
                 tasks.iter().try_for_each(|task| self.set_tier(*task, *tier))
             }
             ControlEvent::TasksForgotten { tasks } => tasks.iter().try_for_each(|task| self.tasks.forget(*task)),
+            ControlEvent::Unroutable(work) => {
+                let task = self.tasks.at(self.tasks.known(work.task)?)?;
+                let class = task.class().ok_or(InconsistentEvent("the task of a report does not wait for an agent"))?;
+                self.index.report(class, task.room(), seq)
+            }
+            ControlEvent::Routable { report } => self.index.end_report(*report),
             ControlEvent::RunsForgotten { .. } => Err(InconsistentEvent("a scheduler without an engine has no runs")),
             // Applied to the standing above.
             ControlEvent::Identified { .. }

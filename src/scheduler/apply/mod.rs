@@ -96,10 +96,11 @@ impl State {
     }
 
     pub(crate) fn apply(&mut self, entry: &Entry, place: Place) -> Applied {
+        self.index.set_now(entry.at);
         match &entry.event {
             Event::Agent { agent, event } => self.apply_agent(entry.at, *agent, event),
             Event::Task { task, event } => self.apply_task((entry.seq, entry.at), *task, place, event),
-            Event::Control(event) => self.apply_control(entry.at, event),
+            Event::Control(event) => self.apply_control((entry.seq, entry.at), event),
             Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {
                 Err(InconsistentEvent("a scheduler without an engine has no runs"))
             }

@@ -5,13 +5,16 @@ use crate::base::error::RestoreError;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::Bound;
 use crate::scheduler::queue::AccountHistory;
-use crate::scheduler::snapshot::{AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+use crate::scheduler::snapshot::{
+    AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
+};
 use crate::scheduler::tasks::{Attempts, Cancel, Ended, Held, Origin, Past, Running, Stage, Submission, Yielding};
 
 impl State {
     /// Fills an empty state from a snapshot.
     pub(crate) fn put(&mut self, snapshot: &SchedulerSnapshot) -> Result<(), RestoreError> {
         self.incarnations = snapshot.incarnations;
+        self.index.set_now(snapshot.at);
         let latest = snapshot.agents.iter().map(|agent| agent.by.number()).max().unwrap_or(0);
         if latest > snapshot.incarnations || snapshot.incarnations == u64::MAX {
             return Err(wrong(format!(
@@ -40,6 +43,8 @@ impl State {
         let tags = snapshot.tenants.iter().map(|record| (record.name.clone(), record.tag));
         let shares = self.queues.put_shares(snapshot.virtual_time, tags, snapshot.at, &mut self.timers);
         shares.map_err(|InconsistentEvent(why)| wrong(why.into()))?;
+        let unroutable = self.index.put_unroutable(snapshot.unroutable.iter().map(UnroutableRecord::past).collect());
+        unroutable.map_err(|InconsistentEvent(why)| wrong(why.into()))?;
         self.standing = snapshot.standing.clone();
         self.check().map_err(wrong)
     }
@@ -69,6 +74,7 @@ impl State {
             attempts: Attempts { begun: record.attempts, yielded: record.yields, preempted: record.preempted },
             outcome_unknown: record.outcome_unknown,
             avoid: record.avoid.clone(),
+            failed: record.failed.clone(),
             last: record.last,
         };
         let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, past)?;

@@ -98,11 +98,12 @@ impl State {
     /// Queues a task in the class of its needs and of the agents that it avoids.
     pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
+        let room = task.room();
         let class = if task.avoid.is_empty() && !task.traits.affine && self.index.classes().separated().is_empty() {
-            self.index.join_plain(&task.spec.needs)?
+            self.index.join_plain(&task.spec.needs, room)?
         } else {
             let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
-            self.index.join(key)?
+            self.index.join(key, room)?
         };
         let task = self.tasks.at_mut(at)?;
         task.stage = Stage::Queued { class };
@@ -115,7 +116,7 @@ impl State {
     pub(super) fn dequeue(&mut self, at: TaskIx, to: Option<AgentIx>) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(class) = task.class() else { return Ok(()) };
-        let key = sub_queue(task, class);
+        let (key, room) = (sub_queue(task, class), task.room());
         self.queues.remove(at)?;
         if self.queues.has_batches()
             && let Some(next) = self.queues.first_lingering(&key)
@@ -123,8 +124,8 @@ impl State {
             self.linger(next)?;
         }
         match to {
-            Some(agent) => self.index.serve(class, agent),
-            None => self.index.leave(class),
+            Some(agent) => self.index.serve(class, room, agent),
+            None => self.index.leave(class, room),
         }
     }
 

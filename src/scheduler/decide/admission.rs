@@ -150,7 +150,7 @@ impl AdmissionCheck<'_> {
             }));
         }
         self.capacity(spec, earlier)?;
-        if let Some((name, amount, total)) = self.state.index().pools().never_fits(spec) {
+        if let Some((name, amount, total)) = self.state.index().pools().exceeded(&spec.needs) {
             return Err(Rejected::Invalid(Invalid::NeverFits { task: spec.id, name, amount, total }));
         }
         if self.config.admission == Admission::Refuse

@@ -230,7 +230,8 @@ impl Attempts<'_, '_> {
 impl Core {
     /// What follows a failed attempt, and whether the retry budget prevents another attempt.
     fn next_after(&self, task: &Task, running: &Running, failure: &Failure, tx: &Tx<'_>) -> (Next, bool) {
-        let retry = task.spec.policy.retry().for_kind(failure.kind);
+        let retry = task.spec.policy.retry();
+        let rule = retry.rule_for(failure);
         let in_doubt = task.outcome_unknown || failure.kind == FailureKind::Unknown;
         // With `Insist` neither the number of attempts nor the budget bounds the retries.
         let insists = in_doubt && retry.in_doubt == InDoubt::Insist;
@@ -238,14 +239,17 @@ impl Core {
             return (Next::Fail, false);
         }
         let tries = task.attempts.counted();
-        if !insists && tries >= retry.attempts.max(1) {
+        // This failure counts for its rule; the event that records it is not applied yet.
+        let failed = rule.map_or(tries, |rule| task.failed_by(rule).saturating_add(1));
+        let by_rule = retry.by_rule(rule);
+        if !insists && (tries >= retry.attempts.max(1) || failed >= by_rule.attempts.max(1)) {
             return (exhausted(&task.spec), false);
         }
         if !insists && !self.guards.can_retry(running.by.agent(), tx.now) {
             return (exhausted(&task.spec), true);
         }
-        let wait = delay(&retry, tries, failure.retry_after, &mut self.random(tx));
-        let tier = task.spec.policy.retry().tier_after(task.spec.tier, tries);
+        let wait = delay(&by_rule, failed, failure.retry_after, &mut self.random(tx));
+        let tier = retry.tier_after(task.spec.tier, tries);
         (Next::Retry { at: tx.now + wait, tier: (tier != task.tier).then_some(tier) }, false)
     }
 }

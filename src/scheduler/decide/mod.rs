@@ -14,6 +14,7 @@ mod retention;
 mod submit;
 mod tasks;
 mod timers;
+mod unroutable;
 mod validate;
 
 pub use admission::Admission;

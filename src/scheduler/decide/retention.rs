@@ -14,10 +14,11 @@ use crate::scheduler::tasks::Task;
 const BATCH: usize = 256;
 
 impl Dispatch<'_, '_> {
-    /// Forgets the oldest finished tasks beyond the limits, up to [`FORGOTTEN_AT_ONCE`] of them, and sets the rebalancing
-    /// timer.
+    /// Forgets the oldest finished tasks beyond the limits, up to [`FORGOTTEN_AT_ONCE`] of them, sets the rebalancing timer, and
+    /// ends reports about tasks without an agent.
     pub(super) fn retain(&mut self) {
         self.core.schedule_rebalancing(self.tx.now);
+        self.end_reports();
         let (limits, tasks) = (&self.core.reader.config.limits, self.core.reader.state.tasks());
         if tasks.has_unsettled() {
             return;

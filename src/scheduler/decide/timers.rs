@@ -33,6 +33,7 @@ impl Core {
         }
         due.awaited();
         due.guards();
+        due.unroutable();
         due.forget_aged();
     }
 
@@ -44,6 +45,7 @@ impl Core {
         self.guards.resume(&self.reader.state, tx.now);
         self.reconcile(tx);
         self.dispatch(tx).everything();
+        DueTimers { core: self, tx }.unroutable();
     }
 }
 

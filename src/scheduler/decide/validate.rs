@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
-use crate::task::{Affinity, Failure, Needs, PreferredTerm, TaskSpec};
+use crate::task::{Affinity, Failure, Needs, PreferredTerm, Retry, TaskSpec};
 use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
@@ -41,7 +41,22 @@ pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
         needs(limits, &spec.needs)?;
     }
     spec.affinity.as_deref().map_or(Ok(()), |affinity| affine(limits, affinity))?;
+    if !spec.policy.retry().rules.is_empty() {
+        rules(limits, spec.policy.retry())?;
+    }
     bounded("list_len", spec.after.len(), limits.sizes.list_len)
+}
+
+/// Rejects rules of retries that exceed the limits, or that no failure can match.
+#[cold]
+fn rules(limits: &Limits, retry: &Retry) -> Result<(), Rejected> {
+    let patterns =
+        retry.rules.iter().map(|rule| rule.on.kinds.len() + rule.on.codes.len()).fold(0, usize::saturating_add);
+    bounded("list_len", retry.rules.len().saturating_add(patterns), limits.sizes.list_len)?;
+    match retry.bad_code() {
+        Some(pattern) => Err(Rejected::Invalid(Invalid::Code { code: pattern.to_string().into() })),
+        None => Ok(()),
+    }
 }
 
 /// Rejects needs that exceed the limits.

@@ -2,12 +2,15 @@
 
 use super::fleet::Fleet;
 use super::member::Member;
-use crate::base::id::AgentId;
+use super::pools::Pools;
+use super::unroutable::{GroupIx, GroupKey, GroupPast, Groups, Route};
+use crate::base::id::{AgentId, Seq};
 use crate::base::name::Name;
 use crate::base::structure::{Arena, IdMap};
+use crate::base::time::Time;
 use crate::routing::{Eligible, SkillMap};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
-use crate::scheduler::ix::{AgentIx, ClassIx};
+use crate::scheduler::ix::{AgentIx, ClassIx, Room};
 use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, Needs};
 use core::hash::{Hash, Hasher};
@@ -47,7 +50,17 @@ impl Excluded {
         Self { agents: agents.into_boxed_slice(), labels: labels.into_boxed_slice() }
     }
 
-    fn excludes(&self, agent: &AgentSpec) -> bool {
+    /// The exclusions of a snapshot.
+    pub(crate) fn put(agents: &[AgentId], labels: &[(Name, Name)]) -> Self {
+        Self { agents: agents.into(), labels: labels.into() }
+    }
+
+    /// The excluded agents, and the labels of excluded agents.
+    pub(crate) const fn parts(&self) -> (&[AgentId], &[(Name, Name)]) {
+        (&self.agents, &self.labels)
+    }
+
+    pub(crate) fn excludes(&self, agent: &AgentSpec) -> bool {
         self.agents.binary_search(&agent.id).is_ok()
             || self.labels.iter().any(|(label, value)| agent.labels.get(label) == Some(value))
     }
@@ -109,6 +122,16 @@ struct Class {
     key: ClassKey,
     eligible: Eligible,
     tasks: u32,
+    /// How many of them are of the critical tier.
+    urgent: u32,
+    /// Whether tasks of the critical tier, or others, have no agent.
+    unroutable: bool,
+    /// Whether its tasks have agents: those of the critical tier, and others.
+    routes: [Route; 2],
+    /// The groups of its tasks without an agent: those of the critical tier, and others.
+    groups: [Option<GroupIx>; 2],
+    /// Whether its tasks need more of a shared resource than there is.
+    exceeds: bool,
     /// Whether the eligibility of an agent depends on other agents, because some are avoided or are backups.
     depends: bool,
     /// Whether it is in the list of idle classes. It may stay there when it gets tasks again.
@@ -117,12 +140,62 @@ struct Class {
     plain: bool,
 }
 
+/// The halves of a class: the tasks of the critical tier, which may use all room, and all others.
+const HALVES: [Room; 2] = [Room::Reserved, Room::Open];
+
 impl Class {
+    fn new(key: ClassKey, exceeds: bool) -> Self {
+        let plain = key.is_plain();
+        Self {
+            key,
+            eligible: Eligible::default(),
+            tasks: 0,
+            urgent: 0,
+            unroutable: false,
+            routes: [Route::Open; 2],
+            groups: [None; 2],
+            exceeds,
+            depends: false,
+            listed: false,
+            plain,
+        }
+    }
+
+    /// Counts a task that joins.
+    #[inline]
+    fn join(&mut self, room: Room) -> Applied {
+        self.tasks = self.tasks.checked_add(1).ok_or(TOO_MANY)?;
+        self.urgent += u32::from(room == Room::Reserved);
+        Ok(())
+    }
+
+    /// The number of its tasks that may use this room and no other.
+    const fn waiting(&self, room: Room) -> u32 {
+        match room {
+            Room::Reserved => self.urgent,
+            Room::Open => self.tasks.saturating_sub(self.urgent),
+        }
+    }
+
+    /// Whether agents can perform its tasks that may use this room.
+    fn route(&self, fleet: &Fleet, room: Room) -> Route {
+        if self.exceeds {
+            return Route::Never;
+        }
+        if self.eligible.bits().meets(fleet.online(room)) {
+            return Route::Open;
+        }
+        let shares = |agent: &AgentIx| fleet.get(*agent).is_some_and(|member| member.shares(room));
+        let is_registered = fleet.len() == 0 || self.eligible.agents().iter().any(shares);
+        if is_registered { Route::Closed } else { Route::Never }
+    }
+
     /// Counts a task that leaves. Returns whether the class is to be listed as idle.
     #[inline]
-    fn leave(&mut self) -> Applied<bool> {
+    fn leave(&mut self, room: Room) -> Applied<bool> {
         let left = self.tasks.checked_sub(1);
-        self.tasks = left.ok_or(InconsistentEvent("a task leaves a requirement class without tasks"))?;
+        self.tasks = left.ok_or(NO_TASKS)?;
+        self.urgent = self.urgent.checked_sub(u32::from(room == Room::Reserved)).ok_or(NO_TASKS)?;
         let lists = self.tasks == 0 && !self.listed;
         self.listed |= lists;
         Ok(lists)
@@ -143,6 +216,8 @@ pub(crate) struct Classes {
     recent: Vec<Option<ClassIx>>,
     /// The number of classes whose tasks use resources.
     using: usize,
+    /// The waiting tasks without an agent.
+    unroutable: Groups,
 }
 
 /// The number of classes that a join finds without the index.
@@ -180,19 +255,25 @@ impl Classes {
 
     /// Like [`join`](Self::join), for tasks that have needs and no other requirements.
     #[inline]
-    pub(super) fn join_plain(&mut self, needs: &Needs, fleet: &mut Fleet) -> Applied<ClassIx> {
+    pub(super) fn join_plain(
+        &mut self,
+        needs: &Needs,
+        room: Room,
+        (fleet, pools): (&mut Fleet, &Pools),
+    ) -> Applied<ClassIx> {
         let recent = self.recent.get(recent_index(needs)).copied().flatten();
         if let Some(at) = recent
             && let Some(class) = self.classes.get_mut(at.0)
             && class.plain
             && class.key.needs == *needs
         {
-            class.tasks = class.tasks.checked_add(1).ok_or(TOO_MANY)?;
-            return Ok(at);
+            class.join(room)?;
+            return if class.unroutable { self.regroup(at, room).map(|()| at) } else { Ok(at) };
         }
         let (needs, excluded) = (needs.clone(), Excluded::default());
         let place = recent_index(&needs);
-        let at = self.join(ClassKey { needs, tenant: None, excluded, avoid: Box::default() }, fleet)?;
+        let key = ClassKey { needs, tenant: None, excluded, avoid: Box::default() };
+        let at = self.join(key, room, (fleet, pools))?;
         self.recent.resize(RECENT, None);
         if let Some(recent) = self.recent.get_mut(place) {
             *recent = Some(at);
@@ -201,33 +282,127 @@ impl Classes {
     }
 
     /// Adds a waiting task to its class, which is created if it is new. A [`leave`](Self::leave) must follow.
-    pub(super) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> Applied<ClassIx> {
-        if let Some(&at) = self.index.get(&key) {
-            let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
-            class.tasks = class.tasks.checked_add(1).ok_or(TOO_MANY)?;
-            return Ok(at);
+    pub(super) fn join(&mut self, key: ClassKey, room: Room, (fleet, pools): (&mut Fleet, &Pools)) -> Applied<ClassIx> {
+        let at = match self.index.get(&key) {
+            Some(&at) => at,
+            None => self.create(key, (fleet, pools))?,
+        };
+        let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+        class.join(room)?;
+        if class.unroutable {
+            self.regroup(at, room)?;
         }
-        let eligible = Eligible::default();
-        let plain = key.is_plain();
-        let class = Class { key: key.clone(), eligible, depends: false, tasks: 1, listed: false, plain };
-        let at = ClassIx(self.classes.insert(class));
+        Ok(at)
+    }
+
+    fn create(&mut self, key: ClassKey, (fleet, pools): (&mut Fleet, &Pools)) -> Applied<ClassIx> {
+        let exceeds = pools.exceeded(&key.needs).is_some();
+        let at = ClassIx(self.classes.insert(Class::new(key.clone(), exceeds)));
         self.using += usize::from(key.needs.uses_resources());
         self.index.insert(key, at);
         self.fill(at, fleet)?;
         Ok(at)
     }
 
-    pub(super) fn leave(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
+    pub(super) fn leave(&mut self, at: ClassIx, room: Room, fleet: &mut Fleet) -> Applied {
         let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
-        if class.leave()? { self.list_idle(at, fleet) } else { Ok(()) }
+        let (is_idle, unroutable) = (class.leave(room)?, class.unroutable);
+        self.left((at, room), (is_idle, unroutable), fleet)
     }
 
     /// A task leaves its class for an agent. Strategies that rotate continue after this agent.
     #[inline]
-    pub(super) fn serve(&mut self, at: ClassIx, agent: AgentIx, fleet: &mut Fleet) -> Applied {
+    pub(super) fn serve(&mut self, at: ClassIx, room: Room, agent: AgentIx, fleet: &mut Fleet) -> Applied {
         let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
         class.eligible.set_turn(agent);
-        if class.leave()? { self.list_idle(at, fleet) } else { Ok(()) }
+        let (is_idle, unroutable) = (class.leave(room)?, class.unroutable);
+        self.left((at, room), (is_idle, unroutable), fleet)
+    }
+
+    #[inline]
+    fn left(&mut self, (at, room): (ClassIx, Room), (is_idle, unroutable): (bool, bool), fleet: &mut Fleet) -> Applied {
+        if unroutable {
+            self.regroup(at, room)?;
+        }
+        if is_idle { self.list_idle(at, fleet) } else { Ok(()) }
+    }
+
+    /// Evaluates whether agents can perform the tasks of a class.
+    fn reroute(&mut self, at: ClassIx, fleet: &Fleet) -> Applied {
+        let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+        let routes = HALVES.map(|room| class.route(fleet, room));
+        let was_unroutable = core::mem::replace(&mut class.unroutable, routes != [Route::Open; 2]);
+        class.routes = routes;
+        if was_unroutable || class.unroutable {
+            HALVES.into_iter().try_for_each(|room| self.regroup(at, room))?;
+        }
+        Ok(())
+    }
+
+    /// Updates the group of the tasks of a class that may use this room.
+    #[cold]
+    fn regroup(&mut self, at: ClassIx, room: Room) -> Applied {
+        let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+        let [urgent, rest] = &mut class.groups;
+        let [urgent_route, rest_route] = class.routes;
+        let (group, route, waiting) = match room {
+            Room::Reserved => (urgent, urgent_route, class.urgent),
+            Room::Open => (rest, rest_route, class.tasks.saturating_sub(class.urgent)),
+        };
+        let waiting = if route == Route::Open { 0 } else { waiting };
+        match *group {
+            Some(known) => {
+                if waiting == 0 {
+                    *group = None;
+                }
+                self.unroutable.set(known, at, waiting, route == Route::Never)
+            }
+            None if waiting > 0 => {
+                let key = GroupKey::of(&class.key, room);
+                *group = Some(self.unroutable.enter(key, at, waiting, route == Route::Never)?);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Looks the groups of these classes up again.
+    fn repoint(&mut self, moved: Vec<(ClassIx, Room)>) -> Applied {
+        for (at, room) in moved {
+            let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+            let found = self.unroutable.find(&GroupKey::of(&class.key, room));
+            let [urgent, rest] = &mut class.groups;
+            *(if room == Room::Reserved { urgent } else { rest }) = found;
+        }
+        Ok(())
+    }
+
+    /// Applies the report about the tasks without an agent in this class.
+    pub(super) fn report(&mut self, at: ClassIx, room: Room, report: Seq) -> Applied {
+        let key = GroupKey::of(&self.classes.get(at.0).ok_or(NO_CLASS)?.key, room);
+        self.unroutable.report(key, report)
+    }
+
+    /// Applies the end of a report.
+    pub(super) fn end_report(&mut self, report: Seq) -> Applied {
+        let moved = self.unroutable.end_report(report)?;
+        self.repoint(moved)
+    }
+
+    /// Sets the groups of a snapshot.
+    pub(super) fn put_unroutable(&mut self, past: Vec<GroupPast>) -> Applied {
+        let moved = self.unroutable.put(past)?;
+        self.repoint(moved)
+    }
+
+    /// Sets the time of the events that are applied next.
+    pub(super) const fn set_now(&mut self, now: Time) {
+        self.unroutable.set_now(now);
+    }
+
+    /// The waiting tasks without an agent.
+    pub(crate) const fn unroutable(&self) -> &Groups {
+        &self.unroutable
     }
 
     /// Adds a class to the list of those without tasks.
@@ -265,6 +440,7 @@ impl Classes {
                     class.eligible.set_epoch(self.epoch);
                 }
                 fleet.mark(agent, at, meets);
+                self.reroute(at, fleet)?;
             } else {
                 self.fill(at, fleet)?;
             }
@@ -293,7 +469,7 @@ impl Classes {
         for agent in class.eligible.agents() {
             fleet.mark(*agent, at, true);
         }
-        Ok(())
+        self.reroute(at, fleet)
     }
 
     /// A predicate for whether an agent of these is eligible for a class with this key.
@@ -367,10 +543,27 @@ impl Classes {
                 }
             }
         }
-        Ok(())
+        self.check_unroutable(fleet)
+    }
+
+    fn check_unroutable(&self, fleet: &Fleet) -> Result<(), String> {
+        let mut halves = Vec::new();
+        for (slot, class) in self.classes.iter() {
+            let known = HALVES.into_iter().zip(class.routes).zip(class.groups);
+            for ((room, known), group) in known {
+                let route = class.route(fleet, room);
+                if route != known || (route != Route::Open && !class.unroutable) {
+                    return Err(format!("the route of class {} is {route:?} and not {known:?}", slot.index()));
+                }
+                let waiting = if route == Route::Open { 0 } else { class.waiting(room) };
+                halves.push((ClassIx(slot), GroupKey::of(&class.key, room), waiting, route == Route::Never, group));
+            }
+        }
+        self.unroutable.check(halves.into_iter())
     }
 }
 
+const NO_TASKS: InconsistentEvent = InconsistentEvent("a task leaves a requirement class without tasks");
 const TOO_MANY: InconsistentEvent = InconsistentEvent("a requirement class has more tasks than can be counted");
 const NO_CLASS: InconsistentEvent = InconsistentEvent("there is no requirement class at this index");
 

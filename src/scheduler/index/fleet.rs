@@ -7,20 +7,11 @@ use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::routing::{AgentLoad, LoadTable};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
-use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
+use crate::scheduler::ix::{AgentIx, ClassIx, Room, TaskIx};
 use crate::scheduler::timers::{Alarm, Timers};
 use crate::task::Needs;
 use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use std::sync::Arc;
-
-/// The part of an agent's capacity that a task may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// All of it: for tasks of the critical tier.
-    Reserved,
-    /// The part that is not reserved for the critical tier.
-    Open,
-}
 
 /// How an agent holds an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +40,10 @@ pub(crate) struct Fleet {
     members: Vec<Option<Member>>,
     /// The agents with room for tasks of any tier, while any agent reserves capacity for the critical one.
     open: Bits,
+    /// The online agents.
+    online: Bits,
+    /// Those of them with slots that are not reserved for the critical tier.
+    sharing: Bits,
     /// The number of agents that reserve capacity for the critical tier.
     reserving: usize,
     /// The number of backups.
@@ -80,10 +75,19 @@ impl Fleet {
         }
         *self.members.get_mut(at.index()).ok_or(NO_AGENT)? = Some(member);
         self.update(at, |_| {})?;
+        self.note_online(at);
         if reserves {
             self.find_open();
         }
         Ok(())
+    }
+
+    /// Updates the sets of online agents.
+    fn note_online(&mut self, at: AgentIx) {
+        let online = self.get(at).filter(|member| member.is_online());
+        let (is_online, shares) = (online.is_some(), online.is_some_and(|member| member.shares(Room::Open)));
+        self.online.put(at.index(), is_online);
+        self.sharing.put(at.index(), shares);
     }
 
     /// Computes the set of agents with open room, which is kept up to date while any agent reserves capacity.
@@ -102,6 +106,7 @@ impl Fleet {
         self.backups -= usize::from(member.spec.backup);
         timers.cancel(&mut member.lease_timer, Alarm::Lease(member.by));
         timers.cancel(&mut member.gate_timer, Alarm::Gate(member.by));
+        self.note_online(at);
         Ok(Some((at, member)))
     }
 
@@ -130,6 +135,7 @@ impl Fleet {
         self.loads.set_spec(at, Arc::clone(&spec));
         let reserves = spec.reserved > 0;
         self.update(at, |member| member.spec = spec)?;
+        self.note_online(at);
         if reserves {
             self.find_open();
         }
@@ -137,7 +143,9 @@ impl Fleet {
     }
 
     pub(crate) fn set_status(&mut self, at: AgentIx, status: AgentStatus) -> Applied {
-        self.update(at, |member| member.status = status)
+        self.update(at, |member| member.status = status)?;
+        self.note_online(at);
+        Ok(())
     }
 
     pub(crate) fn set_bound(&mut self, at: AgentIx, bound: Bound<'_>) -> Applied {
@@ -262,6 +270,14 @@ impl Fleet {
         }
     }
 
+    /// The online agents with slots of this room, in use or not.
+    pub(super) const fn online(&self, room: Room) -> &Bits {
+        match room {
+            Room::Reserved => &self.online,
+            Room::Open => &self.sharing,
+        }
+    }
+
     /// The agents to which the candidates of a strategy must be restricted; none if all agents with room have such
     /// room.
     pub(crate) const fn only_room(&self, room: Room) -> Option<&Bits> {
@@ -285,7 +301,7 @@ impl Fleet {
         self.loads.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (AgentIx, &Member)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (AgentIx, &Member)> + Clone {
         (0..).zip(&self.members).filter_map(|(at, member)| Some((AgentIx::new(at), member.as_ref()?)))
     }
 
@@ -307,6 +323,10 @@ impl Fleet {
             }
             if self.with_room(Room::Open).contains(at.index()) != member.has_open_room() {
                 return Err(format!("the set of agents with open room is wrong about agent {}", member.by));
+            }
+            let online = [Room::Reserved, Room::Open].map(|room| self.online(room).contains(at.index()));
+            if online != [member.is_online(), member.is_online() && member.shares(Room::Open)] {
+                return Err(format!("the sets of online agents are wrong about agent {}", member.by));
             }
         }
         let reserving = self.iter().filter(|(_, member)| member.spec.reserved > 0).count();

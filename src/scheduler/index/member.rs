@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::structure::{Bits, TimerKey};
 use crate::base::time::Time;
 use crate::routing::Occupancy;
-use crate::scheduler::ix::{ClassIx, TaskIx};
+use crate::scheduler::ix::{ClassIx, Room, TaskIx};
 use crate::task::Needs;
 use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use std::collections::BTreeMap;
@@ -95,6 +95,14 @@ impl Member {
 
     pub(super) fn occupancy(&self) -> Occupancy {
         Occupancy { accepting: self.is_online(), in_flight: self.in_flight(), slots: self.slots() }
+    }
+
+    /// Whether it has slots of this room, in use or not.
+    pub(crate) fn shares(&self, room: Room) -> bool {
+        match room {
+            Room::Reserved => true,
+            Room::Open => self.spec.slots() > self.spec.reserved,
+        }
     }
 
     /// Whether it takes new work, disregarding its load: it is online, and no guard or pause excludes it.

@@ -8,22 +8,25 @@ mod classes;
 mod fleet;
 mod member;
 mod pools;
+mod unroutable;
 
+pub(crate) use super::ix::Room;
 pub(crate) use classes::{ClassKey, Classes, Excluded};
-pub(crate) use fleet::{Bound, Fleet, Holding, Room};
+pub(crate) use fleet::{Bound, Fleet, Holding};
 pub(crate) use member::{Gate, Member};
 pub(crate) use pools::Pools;
+pub(crate) use unroutable::{Group, GroupIx, GroupKey, GroupPast, Groups};
 
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::ix::{AgentIx, ClassIx, TaskIx};
 use super::timers::Timers;
-use crate::base::id::{AgentId, Incarnation};
+use crate::base::id::{AgentId, Incarnation, Seq};
 use crate::base::name::Name;
 use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::routing::SkillMap;
 use crate::task::agent::{AgentSpec, AgentStatus};
-use crate::task::{Affinity, Needs};
+use crate::task::{Affinity, Lack, Needs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -127,23 +130,66 @@ impl Index {
     }
 
     /// Adds a waiting task to its class. A [`leave`](Self::leave) must follow.
-    pub(crate) fn join(&mut self, key: ClassKey) -> Applied<ClassIx> {
-        self.classes.join(key, &mut self.fleet)
+    pub(crate) fn join(&mut self, key: ClassKey, room: Room) -> Applied<ClassIx> {
+        self.classes.join(key, room, (&mut self.fleet, &self.pools))
     }
 
     /// Adds a waiting task with these needs and no other requirements to its class. A [`leave`](Self::leave) must follow.
-    pub(crate) fn join_plain(&mut self, needs: &Needs) -> Applied<ClassIx> {
-        self.classes.join_plain(needs, &mut self.fleet)
+    pub(crate) fn join_plain(&mut self, needs: &Needs, room: Room) -> Applied<ClassIx> {
+        self.classes.join_plain(needs, room, (&mut self.fleet, &self.pools))
     }
 
-    pub(crate) fn leave(&mut self, class: ClassIx) -> Applied {
-        self.classes.leave(class, &mut self.fleet)
+    pub(crate) fn leave(&mut self, class: ClassIx, room: Room) -> Applied {
+        self.classes.leave(class, room, &mut self.fleet)
     }
 
     /// Removes a task of the class that is assigned to this agent.
     #[inline]
-    pub(crate) fn serve(&mut self, class: ClassIx, agent: AgentIx) -> Applied {
-        self.classes.serve(class, agent, &mut self.fleet)
+    pub(crate) fn serve(&mut self, class: ClassIx, room: Room, agent: AgentIx) -> Applied {
+        self.classes.serve(class, room, agent, &mut self.fleet)
+    }
+
+    /// Sets the time of the events that are applied next.
+    pub(crate) const fn set_now(&mut self, now: Time) {
+        self.classes.set_now(now);
+    }
+
+    /// Applies the report about the tasks without an agent in a class.
+    pub(crate) fn report(&mut self, class: ClassIx, room: Room, report: Seq) -> Applied {
+        self.classes.report(class, room, report)
+    }
+
+    /// Applies the end of a report.
+    pub(crate) fn end_report(&mut self, report: Seq) -> Applied {
+        self.classes.end_report(report)
+    }
+
+    /// Sets the begin and the report of the groups of tasks without an agent that a snapshot contains.
+    pub(crate) fn put_unroutable(&mut self, past: Vec<GroupPast>) -> Applied {
+        self.classes.put_unroutable(past)
+    }
+
+    /// The reason for which no agent performs the tasks of a group.
+    pub(crate) fn lack(&self, key: &GroupKey) -> Lack {
+        if let Some((name, amount, total)) = self.pools.exceeded(&key.needs) {
+            return Lack::Shared { name, amount, total };
+        }
+        let members = || self.fleet.iter().map(|(_, member)| member);
+        if let Some(lack) = self.classes.skills().lack(&key.needs, members().map(|member| &*member.spec)) {
+            return lack;
+        }
+        let meets = |member: &&Member| self.classes.skills().met_by(&key.needs, &member.spec);
+        let serves = |member: &&Member| meets(member) && member.spec.serves(key.tenant.as_ref());
+        let passes = |member: &&Member| serves(member) && !key.excluded.excludes(&member.spec);
+        if !members().any(|member| serves(&member)) {
+            Lack::Tenant
+        } else if !members().any(|member| passes(&member)) {
+            Lack::Excluded
+        } else if !members().any(|member| passes(&member) && member.shares(key.room)) {
+            Lack::Reserved
+        } else {
+            Lack::Draining
+        }
     }
 
     /// Acquires the resources of an attempt: the shared ones, and those of the agent unless that is gone.

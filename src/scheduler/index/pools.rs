@@ -2,7 +2,7 @@
 
 use crate::base::name::Name;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
-use crate::task::{Needs, TaskSpec};
+use crate::task::Needs;
 use std::collections::BTreeMap;
 
 /// The total amount of each shared resource and the amount in use.
@@ -35,9 +35,9 @@ impl Pools {
         needs.shared().all(|(name, amount)| self.total(name).saturating_sub(self.used(name)) >= amount)
     }
 
-    /// The first resource of which the task needs more than the total, with the amount needed and the total.
-    pub(crate) fn never_fits(&self, spec: &TaskSpec) -> Option<(Name, u64, u64)> {
-        let needed = spec.needs.shared().map(|(name, amount)| (name, amount, self.total(name)));
+    /// The first resource of which more is needed than the total, with the amount needed and the total.
+    pub(crate) fn exceeded(&self, needs: &Needs) -> Option<(Name, u64, u64)> {
+        let needed = needs.shared().map(|(name, amount)| (name, amount, self.total(name)));
         needed
             .filter(|(_, amount, total)| amount > total)
             .map(|(name, amount, total)| (name.clone(), amount, total))

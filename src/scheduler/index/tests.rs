@@ -19,7 +19,7 @@ fn painting() -> ClassKey {
 #[test]
 fn a_class_has_an_agent_while_one_that_is_eligible_has_room() {
     let mut index = Index::default();
-    let class = index.join(painting()).unwrap();
+    let class = index.join(painting(), Room::Open).unwrap();
     assert!(!index.has_agent(class, Room::Open));
     let at = register(&mut index, &agent(1), 1);
     assert!(index.has_agent(class, Room::Open));
@@ -29,14 +29,14 @@ fn a_class_has_an_agent_while_one_that_is_eligible_has_room() {
     assert_eq!(index.fleet_mut().release(at, held.index), Ok(None));
     assert!(index.fleet_mut().release(at, held.index).is_err(), "it holds nothing");
     assert_eq!(index.check(), Ok(()));
-    index.leave(class).unwrap();
-    assert!(index.leave(class).is_err(), "no task is left");
+    index.leave(class, Room::Open).unwrap();
+    assert!(index.leave(class, Room::Open).is_err(), "no task is left");
 }
 
 #[test]
 fn backups_are_eligible_while_no_other_agent_is_up() {
     let mut index = Index::default();
-    let class = index.join(painting()).unwrap();
+    let class = index.join(painting(), Room::Open).unwrap();
     let primary = register(&mut index, &agent(1), 1);
     let spec = Arc::new(AgentSpec::clone(&agent(2)).with_backup(true));
     let backup = register(&mut index, &spec, 2);

@@ -142,6 +142,17 @@ impl Queues {
         self.lanes.first_where(class, pass)
     }
 
+    /// Up to `most` of the first tasks of these classes by rank, of the critical tier or of all others, whether they may begin
+    /// or not, and the number of sub-queues that were visited.
+    pub(crate) fn first_waiting(
+        &self,
+        classes: impl Iterator<Item = ClassIx>,
+        room: Room,
+        most: usize,
+    ) -> (Vec<TaskIx>, usize) {
+        self.lanes.first_waiting(classes, room == Room::Reserved, most)
+    }
+
     /// The number of tasks of a class that may begin and come before this rank, counted up to `most`.
     pub(crate) fn count_ahead(&self, class: ClassIx, rank: Rank, most: usize) -> usize {
         self.lanes.count_ahead(class, rank, most)

@@ -14,7 +14,7 @@ use crate::base::payload::Payload;
 use crate::base::structure::{Arena, NearMap};
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
-use crate::task::{TaskOutcome, TaskSpec, Tier};
+use crate::task::{Failure, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use pace::Pace;
 use std::collections::{BTreeSet, VecDeque};
@@ -347,9 +347,17 @@ impl Tasks {
         Ok(())
     }
 
-    /// Adds the agent to those that the task avoids, because an attempt there has failed.
-    pub(crate) fn note_failure(&mut self, at: TaskIx, by: AgentId) -> Applied {
+    /// Adds the agent to those that the task avoids, because an attempt there has failed, and counts the failure for the rule
+    /// of the task's retries that applies to it.
+    pub(crate) fn note_failure(&mut self, at: TaskIx, by: AgentId, failure: &Failure) -> Applied {
         let task = self.at_mut(at)?;
+        let retry = task.spec.policy.retry();
+        if let Some(rule) = retry.rule_for(failure) {
+            let mut failed = core::mem::take(&mut task.failed).into_vec();
+            failed.resize(retry.rules.len(), 0);
+            failed.get_mut(rule).into_iter().for_each(|count| *count = count.saturating_add(1));
+            task.failed = failed.into_boxed_slice();
+        }
         let others = task.avoid.iter().copied().filter(|agent| *agent != by);
         let avoid: Vec<AgentId> = others.chain([by]).collect();
         task.avoid = avoid.get(avoid.len().saturating_sub(AVOID)..).unwrap_or_default().into();
@@ -492,6 +500,7 @@ impl Tasks {
         task.attempts = past.attempts;
         task.outcome_unknown = past.outcome_unknown;
         task.avoid = past.avoid.into();
+        task.failed = past.failed.into();
         task.last = past.last;
         Ok(at)
     }
@@ -581,6 +590,7 @@ pub(crate) struct Past {
     pub(crate) attempts: Attempts,
     pub(crate) outcome_unknown: bool,
     pub(crate) avoid: Vec<AgentId>,
+    pub(crate) failed: Vec<u32>,
     pub(crate) last: Option<AgentId>,
 }
 

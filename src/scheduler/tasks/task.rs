@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::structure::TimerKey;
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
-use crate::scheduler::ix::{AccountIxs, AgentIx, ClassIx};
+use crate::scheduler::ix::{AccountIxs, AgentIx, ClassIx, Room};
 use crate::task::{Bound, SideEffects, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(crate) struct Task {
     pub(crate) outcome_unknown: bool,
     /// The agents that failed the task, the most recent last.
     pub(crate) avoid: Box<[AgentId]>,
+    /// The numbers of failed attempts by the rule of its retries that applied to them; empty if no rule did.
+    pub(crate) failed: Box<[u32]>,
     /// The agent that the last attempt was assigned to.
     pub(crate) last: Option<AgentId>,
     pub(crate) timer: Option<TimerKey>,
@@ -181,6 +183,7 @@ impl Task {
             accounts: *accounts,
             outcome_unknown: false,
             avoid: Box::default(),
+            failed: Box::default(),
             last: None,
             timer: None,
             stage: Stage::Blocked { on: 0 },
@@ -210,9 +213,19 @@ impl Task {
         !matches!(self.stage, Stage::Running(_) | Stage::Ended(_))
     }
 
+    /// The number of attempts that failed with a failure of this rule.
+    pub(crate) fn failed_by(&self, rule: usize) -> u32 {
+        self.failed.get(rule).copied().unwrap_or(0)
+    }
+
     /// Whether it may use capacity that is reserved for the critical tier.
     pub(crate) fn is_urgent(&self) -> bool {
         self.tier == Tier::Critical
+    }
+
+    /// The room that it may use: all, or what is not reserved for the critical tier.
+    pub(crate) fn room(&self) -> Room {
+        if self.is_urgent() { Room::Reserved } else { Room::Open }
     }
 
     pub(crate) const fn running(&self) -> Option<&Running> {

@@ -10,6 +10,7 @@ mod parts;
 mod runs;
 mod tasks;
 mod timers;
+mod unroutable;
 
 use super::difference::difference;
 use super::oracle::{Oracle, Step};
@@ -24,7 +25,7 @@ use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::message::rejected::{Conflict, Invalid, Rejected};
 use crate::message::run::RunSpec;
 use crate::task::agent::{AgentSpec, Scope};
-use crate::task::{SideEffects, TaskSpec, TaskStatus, Tier};
+use crate::task::{Failure, SideEffects, TaskSpec, TaskStatus, Tier};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,7 +41,8 @@ type Judged = Result<(), String>;
 /// attempt ends once, by a message of its holder (O1), time does not go back (O2), leases end only when they have
 /// expired (O3), retry budgets are used and back-offs observed (O4), a rejected or repeated command changes nothing
 /// (O6, O7, O9), compensation once per step and in reverse order (O8), the outstanding effects match the attempts that
-/// agents hold (R4), the next wakeup is not later than the next due time (L3). [`prompt`](Self::prompt) adds:
+/// agents hold (R4), the next wakeup is not later than the next due time (L3), tasks that no registered agent can perform are
+/// reported, and no others (L4). [`prompt`](Self::prompt) adds:
 /// work-conserving assignment in the order of virtual deadlines (O5, L2).
 ///
 /// The rules assume that [`Needs::met_by`](crate::Needs::met_by) decides whether agents meet the needs of tasks; if
@@ -57,6 +59,7 @@ pub struct Rules {
     definitions: BTreeMap<(Name, u32), Arc<Definition>>,
     runs: BTreeMap<RunId, runs::Story>,
     failures: failures::Known,
+    reports: unroutable::Reports,
     steps: u64,
     kept: Option<(Seq, EngineSnapshot)>,
     prompt: bool,
@@ -78,6 +81,8 @@ struct Known {
     outcome_unknown: bool,
     /// The agents that failed it.
     failed_by: Vec<AgentId>,
+    /// The failures of its attempts, if its policy has rules for failures.
+    failures: Vec<Failure>,
     side_effects: SideEffects,
 }
 
@@ -184,7 +189,10 @@ impl Rules {
             Event::Catalogue(event) => self.learn_catalogue(event),
             Event::Run { run, event } => self.learn_run(*run, event),
             Event::Node { run, node, event } => self.learn_node(*run, node.index, event),
-            Event::Control(event) => self.learn_control(event),
+            Event::Control(event) => {
+                unroutable::learn(self, entry.seq, event);
+                self.learn_control(event);
+            }
         }
     }
 
@@ -364,7 +372,7 @@ impl Rules {
                 rule(over, || format!("{task} is removed but has not ended"))
             }),
             ControlEvent::RunsForgotten { runs } => self.judge_removed(runs),
-            _ => Ok(()),
+            _ => unroutable::judge(self, event),
         }
     }
 
@@ -456,6 +464,7 @@ impl Oracle for Rules {
         }
         self.note_message(step);
         self.judge_effects(step)?;
+        unroutable::complete(self, step)?;
         self.check_state(step)?;
         self.kept = self.steps.is_multiple_of(16).then(|| (step.engine.last_seq(), step.engine.snapshot()));
         Ok(())

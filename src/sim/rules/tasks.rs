@@ -144,7 +144,7 @@ impl Rules {
             format!("{to} holds {} of {} attempts and is assigned {attempt}", self.in_flight(to), member.spec.slots())
         })?;
         rule(known.spec.deadline.is_none_or(|at| at >= now), || format!("{attempt} begins after its deadline"))?;
-        let most = attempts(known.spec.policy.retry());
+        let most = known.spec.policy.retry().attempts.max(1);
         let insists = known.outcome_unknown && known.spec.policy.retry().in_doubt == InDoubt::Insist;
         rule(known.tries() < most || insists, || format!("{attempt} is beyond its budget of {most}"))?;
         judge_avoided(self, known, to)?;
@@ -256,6 +256,7 @@ impl Rules {
             Bound::Deadline => known.spec.deadline.filter(|at| !running && *at < now),
             Bound::Queue => known.spec.policy.queue_timeout().filter(|_| !running).map(|span| known.submitted + span),
             Bound::Total => known.spec.policy.total_timeout().map(|span| known.submitted + span),
+            Bound::Unroutable => super::unroutable::waiting(self, id).map(|_| Some(now))?,
         };
         rule(at.is_some_and(|at| at <= now), || format!("{id} expires by its {bound} at {now} instead of {at:?}"))?;
         rule(unknown == (known.outcome_unknown || running), || format!("{id}: outcome unknown is {unknown}"))
@@ -305,6 +306,7 @@ impl Known {
             yields: 0,
             outcome_unknown: false,
             failed_by: Vec::new(),
+            failures: Vec::new(),
             side_effects: SideEffects::None,
         }
     }
@@ -324,7 +326,11 @@ impl Known {
                 self.outcome_unknown |= *outcome_unknown;
                 self.stage = Stage::Queued;
             }
-            TaskEvent::AttemptFailed { by, next, outcome_unknown, .. } => {
+            TaskEvent::AttemptFailed { by, failure, next, outcome_unknown, .. } => {
+                // Only rules of retries depend on earlier failures.
+                if !self.spec.policy.retry().rules.is_empty() {
+                    self.failures.push(failure.clone());
+                }
                 self.outcome_unknown |= *outcome_unknown;
                 self.failed_by.push(by.agent());
                 if let Next::Retry { at, tier } = next {
@@ -408,24 +414,25 @@ fn reported_failure<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> 
     }
 }
 
-/// The largest number of attempts over all kinds of failure.
-fn attempts(retry: &Retry) -> u32 {
-    let kinds = [FailureKind::Transient, FailureKind::Overloaded, FailureKind::Unknown];
-    kinds.into_iter().map(|kind| retry.for_kind(kind).attempts).max().unwrap_or(1).max(1)
-}
-
 /// The consequence of a failed attempt: the retry budget is used, and the back-off observed.
 fn judge_next(known: &Known, failure: &Failure, (next, beyond_budget): (Next, bool), now: Time) -> Judged {
     let id = known.spec.id;
-    let retry = known.spec.policy.retry().for_kind(failure.kind);
+    let retry = known.spec.policy.retry();
+    // The first rule that matches applies, and counts only its own failures.
+    let rule_of = |failure: &Failure| retry.rules.iter().position(|rule| rule.on.matches(failure));
+    let own = rule_of(failure);
+    let earlier = known.failures.iter().filter(|earlier| rule_of(earlier) == own).count();
+    let failed = own.map_or_else(|| known.tries(), |_| u32::try_from(earlier).unwrap_or(u32::MAX).saturating_add(1));
+    let most = own.and_then(|own| retry.rules.get(own)).map_or(retry.attempts, |rule| rule.attempts).max(1);
     let permanent = failure.kind == FailureKind::Permanent;
     let outcome_unknown = known.outcome_unknown || failure.kind == FailureKind::Unknown;
     let insists = outcome_unknown && retry.in_doubt == InDoubt::Insist;
-    let again = !permanent && (insists || known.tries() < retry.attempts.max(1)) && !beyond_budget;
+    let is_left = known.tries() < retry.attempts.max(1) && failed < most;
+    let again = !permanent && (insists || is_left) && !beyond_budget;
     match next {
         Next::Retry { at, .. } => {
             rule(again, || format!("{id} is retried after {} of {} tries", known.tries(), retry.attempts))?;
-            let (least, most) = backoff(&retry, known.tries(), failure.retry_after);
+            let (least, most) = backoff(&retry.by_rule(own), failed, failure.retry_after);
             rule(at >= now + least && at <= now + most, || {
                 format!("{id} backs off for {:?} instead of {least:?} to {most:?}", at.since(now))
             })
@@ -442,8 +449,11 @@ fn judge_next(known: &Known, failure: &Failure, (next, beyond_budget): (Next, bo
 
 /// The bounds of a delay, according to the documentation.
 fn backoff(retry: &Retry, tries: u32, asked: Option<Duration>) -> (Duration, Duration) {
-    let doubled = retry.base.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(31)));
-    let ceiling = doubled.min(retry.cap);
+    let grow = |span: Duration| {
+        let grown = span.as_nanos().saturating_mul(retry.factor_permille.into()) / 1_000;
+        u64::try_from(grown).map_or(retry.cap, Duration::from_nanos).min(retry.cap)
+    };
+    let ceiling = (1..tries.min(1_000)).fold(retry.base.min(retry.cap), |span, _| grow(span));
     let (least, most) = match retry.jitter {
         Jitter::Full => (Duration::ZERO, ceiling),
         Jitter::Equal => (ceiling / 2, ceiling),

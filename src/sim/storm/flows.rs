@@ -1,5 +1,6 @@
 //! The workflows of a storm: one for each class of failures.
 
+use super::draw::MISSPELT;
 use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, Expr, Fail, Handler, Link,
@@ -14,6 +15,9 @@ pub(super) const NAMES: [&str; 14] = [
     "order", "harvest", "review", "rounds", "tally", "stock", "bids", "approval", "saga", "split", "caller", "trip",
     "desk", "crop",
 ];
+
+/// A workflow with a task that no agent can perform.
+pub(super) const SPELLING: &str = "spelling";
 
 /// The signal that a review waits for.
 pub(super) const GO: &str = "go";
@@ -274,6 +278,17 @@ fn crop() -> Definition {
     Definition::new("crop")
         .with_node(Node::new("states", Action::States(states)).with_input(Expr::Input))
         .with_node(task("sell", "k1").with_link(Link::success("states")))
+}
+
+/// A misspelt kind, which a handler replaces once it is clear that no agent performs it.
+pub(super) fn spelling() -> Definition {
+    let policy = policy(2).with_total_timeout(Duration::from_secs(60));
+    let typo = Node::new("typo", Action::Do(Body::Task(Work::new(MISSPELT).with_policy(policy))));
+    let nobody = Failures::code("cp.unroutable").and_code("cp.timeout.total");
+    Definition::new(SPELLING)
+        .with_node(undoable("before", "k0"))
+        .with_node(typo.with_link(Link::success("before")).with_handler(Handler::error("nobody", nobody)))
+        .with_node(task("right", "k1").with_link(Link::case("typo", "nobody")))
 }
 
 const LONG: Duration = Duration::from_secs(40);

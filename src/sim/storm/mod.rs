@@ -179,10 +179,10 @@ impl Storm {
             .with_callers(access::Policy::standard(), principals::all())
             .with_breakdowns_until_quiet()
             .with_audits(world.twins && self.config.is_none());
-        for kind in draw::KINDS {
+        for kind in draw::KINDS.into_iter().chain([draw::LATE]) {
             simulation = simulation.with_service(kind, world.service.clone());
         }
-        for definition in flows::all() {
+        for definition in flows::all().into_iter().chain([flows::spelling()]) {
             simulation = simulation.with_definition(definition);
         }
         if world.reminders {
@@ -230,7 +230,14 @@ fn bound(world: &Drawn) -> Duration {
 }
 
 fn set_up(seed: u64, flavour: Flavour) -> Config {
-    let limits = Limits::default().with_cancel_grace(GRACE);
+    let mut limits = Limits::default().with_cancel_grace(GRACE);
+    // Not the lowest digits, which select other settings.
+    limits = match seed / 64 % 4 {
+        0 => limits.with_unroutable_reported_after(Duration::ZERO),
+        1 => limits.with_unroutable_reported_after(SECOND * 5).with_unroutable_failed_after(Some(SECOND * 20)),
+        2 => limits.with_unroutable_reported_after(SECOND * 20).with_unroutable_failed_after(Some(SECOND * 5)),
+        _ => limits,
+    };
     let config = Config::default().with_seed(seed).with_story(0).with_limits(limits);
     match flavour {
         Flavour::Plain => config,

@@ -6,7 +6,9 @@ use crate::base::limits::Limits;
 use crate::base::payload::Payload;
 use crate::definition::{Definition, DefinitionId};
 use crate::message::run::RunSpec;
-use crate::workflow::{DefinitionError, validate};
+use crate::routing::SkillMap;
+use crate::task::agent::AgentSpec;
+use crate::workflow::{DefinitionError, NoAgents, check_against, validate};
 use core::fmt;
 use core::marker::PhantomData;
 use serde::Serialize;
@@ -52,6 +54,16 @@ impl<I, O> Flow<I, O> {
     #[must_use]
     pub const fn definition(&self) -> &Arc<Definition> {
         &self.definition
+    }
+
+    /// Checks that at least one of these agents meets the needs of each task, see
+    /// [`check_against`](crate::workflow::check_against), which also accepts skills that imply others.
+    ///
+    /// # Errors
+    ///
+    /// The tasks that none of the agents can perform.
+    pub fn check_against<'a>(&self, agents: impl IntoIterator<Item = &'a AgentSpec>) -> Result<(), NoAgents> {
+        check_against(&self.definition, agents, &SkillMap::default())
     }
 
     /// The identity of the definition.

@@ -1,7 +1,10 @@
 //! Static analysis of valid definitions: unreachable nodes, side effects that would remain, width and critical path.
 
+mod agents;
 mod conditions;
 mod data;
+
+pub use agents::{NoAgents, Unperformable, check_against};
 
 use super::validate::{DefinitionError, graph::topology, validate};
 use crate::base::limits::Limits;

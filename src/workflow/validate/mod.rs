@@ -18,9 +18,9 @@ mod waits;
 pub use fault::{DefinitionError, Fault, Finding};
 pub use location::Location;
 
-use super::nearest::nearest;
 use crate::base::limits::{Limits, MOST_DEPTH};
 use crate::base::name::Name;
+use crate::base::nearest::nearest;
 use crate::definition::{Action, Body, Call, Definition, Expr, Fail, Map, Node, Repeat, Variable, Work};
 use crate::message::run::Measure;
 use crate::task::{Code, Usage};
@@ -36,7 +36,8 @@ const MOST_SUGGESTIONS: usize = 32;
 
 /// Validates a definition: its names, links, joins, data and nesting.
 ///
-/// A valid definition cannot deadlock, uses no output before it exists, and is within the limits.
+/// The nodes of a valid definition never wait for each other in a circle; it uses no output before it exists, and is within the
+/// limits. Whether agents can perform its tasks is a matter of the agents: see [`check_against`](crate::workflow::check_against).
 ///
 /// ```
 /// use counterpoint::Limits;

@@ -7,6 +7,8 @@ mod calls;
 mod deadlines;
 mod prefetch;
 mod resources;
+mod retries;
 mod shares;
 mod soup;
+mod unroutable;
 mod waits;

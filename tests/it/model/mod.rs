@@ -7,6 +7,7 @@
 mod oracle;
 mod state;
 mod steps;
+mod unroutable;
 mod verdict;
 mod world;
 
@@ -64,7 +65,7 @@ fn the_random_commands_reach_everything() {
         for entry in &world.journal {
             let text = serde_json::to_string(&entry.event).unwrap();
             *seen.entry(kind_of(&entry.event)).or_default() += 1;
-            for part in ["deadline", "queue", "total", "dead_letter", "possible", "done", "retry\""] {
+            for part in ["deadline", "queue", "total", "unroutable", "dead_letter", "possible", "done", "retry\""] {
                 let inside = text.contains("expired") || text.contains("attempt_failed") || text.contains("cancelled");
                 if inside && text.contains(&format!("\"{part}")) {
                     *seen.entry(format!("{part} in a fact")).or_default() += 1;
@@ -111,6 +112,9 @@ fn the_random_commands_reach_everything() {
         "expired",
         "discarded",
         "tasks_forgotten",
+        "unroutable",
+        "routable",
+        "unroutable in a fact",
         "deadline in a fact",
         "queue in a fact",
         "total in a fact",

@@ -24,14 +24,18 @@ impl Model {
         rule!(entry.seq.get() == self.last + 1, "fact {} follows {}", entry.seq, self.last);
         rule!(entry.at == self.now, "fact {} is of {}, the call of {}", entry.seq, entry.at, self.now);
         self.last += 1;
-        match &entry.event {
+        let judged = match &entry.event {
             Event::Agent { agent, event } => self.agent_fact(*agent, event, cause),
             Event::Task { task, event } => self.task_fact(*task, event, cause),
             Event::Control(ControlEvent::TasksForgotten { tasks }) => {
                 tasks.iter().try_for_each(|task| self.forgotten(*task))
             }
+            Event::Control(ControlEvent::Unroutable(work)) => self.reported(work),
+            Event::Control(ControlEvent::Routable { report }) => self.report_ended(*report),
             other => Err(format!("a scheduler stated {other:?}")),
-        }
+        };
+        self.regroup();
+        judged
     }
 
     fn agent_fact(&mut self, by: Incarnation, event: &AgentEvent, cause: &Command) -> Judged {
@@ -349,6 +353,11 @@ impl Model {
     }
 
     fn expired(&mut self, id: TaskId, bound: Bound) -> Judged {
+        if bound == Bound::Unroutable {
+            self.may_expire_unroutable(id)?;
+            self.end(id, TaskOutcome::Expired(bound));
+            return Ok(());
+        }
         let task = self.known(id)?;
         let first = task.bound();
         rule!(

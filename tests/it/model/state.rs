@@ -1,5 +1,6 @@
 //! What the model knows, and the questions that it answers by looking at everything.
 
+use super::unroutable::Group;
 use counterpoint::scheduler::{Discipline, TaskStatus};
 use counterpoint::task::Bound;
 use counterpoint::{AgentId, AgentSpec, AttemptId, Incarnation, Limits, Name, TaskId, TaskOutcome, TaskSpec, Time};
@@ -112,6 +113,8 @@ pub struct Model {
     pub lives: u64,
     pub last: u64,
     pub now: Time,
+    /// Tasks without an agent, by requirements.
+    pub groups: BTreeMap<String, Group>,
 }
 
 impl Model {
@@ -126,6 +129,7 @@ impl Model {
             lives: 0,
             last: 0,
             now: Time::ZERO,
+            groups: BTreeMap::new(),
         }
     }
 
@@ -166,7 +170,7 @@ impl Model {
         (key, task.seq)
     }
 
-    fn meets(task: &MTask, agent: &MAgent) -> bool {
+    pub fn meets(task: &MTask, agent: &MAgent) -> bool {
         task.spec.needs.skills().all(|(name, level)| agent.spec.skills.get(name).is_some_and(|has| *has >= level))
             && task.spec.needs.labels().all(|(name, value)| agent.spec.labels.get(name) == Some(value))
     }
@@ -204,7 +208,7 @@ impl Model {
             [task.bound().map(|(at, _)| at), task.given_up(&self.limits), backoff]
         });
         let leases = self.agents.values().map(|agent| agent.spec.lease.map(|lease| agent.heard + lease));
-        tasks.chain(leases).flatten().min()
+        tasks.chain(leases).chain([self.unroutable_due()]).flatten().min()
     }
 
     /// Whether a task that it waits for has ended in another way than success.

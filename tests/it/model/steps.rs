@@ -59,7 +59,23 @@ pub fn setups() -> impl Strategy<Value = Setup> {
         Just(Routing::Priority),
         Just(Routing::Highest)
     ];
-    (any::<u64>(), discipline, routing).prop_map(|(seed, discipline, routing)| Setup::new(seed, discipline, routing))
+    let millis = |span: u64| Duration::from_millis(span);
+    let longest = Duration::from_nanos(u64::MAX);
+    let report_after = prop_oneof![4 => Just(millis(300)), 1 => Just(millis(0)), 1 => Just(longest)];
+    let fail_after = prop_oneof![
+        4 => Just(None),
+        2 => Just(Some(millis(700))),
+        1 => Just(Some(millis(0))),
+        1 => Just(Some(longest))
+    ];
+    (any::<u64>(), discipline, routing, report_after, fail_after).prop_map(
+        |(seed, discipline, routing, report_after, fail_after)| {
+            let mut setup = Setup::new(seed, discipline, routing);
+            setup.limits.unroutable.report_after = report_after;
+            setup.limits.unroutable.fail_after = fail_after;
+            setup
+        },
+    )
 }
 
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -81,7 +97,7 @@ fn asks() -> impl Strategy<Value = Ask> {
     let after = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0_u64..1_000, 1..3)];
     let odd = prop_oneof![5 => Just(0_u8), 1 => 1_u8..6];
     prop_oneof![
-        14 => (task.clone(), 0_u8..6, 0_u8..13, 0_u8..4, 0_u8..20, after)
+        14 => (task.clone(), 0_u8..7, 0_u8..13, 0_u8..4, 0_u8..20, after)
             .prop_map(|(id, what, policy, tier, deadline, after)| Ask::Submit { id, what, policy, tier, deadline, after }),
         1 => (task.clone(), 0_u8..7).prop_map(|(id, odd)| Ask::SubmitOdd { id, odd }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, changed)| Ask::Again { which, changed }),
@@ -177,6 +193,7 @@ fn needs(what: u8) -> Needs {
         1 | 2 => Needs::skill("saw"),
         3 => Needs::skill("saw").and_skill("nail", 2),
         4 => Needs::skill("nail"),
+        6 => Needs::skill("naill"),
         _ => Needs::skill("nail").and_label("hall", "b"),
     }
 }

@@ -39,6 +39,7 @@ mod states;
 mod triggers;
 mod turns;
 mod undoing;
+mod unroutable;
 mod updating;
 mod upgrading;
 mod versions;

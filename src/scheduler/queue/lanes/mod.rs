@@ -55,6 +55,8 @@ struct Lane {
     heads: Heads,
     /// The sub-queue of the last push. Consecutive pushes usually go to the same sub-queue.
     recent: Option<SubQueueIx>,
+    /// All its sub-queues.
+    sub_queues: Vec<SubQueueIx>,
 }
 
 /// The first task of a lane and its rank.
@@ -274,6 +276,26 @@ impl Lanes {
             }
         }
         None
+    }
+
+    /// Up to `most` of the first tasks of these lanes by rank, whether they may begin or not, and the number of sub-queues that
+    /// were visited.
+    pub(crate) fn first_waiting(
+        &self,
+        classes: impl Iterator<Item = ClassIx>,
+        urgent: bool,
+        most: usize,
+    ) -> (Vec<TaskIx>, usize) {
+        let lanes = classes.filter_map(|class| self.lanes.of(urgent).get(class.index()));
+        let (mut first, mut visited) = (Vec::new(), 0);
+        for at in lanes.flat_map(|lane| &lane.sub_queues) {
+            visited += 1;
+            first.extend(
+                self.sub_queues.get(at.0).map(|sub_queue| sub_queue.first(&self.nodes, most)).unwrap_or_default(),
+            );
+        }
+        first.sort_unstable();
+        (first.into_iter().take(most).map(|(_, task)| task).collect(), visited)
     }
 
     /// The number of tasks of a lane that may begin and come before this rank, counted up to `most`. Under fair sharing
@@ -503,6 +525,7 @@ impl Lanes {
         let at = SubQueueIx(self.sub_queues.insert(SubQueue::new(key)));
         self.index.insert(key, at);
         key.accounts.each().into_iter().for_each(|account| self.group_mut(account).sub_queues.push(at));
+        self.lane_mut(&key).sub_queues.push(at);
         at
     }
 
@@ -552,6 +575,7 @@ impl Lanes {
                 self.group_mut(account).sub_queues.retain(|other| *other != at);
             }
             let lane = self.lane_mut(&key);
+            lane.sub_queues.retain(|other| *other != at);
             if lane.recent == Some(at) {
                 lane.recent = None;
             }

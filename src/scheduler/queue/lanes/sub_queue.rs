@@ -116,6 +116,20 @@ impl SubQueue {
         best.into_iter().chain(sorted).min()
     }
 
+    /// Up to `most` of its first tasks of each list: these contain its `most` first tasks.
+    pub(super) fn first(&self, nodes: &[Node], most: usize) -> Vec<(Rank, TaskIx)> {
+        let mut tasks: Vec<(Rank, TaskIx)> = self.sorted.iter().take(most).map(|(rank, task)| (*rank, *task)).collect();
+        for list in &self.tiers {
+            let mut at = list.first;
+            for _ in 0..most {
+                let Some(node) = nodes.get(at as usize) else { break };
+                tasks.push((node.rank, TaskIx(Slot::new(at))));
+                at = node.next;
+            }
+        }
+        tasks
+    }
+
     /// All of its tasks.
     pub(super) fn tasks(&self, nodes: &[Node]) -> Vec<(Rank, TaskIx)> {
         let mut tasks: Vec<(Rank, TaskIx)> = self.sorted.iter().map(|(rank, task)| (*rank, *task)).collect();

@@ -49,6 +49,9 @@ pub(super) struct Drawn {
 }
 
 pub(super) const KINDS: [&str; 3] = ["k0", "k1", "k2"];
+/// A kind whose only agent joins late, if there is one, and a misspelt kind.
+pub(super) const LATE: &str = "k9";
+pub(super) const MISSPELT: &str = "k00";
 pub(super) const TENANTS: [&str; 2] = ["t1", "t2"];
 
 struct Draw {
@@ -65,6 +68,11 @@ struct Draw {
     extreme: bool,
     /// Whether callers with roles and tenants send some of the commands.
     callers: bool,
+    /// The draws of kinds that no agent performs from the start. They have a stream of their own, so that they move no other
+    /// draw.
+    strange: Random,
+    /// How many tasks in a hundred are of such kinds.
+    strange_share: u64,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -97,7 +105,10 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
         crowd: false,
         extreme: false,
         callers: false,
+        strange: Random::new(case.seed, 0x7374_7261_6e67_6500),
+        strange_share: 0,
     };
+    draw.strange_share = if draw.strange.below(3) == 0 { 15 } else { 0 };
     draw.flavour = match draw.below(20) {
         0..12 => Flavour::Plain,
         12..17 => Flavour::Shares,
@@ -115,7 +126,8 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
     let endless = draw.below(8) == 0;
     let quiet = Time::from_secs(draw.span + 30);
     draw.agents = if draw.crowd { draw.index(4) + 10 } else { draw.index(4) + 2 };
-    let agents = (0..draw.agents).map(|number| draw.agent(number, flavour)).collect();
+    let mut agents: Vec<AgentModel> = (0..draw.agents).map(|number| draw.agent(number, flavour)).collect();
+    agents.extend(draw.late_agent());
     let faults = draw.faults(case);
     let reminders = faults.any()
         && (draw.below(2) == 0 || faults.rate(Fault::MessageLost) > 0 || faults.rate(Fault::AgentSilent) > 0);
@@ -189,6 +201,16 @@ impl Draw {
         model
     }
 
+    /// The agent of the late kind, which joins before the faults stop.
+    fn late_agent(&mut self) -> Option<AgentModel> {
+        if self.strange_share == 0 {
+            return None;
+        }
+        let spec = AgentSpec::new(AgentId::new(50)).with_skill(LATE, 1).with_capacity(2).with_lease(ms(10_000));
+        let at = self.strange.below(usize::try_from(self.span * 1_000).unwrap_or(usize::MAX));
+        Some(AgentModel::new(spec).joining(Time::from_millis(at as u64)))
+    }
+
     /// Each seed draws its own rates; half of the faults have the rate 0.
     fn faults(&mut self, case: &Case) -> Faults {
         let mut faults = Faults::none().sparing(case.spared.iter().copied());
@@ -245,6 +267,11 @@ impl Draw {
 
     fn tenant(&mut self) -> &'static str {
         TENANTS.get(self.index(2)).copied().unwrap_or("t1")
+    }
+
+    /// Whether a task or a run is of a kind that no agent performs from the start.
+    fn is_strange(&mut self) -> bool {
+        (self.strange.below(100) as u64) < self.strange_share
     }
 
     fn kind(&mut self) -> &'static str {

@@ -13,6 +13,7 @@ use serde_json::json;
 impl Draw {
     pub(super) fn run(&mut self, number: u64) -> Command {
         let name = flows::NAMES.get(self.index(flows::NAMES.len())).copied().unwrap_or("order");
+        let name = if self.is_strange() { flows::SPELLING } else { name };
         let items: Vec<u64> = (0..self.below(4)).collect();
         let mut run = RunSpec::new(RunId::new(number), name).with_input(Payload::new(json!({ "items": items })));
         if self.one_in(3) {

@@ -1,9 +1,11 @@
 //! Draws tasks and their policies.
 
-use super::{Draw, Flavour, ms};
+use super::{Draw, Flavour, LATE, MISSPELT, ms};
 use crate::base::id::TaskId;
 use crate::base::time::Time;
-use crate::task::{Affinity, Exhausted, FailureKind, InDoubt, Jitter, Policy, Retry, RetryOverride, TaskSpec, Tier};
+use crate::task::{
+    Affinity, Exhausted, FailureKind, Failures, InDoubt, Jitter, Needs, Policy, Retry, RetryRule, TaskSpec, Tier,
+};
 
 impl Draw {
     /// A new task, which later commands can name.
@@ -31,9 +33,22 @@ impl Draw {
         if number.is_multiple_of(5) {
             task = task.with_key(format!("key {number}"));
         }
+        task = self.with_strange_kind(task);
         self.policies.push(task.policy.clone());
         self.tasks.push(task.clone());
         task
+    }
+
+    /// Some tasks are of a kind whose agent comes late, or that no agent performs: these have a bound.
+    fn with_strange_kind(&mut self, task: TaskSpec) -> TaskSpec {
+        if !self.is_strange() {
+            return task;
+        }
+        let is_late = self.strange.below(2) == 0;
+        let kind = if is_late { LATE } else { MISSPELT };
+        let bound = ms(5_000 + self.strange.below(60_000) as u64);
+        let policy = if is_late { task.policy.clone() } else { task.policy.clone().with_total_timeout(bound) };
+        TaskSpec { kind: kind.into(), needs: Needs::skill(kind), policy, ..task }
     }
 
     pub(super) fn tier(&mut self) -> Tier {
@@ -70,6 +85,26 @@ impl Draw {
         task
     }
 
+    /// Rules by code, by the beginning of codes, and for all failures, with any factor. They are drawn from the stream of strange
+    /// kinds, so that they move no other draw.
+    fn with_rules(&mut self, mut retry: Retry, attempts: u32) -> Retry {
+        for _ in 0..self.strange.below(3) {
+            let on = match self.strange.below(4) {
+                0 => Failures::code("storm.perhaps"),
+                1 => Failures::code("storm.*"),
+                2 => Failures::code("cp.*").and_code("storm.busy"),
+                _ => Failures::any(),
+            };
+            let most = u32::try_from(self.strange.below(attempts as usize + 2)).unwrap_or(1);
+            let factor = [0, 500, 1_000, 1_500, 2_000, 3_000, u32::MAX].get(self.strange.below(7)).copied();
+            let base = ms(self.strange.below(1_500) as u64);
+            let rule = RetryRule::on(on, most).with_backoff(base, factor.unwrap_or(2_000), retry.cap);
+            let jitter = retry.jitter;
+            retry = retry.with_rule(rule.with_jitter(jitter));
+        }
+        retry
+    }
+
     fn policy(&mut self) -> Policy {
         let attempts = if self.crowd { self.small(10, 14) } else { self.small(1, 5) };
         let mut retry = Retry::exponential(attempts, ms(self.between(50, 2_000)), ms(self.between(500, 20_000)));
@@ -81,9 +116,9 @@ impl Draw {
         if self.one_in(10) {
             let kinds = [FailureKind::Transient, FailureKind::Overloaded, FailureKind::Unknown];
             let kind = kinds.get(self.index(3)).copied().unwrap_or(FailureKind::Transient);
-            let own =
-                RetryOverride::default().with_attempts(self.small(0, attempts)).with_base(ms(self.between(0, 900)));
-            retry = retry.with_kind(kind, own);
+            let (most, base, cap) = (self.small(0, attempts), ms(self.between(0, 900)), retry.cap);
+            retry = retry.with_rule(RetryRule::on(kind, most).with_backoff(base, 2_000, cap));
+            retry = self.with_rules(retry, attempts);
         }
         if self.one_in(8) {
             retry = retry.with_escalate_after(self.small(1, 3));
