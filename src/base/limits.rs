@@ -4,7 +4,7 @@
 //! use counterpoint::Limits;
 //!
 //! let limits = Limits::default().with_active_tasks(50_000).with_payload_bytes(64 * 1024);
-//! assert_eq!(limits.active_tasks, 50_000);
+//! assert_eq!(limits.tasks.active, 50_000);
 //! ```
 
 use crate::base::clock::ClockLimits;
@@ -17,11 +17,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Accepted tasks that have not ended. Steps of accepted runs are always accepted.
-    pub active_tasks: u32,
-    /// Tasks of the first tier that are accepted beyond [`active_tasks`](Self::active_tasks): a full queue does not keep
-    /// out what is most urgent.
-    pub urgent_tasks: u32,
+    /// Accepted tasks.
+    pub tasks: TaskLimits,
     /// Registered agents.
     pub agents: u32,
     /// Attempts that one agent may hold at once.
@@ -46,10 +43,6 @@ pub struct Limits {
     pub cancel_grace: Duration,
     /// Sizes of values.
     pub sizes: SizeLimits,
-    /// Bytes of the payloads of the accepted tasks that have not ended.
-    pub waiting_bytes: u64,
-    /// Bytes of the payloads of the accepted tasks of one tenant that have not ended.
-    pub tenant_waiting_bytes: u64,
     /// Definitions and runs.
     pub runs: RunLimits,
     /// Runs within one run.
@@ -65,8 +58,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            active_tasks: 1_000_000,
-            urgent_tasks: 10_000,
+            tasks: TaskLimits::default(),
             agents: 16_384,
             agent_capacity: 65_536,
             classes: 4_096,
@@ -75,14 +67,34 @@ impl Default for Limits {
             bulk: 2_000,
             cancel_grace: Duration::from_secs(30),
             sizes: SizeLimits::default(),
-            waiting_bytes: 4 << 30,
-            tenant_waiting_bytes: 4 << 30,
             runs: RunLimits::default(),
             families: FamilyLimits::default(),
             retention: RetentionLimits::default(),
             clock: ClockLimits::default(),
             unroutable: UnroutableLimits::default(),
         }
+    }
+}
+
+/// Bounds of accepted tasks that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TaskLimits {
+    /// Their number. Steps of accepted runs are always accepted.
+    pub active: u32,
+    /// Tasks of the first tier that are accepted beyond [`active`](Self::active): a full queue does not keep out what is
+    /// most urgent.
+    pub urgent: u32,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Bytes of the payloads of those of one tenant.
+    pub tenant_bytes: u64,
+}
+
+impl Default for TaskLimits {
+    fn default() -> Self {
+        Self { active: 1_000_000, urgent: 10_000, bytes: 4 << 30, tenant_bytes: 4 << 30 }
     }
 }
 
@@ -274,10 +286,10 @@ macro_rules! with {
 }
 
 with! {
-    /// Sets [`active_tasks`](Self::active_tasks).
-    with_active_tasks => active_tasks: u32,
-    /// Sets [`urgent_tasks`](Self::urgent_tasks).
-    with_urgent_tasks => urgent_tasks: u32,
+    /// Sets [`active`](TaskLimits::active) tasks.
+    with_active_tasks => tasks.active: u32,
+    /// Sets [`urgent`](TaskLimits::urgent) tasks.
+    with_urgent_tasks => tasks.urgent: u32,
     /// Sets [`agents`](Self::agents).
     with_agents => agents: u32,
     /// Sets [`payload_bytes`](SizeLimits::payload_bytes).
@@ -302,10 +314,10 @@ with! {
     with_runs_per_second => families.runs_per_second: u32,
     /// Sets [`depth`](FamilyLimits::depth).
     with_depth => families.depth: u32,
-    /// Sets [`waiting_bytes`](Self::waiting_bytes).
-    with_waiting_bytes => waiting_bytes: u64,
-    /// Sets [`tenant_waiting_bytes`](Self::tenant_waiting_bytes).
-    with_tenant_waiting_bytes => tenant_waiting_bytes: u64,
+    /// Sets [`bytes`](TaskLimits::bytes) of tasks.
+    with_waiting_bytes => tasks.bytes: u64,
+    /// Sets [`tenant_bytes`](TaskLimits::tenant_bytes) of tasks.
+    with_tenant_waiting_bytes => tasks.tenant_bytes: u64,
     /// Sets [`links`](RunLimits::links).
     with_links => runs.links: u32,
     /// Sets [`steps`](RunLimits::steps).

@@ -52,6 +52,8 @@ mod check;
 mod commands;
 mod decide;
 mod delegate;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod deployment;
 mod drive;
 mod family;
 mod follower;

@@ -95,7 +95,7 @@ fn control(who: Named<'_>, event: &ControlEvent) -> String {
             format!("the jump of the clock was confirmed by later readings, from {from} to {to}")
         }
         ControlEvent::ClockReturned => "the clock returned to the time of the engine".to_owned(),
-        ControlEvent::Unroutable(work) => line(&work.to_string(), SHOWN * 4),
+        ControlEvent::Unroutable(work) => line(&work.text(who.task(work.task)), SHOWN * 4),
         ControlEvent::Routable { report } => format!("the tasks of report {report} have an agent or no longer wait"),
         ControlEvent::TasksPrioritised { tasks, tier, reason } => {
             format!("{} now in tier {tier}: {}", tasks_text(tasks), short(reason))

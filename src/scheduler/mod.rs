@@ -51,7 +51,7 @@ mod view;
 mod waits;
 
 pub use crate::base::clock::ClockLimits;
-pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits, UnroutableLimits};
+pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits, TaskLimits, UnroutableLimits};
 pub use crate::task::TaskStatus;
 pub use config::Config;
 pub use contained::{Callback, Quarantined};

@@ -38,7 +38,11 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/engine/recent.rs", 1, "the size of a buffer from the configuration"),
     ("src/saga/compensation.rs", 3, "each count is one of members by state, and `change` has checked the state"),
     ("src/saga/state.rs", 3, "each count is one of steps by state, and the transition has checked the state"),
-    ("src/scheduler/index/classes.rs", 2, "a version of a list, which is compared for equality"),
+    (
+        "src/scheduler/index/classes.rs",
+        4,
+        "a version of a list, which is compared for equality; the waiting tasks that are not urgent, read from counts",
+    ),
     (
         "src/scheduler/index/fleet.rs",
         1,
@@ -50,7 +54,12 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/scheduler/queue/fair.rs", 1, "a tag stops at zero if the weight of its tenant has changed since the charge"),
     ("src/scheduler/queue/lanes/mod.rs", 1, "the rest of a bound on a search"),
     ("src/scheduler/queue/lanes/sub_queue.rs", 1, "the rest of a bound on a search"),
-    ("src/scheduler/tasks/mod.rs", 1, "the start of the tail of a list"),
+    ("src/scheduler/index/unroutable.rs", 1, "the numbers of groups, which only grow; 2^64 groups are out of reach"),
+    (
+        "src/scheduler/tasks/mod.rs",
+        2,
+        "the start of the tail of a list; failures by rule of retries, which are only compared with bounds",
+    ),
     ("src/scheduler/tasks/task.rs", 2, "read from counts that are checked when they change"),
     (
         "src/task/usage.rs",

@@ -32,8 +32,10 @@ fn join(host: &mut Host) -> Incarnation {
     by
 }
 
+/// The control events, without the reports of tasks that have no agent.
 fn controls(host: &Host) -> Vec<ControlEvent> {
     let control = |entry: &Entry| match &entry.event {
+        Event::Control(ControlEvent::Unroutable(_) | ControlEvent::Routable { .. }) => None,
         Event::Control(event) => Some(event.clone()),
         _ => None,
     };
@@ -181,7 +183,8 @@ fn a_host_that_calls_at_each_wakeup_does_not_jump() {
         host.send(Command::Tick).unwrap();
         calls += 1;
     }
-    assert_eq!((host.now, controls(&host)), (TODAY + DAY * 30, Vec::new()));
+    // The task may begin at its deadline, and expires at the next instant.
+    assert_eq!((host.now, controls(&host)), (TODAY + DAY * 30 + Duration::from_nanos(1), Vec::new()));
     assert!((60..100).contains(&calls), "{calls}");
     assert_eq!(host.engine.task(TaskId::new(1)).unwrap().status(), TaskStatus::Expired);
 }

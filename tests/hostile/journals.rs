@@ -69,7 +69,8 @@ fn without_its_archive_a_host_continues_from_entries() {
     let damaged = AppendError::Refused("the archive is damaged".into());
     assert_eq!((status.taken, status.at, status.failed), (0, None, Some(damaged)));
     host.shut_down(Duration::ZERO).unwrap();
-    assert!(journal.refused.load(Ordering::Relaxed) > 1);
+    // Snapshots that become due while one is taken are taken as one.
+    assert!(journal.refused.load(Ordering::Relaxed) >= 1);
     let host = ThreadHost::open(Config::default(), journal.within.clone()).unwrap();
     let known = |engine: &Engine| (1..=30).filter(|task| engine.task(TaskId::new(*task)).is_some()).count();
     assert_eq!(host.inspect(known).unwrap(), 30);

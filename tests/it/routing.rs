@@ -316,6 +316,7 @@ fn who_fails_fast_attracts_no_work() {
 type Make = fn() -> Box<dyn RoutingStrategy>;
 
 fn every_strategy() -> Vec<Make> {
+    #[cfg_attr(not(feature = "coordination"), allow(unused_mut, reason = "one of them is behind a feature"))]
     let mut strategies: Vec<Make> = vec![
         || Box::new(LeastLoaded::default()),
         || Box::new(RoundRobin::default()),

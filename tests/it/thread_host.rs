@@ -375,7 +375,7 @@ fn a_journal_without_a_second_hand_keeps_snapshots_between_appends() {
     host.shut_down(PATIENCE).unwrap();
 }
 
-/// A journal whose second append waits until it is told how it went.
+/// A journal whose third append waits for its result: the host identifies the journal and submits a task before.
 struct Stuck {
     within: MemoryJournal,
     appends: u32,
@@ -390,7 +390,7 @@ impl Journal for Stuck {
 
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
         self.appends += 1;
-        if self.appends < 2 {
+        if self.appends < 3 {
             return self.within.append(epoch, after, entries);
         }
         self.begun.send(()).unwrap();

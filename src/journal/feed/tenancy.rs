@@ -119,9 +119,9 @@ impl Tenancy {
                 }
                 false
             }
-            // Other reports may count tasks of several tenants.
-            ControlEvent::Unroutable(work) => self.has(work.tenant.as_ref()),
-            ControlEvent::Routable { .. }
+            // When they are made depends on the agents of all tenants, and they count tasks of several.
+            ControlEvent::Unroutable(_)
+            | ControlEvent::Routable { .. }
             | ControlEvent::Paused { .. }
             | ControlEvent::Resumed { .. }
             | ControlEvent::Panicked { .. }

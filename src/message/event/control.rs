@@ -29,15 +29,21 @@ pub struct Unroutable {
     pub lack: Lack,
 }
 
+impl Unroutable {
+    /// The report as text, with this name of the first task.
+    pub(crate) fn text(&self, task: impl fmt::Display) -> String {
+        let others = match self.tasks {
+            0 | 1 => String::new(),
+            2 => " and another task".to_owned(),
+            more => format!(" and {} other tasks", more - 1),
+        };
+        format!("no agent can perform {task} of kind `{}`{others}: {}", self.kind, self.lack)
+    }
+}
+
 impl fmt::Display for Unroutable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no agent can perform {} of kind `{}`", self.task, self.kind)?;
-        match self.tasks {
-            0 | 1 => {}
-            2 => f.write_str(" and another task")?,
-            more => write!(f, " and {} other tasks", more - 1)?,
-        }
-        write!(f, ": {}", self.lack)
+        f.write_str(&self.text(self.task))
     }
 }
 

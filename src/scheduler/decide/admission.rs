@@ -178,8 +178,8 @@ impl AdmissionCheck<'_> {
     fn capacity(&self, spec: &TaskSpec, earlier: Option<&Earlier>) -> Result<(), Rejected> {
         let limits = &self.config.limits;
         let more = earlier.map_or_else(More::default, |earlier| earlier.more(spec));
-        let beyond = if spec.tier == Tier::Critical { limits.urgent_tasks } else { 0 };
-        let most = limits.active_tasks.saturating_add(beyond);
+        let beyond = if spec.tier == Tier::Critical { limits.tasks.urgent } else { 0 };
+        let most = limits.tasks.active.saturating_add(beyond);
         if self.state.tasks().active().saturating_add(more.tasks) >= most {
             return Err(self.full("active_tasks", most, spec));
         }
@@ -191,13 +191,13 @@ impl AdmissionCheck<'_> {
             }
         }
         let own = u64::from(spec.payload.bytes());
-        if bytes.saturating_add(more.bytes).saturating_add(own) > limits.waiting_bytes {
-            return Err(self.full("waiting_bytes", limits.waiting_bytes, spec));
+        if bytes.saturating_add(more.bytes).saturating_add(own) > limits.tasks.bytes {
+            return Err(self.full("waiting_bytes", limits.tasks.bytes, spec));
         }
         if spec.tenant.is_some()
-            && tenant.bytes.saturating_add(more.tenant_bytes).saturating_add(own) > limits.tenant_waiting_bytes
+            && tenant.bytes.saturating_add(more.tenant_bytes).saturating_add(own) > limits.tasks.tenant_bytes
         {
-            return Err(self.full("tenant_waiting_bytes", limits.tenant_waiting_bytes, spec));
+            return Err(self.full("tenant_waiting_bytes", limits.tasks.tenant_bytes, spec));
         }
         if self.state.index().classes().len().saturating_add(more.classes) >= limits.classes as usize {
             return self.has_class(spec, earlier);

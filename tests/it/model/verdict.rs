@@ -142,8 +142,8 @@ impl Model {
                 Some(_) => {}
             }
         }
-        let beyond = if spec.tier == counterpoint::Tier::Critical { self.limits.urgent_tasks } else { 0 };
-        let most = self.limits.active_tasks + beyond;
+        let beyond = if spec.tier == counterpoint::Tier::Critical { self.limits.tasks.urgent } else { 0 };
+        let most = self.limits.tasks.active + beyond;
         if self.active() >= most as usize {
             return Err(full("active_tasks", most));
         }

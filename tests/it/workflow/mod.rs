@@ -39,6 +39,7 @@ mod states;
 mod triggers;
 mod turns;
 mod undoing;
+#[cfg(all(feature = "observe", feature = "testing"))]
 mod unroutable;
 mod updating;
 mod upgrading;

@@ -93,10 +93,9 @@ impl Draw {
     pub(super) fn catalogue(&mut self) -> Command {
         let flow = self.some_flow();
         let (workflow, version) = (flow.name.clone(), u32::from(self.one_in(2)));
-        match self.below(9) {
+        match self.below(8) {
             0 => RunCommand::Define(flow.into()),
             6 | 7 => RunCommand::Define(flows::tuned(&flow, self.attempts()).into()),
-            8 => RunCommand::Define(flow.with_output(crate::definition::Expr::Input).into()),
             1 => RunCommand::Define(flows::next(&flow).into()),
             2 => RunCommand::Define(flows::next(&flow).with_output(crate::definition::Expr::Input).into()),
             3 => RunCommand::Retire { workflow, version, reason: "old".into() },
