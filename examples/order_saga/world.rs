@@ -58,7 +58,7 @@ pub struct Books {
     pub till: i64,
     /// Requests that were recognised as repeated.
     pub repeats: u64,
-    answers: BTreeMap<IdempotencyKey, Result<Payload, Failure>>,
+    answers: BTreeMap<IdempotencyKey, Payload>,
     planted: Planted,
 }
 
@@ -77,7 +77,7 @@ impl World {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something once for a key; asked again, gives the same answer again.
+    /// Does something once for a key; asked again after it was done, gives the same answer again.
     pub fn once<T: Serialize + DeserializeOwned>(
         &self,
         key: IdempotencyKey,
@@ -87,15 +87,14 @@ impl World {
         if let Some(known) = books.answers.get(&key).cloned() {
             books.repeats += 1;
             if books.planted != Planted::RepeatsUnnoticed {
-                return known.and_then(|answer| answer.to().map_err(|error| Failure::permanent(error.to_string())));
+                return known.to().map_err(|error| Failure::permanent(error.to_string()));
             }
         }
         let answer = deed(&mut books);
-        let kept = match &answer {
-            Ok(output) => Payload::of(output).map_err(|error| Failure::permanent(error.to_string())),
-            Err(failure) => Err(failure.clone()),
-        };
-        books.answers.insert(key, kept);
+        // A request that failed had no effect, and may be made again under its key.
+        if let Ok(output) = &answer {
+            books.answers.insert(key, Payload::of(output).map_err(|error| Failure::permanent(error.to_string()))?);
+        }
         answer
     }
 

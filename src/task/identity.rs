@@ -58,7 +58,8 @@ impl JournalId {
 /// - for any other task: its id and its [key](TaskSpec::with_key).
 ///
 /// A replayed dead letter has the key of the original task. A node that is [retried](crate::RunCommand::Retry) has the key
-/// that it had before, because the failed attempts may have had effects. A node that is repeated after it was compensated or
+/// that it had before, because the failed attempts may have had effects; a system that records failures under a key as well
+/// answers the retry with the recorded failure. A node that is repeated after it was compensated or
 /// [reset](crate::RunCommand::Reset), and a child run that is started again, have new keys: that work is to be done once more.
 ///
 /// Among 10^12 keys the probability that any two are equal is below 2 in 10^15.
