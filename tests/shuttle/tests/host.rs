@@ -256,8 +256,10 @@ fn a_subscriber_hears_of_every_fact_or_that_it_missed_it() {
         let events = host.events(EventFilter::all(), 1 + below(3) as usize).unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&over);
+        let before = host.inspect(Engine::last_seq).unwrap();
+        assert!(before <= Seq::ZERO.next(), "at most the identity of the journal");
         let listener = thread::spawn(move || {
-            let mut next = Seq::ZERO.next();
+            let mut next = before.next();
             loop {
                 let last_look = seen.load(Ordering::SeqCst);
                 match events.seen_within(PATIENCE) {
