@@ -39,7 +39,7 @@ pub(super) struct World {
 /// If no event is recorded for this long and no job is to come, the simulation counts as stalled and ends.
 const STANDSTILL: Duration = Duration::from_secs(86_400);
 
-/// More wakes than this without an event between them are a livelock of the host and its clock.
+/// More wakes than this within a second, without an event between them, are a livelock of the host and its clock.
 const IDLE_WAKES: u32 = 100_000;
 
 impl World {
@@ -47,7 +47,7 @@ impl World {
     pub(super) fn play(&mut self) -> Played<bool> {
         self.begin()?;
         let mut last = self.time.now;
-        let mut idle_wakes = 0_u32;
+        let (mut idle_wakes, mut idle_since) = (0_u32, self.time.now);
         while !self.ended() {
             let Some((at, what)) = self.time.pop() else { break };
             if self.settings.until.is_some_and(|until| at > until) {
@@ -61,12 +61,12 @@ impl World {
             let is_wake = matches!(what, What::Wake);
             let rests = is_wake && self.machine.rests;
             self.happen(what)?;
-            if self.disk.history().len() > facts {
-                idle_wakes = 0;
+            if self.disk.history().len() > facts || self.time.now.since(idle_since) > Duration::from_secs(1) {
+                (idle_wakes, idle_since) = (0, self.time.now);
             } else if is_wake && !rests {
                 idle_wakes += 1;
                 if idle_wakes > IDLE_WAKES {
-                    return Err(self.broken(format!("more than {IDLE_WAKES} wakes in a row had no effect")));
+                    return Err(self.broken(format!("more than {IDLE_WAKES} wakes within a second had no effect")));
                 }
             }
             if self.disk.history().len() > facts || !self.clients.have_asked_all() {
