@@ -219,8 +219,8 @@ impl FutureHost {
     ///     join(driver, async {
     ///         let _task = host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
     ///         let at = host.take_snapshot().await?; // a snapshot on demand, for example before an upgrade
-    ///         assert_eq!(at.get(), 1);
-    ///         assert!(journal.is_empty()); // the snapshot covers the event
+    ///         assert_eq!(at.get(), 2); // after the identity of the journal and the task
+    ///         assert!(journal.is_empty()); // the snapshot covers both events
     ///         Ok::<_, HostError>(())
     ///     }).await
     /// };

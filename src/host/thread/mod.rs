@@ -126,8 +126,8 @@ impl ThreadHost {
     /// let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(10_000))?;
     /// host.submit(TaskSpec::new(TaskId::new(1), "any"))?;
     /// let at = host.take_snapshot()?; // a snapshot on demand, for example before an upgrade
-    /// assert_eq!(at.get(), 1);
-    /// assert!(journal.is_empty());    // the snapshot covers the event
+    /// assert_eq!(at.get(), 2);        // after the identity of the journal and the task
+    /// assert!(journal.is_empty());    // the snapshot covers both events
     /// # host.shut_down(Duration::from_secs(1))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

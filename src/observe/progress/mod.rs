@@ -60,7 +60,7 @@ const LISTED: usize = 16;
 /// }
 /// let now = progress.run(run).expect("a known run");
 /// assert_eq!((now.nodes.over, now.nodes.total, now.share), (1, 2, 0.5));
-/// assert_eq!(now.to_string(), "r1 greet: running, 50 %, 1 of 2 nodes");
+/// assert_eq!(now.to_string(), "greet (r1): running, 50 %, 1 of 2 nodes");
 /// assert_eq!(now.bar(10), "█████░░░░░");
 /// ```
 #[derive(Debug, Clone)]
