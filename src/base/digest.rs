@@ -70,9 +70,9 @@ impl Visitor<'_> for Bits {
 
 /// The input of a digest: fields, each with its length, so that different fields give different inputs. BLAKE3 of it, cut
 /// to 128 bits. Neither may ever change, because journals and systems outside contain digests.
-pub(crate) struct Ink(Vec<u8>);
+pub(crate) struct DigestInput(Vec<u8>);
 
-impl Ink {
+impl DigestInput {
     /// The input of a digest of this purpose.
     pub(crate) fn new(purpose: &str) -> Self {
         Self(Vec::with_capacity(128)).text("counterpoint 2026").text(purpose)
@@ -94,7 +94,7 @@ impl Ink {
         self
     }
 
-    pub(crate) fn dry(&self) -> Digest {
+    pub(crate) fn finish(&self) -> Digest {
         let hash = blake3::hash(&self.0);
         let mut first = [0; 16];
         first.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
@@ -108,16 +108,19 @@ mod tests {
 
     #[test]
     fn fields_do_not_run_into_each_other() {
-        let two = |a: &str, b: &str| Ink::new("test").text(a).text(b).dry();
+        let two = |a: &str, b: &str| DigestInput::new("test").text(a).text(b).finish();
         assert_ne!(two("ab", "c"), two("a", "bc"));
         assert_ne!(two("", "x"), two("x", ""));
-        assert_ne!(Ink::new("a").dry(), Ink::new("b").dry());
+        assert_ne!(DigestInput::new("a").finish(), DigestInput::new("b").finish());
     }
 
     #[test]
     fn digests_are_stable_across_versions() {
         // Keys that systems outside have stored depend on this number.
-        assert_eq!(Ink::new("test").text("a").number(7).dry().to_string(), "546850b70aef79b6a8c0f3bced5186db");
+        assert_eq!(
+            DigestInput::new("test").text("a").number(7).finish().to_string(),
+            "546850b70aef79b6a8c0f3bced5186db"
+        );
     }
 
     #[test]

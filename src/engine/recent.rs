@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::journal::Subject;
 use crate::message::event::Entry;
 use crate::message::rejected::{Mention, Rejected};
-use crate::observe::{Line, Named, Story, Who, run_name, task_name, text_of};
+use crate::observe::{Line, NameSource, Named, Story, run_name, task_name, text_of};
 use std::collections::VecDeque;
 
 /// The most recent entries. They are formatted on request.
@@ -31,9 +31,9 @@ impl Recent {
         self.entries.push_back(entry.clone());
     }
 
-    fn story(&self, of: Subject, who: &dyn Who) -> Vec<Line> {
+    fn story(&self, of: Subject, named: &dyn NameSource) -> Vec<Line> {
         let mut story = Story::new(self.most, self.most.saturating_mul(4));
-        self.entries.iter().for_each(|entry| story.note(entry, who));
+        self.entries.iter().for_each(|entry| story.note(entry, named));
         story.of(of).cloned().collect()
     }
 }
@@ -75,9 +75,9 @@ impl Engine {
         let mut names: Vec<String> = Vec::new();
         for mention in rejected.mentions() {
             let (id, name) = match mention {
-                Mention::Task(id) => (id.to_string(), Who::task_name(self, id)),
-                Mention::Run(id) => (id.to_string(), Who::run_name(self, id)),
-                Mention::Agent(id) => (id.to_string(), Who::agent_name(self, id)),
+                Mention::Task(id) => (id.to_string(), NameSource::task_name(self, id)),
+                Mention::Run(id) => (id.to_string(), NameSource::run_name(self, id)),
+                Mention::Agent(id) => (id.to_string(), NameSource::agent_name(self, id)),
             };
             let text = name.map(|name| format!("{id} is {name}"));
             names.extend(text.filter(|text| !names.contains(text)));
@@ -86,7 +86,7 @@ impl Engine {
     }
 }
 
-impl Who for Engine {
+impl NameSource for Engine {
     fn agent_name(&self, id: AgentId) -> Option<Name> {
         self.agent(id)?.spec().name.clone()
     }

@@ -295,16 +295,7 @@ impl HostState {
     /// Registers an agent of this host. The host dispatches to it, so the agent does not poll.
     pub(super) fn register(&mut self, now: Time, spec: &mut AgentSpec) -> Result<Incarnation, HostError> {
         spec.polls = false;
-        match self.handle(now, Command::register(spec.clone()))? {
-            Accepted::Registered(by) => Ok(by),
-            Accepted::Done
-            | Accepted::Repeated
-            | Accepted::Compatible { .. }
-            | Accepted::Attached { .. }
-            | Accepted::Ignored
-            | Accepted::Count(_)
-            | Accepted::Late(_) => Err(HostError::Ended),
-        }
+        self.handle(now, Command::register(spec.clone()))?.registered().ok_or(HostError::Ended)
     }
 
     /// The receipt for an accepted task. A task that was submitted before may have ended; the end of a new one is an event of

@@ -25,7 +25,7 @@ pub(super) fn failures(fields: &Fields, field: &str, path: &Path<'_>, report: &m
                 failures.kinds = kinds(object, "kinds", &at, report);
             }
             if get(object, "codes").is_some() {
-                failures.codes = words(object, "codes", &at, report).into_iter().map(|(_, code)| code.into()).collect();
+                failures.codes = report.words(object, "codes", &at).into_iter().map(|(_, code)| code.into()).collect();
             }
             failures
         }
@@ -36,7 +36,7 @@ pub(super) fn failures(fields: &Fields, field: &str, path: &Path<'_>, report: &m
 fn kinds(fields: &Fields, field: &str, path: &Path<'_>, report: &mut Report) -> Vec<FailureKind> {
     let at = path.field(field);
     let mut kinds = Vec::new();
-    for (index, word) in words(fields, field, path, report) {
+    for (index, word) in report.words(fields, field, path) {
         match FAILURES.iter().find(|(known, _)| *known == word) {
             Some((_, kind)) => kinds.push(*kind),
             None => {
@@ -46,25 +46,4 @@ fn kinds(fields: &Fields, field: &str, path: &Path<'_>, report: &mut Report) -> 
         }
     }
     kinds
-}
-
-/// A string or a list of strings.
-pub(super) fn words<'d>(
-    fields: &'d Fields,
-    name: &str,
-    path: &Path<'_>,
-    report: &mut Report,
-) -> Vec<(Option<usize>, &'d str)> {
-    let at = path.field(name);
-    match get(fields, name) {
-        None => Vec::new(),
-        Some(Value::String(text)) => vec![(None, text)],
-        Some(list) => {
-            let mut words = Vec::new();
-            for (index, word) in report.list(list, &at).iter().enumerate() {
-                words.extend(report.text(word, &at.item(index)).map(|word| (Some(index), word)));
-            }
-            words
-        }
-    }
 }

@@ -102,6 +102,27 @@ impl Report {
         text
     }
 
+    /// A string or a list of strings, each with its place in the list.
+    pub(super) fn words<'v>(
+        &mut self,
+        fields: &'v Fields,
+        name: &str,
+        path: &Path<'_>,
+    ) -> Vec<(Option<usize>, &'v str)> {
+        let at = path.field(name);
+        match get(fields, name) {
+            None => Vec::new(),
+            Some(Value::String(text)) => vec![(None, text)],
+            Some(list) => {
+                let mut words = Vec::new();
+                for (index, word) in self.list(list, &at).iter().enumerate() {
+                    words.extend(self.text(word, &at.item(index)).map(|word| (Some(index), word)));
+                }
+                words
+            }
+        }
+    }
+
     pub(super) fn list<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> &'v [Value] {
         let Value::Array(items) = value else {
             self.wrong_type(path, "a list", value);

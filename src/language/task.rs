@@ -167,7 +167,7 @@ impl<'d> Reader<'_> {
 
     /// A string or a list of strings.
     pub(super) fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
-        super::failures::words(fields, name, path, &mut self.report)
+        self.report.words(fields, name, path)
     }
 
     /// The named tasks; unknown ones are reported.

@@ -37,6 +37,21 @@ pub enum Accepted {
 }
 
 impl Accepted {
+    /// The incarnation of the agent, if this is the answer to a registration.
+    #[must_use]
+    pub const fn registered(&self) -> Option<Incarnation> {
+        match self {
+            Self::Registered(by) => Some(*by),
+            Self::Done
+            | Self::Repeated
+            | Self::Compatible { .. }
+            | Self::Attached { .. }
+            | Self::Ignored
+            | Self::Count(_)
+            | Self::Late(_) => None,
+        }
+    }
+
     /// Whether the command changed nothing because its subject was known.
     #[must_use]
     pub const fn is_known(&self) -> bool {

@@ -20,21 +20,21 @@ const SHOWN: usize = 80;
 const LISTED: usize = 4;
 
 /// The event of an entry as one line of text. Long texts are truncated, payloads are left out.
-pub(crate) fn text_of(entry: &Entry, who: Named<'_>) -> String {
+pub(crate) fn text_of(entry: &Entry, named: Named<'_>) -> String {
     match &entry.event {
-        Event::Agent { agent: by, event } => agent(who, *by, event),
-        Event::Task { task: id, event } => task(who, *id, event, entry.at),
+        Event::Agent { agent: by, event } => agent(named, *by, event),
+        Event::Task { task: id, event } => task(named, *id, event, entry.at),
         Event::Catalogue(event) => catalogue(event),
-        Event::Run { run: id, event } => run(who, *id, event),
+        Event::Run { run: id, event } => run(named, *id, event),
         Event::Node { run, node: at, event } => {
-            node(&format!("{} node {}", who.run(*run), short(&at.name)), event, entry.at)
+            node(&format!("{} node {}", named.run(*run), short(&at.name)), event, entry.at)
         }
-        Event::Control(event) => control(who, event),
+        Event::Control(event) => control(named, event),
     }
 }
 
-fn agent(who: Named<'_>, id: Incarnation, event: &AgentEvent) -> String {
-    let by = who.incarnation(id);
+fn agent(named: Named<'_>, id: Incarnation, event: &AgentEvent) -> String {
+    let by = named.incarnation(id);
     match event {
         AgentEvent::Registered { spec } => {
             format!("{} registered, capacity {}", behind(spec.name.as_ref(), id), spec.capacity)
@@ -53,15 +53,15 @@ fn agent(who: Named<'_>, id: Incarnation, event: &AgentEvent) -> String {
     }
 }
 
-fn control(who: Named<'_>, event: &ControlEvent) -> String {
+fn control(named: Named<'_>, event: &ControlEvent) -> String {
     let scope_text = |scope: &Scope| match scope {
-        Scope::Agent(id) => format!("agent {}", who.agent(*id)),
+        Scope::Agent(id) => format!("agent {}", named.agent(*id)),
         Scope::Tenant(_) | Scope::Kind(_) => scope.to_string(),
     };
     let tasks_text =
-        |tasks: &[TaskId]| list(&tasks.iter().take(LISTED).map(|id| who.task(*id)).collect::<Vec<_>>(), tasks.len());
+        |tasks: &[TaskId]| list(&tasks.iter().take(LISTED).map(|id| named.task(*id)).collect::<Vec<_>>(), tasks.len());
     let runs_text =
-        |runs: &[RunId]| list(&runs.iter().take(LISTED).map(|id| who.run(*id)).collect::<Vec<_>>(), runs.len());
+        |runs: &[RunId]| list(&runs.iter().take(LISTED).map(|id| named.run(*id)).collect::<Vec<_>>(), runs.len());
     match event {
         ControlEvent::Identified { journal } => format!("the journal is {journal}"),
         ControlEvent::Paused { scope, .. } => format!("{} was paused", scope_text(scope)),
@@ -95,7 +95,7 @@ fn control(who: Named<'_>, event: &ControlEvent) -> String {
             format!("the jump of the clock was confirmed by later readings, from {from} to {to}")
         }
         ControlEvent::ClockReturned => "the clock returned to the time of the engine".to_owned(),
-        ControlEvent::Unroutable(work) => line(&work.text(who.task(work.task)), SHOWN * 4),
+        ControlEvent::Unroutable(work) => line(&work.text(named.task(work.task)), SHOWN * 4),
         ControlEvent::Routable { report } => format!("the tasks of report {report} have an agent or no longer wait"),
         ControlEvent::TasksPrioritised { tasks, tier, reason } => {
             format!("{} now in tier {tier}: {}", tasks_text(tasks), short(reason))
@@ -126,23 +126,23 @@ fn catalogue(event: &CatalogueEvent) -> String {
     }
 }
 
-fn task(who: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String {
-    let id = who.task(task);
-    let of = |attempt: AttemptNumber| who.attempt(attempt.of(task));
+fn task(named: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String {
+    let id = named.task(task);
+    let of = |attempt: AttemptNumber| named.attempt(attempt.of(task));
     match event {
-        TaskEvent::Submitted { spec, replays, expected } => submitted(who, spec, *replays, *expected),
+        TaskEvent::Submitted { spec, replays, expected } => submitted(named, spec, *replays, *expected),
         TaskEvent::Ready => format!("{id} is ready"),
-        TaskEvent::Assigned { attempt, to } => format!("{} assigned to {}", of(*attempt), who.incarnation(*to)),
+        TaskEvent::Assigned { attempt, to } => format!("{} assigned to {}", of(*attempt), named.incarnation(*to)),
         TaskEvent::Started { attempt } => format!("{} has begun", of(*attempt)),
         TaskEvent::YieldRequested { attempt, reason } => match reason {
             YieldReason::Preempted { by } => {
-                format!("{} is preempted by {}, which is more urgent", of(*attempt), who.task(*by))
+                format!("{} is preempted by {}, which is more urgent", of(*attempt), named.task(*by))
             }
             YieldReason::Recalled { by } => {
-                format!("{} has not begun and is preempted by {}", of(*attempt), who.task(*by))
+                format!("{} has not begun and is preempted by {}", of(*attempt), named.task(*by))
             }
             YieldReason::Overtaken { by } => {
-                format!("{} has not begun and is overtaken by {}", of(*attempt), who.task(*by))
+                format!("{} has not begun and is overtaken by {}", of(*attempt), named.task(*by))
             }
             YieldReason::Rebalanced => format!("{} has not begun and moves to another agent", of(*attempt)),
         },
@@ -150,17 +150,17 @@ fn task(who: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String {
             format!("{} used {} millionths of cost and {} tokens", of(*attempt), usage.cost, usage.tokens)
         }
         TaskEvent::Yielded { attempt, by, .. } => {
-            format!("{} was given back by {}", of(*attempt), who.incarnation(*by))
+            format!("{} was given back by {}", of(*attempt), named.incarnation(*by))
         }
         TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
-            let mut out = attempt_failed(&of(*attempt), &who.incarnation(*by), failure, *next, now);
+            let mut out = attempt_failed(&of(*attempt), &named.incarnation(*by), failure, *next, now);
             if *beyond_budget {
                 out.push_str(" because the retry budget is exhausted");
             }
             out
         }
-        TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {}", who.task(*from)),
-        TaskEvent::Succeeded { attempt, by, .. } => format!("{} succeeded on {}", of(*attempt), who.incarnation(*by)),
+        TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {}", named.task(*from)),
+        TaskEvent::Succeeded { attempt, by, .. } => format!("{} succeeded on {}", of(*attempt), named.incarnation(*by)),
         TaskEvent::CancelRequested { reason } => format!("{id}: cancellation requested: {}", short(reason)),
         TaskEvent::Cancelled { reason, side_effects } => {
             let effects = match side_effects {
@@ -183,7 +183,7 @@ fn task(who: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String {
     }
 }
 
-fn submitted(who: Named<'_>, spec: &TaskSpec, replays: Option<TaskId>, expected: Option<Duration>) -> String {
+fn submitted(named: Named<'_>, spec: &TaskSpec, replays: Option<TaskId>, expected: Option<Duration>) -> String {
     let mut out = format!("{} submitted", behind(Some(&task_name(spec)), spec.id));
     if spec.key().is_some() {
         let _ = write!(out, ": {}", short(&spec.kind));
@@ -192,17 +192,17 @@ fn submitted(who: Named<'_>, spec: &TaskSpec, replays: Option<TaskId>, expected:
         let _ = write!(out, ", {}", spec.tier);
     }
     if let Some(owner) = spec.owner {
-        let _ = write!(out, ", for {}", who.step(owner));
+        let _ = write!(out, ", for {}", named.step(owner));
     }
     if !spec.after.is_empty() {
-        let after: Vec<String> = spec.after.iter().take(LISTED).map(|id| who.task(*id)).collect();
+        let after: Vec<String> = spec.after.iter().take(LISTED).map(|id| named.task(*id)).collect();
         let _ = write!(out, ", after {}", list(&after, spec.after.len()));
     }
     if let Some(span) = expected {
         let _ = write!(out, ", expected to take {}", humantime::format_duration(span));
     }
     if let Some(letter) = replays {
-        let _ = write!(out, ", replays {}", who.task(letter));
+        let _ = write!(out, ", replays {}", named.task(letter));
     }
     out
 }
@@ -220,11 +220,11 @@ fn attempt_failed(attempt: &str, by: &str, failure: &Failure, next: Next, now: T
     format!("{attempt} failed on {by} ({}); {then}", failure_text(failure))
 }
 
-fn run(who: Named<'_>, run: RunId, event: &RunEvent) -> String {
-    let id = who.run(run);
+fn run(named: Named<'_>, run: RunId, event: &RunEvent) -> String {
+    let id = named.run(run);
     match event {
         RunEvent::Started { spec, version, owner, .. } => {
-            let within = owner.map(|owner| format!(", for {}", who.step(owner))).unwrap_or_default();
+            let within = owner.map(|owner| format!(", for {}", named.step(owner))).unwrap_or_default();
             format!("{} started: {} v{version}{within}", behind(Some(&run_name(spec)), run), short(&spec.workflow))
         }
         RunEvent::Prioritised { tier, reason } => format!("{id} is now in tier {tier}: {}", short(reason)),
@@ -242,7 +242,7 @@ fn run(who: Named<'_>, run: RunId, event: &RunEvent) -> String {
         }
         RunEvent::Signalled { signal, .. } => format!("{id} received signal {}", short(signal)),
         RunEvent::SignalMoved { from, signal, .. } => {
-            format!("{id} took signal {} from {}", short(signal), who.run(*from))
+            format!("{id} took signal {} from {}", short(signal), named.run(*from))
         }
         RunEvent::Paused { reason } => format!("{id} is paused: {}", short(reason)),
         RunEvent::Resumed => format!("{id} is resumed"),

@@ -62,7 +62,7 @@ pub use metrics::{
     Waits,
 };
 pub use names::Names;
-pub(crate) use names::{Named, Who, run_name, task_name};
+pub(crate) use names::{NameSource, Named, run_name, task_name};
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
 pub use prometheus::to_prometheus;

@@ -128,14 +128,14 @@ pub(crate) fn run_name(spec: &RunSpec) -> Name {
 }
 
 /// A source of names.
-pub(crate) trait Who {
+pub(crate) trait NameSource {
     fn agent_name(&self, id: AgentId) -> Option<Name>;
     fn task_name(&self, id: TaskId) -> Option<Name>;
     fn run_name(&self, id: RunId) -> Option<Name>;
     fn node_name(&self, run: RunId, node: NodeIx) -> Option<Name>;
 }
 
-impl Who for Names {
+impl NameSource for Names {
     fn agent_name(&self, id: AgentId) -> Option<Name> {
         self.agents.get(&id).cloned()
     }
@@ -154,9 +154,9 @@ impl Who for Names {
 }
 
 /// Two sources of names, of which the first has precedence.
-pub(crate) struct Either<'a>(pub(crate) &'a dyn Who, pub(crate) &'a dyn Who);
+pub(crate) struct Either<'a>(pub(crate) &'a dyn NameSource, pub(crate) &'a dyn NameSource);
 
-impl Who for Either<'_> {
+impl NameSource for Either<'_> {
     fn agent_name(&self, id: AgentId) -> Option<Name> {
         self.0.agent_name(id).or_else(|| self.1.agent_name(id))
     }
@@ -176,7 +176,7 @@ impl Who for Either<'_> {
 
 /// Texts that consist of a name and the id behind it.
 #[derive(Clone, Copy)]
-pub(crate) struct Named<'a>(pub(crate) &'a dyn Who);
+pub(crate) struct Named<'a>(pub(crate) &'a dyn NameSource);
 
 impl Named<'_> {
     pub(crate) fn agent(self, id: AgentId) -> String {

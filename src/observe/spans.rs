@@ -2,7 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
-use super::{Names, Who as _};
+use super::{NameSource as _, Names};
 use crate::base::id::{AttemptId, Incarnation, NodeIx, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::Table;

@@ -1,7 +1,7 @@
 //! The most recent events of one task, agent or run.
 
 use super::names::{Either, Named};
-use super::{Names, Who, text_of};
+use super::{NameSource, Names, text_of};
 use crate::base::id::Seq;
 use crate::base::structure::Table;
 use crate::base::time::Time;
@@ -93,16 +93,16 @@ impl Story {
     }
 
     /// Adds an entry with the names of another source, where the story itself does not know them.
-    pub(crate) fn note(&mut self, entry: &Entry, more: &dyn Who) {
+    pub(crate) fn note(&mut self, entry: &Entry, more: &dyn NameSource) {
         self.names.apply(entry);
         let about = self.subjects.of(entry);
         if !about.is_empty() {
             let text = text_of(entry, Named(&Either(&self.names, more)));
-            self.tell(entry, &about, text);
+            self.add_line(entry, &about, text);
         }
     }
 
-    fn tell(&mut self, entry: &Entry, about: &[Subject], text: String) {
+    fn add_line(&mut self, entry: &Entry, about: &[Subject], text: String) {
         let line = Arc::new(Line { seq: entry.seq, at: entry.at, text: text.into_boxed_str() });
         for subject in about {
             self.add(*subject, &line);
@@ -127,7 +127,7 @@ impl Projection for Story {
         let about = self.subjects.of(entry);
         if !about.is_empty() {
             let text = self.names.describe(entry);
-            self.tell(entry, &about, text);
+            self.add_line(entry, &about, text);
         }
     }
 }

@@ -86,16 +86,7 @@ impl Body {
     /// The answer to an accepted registration; `None` if another command was accepted.
     #[must_use]
     pub fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
-        match accepted {
-            Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
-            Accepted::Done
-            | Accepted::Repeated
-            | Accepted::Compatible { .. }
-            | Accepted::Attached { .. }
-            | Accepted::Ignored
-            | Accepted::Count(_)
-            | Accepted::Late(_) => None,
-        }
+        accepted.registered().map(|by| Self::Registered { by, heartbeat })
     }
 
     /// The answer to a rejected command.

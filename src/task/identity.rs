@@ -1,7 +1,7 @@
 //! Identity outside an engine: journals, and the keys by which other systems recognise work that is requested again.
 
 use super::{Owner, Phase, TaskSpec};
-use crate::base::digest::{Digest, Ink};
+use crate::base::digest::{Digest, DigestInput};
 use crate::base::id::{RunId, TaskId};
 use crate::base::name::Name;
 use core::fmt;
@@ -36,7 +36,7 @@ impl JournalId {
     /// The identity derived from a name. Two journals must not have the same name.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        Self(Ink::new("journal").text(name).dry())
+        Self(DigestInput::new("journal").text(name).finish())
     }
 
     /// The bits.
@@ -143,12 +143,12 @@ impl Identity {
     /// The idempotency key of a task.
     #[must_use]
     pub fn key_of(&self, task: &TaskSpec) -> IdempotencyKey {
-        let ink = Ink::new("key").digest(self.journal.0);
-        let ink = match &self.environment {
-            None => ink.number(0),
-            Some(name) => ink.number(1).text(name),
+        let input = DigestInput::new("key").digest(self.journal.0);
+        let input = match &self.environment {
+            None => input.number(0),
+            Some(name) => input.number(1).text(name),
         };
-        IdempotencyKey(ink.digest(task.origin.work(Subject::Task(task.id))).dry())
+        IdempotencyKey(input.digest(task.origin.work(Subject::Task(task.id))).finish())
     }
 }
 
@@ -195,13 +195,13 @@ impl Origin {
 
     /// The work of the task or run, without the journal.
     pub(crate) fn work(&self, subject: Subject) -> Digest {
-        let ink = match subject {
-            Subject::Task(task) => Ink::new("task").number(task.get()),
-            Subject::Run(run) => Ink::new("run").number(run.get()),
+        let input = match subject {
+            Subject::Task(task) => DigestInput::new("task").number(task.get()),
+            Subject::Run(run) => DigestInput::new("run").number(run.get()),
         };
         match self {
-            Self::Id => ink.dry(),
-            Self::Key(key) => ink.text(key).dry(),
+            Self::Id => input.finish(),
+            Self::Key(key) => input.text(key).finish(),
             Self::Work(work) => *work,
         }
     }
@@ -214,6 +214,6 @@ pub(crate) fn work_of_step(run: Digest, node: &str, repeats: u32, owner: Owner) 
         Phase::Undo => 1,
         Phase::Query => 2,
     };
-    let ink = Ink::new("step").digest(run).text(node);
-    ink.number(repeats.into()).number(owner.item.into()).number(phase).dry()
+    let input = DigestInput::new("step").digest(run).text(node);
+    input.number(repeats.into()).number(owner.item.into()).number(phase).finish()
 }

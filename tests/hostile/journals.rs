@@ -64,13 +64,16 @@ fn without_its_archive_a_host_continues_from_entries() {
     let journal = Counting::default();
     let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(5)).unwrap();
     submit(&host, 30);
+    // The regular snapshots are refused, and so is one on demand.
+    while host.snapshots().unwrap().failed.is_none() {
+        std::thread::yield_now();
+    }
     assert!(host.take_snapshot().is_err());
     let status = host.snapshots().unwrap();
     let damaged = AppendError::Refused("the archive is damaged".into());
     assert_eq!((status.taken, status.at, status.failed), (0, None, Some(damaged)));
     host.shut_down(Duration::ZERO).unwrap();
-    // Snapshots that become due while one is taken are taken as one.
-    assert!(journal.refused.load(Ordering::Relaxed) >= 1);
+    assert!(journal.refused.load(Ordering::Relaxed) > 1);
     let host = ThreadHost::open(Config::default(), journal.within.clone()).unwrap();
     let known = |engine: &Engine| (1..=30).filter(|task| engine.task(TaskId::new(*task)).is_some()).count();
     assert_eq!(host.inspect(known).unwrap(), 30);

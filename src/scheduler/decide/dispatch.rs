@@ -229,14 +229,14 @@ impl Dispatch<'_, '_> {
         if !self.core.held_back.is_empty() {
             self.core.held_back.clear(class.index());
         }
+        if self.core.reader.state.candidates().has_unstarted() {
+            self.recall_overtaken(id, agent);
+        }
         let first = self.tx.out.effects().len();
         let event = TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task());
         self.core.emit_at(Place::Assignment(at, agent), event, self.tx);
         if self.core.reader.state.queues().has_batches() {
             self.fill_batch(first, key, to);
-        }
-        if self.core.reader.state.candidates().has_unstarted() {
-            self.recall_overtaken(id, agent);
         }
         true
     }
@@ -312,7 +312,7 @@ impl Core {
         let affinity = if task.traits.affine { task.spec.affinity.as_deref() } else { None };
         let familiar = affinity.and_then(|affinity| affinity.familiar);
         let familiar = familiar.and_then(|task| tasks.by_id(task)?.last);
-        let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
+        let room = task.room();
         let fitting = task.traits.uses_resources.then(|| index.fitting(class, room));
         let (eligible, skills) = (index.classes().eligible(class)?, index.classes().skills());
         let favoured = affinity.filter(|affinity| !affinity.prefers.is_empty()).and_then(|affinity| {

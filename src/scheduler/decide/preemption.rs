@@ -55,13 +55,14 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    /// Requests back the attempts that wait at an agent and come after this task, so that the agent begins the task first.
+    /// Requests back the attempts that wait at an agent and come after a task that is to be assigned to it, so that the agent
+    /// begins the task first. Before the assignment: the rest of a batch, which is assigned with the task, stays.
     pub(super) fn recall_overtaken(&mut self, first: TaskId, agent: AgentIx) {
         let state = &self.core.reader.state;
         let (Some(task), Some(member)) = (state.tasks().by_id(first), state.index().fleet().get(agent)) else { return };
         let rank = state.queues().rank(&Arrival::of(task));
         // What fits into the capacity begins at once.
-        let nothing_waits = member.spec.prefetch == 0 || member.in_flight() <= member.spec.capacity;
+        let nothing_waits = member.spec.prefetch == 0 || member.in_flight() < member.spec.capacity;
         if nothing_waits || state.candidates().unstarted_behind(rank).next().is_none() {
             return;
         }
@@ -92,10 +93,10 @@ impl Dispatch<'_, '_> {
         let eligible = state.index().classes().eligible(class);
         let able = agent.zip(eligible).is_some_and(|(agent, eligible)| eligible.contains(agent));
         if able && self.core.reader.has_room_for(&key, to) && state.queues().may_begin(&key) {
-            self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
             if let Some(agent) = agent {
                 self.recall_overtaken(beneficiary, agent);
             }
+            self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Attempts that wait at an agent do not delay a task that comes before theirs.
 
-use crate::kit::{Host, agent, host, task};
-use counterpoint::scheduler::{Discipline, TaskStatus};
+use crate::kit::{Host, agent, host, ms, task};
+use counterpoint::scheduler::{Batch, Discipline, TaskStatus};
 use counterpoint::{AgentCommand, AttemptId, Config, Effect, Incarnation, Tier};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -164,4 +164,22 @@ fn a_critical_task_begins_next_whatever_was_prefetched() {
         steps.push(Step::Submit { tier: 0, deadline: None });
         play(Discipline::EarliestVirtualDeadline, prefetch, 1, 1, steps).unwrap();
     }
+}
+
+/// The tasks of a batch wait at the agent behind the first of them, and none is recalled for it. What comes after them is.
+#[test]
+fn a_batch_is_not_recalled_for_its_first_task() {
+    let mut host = host(Config::default().with_batch("work", Batch::new(3, 3, ms(500))));
+    host.join(agent(1).with_prefetch(7));
+    let recalled = |host: &Host| -> Vec<u64> {
+        let task = |effect: &Effect| match effect {
+            Effect::Yield { attempt, .. } => Some(attempt.task().get()),
+            _ => None,
+        };
+        host.effects.iter().filter_map(task).collect()
+    };
+    (1..=3).for_each(|id| host.submit(task(id).with_tier(Tier::Low)));
+    assert_eq!((host.holder(3), recalled(&host)), (1, vec![]));
+    (4..=6).for_each(|id| host.submit(task(id)));
+    assert_eq!((host.holder(6), recalled(&host)), (1, vec![1, 2, 3]));
 }
