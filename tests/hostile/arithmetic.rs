@@ -40,7 +40,7 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/saga/state.rs", 3, "each count is one of steps by state, and the transition has checked the state"),
     (
         "src/scheduler/index/classes.rs",
-        4,
+        3,
         "a version of a list, which is compared for equality; the waiting tasks that are not urgent, read from counts",
     ),
     (

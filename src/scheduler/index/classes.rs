@@ -343,11 +343,12 @@ impl Classes {
     #[cold]
     fn regroup(&mut self, at: ClassIx, room: Room) -> Applied {
         let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+        let waiting = class.waiting(room);
         let [urgent, rest] = &mut class.groups;
         let [urgent_route, rest_route] = class.routes;
-        let (group, route, waiting) = match room {
-            Room::Reserved => (urgent, urgent_route, class.urgent),
-            Room::Open => (rest, rest_route, class.tasks.saturating_sub(class.urgent)),
+        let (group, route) = match room {
+            Room::Reserved => (urgent, urgent_route),
+            Room::Open => (rest, rest_route),
         };
         let waiting = if route == Route::Open { 0 } else { waiting };
         match *group {
