@@ -9,7 +9,7 @@ use crate::base::canonical::{Canonical, canonical};
 canonical!(Definition { nodes, signals, budget } beside {
     name, version, output, on_compensation_failure, on_failure, variables,
 });
-canonical!(Node { action, undo, query, handlers, budget } beside {
+canonical!(Node { action, undo, query, handlers, budget, retry } beside {
     name, after, join, input, save, pivot, mutex, milestone, cancels, writes, guards,
 });
 canonical!(Budget { time } beside { attempts, cost, tokens });

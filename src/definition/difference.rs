@@ -64,6 +64,7 @@ impl Definition {
     /// - in the policy of a task, a compensation or a query: retries, timeouts and what follows the last attempt; except for
     ///   [`InDoubt`](crate::task::InDoubt), which decides whether an unknown outcome can end a task;
     /// - in their needs (skills, labels, resources), their tier and their estimated usage;
+    /// - in the [retries](Node::retry) of a child run;
     /// - in the time after which a [timeout handler](super::Handler::timeout) fires.
     ///
     /// Nested workflows are compared in the same way. Which tasks a run performs, in which order, with which inputs, and what
@@ -99,6 +100,7 @@ impl Definition {
 impl Node {
     fn reduce(&mut self) {
         self.undo.iter_mut().chain(&mut self.query).for_each(Work::reduce);
+        self.retry = None;
         for handler in &mut self.handlers {
             if let Boundary::Timeout(span) = &mut handler.on {
                 *span = Duration::ZERO;

@@ -59,7 +59,7 @@ pub use wait::{Decision, Escalation, Milestone, RaceOption, SignalRule, WaitFor}
 
 use crate::base::id::stable_hash;
 use crate::base::name::Name;
-use crate::task::{Needs, Policy, Tier, Usage};
+use crate::task::{Needs, Policy, Retry, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -282,6 +282,12 @@ pub struct Node {
     /// The resources that the node, including its child runs, may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// The retries of a child run: of a node that performs a nested or a called workflow once ([`Action::Do`]). A child run
+    /// that fails is compensated first, and the next one starts with the same input. A child run with side effects that
+    /// remain is not retried. Handlers of the node apply to the failure of the last child run, and its timeouts and its
+    /// budget to all of them together. The other settings of a node's tasks are in [`Work::policy`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 impl Node {
@@ -305,7 +311,28 @@ impl Node {
             writes: Vec::new(),
             guards: Guards::default(),
             budget: None,
+            retry: None,
         }
+    }
+
+    /// Sets the retries of a child run.
+    ///
+    /// ```
+    /// use counterpoint::definition::{Action, Body, Definition, Expr, Map, Node, Work};
+    /// use counterpoint::task::RetryRule;
+    /// use counterpoint::{FailureKind, Retry};
+    ///
+    /// // All parts are sent again if one of them fails because its agent is overloaded.
+    /// let send = Map::over(Expr::Input, Body::Task(Work::new("send")));
+    /// let parts = Definition::new("parts").with_node(Node::new("each", Action::Map(send)));
+    /// let retry = Retry::never().with_rule(RetryRule::on(FailureKind::Overloaded, 5));
+    /// let send_all = Node::new("send all", Action::flow(parts)).with_input(Expr::Input).with_retry(retry.with_attempts(5));
+    /// assert!(send_all.retry.is_some());
+    /// ```
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
     }
 
     /// Bounds the resources that the node may use.

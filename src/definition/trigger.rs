@@ -32,6 +32,9 @@ use serde::{Deserialize, Serialize};
 /// A rule under which a node can start although an input failed [handles](Self::handles_failure) that failure: it does not
 /// fail the run, unless the node ends without having run.
 ///
+/// A rule counts failures by kind or code if its links name the [handlers](super::Handler::error) that match them: a link
+/// whose handler matched counts as an input that succeeded, any other end of the node as one that was skipped.
+///
 /// [`NodeOutcome::UpstreamFailed`]: crate::message::NodeOutcome::UpstreamFailed
 ///
 /// ```

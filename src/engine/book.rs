@@ -256,7 +256,7 @@ impl Book {
             return self.end_node(id, node, event, now);
         }
         self.apply(id, RunInput::Node(node, event), now)?;
-        if let NodeEvent::Opened { .. } = event {
+        if let NodeEvent::Opened { .. } | NodeEvent::Retrying { .. } = event {
             self.runs.set_timers(id, ix);
         } else if let NodeEvent::Part { event: PartEvent::Split { .. }, .. } = event {
             self.open_shares(id, ix)?;

@@ -5,7 +5,7 @@ use super::data::{Names, condition, expression};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
-use super::work::{WORK, work};
+use super::work::{WORK, retry, work};
 use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, Remaining, Repeat,
@@ -110,6 +110,12 @@ pub(super) enum OnError<'d> {
     Goto(&'d str),
 }
 
+/// Whether a task runs a workflow once, so that its retries are those of a child run.
+fn run_once(fields: &Fields) -> bool {
+    let has = |name: &str| get(fields, name).is_some();
+    (has("workflow") || has("call")) && !has("for_each") && !has("repeat")
+}
+
 impl<'d> Reader<'_> {
     pub(super) fn task(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Draft<'d> {
         self.exclusions(fields, path);
@@ -132,6 +138,9 @@ impl<'d> Reader<'_> {
         node.handlers = self.handlers(fields, path, names);
         node.writes = self.writes(fields, path, names);
         node.budget = budget(fields, path, &mut self.report);
+        if let Some(value) = get(fields, "retry").filter(|_| run_once(fields)) {
+            node.retry = Some(retry(value, &path.field("retry"), &mut self.report));
+        }
         node.guards.precondition = self.precondition(fields, path, names);
         let after = get(fields, "postcondition");
         node.guards.postcondition =
@@ -145,7 +154,9 @@ impl<'d> Reader<'_> {
         let has = |name: &&&'static str| get(fields, name).is_some();
         let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow", "call"]).filter(has).copied().collect();
         let idle = if kinds.is_empty() { &[] } else { WORK };
-        let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
+        let is_run = run_once(fields);
+        let idle = idle.iter().filter(|field| !(is_run && **field == "retry"));
+        let rest = kinds.iter().skip(1).chain(idle.filter(has));
         let repeated: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
         let twice = match *repeated.as_slice() {
             [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),

@@ -117,7 +117,7 @@ fn policy(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Policy {
 }
 
 /// A number of attempts, or an object.
-fn retry(value: &Value, path: &Path<'_>, report: &mut Report) -> Retry {
+pub(super) fn retry(value: &Value, path: &Path<'_>, report: &mut Report) -> Retry {
     let mut retry = Retry::default();
     if value.is_number() {
         retry.attempts = report.integer(value, path).unwrap_or(retry.attempts);

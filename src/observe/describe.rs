@@ -285,6 +285,10 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         NodeEvent::Map(MapEvent::Completion) => format!("{at} met its completion rule"),
         NodeEvent::Part { part, event } => part_of(at, *part, event),
         NodeEvent::Refused { guard } => format!("{at}: {guard}"),
+        NodeEvent::Retrying { at: next, failure, .. } => {
+            let when = if *next <= now { "at once".to_owned() } else { format!("in {}", Span::from(*next - now)) };
+            format!("{at} is retried {when} after a failure ({})", failure_text(failure))
+        }
         NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
         NodeEvent::Exhausted { limit } => format!("{at}: {limit}"),
         NodeEvent::Held { outcome } => {

@@ -52,7 +52,7 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/scheduler/index/pools.rs", 1, "the free amount of a resource is compared with a need"),
     ("src/scheduler/queue/discipline.rs", 1, "a position in the order: a time from a duration and a setting"),
     ("src/scheduler/queue/fair.rs", 1, "a tag stops at zero if the weight of its tenant has changed since the charge"),
-    ("src/scheduler/queue/lanes/mod.rs", 1, "the rest of a bound on a search"),
+    ("src/scheduler/queue/lanes/search.rs", 1, "the rest of a bound on a search"),
     ("src/scheduler/queue/lanes/sub_queue.rs", 1, "the rest of a bound on a search"),
     ("src/scheduler/index/unroutable.rs", 1, "the numbers of groups, which only grow; 2^64 groups are out of reach"),
     (
@@ -68,11 +68,14 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     ("src/workflow/machine/decide/back.rs", 1, "units of work, which are only compared with a bound"),
     ("src/workflow/machine/decide/end.rs", 1, "units of work, which are only compared with a bound"),
+    ("src/workflow/machine/decide/guard.rs", 1, "numbers of instances, compared with the length of their list"),
+    ("src/workflow/machine/decide/retry.rs", 2, "numbers of failed child runs, compared with the retries of a node"),
     (
         "src/workflow/machine/graph/mod.rs",
         4,
         "each count is one of nodes by state: what is subtracted was counted before",
     ),
+    ("src/workflow/machine/node/aside.rs", 2, "numbers of failed child runs, only upwards; each has an instance"),
     (
         "src/workflow/machine/node/instances.rs",
         5,

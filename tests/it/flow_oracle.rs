@@ -206,6 +206,7 @@ fn random_runs_do_everything_that_runs_can_do() {
                 Event::Run { event: RunEvent::RolledBack { .. }, .. } => "back to a save-point",
                 Event::Run { event: RunEvent::Restarted { .. }, .. } => "forward again",
                 Event::Node { event: NodeEvent::Held { .. }, .. } => "held",
+                Event::Node { event: NodeEvent::Retrying { .. }, .. } => "run again",
                 Event::Run { event: RunEvent::Updated { .. }, .. } => "updated",
                 Event::Run { event: RunEvent::Retried { .. }, .. } => "tried again",
                 Event::Run { event: RunEvent::Reset { undo: true, .. }, .. } => "set back and undone",
@@ -234,7 +235,7 @@ fn random_runs_do_everything_that_runs_can_do() {
             *counts.entry(what).or_default() += 1;
         }
     }
-    assert_eq!(counts.len(), 17, "{counts:?}");
+    assert_eq!(counts.len(), 18, "{counts:?}");
     assert!(counts.values().all(|count| *count >= 10), "{counts:?}");
 }
 

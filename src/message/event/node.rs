@@ -9,6 +9,7 @@ use crate::message::run::{
     CompensationOutcome, DelegatedPart, DroppedSubtask, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartOutcome,
     Refusal,
 };
+use crate::task::Failure;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,16 @@ pub enum NodeEvent {
     Refused {
         /// The guard.
         guard: Refusal,
+    },
+    /// The child run of the node failed, and its [retries](crate::definition::Node::retry) allow another one.
+    Retrying {
+        /// When the next child run starts.
+        at: Time,
+        /// The rule of the retries that applies to the failure; none if no rule does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<u32>,
+        /// The failure.
+        failure: Failure,
     },
     /// The node calls a workflow that is not defined: it begins nothing more, and fails when what it has begun is over.
     Unresolved {

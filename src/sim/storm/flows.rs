@@ -7,7 +7,7 @@ use crate::definition::{
     Map, Node, OnCompensationFailure, OnFailure, Pick, Precondition, RaceOption, Reducer, Repeat, SavePoint,
     SignalRule, State, States, Variable, WaitFor, Work,
 };
-use crate::task::{Failures, Policy, Retry};
+use crate::task::{FailureKind, Failures, Policy, Retry, RetryRule};
 use core::time::Duration;
 use serde_json::json;
 
@@ -74,6 +74,9 @@ pub(super) fn tuned(flow: &Definition, attempts: u32) -> Definition {
         } else if let Action::Do(Body::Flow(inner)) = &mut node.action {
             *inner = tuned(inner, attempts).into();
         }
+        if node.retry.is_some() {
+            node.retry = Some(run_retry(attempts));
+        }
     }
     flow
 }
@@ -111,6 +114,12 @@ fn harvest() -> Definition {
         .with_output(Expr::node("sum"))
 }
 
+/// Retries of a child run, with a rule of its own for failures whose agent is overloaded.
+fn run_retry(attempts: u32) -> Retry {
+    let rule = RetryRule::on(FailureKind::Overloaded, 2).with_backoff(Duration::ZERO, 2_000, Duration::from_secs(5));
+    Retry::exponential(attempts, Duration::from_secs(1), Duration::from_secs(20)).with_rule(rule)
+}
+
 /// A race between a signal and a time, and a nested workflow that can be compensated as a whole.
 fn review() -> Definition {
     let within = Definition::new("within")
@@ -121,7 +130,7 @@ fn review() -> Definition {
         RaceOption::new("late", WaitFor::After(Duration::from_secs(40))),
     ];
     Definition::new("review")
-        .with_node(Node::new("write", Action::flow(within)).with_input(Expr::Input))
+        .with_node(Node::new("write", Action::flow(within)).with_input(Expr::Input).with_retry(run_retry(3)))
         .with_node(Node::new("ask", Action::Race { options: offers }).with_link(Link::success("write")))
         .with_node(task("publish", "k2").with_link(Link::case("ask", GO)))
         .with_node(task("drop", "k1").with_link(Link::case("ask", "late")))

@@ -2,7 +2,7 @@
 
 use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
-use super::kind::{Counts, Mapped, Plain, Queryable, Tasks, Undoable, Waits, Works};
+use super::kind::{Counts, Mapped, Plain, Queryable, Retries, RetriesOf, Tasks, Undoable, Waits, Works};
 use super::source::Source;
 use super::variable::VariableRef;
 use crate::base::name::Name;
@@ -113,6 +113,37 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.link(other, On::Failure)
     }
 
+    /// Starts only if `other` fails with one of these failures, by kind or by code. Such a failure of `other` then does not fail
+    /// the run; others do. The first of several such nodes whose failures match starts.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Charge, "charge");
+    /// # step!(AskForCash, "cash");
+    /// let flow = Workflow::<u32, u32>::named("pay");
+    /// let charge = flow.step(Charge, flow.input());
+    /// let cash = flow.step(AskForCash, flow.input()).on_failure_with(charge, "card.*");
+    /// let pay = flow.output(flow.merge((charge, cash)))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn on_failure_with<U, L>(self, other: Handle<'f, U, L>, failures: impl Into<Failures>) -> Self {
+        if !self.draft.owns(other.draft) {
+            return self;
+        }
+        let on = other.handled("failure", failures);
+        self.link(other, on)
+    }
+
     /// Starts only if the choice takes this case.
     pub fn on(self, case: CaseRef<'f>) -> Self {
         let Some((node, on)) = case.link_for(self.draft) else { return self };
@@ -208,13 +239,37 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.policy = policy)
     }
 
-    /// Sets the retries.
+    /// Sets the retries: of the tasks of a step, or of the child run of a workflow, which is compensated when it fails and
+    /// then started again.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::{Failure, Retry};
+    /// # struct Send;
+    /// # impl Step for Send {
+    /// #     const KIND: &'static str = "send";
+    /// #     type Input = u32;
+    /// #     type Output = u32;
+    /// #     fn run(&self, part: u32, _: &Attempt) -> Result<u32, Failure> { Ok(part) }
+    /// # }
+    /// // If a part cannot be sent, all are sent again, up to three times.
+    /// let all = Workflow::<Vec<u32>, Vec<u32>>::named("all");
+    /// let all = all.output(all.map(Send, all.input()).retry(Retry::never()))?;
+    /// let flow = Workflow::<Vec<u32>, Vec<u32>>::named("parts");
+    /// let sent = flow.sub(&all, flow.input()).retry(Retry::default());
+    /// let flow = flow.output(sent)?;
+    /// assert_eq!(flow.definition().node("all").and_then(|node| node.retry.clone()), Some(Retry::default()));
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
     #[must_use]
     pub fn retry(self, retry: Retry) -> Self
     where
-        K: Tasks,
+        K: Retries,
     {
-        self.work(|work| work.policy = work.policy.clone().with_retry(retry))
+        match K::OF {
+            RetriesOf::Task => self.work(|work| work.policy = work.policy.clone().with_retry(retry)),
+            RetriesOf::Run => self.with(|node| node.node.retry = Some(retry)),
+        }
     }
 
     /// Bounds each attempt.
@@ -377,10 +432,16 @@ impl<'f, T, K> Handle<'f, T, K> {
         K: Tasks<Single = S::Input>,
         S: crate::workflow::Step<Output = T>,
     {
+        let on = self.handled("or else", failures);
+        self.or_else_after(step, on)
+    }
+
+    /// Adds a handler for these failures; returns the link to its branch.
+    fn handled(self, name: &str, failures: impl Into<Failures>) -> On {
         let handlers = self.draft.node(self.node).map_or(0, |node| node.node.handlers.len());
-        let name = Name::from(format!("or else {}", handlers.saturating_add(1)));
+        let name = Name::from(format!("{name} {}", handlers.saturating_add(1)));
         self.handle(Handler::error(name.clone(), failures));
-        self.or_else_after(step, On::Case(name))
+        On::Case(name)
     }
 
     fn or_else_after<S>(self, step: S, on: On) -> Handle<'f, T>

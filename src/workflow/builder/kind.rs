@@ -1,7 +1,7 @@
 //! The kinds of nodes, as types that determine the settings of a handle.
 
 use crate::base::name::Name;
-use crate::definition::{Body, Work};
+use crate::definition::{Body, Call, Work};
 use crate::task::Needs;
 use crate::workflow::{Flow, Query, Step, Undo};
 use core::marker::PhantomData;
@@ -79,6 +79,48 @@ impl<S: Step> Tasks for Repeated<S> {
 
 impl<S: Step> Tasks for Delegating<S> {
     type Single = NotOne;
+}
+
+/// Nodes with retries.
+#[diagnostic::on_unimplemented(
+    message = "this node has no retries of its own",
+    note = "put a map or a repeat of workflows in a workflow of its own, which has retries"
+)]
+pub trait Retries: Works {
+    #[doc(hidden)]
+    const OF: RetriesOf;
+}
+
+/// The owner of the retries of a node.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetriesOf {
+    Task,
+    Run,
+}
+
+impl<S: Step> Retries for Once<S> {
+    const OF: RetriesOf = RetriesOf::Task;
+}
+
+impl<S: Step> Retries for Mapped<S> {
+    const OF: RetriesOf = RetriesOf::Task;
+}
+
+impl<S: Step> Retries for Repeated<S> {
+    const OF: RetriesOf = RetriesOf::Task;
+}
+
+impl<S: Step> Retries for Delegating<S> {
+    const OF: RetriesOf = RetriesOf::Task;
+}
+
+impl<I, O> Retries for Once<Flow<I, O>> {
+    const OF: RetriesOf = RetriesOf::Run;
+}
+
+impl Retries for Once<Call> {
+    const OF: RetriesOf = RetriesOf::Run;
 }
 
 /// The `Single` type of a node that performs its work several times.

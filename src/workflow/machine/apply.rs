@@ -112,6 +112,9 @@ impl Run {
             NodeEvent::Operated { remedy } => self.change(ix, "an operator decides", |state, _| state.operate(remedy)),
             NodeEvent::Map(event) => self.change(ix, "items change", |state, _| state.change_items(event)),
             NodeEvent::Refused { .. } => self.change(ix, "a guard does not hold", |state, _| state.refuse()),
+            NodeEvent::Retrying { at, rule, .. } => {
+                self.change(ix, "a child run is retried", |state, node| state.retry_at(*at, *rule, node))
+            }
             NodeEvent::Unresolved { workflow, .. } => {
                 self.change(ix, "a node is blocked", |state, _| state.block(Blocked::Undefined(workflow.clone())))
             }

@@ -101,7 +101,9 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
         (Some(outcome), ..) => vec![Need::Decider(failure_text(outcome))],
         (None, Stage::Waiting, _) => needs_turn(run, node).into_iter().collect(),
         (None, Stage::Working, NodeWork::Wait(_) | NodeWork::Race(_)) => needs_occasion(node),
-        (None, Stage::Working | Stage::Ended(_), _) => working(state).collect(),
+        (None, Stage::Working | Stage::Ended(_), _) => {
+            working(state).chain(node.next_work_time().map(Need::Time)).collect()
+        }
     };
     if node.items_if_open().is_some() && state.aside().held.is_none() {
         needs.push(Need::Items);

@@ -164,6 +164,15 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
+    /// Retries have more rules, with their kinds and codes, than
+    /// [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
+    #[error("has retries with {count} rules, kinds and codes, more than the {limit} allowed")]
+    TooManyRules {
+        /// The number of rules, kinds and codes.
+        count: usize,
+        /// The limit.
+        limit: u32,
+    },
     /// A task needs more skills, labels and amounts than [`SizeLimits::list_len`](crate::scheduler::SizeLimits::list_len).
     #[error("needs {count} skills, labels and amounts, more than the {limit} allowed")]
     TooManyNeeds {
@@ -411,6 +420,12 @@ pub enum Fault {
     /// A compensation of a nested workflow, whose nodes have compensations of their own.
     #[error("must not have a compensation of its own: the nodes of its workflow have them")]
     UndoOfFlow,
+    /// Retries of a node other than one that performs a nested or a called workflow once.
+    #[error(
+        "has retries of its own, which are for a node that runs a workflow once: a task has those of its policy, and a map can \
+         be put in a nested workflow"
+    )]
+    RetryOfOther,
     /// A use of the output of a node that does not exist.
     #[error("{location} uses the output of `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
     UnknownNode {

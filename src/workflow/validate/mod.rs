@@ -23,7 +23,7 @@ use crate::base::name::Name;
 use crate::base::nearest::nearest;
 use crate::definition::{Action, Body, Call, Definition, Expr, Fail, Map, Node, Repeat, Variable, Work};
 use crate::message::run::Measure;
-use crate::task::{Code, Usage};
+use crate::task::{Code, Retry, Usage};
 use data::{Site, Use};
 use size::Size;
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,6 +201,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.links(index, node);
             self.action(index, node);
             self.undo(index, node);
+            self.retry(index, node);
             self.query(index, node);
             self.save(index, node);
             self.turns(index, node);
@@ -315,6 +316,27 @@ impl<'d, 'r> Checker<'d, 'r> {
         self.work(index, undo);
     }
 
+    fn retry(&mut self, index: usize, node: &Node) {
+        let Some(retry) = &node.retry else { return };
+        let is_run = matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)));
+        if !is_run || node.join.repeats() {
+            self.fault(Some(index), Fault::RetryOfOther);
+        }
+        self.rules(index, retry);
+    }
+
+    /// The rules of retries are as many as a task may have, and each code of theirs can match.
+    fn rules(&mut self, index: usize, retry: &Retry) {
+        let patterns = retry.rules.iter().map(|rule| rule.on.kinds.len() + rule.on.codes.len());
+        let count = patterns.fold(retry.rules.len(), usize::saturating_add);
+        if count > self.limits.sizes.list_len as usize {
+            self.fault(Some(index), Fault::TooManyRules { count, limit: self.limits.sizes.list_len });
+        }
+        for rule in &retry.rules {
+            self.failures(index, Some(&rule.on));
+        }
+    }
+
     fn call(&mut self, index: usize, call: &Call) {
         self.name(Some(index), "the workflow that is called", &call.workflow);
         if call.depth == 0 {
@@ -332,6 +354,7 @@ impl<'d, 'r> Checker<'d, 'r> {
                 self.fault(Some(index), Fault::LargeEstimate { measure, amount, limit });
             }
         }
+        self.rules(index, work.policy.retry());
         let Some(needs) = &work.needs else { return };
         let amounts = || needs.amounts().chain(needs.shared()).map(|(name, _)| name);
         let count = needs.skills().count() + needs.labels().count() + amounts().count();

@@ -12,7 +12,7 @@ use counterpoint::message::rejected::WrongState;
 use counterpoint::message::{
     CompensationRemedy, Migration, NodeRemedy, NodeStatus, Obstacle, ResetPoint, RunEvent, RunPhase,
 };
-use counterpoint::task::{Failures, Jitter, Owner, Usage};
+use counterpoint::task::{Failures, Jitter, Owner, RetryRule, Usage};
 use counterpoint::{
     Accepted, Command, Effect, Entry, Event, Failure, Name, Payload, Policy, Rejected, Retry, RunCommand, RunId,
     TaskSpec,
@@ -52,7 +52,12 @@ pub(crate) struct Taste {
 
 /// A sound definition.
 pub(crate) fn definition(draws: &mut Draws<'_>, taste: Taste) -> Definition {
-    flow(draws, taste, "flow", 2)
+    // The whole as a child run that is retried.
+    let retry = draws.one_in(6).then(|| run_retry(draws));
+    let Some(retry) = retry else { return flow(draws, taste, "flow", 2) };
+    let whole = flow(draws, taste, "whole", 1);
+    let node = Node::new("n0", Action::flow(whole)).with_input(Expr::Input).with_retry(retry);
+    Definition::new("flow").with_node(node).with_output(Expr::node("n0"))
 }
 
 fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Definition {
@@ -99,6 +104,12 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         };
         if task && draws.below(3) > 0 {
             node.undo = Some(patient(&format!("undo {path}/{}", node.name)));
+        }
+        if matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)))
+            && !matches!(node.join, Join::Each | Join::Rounds { .. })
+            && draws.below(4) > 0
+        {
+            node.retry = Some(run_retry(draws));
         }
         writes(draws, &mut node, &mut last);
         guards(draws, &mut node);
@@ -207,6 +218,23 @@ fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
     }
 }
 
+/// Retries of a child run.
+fn run_retry(draws: &mut Draws<'_>) -> Retry {
+    let second = Duration::from_secs(1);
+    let attempts = [3, 2, 4, 9, 1, 0][draws.below(6)];
+    let mut retry = Retry::exponential(attempts, second * draws.below(3) as u32, 2 * second);
+    for _ in 0..draws.below(3) {
+        let most = [2, 3, 9, 1, 0][draws.below(5)];
+        let rule = match draws.below(3) {
+            0 => RetryRule::any(most),
+            1 => RetryRule::on(counterpoint::FailureKind::Overloaded, most),
+            _ => RetryRule::on("draw.*", most).with_backoff(second, 0, second).with_jitter(Jitter::None),
+        };
+        retry = retry.with_rule(rule);
+    }
+    retry
+}
+
 fn patient(kind: &str) -> counterpoint::definition::Work {
     let second = Duration::from_secs(1);
     let retry = Retry::exponential(3, second, second).with_jitter(Jitter::None);
@@ -272,7 +300,10 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             Action::States(states.with(State::new("end")))
         }
         9 if taste.races && draws.one_in(4) => Action::Stop,
-        9 if draws.one_in(4) => Action::Fail(Fail::new("a dead end").with_code("draw.end")),
+        9 if draws.one_in(4) => {
+            let fail = Fail::new("a dead end").with_code("draw.end");
+            Action::Fail(if draws.below(2) == 0 { fail } else { fail.with_kind(counterpoint::FailureKind::Transient) })
+        }
         9 => Action::Pass,
         10 | 11 => Action::Choose {
             pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
@@ -436,7 +467,8 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
     match hash % 100 {
         _ if seed == 0 => Ok(value),
         0..68 => Ok(value),
-        68..80 => Err(Failure::permanent("no").with_code("draw.no").with_details(task.payload.clone())),
+        68..71 => Err(Failure::permanent("no").with_code("draw.no").with_details(task.payload.clone())),
+        71..80 => Err(Failure::transient("no").with_code("draw.no").with_details(task.payload.clone())),
         80..88 if attempt == 1 => Err(Failure::transient("not now")),
         88..94 if attempt == 1 => Err(Failure::unknown("who knows")),
         80..94 => Ok(value),

@@ -49,3 +49,18 @@ tasks:
     assert!(lines.iter().any(|line| line.starts_with("tasks[0]") && line.contains("without retries")), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("tasks[1]") && line.contains("not a task")), "{lines:?}");
 }
+
+#[test]
+fn a_task_that_runs_a_workflow_has_retries() {
+    let text = r#"
+name: send
+tasks:
+  - id: all
+    workflow: {tasks: [{id: each, agent: send, for_each: {literal: [1, 2]}}]}
+    retry: {attempts: 3, rules: [{on: {codes: ["net.*"]}, attempts: 2}]}
+"#;
+    let retry = compiled(text).definition.node("all").unwrap().retry.clone().unwrap();
+    assert_eq!((retry.attempts, retry.rules.len()), (3, 1));
+    let several = format!("{text}    for_each: {{literal: [1]}}\n");
+    assert_eq!(wrong(&several), ["tasks[0]: `workflow` and `retry` exclude each other"]);
+}

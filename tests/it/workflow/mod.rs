@@ -33,6 +33,7 @@ mod races;
 mod resetting;
 mod retrying;
 mod rounds;
+mod run_retries;
 mod saving;
 mod standing;
 mod states;

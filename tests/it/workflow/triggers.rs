@@ -131,3 +131,31 @@ fn rules_that_make_no_sense_are_faults() {
         matches!(wrong(step("b").with_link(Link::failure("a"))), Fault::TriggerLink { source_node, .. } if source_node == "a")
     );
 }
+
+/// Rules count failures by kind and code where their links name the handlers that match them.
+#[test]
+fn a_rule_counts_failures_by_code() {
+    use counterpoint::Failure;
+    use counterpoint::definition::Handler;
+    let source = |name: &str| step(name).with_handler(Handler::error("declined", "card.*"));
+    let target = step("target")
+        .with_join(Join::Trigger(Trigger::AllSucceeded))
+        .with_link(Link::case("a", "declined"))
+        .with_link(Link::case("b", "declined"));
+    let played = |codes: [&str; 2]| {
+        let mut world = World::running(flow([source("a"), source("b"), target.clone()]), 0);
+        for (node, code) in ["a", "b"].into_iter().zip(codes) {
+            let failure = Failure::permanent("no").with_code(code);
+            world.answer(world.attempt(node), Err(failure)).unwrap();
+        }
+        world
+    };
+    let mut world = played(["card.declined", "card.expired"]);
+    world.done("target", 7);
+    assert_eq!(world.output(), 7);
+    world.verify();
+    let world = played(["card.declined", "net.offline"]);
+    assert_eq!(world.status("target"), NodeStatus::Skipped);
+    assert!(matches!(world.outcome(), RunOutcome::Failed { .. }), "the failure with another code is not handled");
+    world.verify();
+}

@@ -72,6 +72,9 @@ impl Decider<'_> {
         {
             return instead;
         }
+        if let Some(instead) = self.retry_after(node, &finished.outcome) {
+            return instead;
+        }
         if finished.took.is_empty() {
             finished.took.extend(self.handler_of(node, &finished.outcome));
         }
@@ -145,8 +148,9 @@ impl Decider<'_> {
     /// Ends a node without instances under way. Work that was completed before counts as completed.
     fn close(&self, node: BoundNode<'_>) -> Move {
         let has_succeeded = || {
-            let mut instances = node.state.instances().iter();
-            instances.all(|instance| instance.end().is_some_and(|end| end.is_success()))
+            // Child runs before the last one failed and were retried.
+            let last = node.state.instances().last().and_then(|instance| instance.end());
+            last.is_some_and(|end| end.is_success())
         };
         let is_whole = matches!(node.state.work(), NodeWork::Task)
             && node.state.aside().refusals == 0

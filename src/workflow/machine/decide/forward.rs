@@ -22,6 +22,9 @@ impl Decider<'_> {
             if let Some(next) = self.within_limits(node) {
                 return Ok(next);
             }
+            if let Some(at) = node.state.aside().retry_at() {
+                return Ok(self.retry(node, at));
+            }
             if Self::is_refused(node) {
                 return Ok(self.after_refusal(node).into());
             }

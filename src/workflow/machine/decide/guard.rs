@@ -39,9 +39,12 @@ impl Decider<'_> {
 
     /// Whether a guard did not hold and the node has not reacted yet.
     pub(super) fn is_refused(node: BoundNode<'_>) -> bool {
-        let refusals = node.state.aside().refusals;
+        let aside = node.state.aside();
+        let refusals = aside.refusals;
         match (node.state.stage(), node.state.work()) {
-            (Stage::Working, NodeWork::Task) => refusals >= node.state.instances().len(),
+            (Stage::Working, NodeWork::Task) => {
+                refusals > 0 && refusals.saturating_add(aside.retried()) >= node.state.instances().len()
+            }
             (Stage::Waiting | Stage::Working, _) => refusals > 0,
             (Stage::Ended(_), _) => false,
         }

@@ -4,6 +4,7 @@ mod back;
 mod end;
 mod forward;
 mod guard;
+mod retry;
 mod start;
 mod whole;
 

@@ -223,7 +223,7 @@ impl<'a> BoundNode<'a> {
         match (self.wait_work(), self.race_work()) {
             (Some(wait), _) => wait.until().into_iter().collect(),
             (None, Some(race)) => race.times(self.offers()),
-            (None, None) => Vec::new(),
+            (None, None) => self.state.aside().retry_at().into_iter().collect(),
         }
     }
 
@@ -232,7 +232,7 @@ impl<'a> BoundNode<'a> {
         match (self.wait_work(), self.race_work()) {
             (Some(wait), _) => wait.until(),
             (None, Some(race)) => race.next_time(self.offers()),
-            (None, None) => None,
+            (None, None) => self.state.aside().retry_at().filter(|_| self.state.is_working()),
         }
     }
 

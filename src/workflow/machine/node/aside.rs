@@ -30,6 +30,9 @@ pub(crate) struct Aside {
     /// The number of times that a guard did not hold.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) refusals: u32,
+    /// The failed child runs of a node with retries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retries: Option<Box<Retries>>,
     /// The values of variables that reducers of the host combined for the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) reduced: BTreeMap<u32, Payload>,
@@ -49,6 +52,7 @@ impl Aside {
         held: None,
         save_point: SavePointUse { times: 0, way: SavePointWay::Same },
         refusals: 0,
+        retries: None,
         reduced: BTreeMap::new(),
         repeats: 0,
         spent_before: Spending::NOTHING,
@@ -59,9 +63,50 @@ impl Aside {
         self.watch.as_ref()?.interrupted()
     }
 
+    /// The number of child runs that failed and were retried.
+    pub(crate) fn retried(&self) -> u32 {
+        self.retries.as_ref().map_or(0, |retries| retries.count)
+    }
+
+    /// When the next child run starts, between two of them.
+    pub(crate) fn retry_at(&self) -> Option<Time> {
+        self.retries.as_ref()?.at
+    }
+
     /// When the node began; stored only for a node with handlers or a time limit.
     pub(crate) fn began(&self) -> Option<Time> {
         self.watch.as_ref().map(Watch::since)
+    }
+}
+
+/// The child runs of a node that failed and were retried.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Retries {
+    /// Their number.
+    pub(crate) count: u32,
+    /// Their number by the rule that applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by_rule: Vec<u32>,
+    /// When the next child run starts; none while one is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<Time>,
+}
+
+impl Retries {
+    /// The number of failures to which this rule applied.
+    pub(crate) fn of_rule(&self, rule: usize) -> u32 {
+        self.by_rule.get(rule).copied().unwrap_or(0)
+    }
+
+    pub(super) fn add(&mut self, at: Time, rule: Option<usize>) {
+        self.count = self.count.saturating_add(1);
+        if let Some(rule) = rule {
+            if self.by_rule.len() <= rule {
+                self.by_rule.resize(rule + 1, 0);
+            }
+            self.by_rule.get_mut(rule).into_iter().for_each(|count| *count = count.saturating_add(1));
+        }
+        self.at = Some(at);
     }
 }
 

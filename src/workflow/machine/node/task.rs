@@ -4,7 +4,8 @@ use super::step::{Decided, Ending, Step};
 use super::{Instances, Reached};
 use crate::base::structure::OrAnomaly;
 
-/// The step after the last instance. There are several instances if a postcondition rejected earlier outputs.
+/// The step after the last instance. There are several instances if a postcondition rejected
+/// earlier outputs, or child runs were retried.
 pub(crate) fn next(instances: &Instances) -> Decided {
     let last = instances.last().or_anomaly("a node with one instance is under way without it")?;
     let Some(end) = last.end() else { return Ok(Step::Idle) };

@@ -22,6 +22,10 @@ pub(crate) enum Start {
     UnderWay,
 }
 
+fn not_ended(node: &NodeState, input: &'static str) -> Applied {
+    if node.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
+}
+
 /// The links.
 impl NodeState {
     pub(crate) const fn decide_link(&mut self, decision: LinkDecision) {
@@ -55,10 +59,6 @@ impl NodeState {
     /// Removes an empty box, so that equal states have equal representations.
     fn tidy(&mut self) {
         self.aside.take_if(|aside| **aside == Aside::default());
-    }
-
-    fn not_ended(&self, input: &'static str) -> Applied {
-        if self.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
     }
 
     /// Opens a node with several instances, or a node that waits.
@@ -95,12 +95,15 @@ impl NodeState {
         }
         self.instances.begin(index, Instance::new(worker, input.clone(), state))?;
         self.stage = Stage::Working;
+        if let Some(retries) = self.aside.as_mut().and_then(|aside| aside.retries.as_mut()) {
+            retries.at = None;
+        }
         Ok(start)
     }
 
     /// Ends the node with this output.
     pub(crate) fn end(&mut self, outcome: &NodeOutcome, took: &[Name], output: Payload) -> Applied {
-        self.not_ended("a node ends")?;
+        not_ended(self, "a node ends")?;
         self.stage = Stage::Ended(Ended::new(outcome, took));
         self.output = output;
         self.work.close();
@@ -256,7 +259,7 @@ impl NodeState {
 
     /// Records the decision of an operator about the end of the node.
     pub(crate) fn operate(&mut self, remedy: &NodeRemedy) -> Applied {
-        self.not_ended("an operator decides how a node ends")?;
+        not_ended(self, "an operator decides how a node ends")?;
         self.aside_mut().remedy = Some(remedy.clone());
         Ok(())
     }
@@ -264,7 +267,7 @@ impl NodeState {
     /// Holds the failure of the node for an operator.
     pub(crate) fn hold(&mut self, outcome: &NodeOutcome) -> Applied {
         const INPUT: &str = "a failure is held";
-        self.not_ended(INPUT)?;
+        not_ended(self, INPUT)?;
         if self.instances.active() > 0 {
             return Err(Illegal::new(INPUT, "instances of its node are under way"));
         }
@@ -283,7 +286,7 @@ impl NodeState {
     /// Blocks the node: it begins nothing more.
     pub(crate) fn block(&mut self, blocked: Blocked) -> Applied {
         const INPUT: &str = "a node is blocked";
-        self.not_ended(INPUT)?;
+        not_ended(self, INPUT)?;
         if self.aside().blocked.is_some() {
             return Err(Illegal::new(INPUT, "it begins nothing more"));
         }
@@ -293,9 +296,29 @@ impl NodeState {
 
     /// Records that a guard of the node did not hold.
     pub(crate) fn refuse(&mut self) -> Applied {
-        self.not_ended("a guard of a node does not hold")?;
+        not_ended(self, "a guard of a node does not hold")?;
         let aside = self.aside_mut();
         aside.refusals = aside.refusals.saturating_add(1);
+        Ok(())
+    }
+
+    /// The child run of the node failed, and another one starts at this time.
+    pub(crate) fn retry_at(&mut self, at: Time, rule: Option<u32>, node: &Node) -> Applied {
+        const INPUT: &str = "a child run is retried";
+        let failed = self.instances.last().and_then(Instance::end).is_some_and(|end| !end.is_success());
+        if !self.is_working() || !matches!(self.work, NodeWork::Task) || !failed {
+            return Err(Illegal::new(INPUT, "none has failed"));
+        }
+        let rules = node.retry.as_ref().map_or(0, |retry| retry.rules.len());
+        let rule = rule.map(|rule| rule as usize);
+        if rule.is_some_and(|rule| rule >= rules) {
+            return Err(Illegal::new(INPUT, "its node has no such rule"));
+        }
+        let retries = self.aside_mut().retries.get_or_insert_default();
+        if retries.at.is_some() {
+            return Err(Illegal::new(INPUT, "another one is about to start"));
+        }
+        retries.add(at, rule);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use counterpoint::message::{
     Cause, CompensationOutcome, LimitReached, Measure, NodeOutcome, NodeRemedy, Opening, Refusal,
 };
 use counterpoint::task::{Failures, Owner, Phase, SideEffects};
-use counterpoint::{Failure, Name, RunId, RunOutcome, Time};
+use counterpoint::{Failure, FailureKind, Name, RunId, RunOutcome, Time};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -112,6 +112,9 @@ pub(super) struct Place {
     pub(super) decided: Option<(Name, Value)>,
     /// How many times a guard has said no.
     pub(super) refused: usize,
+    /// The rules that applied to the failed child runs that were retried, and when the next one starts.
+    pub(super) retried: Vec<Option<usize>>,
+    pub(super) again: Option<Time>,
     /// The budget that is used up.
     pub(super) exhausted: Option<LimitReached>,
     /// Whether it calls what nobody knows.
@@ -730,7 +733,8 @@ impl Flow {
             return Some(node.guards.precondition.as_ref()?.otherwise == OnUnmet::Skip);
         }
         let once = matches!(node.action, Action::Do(_)) && !repeats(node);
-        (!once || place.refused == place.pieces.len() && place.refused >= attempts(node)).then_some(false)
+        let last = place.refused + place.retried.len() == place.pieces.len();
+        (!once || last && place.refused >= attempts(node)).then_some(false)
     }
 
     fn could_start(&self, at: usize) -> Ruling {
@@ -782,8 +786,17 @@ impl Flow {
                 ensure!(place.failed() == 0, "a round begins after one has failed");
                 self.rounds(at).get(owner.item as usize).cloned().ok_or("a round too many")?
             }
+            Action::Do(_) if place.again.is_some() => {
+                ensure!(place.again <= Some(now), "a child run starts before its time");
+                ensure!(place.end.is_none(), "a child run starts of a node that has ended");
+                ensure!(place.pieces.last().is_some_and(|last| last.input == input), "it starts with another input");
+                input.clone()
+            }
             Action::Do(_) if !place.pieces.is_empty() => {
-                ensure!(place.refused == place.pieces.len(), "work is done again that nobody has refused");
+                ensure!(
+                    place.refused + place.retried.len() == place.pieces.len(),
+                    "work is done again that nobody has refused"
+                );
                 ensure!(place.refused < attempts(self.node(at)), "an attempt too many");
                 ensure!(place.end.is_none(), "work is done again of a node that has ended");
                 json!({ "output": given(&place.pieces[place.pieces.len() - 1]) })
@@ -834,11 +847,12 @@ impl Flow {
             Action::States(states) => &states.states[self.places[at].walk.as_ref().map_or(0, |walk| walk.state)].input,
             _ => &node.input,
         };
-        let expected = if plain { item } else { self.eval(given, &item) };
+        let expected = if plain || self.places[at].again.is_some() { item } else { self.eval(given, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (side_effects, undo) = (SideEffects::None, Undo::Idle);
         self.places[at].since.get_or_insert(now);
         let place = &mut self.places[at];
+        place.again = None;
         let state = place.walk.as_mut().map_or(0, |walk| {
             walk.begun = true;
             walk.state
@@ -933,6 +947,7 @@ impl Flow {
                 ensure!(!holds, "a node fails that should wait for a word");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 ensure!(self.may_fail(at), "a node fails without a reason");
+                ensure!(self.rule_left(at, outcome).is_none(), "a node fails that has retries left");
                 let place = &self.places[at];
                 let within = place.pieces.last().and_then(|piece| piece.limit.clone());
                 let partial = match (limit, &self.node(at).action) {
@@ -991,6 +1006,54 @@ impl Flow {
         self.ended(at, kind, given, took)
     }
 
+    /// The rule of a node's retries by which its failed child run is followed by another one; none if it is not.
+    fn rule_left(&self, at: usize, outcome: &NodeOutcome) -> Option<Option<usize>> {
+        let (place, node) = (&self.places[at], self.node(at));
+        let retry = node.retry.as_ref()?;
+        let NodeOutcome::Failed { failure, limit: None, outcome_unknown: false } = outcome else { return None };
+        let last = place.pieces.last()?;
+        let stopped = place.exhausted.is_some() || place.unresolved || place.remedy.is_some();
+        if last.end != Some(false) || failure.kind == FailureKind::Permanent || stopped || place.interrupted.is_some() {
+            return None;
+        }
+        let rule = retry.rules.iter().position(|rule| is_meant(&rule.on, failure));
+        let same = place.retried.iter().filter(|earlier| rule.is_none() || **earlier == rule).count();
+        let most = rule.map_or(retry.attempts, |rule| retry.rules[rule].attempts);
+        let left = place.retried.len() + 1 < retry.attempts.max(1) as usize && same + 1 < most.max(1) as usize;
+        left.then_some(rule)
+    }
+
+    /// The child run of a node has failed, and another one starts later.
+    pub(super) fn retries_run(
+        &mut self,
+        at: usize,
+        again: Time,
+        rule: Option<usize>,
+        failure: &Failure,
+        now: Time,
+    ) -> Ruling {
+        ensure!(
+            self.stand == Stand::Running && !self.goes_back(at),
+            "a child run is retried where nothing goes forward"
+        );
+        ensure!(!self.is_spare(at), "a child run is retried that is not needed");
+        let place = &self.places[at];
+        ensure!(place.end.is_none() && place.active() == 0, "a child run is retried while something is under way");
+        ensure!(place.again.is_none() && !place.doubtful(), "a child run is retried twice, or may have left something");
+        let outcome = NodeOutcome::Failed { failure: failure.clone(), outcome_unknown: false, limit: None };
+        ensure!(self.rule_left(at, &outcome) == Some(rule), "the rule should be {:?}", self.rule_left(at, &outcome));
+        let retry = self.node(at).retry.as_ref().ok_or("it has no retries")?;
+        let cap = rule.map_or(retry.cap, |rule| retry.rules[rule].cap);
+        ensure!(
+            again >= now && again <= now + cap.max(failure.retry_after.unwrap_or_default()),
+            "the delay is too long"
+        );
+        let place = &mut self.places[at];
+        place.retried.push(rule);
+        place.again = Some(again);
+        Ok(())
+    }
+
     /// A node has failed and waits for a word.
     pub(super) fn holds_back(&mut self, at: usize, outcome: &NodeOutcome) -> Ruling {
         self.reading.set(Some(at));
@@ -1011,6 +1074,7 @@ impl Flow {
         ensure!(*maybe == place.doubtful(), "whether it may have happened is told wrongly");
         ensure!(self.caught(at, outcome).is_empty(), "a handler takes care of it");
         ensure!(self.may_fail(at), "a node is held without a reason");
+        ensure!(self.rule_left(at, outcome).is_none(), "a node is held that has retries left");
         self.places[at].held = true;
         Ok(())
     }
@@ -1021,7 +1085,10 @@ impl Flow {
         for &at in nodes {
             let place = &self.places[at];
             let failed = place.opened.is_none() && place.pieces.last().is_some_and(|piece| piece.end == Some(false));
-            ensure!(place.held || self.paused && failed, "it is tried again, and has not failed");
+            ensure!(
+                place.held || place.again.is_some() || self.paused && failed,
+                "it is tried again, and has not failed"
+            );
             ensure!(
                 place.end.is_none() && place.active() == 0 && place.remedy.is_none(),
                 "it is tried again, and goes on"
@@ -1152,9 +1219,13 @@ impl Flow {
                 place.pieces.iter().map(given).collect()
             }
             Action::Do(_) => {
-                ensure!(place.pieces.len() == place.refused + 1, "it was not done, or done again for nothing");
-                ensure!(place.pieces[place.refused].end == Some(true), "its work did not succeed");
-                given(&place.pieces[place.refused])
+                ensure!(
+                    place.pieces.len() == place.refused + place.retried.len() + 1,
+                    "it was not done, or done again for nothing"
+                );
+                let last = &place.pieces[place.pieces.len() - 1];
+                ensure!(last.end == Some(true), "its work did not succeed");
+                given(last)
             }
             Action::Map(_) => {
                 let whole = place.pieces.len() == place.items.len() && !self.is_open(at);

@@ -194,6 +194,7 @@ impl Model {
                 event:
                     NodeEvent::Opened { .. }
                     | NodeEvent::Held { .. }
+                    | NodeEvent::Retrying { .. }
                     | NodeEvent::Finished { .. }
                     | NodeEvent::HandlerFired { .. }
                     | NodeEvent::Map(MapEvent::Completion)
@@ -370,6 +371,10 @@ impl Model {
                 ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
                 place.remedy = Some(remedy.clone());
                 Ok(())
+            }
+            NodeEvent::Retrying { at: again, rule, failure } => {
+                let rule = rule.map(|rule| rule as usize);
+                self.flow_mut(run)?.retries_run(at, *again, rule, failure, now)
             }
             NodeEvent::Refused { guard } => self.flow_mut(run)?.refuses(at, *guard, now),
             NodeEvent::Exhausted { limit } => {
