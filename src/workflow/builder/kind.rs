@@ -94,6 +94,7 @@ pub trait Retries: Works {
 /// The owner of the retries of a node.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetriesOf {
     Task,
     Run,
