@@ -130,14 +130,17 @@ proptest! {
     ) {
         let world = played(&shape, &schedule, seed, Taste { races: true, most: 6 }, true);
         let (mut engine, mut out) = (Engine::new(timeless()), Outbox::default());
+        let default = |version: u32| -> Command {
+            RunCommand::SetDefault { workflow: "flow".into(), version: Some(version), reason: "the same".into() }.into()
+        };
         let at = at.index(world.log.len());
+        let mut newest = 0;
         for (place, (now, command, _)) in world.log.iter().enumerate() {
             if let Some(run) = engine.run(RUN).filter(|run| place == at && run.phase() == RunPhase::Running) {
                 let same = run.definition().clone().with_version(1_000);
                 let _ = engine.handle(*now, Command::define(same), &mut out);
                 // Workflows that are called by name are to stay what they were.
-                let back = RunCommand::SetDefault { workflow: "flow".into(), version: Some(0), reason: "the same".into() };
-                let _ = engine.handle(*now, back.into(), &mut out);
+                let _ = engine.handle(*now, default(newest), &mut out);
                 let (migration, reason) = (Migration::to_version(1_000), "the same".into());
                 let moved = engine.handle(*now, RunCommand::Migrate { run: RUN, migration, reason }.into(), &mut out);
                 // What was due at that moment may have halted it.
@@ -148,6 +151,14 @@ proptest! {
                 engine.check().unwrap();
             }
             let _ = engine.handle(*now, command.clone(), &mut out);
+            if let Command::Run(RunCommand::Define(definition)) = command
+                && definition.name == "flow"
+            {
+                newest = newest.max(definition.version);
+                if place >= at {
+                    let _ = engine.handle(*now, default(newest), &mut out);
+                }
+            }
         }
         let facts = |entries: &[Entry]| -> Vec<Event> {
             let of_move = |event: &Event| match event {

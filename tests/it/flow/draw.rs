@@ -467,8 +467,9 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
     match hash % 100 {
         _ if seed == 0 => Ok(value),
         0..68 => Ok(value),
-        68..71 => Err(Failure::permanent("no").with_code("draw.no").with_details(task.payload.clone())),
-        71..80 => Err(Failure::transient("no").with_code("draw.no").with_details(task.payload.clone())),
+        // A pivot is attempted until its outcome is known.
+        71..80 if attempt < 9 => Err(Failure::transient("no").with_code("draw.no").with_details(task.payload.clone())),
+        68..80 => Err(Failure::permanent("no").with_code("draw.no").with_details(task.payload.clone())),
         80..88 if attempt == 1 => Err(Failure::transient("not now")),
         88..94 if attempt == 1 => Err(Failure::unknown("who knows")),
         80..94 => Ok(value),

@@ -9,7 +9,7 @@ use crate::base::id::TaskId;
 use crate::observe::names::behind;
 use crate::observe::timeline::{Bar, BarResult, Mark, MarkKind};
 use core::fmt::Write as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The width of the narrowest bar, in tenths of a pixel.
 const NARROWEST: u64 = 18;
@@ -17,6 +17,57 @@ const NARROWEST: u64 = 18;
 const RETRIES: usize = 24;
 /// The number of marks that are drawn in a lane.
 const MARKS: usize = 40;
+
+/// A line or a pattern of its own in the chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// From a failed attempt to the next one of its task.
+    Retry,
+    Lost,
+    Left,
+    /// The times between the end of an agent and its next registration.
+    Offline,
+}
+
+impl Sign {
+    /// The class of its style.
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Retry => "r",
+            Self::Lost => "lost",
+            Self::Left => "left",
+            Self::Offline => "off",
+        }
+    }
+}
+
+/// Whether the chart contains the sign.
+pub(super) fn shows(chart: &Chart<'_>, sign: Sign) -> bool {
+    let marks = || chart.lanes.iter().flat_map(|lane| &lane.marks);
+    match sign {
+        Sign::Lost => marks().any(|mark| mark.what == MarkKind::Lost),
+        Sign::Left => marks().any(|mark| mark.what == MarkKind::Left),
+        Sign::Offline => marks().any(|mark| matches!(mark.what, MarkKind::Lost | MarkKind::Left)),
+        Sign::Retry => {
+            let drawn: BTreeSet<(TaskId, u32)> = chart
+                .lanes
+                .iter()
+                .flat_map(|lane| match &lane.body {
+                    Body::Rows { bars, .. } => &bars[..],
+                    Body::Dense(_) => &[],
+                })
+                .map(|(bar, _)| (bar.task, bar.attempt))
+                .collect();
+            let is_drawn = |mark: &&&Mark| match mark.what {
+                MarkKind::Retry { task, attempt, .. } => {
+                    drawn.contains(&(task, attempt)) && drawn.contains(&(task, attempt.saturating_add(1)))
+                }
+                MarkKind::Joined | MarkKind::Left | MarkKind::Lost => false,
+            };
+            (1..=RETRIES).contains(&marks().filter(is_drawn).count())
+        }
+    }
+}
 
 /// The position of a drawn bar, in tenths of a pixel.
 struct Place {

@@ -11,6 +11,7 @@ use crate::base::draw::{Span, fit, time_ticks, width, xml};
 use crate::base::time::Time;
 use chart::Chart;
 use core::fmt::Write as _;
+use lanes::Sign;
 use scale::Px;
 
 /// Options for drawing a timeline.
@@ -161,6 +162,16 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64, top: u64) -> u64 {
     for (_, class, name) in results.into_iter().filter(|(count, ..)| *count > 0) {
         items.push((class.to_owned(), name.to_owned()));
     }
+    for (sign, name) in [
+        (Sign::Retry, "next attempt of a task"),
+        (Sign::Lost, "agent lost"),
+        (Sign::Left, "agent left"),
+        (Sign::Offline, "agent offline"),
+    ] {
+        if lanes::shows(chart, sign) {
+            items.push((sign.class().to_owned(), name.to_owned()));
+        }
+    }
     let (mut x, mut y) = (MARGIN, top);
     for (class, name) in items {
         let name = fit(&name, 1_600);
@@ -168,16 +179,16 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64, top: u64) -> u64 {
         if x.saturating_add(room) > wide.saturating_sub(MARGIN) && x > MARGIN {
             (x, y) = (MARGIN, y + 20);
         }
-        if class.len() == 1 {
+        if matches!(class.as_str(), "f" | "u" | "c" | "o") {
             let _ = write!(out, "<rect class=\"ko\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\" rx=\"3\"/>");
         }
-        let _ = writeln!(
-            out,
-            "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\" rx=\"3\"/><text class=\"ink\" x=\"{}\" y=\"{}\">{}</text>",
-            x + 18,
-            y + 10,
-            xml(&name, 60)
-        );
+        let _ = match class.as_str() {
+            "r" => write!(out, "<path class=\"r\" d=\"M{x} {}h12\"/>", y + 6),
+            "lost" => write!(out, "<path class=\"lost\" d=\"M{} {}l8 8m0 -8l-8 8\"/>", x + 2, y + 2),
+            "left" => write!(out, "<path class=\"left\" d=\"M{} {y}v12\"/>", x + 6),
+            _ => write!(out, "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\" rx=\"3\"/>"),
+        };
+        let _ = writeln!(out, "<text class=\"ink\" x=\"{}\" y=\"{}\">{}</text>", x + 18, y + 10, xml(&name, 60));
         x = x.saturating_add(room);
     }
     y + 20
