@@ -136,7 +136,8 @@ pub enum OnFailure {
     Finish,
     /// The node is held, the rest of the run continues, and an operator decides: [`RunCommand::Retry`](crate::RunCommand::Retry)
     /// retries the node, [`RunCommand::Operate`](crate::RunCommand::Operate) completes, skips or fails it; in the last case the
-    /// run fails. Handlers of the node that wait for a time or a signal stay active.
+    /// run fails. Handlers of the node that wait for a time or a signal stay active. A failure that a link or a trigger rule may
+    /// handle is not held: if the node that would have handled it does not run, the run fails.
     Hold,
 }
 

@@ -2,11 +2,12 @@
 
 use super::state::{MAgent, MStage, MTask, Model};
 use counterpoint::message::{AgentEvent, ControlEvent, Next, TaskEvent};
-use counterpoint::task::{Bound, Exhausted, Jitter, SideEffects};
+use counterpoint::task::{Bound, Exhausted, Jitter, RetryRule, SideEffects};
 use counterpoint::{
-    AgentCommand, AttemptId, Command, Entry, Event, Failure, FailureKind, Incarnation, Name, Payload, TaskCommand,
-    TaskId, TaskOutcome, TaskSpec,
+    AgentCommand, AttemptId, Command, Entry, Event, Failure, FailureKind, Incarnation, Name, Payload, Retry,
+    TaskCommand, TaskId, TaskOutcome, TaskSpec,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +141,7 @@ impl Model {
             submitted: self.now,
             attempts: 0,
             doubtful: false,
+            by_rule: BTreeMap::new(),
             avoid: Vec::new(),
             stage,
         };
@@ -235,6 +237,9 @@ impl Model {
         }
         let now = self.now;
         let task = self.tasks.get_mut(&attempt.task()).unwrap();
+        if let Some(rule) = rule_of(task.spec.policy.retry(), failure) {
+            *task.by_rule.entry(rule).or_default() += 1;
+        }
         task.doubtful |= failure.kind == FailureKind::Unknown;
         task.avoid.retain(|agent| *agent != by.agent());
         task.avoid.push(by.agent());
@@ -248,12 +253,15 @@ impl Model {
     fn after_failure(&self, task: &MTask, failure: &Failure, next: Next) -> Result<MStage, String> {
         let id = task.spec.id;
         let retry = task.spec.policy.retry();
-        let spent = task.attempts >= retry.attempts.max(1);
+        let rule = rule_of(retry, failure);
+        let same = rule.map_or(task.attempts, |rule| task.by_rule.get(&rule).copied().unwrap_or(0) + 1);
+        let most = rule.map_or(retry.attempts, |rule| retry.rules[rule].attempts);
+        let spent = task.attempts >= retry.attempts.max(1) || same >= most.max(1);
         let hopeless = failure.kind == FailureKind::Permanent;
         let end = match next {
             Next::Retry { at, .. } => {
                 rule!(!hopeless && !spent, "{id} is tried again after {failure} at attempt {}", task.attempts);
-                let (low, high) = backoff(retry, task.attempts);
+                let (low, high) = backoff(retry, rule, same);
                 let asked = failure.retry_after.unwrap_or_default();
                 rule!(at >= self.now + low.max(asked), "{id} is tried again at {at}, too soon");
                 rule!(at <= self.now + high.max(asked), "{id} is tried again at {at}, too late");
@@ -385,17 +393,34 @@ impl Model {
     }
 }
 
-/// The least and the longest delay after so many failed attempts.
-fn backoff(retry: &counterpoint::Retry, failed: u32) -> (Duration, Duration) {
-    let mut ceiling = retry.base;
-    for _ in 1..failed {
-        ceiling = ceiling.saturating_mul(2);
-    }
-    let high = ceiling.min(retry.cap);
-    let low = match retry.jitter {
-        Jitter::Full => Duration::ZERO,
-        Jitter::Equal => high / 2,
-        _ => high,
+/// The rule of retries that applies to a failure: the first whose kinds and codes are met.
+fn rule_of(retry: &Retry, failure: &Failure) -> Option<usize> {
+    let code = failure.code.as_ref().map(ToString::to_string);
+    let is_met = |pattern: String| match pattern.strip_suffix('*') {
+        Some(start) => code.as_ref().is_some_and(|code| code.starts_with(start)),
+        None => code.as_ref() == Some(&pattern),
     };
-    (low, high)
+    let applies = |rule: &RetryRule| {
+        let by_kind = rule.on.kinds.is_empty() || rule.on.kinds.contains(&failure.kind);
+        by_kind && (rule.on.codes.is_empty() || rule.on.codes.iter().any(|code| is_met(code.to_string())))
+    };
+    retry.rules.iter().position(applies).filter(|_| failure.kind != FailureKind::Permanent)
+}
+
+/// The least and the longest delay after so many failures to which a rule, or none, applied.
+fn backoff(retry: &Retry, rule: Option<usize>, failed: u32) -> (Duration, Duration) {
+    let (base, factor, cap, jitter) = match rule.map(|rule| &retry.rules[rule]) {
+        Some(rule) => (rule.base, rule.factor_permille, rule.cap, rule.jitter),
+        None => (retry.base, retry.factor_permille, retry.cap, retry.jitter),
+    };
+    let mut ceiling = base.min(cap);
+    for _ in 1..failed {
+        ceiling = (ceiling * factor / 1_000).min(cap);
+    }
+    let low = match jitter {
+        Jitter::Full => Duration::ZERO,
+        Jitter::Equal => ceiling / 2,
+        _ => ceiling,
+    };
+    (low, ceiling)
 }

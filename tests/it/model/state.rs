@@ -15,6 +15,8 @@ pub struct MTask {
     pub submitted: Time,
     pub attempts: u32,
     pub doubtful: bool,
+    /// The failures so far to which each rule of its retries applied.
+    pub by_rule: BTreeMap<usize, u32>,
     pub avoid: Vec<AgentId>,
     pub stage: MStage,
 }

@@ -2,10 +2,10 @@
 
 use super::world::{Routing, Setup, World};
 use counterpoint::scheduler::Discipline;
-use counterpoint::task::{Exhausted, Jitter};
+use counterpoint::task::{Exhausted, Jitter, RetryRule};
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, AttemptId, Command, Failure, Incarnation, Needs, Payload, Policy, Retry,
-    TaskCommand, TaskId, TaskSpec, Tier, Time,
+    AgentCommand, AgentId, AgentSpec, AttemptId, Command, Failure, FailureKind, Incarnation, Needs, Payload, Policy,
+    Retry, TaskCommand, TaskId, TaskSpec, Tier, Time,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ fn asks() -> impl Strategy<Value = Ask> {
     let after = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0_u64..1_000, 1..3)];
     let odd = prop_oneof![5 => Just(0_u8), 1 => 1_u8..6];
     prop_oneof![
-        14 => (task.clone(), 0_u8..7, 0_u8..13, 0_u8..4, 0_u8..20, after)
+        14 => (task.clone(), 0_u8..7, 0_u8..17, 0_u8..4, 0_u8..20, after)
             .prop_map(|(id, what, policy, tier, deadline, after)| Ask::Submit { id, what, policy, tier, deadline, after }),
         1 => (task.clone(), 0_u8..7).prop_map(|(id, odd)| Ask::SubmitOdd { id, odd }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, changed)| Ask::Again { which, changed }),
@@ -202,7 +202,22 @@ fn policy_of(policy: u8) -> Policy {
     let millis = Duration::from_millis;
     let quick = Retry::exponential(3, millis(100), millis(150));
     match policy {
-        0 | 1 | 12.. => Policy::default(),
+        0 | 1 | 16.. => Policy::default(),
+        // Rules of every kind: by code, by prefix, by kind, for all; with no attempt, many, and a factor of 0, 1 and 3.
+        12 => {
+            let slow = RetryRule::on("net.*", 3).with_backoff(millis(20), 3_000, millis(100)).with_jitter(Jitter::None);
+            let busy = RetryRule::on(FailureKind::Overloaded, 2).with_backoff(millis(0), 1_000, millis(0));
+            Policy::default().with_retry(quick.with_attempts(6).with_rule(slow).with_rule(busy))
+        }
+        13 => {
+            let unknown = RetryRule::on(FailureKind::Unknown, u32::MAX).with_backoff(millis(40), 0, millis(40));
+            let rest = RetryRule::any(2).with_backoff(millis(10), 1_000, millis(10)).with_jitter(Jitter::Equal);
+            let retry = Retry::never().with_attempts(u32::MAX).with_rule(unknown).with_rule(rest);
+            Policy::default().with_retry(retry).with_exhausted(Exhausted::Fail)
+        }
+        14 => Policy::default().with_retry(quick.with_rule(RetryRule::on("net.off", 0)).with_rule(RetryRule::any(3))),
+        // More rules than a list may have.
+        15 => Policy::default().with_retry((0..5).fold(quick, |retry, _| retry.with_rule(RetryRule::any(2)))),
         10 => Policy::default().with_retry(Retry::default()).with_exhausted(Exhausted::DeadLetter),
         11 => {
             let longest = Duration::from_nanos(u64::MAX);
@@ -317,6 +332,8 @@ fn failure(how: u8, odd: u8) -> Failure {
         0 => Failure::permanent("no"),
         1 => Failure::overloaded("busy", Duration::from_millis(250)),
         2 | 3 => Failure::unknown("who knows"),
+        4 => Failure::transient("slow").with_code("net.slow"),
+        5 => Failure::transient("off").with_code("net.off"),
         _ => Failure::transient("again"),
     }
 }

@@ -129,6 +129,9 @@ impl Model {
         }
         self.name("kind", &spec.kind)?;
         self.fits(&spec.payload)?;
+        let rules = &spec.policy.retry().rules;
+        let patterns: usize = rules.iter().map(|rule| rule.on.kinds.len() + rule.on.codes.len()).sum();
+        at_most("list_len", rules.len() + patterns, self.limits.sizes.list_len)?;
         at_most("list_len", spec.after.len(), self.limits.sizes.list_len)?;
         if let Some(deadline) = spec.deadline.filter(|deadline| *deadline < self.now) {
             return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now: self.now }));
