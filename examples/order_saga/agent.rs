@@ -96,7 +96,7 @@ impl Agent {
     /// The request of an attempt reaches the world.
     pub fn act(&mut self, attempt: AttemptId, steps: &Steps) {
         let Some(job) = self.jobs.get_mut(&attempt).filter(|job| !job.dropped) else { return };
-        let seen = Attempt::new(attempt, job.task.kind.clone()).with_key_of(job.identity.clone(), &job.task);
+        let seen = Attempt::of(attempt, Arc::clone(&job.task), job.identity.clone());
         let answer = steps.perform(&job.task.kind, &job.task.payload, &seen);
         job.answer = Some(if job.panics { Err(panicked()) } else { answer });
     }

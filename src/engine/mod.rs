@@ -85,12 +85,14 @@ pub use crate::base::structure::Anomalies;
 use crate::base::error::RestoreError;
 use crate::base::id::{RunId, Seq};
 use crate::base::time::Time;
+use crate::definition::Definition;
 use crate::message::command::{Accepted, Command};
 use crate::message::effect::Outbox;
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
 use crate::message::run::{Migration, MigrationReport};
 use crate::scheduler::{Config, Log, Reader, Tx};
+use crate::workflow::{NoAgents, check_against};
 use core::fmt;
 use core::ops::Deref;
 use drive::Driver;
@@ -228,6 +230,16 @@ impl Engine {
     /// When the run or the definition is unknown, or the run is not in its forward phase.
     pub fn migration(&self, run: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
         self.driver.migration(run, migration)
+    }
+
+    /// Checks that at least one registered agent meets the needs of each task of a definition, as
+    /// [`check_against`](crate::workflow::check_against) does.
+    ///
+    /// # Errors
+    ///
+    /// The tasks that none of the agents can perform.
+    pub fn check_agents(&self, definition: &Definition) -> Result<(), NoAgents> {
+        check_against(definition, self.agents().map(|agent| agent.spec()), self.skills())
     }
 
     /// The sequence number of the last entry.

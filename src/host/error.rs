@@ -6,6 +6,7 @@ use crate::base::payload::Payload;
 use crate::journal::{AppendError, JournalError};
 use crate::message::rejected::Rejected;
 use crate::message::run::RunOutcome;
+use crate::workflow::NoAgents;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -16,6 +17,9 @@ pub enum HostError {
     /// The engine rejected the command; nothing changed.
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    /// No agent of the host can perform some tasks of the workflow; the run was not started.
+    #[error("{0}; add an agent that performs it, or start the run with `start_run` if the agent comes later")]
+    NoAgents(NoAgents),
     /// The host has ended: it was shut down, or its journal failed.
     #[error("the host has ended")]
     Ended,

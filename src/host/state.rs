@@ -33,14 +33,39 @@ pub(super) type Look = Box<dyn FnOnce(&Engine) -> Box<dyn FnOnce() + Send> + Sen
 
 /// A request to a host.
 pub(super) enum Ask {
-    Command { command: Command, reply: Reply<Verdict> },
-    Submit { spec: Arc<TaskSpec>, ticket: Ticket<TaskOutcome> },
-    Start { spec: RunSpec, ticket: Ticket<RunOutcome> },
-    Attach { run: RunId, ticket: Ticket<RunOutcome> },
-    Deploy { definition: Arc<Definition>, in_flight: InFlight, reply: Reply<Verdict> },
-    Watch { watcher: Watcher, reply: Reply<()> },
-    Inspect { look: Look },
-    Quarantined { reply: Reply<Vec<Quarantined>> },
+    Command {
+        command: Command,
+        reply: Reply<Verdict>,
+    },
+    Submit {
+        spec: Arc<TaskSpec>,
+        ticket: Ticket<TaskOutcome>,
+    },
+    /// With a definition, a new run is rejected if no agent can perform one of its tasks.
+    Start {
+        spec: RunSpec,
+        needs: Option<Arc<Definition>>,
+        ticket: Ticket<RunOutcome>,
+    },
+    Attach {
+        run: RunId,
+        ticket: Ticket<RunOutcome>,
+    },
+    Deploy {
+        definition: Arc<Definition>,
+        in_flight: InFlight,
+        reply: Reply<Verdict>,
+    },
+    Watch {
+        watcher: Watcher,
+        reply: Reply<()>,
+    },
+    Inspect {
+        look: Look,
+    },
+    Quarantined {
+        reply: Reply<Vec<Quarantined>>,
+    },
 }
 
 impl Ask {
@@ -198,9 +223,10 @@ impl HostState {
                 };
                 self.batch.answers.push(Answer::Task(ticket, receipt));
             }
-            Ask::Start { spec, ticket } => {
+            Ask::Start { spec, needs, ticket } => {
                 let id = spec.id;
-                let receipt = match self.handle(now, Command::start(spec)) {
+                let started = self.check_agents(id, needs).and_then(|()| self.handle(now, Command::start(spec)));
+                let receipt = match started {
                     Ok(_) => self.attached(id),
                     Err(error) => Receipt::Rejected(error),
                 };
@@ -223,6 +249,14 @@ impl HostState {
                 let watchers = self.watchers.quarantined.iter().cloned();
                 reply(self.engine.quarantined().into_iter().chain(watchers).collect());
             }
+        }
+    }
+
+    /// Checks that a run that is not known yet would find agents.
+    fn check_agents(&self, run: RunId, needs: Option<Arc<Definition>>) -> Result<(), HostError> {
+        match needs.filter(|_| self.engine.run(run).is_none()) {
+            Some(definition) => self.engine.check_agents(&definition).map_err(HostError::NoAgents),
+            None => Ok(()),
         }
     }
 
@@ -271,23 +305,23 @@ impl HostState {
     /// or a failure that is not valid fails the attempt, which would otherwise stay open until its timeout.
     pub(super) fn handle_agent(&mut self, now: Time, command: Command) {
         let mut held = None;
-        if let Command::Agent(AgentCommand::Complete { by, attempt, .. }) = &command {
-            held = Some((*by, *attempt, None));
+        if let Command::Agent(AgentCommand::Complete { by, attempt, usage, .. }) = &command {
+            held = Some((*by, *attempt, *usage, None));
         }
-        if let Command::Agent(AgentCommand::Fail { by, attempt, failure, .. }) = &command {
-            held = Some((*by, *attempt, Some(failure.kind)));
+        if let Command::Agent(AgentCommand::Fail { by, attempt, failure, usage }) = &command {
+            held = Some((*by, *attempt, *usage, Some(failure.kind)));
         }
         let verdict = self.decide(now, command);
         if let (
             Err(refusal @ Rejected::Invalid(Invalid::TooLarge { .. } | Invalid::Code { .. })),
-            Some((by, attempt, kind)),
+            Some((by, attempt, usage, kind)),
         ) = (verdict, held)
         {
             let failure = match kind {
                 None => Failure::permanent(format!("output rejected: {refusal}")).with_code(codes::STEP_OUTPUT),
                 Some(kind) => Failure::of(kind, format!("failure rejected: {refusal}")).with_code(codes::STEP_FAILURE),
             };
-            let failed = self.handle(now, Command::fail(by, attempt, failure));
+            let failed = self.handle(now, Command::fail(by, attempt, failure).using(usage));
             debug_assert!(failed.is_ok(), "an attempt that was under way could not be failed");
         }
     }

@@ -15,7 +15,7 @@ use crate::base::name::Name;
 use crate::base::structure::Anomalies;
 use crate::base::time::Time;
 use crate::message::effect::{Effect, Outbox};
-use crate::routing::RoutingStrategy;
+use crate::routing::{RoutingStrategy, SkillMap};
 use crate::task::{Identity, Needs};
 use core::fmt;
 use std::sync::Arc;
@@ -142,8 +142,13 @@ impl Reader {
         self.able(needs).any(|member| !not.contains(&member.spec.id) && member.spec.serves(tenant))
     }
 
+    /// Which skills imply which.
+    pub(crate) const fn skills(&self) -> &SkillMap {
+        self.state.index().classes().skills()
+    }
+
     fn able(&self, needs: &Needs) -> impl Iterator<Item = &Member> {
-        let skills = self.state.index().classes().skills();
+        let skills = self.skills();
         let members = self.state.index().fleet().iter().map(|(_, member)| member);
         members.filter(|member| member.is_online() && skills.met_by(needs, &member.spec))
     }

@@ -107,6 +107,19 @@ impl AgentSpec {
         }
     }
 
+    /// An agent with this name, whose id is derived from the name.
+    ///
+    /// ```
+    /// use counterpoint::{AgentId, AgentSpec};
+    ///
+    /// assert_eq!(AgentSpec::named("translator").id, AgentId::from_key("translator"));
+    /// ```
+    #[must_use]
+    pub fn named(name: impl Into<Name>) -> Self {
+        let name = name.into();
+        Self::new(AgentId::from_key(&name)).with_name(name)
+    }
+
     /// Sets the name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Name>) -> Self {

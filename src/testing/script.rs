@@ -188,7 +188,7 @@ mod future {
                 Answer::Hang => pending().await,
             };
             let mut over = self.timer.sleep(reply.after);
-            let mut cancelled = pin!(assignment.cancelled());
+            let mut cancelled = pin!(assignment.attempt.cancelled());
             let in_time = poll_fn(|cx| match over.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(true),
                 Poll::Pending => cancelled.as_mut().poll(cx).map(|()| false),

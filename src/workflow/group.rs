@@ -1,6 +1,7 @@
 //! Group decisions in a workflow: several agents answer, and one step counts the answers.
 
-use super::step::{Attempt, Step};
+use super::attempt::Attempt;
+use super::step::Step;
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::time::Time;

@@ -82,6 +82,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod async_step;
+mod async_steps;
+mod attempt;
 mod builder;
 mod check;
 pub(crate) mod context;
@@ -90,18 +93,21 @@ pub(crate) mod functions;
 mod group;
 pub(crate) mod machine;
 pub(crate) mod plan;
+mod spec;
 mod step;
 mod steps;
 mod validate;
 
+pub use async_step::{AsyncQuery, AsyncStep, AsyncUndo};
+pub use async_steps::AsyncSteps;
+pub use attempt::{Attempt, Cancelled, NoIdempotencyKey};
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, NoAgents, Unperformable, check, check_against};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
-#[cfg(feature = "async")]
-pub(crate) use step::Flag;
-pub use step::{Attempt, Done, NoIdempotencyKey, Query, Step, Undo};
+pub use spec::{StepKind, StepSpec, UndoSpec};
+pub use step::{Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
-pub(crate) use steps::{unknown_step, unreadable_input};
+pub(crate) use steps::unreadable_input;
 pub use validate::{DefinitionError, Fault, Finding, Location, validate};

@@ -1,15 +1,11 @@
-//! Steps and their compensations and queries, and the attempt that a step sees.
+//! Steps and their compensations and queries.
 
-use crate::base::id::{AttemptId, TaskId};
+use super::attempt::Attempt;
 use crate::base::name::Name;
-use crate::task::{Failure, IdempotencyKey, Identity, Needs, Policy, TaskSpec, Tier, codes};
-use core::fmt;
-use core::panic::{RefUnwindSafe, UnwindSafe};
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::task::{Failure, Needs, Policy, Tier};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use thiserror::Error;
 
 /// A step of a workflow, with a kind, an input and an output.
 ///
@@ -35,7 +31,10 @@ use thiserror::Error;
 ///     }
 /// }
 /// ```
-#[diagnostic::on_unimplemented(message = "`{Self}` is not a step of a workflow")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a step that a call performs",
+    note = "implement `counterpoint::workflow::Step` for it; an `AsyncStep` is added to `AsyncSteps`"
+)]
 pub trait Step {
     /// The kind of the task, and the skill that an agent needs unless [`needs`](Self::needs) is overridden.
     const KIND: &'static str;
@@ -210,165 +209,6 @@ impl<I, O> Done<I, O> {
     #[must_use]
     pub const fn perhaps(input: I) -> Self {
         Self { input, output: None, certain: false }
-    }
-}
-
-/// The attempt that a step is performed in. Hosts create it; clones refer to the same attempt.
-///
-/// ```
-/// use counterpoint::{AttemptId, TaskId};
-/// use counterpoint::workflow::Attempt;
-///
-/// let attempt = Attempt::new(AttemptId::new(TaskId::new(7), 2), "charge");
-/// let seen_by_the_step = attempt.clone();
-/// assert_eq!(seen_by_the_step.number(), 2);
-/// attempt.cancel();
-/// assert!(seen_by_the_step.is_cancelled());
-/// ```
-#[derive(Clone)]
-pub struct Attempt {
-    id: AttemptId,
-    kind: Name,
-    key: Option<KeySource>,
-    cancelled: Arc<dyn Flag>,
-}
-
-/// The idempotency key of an attempt, or the data that it is computed from when a step asks for it.
-#[derive(Clone)]
-enum KeySource {
-    Key(IdempotencyKey),
-    Of(Arc<Identity>, Arc<TaskSpec>),
-}
-
-/// The error for an attempt without an idempotency key: the journal of its engine is not identified, or the attempt was made by
-/// a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("attempt {attempt} has no idempotency key: the journal of its engine is not identified")]
-#[non_exhaustive]
-pub struct NoIdempotencyKey {
-    /// The attempt.
-    pub attempt: AttemptId,
-}
-
-impl From<NoIdempotencyKey> for Failure {
-    fn from(error: NoIdempotencyKey) -> Self {
-        Self::permanent(error.to_string()).with_code(codes::NO_KEY)
-    }
-}
-
-/// The flag of an attempt, alone or as a part of what the host keeps for the attempt.
-pub(crate) trait Flag: Send + Sync + UnwindSafe + RefUnwindSafe {
-    fn flag(&self) -> &AtomicBool;
-}
-
-impl Flag for AtomicBool {
-    fn flag(&self) -> &AtomicBool {
-        self
-    }
-}
-
-impl Attempt {
-    /// An attempt at a task of this kind.
-    #[must_use]
-    pub fn new(id: AttemptId, kind: impl Into<Name>) -> Self {
-        Self::flagged(id, kind.into(), Arc::new(AtomicBool::new(false)))
-    }
-
-    /// An attempt with the flag of its host.
-    pub(crate) fn flagged(id: AttemptId, kind: Name, cancelled: Arc<dyn Flag>) -> Self {
-        Self { id, kind, key: None, cancelled }
-    }
-
-    /// Sets the idempotency key, for tests of steps and for agents that are assigned attempts by message.
-    #[must_use]
-    pub fn with_key(mut self, key: IdempotencyKey) -> Self {
-        self.key = Some(KeySource::Key(key));
-        self
-    }
-
-    /// Lets the idempotency key be that of a task, for hosts: `identity` is part of the dispatch
-    /// ([`Effect::Dispatch`](crate::Effect::Dispatch)).
-    #[must_use]
-    pub fn with_key_of(mut self, identity: Option<Arc<Identity>>, task: &Arc<TaskSpec>) -> Self {
-        self.key = identity.map(|identity| KeySource::Of(identity, Arc::clone(task)));
-        self
-    }
-
-    /// Uses the host's own flag for cancellation, which may be shared by several attempts.
-    #[must_use]
-    pub fn with_flag(mut self, cancelled: Arc<AtomicBool>) -> Self {
-        self.cancelled = cancelled;
-        self
-    }
-
-    /// The attempt's id, created by the engine and never reused.
-    #[must_use]
-    pub const fn id(&self) -> AttemptId {
-        self.id
-    }
-
-    /// The task: the same for all attempts. Its id is unique within its engine; systems outside need the
-    /// [idempotency key](Self::idempotency_key).
-    #[must_use]
-    pub const fn task(&self) -> TaskId {
-        self.id.task()
-    }
-
-    /// The key by which a system outside recognises that the same work is requested again: a payment, a mail, a call of an API.
-    /// It is the same for all attempts at the task, before and after a crash, and differs from the keys of all other work, also
-    /// of other journals and environments.
-    ///
-    /// ```
-    /// use counterpoint::Failure;
-    /// use counterpoint::workflow::Attempt;
-    ///
-    /// # fn post(_: &str, _: [(&str, String); 1]) -> Result<(), Failure> { Ok(()) }
-    /// fn charge(attempt: &Attempt) -> Result<(), Failure> {
-    ///     post("/v1/charges", [("Idempotency-Key", attempt.idempotency_key()?.to_string())])
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When the journal of the engine is not identified. The hosts of this crate identify every journal. The error converts
-    /// into a permanent [`Failure`] with the code [`NO_KEY`](crate::task::codes::NO_KEY).
-    pub fn idempotency_key(&self) -> Result<IdempotencyKey, NoIdempotencyKey> {
-        match &self.key {
-            Some(KeySource::Key(key)) => Ok(*key),
-            Some(KeySource::Of(identity, task)) => Ok(identity.key_of(task)),
-            None => Err(NoIdempotencyKey { attempt: self.id }),
-        }
-    }
-
-    /// The number of the attempt, from 1.
-    #[must_use]
-    pub const fn number(&self) -> u32 {
-        self.id.number().get()
-    }
-
-    /// The task's kind.
-    #[must_use]
-    pub const fn kind(&self) -> &Name {
-        &self.kind
-    }
-
-    /// Whether the attempt was cancelled. A long step should check this regularly and end early; its result must still
-    /// report truthfully whether the work was done.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.flag().load(Ordering::Acquire)
-    }
-
-    /// Cancels the attempt.
-    pub fn cancel(&self) {
-        self.cancelled.flag().store(true, Ordering::Release);
-    }
-}
-
-impl fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attempt({} at {}", self.id, self.kind)?;
-        f.write_str(if self.is_cancelled() { ", cancelled)" } else { ")" })
     }
 }
 

@@ -1,6 +1,8 @@
 //! A registry of steps by kind.
 
-use super::step::{Attempt, Done, Query, Step, Undo};
+use super::attempt::Attempt;
+use super::spec::{StepKind, UndoSpec};
+use super::step::{Done, Query, Step, Undo};
 use crate::base::error::PayloadError;
 use crate::base::name::Name;
 use crate::base::nearest::nearest;
@@ -19,15 +21,21 @@ const LISTED: usize = 16;
 
 /// The input of a query.
 #[derive(Deserialize)]
-struct About<I> {
-    input: I,
+pub(super) struct About<I> {
+    pub(super) input: I,
 }
 
 /// The output of a query.
 #[derive(Serialize)]
-struct Found<O> {
+pub(super) struct Found<O> {
     happened: bool,
     output: Option<O>,
+}
+
+impl<O> From<Option<O>> for Found<O> {
+    fn from(output: Option<O>) -> Self {
+        Self { happened: output.is_some(), output }
+    }
 }
 
 /// A registry of steps by kind, with which a host performs attempts.
@@ -83,33 +91,40 @@ impl Steps {
     pub fn with_query<S: Query + Send + Sync + 'static>(self, step: S) -> Self {
         let step = Arc::new(step);
         let asked = Arc::clone(&step);
-        let query = move |about: About<S::Input>, attempt: &Attempt| {
-            let output = asked.find(about.input, attempt)?;
-            Ok::<_, Failure>(Found { happened: output.is_some(), output })
-        };
+        let query = move |about: About<S::Input>, attempt: &Attempt| asked.find(about.input, attempt).map(Found::from);
         self.with(step).with_fn(S::query_kind(), query)
     }
 
-    /// Adds a function as the step of a kind.
+    /// Adds a function as the step of a kind: of a name, or of a [`StepSpec`](super::StepSpec), which gives the function its
+    /// types. It replaces a step of the same kind.
     #[must_use]
-    pub fn with_fn<I, O, F>(mut self, kind: impl Into<Name>, step: F) -> Self
+    pub fn with_fn<I, O, F>(mut self, kind: impl StepKind<I, O>, step: F) -> Self
     where
         I: DeserializeOwned,
         O: Serialize,
         F: Fn(I, &Attempt) -> Result<O, Failure> + Send + Sync + 'static,
     {
-        let kind = kind.into();
+        let kind = kind.name();
         let name = kind.clone();
         let handler = move |payload: &Payload, attempt: &Attempt| {
             let input = payload.to::<I>().map_err(|error| unreadable_input(&name, &error))?;
             let output = step(input, attempt)?;
-            // The work was done, so a failure without side effects would be wrong.
-            Payload::of(&output).map_err(|error| {
-                Failure::unknown(format!("step {name} was done, but: {error}")).with_code(codes::STEP_OUTPUT)
-            })
+            Payload::of(&output).map_err(|error| lost_output(&name, &error))
         };
         self.handlers.insert(kind, Arc::new(handler));
         self
+    }
+
+    /// Adds functions as a step and its compensation.
+    #[must_use]
+    pub fn with_undo_fn<I, O, F, G>(self, step: UndoSpec<I, O>, run: F, undo: G) -> Self
+    where
+        I: DeserializeOwned,
+        O: Serialize + DeserializeOwned,
+        F: Fn(I, &Attempt) -> Result<O, Failure> + Send + Sync + 'static,
+        G: Fn(Done<I, O>, &Attempt) -> Result<(), Failure> + Send + Sync + 'static,
+    {
+        self.with_fn(step.step(), run).with_fn(step.undo_kind(), undo)
     }
 
     /// Adds all steps of another registry.
@@ -179,6 +194,11 @@ pub(crate) fn unknown_step<'a>(kind: &str, known: impl ExactSizeIterator<Item = 
 /// The failure of an attempt whose input is of another type than the step takes.
 pub(crate) fn unreadable_input(kind: &str, error: &PayloadError) -> Failure {
     Failure::permanent(format!("step {kind}: {error}")).with_code(codes::STEP_INPUT)
+}
+
+/// The failure of a step whose output has no JSON form. The work was done, so a failure without side effects would be wrong.
+pub(super) fn lost_output(kind: &str, error: &PayloadError) -> Failure {
+    Failure::unknown(format!("step {kind} was done, but: {error}")).with_code(codes::STEP_OUTPUT)
 }
 
 impl fmt::Debug for Steps {

@@ -1,13 +1,13 @@
 //! The host under async runtimes, in virtual time: what a caller sees.
 
 use super::world::{Dropped, World, agent, counter, ms, read, task};
-use counterpoint::host::future::{Assignment, AsyncSteps, Timer};
+use counterpoint::host::future::{Assignment, Timer};
 use counterpoint::host::{HostError, RunError};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::MemoryJournal;
 use counterpoint::message::rejected::{Conflict, Overload};
 use counterpoint::message::{RunPhase, TaskEvent};
-use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
+use counterpoint::workflow::{AsyncSteps, Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
     AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Rejected, RunId, RunOutcome, TaskCommand, TaskId,
     TaskOutcome, TaskSpec, Time,
@@ -76,7 +76,7 @@ fn an_output_that_is_too_large_fails_and_is_not_waited_for() {
 fn a_cancelled_attempt_hears_it_and_may_answer() {
     let world = World::new();
     world.join(agent(1), |assignment: Assignment| async move {
-        assignment.cancelled().await;
+        assignment.attempt.cancelled().await;
         assert!(assignment.attempt.is_cancelled());
         Err(Failure::transient("gave up"))
     });
@@ -123,7 +123,7 @@ fn an_attempt_that_takes_too_long_is_dropped_and_tried_again() {
         async move {
             let _guard = guard;
             if assignment.attempt.number() == 1 {
-                assert_eq!(assignment.until, Some(Time::from_secs(5)));
+                assert_eq!(assignment.attempt.deadline(), Some(Time::from_secs(5)));
                 std::future::pending::<()>().await;
             }
             done(assignment).await
@@ -341,11 +341,11 @@ fn runs_give_back_or_are_undone_and_their_progress_is_followed() {
     // Steps for threads are agents here, too; one of them is replaced by a future.
     let steps = AsyncSteps::new().with_steps(&Steps::new().with_undo(Take(Arc::clone(&taken))).with(Pass));
     let clock = world.clock.clone();
-    let slowly = AsyncSteps::new().with_fn(Pass::KIND, move |number: u32, assignment: Assignment| {
+    let slowly = AsyncSteps::new().with_fn(Pass::KIND, move |number: u32, attempt| {
         let clock = clock.clone();
         async move {
             clock.sleep(Duration::from_secs(1)).await;
-            Pass.run(number, &assignment.attempt)
+            Pass.run(number, &attempt)
         }
     });
     world.run(world.host.add_agent(AgentSpec::new(AgentId::new(1)), steps.and(slowly))).unwrap();
@@ -373,7 +373,7 @@ fn runs_give_back_or_are_undone_and_their_progress_is_followed() {
 #[test]
 fn a_kind_that_an_agent_does_not_know_is_told() {
     let world = World::new();
-    let steps = AsyncSteps::new().with_fn("greet", |name: String, _: Assignment| async move { Ok::<_, Failure>(name) });
+    let steps = AsyncSteps::new().with_fn("greet", |name: String, _| async move { Ok::<_, Failure>(name) });
     world.join(agent(1), steps);
     let Ok(TaskOutcome::Failed(failure)) = world.ended(task(1)) else { panic!("it cannot succeed") };
     assert_eq!(&*failure.message, "no step of kind `work` is registered. Registered are: greet");
@@ -388,7 +388,7 @@ fn a_shutdown_waits_for_what_is_under_way_and_no_longer() {
         async move {
             match assignment.task.id.get() {
                 1 => clock.sleep(Duration::from_secs(1)).await,
-                2 => assignment.cancelled().await,
+                2 => assignment.attempt.cancelled().await,
                 _ => std::future::pending().await,
             }
             done(assignment).await
@@ -407,7 +407,7 @@ fn a_shutdown_waits_for_what_is_under_way_and_no_longer() {
         let world = World::new();
         world.join(agent(1), move |assignment: Assignment| async move {
             if assignment.task.id.get() == 2 {
-                assignment.cancelled().await;
+                assignment.attempt.cancelled().await;
             } else {
                 std::future::pending::<()>().await;
             }

@@ -12,6 +12,7 @@
     reason = "tests fail loudly, and nobody links against them"
 )]
 
+mod async_steps;
 mod future;
 mod future_deploy;
 mod future_hostile;

@@ -186,7 +186,7 @@ fn a_call_of_the_engine_that_is_dropped_is_cancelled() {
     let journal = MemoryJournal::default();
     let world = World::open(Config::default(), journal.clone());
     world.join(agent(1), |assignment: Assignment| async move {
-        assignment.cancelled().await;
+        assignment.attempt.cancelled().await;
         Err(Failure::transient("not wanted"))
     });
     let mut service = HostService::new(world.host.clone());

@@ -190,10 +190,8 @@ fn machines_are_sent_and_handles_are_shared() {
     }
     #[cfg(feature = "async")]
     {
-        use counterpoint::host::future::{AsyncSteps, Cancellation, Driver, FutureHost};
+        use counterpoint::host::future::{Driver, FutureHost};
         owned::<Driver>();
-        shared::<AsyncSteps>();
-        shared::<Cancellation>();
         shared::<FutureHost>();
     }
 }

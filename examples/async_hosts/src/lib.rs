@@ -4,9 +4,9 @@
 //! issue. An attempt is notified when it is cancelled. The caller chooses the runtime that polls the futures.
 
 use counterpoint::host::RunError;
-use counterpoint::host::future::{Assignment, AsyncSteps, BoxFuture, FutureHost};
+use counterpoint::host::future::{BoxFuture, FutureHost};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
-use counterpoint::workflow::{Attempt, Flow, Step, Steps, Workflow};
+use counterpoint::workflow::{AsyncStep, AsyncSteps, Attempt, Flow, Step, Steps, Workflow};
 use counterpoint::{AgentId, AgentSpec, Entry, Failure, Policy, Retry, RunId, Seq};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +28,17 @@ impl Step for Fetch {
     }
 }
 
-/// Translates an article; one in three fails the first time.
-#[derive(Debug, Clone, Copy)]
-pub struct Translate;
+/// Translates an article by a service far away; one in three fails the first time.
+#[derive(Clone)]
+pub struct Translate(Sleep);
 
-impl Step for Translate {
+impl AsyncStep for Translate {
     const KIND: &'static str = "translate";
     type Input = String;
     type Output = String;
 
-    fn run(&self, article: String, attempt: &Attempt) -> Result<String, Failure> {
+    async fn run(&self, article: String, attempt: Attempt) -> Result<String, Failure> {
+        (self.0)(Duration::from_millis(20)).await;
         if attempt.is_cancelled() {
             return Err(Failure::transient("cancelled"));
         }
@@ -49,6 +50,12 @@ impl Step for Translate {
 
     fn policy(&self) -> Policy {
         Policy::default().with_retry(Retry::exponential(5, Duration::from_millis(5), Duration::from_millis(50)))
+    }
+}
+
+impl std::fmt::Debug for Translate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Translate")
     }
 }
 
@@ -72,26 +79,18 @@ impl Step for Print {
 ///
 /// Never: the definition is valid.
 #[must_use]
-pub fn issue() -> Flow<u32, String> {
+pub fn issue(sleep: &Sleep) -> Flow<u32, String> {
     let flow = Workflow::<u32, String>::named("issue");
     let articles = flow.step(Fetch, flow.input());
-    let translated = flow.map(Translate, articles);
+    let translated = flow.map(Translate(Arc::clone(sleep)), articles);
     let printed = flow.step(Print, translated);
     flow.output(printed).expect("the definition is valid")
 }
 
-/// The services, as the steps of an agent. Those that need not wait are the steps themselves; one asks somebody far away.
+/// The services, as the steps of an agent: those that need not wait, and one that asks somebody far away.
 #[must_use]
 pub fn services(sleep: &Sleep) -> AsyncSteps {
-    let sleep = Arc::clone(sleep);
-    let translate = move |article: String, assignment: Assignment| {
-        let answer = sleep(Duration::from_millis(20));
-        async move {
-            answer.await;
-            Translate.run(article, &assignment.attempt)
-        }
-    };
-    AsyncSteps::new().with_steps(&Steps::new().with(Fetch).with(Print)).with_fn(Translate::KIND, translate)
+    AsyncSteps::new().with_steps(&Steps::new().with(Fetch).with(Print)).with(Translate(Arc::clone(sleep)))
 }
 
 /// Runs three issues at once and follows the first; gives back lines for a person.
@@ -102,7 +101,7 @@ pub fn services(sleep: &Sleep) -> AsyncSteps {
 pub async fn publish(host: &FutureHost, sleep: &Sleep) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let spec = AgentSpec::new(AgentId::new(1)).with_name("services").with_capacity(8);
     host.add_agent(spec, services(sleep)).await?;
-    let flow = issue();
+    let flow = issue(sleep);
     let mut runs = Vec::new();
     for number in 1..=3 {
         runs.push(host.run(&flow, RunId::new(number), &u32::try_from(number)?).await?);

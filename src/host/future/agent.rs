@@ -1,22 +1,16 @@
 //! Agents that perform attempts as futures.
 
-use super::cancel::{Cancellation, Cancelled};
 use super::timer::BoxFuture;
 use crate::base::id::{AttemptId, Incarnation};
-use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::Panic;
 use crate::base::time::Time;
 use crate::message::command::Command;
 use crate::task::{Failure, Identity, TaskSpec, codes};
-use crate::workflow::{Attempt, Steps, unknown_step, unreadable_input};
+use crate::workflow::{AsyncSteps, Attempt, Steps, unreadable_input};
 use async_channel::Sender;
-use core::fmt;
-use core::future::ready;
 use futures_util::FutureExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -39,29 +33,21 @@ pub struct Assignment {
     pub task: Arc<TaskSpec>,
     /// The attempt.
     pub attempt: Attempt,
-    /// The time at which the engine stops waiting for the answer; the future is then dropped.
-    pub until: Option<Time>,
-    /// The request to cancel the attempt.
-    pub cancellation: Cancellation,
 }
 
 impl Assignment {
-    /// An assignment without a time limit, for tests of agents.
+    /// An assignment without a deadline, for tests of agents.
     #[must_use]
     pub fn new(attempt: AttemptId, task: impl Into<Arc<TaskSpec>>) -> Self {
         Self::of(attempt, task.into(), None)
     }
 
     pub(super) fn of(attempt: AttemptId, task: Arc<TaskSpec>, identity: Option<Arc<Identity>>) -> Self {
-        let cancellation = Cancellation::default();
-        let attempt = Attempt::flagged(attempt, task.kind.clone(), cancellation.flag()).with_key_of(identity, &task);
-        Self { task, attempt, until: None, cancellation }
+        Self { attempt: Attempt::of(attempt, Arc::clone(&task), identity), task }
     }
 
-    /// Sets the time at which the engine stops waiting for the answer.
-    #[must_use]
-    pub const fn with_until(mut self, until: Option<Time>) -> Self {
-        self.until = until;
+    pub(super) fn until(mut self, deadline: Option<Time>) -> Self {
+        self.attempt = self.attempt.with_deadline(deadline);
         self
     }
 
@@ -72,11 +58,6 @@ impl Assignment {
     /// A permanent failure if the payload is not of that type: another attempt would not change that.
     pub fn input<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.task.payload.to().map_err(|error| unreadable_input(&self.task.kind, &error))
-    }
-
-    /// Completes when the attempt is cancelled.
-    pub fn cancelled(&self) -> Cancelled {
-        self.cancellation.cancelled()
     }
 }
 
@@ -130,99 +111,9 @@ impl AsyncAgent for Steps {
 /// The result of an attempt.
 pub(super) type Answer = Result<Payload, Failure>;
 
-/// Creates the future of an attempt. The step is called when the future is polled.
-type Handler = dyn Fn(Assignment) -> BoxFuture<Answer> + Send + Sync;
-
-/// Asynchronous steps by the kind of task that they perform.
-///
-/// ```
-/// use counterpoint::host::future::{Assignment, AsyncSteps};
-/// use counterpoint::Failure;
-///
-/// let steps = AsyncSteps::new()
-///     .with_fn("greet", |name: String, _: Assignment| async move { Ok::<_, Failure>(format!("Hello, {name}")) })
-///     .with_fn("add", |(a, b): (u32, u32), _: Assignment| async move { Ok::<_, Failure>(a + b) });
-/// assert_eq!(steps.kinds().count(), 2);
-/// ```
-#[derive(Clone, Default)]
-pub struct AsyncSteps {
-    handlers: BTreeMap<Name, Arc<Handler>>,
-}
-
-impl AsyncSteps {
-    /// An empty registry.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an asynchronous function as the step for a kind. A later function replaces an earlier one for the same
-    /// kind.
-    #[must_use]
-    pub fn with_fn<I, O, F, A>(mut self, kind: impl Into<Name>, step: F) -> Self
-    where
-        I: DeserializeOwned,
-        O: Serialize,
-        F: Fn(I, Assignment) -> A + Send + Sync + 'static,
-        A: Future<Output = Result<O, Failure>> + Send + 'static,
-    {
-        let step = Arc::new(step);
-        let handler = move |assignment: Assignment| -> BoxFuture<Answer> {
-            let step = Arc::clone(&step);
-            Box::pin(async move {
-                let kind = assignment.task.kind.clone();
-                let work = assignment.input().map(|input| step(input, assignment));
-                let output = work?.await?;
-                // The work is done, so a failure without side effects would be wrong.
-                Payload::of(&output).map_err(|error| {
-                    Failure::unknown(format!("step {kind} completed, but its output is not JSON: {error}"))
-                        .with_code(codes::STEP_OUTPUT)
-                })
-            })
-        };
-        self.handlers.insert(kind.into(), Arc::new(handler));
-        self
-    }
-
-    /// Adds synchronous steps.
-    #[must_use]
-    pub fn with_steps(mut self, steps: &Steps) -> Self {
-        for kind in steps.kinds() {
-            let steps = steps.clone();
-            let handler = move |assignment: Assignment| -> BoxFuture<Answer> {
-                let steps = steps.clone();
-                Box::pin(async move { AsyncAgent::perform(&steps, assignment).await })
-            };
-            self.handlers.insert(kind.clone(), Arc::new(handler));
-        }
-        self
-    }
-
-    /// Adds all steps of another registry.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.handlers.extend(other.handlers);
-        self
-    }
-
-    /// The kinds in ascending order. An agent with these steps has them as skills.
-    pub fn kinds(&self) -> impl ExactSizeIterator<Item = &Name> + Clone {
-        self.handlers.keys()
-    }
-}
-
 impl AsyncAgent for AsyncSteps {
-    async fn perform(&self, assignment: Assignment) -> Result<Payload, Failure> {
-        match self.handlers.get(&assignment.task.kind) {
-            Some(handler) => handler(assignment).await,
-            None => Err(unknown_step(&assignment.task.kind, self.kinds())),
-        }
-    }
-}
-
-impl fmt::Debug for AsyncSteps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.kinds()).finish()
+    async fn perform(&self, Assignment { task, attempt }: Assignment) -> Result<Payload, Failure> {
+        self.begin(&task.payload, &attempt).await
     }
 }
 
@@ -243,12 +134,8 @@ impl<A: AsyncAgent> Performer for A {
 pub(super) struct Boxed(pub(super) AsyncSteps);
 
 impl Performer for Boxed {
-    fn work(self: Arc<Self>, assignment: Assignment) -> BoxFuture<Answer> {
-        let Self(steps) = &*self;
-        match steps.handlers.get(&assignment.task.kind) {
-            Some(handler) => handler(assignment),
-            None => Box::pin(ready(Err(unknown_step(&assignment.task.kind, steps.kinds())))),
-        }
+    fn work(self: Arc<Self>, Assignment { task, attempt }: Assignment) -> BoxFuture<Answer> {
+        self.0.begin(&task.payload, &attempt)
     }
 }
 
@@ -261,12 +148,12 @@ pub(super) fn panicked(panic: &Panic) -> Failure {
 /// work may have been done.
 pub(super) struct Report {
     by: Incarnation,
-    attempt: AttemptId,
+    attempt: Attempt,
     commands: Option<Sender<Command>>,
 }
 
 impl Report {
-    pub(super) const fn new(by: Incarnation, attempt: AttemptId, commands: Sender<Command>) -> Self {
+    pub(super) const fn new(by: Incarnation, attempt: Attempt, commands: Sender<Command>) -> Self {
         Self { by, attempt, commands: Some(commands) }
     }
 
@@ -278,12 +165,8 @@ impl Report {
 
     fn send(&mut self, result: Answer) {
         let Some(commands) = self.commands.take() else { return };
-        let command = match result {
-            Ok(output) => Command::complete(self.by, self.attempt, output),
-            Err(failure) => Command::fail(self.by, self.attempt, failure),
-        };
         // The channel is closed if the host has ended.
-        let _ = commands.try_send(command);
+        let _ = commands.try_send(self.attempt.answer(self.by, result));
     }
 }
 

@@ -1,6 +1,5 @@
 //! The attempts that are under way, and those that wait for a free slot of their agent.
 
-use super::Cancellation;
 use super::agent::{Answer, Assignment, Performer, Report, panicked};
 use super::timer::BoxFuture;
 use super::wakers::Wakers;
@@ -10,6 +9,7 @@ use crate::message::command::{AgentCommand, Command};
 use crate::message::event::{AgentEvent, Event};
 use crate::task::agent::AgentSpec;
 use crate::task::{Failure, codes};
+use crate::workflow::Attempt;
 use async_channel::Sender;
 use core::task::{Context, Poll};
 use futures_util::future::{AbortHandle, abortable};
@@ -45,9 +45,8 @@ struct Seat {
 }
 
 struct Known {
-    attempt: AttemptId,
+    attempt: Attempt,
     to: Incarnation,
-    cancellation: Cancellation,
     work: Work,
     /// Another attempt at the same task.
     next: Option<Slot>,
@@ -99,14 +98,14 @@ impl Attempts {
         let (mut last, mut next) = (None, self.by_task.get(&attempt.task()).copied());
         while let Some(slot) = next {
             let Some(other) = self.known.get(slot) else { break };
-            if other.attempt == attempt {
+            if other.attempt.id() == attempt {
                 // A repeated effect: an attempt is never begun twice.
                 return;
             }
             (last, next) = (next, other.next);
         }
-        let cancellation = assignment.cancellation.clone();
-        let slot = self.known.insert(Known { attempt, to, cancellation, work: Work::Waiting, next: None });
+        let known = Known { attempt: assignment.attempt.clone(), to, work: Work::Waiting, next: None };
+        let slot = self.known.insert(known);
         match last.and_then(|last| self.known.get_mut(last)) {
             Some(last) => last.next = Some(slot),
             None => {
@@ -126,7 +125,7 @@ impl Attempts {
             let Some((slot, assignment)) = seat.waiting.pop_front() else { break };
             let Some(known) = self.known.get_mut(slot) else { continue };
             seat.running = seat.running.saturating_add(1);
-            let attempt = known.attempt;
+            let attempt = known.attempt.id();
             if seat.prefetches {
                 self.decided.push_back(AgentCommand::Start { by: to, attempt }.into());
             }
@@ -137,7 +136,7 @@ impl Attempts {
                     Work::Polled(work)
                 }
                 Some(spawn) => {
-                    let report = Report::new(to, attempt, self.commands.clone());
+                    let report = Report::new(to, known.attempt.clone(), self.commands.clone());
                     let (work, abort) = abortable(report.of(work));
                     spawn(Box::pin(async move {
                         let _given_up = work.await;
@@ -167,11 +166,8 @@ impl Attempts {
     /// Passes on the answer of an attempt that the driver polls.
     fn end(&mut self, slot: Slot, answer: Answer) {
         let Some(Known { attempt, to, .. }) = self.known.get(slot) else { return };
-        let (attempt, to) = (*attempt, *to);
-        self.decided.push_back(match answer {
-            Ok(output) => Command::complete(to, attempt, output),
-            Err(failure) => Command::fail(to, attempt, failure),
-        });
+        let to = *to;
+        self.decided.push_back(attempt.answer(to, answer));
         self.forget(slot);
         self.fill(to);
     }
@@ -180,7 +176,7 @@ impl Attempts {
     pub(super) fn cancel(&mut self, attempt: AttemptId, recalled: bool) {
         let Some(slot) = self.find(attempt) else { return };
         let Some(known) = self.known.get(slot) else { return };
-        known.cancellation.cancel();
+        known.attempt.cancel();
         if !matches!(known.work, Work::Waiting) {
             return;
         }
@@ -196,7 +192,7 @@ impl Attempts {
     }
 
     pub(super) fn cancel_all(&mut self) {
-        let mut known: Vec<AttemptId> = self.known.iter().map(|(_, known)| known.attempt).collect();
+        let mut known: Vec<AttemptId> = self.known.iter().map(|(_, known)| known.attempt.id()).collect();
         known.sort_unstable();
         for attempt in known {
             self.cancel(attempt, true);
@@ -215,7 +211,7 @@ impl Attempts {
     pub(super) fn release(&mut self, attempt: AttemptId) {
         let Some(slot) = self.find(attempt) else { return };
         if let Some(known) = self.known.get(slot) {
-            known.cancellation.cancel();
+            known.attempt.cancel();
             if let Work::Spawned(abort) = &known.work {
                 abort.abort();
             }
@@ -227,7 +223,8 @@ impl Attempts {
 
     /// Drops the futures of all attempts at a task that has ended.
     pub(super) fn release_all(&mut self, task: TaskId) {
-        while let Some(attempt) = self.by_task.get(&task).and_then(|slot| self.known.get(*slot)).map(|one| one.attempt)
+        while let Some(attempt) =
+            self.by_task.get(&task).and_then(|slot| self.known.get(*slot)).map(|one| one.attempt.id())
         {
             self.release(attempt);
         }
@@ -237,7 +234,7 @@ impl Attempts {
         let mut next = self.by_task.get(&attempt.task()).copied();
         while let Some(slot) = next {
             let known = self.known.get(slot)?;
-            if known.attempt == attempt {
+            if known.attempt.id() == attempt {
                 return Some(slot);
             }
             next = known.next;

@@ -354,12 +354,12 @@ impl Work {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Dispatch { attempt, to, task, until, identity } => {
-                self.attempts.assign(to, Assignment::of(attempt, task, identity).with_until(until));
+                self.attempts.assign(to, Assignment::of(attempt, task, identity).until(until));
             }
             Effect::DispatchBatch { to, attempts, identity } => {
                 for one in attempts {
                     let assignment = Assignment::of(one.attempt, one.task, identity.clone());
-                    self.attempts.assign(to, assignment.with_until(one.until));
+                    self.attempts.assign(to, assignment.until(one.until));
                 }
             }
             Effect::Cancel { attempt, .. } => self.attempts.cancel(attempt, false),

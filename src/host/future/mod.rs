@@ -5,7 +5,8 @@
 //! [`Driver::spawning`], tasks of their own.
 //!
 //! ```
-//! use counterpoint::host::future::{Assignment, AsyncSteps, FutureHost};
+//! use counterpoint::host::future::FutureHost;
+//! use counterpoint::workflow::{AsyncSteps, Attempt};
 //! use counterpoint::{AgentId, AgentSpec, Config, Failure, Payload, TaskId, TaskOutcome, TaskSpec};
 //! use std::time::Duration;
 //!
@@ -28,7 +29,7 @@
 //! let (host, driver) = FutureHost::start(Config::default(), sleep)?;
 //!
 //! let work = async {
-//!     let steps = AsyncSteps::new().with_fn("double", |number: u64, _: Assignment| async move {
+//!     let steps = AsyncSteps::new().with_fn("double", |number: u64, _: Attempt| async move {
 //!         number.checked_mul(2).ok_or_else(|| Failure::permanent("too large"))
 //!     });
 //!     host.add_agent(AgentSpec::new(AgentId::new(1)).with_capacity(1_000), steps).await?;
@@ -50,7 +51,7 @@
 //! behind. The engine rejects submissions beyond its [`Limits`](crate::Limits) and those that it sheds;
 //! [`FutureHost::submit_when_room`] waits for both.
 //!
-//! **Cancellation**: an attempt is notified through its [`Assignment`]; after its grace period its future is dropped.
+//! **Cancellation**: an attempt is notified through its [`Attempt`](crate::workflow::Attempt); after its grace period its future is dropped.
 //! The future is also dropped at the attempt's timeout and when its agent is removed. When the driver is dropped,
 //! everything stops at once; the journal contains everything that was durable.
 //!
@@ -60,13 +61,13 @@
 
 mod agent;
 mod attempts;
-mod cancel;
 mod driver;
 mod events;
 #[cfg_attr(not(feature = "observe"), path = "no_followers.rs")]
 mod followers;
 mod handle;
 mod journal;
+mod runs;
 mod snapshots;
 mod submission;
 mod timer;
@@ -74,8 +75,7 @@ mod timer;
 mod tower;
 mod wakers;
 
-pub use agent::{Assignment, AsyncAgent, AsyncSteps};
-pub use cancel::{Cancellation, Cancelled};
+pub use agent::{Assignment, AsyncAgent};
 pub use driver::Driver;
 pub use events::Events;
 #[cfg(feature = "observe")]
@@ -86,28 +86,23 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
-use super::deploy::Deployment;
 use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
 use super::state::{Ask, HostState, Reply};
 use super::ticket::{Caller, Ticket};
-use super::{Deployed, HostError, InFlight, with_kinds};
-use crate::base::id::{AgentId, Incarnation, RunId, Seq};
-use crate::base::name::Name;
-use crate::base::payload::Payload;
+use super::{HostError, with_kinds};
+use crate::base::id::{AgentId, Incarnation, Seq};
 use crate::base::time::Time;
-use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::journal::EventFilter;
 use crate::journal::{Journal, MemoryJournal, Takeover};
-use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
+use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::event::Entry;
 use crate::message::rejected::{Overload, Rejected};
-use crate::message::run::RunSpec;
 use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
-use crate::workflow::Flow;
+use crate::workflow::AsyncSteps;
 use agent::{Boxed, Performer};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
@@ -116,8 +111,6 @@ use core::time::Duration;
 use driver::Message;
 use followers::Followers;
 use futures_channel::oneshot;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use snapshots::{Means, SnapshotTask};
 use std::sync::{Arc, Mutex, PoisonError};
 use submission::Submission;
@@ -347,93 +340,6 @@ impl FutureHost {
         }
     }
 
-    /// Adds a workflow definition. The answer is [`Accepted::Done`], [`Accepted::Repeated`], or [`Accepted::Compatible`] with
-    /// what differs from the earlier definition of the same version.
-    ///
-    /// # Errors
-    ///
-    /// When the engine rejects the definition, or the host has ended.
-    pub async fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<Accepted, HostError> {
-        self.command(Command::define(definition)).await
-    }
-
-    /// Adds a workflow definition, as [`define`](Self::define), and applies a policy to the unfinished runs of the workflow
-    /// that follow another definition. The same deployment again, also after a crash or a dropped future, migrates the runs
-    /// that are left.
-    ///
-    /// # Errors
-    ///
-    /// When the engine rejects the definition, runs are in flight with [`InFlight::Refuse`], or the host has ended.
-    pub async fn deploy(
-        &self,
-        definition: impl Into<Arc<Definition>>,
-        in_flight: InFlight,
-    ) -> Result<Deployed, HostError> {
-        let definition: Arc<Definition> = definition.into();
-        let asked = Arc::clone(&definition);
-        let defined = self.ask(|reply| Message::Ask(Ask::Deploy { definition: asked, in_flight, reply })).await??;
-        let mut deployment = Deployment::new(&definition, in_flight, defined);
-        while let Some(page) = deployment.page() {
-            let (runs, next) = self.inspect(page).await?;
-            for (run, command) in deployment.commands(runs) {
-                deployment.note(run, self.command(command).await)?;
-            }
-            deployment.turn(next);
-        }
-        Ok(deployment.done())
-    }
-
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle is a future of
-    /// the run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version
-    /// of the workflow it follows.
-    ///
-    /// # Errors
-    ///
-    /// When the input has no JSON form, the engine rejects the definition, a run with this id was started with other
-    /// content, or the host has ended.
-    pub async fn run<I: Serialize, O: DeserializeOwned>(
-        &self,
-        flow: &Flow<I, O>,
-        id: RunId,
-        input: &I,
-    ) -> Result<RunHandle<O>, HostError> {
-        let (definition, spec) = (Arc::clone(flow.definition()), flow.run(id, input)?);
-        self.define(definition).await?;
-        self.start_run(spec).await
-    }
-
-    /// Starts a run of a workflow whose definition was added. If the run was started before, nothing changes and the handle
-    /// waits for that run, whatever version of the workflow it follows.
-    ///
-    /// # Errors
-    ///
-    /// When the engine rejects the run, or the host has ended.
-    pub async fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
-        let id = spec.id;
-        let submission = self.hand_in(|ticket| Ask::Start { spec, ticket }).await?;
-        Ok(RunHandle::new(id, submission, Arc::clone(&self.link)))
-    }
-
-    /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle is ready.
-    ///
-    /// # Errors
-    ///
-    /// When the run is unknown, or the host has ended.
-    pub async fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
-        let submission = self.hand_in(|ticket| Ask::Attach { run, ticket }).await?;
-        Ok(RunHandle::new(run, submission, Arc::clone(&self.link)))
-    }
-
-    /// Sends a signal to a run.
-    ///
-    /// # Errors
-    ///
-    /// When the engine rejects the signal, or the host has ended.
-    pub async fn signal(&self, run: RunId, signal: impl Into<Name>, payload: Payload) -> Result<(), HostError> {
-        let signal = signal.into();
-        self.command(RunCommand::Signal { run, signal, payload }).await.map(|_| ())
-    }
-
     /// Subscribes to entries from now on. At most `room` entries are buffered; further ones are left out and counted.
     ///
     /// # Errors
@@ -443,20 +349,6 @@ impl FutureHost {
         let (events, mut feed) = Events::new(filter, room);
         self.ask(|reply| Message::Ask(Ask::Watch { watcher: Box::new(move |entry| feed.show(entry)), reply })).await?;
         Ok(events)
-    }
-
-    /// Subscribes to the progress of a run: first its present progress, then every change until its end. The stream of
-    /// an unknown run ends at once. The progress of a run that began before the journal's last snapshot covers only the
-    /// events after that snapshot.
-    ///
-    /// # Errors
-    ///
-    /// When the host has ended.
-    #[cfg(feature = "observe")]
-    pub async fn progress(&self, run: RunId) -> Result<ProgressStream, HostError> {
-        let (stream, send) = ProgressStream::new(run);
-        self.ask(|reply| Message::Follow { run, send, reply }).await?;
-        Ok(stream)
     }
 
     /// Calls a closure with every entry once it is durable, for projections. The closure runs within the driver and

@@ -86,7 +86,7 @@ where
         let classify = Arc::clone(&self.classify);
         async move {
             let request = assignment.input()?;
-            let cancelled = assignment.cancelled();
+            let cancelled = assignment.attempt.cancelled();
             let work = async {
                 let ready = poll_fn(|cx| service.poll_ready(cx)).await;
                 ready.map_err(|error| {

@@ -56,7 +56,7 @@ use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::journal::{AppendError, Journal, MemoryJournal};
-use crate::message::command::{Accepted, AgentCommand, Command};
+use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
 use crate::message::run::RunSpec;
 use crate::scheduler::{Config, Quarantined};
@@ -251,28 +251,37 @@ impl ThreadHost {
     ///
     /// # Errors
     ///
-    /// When the input has no JSON form, the engine rejects the definition, a run with this id was started with other
-    /// content, or the host has ended.
+    /// When the input has no JSON form, the engine rejects the definition, no agent can perform one of its tasks, a
+    /// run with this id was started with other content, or the host has ended.
     pub fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
         id: RunId,
         input: &I,
     ) -> Result<RunHandle<O>, HostError> {
-        self.define(Arc::clone(flow.definition()))?;
-        self.start_run(flow.run(id, input)?)
+        let (definition, spec) = (Arc::clone(flow.definition()), flow.run(id, input)?);
+        self.define(Arc::clone(&definition))?;
+        self.start_for(spec, Some(definition))
     }
 
-    /// Starts a run of a workflow whose definition was added. If the run was started before, nothing changes and the handle
+    /// Starts a run of a workflow whose definition was added, whether or not agents can perform its tasks yet. If the run was started before, nothing changes and the handle
     /// waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
     /// When the engine rejects the run, or the host has ended.
     pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
+        self.start_for(spec, None)
+    }
+
+    fn start_for<O: DeserializeOwned>(
+        &self,
+        spec: RunSpec,
+        needs: Option<Arc<Definition>>,
+    ) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
-        self.send(Message::Ask(Ask::Start { spec, ticket }), &verdict)??;
+        self.send(Message::Ask(Ask::Start { spec, needs, ticket }), &verdict)??;
         Ok(RunHandle::new(id, outcome, self.inside))
     }
 
@@ -293,7 +302,36 @@ impl ThreadHost {
     ///
     /// When the engine rejects the signal, or the host has ended.
     pub fn signal(&self, run: RunId, signal: impl Into<Name>, payload: Payload) -> Result<(), HostError> {
-        self.command(crate::message::command::RunCommand::Signal { run, signal: signal.into(), payload }).map(|_| ())
+        self.command(RunCommand::Signal { run, signal: signal.into(), payload }).map(|_| ())
+    }
+
+    /// Makes a decision that a node of a run waits for: `by` is the person, `role` their role, which the engine trusts the
+    /// caller for. [`RunCommand::Decide`] has several roles and a note.
+    ///
+    /// # Errors
+    ///
+    /// When the engine rejects the decision, or the host has ended.
+    pub fn decide(
+        &self,
+        run: RunId,
+        node: impl Into<Name>,
+        by: impl Into<Name>,
+        role: impl Into<Name>,
+        option: impl Into<Name>,
+    ) -> Result<(), HostError> {
+        let (node, by, roles, option) = (node.into(), by.into(), vec![role.into()], option.into());
+        let decision = RunCommand::Decide { run, node, by, roles, option, note: Payload::NULL };
+        self.command(decision).map(|_| ())
+    }
+
+    /// Cancels a run: work under way is cancelled, completed steps are compensated.
+    ///
+    /// # Errors
+    ///
+    /// When the engine rejects the cancellation, because the run has ended or has passed its pivot, or the host has ended.
+    pub fn cancel(&self, run: RunId, reason: impl Into<Name>) -> Result<(), HostError> {
+        let reason = reason.into();
+        self.command(RunCommand::Cancel { run, reason }).map(|_| ())
     }
 
     /// Subscribes to entries from now on. At most `room` entries are buffered; further ones are left out and counted.

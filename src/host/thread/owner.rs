@@ -15,13 +15,13 @@ use crate::message::command::AgentCommand;
 use crate::message::effect::Effect;
 use crate::message::event::{AgentEvent, Entry, Event};
 use crate::scheduler::Config;
+use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
-use crate::task::{Identity, TaskSpec};
+use crate::workflow::Attempt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The number of messages that are handled before their entries are appended together.
 const GROUP: usize = 256;
@@ -43,7 +43,7 @@ pub(super) struct Owner {
     sender: Sender<Message>,
     clock: Clock,
     agents: BTreeMap<Incarnation, Sender<Assignment>>,
-    flags: BTreeMap<AttemptId, Arc<AtomicBool>>,
+    attempts: BTreeMap<AttemptId, Attempt>,
     /// The channel to the thread that follows the events and takes snapshots.
     follower: Option<Sender<Request>>,
     /// Requests for a snapshot.
@@ -80,7 +80,7 @@ impl Owner {
             sender,
             clock,
             agents: BTreeMap::new(),
-            flags: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             follower,
             requested: Vec::new(),
             stop: None,
@@ -206,16 +206,19 @@ impl Owner {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, identity, .. } => self.assign(attempt, to, (task, identity)),
+            Effect::Dispatch { attempt, to, task, until, identity } => {
+                self.assign(to, Attempt::of(attempt, Arc::clone(&task), identity).with_deadline(until), task);
+            }
             Effect::DispatchBatch { to, attempts, identity } => {
                 for one in attempts {
-                    self.assign(one.attempt, to, (one.task, identity.clone()));
+                    let attempt = Attempt::of(one.attempt, Arc::clone(&one.task), identity.clone());
+                    self.assign(to, attempt.with_deadline(one.until), one.task);
                 }
             }
             // An agent that stops early fails its attempt; the core has recorded the cancellation.
             Effect::Cancel { attempt, .. } | Effect::Yield { attempt, .. } => {
-                if let Some(flag) = self.flags.get(&attempt) {
-                    flag.store(true, Ordering::Relaxed);
+                if let Some(attempt) = self.attempts.get(&attempt) {
+                    attempt.cancel();
                 }
             }
             // The agents of this host were added by its user.
@@ -223,16 +226,10 @@ impl Owner {
         }
     }
 
-    fn assign(
-        &mut self,
-        attempt: AttemptId,
-        to: Incarnation,
-        (task, identity): (Arc<TaskSpec>, Option<Arc<Identity>>),
-    ) {
+    fn assign(&mut self, to: Incarnation, attempt: Attempt, task: Arc<TaskSpec>) {
         let Some(agent) = self.agents.get(&to) else { return };
-        let cancelled = Arc::new(AtomicBool::new(false));
-        self.flags.insert(attempt, Arc::clone(&cancelled));
-        let assignment = Assignment { attempt, task, identity, cancelled };
+        self.attempts.insert(attempt.id(), attempt.clone());
+        let assignment = Assignment { attempt, task };
         // Not within the assertion: a release build would then send nothing.
         let sent = agent.send(assignment);
         debug_assert!(sent.is_ok(), "the threads of {to} have ended");
@@ -255,9 +252,9 @@ impl Owner {
 
     /// Cancels attempts that have ended, in case an agent still works on them.
     fn release(&mut self, first: AttemptId, last: AttemptId) {
-        while let Some((&attempt, flag)) = self.flags.range(first..=last).next() {
-            flag.store(true, Ordering::Relaxed);
-            self.flags.remove(&attempt);
+        while let Some((&id, attempt)) = self.attempts.range(first..=last).next() {
+            attempt.cancel();
+            self.attempts.remove(&id);
         }
     }
 
@@ -266,9 +263,7 @@ impl Owner {
         let Some((until, _)) = &self.stop else { return false };
         let patience_over = self.clock.now() >= *until;
         if self.state.under_way() > 0 && patience_over {
-            for flag in self.flags.values() {
-                flag.store(true, Ordering::Relaxed);
-            }
+            self.attempts.values().for_each(Attempt::cancel);
             self.await_last_answers();
         }
         if self.state.under_way() > 0 && !patience_over {

@@ -1,25 +1,21 @@
 //! The threads of an agent.
 
 use super::message::Message;
-use crate::base::id::{AttemptId, Incarnation};
-use crate::base::payload::Payload;
+use crate::base::id::Incarnation;
 use crate::base::structure::contain;
 use crate::base::structure::threads::thread;
 use crate::host::Agent;
 use crate::message::command::{AgentCommand, Command};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, Identity, TaskSpec, codes};
+use crate::task::{Failure, TaskSpec, codes};
 use crate::workflow::Attempt;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An attempt, sent to a thread of its agent.
 pub(super) struct Assignment {
-    pub(super) attempt: AttemptId,
+    pub(super) attempt: Attempt,
     pub(super) task: Arc<TaskSpec>,
-    pub(super) identity: Option<Arc<Identity>>,
-    pub(super) cancelled: Arc<AtomicBool>,
 }
 
 /// Starts the threads of an agent. They end when the sender of `work` is dropped.
@@ -36,8 +32,8 @@ pub(super) fn start(
         thread::Builder::new().name(format!("agent {by}.{number}")).spawn(move || {
             for assignment in work {
                 // An attempt that was cancelled while it waited has not begun and has no side effects.
-                let recalled = prefetches && assignment.cancelled.load(Ordering::Relaxed);
-                let attempt = assignment.attempt;
+                let recalled = prefetches && assignment.attempt.is_cancelled();
+                let attempt = assignment.attempt.id();
                 if prefetches && !recalled {
                     let command = AgentCommand::Start { by, attempt }.into();
                     let _gone = inbox.send(Message::Agent(command));
@@ -58,15 +54,9 @@ pub(super) fn start(
 
 /// A panic fails the attempt with an unknown outcome, because the work may have been done.
 fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
-    let cancelled = Arc::clone(&assignment.cancelled);
-    let attempt = Attempt::flagged(assignment.attempt, assignment.task.kind.clone(), cancelled)
-        .with_key_of(assignment.identity.clone(), &assignment.task);
-    let result: Result<Payload, Failure> =
-        contain(|| agent.perform(&assignment.task, &attempt)).unwrap_or_else(|panic| {
-            Err(Failure::unknown(format!("the agent panicked: {panic}")).with_code(codes::AGENT_PANICKED))
-        });
-    match result {
-        Ok(output) => Command::complete(by, assignment.attempt, output),
-        Err(failure) => Command::fail(by, assignment.attempt, failure),
-    }
+    let Assignment { attempt, task } = assignment;
+    let result = contain(|| agent.perform(task, attempt)).unwrap_or_else(|panic| {
+        Err(Failure::unknown(format!("the agent panicked: {panic}")).with_code(codes::AGENT_PANICKED))
+    });
+    attempt.answer(by, result)
 }

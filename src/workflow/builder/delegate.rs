@@ -1,10 +1,9 @@
 //! Nodes whose work may be delegated in parts.
 
 use super::draft::Sketch;
-use super::kind::{Delegating, work_of};
+use super::kind::{AsStep, Delegating};
 use super::{Handle, Source, Workflow};
 use crate::definition::{Action, Answer, Delegate, Gather, Results};
-use crate::workflow::Step;
 
 impl<I, O> Workflow<I, O> {
     /// A node whose agent answers with a result or with sub-tasks, for agents that may do the same; a second step
@@ -41,18 +40,18 @@ impl<I, O> Workflow<I, O> {
     /// let study = flow.output(found)?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
-    pub fn delegate<'f, T, S, M>(
+    pub fn delegate<'f, T, A, S, B, M>(
         &'f self,
         step: S,
         merge: M,
         input: impl Source<'f, S::Input>,
-    ) -> Handle<'f, T, Delegating<S>>
+    ) -> Handle<'f, T, Delegating<S::Form>>
     where
-        S: Step<Output = Answer<T>>,
-        M: Step<Input = Results<S::Input, T>, Output = Answer<T>>,
+        S: AsStep<A, Output = Answer<T>>,
+        M: AsStep<B, Input = Results<S::Input, T>, Output = Answer<T>>,
     {
-        let gather = Gather::Work(work_of(&merge));
-        self.delegate_by::<T, T, S>(step, gather, input)
+        let gather = Gather::Work(merge.work());
+        self.delegate_by::<T, T, A, S>(step, gather, input)
     }
 
     /// A node as [`delegate`](Self::delegate) creates it, whose results of sub-tasks are combined by a rule. The caller
@@ -72,21 +71,23 @@ impl<I, O> Workflow<I, O> {
     /// use counterpoint::definition::{Gather, Reducer};
     ///
     /// let flow = Workflow::<String, u64>::named("census");
-    /// let census = flow.output(flow.delegate_by::<u64, _, _>(Count, Gather::Reduce(Reducer::Sum), flow.input()))?;
+    /// let census = flow.output(flow.delegate_by::<u64, _, _, _>(Count, Gather::Reduce(Reducer::Sum), flow.input()))?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
-    pub fn delegate_by<'f, U, T, S: Step<Output = Answer<T>>>(
+    pub fn delegate_by<'f, U, T, M, S: AsStep<M, Output = Answer<T>>>(
         &'f self,
         step: S,
         gather: Gather,
         input: impl Source<'f, S::Input>,
-    ) -> Handle<'f, U, Delegating<S>> {
-        let delegate = Delegate::new(work_of(&step)).gathered(gather);
-        self.add(Sketch::new(S::KIND, Action::Delegate(delegate)).with_input(self.datum(input)))
+    ) -> Handle<'f, U, Delegating<S::Form>> {
+        let work = step.work();
+        let kind = work.kind.clone();
+        let delegate = Delegate::new(work).gathered(gather);
+        self.add(Sketch::new(kind, Action::Delegate(delegate)).with_input(self.datum(input)))
     }
 }
 
-impl<T, S: Step> Handle<'_, T, Delegating<S>> {
+impl<T, S> Handle<'_, T, Delegating<S>> {
     /// Changes the settings of the delegation: its limits, and what happens when a limit is reached.
     #[must_use]
     pub fn delegation(self, change: impl FnOnce(Delegate) -> Delegate) -> Self {

@@ -2,13 +2,13 @@
 
 use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
-use super::kind::{Counts, Mapped, Plain, Queryable, Retries, RetriesOf, Tasks, Undoable, Waits, Works};
+use super::kind::{AsStep, Counts, Mapped, Plain, Queryable, Retries, RetriesOf, Tasks, Undoable, Waits, Works};
 use super::source::Source;
 use super::variable::VariableRef;
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Budget, Completion, Condition, Expr, Handler, Join, Map, Milestone, On, Precondition, Remaining, SavePoint,
-    Work, Write,
+    Action, Body, Budget, Completion, Condition, Expr, Handler, Join, Map, Milestone, On, Precondition, Remaining,
+    SavePoint, Work, Write,
 };
 use crate::task::{Failures, Needs, Policy, Retry, Tier, Usage};
 use core::fmt;
@@ -416,10 +416,10 @@ impl<'f, T, K> Handle<'f, T, K> {
     /// Adds an alternative for when the node fails: `step` gets the same input, and the returned handle gives the
     /// output of the one that succeeded. Change the settings of the first node before this call.
     #[must_use]
-    pub fn or_else<S>(self, step: S) -> Handle<'f, T>
+    pub fn or_else<M, S>(self, step: S) -> Handle<'f, T>
     where
         K: Tasks<Single = S::Input>,
-        S: crate::workflow::Step<Output = T>,
+        S: AsStep<M, Output = T>,
     {
         self.or_else_after(step, On::Failure)
     }
@@ -427,10 +427,10 @@ impl<'f, T, K> Handle<'f, T, K> {
     /// Adds an alternative for when the node fails with one of these failures; otherwise as [`or_else`](Self::or_else).
     /// Other failures fail the run.
     #[must_use]
-    pub fn or_else_on<S>(self, failures: impl Into<Failures>, step: S) -> Handle<'f, T>
+    pub fn or_else_on<M, S>(self, failures: impl Into<Failures>, step: S) -> Handle<'f, T>
     where
         K: Tasks<Single = S::Input>,
-        S: crate::workflow::Step<Output = T>,
+        S: AsStep<M, Output = T>,
     {
         let on = self.handled("or else", failures);
         self.or_else_after(step, on)
@@ -444,10 +444,10 @@ impl<'f, T, K> Handle<'f, T, K> {
         On::Case(name)
     }
 
-    fn or_else_after<S>(self, step: S, on: On) -> Handle<'f, T>
+    fn or_else_after<M, S>(self, step: S, on: On) -> Handle<'f, T>
     where
         K: Tasks<Single = S::Input>,
-        S: crate::workflow::Step<Output = T>,
+        S: AsStep<M, Output = T>,
     {
         let mut other = super::sketch(&step);
         if let Some(first) = self.draft.node(self.node) {
@@ -466,7 +466,7 @@ impl<T, K> Handle<'_, T, K> {
     where
         K: Undoable,
     {
-        self.with(|node| node.node.undo = Some(K::undo()))
+        self.with(|node| node.node.undo = undo_of::<K>(node))
     }
 
     /// Like [`undoable`](Self::undoable), with other retries and timeouts of the compensation.
@@ -475,8 +475,16 @@ impl<T, K> Handle<'_, T, K> {
     where
         K: Undoable,
     {
-        self.with(|node| node.node.undo = Some(K::undo().with_policy(policy)))
+        self.with(|node| node.node.undo = undo_of::<K>(node).map(|undo| undo.with_policy(policy)))
     }
+}
+
+/// The compensation of a node, whose work is a task.
+fn undo_of<K: Undoable>(node: &Sketch) -> Option<Work> {
+    let action = &node.node.action;
+    let delegated = if let Action::Delegate(delegate) = action { Some(&delegate.work) } else { None };
+    let body = action.body().and_then(|body| if let Body::Task(work) = body { Some(work) } else { None });
+    body.or(delegated).map(|work| K::undo(&work.kind))
 }
 
 impl<T, K> Handle<'_, T, K> {

@@ -2,8 +2,9 @@
 
 use crate::base::name::Name;
 use crate::definition::{Body, Call, Work};
-use crate::task::Needs;
-use crate::workflow::{Flow, Query, Step, Undo};
+use crate::task::{Needs, Policy, Tier};
+use crate::workflow::spec::undo_kind;
+use crate::workflow::{AsyncQuery, AsyncStep, AsyncUndo, Flow, Query, Step, StepSpec, Undo, UndoSpec};
 use core::marker::PhantomData;
 use std::sync::Arc;
 
@@ -65,19 +66,19 @@ pub trait Tasks: Works {
     type Single;
 }
 
-impl<S: Step> Tasks for Once<S> {
+impl<S: Form> Tasks for Once<S> {
     type Single = S::Input;
 }
 
-impl<S: Step> Tasks for Mapped<S> {
+impl<S: Form> Tasks for Mapped<S> {
     type Single = NotOne;
 }
 
-impl<S: Step> Tasks for Repeated<S> {
+impl<S: Form> Tasks for Repeated<S> {
     type Single = NotOne;
 }
 
-impl<S: Step> Tasks for Delegating<S> {
+impl<S: Form> Tasks for Delegating<S> {
     type Single = NotOne;
 }
 
@@ -100,19 +101,19 @@ pub enum RetriesOf {
     Run,
 }
 
-impl<S: Step> Retries for Once<S> {
+impl<S: Form> Retries for Once<S> {
     const OF: RetriesOf = RetriesOf::Task;
 }
 
-impl<S: Step> Retries for Mapped<S> {
+impl<S: Form> Retries for Mapped<S> {
     const OF: RetriesOf = RetriesOf::Task;
 }
 
-impl<S: Step> Retries for Repeated<S> {
+impl<S: Form> Retries for Repeated<S> {
     const OF: RetriesOf = RetriesOf::Task;
 }
 
-impl<S: Step> Retries for Delegating<S> {
+impl<S: Form> Retries for Delegating<S> {
     const OF: RetriesOf = RetriesOf::Task;
 }
 
@@ -131,68 +132,70 @@ pub struct NotOne(());
 /// Nodes that can be compensated.
 #[diagnostic::on_unimplemented(
     message = "this node cannot be undone",
-    note = "implement `counterpoint::workflow::Undo` for its step; a workflow within the workflow undoes itself"
+    note = "implement `counterpoint::workflow::Undo` or `AsyncUndo` for its step, or specify it by \
+            `StepSpec::new(..).undoable()`; a workflow within the workflow undoes itself"
 )]
 pub trait Undoable: Tasks {
+    /// The compensation of work of this kind.
     #[doc(hidden)]
-    fn undo() -> Work;
+    fn undo(kind: &Name) -> Work;
 }
 
-impl<S: Undo> Undoable for Once<S> {
-    fn undo() -> Work {
-        undo_of::<S>()
+impl<S: UndoForm> Undoable for Once<S> {
+    fn undo(kind: &Name) -> Work {
+        S::undo(kind)
     }
 }
 
-impl<S: Undo> Undoable for Mapped<S> {
-    fn undo() -> Work {
-        undo_of::<S>()
+impl<S: UndoForm> Undoable for Mapped<S> {
+    fn undo(kind: &Name) -> Work {
+        S::undo(kind)
     }
 }
 
-impl<S: Undo> Undoable for Repeated<S> {
-    fn undo() -> Work {
-        undo_of::<S>()
+impl<S: UndoForm> Undoable for Repeated<S> {
+    fn undo(kind: &Name) -> Work {
+        S::undo(kind)
     }
 }
 
-impl<S: Undo> Undoable for Delegating<S> {
-    fn undo() -> Work {
-        undo_of::<S>()
+impl<S: UndoForm> Undoable for Delegating<S> {
+    fn undo(kind: &Name) -> Work {
+        S::undo(kind)
     }
 }
 
 /// Nodes with a query for unknown outcomes.
 #[diagnostic::on_unimplemented(
     message = "this node has no query for whether its work was done",
-    note = "implement `counterpoint::workflow::Query` for its step"
+    note = "implement `counterpoint::workflow::Query` or `AsyncQuery` for its step"
 )]
 pub trait Queryable: Tasks {
     #[doc(hidden)]
     fn query() -> Work;
 }
 
-impl<S: Query> Queryable for Once<S> {
+impl<S: QueryForm> Queryable for Once<S> {
     fn query() -> Work {
-        query_of::<S>()
+        S::query()
     }
 }
 
-impl<S: Query> Queryable for Mapped<S> {
+impl<S: QueryForm> Queryable for Mapped<S> {
     fn query() -> Work {
-        query_of::<S>()
+        S::query()
     }
 }
 
-impl<S: Query> Queryable for Repeated<S> {
+impl<S: QueryForm> Queryable for Repeated<S> {
     fn query() -> Work {
-        query_of::<S>()
+        S::query()
     }
 }
 
-impl<S: Query> Queryable for Delegating<S> {
+impl<S: QueryForm> Queryable for Delegating<S> {
     fn query() -> Work {
-        query_of::<S>()
+        S::query()
     }
 }
 
@@ -201,13 +204,184 @@ pub trait Counts: Sealed {}
 
 impl Counts for Counted {}
 
-/// The body of a map or a repeat: a [`Step`], or a workflow by reference.
-#[diagnostic::on_unimplemented(message = "`{Self}` is neither a `Step` nor a `&Flow`")]
-pub trait Doable: task_sealed::Sealed {
+/// A step as a parameter of the kinds of nodes: a [`Step`], an [`Awaited`] one, or a specification.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a step")]
+pub trait Form {
+    /// The input of the step.
+    type Input;
+}
+
+/// The [`Form`] of steps with a compensation.
+#[diagnostic::on_unimplemented(
+    message = "the step `{Self}` cannot be undone",
+    note = "implement `counterpoint::workflow::Undo` or `AsyncUndo` for it, or specify it by `StepSpec::new(..).undoable()`"
+)]
+pub trait UndoForm: Form {
+    #[doc(hidden)]
+    fn undo(kind: &Name) -> Work;
+}
+
+/// The [`Form`] of steps with a query.
+#[diagnostic::on_unimplemented(
+    message = "the step `{Self}` has no query for whether its work was done",
+    note = "implement `counterpoint::workflow::Query` or `AsyncQuery` for it"
+)]
+pub trait QueryForm: Form {
+    #[doc(hidden)]
+    fn query() -> Work;
+}
+
+/// The form of a step that a future performs.
+#[derive(Debug)]
+pub struct Awaited<S>(PhantomData<S>);
+
+impl<S: Step> Form for S {
+    type Input = S::Input;
+}
+
+impl<S: Undo> UndoForm for S {
+    fn undo(_: &Name) -> Work {
+        Work::new(S::undo_kind()).with_policy(S::undo_policy())
+    }
+}
+
+impl<S: Query> QueryForm for S {
+    fn query() -> Work {
+        Work::new(S::query_kind()).with_policy(S::query_policy())
+    }
+}
+
+impl<S: AsyncStep> Form for Awaited<S> {
+    type Input = S::Input;
+}
+
+impl<S: AsyncUndo> UndoForm for Awaited<S> {
+    fn undo(_: &Name) -> Work {
+        Work::new(S::undo_kind()).with_policy(S::undo_policy())
+    }
+}
+
+impl<S: AsyncQuery> QueryForm for Awaited<S> {
+    fn query() -> Work {
+        Work::new(S::query_kind()).with_policy(S::query_policy())
+    }
+}
+
+impl<I, O> Form for StepSpec<I, O> {
+    type Input = I;
+}
+
+impl<I, O> Form for UndoSpec<I, O> {
+    type Input = I;
+}
+
+impl<I, O> UndoForm for UndoSpec<I, O> {
+    fn undo(kind: &Name) -> Work {
+        Work::new(undo_kind(kind))
+    }
+}
+
+/// The ways in which a node gets its work. The compiler infers them.
+#[expect(clippy::exhaustive_enums, reason = "they have no values")]
+pub mod by {
+    /// A [`Step`](crate::workflow::Step): a call performs it.
+    #[derive(Debug)]
+    pub enum Call {}
+    /// An [`AsyncStep`](crate::workflow::AsyncStep): a future performs it.
+    #[derive(Debug)]
+    pub enum Awaiting {}
+    /// A [`StepSpec`](crate::workflow::StepSpec) or [`UndoSpec`](crate::workflow::UndoSpec): it is performed elsewhere.
+    #[derive(Debug)]
+    pub enum Spec {}
+    /// A [`Flow`](crate::workflow::Flow) by reference: a child run performs it.
+    #[derive(Debug)]
+    pub enum Nesting {}
+}
+
+/// What the builder takes as a step: a [`Step`], an [`AsyncStep`], a [`StepSpec`] or an [`UndoSpec`]. `M` is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a step of a workflow",
+    note = "implement `counterpoint::workflow::Step` or `AsyncStep` for it, but not both; or use a `StepSpec`"
+)]
+pub trait AsStep<M>: step_sealed::Sealed<M> {
     /// The input.
     type Input;
     /// The output.
     type Output;
+    /// The form of the step in the kind of its node.
+    type Form: Form<Input = Self::Input>;
+
+    /// The task of the step with the settings of the step; settings that it lacks have the defaults of the definition.
+    #[doc(hidden)]
+    fn work(&self) -> Work;
+}
+
+#[expect(unnameable_types, reason = "that is what seals")]
+mod step_sealed {
+    /// Prevents other crates from implementing the trait.
+    pub trait Sealed<M> {}
+}
+
+impl<S: Step> step_sealed::Sealed<by::Call> for S {}
+
+impl<S: Step> AsStep<by::Call> for S {
+    type Input = S::Input;
+    type Output = S::Output;
+    type Form = S;
+
+    fn work(&self) -> Work {
+        work_of(S::KIND, self.needs(), self.policy(), self.tier())
+    }
+}
+
+impl<S: AsyncStep> step_sealed::Sealed<by::Awaiting> for S {}
+
+impl<S: AsyncStep> AsStep<by::Awaiting> for S {
+    type Input = S::Input;
+    type Output = S::Output;
+    type Form = Awaited<S>;
+
+    fn work(&self) -> Work {
+        work_of(S::KIND, self.needs(), self.policy(), self.tier())
+    }
+}
+
+impl<I, O> step_sealed::Sealed<by::Spec> for StepSpec<I, O> {}
+
+impl<I, O> AsStep<by::Spec> for StepSpec<I, O> {
+    type Input = I;
+    type Output = O;
+    type Form = Self;
+
+    fn work(&self) -> Work {
+        Work::new(self.kind())
+    }
+}
+
+impl<I, O> step_sealed::Sealed<by::Spec> for UndoSpec<I, O> {}
+
+impl<I, O> AsStep<by::Spec> for UndoSpec<I, O> {
+    type Input = I;
+    type Output = O;
+    type Form = Self;
+
+    fn work(&self) -> Work {
+        Work::new(self.step().kind())
+    }
+}
+
+/// The body of a map or a repeat: a step, or a workflow by reference. `M` is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a step of a workflow nor a `&Flow`",
+    note = "implement `counterpoint::workflow::Step` or `AsyncStep` for it, but not both; or use a `StepSpec`"
+)]
+pub trait Doable<M>: task_sealed::Sealed<M> {
+    /// The input.
+    type Input;
+    /// The output.
+    type Output;
+    /// The form of the work in the kind of its node.
+    type Form;
 
     #[doc(hidden)]
     fn body(&self) -> Body;
@@ -218,29 +392,31 @@ pub trait Doable: task_sealed::Sealed {
 #[expect(unnameable_types, reason = "that is what seals")]
 mod task_sealed {
     /// Prevents other crates from implementing the trait.
-    pub trait Sealed {}
+    pub trait Sealed<M> {}
 }
 
-impl<S: Step> task_sealed::Sealed for S {}
+impl<M, S: AsStep<M>> task_sealed::Sealed<M> for S {}
 
-impl<S: Step> Doable for S {
+impl<M, S: AsStep<M>> Doable<M> for S {
     type Input = S::Input;
     type Output = S::Output;
+    type Form = S::Form;
 
     fn body(&self) -> Body {
-        Body::Task(work_of(self))
+        Body::Task(self.work())
     }
 
     fn name(&self) -> Name {
-        S::KIND.into()
+        self.work().kind
     }
 }
 
-impl<I, O> task_sealed::Sealed for &Flow<I, O> {}
+impl<I, O> task_sealed::Sealed<by::Nesting> for &Flow<I, O> {}
 
-impl<I, O> Doable for &Flow<I, O> {
+impl<I, O> Doable<by::Nesting> for &Flow<I, O> {
     type Input = I;
     type Output = O;
+    type Form = Self;
 
     fn body(&self) -> Body {
         Body::Flow(Arc::clone(self.definition()))
@@ -251,19 +427,9 @@ impl<I, O> Doable for &Flow<I, O> {
     }
 }
 
-/// The task of a step with the settings of the step; settings that it lacks have the defaults of the definition.
-pub(super) fn work_of<S: Step>(step: &S) -> Work {
-    let mut work = Work::new(S::KIND).with_policy(step.policy());
-    let needs = step.needs();
-    work.needs = (needs != Needs::skill(S::KIND)).then_some(needs);
-    work.tier = step.tier();
+fn work_of(kind: &str, needs: Needs, policy: Policy, tier: Option<Tier>) -> Work {
+    let mut work = Work::new(kind).with_policy(policy);
+    work.needs = (needs != Needs::skill(kind)).then_some(needs);
+    work.tier = tier;
     work
-}
-
-fn query_of<S: Query>() -> Work {
-    Work::new(S::query_kind()).with_policy(S::query_policy())
-}
-
-fn undo_of<S: Undo>() -> Work {
-    Work::new(S::undo_kind()).with_policy(S::undo_policy())
 }

@@ -16,7 +16,6 @@ pub use handle::{Handle, Value};
 pub use source::{Branches, Source};
 pub use variable::VariableRef;
 
-use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
 use crate::base::limits::Limits;
 use crate::base::name::Name;
@@ -30,7 +29,7 @@ use core::marker::PhantomData;
 use core::time::Duration;
 use draft::{Datum, Draft, Sketch};
 use join::{joined, merged};
-use kind::{Counted, Doable, Mapped, Once, Repeated, Waits};
+use kind::{AsStep, Counted, Doable, Mapped, Once, Repeated, Waits};
 use serde::Serialize;
 
 /// A builder of a workflow with input type `I` and output type `O`.
@@ -184,8 +183,13 @@ impl<I, O> Workflow<I, O> {
         VariableRef::add(&self.draft, name.into(), reducer)
     }
 
-    /// Adds a node that performs a step once.
-    pub fn step<'f, S: Step>(&'f self, step: S, input: impl Source<'f, S::Input>) -> Handle<'f, S::Output, Once<S>> {
+    /// Adds a node that performs a step once: a [`Step`](super::Step), an [`AsyncStep`](super::AsyncStep) or a
+    /// [`StepSpec`](super::StepSpec).
+    pub fn step<'f, M, S: AsStep<M>>(
+        &'f self,
+        step: S,
+        input: impl Source<'f, S::Input>,
+    ) -> Handle<'f, S::Output, Once<S::Form>> {
         self.add(sketch(&step).with_input(self.datum(input)))
     }
 
@@ -212,11 +216,11 @@ impl<I, O> Workflow<I, O> {
     }
 
     /// Adds a node that performs a step or runs a workflow for each item of a list, with the list of results as output.
-    pub fn map<'f, W: Doable>(
+    pub fn map<'f, M, W: Doable<M>>(
         &'f self,
         work: W,
         over: impl Source<'f, Vec<W::Input>>,
-    ) -> Handle<'f, Vec<W::Output>, Mapped<W>> {
+    ) -> Handle<'f, Vec<W::Output>, Mapped<W::Form>> {
         self.map_with(work, over, |item| item)
     }
 
@@ -238,12 +242,12 @@ impl<I, O> Workflow<I, O> {
     /// let done = flow.output(texts)?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
-    pub fn map_with<'f, T, W: Doable, S: Source<'f, W::Input>>(
+    pub fn map_with<'f, T, M, W: Doable<M>, S: Source<'f, W::Input>>(
         &'f self,
         work: W,
         over: impl Source<'f, Vec<T>>,
         input: impl FnOnce(Value<'f, T>) -> S,
-    ) -> Handle<'f, Vec<W::Output>, Mapped<W>> {
+    ) -> Handle<'f, Vec<W::Output>, Mapped<W::Form>> {
         let over = self.datum(over);
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
         let action = Action::Map(Map::over(over.expr, work.body()));
@@ -254,13 +258,13 @@ impl<I, O> Workflow<I, O> {
 
     /// Adds a node that performs a step or runs a workflow repeatedly with the same input, until the condition holds
     /// for the output, which is [`Expr::Item`] in it. If it does not hold within `most` rounds, the node fails.
-    pub fn repeat<'f, W: Doable>(
+    pub fn repeat<'f, M, W: Doable<M>>(
         &'f self,
         work: W,
         input: impl Source<'f, W::Input>,
         until: Condition,
         most: u32,
-    ) -> Handle<'f, W::Output, Repeated<W>> {
+    ) -> Handle<'f, W::Output, Repeated<W::Form>> {
         self.repeat_with(work, |_| input, until, most)
     }
 
@@ -285,13 +289,13 @@ impl<I, O> Workflow<I, O> {
     /// let done = flow.output(text)?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
-    pub fn repeat_with<'f, W: Doable, S: Source<'f, W::Input>>(
+    pub fn repeat_with<'f, M, W: Doable<M>, S: Source<'f, W::Input>>(
         &'f self,
         work: W,
         input: impl FnOnce(Value<'f, Option<W::Output>>) -> S,
         until: Condition,
         most: u32,
-    ) -> Handle<'f, W::Output, Repeated<W>> {
+    ) -> Handle<'f, W::Output, Repeated<W::Form>> {
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
         let action = Action::Repeat(Repeat::until(work.body(), until, most));
         self.add(Sketch::new(work.name(), action).with_input(input))
@@ -299,13 +303,13 @@ impl<I, O> Workflow<I, O> {
 
     /// Adds a node that performs a step or runs a workflow repeatedly while the condition holds for the previous
     /// output, which is [`Expr::Item`] in it and null at first. The output is `None` if the condition never held.
-    pub fn repeat_while<'f, W: Doable>(
+    pub fn repeat_while<'f, M, W: Doable<M>>(
         &'f self,
         work: W,
         input: impl Source<'f, W::Input>,
         whilst: Condition,
         most: u32,
-    ) -> Handle<'f, Option<W::Output>, Repeated<W>> {
+    ) -> Handle<'f, Option<W::Output>, Repeated<W::Form>> {
         let input = self.datum(input);
         let action = Action::Repeat(Repeat::while_(work.body(), whilst, most));
         self.add(Sketch::new(work.name(), action).with_input(input))
@@ -456,11 +460,11 @@ impl<I, O> Workflow<I, O> {
 
     /// Adds a node that performs a step or runs a workflow once for each branch that succeeds, with its output
     /// (multi-merge). Its output is the list of results in the order of arrival.
-    pub fn each<'f, W: Doable>(
+    pub fn each<'f, M, W: Doable<M>>(
         &'f self,
         work: W,
         branches: impl Branches<'f, W::Input>,
-    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W::Form>> {
         self.stream(&work, &branches.nodes(), Join::Each, &On::Success)
     }
 
@@ -485,24 +489,24 @@ impl<I, O> Workflow<I, O> {
     /// let crawl = flow.output(flow.each_item(Index, [pages]))?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
-    pub fn each_item<'f, W: Doable>(
+    pub fn each_item<'f, M, W: Doable<M>>(
         &'f self,
         work: W,
         maps: impl Branches<'f, Vec<W::Input>>,
-    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W::Form>> {
         self.stream(&work, &maps.nodes(), Join::Each, &On::Each)
     }
 
     /// Adds a node that performs its work once for each round. A round is complete when `count` of the maps have
     /// completed another item; its input has the results in the order of the list, with `None` for the other maps.
     /// Further results of a map are held for the next round, or ignored.
-    pub fn rounds<'f, T, W: Doable<Input = Vec<Option<T>>>>(
+    pub fn rounds<'f, T, M, W: Doable<M, Input = Vec<Option<T>>>>(
         &'f self,
         count: u32,
         rest: Remaining,
         work: W,
         maps: impl Branches<'f, Vec<T>>,
-    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W::Form>> {
         self.stream(&work, &maps.nodes(), Join::Rounds { required: count, remaining: rest }, &On::Each)
     }
 
@@ -555,7 +559,7 @@ impl<I, O> Workflow<I, O> {
         source.datum(&self.draft).0
     }
 
-    fn stream<'f, T, W: Doable, U, K>(
+    fn stream<'f, T, M, W: Doable<M>, U, K>(
         &'f self,
         work: &W,
         branches: &[Handle<'f, T>],
@@ -590,6 +594,6 @@ impl<I, O> fmt::Debug for Workflow<I, O> {
 }
 
 /// A node that performs this work once.
-fn sketch<W: Doable>(work: &W) -> Sketch {
+fn sketch<M, W: Doable<M>>(work: &W) -> Sketch {
     Sketch::new(work.name(), Action::Do(work.body()))
 }

@@ -1,0 +1,278 @@
+//! The attempt that a step sees.
+
+#[cfg(any(feature = "threads", feature = "async"))]
+use crate::base::id::Incarnation;
+use crate::base::id::{AttemptId, TaskId};
+use crate::base::name::Name;
+#[cfg(any(feature = "threads", feature = "async"))]
+use crate::base::payload::Payload;
+use crate::base::time::Time;
+#[cfg(any(feature = "threads", feature = "async"))]
+use crate::message::command::Command;
+use crate::task::{Failure, IdempotencyKey, Identity, TaskSpec, Usage, codes};
+use core::fmt;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
+use thiserror::Error;
+
+/// The attempt that a step is performed in. Hosts create it; clones refer to the same attempt.
+///
+/// ```
+/// use counterpoint::task::Usage;
+/// use counterpoint::{AttemptId, TaskId};
+/// use counterpoint::workflow::Attempt;
+///
+/// let attempt = Attempt::new(AttemptId::new(TaskId::new(7), 2), "charge");
+/// let seen_by_the_step = attempt.clone();
+/// assert_eq!(seen_by_the_step.number(), 2);
+/// attempt.cancel();
+/// assert!(seen_by_the_step.is_cancelled());
+/// seen_by_the_step.used(Usage::default().with_tokens(740));
+/// assert_eq!(attempt.usage().tokens, 740);
+/// ```
+#[derive(Clone)]
+pub struct Attempt {
+    shared: Arc<Shared>,
+    key: Option<IdempotencyKey>,
+    deadline: Option<Time>,
+}
+
+/// What all clones of an attempt share: a single allocation.
+struct Shared {
+    id: AttemptId,
+    work: Work,
+    cancelled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    used: Usage,
+    /// Of the futures that wait for the cancellation.
+    waiting: Vec<Waker>,
+}
+
+/// The work of an attempt: its kind alone, or the task, from which the idempotency key is computed when a step asks for it.
+enum Work {
+    Kind(Name),
+    Task(Arc<TaskSpec>, Option<Arc<Identity>>),
+}
+
+/// The error for an attempt without an idempotency key: the journal of its engine is not identified, or the attempt was made by
+/// a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("attempt {attempt} has no idempotency key: the journal of its engine is not identified")]
+#[non_exhaustive]
+pub struct NoIdempotencyKey {
+    /// The attempt.
+    pub attempt: AttemptId,
+}
+
+impl From<NoIdempotencyKey> for Failure {
+    fn from(error: NoIdempotencyKey) -> Self {
+        Self::permanent(error.to_string()).with_code(codes::NO_KEY)
+    }
+}
+
+impl Attempt {
+    /// An attempt at a task of this kind, for tests of steps and for agents that are assigned attempts by message.
+    #[must_use]
+    pub fn new(id: AttemptId, kind: impl Into<Name>) -> Self {
+        Self::over(id, Work::Kind(kind.into()))
+    }
+
+    /// An attempt at a task, for hosts: `identity` is part of the dispatch ([`Effect::Dispatch`](crate::Effect::Dispatch)).
+    #[must_use]
+    pub fn of(id: AttemptId, task: Arc<TaskSpec>, identity: Option<Arc<Identity>>) -> Self {
+        Self::over(id, Work::Task(task, identity))
+    }
+
+    fn over(id: AttemptId, work: Work) -> Self {
+        let shared = Shared { id, work, cancelled: AtomicBool::new(false), state: Mutex::default() };
+        Self { shared: Arc::new(shared), key: None, deadline: None }
+    }
+
+    /// Sets the idempotency key.
+    #[must_use]
+    pub const fn with_key(mut self, key: IdempotencyKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Sets the [deadline](Self::deadline).
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Option<Time>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The attempt's id, created by the engine and never reused.
+    #[must_use]
+    pub fn id(&self) -> AttemptId {
+        self.shared.id
+    }
+
+    /// The task: the same for all attempts. Its id is unique within its engine; systems outside need the
+    /// [idempotency key](Self::idempotency_key).
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        self.shared.id.task()
+    }
+
+    /// The number of the attempt, from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.shared.id.number().get()
+    }
+
+    /// The task's kind.
+    #[must_use]
+    pub fn kind(&self) -> &Name {
+        match &self.shared.work {
+            Work::Kind(kind) => kind,
+            Work::Task(task, _) => &task.kind,
+        }
+    }
+
+    /// The time at which the engine stops waiting for the answer, by the clock of the host. The attempt is then cancelled.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// The key by which a system outside recognises that the same work is requested again: a payment, a mail, a call of an API.
+    /// It is the same for all attempts at the task, before and after a crash, and differs from the keys of all other work, also
+    /// of other journals and environments.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::Attempt;
+    ///
+    /// # fn post(_: &str, _: [(&str, String); 1]) -> Result<(), Failure> { Ok(()) }
+    /// fn charge(attempt: &Attempt) -> Result<(), Failure> {
+    ///     post("/v1/charges", [("Idempotency-Key", attempt.idempotency_key()?.to_string())])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the journal of the engine is not identified. The hosts of this crate identify every journal. The error converts
+    /// into a permanent [`Failure`] with the code [`NO_KEY`](crate::task::codes::NO_KEY).
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, NoIdempotencyKey> {
+        if let Some(key) = self.key {
+            return Ok(key);
+        }
+        match &self.shared.work {
+            Work::Task(task, Some(identity)) => Ok(identity.key_of(task)),
+            Work::Task(_, None) | Work::Kind(_) => Err(NoIdempotencyKey { attempt: self.id() }),
+        }
+    }
+
+    /// Adds to the usage of the attempt, which counts against the budgets of its run whether the attempt succeeds or fails. The
+    /// host sends the sum with the answer. The usage of an attempt that ends without an answer (a timeout, a lost agent) is not
+    /// known to the engine.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::task::Usage;
+    /// use counterpoint::workflow::Attempt;
+    ///
+    /// # struct Answer { text: String, tokens: u64 }
+    /// # fn ask(_: &str) -> Answer { Answer { text: String::new(), tokens: 740 } }
+    /// fn summarise(text: String, attempt: &Attempt) -> Result<String, Failure> {
+    ///     let answer = ask(&text);
+    ///     attempt.used(Usage::default().with_tokens(answer.tokens));
+    ///     Ok(answer.text)
+    /// }
+    /// ```
+    pub fn used(&self, usage: Usage) {
+        let mut state = self.shared.state();
+        state.used = Usage::default()
+            .with_cost(state.used.cost.saturating_add(usage.cost))
+            .with_tokens(state.used.tokens.saturating_add(usage.tokens));
+    }
+
+    /// The usage that was reported so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.shared.state().used
+    }
+
+    /// Whether the attempt was cancelled. A long step should check this regularly and end early; its result must still
+    /// report truthfully whether the work was done.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Acquire)
+    }
+
+    /// A future that completes when the attempt is cancelled; at once if it is cancelled already. A step may clean up and
+    /// answer after a cancellation. If it takes longer than the grace period of the engine, its future is dropped.
+    ///
+    /// Within a step: `select! { answer = work => .., () = attempt.cancelled() => .. }`.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled(Arc::clone(&self.shared))
+    }
+
+    /// Cancels the attempt. Called by hosts and in tests of steps.
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        let waiting = core::mem::take(&mut self.shared.state().waiting);
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+}
+
+impl Attempt {
+    /// The command that reports the end of the attempt, with its usage.
+    #[cfg(any(feature = "threads", feature = "async"))]
+    pub(crate) fn answer(&self, by: Incarnation, result: Result<Payload, Failure>) -> Command {
+        let command = match result {
+            Ok(output) => Command::complete(by, self.id(), output),
+            Err(failure) => Command::fail(by, self.id(), failure),
+        };
+        command.using(self.usage())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attempt({} at {}", self.id(), self.kind())?;
+        f.write_str(if self.is_cancelled() { ", cancelled)" } else { ")" })
+    }
+}
+
+/// Completes when an attempt is cancelled: see [`Attempt::cancelled`].
+#[derive(Clone)]
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Cancelled(Arc<Shared>);
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.state();
+        // The flag is set before the wakers are taken, so a waker that is added here is woken.
+        if self.0.cancelled.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancelled").field(&self.0.id).finish()
+    }
+}
