@@ -30,8 +30,9 @@ pub(crate) fn doctor(root: &Path, file: Option<&Path>, as_json: bool) -> Result<
         Err(error) => add(false, format!("the guard of processes cannot be started: {error}")),
     }
     let _ = std::fs::remove_file(root.join("probe-guard"));
-    for run in Data::new(root).all()? {
-        if run.end().is_none() && run.hold().is_ok() {
+    // A folder that cannot be read was reported above.
+    for run in Data::new(root).all().unwrap_or_default() {
+        if run.end().is_none() && !run.is_performed() {
             match run.entries() {
                 Ok(entries) => add(
                     true,

@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The folder of all runs.
 #[derive(Debug, Clone)]
@@ -206,19 +206,33 @@ impl RunFolder {
         written.map_err(|error| Trouble::io(&path, &error))
     }
 
+    /// Whether a process performs the run.
+    pub(crate) fn is_performed(&self) -> bool {
+        let file = File::open(self.path.join("pid"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Takes the right to perform the run.
     pub(crate) fn hold(&self) -> Result<Held, Trouble> {
         let path = self.path.join("pid");
         let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = open.map_err(|error| Trouble::io(&path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                return Err(Trouble::Busy(format!("run `{}` is performed by process {}", self.name, pid.trim())));
+        // A process that only looks holds the lock for a moment.
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < 10 => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let _ = file.read_to_string(&mut pid);
+                    return Err(Trouble::Busy(format!("run `{}` is performed by process {}", self.name, pid.trim())));
+                }
+                Err(TryLockError::Error(error)) => return Err(Trouble::io(&path, &error)),
             }
-            Err(TryLockError::Error(error)) => return Err(Trouble::io(&path, &error)),
         }
         let written =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));

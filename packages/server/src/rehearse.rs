@@ -145,10 +145,11 @@ pub(crate) fn failure_text(error: &RunError) -> String {
     }
 }
 
-/// The nodes with their states.
+/// The nodes of the file with their states. Nodes that the language adds have a dot in their names.
 pub(crate) fn states(engine: &Engine, run: RunId) -> Vec<(String, String)> {
     let Some(view) = engine.run(run) else { return Vec::new() };
-    view.nodes().map(|node| (node.name().to_string(), node.status().to_string())).collect()
+    let nodes = view.nodes().filter(|node| !node.name().contains('.'));
+    nodes.map(|node| (node.name().to_string(), node.status().to_string())).collect()
 }
 
 /// If the run waits for somebody: the command that a person might give, with a text; no command if there is none.

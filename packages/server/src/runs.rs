@@ -23,7 +23,7 @@ pub(crate) fn list(data: &Data, workflow: Option<&str>, state: Option<&str>, as_
         let Some(meta) = folder.meta().filter(|meta| workflow.is_none_or(|name| name == meta.workflow)) else {
             continue;
         };
-        let (ended, performed) = (folder.end(), folder.hold().is_err());
+        let (ended, performed) = (folder.end(), folder.is_performed());
         let word = ended.as_ref().map_or("unfinished", |end| end.outcome.as_str()).to_owned();
         if state.is_some_and(|state| state != word) {
             continue;
@@ -69,7 +69,7 @@ pub(crate) fn show(
         run::write(path, &graph)?;
     }
     let meta = folder.meta().ok_or_else(|| Trouble::Unknown(format!("run `{}` has no description", folder.name)))?;
-    let performed = folder.hold().is_err();
+    let performed = folder.is_performed();
     let nodes = crate::rehearse::states(&engine, folder.id());
     let known = engine.run(folder.id());
     let outcome = known.as_ref().and_then(|run| run.outcome().cloned());
@@ -126,19 +126,15 @@ pub(crate) fn export(folder: &RunFolder, out: Option<&Path>) -> Result<(), Troub
 
 /// Applies an operation: by the process that performs the run, or offline.
 pub(crate) async fn operate(folder: RunFolder, operation: Operation, as_json: bool) -> Result<(), Trouble> {
-    let held = folder.hold().map(drop);
-    let text = match held {
-        Ok(()) => {
-            let session = Session::open(folder.clone(), false).await?;
-            let text = session.operate(operation).await?;
-            let meta = folder.meta();
-            let goes_on = meta
-                .filter(|_| folder.end().is_none())
-                .map(|meta| format!("; go on with: counterpoint run {} --run {}", meta.file.display(), folder.name));
-            format!("{text}{}", goes_on.unwrap_or_default())
-        }
-        Err(Trouble::Busy(_)) => control::send(&folder, &operation).await?,
-        Err(other) => return Err(other),
+    let text = if folder.is_performed() {
+        control::send(&folder, &operation).await?
+    } else {
+        let session = Session::open(folder.clone(), false).await?;
+        let text = session.operate(operation).await?;
+        let meta = folder.meta().filter(|_| folder.end().is_none());
+        let goes_on =
+            meta.map(|meta| format!("; go on with: counterpoint run {} --run {}", meta.file.display(), folder.name));
+        format!("{text}{}", goes_on.unwrap_or_default())
     };
     if as_json {
         output::line(&json!({"run": folder.name, "done": text}));

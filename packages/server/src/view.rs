@@ -1,5 +1,6 @@
 //! What the journal of a run tells: progress, names, timeline.
 
+use counterpoint::definition::{Action, Node};
 use counterpoint::journal::Projection as _;
 use counterpoint::message::{Event, Next, NodeEvent, RunEvent, TaskEvent};
 use counterpoint::observe::{Names, Progress, RunProgress, SvgOptions, Timeline};
@@ -45,7 +46,7 @@ impl SharedView {
             timeline: Timeline::default(),
             tasks: BTreeMap::new(),
         };
-        entries.iter().for_each(|entry| view.apply(entry));
+        entries.iter().for_each(|entry| _ = view.tell(entry));
         Self(Arc::new(Mutex::new(view)))
     }
 
@@ -62,26 +63,7 @@ impl SharedView {
 
     /// Applies an entry. Returns a line about it, if people who watch the run want to read about it.
     pub(crate) fn tell(&self, entry: &Entry) -> Option<Line> {
-        let mut view = self.get();
-        view.apply(entry);
-        let (colour, text) = match &entry.event {
-            Event::Task { task, event } => view.of_task(*task, event, entry.at)?,
-            Event::Node {
-                event:
-                    NodeEvent::Operated { .. }
-                    | NodeEvent::Decision(_)
-                    | NodeEvent::Held { .. }
-                    | NodeEvent::HandlerFired { .. },
-                ..
-            } => (36, view.names.describe(entry)),
-            Event::Run { event, .. } => match event {
-                RunEvent::Started { .. } | RunEvent::Finished { .. } | RunEvent::Reduced { .. } => return None,
-                _ => (36, view.names.describe(entry)),
-            },
-            _ => return None,
-        };
-        // The ids behind names are for programs.
-        Some(Line { colour, text: without_ids(&text) })
+        self.get().tell(entry)
     }
 
     pub(crate) fn progress(&self, run: RunId) -> Option<RunProgress> {
@@ -104,23 +86,49 @@ impl SharedView {
 }
 
 impl View {
+    fn tell(&mut self, entry: &Entry) -> Option<Line> {
+        self.apply(entry);
+        let (colour, text) = match &entry.event {
+            Event::Task { task, event } => self.of_task(*task, event, entry.at)?,
+            Event::Node {
+                event:
+                    NodeEvent::Operated { .. }
+                    | NodeEvent::Decision(_)
+                    | NodeEvent::Held { .. }
+                    | NodeEvent::HandlerFired { .. },
+                ..
+            } => (36, self.names.describe(entry)),
+            Event::Run { event, .. } => match event {
+                RunEvent::Started { .. } | RunEvent::Finished { .. } | RunEvent::Reduced { .. } => return None,
+                _ => (36, self.names.describe(entry)),
+            },
+            _ => return None,
+        };
+        // The ids behind names are for programs.
+        Some(Line { colour, text: without_ids(&text) })
+    }
+
+    fn node(&self, task: &TaskSpec) -> Option<&Node> {
+        let owner = task.owner.as_ref()?;
+        self.progress.definition(owner.run)?.nodes.get(owner.node.index())
+    }
+
     fn node_of(&self, task: &TaskSpec) -> String {
-        let owner = task.owner.as_ref();
-        let definition = owner.and_then(|owner| self.progress.definition(owner.run));
-        let node = owner.zip(definition).and_then(|(owner, definition)| definition.nodes.get(owner.node.index()));
-        node.map_or_else(|| task.kind.to_string(), |node| node.name.to_string())
+        self.node(task).map_or_else(|| task.kind.to_string(), |node| node.name.to_string())
+    }
+
+    fn is_map(&self, task: &TaskSpec) -> bool {
+        self.node(task).is_some_and(|node| matches!(node.action, Action::Map(_)))
     }
 
     fn of_task(&mut self, id: TaskId, event: &TaskEvent, at: Time) -> Option<(u8, String)> {
         if let TaskEvent::Submitted { spec, .. } = event {
             let mut name = self.node_of(spec);
-            let is_map = spec.owner.as_ref().filter(|owner| owner.item > 0);
-            if let Some(owner) = is_map {
+            let more = if spec.kind.as_str() == name { String::new() } else { format!(" ({})", spec.kind) };
+            if let (Some(owner), true) = (&spec.owner, self.is_map(spec)) {
                 name.push_str(&format!("[{}]", owner.item));
             }
-            if !spec.kind.as_str().ends_with(&name) && spec.kind.as_str() != name {
-                name.push_str(&format!(" ({})", spec.kind));
-            }
+            name.push_str(&more);
             self.tasks.insert(id, Told { name, since: at });
             return None;
         }
