@@ -9,7 +9,8 @@ use crate::rehearse::{Assumptions, failure_text, simulate, states};
 use crate::session::{Session, outcome_name};
 use crate::trouble::{Mistake, Trouble};
 use crate::{agents, plan, terminal};
-use counterpoint::engine::Awaited;
+use counterpoint::engine::{Awaited, Engine};
+use counterpoint::host::future::FutureHost;
 use counterpoint::language::InputType;
 use counterpoint::{Name, RunId, RunOutcome, RunSpec};
 use serde_json::{Map, Value, json};
@@ -171,7 +172,7 @@ async fn watch(
 async fn waits(session: &Session, args: &RunArgs, told: &mut BTreeSet<String>) -> Result<(), Trouble> {
     let id = session.folder.id();
     let name = &session.folder.name;
-    let look = move |engine: &counterpoint::Engine| {
+    let look = move |engine: &Engine| {
         let waits = engine.run(id).map(|run| run.waits()).unwrap_or_default();
         let options =
             |wait: &counterpoint::engine::Wait| wait.node.as_ref().map(|node| control::options(engine, wait.run, node));
@@ -206,16 +207,7 @@ async fn waits(session: &Session, args: &RunArgs, told: &mut BTreeSet<String>) -
         terminal::say(&terminal::coloured(33, &text));
         if let (Awaited::Decision { .. }, true) = (&wait.on, terminal::is_interactive()) {
             let (host, options) = (session.host.clone(), options.iter().map(ToString::to_string).collect::<Vec<_>>());
-            tokio::spawn(async move {
-                let question = format!("decide for `{node}`");
-                let Some(option) = agents::person::ask(&question, &options).await else { return };
-                let by = std::env::var("USER").unwrap_or_else(|_| "terminal".to_owned());
-                let (node, option) = (Some(node.to_string()), Some(option));
-                let operation = control::Operation::Decide { node, option, by, roles: Vec::new(), note: Value::Null };
-                if let Err(trouble) = control::apply(&host, id, operation).await {
-                    terminal::say(&trouble.to_string());
-                }
-            });
+            tokio::spawn(ask_to_decide(host, id, wait.run, node, options));
         }
     }
     if args.no_wait
@@ -224,6 +216,34 @@ async fn waits(session: &Session, args: &RunArgs, told: &mut BTreeSet<String>) -
         return Err(Trouble::Waits(format!("run {name} waits: {}", waits.join("; "))));
     }
     Ok(())
+}
+
+/// Asks the person at the terminal for a decision, until somebody has decided.
+async fn ask_to_decide(host: FutureHost, id: RunId, run: RunId, node: Name, options: Vec<String>) {
+    let question = format!("decide for `{node}`");
+    let decided = async {
+        let is_awaited = |node: Name| {
+            move |engine: &Engine| {
+                let waits = engine.run(id).map(|run| run.waits()).unwrap_or_default();
+                waits.iter().any(|wait| wait.run == run && wait.node.as_ref() == Some(&node))
+            }
+        };
+        while host.inspect(is_awaited(node.clone())).await.unwrap_or_default() {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let option = tokio::select! {
+        option = agents::person::ask(&question, &options) => option,
+        () = decided => None,
+    };
+    if option.is_some() {
+        let by = std::env::var("USER").unwrap_or_else(|_| "terminal".to_owned());
+        let node = Some(node.to_string());
+        let operation = control::Operation::Decide { node, option, by, roles: Vec::new(), note: Value::Null };
+        if let Err(trouble) = control::apply(&host, id, operation).await {
+            terminal::say(&trouble.to_string());
+        }
+    }
 }
 
 /// Ends the commands that are under way.

@@ -1,11 +1,14 @@
 //! Lines, a status line and questions at the terminal. Everything but results goes to standard error.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::mpsc;
 
 static STATUS: Mutex<String> = Mutex::new(String::new());
 static QUIET: OnceLock<bool> = OnceLock::new();
+/// The number of questions that are being asked.
+static HELD: AtomicU32 = AtomicU32::new(0);
 
 /// The lines of standard input.
 pub(crate) type Lines = Arc<tokio::sync::Mutex<mpsc::Receiver<String>>>;
@@ -43,9 +46,7 @@ pub(crate) fn say(text: &str) {
     if QUIET.get().is_some() {
         return;
     }
-    // Control characters of outputs and names do not reach the terminal, except those of colours.
-    let allowed = |letter: char| !letter.is_control() || letter == '\n' || letter == '\u{1b}';
-    let text: String = text.chars().map(|letter| if allowed(letter) { letter } else { ' ' }).collect();
+    let text = clean(text);
     let status = shown();
     let mut out = std::io::stderr().lock();
     let clear = if status.is_empty() { "" } else { "\r\u{1b}[K" };
@@ -53,12 +54,48 @@ pub(crate) fn say(text: &str) {
     let _ = out.flush();
 }
 
+/// A text without control characters, which outputs and names may have, except those of colours.
+fn clean(text: &str) -> String {
+    let mut rest = text.chars();
+    let mut found = String::new();
+    while let Some(letter) = rest.next() {
+        let is_colour = || {
+            let sequence = rest.as_str().strip_prefix('[')?;
+            let (digits, _) = sequence.split_once('m')?;
+            digits.chars().all(|digit| digit.is_ascii_digit()).then_some(())
+        };
+        let allowed = !letter.is_control() || letter == '\n' || (letter == '\u{1b}' && is_colour().is_some());
+        found.push(if allowed { letter } else { ' ' });
+    }
+    found
+}
+
+/// Removes the status line until the value is dropped: a person types an answer.
+pub(crate) fn hold_status() -> HeldStatus {
+    status("");
+    HELD.fetch_add(1, Ordering::AcqRel);
+    HeldStatus
+}
+
+/// See [`hold_status`].
+#[derive(Debug)]
+pub(crate) struct HeldStatus;
+
+impl Drop for HeldStatus {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Replaces the status line; an empty one removes it. Only a terminal has one.
 pub(crate) fn status(text: &str) {
-    if !is_seen() || QUIET.get().is_some() {
+    if !is_seen() || QUIET.get().is_some() || HELD.load(Ordering::Acquire) > 0 {
         return;
     }
     let mut status = shown();
+    if *status == text {
+        return;
+    }
     *status = text.chars().take(110).filter(|letter| !letter.is_control()).collect();
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "\r\u{1b}[K{status}");
@@ -80,4 +117,15 @@ pub(crate) fn lines() -> &'static Lines {
         });
         Arc::new(tokio::sync::Mutex::new(receive))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(clean("\u{1b}[31mred\u{1b}[0m\n"), "\u{1b}[31mred\u{1b}[0m\n");
+        assert_eq!(clean("a\u{1b}[2Jb\u{7}\rc\u{1b}"), "a [2Jb  c ");
+    }
 }

@@ -31,6 +31,7 @@ pub(crate) async fn ask(question: &str, answers: &[String]) -> Option<String> {
     let choice = if answers.is_empty() { String::new() } else { format!(" [{}]", answers.join("/")) };
     let reader = Arc::clone(crate::terminal::lines());
     let mut reader = reader.lock().await;
+    let _held = crate::terminal::hold_status();
     loop {
         crate::terminal::say(&format!("? {question}{choice}"));
         let line = reader.recv().await?;
