@@ -9,7 +9,7 @@ Exit codes:
   1    the run failed, was cancelled, or was compensated
   2    the command line is wrong
   3    the workflow file, or an input, has mistakes
-  4    the run waits for somebody, and `--no-wait` was given
+  4    the run waits for a person, and `--no-wait` was given
   5    another process performs the run
   6    a file, a journal or a connection failed
   7    there is no such run
@@ -215,7 +215,7 @@ pub(crate) struct RunArgs {
     /// Selects the durations and failures of a simulation
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Ends with exit code 4 when the run waits for somebody
+    /// Ends with exit code 4 when the run waits for a person
     #[arg(long)]
     pub(crate) no_wait: bool,
     /// Writes the timeline of the agents

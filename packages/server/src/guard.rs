@@ -79,7 +79,7 @@ impl Guard {
         if state.process.as_mut().is_some_and(|process| process.send('+', group).is_ok()) {
             return Ok(());
         }
-        // Somebody has killed the guard: another one takes over all groups.
+        // The guard was killed: another one takes over all groups.
         state.process = None;
         let mut process = Process::start(&self.program, &self.lock)?;
         for group in &state.alive {

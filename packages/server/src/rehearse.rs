@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a simulation looks whether the run waits for somebody.
+/// How often a simulation looks whether the run waits for a person.
 const LOOK: Duration = Duration::from_secs(1);
 /// The most answers that a simulation gives in the place of people.
 const MOST_ANSWERS: usize = 1_000;
@@ -152,7 +152,7 @@ pub(crate) fn states(engine: &Engine, run: RunId) -> Vec<(String, String)> {
     nodes.map(|node| (node.name().to_string(), node.status().to_string())).collect()
 }
 
-/// If the run waits for somebody: the command that a person might give, with a text; no command if there is none.
+/// If the run waits for a person: the command that a person might give, with a text; no command if there is none.
 fn answer(engine: &Engine, run: RunId) -> Option<(Option<RunCommand>, String)> {
     let view = engine.run(run)?;
     if view.standing() != RunStanding::Stalled {

@@ -218,7 +218,7 @@ async fn waits(session: &Session, args: &RunArgs, told: &mut BTreeSet<String>) -
     Ok(())
 }
 
-/// Asks the person at the terminal for a decision, until somebody has decided.
+/// Asks the person at the terminal for a decision, until there is a decision.
 async fn ask_to_decide(host: FutureHost, id: RunId, run: RunId, node: Name, options: Vec<String>) {
     let question = format!("decide for `{node}`");
     let decided = async {

@@ -153,7 +153,7 @@ impl Session {
         Ok(self.host.inspect(move |engine| engine.run(id).and_then(|run| run.outcome().cloned())).await?)
     }
 
-    /// What the run waits for, if nothing but somebody outside can advance it.
+    /// What the run waits for, if nothing but a person can advance it.
     pub(crate) async fn stalled(&self) -> Result<Option<Vec<String>>, Trouble> {
         let id = self.folder.id();
         let look = move |engine: &counterpoint::Engine| {

@@ -13,7 +13,7 @@ use std::time::Duration;
 fn example(name: &str) -> Place {
     let place = Place::new();
     place.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name));
-    // What somebody who has tried the example has left behind.
+    // What an earlier trial of the example has left behind.
     for left in [".counterpoint", "out", "work", "warehouse", "quarantine", "rendered.log", "calls.log", "report.md"] {
         let path = place.path(left);
         let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };

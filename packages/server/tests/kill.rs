@@ -36,35 +36,44 @@ agents:
 #[test]
 fn killed_in_a_loop_nothing_is_lost_and_repeats_have_the_same_key() {
     let place = Place::with(LEDGER);
-    let kills = std::env::var("COUNTERPOINT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8_u32);
-    let mut killed = 0;
-    for round in 0..kills {
-        let mut running = place.start(["run", "flow.yaml"]);
-        // The delays differ, so that the kills meet the run in different places.
-        sleep(Duration::from_millis(60 + u64::from(round * 37 % 170)));
-        if !running.is_alive() {
-            break;
+    let kills = std::env::var("COUNTERPOINT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(15_u64);
+    let (mut killed, mut runs, mut repeated) = (0, 0, 0);
+    while killed < kills {
+        runs += 1;
+        let name = format!("ledger-{runs}");
+        let words = ["run", "flow.yaml", "--run", &name, "--json"];
+        loop {
+            // The delays differ, so that the kills meet the run in different places, also at its beginning and its end.
+            let mut running = place.start(words);
+            sleep(Duration::from_millis(5 + killed * 37 % 230));
+            if !running.is_alive() {
+                running.end().with(0);
+                break;
+            }
+            running.kill();
+            killed += 1;
         }
-        running.kill();
-        killed += 1;
-    }
-    let ended = place.run(["run", "flow.yaml", "--run", "ledger-1", "--json"]).with(0);
-    let expected: Vec<u32> = (1..=16).collect();
-    assert_eq!(ended.json()["output"], serde_json::json!(expected));
-    assert!(killed > 0, "the run was never killed");
+        let ended = place.run(words).with(0);
+        let expected: Vec<u32> = (1..=16).collect();
+        assert_eq!(ended.json()["output"], serde_json::json!(expected));
 
-    let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let text = place.read("ledger");
-    for line in text.lines() {
-        let (key, work) = line.split_once(' ').unwrap();
-        assert_eq!(key.len(), 32, "{line}");
-        keys.entry(work.to_owned()).or_default().insert(key.to_owned());
+        let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let text = place.read("ledger");
+        for line in text.lines() {
+            let (key, work) = line.split_once(' ').unwrap();
+            assert_eq!(key.len(), 32, "{line}");
+            keys.entry(work.to_owned()).or_default().insert(key.to_owned());
+        }
+        repeated += text.lines().count() - keys.len();
+        assert_eq!(keys.len(), 17, "lost: {keys:?}");
+        assert!(keys.values().all(|keys| keys.len() == 1), "work under two keys: {keys:?}");
+        let distinct: BTreeSet<&String> = keys.values().flatten().collect();
+        assert_eq!(distinct.len(), 17, "two works under one key: {keys:?}");
+        std::fs::remove_file(place.path("ledger")).unwrap();
     }
-    assert_eq!(keys.len(), 17, "lost: {keys:?}");
-    assert!(keys.values().all(|keys| keys.len() == 1), "work under two keys: {keys:?}");
-    let distinct: BTreeSet<&String> = keys.values().flatten().collect();
-    assert_eq!(distinct.len(), 17, "two works under one key: {keys:?}");
-    assert_eq!(place.run(["ls"]).with(0).stdout.lines().count(), 1, "every start has continued the same run");
+    println!("{killed} kills in {runs} runs of 17 steps: 0 lost, 0 stuck, {repeated} repeated with the same key");
+    let listed = place.run(["ls", "--state", "succeeded"]).with(0);
+    assert_eq!(listed.stdout.lines().count(), runs, "every start has continued its run");
 }
 
 const LONG: &str = "

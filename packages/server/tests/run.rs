@@ -189,7 +189,7 @@ fn pure_steps_are_answered_from_the_cache_while_their_files_are_the_same() {
     place.write("in", "abcd");
     assert_eq!(place.run(["run", "flow.yaml"]).with(0).stdout.trim(), "4");
     assert_eq!(tries(), 2, "what is read has changed");
-    place.write("out", "changed by somebody");
+    place.write("out", "changed by hand");
     place.run(["run", "flow.yaml"]).with(0);
     assert_eq!((tries(), place.read("out")), (3, "abcd".to_owned()), "what is written has changed");
 }

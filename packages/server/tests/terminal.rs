@@ -52,7 +52,7 @@ fn a_person_is_asked_until_the_answer_is_valid() {
 }
 
 #[test]
-fn a_question_is_withdrawn_when_somebody_else_has_decided() {
+fn a_question_is_withdrawn_when_another_person_has_decided() {
     // After the decision the run asks another question, whose answer must not be taken for the decision.
     let more = ASKING.replace(
         "outputs: {",
