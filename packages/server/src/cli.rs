@@ -179,6 +179,15 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Serves runs to a team: an HTTP API, pages, agents elsewhere
+    Serve {
+        /// The address and port
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+        listen: String,
+        /// The file with tokens and roles; by default one with a token is made in the folder
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+    },
     /// Tells what is wrong with a set-up
     Doctor {
         /// A workflow file, whose programs and variables are looked up

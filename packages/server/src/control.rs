@@ -176,7 +176,7 @@ pub(crate) async fn listen(host: FutureHost, folder: RunFolder) -> Result<(), Tr
 }
 
 /// Random text that nobody guesses: 256 bits of the hashes of two random states of the standard library.
-fn token() -> String {
+pub(crate) fn token() -> String {
     let mut hasher = blake3::Hasher::new();
     for _ in 0..8 {
         // Each state has keys from the system's generator.

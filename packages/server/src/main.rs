@@ -16,6 +16,7 @@ mod plan;
 mod rehearse;
 mod run;
 mod runs;
+mod serve;
 mod session;
 mod terminal;
 mod trouble;
@@ -124,6 +125,7 @@ async fn command(cli: Cli) -> Result<(), Trouble> {
         Command::Complete { run, node, output, reason } => {
             operate(run, Operation::Complete { node, output: runs::value(Some(&output)), reason }).await
         }
+        Command::Serve { listen, tokens } => serve::serve(&cli.data, &listen, tokens).await,
         Command::Doctor { file } => doctor::doctor(&cli.data, file.as_deref(), json),
         Command::Completion { shell } => {
             let mut text = Vec::new();

@@ -79,6 +79,15 @@ impl SharedView {
         self.get().timeline.to_svg(&SvgOptions::default().with_title(title))
     }
 
+    /// The timeline of the agents during a run.
+    pub(crate) fn timeline_of(&self, run: RunId) -> Option<String> {
+        let view = self.get();
+        let progress = view.progress.run(run)?;
+        let until = progress.ended.unwrap_or_else(|| view.timeline.data().until);
+        let options = SvgOptions::default().with_window(progress.started, until.max(progress.started));
+        Some(view.timeline.to_svg(&options))
+    }
+
     /// The name of the node of a task.
     pub(crate) fn node_of(&self, task: &TaskSpec) -> String {
         self.get().node_of(task)

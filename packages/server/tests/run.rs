@@ -118,16 +118,17 @@ fn exit_codes_decide_about_retries() {
 #[test]
 fn a_command_that_ignores_its_time_limit_is_ended_with_all_of_its_processes() {
     // The command starts a process of its own, and both ignore SIGTERM.
-    let shell = "    shell: \"trap '' TERM; (trap '' TERM; echo $$ > inner; exec sleep 1000) & echo $$ > outer; sleep 1000\"\n    timeout: 500ms\n    grace: 200ms";
+    let shell = "    shell: \"trap '' TERM; (trap '' TERM; echo $$ > inner; exec sleep 1000) & echo $$ > outer; sleep 1000\"\n    timeout: 2s\n    grace: 200ms";
     let place = Place::with(&one(shell, "    retry: 1"));
-    place.run(["run", "flow.yaml"]).with(1).says("time limit of 500ms");
+    place.run(["run", "flow.yaml"]).with(1).says("time limit of 2s");
     let pids = [place.read("inner"), place.read("outer")];
+    assert!(pids.iter().all(|pid| !pid.trim().is_empty()), "both have begun: {pids:?}");
     until("both processes have ended", || !pids.iter().any(|pid| exists(pid)));
 }
 
 #[test]
 fn a_task_timeout_ends_the_command() {
-    let place = Place::with(&one("    shell: 'echo $$ > pid; sleep 1000'", "    retry: 1\n    timeout: 500ms"));
+    let place = Place::with(&one("    shell: 'echo $$ > pid; sleep 1000'", "    retry: 1\n    timeout: 2s"));
     place.run(["run", "flow.yaml"]).with(1);
     assert!(!place.read("pid").is_empty());
     until("the process has ended", || !exists(&place.read("pid")));
