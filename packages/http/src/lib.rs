@@ -21,7 +21,7 @@ pub use openapi::openapi;
 pub use routes::router;
 
 use auth::Caller;
-use counterpoint::access::{AuditTrail, Gate, Policy, Tokens};
+use counterpoint::access::{AccessError, AuditTrail, Gate, Policy, Principal, Token, Tokens, Verifier as _};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
 use counterpoint::journal::sealed::Stream;
@@ -33,7 +33,7 @@ use hub::{Hub, Shown};
 use refusal::Refusal;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +71,39 @@ impl std::fmt::Debug for App {
     }
 }
 
+/// Why a command took no effect.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The caller may not send it.
+    Denied(AccessError),
+    /// The engine rejected it, or the host has ended.
+    Host(HostError),
+}
+
+impl std::fmt::Display for CommandError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Denied(error) => error.fmt(f),
+            Self::Host(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+impl From<AccessError> for CommandError {
+    fn from(error: AccessError) -> Self {
+        Self::Denied(error)
+    }
+}
+
+impl From<HostError> for CommandError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
 impl App {
     /// Opens the journal in this folder and continues from it. The driver has to be spawned. `serving` bounds connections
     /// and bodies.
@@ -80,7 +113,7 @@ impl App {
     /// When the journal cannot be opened or restored from.
     pub async fn open(folder: &Path, tokens: Tokens, serving: ServingLimits) -> Result<(Self, Driver), HostError> {
         let hub = Hub::default();
-        let journal = Shown::new(FileJournal::new(folder, Stream::new("http-host")), hub.clone());
+        let journal = Shown::new(FileJournal::new(folder, Self::stream()), hub.clone());
         let away = |work| drop(tokio::task::spawn_blocking(work));
         let (host, driver) =
             FutureHost::open(Config::default(), OffThread::new(journal, away), tokio::time::sleep).await?;
@@ -90,6 +123,12 @@ impl App {
         let (server, bodies) = (Server::new(serving), Bodies::new(serving));
         let (gate, trail, strangers) = (Arc::new(gate), Arc::default(), Arc::default());
         Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers }, driver))
+    }
+
+    /// The name of the journal's stream, for programs that read the folder.
+    #[must_use]
+    pub fn stream() -> Stream {
+        Stream::new("http-host")
     }
 
     /// Subscribes the hub to all entries. Call this before the driver is polled for the first time, so that the hub
@@ -115,6 +154,43 @@ impl App {
     /// When attempts were still under way; they are in the journal.
     pub async fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
         self.host.shut_down(patience).await
+    }
+
+    /// The host, for pages beside the routes. It checks no caller: see [`reader`](Self::reader) and
+    /// [`command_of`](Self::command_of).
+    #[must_use]
+    pub const fn host(&self) -> &FutureHost {
+        &self.host
+    }
+
+    /// The owner of a token, if it may read everything. The decision is in the audit trail.
+    ///
+    /// # Errors
+    ///
+    /// When the token is unknown or has expired, or its owner may not read everything.
+    pub fn reader(&self, token: &Token, what: &str) -> Result<Principal, AccessError> {
+        let principal = self.known.verify(token, self.host.now()).map_err(|error| {
+            self.strangers.fetch_add(1, Ordering::Relaxed);
+            AccessError::Unauthenticated(error)
+        })?;
+        let caller = Caller { token: token.clone(), principal };
+        let admitted = self.gate.admit_reading(self.host.now(), Some(&caller.token), what);
+        self.keep(&admitted.decision);
+        admitted.granted?;
+        Ok(caller.principal)
+    }
+
+    /// Sends a command to the engine in the name of the owner of a token. The decision is in the audit trail.
+    ///
+    /// # Errors
+    ///
+    /// When the owner may not send the command, or the engine rejects it.
+    pub async fn command_of(&self, token: &Token, command: impl Into<Command>) -> Result<Accepted, CommandError> {
+        let (gate, now, known, command) = (Arc::clone(&self.gate), self.host.now(), token.clone(), command.into());
+        let ask = move |engine: &Engine| gate.admit(now, Some(&known), command, engine);
+        let admitted = self.host.inspect(ask).await?;
+        self.keep(&admitted.decision);
+        Ok(self.host.command(admitted.granted?).await?)
     }
 
     /// Sends a command to the engine, if the caller is allowed to.

@@ -1,0 +1,298 @@
+//! `counterpoint serve`: the API, the pages, and a server that is killed.
+
+mod common;
+
+use common::{Place, Running, until};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// A server that is under way.
+struct Server {
+    running: Running,
+    address: String,
+}
+
+/// An answer to a request.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+const TOKENS: &str = r#"[
+    {"token": "t-ops", "name": "grace", "roles": ["operator", "submitter", {"other": "editor"}]},
+    {"token": "t-7", "name": "worker 7", "roles": ["agent"], "agents": [7]},
+    {"token": "t-audit", "name": "ann", "roles": ["auditor"]},
+    {"token": "t-sub", "name": "sam", "roles": ["submitter"]}
+]"#;
+
+impl Server {
+    fn start(place: &Place) -> Self {
+        let mut running =
+            place.start(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--tokens", "tokens.json"]);
+        let line = running.first_line();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { running, address }
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_default();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn page(&self, path: &str, token: &str) -> Answer {
+        self.send("GET", path, &[("cookie", &format!("counterpoint={token}"))], "")
+    }
+
+    fn form(&self, path: &str, token: &str, body: &str) -> Answer {
+        let origin = format!("http://{}", self.address);
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        self.send("POST", path, &[("cookie", &format!("counterpoint={token}")), ("origin", &origin), kind], body)
+    }
+
+    fn api(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, &[("authorization", "Bearer t-ops"), ("content-type", "application/json")], &body)
+    }
+
+    /// A message of the agent; returns the messages that answer it.
+    fn say(&self, number: u32, body: &Value) -> Value {
+        let message = json!({"v": 1, "id": format!("7-{number}"), "body": body}).to_string();
+        let headers = [("authorization", "Bearer t-7"), ("content-type", "application/json")];
+        let answer = self.send("POST", "/v1/messages?wait=20", &headers, &message);
+        serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body))
+    }
+
+    /// Takes the next attempt as the agent, and fails it.
+    fn fail_next(&self, by: &Value, number: u32) {
+        let messages = self.say(number, &json!({"poll": {"by": by, "most": 1}}));
+        let mut assigned = messages.as_array().unwrap().iter().map(|message| &message["body"]["assign"]);
+        let assigned = assigned.rfind(|assigned| !assigned.is_null()).unwrap_or_else(|| panic!("{messages}"));
+        let attempt = &assigned["attempt"];
+        self.say(number + 1, &json!({"accept": {"by": by, "attempt": attempt}}));
+        let failure = json!({"kind": "transient", "message": "that cannot be done"});
+        let verdict = json!({"failed": {"failure": failure}});
+        self.say(number + 2, &json!({"result": {"by": by, "attempt": attempt, "verdict": verdict}}));
+    }
+
+    fn run(&self, id: &str) -> Value {
+        serde_json::from_str(&self.api("GET", &format!("/v1/runs/{id}"), &Value::Null).body).unwrap()
+    }
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("tokens.json", TOKENS);
+    place
+}
+
+/// Defines a workflow that waits for a signal, a decision and an agent, and starts a run.
+fn begin(server: &Server) -> String {
+    let flow = json!({"name": "gates", "inputs": {"title": {"type": "string"}}, "tasks": [
+        {"id": "packed", "wait": {"signal": "packed"}},
+        {"id": "review", "depends_on": "packed", "race": [{"name": "v", "decision": {"role": "editor", "options": ["publish", "reject"]}}]},
+        {"id": "print", "depends_on": {"task": "review", "case": "publish"}, "inputs": "${inputs.title}"}
+    ], "outputs": "${packed.output}"});
+    assert_eq!(server.api("POST", "/v1/workflows", &flow).status, 201);
+    let started = server.api(
+        "POST",
+        "/v1/runs",
+        &json!({"id": "7", "workflow": "gates", "input": {"title": "<script>alert(1)</script>"}}),
+    );
+    assert_eq!(started.status, 201, "{}", started.body);
+    let run: Value = serde_json::from_str(&started.body).unwrap();
+    run["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_run_is_watched_and_advanced_by_the_pages_and_survives_a_kill() {
+    let place = place();
+    let server = Server::start(&place);
+    let id = begin(&server);
+    let listed = server.page("/runs", "t-ops");
+    assert_eq!(listed.status, 200);
+    assert!(listed.body.contains(&format!("/runs/{id}")) && listed.body.contains("signal"), "{}", listed.body);
+    assert!(!server.page("/runs?standing=finished", "t-ops").body.contains(&id));
+    assert!(server.page("/runs?workflow=gates&standing=stalled", "t-ops").body.contains(&id));
+    let one = server.page(&format!("/runs/{id}"), "t-ops").body;
+    assert!(one.contains("<svg") && one.contains("&lt;script&gt;") && !one.contains("<script>alert"), "{one}");
+    assert_eq!(
+        server.form(&format!("/runs/{id}/signal"), "t-ops", "signal=packed&payload=%7B%22boxes%22%3A2%7D").status,
+        303
+    );
+    let one = server.page(&format!("/runs/{id}"), "t-ops").body;
+    assert!(one.contains("value=\"publish\""), "{one}");
+    server.running.kill();
+
+    let server = Server::start(&place);
+    assert!(server.page(&format!("/runs/{id}"), "t-ops").body.contains("value=\"reject\""));
+    assert_eq!(server.form(&format!("/runs/{id}/decide"), "t-ops", "node=review&option=burn").status, 409);
+    assert_eq!(server.form(&format!("/runs/{id}/decide"), "t-ops", "node=review&option=publish&note=fine").status, 303);
+    assert!(
+        server.page(&format!("/runs/{id}"), "t-ops").body.contains("<li>print: "),
+        "the task without an agent is shown"
+    );
+    assert_eq!(server.form(&format!("/runs/{id}/cancel"), "t-ops", "reason=enough").status, 303);
+    assert_eq!(server.run(&id)["phase"], "finished");
+    let one = server.page(&format!("/runs/{id}"), "t-ops").body;
+    assert!(one.contains("enough") && one.contains("grace") && !one.contains("Operations"), "{one}");
+    server.running.signal("TERM");
+    server.running.end().with(0);
+}
+
+#[test]
+fn pages_need_a_token_and_forms_their_own_origin() {
+    let place = place();
+    let server = Server::start(&place);
+    let id = begin(&server);
+    for path in ["/runs", "/agents", "/dead-letters", "/live", &format!("/runs/{id}")] {
+        let stranger = server.send("GET", path, &[], "");
+        assert!(stranger.status == 303 && stranger.head.contains("location: /login"), "{path}: {}", stranger.head);
+        assert_eq!(server.page(path, "wrong").status, 303, "{path}");
+        assert_eq!(server.page(path, "t-sub").status, 403, "{path}: a submitter may not read everything");
+    }
+    let logged = server.form("/login", "", "token=t-ops");
+    assert!(logged.status == 303 && logged.head.contains("HttpOnly; SameSite=Strict"), "{}", logged.head);
+    assert_eq!(server.form("/login", "", "token=wrong").status, 401);
+    assert_eq!(server.form("/login", "", "token=t-ops%0d%0aset-cookie:x").status, 401);
+
+    let cancel = format!("/runs/{id}/cancel");
+    let foreign = [
+        ("cookie", "counterpoint=t-ops"),
+        ("origin", "http://evil.example"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    assert_eq!(server.send("POST", &cancel, &foreign, "reason=x").status, 403);
+    assert_eq!(server.form(&cancel, "t-audit", "reason=x").status, 403, "an auditor only reads");
+    assert_eq!(server.form(&cancel, "", "reason=x").status, 303);
+    assert!(server.run(&id)["outcome"].is_null(), "nothing was changed");
+    let page = server.page("/runs", "t-audit");
+    assert!(page.status == 200 && page.head.contains("content-security-policy: default-src 'none'"));
+}
+
+#[test]
+fn hostile_requests_are_answered_without_errors_of_the_server() {
+    let place = place();
+    let server = Server::start(&place);
+    begin(&server);
+    for path in [
+        "/runs/0",
+        "/runs/-1",
+        "/runs/18446744073709551615",
+        "/runs/99999999999999999999",
+        "/runs/%00",
+        "/runs/../x",
+        "/runs?after=%7B",
+        "/runs?after=nonsense&standing=x&workflow=%3Cb%3E",
+        "/runs?x=1",
+        "/live?run=x",
+        "/nowhere",
+        "/runs/1/2/3",
+    ] {
+        let answer = server.page(path, "t-ops");
+        assert!(answer.status < 500 && answer.status > 0, "{path}: {}", answer.status);
+        assert!(!answer.body.contains("<b>"), "{path}");
+    }
+    for (path, body) in [
+        ("/runs/1/cancel", "reason=x"),
+        ("/runs/x/cancel", ""),
+        ("/runs/1/explode", ""),
+        ("/runs/1/signal", "%%%"),
+        ("/runs/1/decide", "node=%00"),
+        ("/dead-letters/1/replay", ""),
+        ("/dead-letters/1/x", ""),
+        ("/login", ""),
+        ("/logout", ""),
+    ] {
+        let answer = server.form(path, "t-ops", body);
+        assert!(answer.status < 500 && answer.status > 0, "{path}: {}", answer.status);
+    }
+    let huge = format!("token={}", "x".repeat(4 << 20));
+    assert!((400..500).contains(&server.form("/login", "", &huge).status));
+    assert_eq!(server.send("GET", "/ready", &[], "").status, 200);
+}
+
+#[test]
+fn dead_letters_are_replayed_and_discarded() {
+    let place = place();
+    let server = Server::start(&place);
+    let agent = json!({"id": "7", "name": "worker 7", "skills": {"square": 1}, "capacity": 1});
+    let by = server.say(1, &json!({"register": {"agent": agent}}))[0]["body"]["registered"]["by"].clone();
+    let policy = json!({"retry": {"attempts": 1, "base": "1ms", "cap": "1ms"}});
+    let submitted = server.api("POST", "/v1/tasks", &json!({"id": "8", "kind": "square", "policy": policy}));
+    assert!(submitted.status < 300, "{}", submitted.body);
+    server.fail_next(&by, 10);
+    let page = || server.page("/dead-letters", "t-ops").body;
+    until("the letter is dead", || page().contains("that cannot be done"));
+    assert!(server.page("/agents", "t-ops").body.contains("worker 7"));
+    assert_eq!(server.form("/dead-letters/8/replay", "t-audit", "").status, 403);
+    assert_eq!(server.form("/dead-letters/8/replay", "t-ops", "").status, 303);
+    // The replay fails as well, under an id of its own.
+    server.fail_next(&by, 20);
+    until("the replay is dead", || page().contains("that cannot be done") && !page().contains("/dead-letters/8/"));
+    let again = server.form("/dead-letters/8/replay", "t-ops", "");
+    assert!(again.status < 500, "{}", again.status);
+    let text = page();
+    let id = text.split("/dead-letters/").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+    assert_eq!(server.form(&format!("/dead-letters/{id}/discard"), "t-ops", "").status, 303);
+    until("nothing is left", || page().contains("None"));
+}
+
+#[test]
+fn changes_reach_the_page_within_a_second_and_figures_are_served() {
+    let place = place();
+    let server = Server::start(&place);
+    let id = begin(&server);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!("GET /live?run={id} HTTP/1.1\r\nhost: {}\r\ncookie: counterpoint=t-ops\r\n\r\n", server.address);
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    assert!(lines.next().unwrap().unwrap().contains("200"));
+    server.form(&format!("/runs/{id}/signal"), "t-ops", "signal=packed&payload=");
+    assert!(lines.any(|line| line.unwrap() == "event: change"));
+
+    assert!(server.send("GET", "/health", &[], "").body.contains("\"status\":\"ok\""));
+    assert!(server.api("GET", "/metrics", &Value::Null).body.contains("counterpoint_http_connections"));
+    assert_eq!(server.send("GET", "/metrics", &[], "").status, 401);
+    assert!(server.send("GET", "/page.css", &[], "").body.contains("prefers-color-scheme"));
+    assert!(server.send("GET", "/page.js", &[], "").body.contains("EventSource"));
+    server.running.signal("INT");
+    server.running.end().with(0);
+}
+
+#[test]
+fn without_tokens_a_server_makes_one_that_only_its_owner_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let mut running = place.start(["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    running.first_line();
+    let path = place.path("data/tokens.json");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let before = std::fs::read(&path).unwrap();
+    // A second server is refused, and leaves the token as it is.
+    place.run(["serve", "--data", "data", "--listen", "127.0.0.1:0"]).with(6);
+    running.signal("TERM");
+    running.end().with(0);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    place.write("bad.json", "[{}]");
+    place.run(["serve", "--data", "data", "--tokens", "bad.json"]).with(6).says("bad.json");
+    place.run(["serve", "--data", "data", "--listen", "nowhere:99999"]).with(6).says("nowhere");
+    until("the folder is free", || !place.path("data/probe").exists());
+}
