@@ -269,7 +269,7 @@ async fn limits(plan: &Command, assignment: &Assignment) -> Cut {
         }
     };
     tokio::select! {
-        _ = assignment.cancelled() => Cut::Cancelled,
+        _ = assignment.attempt.cancelled() => Cut::Cancelled,
         () = limit => Cut::TimeLimit,
     }
 }

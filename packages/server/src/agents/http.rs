@@ -24,7 +24,7 @@ pub(crate) async fn perform(plan: &Http, subject: &Subject<'_>, assignment: &Ass
     let exchange = timeout(plan.timeout, exchange(request));
     let answered = tokio::select! {
         answered = exchange => answered,
-        _ = assignment.cancelled() => {
+        _ = assignment.attempt.cancelled() => {
             return Err(failure(Failure::unknown("the request was given up: its task was cancelled"), "cancelled"));
         }
     };

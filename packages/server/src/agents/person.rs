@@ -21,7 +21,7 @@ pub(crate) async fn perform(plan: &Ask, subject: &Subject<'_>, assignment: &Assi
             Some(answer) => Ok(Payload::new(Value::from(answer))),
             None => Err(failure(Failure::permanent("nobody answers at the terminal"), "no-answer")),
         },
-        _ = assignment.cancelled() => Err(failure(Failure::permanent("the question was withdrawn"), "cancelled")),
+        _ = assignment.attempt.cancelled() => Err(failure(Failure::permanent("the question was withdrawn"), "cancelled")),
     }
 }
 
