@@ -38,9 +38,16 @@ impl Meter {
         Self { spent: Cell::new(0), most: most as u64, evaluation: Cell::new(evaluation) }
     }
 
-    /// A meter without a bound, for queries.
+    /// A meter without a bound.
     pub(crate) const fn unbounded() -> Self {
         Self { most: u64::MAX, ..Self::new(0) }
+    }
+
+    /// A meter without a bound except for evaluations, for queries.
+    pub(crate) fn bounded(evaluation: u32) -> Self {
+        let meter = Self::unbounded();
+        meter.begin_evaluation(evaluation);
+        meter
     }
 
     pub(crate) fn spend(&self, units: u64) {

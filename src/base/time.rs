@@ -91,19 +91,76 @@ impl Sub for Time {
 /// time in UTC are printed by RFC 3339. Before that, the seconds since the epoch are, as in tests and simulations.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (secs, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        let (days, of_day) = (secs / 86_400, secs % 86_400);
-        if days < 365 {
+        if self.0 / NANOS_PER_DAY < 365 {
             return write!(f, "{}s", self.as_secs_f64());
         }
-        let (year, month, day) = date(days);
-        let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        if nanos > 0 {
-            write!(f, ".{}", format!("{nanos:09}").trim_end_matches('0'))?;
-        }
-        f.write_str("Z")
+        f.write_str(&print_date(self.0))
     }
+}
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+const NANOS_PER_DAY: u64 = 86_400 * NANOS_PER_SECOND;
+
+/// The date by RFC 3339 in UTC of a number of nanoseconds since 1970-01-01T00:00:00Z.
+pub(crate) fn print_date(nanos: u64) -> String {
+    let (secs, nanos) = (nanos / NANOS_PER_SECOND, nanos % NANOS_PER_SECOND);
+    let (days, of_day) = (secs / 86_400, secs % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    let fraction = format!("{nanos:09}");
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{point}{fraction}Z")
+}
+
+/// The nanoseconds since 1970-01-01T00:00:00Z of a date by RFC 3339; none if it is no date, or not within 64 bits. Leap
+/// seconds are not dates. Digits beyond nanoseconds are cut off.
+pub(crate) fn parse_date(text: &str) -> Option<u64> {
+    let (day, clock) = text.split_once(['T', 't', ' '])?;
+    let [year, month, day] = digits(day, '-', [4, 2, 2])?;
+    let zone = clock.find(['Z', 'z', '+', '-'])?;
+    let (clock, zone) = clock.split_at_checked(zone)?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let [hour, minute, second] = digits(clock, ':', [2, 2, 2])?;
+    let offset = match zone.split_at_checked(1)? {
+        ("Z" | "z", "") => 0,
+        (sign, clock) => {
+            let [hours, minutes] = digits(clock, ':', [2, 2])?;
+            let minutes = (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)?;
+            if sign == "-" { -minutes } else { minutes }
+        }
+    };
+    let days = days_until(year, month, day)?;
+    (hour < 24 && minute < 60 && second < 60).then_some(())?;
+    let seconds = days * 86_400 + (hour * 60 + minute - offset) * 60 + second;
+    let is_number = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let nanos = format!("{:0<9.9}", is_number.then_some(fraction)?).parse::<u64>().ok()?;
+    u64::try_from(seconds).ok()?.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)
+}
+
+/// Numbers of exactly so many digits each, between separators.
+fn digits<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, length) in numbers.iter_mut().zip(lengths) {
+        let part =
+            parts.next().filter(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// The days from 1970-01-01 to a day of the Gregorian calendar; none if there is no such day. Years have four digits.
+fn days_until(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let before = usize::try_from(month).ok()?.checked_sub(1)?;
+    (1..=*lengths.get(before)?).contains(&day).then_some(())?;
+    let years = year - 1;
+    let leaps = if year > 0 { years / 4 - years / 100 + years / 400 } else { -1 };
+    let of_year = lengths.iter().take(before).sum::<i64>() + day - 1;
+    // 719,162 days lie between 0001-01-01 and 1970-01-01.
+    Some(years * 365 + leaps + of_year - 719_162)
 }
 
 /// The year, month and day that begin so many days after 1970-01-01 in the Gregorian calendar. Years are counted from March, so

@@ -21,7 +21,7 @@ canonical!(Decision { escalation } beside { role, options, not_by });
 canonical!(Escalation { after } beside { role });
 canonical!(States { states } beside { start, max_steps });
 canonical!(State { body, undo } beside { name, input, next });
-canonical!(Map { body } beside { over, max_concurrent, tolerate, tolerate_percent, completion, open });
+canonical!(Map { body } beside { over, max_concurrent, tolerate, tolerate_percent, bounds, completion, open });
 canonical!(Repeat { body } beside { until, while_, max_rounds });
 canonical!(Delegate { work, gather } beside {
     depth, fan_out, max_parts, kinds, max_concurrent, tolerate, on_limit, rounds,

@@ -1,6 +1,7 @@
 //! Work with several instances: for each item of a list, or in rounds.
 
 use super::{Body, Condition, Expr};
+use crate::base::payload::Payload;
 use serde::{Deserialize, Serialize};
 
 /// Executes a body for each item of a list. The output of the node is the list of results in the order of the items, with
@@ -32,6 +33,10 @@ pub struct Map {
     /// The share of the items that may fail, in percent. The larger of both bounds applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerate_percent: Option<u32>,
+    /// The bounds from data: an object that can contain `max_concurrent`, `tolerate` and `tolerate_percent`, evaluated when
+    /// the map opens. A number in it takes the place of the one above; null leaves it. Another value fails the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Expr>,
     /// When the node may end before all items have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
@@ -45,7 +50,16 @@ impl Map {
     /// Executes `body` for each item of the list.
     #[must_use]
     pub const fn over(over: Expr, body: Body) -> Self {
-        Self { over, body, max_concurrent: None, tolerate: 0, tolerate_percent: None, completion: None, open: false }
+        Self {
+            over,
+            body,
+            max_concurrent: None,
+            tolerate: 0,
+            tolerate_percent: None,
+            bounds: None,
+            completion: None,
+            open: false,
+        }
     }
 
     /// Bounds the number of items under way at a time.
@@ -69,6 +83,21 @@ impl Map {
         self
     }
 
+    /// Sets the bounds from data.
+    ///
+    /// ```
+    /// use counterpoint::definition::{Body, Expr, Map, Work};
+    ///
+    /// let each = Map::over(Expr::Input.at("/orders"), Body::Task(Work::new("ship")));
+    /// let each = each.bounded_by("{max_concurrent: inputs.trucks, tolerate: length(inputs.orders) / 2}".parse()?);
+    /// # Ok::<(), counterpoint::definition::ExprError>(())
+    /// ```
+    #[must_use]
+    pub fn bounded_by(mut self, bounds: Expr) -> Self {
+        self.bounds = Some(bounds);
+        self
+    }
+
     /// Lets the node end before all items have ended.
     #[must_use]
     pub fn with_completion(mut self, completion: Completion) -> Self {
@@ -86,8 +115,43 @@ impl Map {
     /// How many of this many items may fail.
     #[must_use]
     pub fn tolerated(&self, items: u32) -> u32 {
-        let share = u64::from(self.tolerate_percent.unwrap_or(0)).saturating_mul(items.into()) / 100;
-        self.tolerate.max(u32::try_from(share).unwrap_or(u32::MAX))
+        MapBounds::default().tolerated(self, items)
+    }
+}
+
+/// The bounds that a map got from data when it opened ([`Map::bounds`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MapBounds {
+    /// In place of [`Map::max_concurrent`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// In place of [`Map::tolerate`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerate: Option<u32>,
+    /// In place of [`Map::tolerate_percent`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerate_percent: Option<u32>,
+}
+
+impl MapBounds {
+    /// The bounds in a value; the fault, in words, if it contains others.
+    pub(crate) fn read(value: &Payload) -> Result<Self, String> {
+        let bounds = value.to::<Self>().map_err(|_| "are not an object of integers".to_owned())?;
+        if bounds.max_concurrent == Some(0) { Err("let no item run".to_owned()) } else { Ok(bounds) }
+    }
+
+    /// How many items may be under way at a time.
+    pub(crate) fn max_concurrent(self, map: &Map) -> Option<u32> {
+        self.max_concurrent.or(map.max_concurrent)
+    }
+
+    /// How many of this many items may fail.
+    pub(crate) fn tolerated(self, map: &Map, items: u32) -> u32 {
+        let percent = self.tolerate_percent.or(map.tolerate_percent).unwrap_or(0);
+        let share = u64::from(percent).saturating_mul(items.into()) / 100;
+        self.tolerate.unwrap_or(map.tolerate).max(u32::try_from(share).unwrap_or(u32::MAX))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Action, Body, Boundary, Completion, Condition, Definition, Delegate, Expr, Gather, Handler, Map, Repeat, States,
-    WaitFor, Work,
+    TermMut, WaitFor, Work,
 };
 use crate::base::name::Name;
 use core::time::Duration;
@@ -13,37 +13,24 @@ type Renaming<'a> = &'a dyn Fn(&Name) -> Name;
 
 impl Expr {
     fn renamed(&self, to: Renaming<'_>) -> Self {
-        let all = |parts: &[Self]| parts.iter().map(|part| part.renamed(to)).collect();
-        match self {
-            Self::Node(name) => Self::Node(to(name)),
-            Self::End(name) => Self::End(to(name)),
-            Self::List(parts) => Self::List(all(parts)),
-            Self::First(parts) => Self::First(all(parts)),
-            Self::Object(fields) => {
-                Self::Object(fields.iter().map(|(name, part)| (name.clone(), part.renamed(to))).collect())
-            }
-            Self::At(of, pointer) => Self::At(Box::new(of.renamed(to)), pointer.clone()),
-            Self::Input | Self::Variable(_) | Self::Item | Self::Const(_) => self.clone(),
+        let mut renamed = self.clone();
+        TermMut::Expr(&mut renamed).change(&|expr| expr.rename(to));
+        renamed
+    }
+
+    /// Renames the node that the expression itself refers to.
+    fn rename(&mut self, to: Renaming<'_>) {
+        if let Self::Node(name) | Self::End(name) = self {
+            *name = to(name);
         }
     }
 }
 
 impl Condition {
     fn renamed(&self, to: Renaming<'_>) -> Self {
-        let all = |parts: &[Self]| parts.iter().map(|part| part.renamed(to)).collect();
-        match self {
-            Self::True => Self::True,
-            Self::Is(a) => Self::Is(a.renamed(to)),
-            Self::Exists(a) => Self::Exists(a.renamed(to)),
-            Self::Equal(a, b) => Self::Equal(a.renamed(to), b.renamed(to)),
-            Self::Less(a, b) => Self::Less(a.renamed(to), b.renamed(to)),
-            Self::In(a, b) => Self::In(a.renamed(to), b.renamed(to)),
-            Self::Matches(a, pattern) => Self::Matches(a.renamed(to), pattern.clone()),
-            Self::All(parts) => Self::All(all(parts)),
-            Self::Any(parts) => Self::Any(all(parts)),
-            Self::Not(part) => Self::Not(Box::new(part.renamed(to))),
-            Self::Predicate(name, of) => Self::Predicate(name.clone(), of.renamed(to)),
-        }
+        let mut renamed = self.clone();
+        TermMut::Condition(&mut renamed).change(&|expr| expr.rename(to));
+        renamed
     }
 }
 
@@ -66,6 +53,7 @@ impl Action {
             Self::Do(body) => Self::Do(body.kind()),
             Self::Map(map) => Self::Map(Map {
                 over: map.over.renamed(to),
+                bounds: map.bounds.as_ref().map(|bounds| bounds.renamed(to)),
                 body: map.body.kind(),
                 completion: map
                     .completion

@@ -1,6 +1,6 @@
 //! Traversal of all expressions and conditions of a definition.
 
-use super::{Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Node, Repeat, State, WaitFor};
+use super::{Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Node, Repeat, State, Term, WaitFor};
 use crate::base::name::Name;
 use std::collections::BTreeSet;
 
@@ -68,6 +68,7 @@ impl Action {
             Self::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
             Self::Map(map) => {
                 parts.expressions.push(&map.over);
+                parts.expressions.extend(&map.bounds);
                 parts.conditions.extend(map.completion.as_ref().map(|completion| &completion.when));
             }
             Self::Repeat(repeat) => {
@@ -105,6 +106,7 @@ impl Action {
             Self::Choose { cases, .. } => parts.conditions.extend(cases.iter_mut().map(|case| &mut case.when)),
             Self::Map(map) => {
                 parts.expressions.push(&mut map.over);
+                parts.expressions.extend(&mut map.bounds);
                 parts.conditions.extend(map.completion.as_mut().map(|completion| &mut completion.when));
             }
             Self::Repeat(repeat) => {
@@ -179,21 +181,20 @@ impl Definition {
 impl<'d> Parts<'d> {
     /// The names of the variables that are read, and of the predicates that are evaluated.
     pub(crate) fn names(self) -> (BTreeSet<&'d Name>, BTreeSet<&'d Name>) {
-        let Self { mut expressions, mut conditions, signals: _ } = self;
         let (mut variables, mut predicates) = (BTreeSet::new(), BTreeSet::new());
-        while let Some(condition) = conditions.pop() {
-            if let Condition::Predicate(name, _) = condition {
+        for term in self.terms() {
+            if let Term::Expr(Expr::Variable(name)) = term {
+                variables.insert(name);
+            } else if let Term::Condition(Condition::Predicate(name, _)) = term {
                 predicates.insert(name);
             }
-            expressions.extend(condition.operands());
-            conditions.extend(condition.parts());
-        }
-        while let Some(expr) = expressions.pop() {
-            if let Expr::Variable(name) = expr {
-                variables.insert(name);
-            }
-            expressions.extend(expr.parts());
         }
         (variables, predicates)
+    }
+
+    /// All expressions and conditions, with those within them.
+    pub(crate) fn terms(self) -> impl Iterator<Item = Term<'d>> {
+        let expressions = self.expressions.into_iter().map(Term::Expr);
+        expressions.chain(self.conditions.into_iter().map(Term::Condition)).flat_map(Term::all)
     }
 }

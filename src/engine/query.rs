@@ -35,7 +35,7 @@ impl<'a> RunView<'a> {
     /// limit.
     #[must_use]
     pub fn output_so_far(&self) -> Payload {
-        self.parts().0.values(self.limits(), &Meter::unbounded()).output_so_far()
+        self.parts().0.values(self.limits(), &Meter::bounded(self.limits().evaluation())).output_so_far()
     }
 
     /// The value of a variable as an expression for the output reads it: the writes of nodes that have succeeded, and
@@ -68,7 +68,7 @@ impl<'a> RunView<'a> {
     /// ```
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<Payload> {
-        self.parts().0.values(self.limits(), &Meter::unbounded()).variable_so_far(name)
+        self.parts().0.values(self.limits(), &Meter::bounded(self.limits().evaluation())).variable_so_far(name)
     }
 
     /// The names of the signals that it keeps, with the number of each.

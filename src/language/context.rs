@@ -1,10 +1,10 @@
 //! The variables of a run, writes to them, budgets and preconditions.
 
-use super::data::{Names, condition, within};
+use super::data::{Names, condition, pointer};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
-use crate::definition::{Budget, Expr, OnUnmet, Precondition, Reducer, Variable, Write};
+use crate::definition::{Budget, OnUnmet, Precondition, Reducer, Variable, Write};
 use serde_json::Value;
 
 /// The fields of a variable.
@@ -133,9 +133,7 @@ impl Reader<'_> {
                 self.report.invalid(&at, "a part of the output, such as output or output.total", text);
                 continue;
             }
-            if let Expr::At(_, pointer) = within(Expr::Item.at(""), &rest) {
-                read.push(Write::new(name.as_str(), pointer));
-            }
+            read.push(Write::new(name.as_str(), pointer(&rest)));
         }
         read
     }

@@ -1,9 +1,10 @@
 //! References, expressions and conditions.
 
+use super::fault::DocumentFaultKind;
 use super::report::{Path, Report};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::definition::{Condition, Expr};
+use crate::definition::{Condition, Expr, ExprError, Term, folded_list, folded_object};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,8 @@ pub(super) struct Names<'d> {
     pub(super) inputs: Option<BTreeSet<&'d str>>,
     /// The tasks, with their indexes.
     pub(super) tasks: BTreeMap<&'d str, usize>,
+    /// The tasks that are choices.
+    pub(super) choices: BTreeSet<&'d str>,
     /// The variables.
     pub(super) variables: BTreeSet<&'d str>,
 }
@@ -40,14 +43,13 @@ pub(super) fn expression(value: &Value, path: &Path<'_>, names: &Names<'_>, repo
         Value::String(text) => text_expression(text, path, names, report),
         Value::Array(items) => {
             let parts = items.iter().enumerate();
-            let parts = parts.map(|(index, item)| expression(item, &path.item(index), names, report)).collect();
-            constant(value, parts).unwrap_or_else(Expr::List)
+            folded_list(parts.map(|(index, item)| expression(item, &path.item(index), names, report)).collect())
         }
         Value::Object(fields) => {
             let mut only = fields.iter();
             match (only.next(), only.next()) {
                 (Some((name, from)), None) if name == "from" => match report.text(from, &path.field("from")) {
-                    Some(text) => reference(text, &path.field("from"), names, report),
+                    Some(text) => whole_expression(text, &path.field("from"), names, report),
                     None => Expr::default(),
                 },
                 (Some((name, literal)), None) if name == "literal" => Expr::Const(Payload::new(literal.clone())),
@@ -58,112 +60,92 @@ pub(super) fn expression(value: &Value, path: &Path<'_>, names: &Names<'_>, repo
                     let read = |(index, part): (usize, &Value)| expression(part, &at.item(index), names, report);
                     Expr::First(parts.into_iter().map(read).collect())
                 }
-                _ => {
-                    let parts = fields.iter().map(|(name, part)| expression(part, &path.field(name), names, report));
-                    let keys = fields.keys().map(|name| Name::from(name.as_str()));
-                    constant(value, parts.collect()).unwrap_or_else(|parts| Expr::Object(keys.zip(parts).collect()))
-                }
+                _ => folded_object(
+                    fields
+                        .iter()
+                        .map(|(name, part)| {
+                            (Name::from(name.as_str()), expression(part, &path.field(name), names, report))
+                        })
+                        .collect(),
+                ),
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => Expr::Const(Payload::new(value.clone())),
     }
 }
 
-/// A constant of the value if all its parts are constant. The parts are used instead of the value, since they can be literals.
-fn constant(value: &Value, parts: Vec<Expr>) -> Result<Expr, Vec<Expr>> {
-    if !parts.iter().all(|part| matches!(part, Expr::Const(_))) {
-        return Err(parts);
-    }
-    let mut parts = parts
-        .into_iter()
-        .map(|part| if let Expr::Const(payload) = part { payload.value().clone() } else { Value::Null });
-    let value = match value {
-        Value::Object(fields) => Value::Object(fields.keys().cloned().zip(parts).collect()),
-        Value::Array(_) => Value::Array(parts.collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => parts.next().unwrap_or_default(),
-    };
-    Ok(Expr::Const(Payload::new(value)))
-}
-
+/// A string in which `${...}` is an expression. One that begins with `$$` stands for itself without the first dollar sign.
 fn text_expression(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
     if let Some(rest) = text.strip_prefix('$').filter(|rest| rest.starts_with('$')) {
         return Expr::value(rest);
     }
-    if !text.contains("${") {
-        return Expr::value(text);
-    }
-    match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|rest| !rest.contains("${")) {
-        Some(inner) => reference(inner.trim(), path, names, report),
-        None => {
-            report.invalid(
-                path,
-                "either plain text or a single reference: write \"${a.output}\", or $$ for a dollar sign",
-                text,
-            );
+    parsed(text, Expr::template(text), path, names, report)
+}
+
+/// A string that is an expression as a whole.
+pub(super) fn whole_expression(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
+    parsed(text, text.parse(), path, names, report)
+}
+
+/// An expression whose names are known; null if there is a mistake, which is reported.
+fn parsed(
+    text: &str,
+    parsed: Result<Expr, ExprError>,
+    path: &Path<'_>,
+    names: &Names<'_>,
+    report: &mut Report,
+) -> Expr {
+    match parsed {
+        Ok(expr) if names.know(&expr, path, report) => expr,
+        Ok(_) => Expr::default(),
+        Err(error) => {
+            report.add(path, DocumentFaultKind::Expression { text: text.to_owned(), error });
             Expr::default()
         }
     }
 }
 
-/// A reference: `inputs.x`, `item.x`, `task.output.x`. Further names and indexes lead into the value.
-pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
-    let mut words = text.split('.');
-    let head = words.next().unwrap_or_default();
-    let rest: Vec<&str> = words.collect();
-    if rest.iter().any(|word| word.is_empty()) {
-        report.invalid(path, "a reference such as inputs.order or analyze.output.total", text);
-        return Expr::default();
-    }
-    match (head, rest.split_first()) {
-        ("inputs", first) => {
-            if let (Some(known), Some((name, _))) = (&names.inputs, first)
-                && !known.contains(name)
-            {
-                report.unknown(path, "input", name, known.iter().copied());
+impl Names<'_> {
+    /// Whether all names in the expression are known. The first that is not is reported.
+    fn know(&self, expr: &Expr, path: &Path<'_>, report: &mut Report) -> bool {
+        Term::Expr(expr).all().all(|term| match term {
+            Term::Expr(Expr::Node(task) | Expr::End(task)) if !self.tasks.contains_key(task.as_str()) => {
+                let known = self.tasks.keys().copied().chain(["inputs", "item", "context", "run", "this"]);
+                report.unknown(path, "task", task, known);
+                false
             }
-            within(Expr::Input, &rest)
-        }
-        ("item", _) => within(Expr::Item, &rest),
-        ("context", Some((name, rest))) => {
-            if !names.variables.contains(name) {
-                report.unknown(path, "variable", name, names.variables.iter().copied());
-                return Expr::default();
+            Term::Expr(Expr::Variable(name)) if !self.variables.contains(name.as_str()) => {
+                report.unknown(path, "variable", name, self.variables.iter().copied());
+                false
             }
-            within(Expr::variable(*name), rest)
-        }
-        ("context", None) => {
-            report.invalid(path, "a reference to a variable, such as context.found", text);
-            Expr::default()
-        }
-        (task, _) if !names.tasks.contains_key(task) => {
-            let known = names.tasks.keys().copied().chain(["inputs", "item", "context"]);
-            report.unknown(path, "task", task, known);
-            Expr::default()
-        }
-        (task, Some((&"output", rest))) => within(Expr::node(task), rest),
-        (task, Some((&("status" | "attempts" | "failure"), _))) => within(Expr::end(task), &rest),
-        _ => {
-            report.invalid(path, "a reference such as inputs.order or analyze.output.total", text);
-            Expr::default()
-        }
+            Term::Expr(Expr::At(of, pointer)) if **of == Expr::Input => {
+                let first = pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+                match &self.inputs {
+                    Some(known) if !known.contains(first.as_str()) => {
+                        report.unknown(path, "input", &first, known.iter().copied());
+                        false
+                    }
+                    Some(_) | None => true,
+                }
+            }
+            Term::Expr(_) | Term::Condition(_) => true,
+        })
     }
 }
 
-pub(super) fn within(expr: Expr, words: &[&str]) -> Expr {
-    if words.is_empty() {
-        return expr;
-    }
-    let pointer = words.iter().map(|word| format!("/{}", word.replace('~', "~0").replace('/', "~1")));
-    expr.at(pointer.collect::<String>())
+/// The JSON pointer of a path.
+pub(super) fn pointer(words: &[&str]) -> String {
+    words.iter().map(|word| format!("/{}", word.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
-/// A condition: a boolean, a reference to a boolean, or an object with one operator.
+/// A condition: a boolean, an expression as a string, or an object with one operator.
 pub(super) fn condition(value: &Value, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Condition {
     let Value::Object(fields) = value else {
         return match value {
             Value::Bool(true) => Condition::True,
             Value::Bool(false) => Condition::Any(Vec::new()),
-            Value::String(_) => Condition::Is(expression(value, path, names, report)),
+            Value::String(text) if text.contains("${") => expression(value, path, names, report).into_condition(),
+            Value::String(text) => whole_expression(text, path, names, report).into_condition(),
             Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 report.wrong_type(path, "a condition", value);
                 Condition::True
@@ -171,7 +153,7 @@ pub(super) fn condition(value: &Value, path: &Path<'_>, names: &Names<'_>, repor
         };
     };
     if fields.contains_key("from") {
-        return Condition::Is(expression(value, path, names, report));
+        return expression(value, path, names, report).into_condition();
     }
     report.object(value, path, CONDITIONS);
     let mut only = fields.iter().filter(|(name, _)| CONDITIONS.contains(&name.as_str()));
@@ -240,14 +222,13 @@ fn operator(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
     }
 }
 
-/// "At least" is not the negation of "less": for values that cannot be compared, neither holds.
 fn comparison(name: &str, a: Expr, b: Expr) -> Condition {
     match name {
         "equal" => Condition::Equal(a, b),
         "less" => Condition::Less(a, b),
         "greater" => Condition::Less(b, a),
-        "at_least" => Condition::Any(vec![Condition::Less(b.clone(), a.clone()), Condition::Equal(a, b)]),
-        "at_most" => Condition::Any(vec![Condition::Less(a.clone(), b.clone()), Condition::Equal(a, b)]),
+        "at_least" => Condition::AtMost(b, a),
+        "at_most" => Condition::AtMost(a, b),
         _ => Condition::In(a, b),
     }
 }

@@ -1,5 +1,7 @@
 //! The errors in a document.
 
+use super::marks::{Aspect, Position};
+use crate::definition::ExprError;
 use crate::workflow::Fault;
 use core::fmt;
 use thiserror::Error;
@@ -67,12 +69,17 @@ impl fmt::Display for DocumentError {
 pub struct DocumentFault {
     /// The path in the document, such as `tasks[2].depends_on[0]`; empty for the document as a whole.
     pub path: String,
+    /// The place in the text; none if the reader of the format does not tell places.
+    pub at: Option<Position>,
     /// The error.
     pub kind: DocumentFaultKind,
 }
 
 impl fmt::Display for DocumentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.at {
+            write!(f, "{at}: ")?;
+        }
         write!(f, "{}{}{}", self.path, if self.path.is_empty() { "" } else { ": " }, self.kind)
     }
 }
@@ -113,6 +120,14 @@ pub enum DocumentFaultKind {
         /// The value that was found.
         text: String,
     },
+    /// A text is not an expression.
+    #[error("{error}: `{}`", Truncated(.text))]
+    Expression {
+        /// The text.
+        text: String,
+        /// The mistake.
+        error: ExprError,
+    },
     /// A name is used twice.
     #[error("duplicate {what} `{}`", Truncated(.name))]
     Duplicate {
@@ -150,6 +165,14 @@ pub enum DocumentFaultKind {
     /// The workflow is invalid.
     #[error("{0}")]
     InvalidWorkflow(Fault),
+}
+
+impl DocumentFaultKind {
+    /// What of a field the error is about.
+    pub(super) fn aspect(&self) -> Aspect {
+        let is_name = matches!(self, Self::Unknown { what: "field", .. } | Self::WithoutEffect { .. });
+        if is_name { Aspect::Name } else { Aspect::Value }
+    }
 }
 
 /// A string of which only the beginning is shown.

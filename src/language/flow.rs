@@ -17,13 +17,14 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of a nested workflow.
-pub(super) const WITHIN: &[&str] = match DOCUMENT.split_first() {
-    Some((_, within)) => within,
-    None => &[],
+pub(super) const WITHIN: &[&str] = match DOCUMENT {
+    [_, _, within @ ..] => within,
+    _ => &[],
 };
 
 /// Names in references that cannot be ids of tasks.
-const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
+const RESERVED: &[&str] =
+    &["inputs", "item", "context", "run", "this", "true", "false", "null", "in", "fail", "continue"];
 
 /// Suffixes of the additional nodes that a task becomes. Task ids contain no dot, so these names are unique.
 const GATE: &str = ".when";
@@ -96,6 +97,7 @@ impl<'l> Reader<'l> {
         let names = Names {
             inputs: inputs.map(|inputs| inputs.iter().map(|input| input.name.as_str()).collect::<BTreeSet<&str>>()),
             tasks: tasks.iter().map(|(index, id, _)| (*id, *index)).collect(),
+            choices: tasks.iter().filter(|(.., task)| get(task, "choose").is_some()).map(|(_, id, _)| *id).collect(),
             variables: get(fields, "context")
                 .and_then(Value::as_object)
                 .into_iter()
@@ -164,7 +166,8 @@ impl<'l> Reader<'l> {
         let id = self.report.text_at(fields, "id", path)?;
         let plain = id.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
         if id.is_empty() || !plain || RESERVED.contains(&id) {
-            let expected = "a task id: letters, digits, _ and -, and not inputs, item, context, fail or continue";
+            let expected =
+                "a task id: letters, digits, _ and -, and no word with another meaning, such as inputs or continue";
             self.report.invalid(&path.field("id"), expected, id);
             return None;
         }
@@ -208,13 +211,19 @@ fn field_of(fault: &Fault) -> &'static str {
     if matches!(fault, Fault::PostconditionWithoutWork) {
         return "postcondition";
     }
-    let (Fault::TooEarly { location, .. } | Fault::NoItem { location } | Fault::TooDeep { location, .. }) = fault
+    let (Fault::TooEarly { location, .. }
+    | Fault::NoItem { location }
+    | Fault::TooDeep { location, .. }
+    | Fault::UnknownLocal { location, .. }
+    | Fault::BadLocal { location, .. }
+    | Fault::Arguments { location, .. }) = fault
     else {
         return "";
     };
     match location {
         Location::Input => "inputs",
         Location::Over => "for_each",
+        Location::Bounds => "max_concurrent",
         Location::Until => "repeat",
         Location::Case(_) => "choose",
         Location::Output => "outputs",

@@ -1,6 +1,7 @@
 //! The inputs of a workflow: declared in its document, checked before a run starts.
 
 use super::fault::{DocumentError, DocumentFaultKind};
+use super::marks::Mark;
 use super::report::{Fields, Path, Report, get, type_name};
 use serde_json::{Map, Value};
 
@@ -126,7 +127,7 @@ pub(super) fn filled(inputs: &[Input], given: Value) -> Result<Value, DocumentEr
         Value::Null => Map::new(),
         other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
             report.wrong_type(&at, "an object", &other);
-            return report.finish(Value::Null);
+            return report.finish(Value::Null, &Mark::default());
         }
     };
     for name in given.keys().filter(|name| !inputs.iter().any(|input| input.name == **name)) {
@@ -140,5 +141,5 @@ pub(super) fn filled(inputs: &[Input], given: Value) -> Result<Value, DocumentEr
             (None, None) => {}
         }
     }
-    report.finish(Value::Object(given))
+    report.finish(Value::Object(given), &Mark::default())
 }

@@ -28,61 +28,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Fields
+//! The fields and the expressions are described in `docs/language.md`, which is part of this page:
 //!
-//! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`. Optional are:
-//!
-//! - `context`: the variables of the run, each either a reducer (`replace`, `append`, `merge`, `max`, `min`, `sum`) or
-//!   `{reduce, by, initial, updates}`. With `reduce: custom`, `by` names a reducer of the host; `updates` is a condition on `item`
-//!   under which updates from outside are accepted.
-//! - `budget`: as for a task.
-//! - `signals`: by name, each with `transient`, `kept_for` and `most`.
-//! - `on_failure`: `fail`, `finish` or `hold` ([`OnFailure`](crate::definition::OnFailure)).
-//! - `on_compensation_failure`: `hold`, `continue` or `stop` ([`OnCompensationFailure`](crate::definition::OnCompensationFailure)).
-//!
-//! A task has these fields:
-//!
-//! | fields | meaning |
-//! |---|---|
-//! | `id` | letters, digits, `_` and `-`; unique |
-//! | `type` | the kind of work; by default the id |
-//! | `agent`, `requirements` | the skill that an agent must have; a list of skills, or `skills` with levels and `labels` |
-//! | `inputs` | the input of the task: data with references |
-//! | `depends_on` | tasks, or `{task, on: success, failure, always, each}`, or `{task, case}` of a choice |
-//! | `join` | `all`, `any`, `{count, rest}`, `{rounds, rest}`, `each`, or a [trigger rule](crate::definition::Trigger) |
-//! | `when` | a condition; if it does not hold, the task is skipped |
-//! | `precondition` | a condition on the data of the run and on `item`, the input of the task; or `{when, otherwise: skip}` |
-//! | `postcondition` | a condition on `item`, the output; if it does not hold, the task is retried, then fails |
-//! | `budget`, `estimate` | limits `{attempts, time, cost, tokens}`; the expected usage `{cost, tokens}` of an attempt |
-//! | `writes` | variables, each with `output` or a path into it: `{found: output.hits}` |
-//! | `retry`, `timeout` | the number of attempts, or `{attempts, delay, factor, max_delay, jitter, in_doubt, rules}`, where the first rule `{on, attempts, delay, factor, max_delay, jitter}` that matches a failure applies, `on` being as `error` of handlers; the time limit of an attempt |
-//! | `queue_timeout`, `total_timeout`, `priority`, `exhausted` | as in [`Policy`](crate::Policy) and [`Tier`](crate::Tier) |
-//! | `on_error` | `fail` (the run), `continue`, or the task to continue with, which then joins its links with `any` |
-//! | `compensate`, `pivot` | the task that compensates it (true: its type with `.undo`); whether it is a pivot |
-//! | `query` | the task that determines an unknown outcome (true: its type with `.query`) |
-//! | `save_point` | how often tasks after this one are repeated from here after a failure, or `{again, instead}` with a case for an alternative |
-//! | `mutex`, `cancels` | names of mutual exclusions; tasks that are cancelled when it succeeds |
-//! | `milestone` | `{after, until}`, two tasks between which it can start |
-//! | `handlers` | boundary handlers, each with a `name`, to which other tasks link by `{task, case}`, and one of `error` (true, kinds of failures, or `{kinds, codes}`; a code with `*` at its end stands for all that begin so), `timeout`, `signal` with `matching`, `cancel`; with `beside: true` the task is not interrupted |
-//! | `for_each`, `max_concurrent`, `tolerate`, `tolerate_percent` | the work for each element of a list, as `item`; how many run at once; how many may fail |
-//! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the map ends early; whether items can be added while it runs |
-//! | `repeat` | `{until, while, most}`: the work in rounds |
-//! | `delegate` | true, or the limits of delegation: `depth`, `fan_out`, `max_parts`, `kinds` of sub-tasks (by default that of the task), `max_concurrent`, `tolerate`, `beyond` (`stop`, `drop`), `gather` (`list`, `vote`, `median`, `ranks`, a reducer) or `gather_by` a task, and `rounds`, a number or `{most, near, settled}` |
-//! | `workflow` | instead of a type: a nested workflow, whose `inputs` are the input of the task |
-//! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`; it can be this one |
-//! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
-//! | `race` | instead of a type: a list of options, each with a `name` and one of `signal` with `matching`, `after`, `at`, `decision: {role, options, escalation: [{after, role}], not_by}` |
-//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or the fields of a task's work), `workflow` or `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}`, where `on_failure` is true or what `error` of a handler may be |
-//! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; no work; the end of the run; a failure, as a message or `{message, kind, code, details}` |
-//!
-//! A reference is a whole string, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${context.found}"`, `"${item}"`, or
-//! `{from: analyze.output}`. `"${analyze.status}"`, `"${analyze.attempts}"` and `"${analyze.failure.code}"` tell how a task ended
-//! ([`Expr::End`](crate::definition::Expr::End)). `{first: [..]}` is the first element that is not null, `{literal: ..}` is data without references, and
-//! a string that begins with `$$` stands for one that begins with `$`.
-//!
-//! A condition is a boolean, a reference, or an object with exactly one operator: `all`, `any`, `not`, `is`, `exists`, `equal`,
-//! `less`, `greater`, `at_least`, `at_most`, `in`, `matches` (`[data, pattern]`, with `*` and `?`), `predicate` (`[name, data]`, a
-//! predicate of the host).
+#![doc = include_str!("../../docs/language.md")]
 
 mod context;
 mod data;
@@ -92,6 +40,7 @@ mod failures;
 mod fault;
 mod flow;
 mod inputs;
+mod marks;
 mod report;
 mod schema;
 mod states;
@@ -102,6 +51,7 @@ mod work;
 pub use document::Document;
 pub use fault::{DocumentError, DocumentFault, DocumentFaultKind};
 pub use inputs::{Input, InputType};
+pub use marks::Position;
 
 use crate::base::id::RunId;
 use crate::base::limits::Limits;
@@ -112,9 +62,10 @@ use flow::Reader;
 use report::{Path, get};
 use serde_json::Value;
 
-/// The fields of a document. The first is allowed at the top only: the input of a nested workflow is the task's `inputs`.
+/// The fields of a document. The first two are allowed at the top only: the input of a nested workflow is the task's `inputs`.
 const DOCUMENT: &[&str] = &[
     "inputs",
+    "kinds",
     "name",
     "version",
     "description",
@@ -163,14 +114,17 @@ impl Document {
         let mut reader = Reader::new(limits);
         let root = Path::Root;
         let Some(fields) = reader.report.object(self.value(), &root, DOCUMENT) else {
-            return reader.report.finish(CompiledDocument { definition: Definition::new(""), inputs: None });
+            return reader
+                .report
+                .finish(CompiledDocument { definition: Definition::new(""), inputs: None }, self.marks());
         };
         if get(fields, "name").is_none() {
             reader.report.add(root, DocumentFaultKind::Missing { field: "name".to_owned() });
         }
         let inputs = inputs::declared(fields, &root, &mut reader.report);
+        reader.report.kinds(fields, &root);
         let definition = reader.flow(fields, "unnamed", inputs.as_deref(), &root);
         reader.check(&definition);
-        reader.report.finish(CompiledDocument { definition, inputs })
+        reader.report.finish(CompiledDocument { definition, inputs }, self.marks())
     }
 }

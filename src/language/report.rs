@@ -1,10 +1,12 @@
 //! Typed access to a tree: errors are collected with their paths, and reading continues.
 
 use super::fault::{DocumentError, DocumentFault, DocumentFaultKind};
+use super::marks::Mark;
 use crate::base::nearest::nearest;
 use core::fmt;
 use core::time::Duration;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// The limit on listed errors; further ones are only counted.
 const MAX_FAULTS: usize = 100;
@@ -47,16 +49,43 @@ impl fmt::Display for Path<'_> {
 pub(super) struct Report {
     faults: Vec<DocumentFault>,
     omitted: u64,
+    /// The kinds of tasks that the document declares; any kind is known if it declares none.
+    kinds: Option<BTreeSet<String>>,
 }
 
 impl Report {
-    pub(super) fn finish<T>(self, good: T) -> Result<T, DocumentError> {
-        if self.faults.is_empty() { Ok(good) } else { Err(DocumentError::new(self.faults, self.omitted)) }
+    /// The value, if there is no mistake. Mistakes get their places.
+    pub(super) fn finish<T>(mut self, good: T, marks: &Mark) -> Result<T, DocumentError> {
+        if self.faults.is_empty() {
+            return Ok(good);
+        }
+        for fault in &mut self.faults {
+            fault.at = marks.find(&fault.path, fault.kind.aspect());
+        }
+        Err(DocumentError::new(self.faults, self.omitted))
+    }
+
+    /// The number of mistakes so far.
+    pub(super) fn count(&self) -> u64 {
+        (self.faults.len() as u64).saturating_add(self.omitted)
+    }
+
+    /// Reads the kinds of tasks that the document declares.
+    pub(super) fn kinds(&mut self, fields: &Fields, path: &Path<'_>) {
+        let kinds = self.words(fields, "kinds", path).into_iter().map(|(_, kind)| kind.to_owned()).collect();
+        self.kinds = get(fields, "kinds").is_some().then_some(kinds);
+    }
+
+    /// Checks that the kind of a task is declared, if kinds are.
+    pub(super) fn kind(&mut self, kind: &str, path: &Path<'_>) {
+        if let Some(known) = self.kinds.clone().filter(|known| !known.contains(kind)) {
+            self.unknown(path, "kind", kind, known.iter().map(String::as_str));
+        }
     }
 
     pub(super) fn add(&mut self, path: impl fmt::Display, kind: DocumentFaultKind) {
         if self.faults.len() < MAX_FAULTS {
-            self.faults.push(DocumentFault { path: path.to_string(), kind });
+            self.faults.push(DocumentFault { path: path.to_string(), at: None, kind });
         } else {
             self.omitted = self.omitted.saturating_add(1);
         }

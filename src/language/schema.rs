@@ -47,10 +47,16 @@ fn definitions() -> Value {
         "retry": either(&[integer(), object(&[], RETRY, retry)]),
         "requirements": either(&[texts(), object(&[], REQUIREMENTS, requirement)]),
         "dependency": either(&[text(), object(&["task"], DEPENDENCY, dependency)]),
-        "condition": either(&[json!({"type": "boolean"}), text(), only("from", text()), operators()]),
+        "condition": either(&[
+            json!({"type": "boolean"}),
+            json!({"type": "string", "description": "An expression, such as inputs.total > 100."}),
+            only("from", text()),
+            operators(),
+        ]),
         "span": {"type": "string", "description": "A duration such as 250ms or 1m 30s."},
-        "data": {"description": "Any data. A string \"${inputs.x}\" or \"${task.output.x}\" and {\"from\": \"task.output.x\"} \
-            are references; {\"first\": [..]} is the first that is not null; {\"literal\": ..} is data without references."},
+        "data": {"description": "Any data. In a string, ${..} is an expression, such as ${inputs.x} or ${task.output.x + 1}; \
+            {\"from\": \"task.output.x\"} is one without braces; {\"first\": [..]} is the first that is there and not null; \
+            {\"literal\": ..} is data without expressions."},
     })
 }
 
@@ -62,6 +68,7 @@ fn document(name: &str) -> Value {
         "budget" => def("budget"),
         "on_failure" => words(ON_FAILURE),
         "on_compensation_failure" => words(ON_UNDO_FAILURE),
+        "kinds" => texts(),
         "signals" => json!({"type": "object", "additionalProperties": or_null(object(&[], SIGNAL, signal))}),
         "tasks" => list(def("task")),
         "outputs" => def("data"),
@@ -98,12 +105,19 @@ fn input(name: &str) -> Value {
 
 fn task_field(name: &str) -> Value {
     match name {
-        "inputs" | "for_each" => def("data"),
+        "inputs" => def("data"),
+        "for_each" => either(&[
+            json!({"type": "array"}),
+            text(),
+            only("from", text()),
+            only("first", json!({"type": "array"})),
+            only("literal", json!({"type": "array"})),
+        ]),
         "depends_on" => either(&[def("dependency"), list(def("dependency"))]),
         "join" => either(&[words(JOINS), with_one(object(&[], COUNT, count), &["count", "rounds"])]),
         "milestone" => object(MILESTONE, MILESTONE, |_| text()),
         "handlers" => list(with_one(object(&["name"], HANDLER, handler), &["error", "timeout", "signal", "cancel"])),
-        "tolerate_percent" => integer(),
+        "max_concurrent" | "tolerate" | "tolerate_percent" => either(&[integer(), text(), only("from", text())]),
         "open" => json!({"type": "boolean"}),
         "enough" => with_one(object(&[], ENOUGH, enough), &["of", "when", "begun"]),
         "race" => list(with_one(object(&["name"], RACE_OPTION, race_option), &["signal", "after", "at", "decision"])),
@@ -116,7 +130,6 @@ fn task_field(name: &str) -> Value {
         "save_point" => either(&[integer(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),
-        "max_concurrent" | "tolerate" => integer(),
         "repeat" => object(&["most"], REPEAT, repeat),
         "delegate" => either(&[json!({"const": true}), object(&[], DELEGATE, delegate)]),
         "workflow" => def("workflow"),
@@ -280,7 +293,11 @@ fn repeat(name: &str) -> Value {
 }
 
 fn wait(name: &str) -> Value {
-    if name == "timer" { def("span") } else { text() }
+    match name {
+        "timer" => def("span"),
+        "until" => def("data"),
+        _ => text(),
+    }
 }
 
 fn case(name: &str) -> Value {

@@ -63,10 +63,15 @@ impl<'d> Reader<'_> {
     fn body(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Option<Body> {
         let at = path.field("do");
         let task = get(fields, "do").and_then(|value| match value {
-            Value::String(kind) => Some(Work::new(kind.as_str())),
+            Value::String(kind) => {
+                self.report.kind(kind, &at);
+                Some(Work::new(kind.as_str()))
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 let fields = self.report.object(value, &at, WORK)?;
-                Some(work(fields, name, &at, &mut self.report))
+                let work = work(fields, name, &at, &mut self.report);
+                self.report.kind(&work.kind, &at.field("type"));
+                Some(work)
             }
         });
         let flow = get(fields, "workflow").map(|flow| self.within(flow, name, &path.field("workflow")));

@@ -1,17 +1,18 @@
 //! A task of a document, and the nodes that it becomes.
 
 use super::context::budget;
-use super::data::{Names, condition, expression};
+use super::data::{Names, condition, expression, whole_expression};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, retry, work};
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, Remaining, Repeat,
-    SavePoint, Trigger, Work,
+    Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, RaceOption, Remaining,
+    Repeat, SavePoint, Trigger, WaitFor, Work, folded_object,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The fields of a task besides those of its work.
@@ -61,11 +62,14 @@ pub(super) const COUNT: &[&str] = &["count", "rounds", "rest"];
 pub(super) const ENOUGH: &[&str] = &["of", "when", "begun", "cancel_rest"];
 pub(super) const REPEAT: &[&str] = &["until", "while", "most"];
 pub(super) const SAVE_POINT: &[&str] = &["again", "instead"];
-pub(super) const WAIT: &[&str] = &["signal", "timer"];
+pub(super) const WAIT: &[&str] = &["signal", "timer", "until"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
 /// The fields that make a task something other than work.
 const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail"];
+
+/// The bounds of a map, which can be expressions.
+pub(super) const BOUNDS: [&str; 3] = ["max_concurrent", "tolerate", "tolerate_percent"];
 
 /// The fields of a call.
 pub(super) const CALL: &[&str] = &["workflow", "version", "depth"];
@@ -215,7 +219,8 @@ impl<'d> Reader<'_> {
 
     fn dependency(&mut self, value: &Value, path: &Path<'_>, names: &Names<'_>) -> Option<Link> {
         if let Value::String(task) = value {
-            return self.exists(task, path, names).then(|| Link::success(task.as_str()));
+            let is_known = self.exists(task, path, names) && self.has_one_end(task, path, names);
+            return is_known.then(|| Link::success(task.as_str()));
         }
         let link = self.dependency_object(value, path, names);
         self.links_lost |= link.is_none();
@@ -233,13 +238,26 @@ impl<'d> Reader<'_> {
         if case.is_some() && on.is_some() {
             self.report.add(path, DocumentFaultKind::Exclusive { one: "on", other: "case" });
         }
-        self.exists(task, &path.field("task"), names).then(|| match (case, on) {
+        let has_end = case.is_some() || on.is_some() || self.has_one_end(task, path, names);
+        (self.exists(task, &path.field("task"), names) && has_end).then(|| match (case, on) {
             (Some(case), _) => Link::case(task, case),
             (None, Some(1)) => Link::failure(task),
             (None, Some(2)) => Link::always(task),
             (None, Some(3)) => Link::each(task),
             (None, _) => Link { node: task.into(), on: On::Success },
         })
+    }
+
+    /// Whether a link to the task needs no case. A choice has several, and which one was meant is not guessed.
+    fn has_one_end(&mut self, task: &str, path: &Path<'_>, names: &Names<'_>) -> bool {
+        let is_choice = names.choices.contains(task);
+        if is_choice {
+            let expected =
+                "a case of the choice, as in {task: route, case: large}, or {task: route, on: success} for any";
+            self.report.invalid(path, expected, task);
+            self.links_lost = true;
+        }
+        !is_choice
     }
 
     fn join(&mut self, fields: &Fields, path: &Path<'_>) -> Option<Join> {
@@ -296,12 +314,20 @@ impl<'d> Reader<'_> {
         let otherwise = format!("{kind}.{ending}");
         match value {
             Value::Bool(false) => None,
-            Value::Bool(true) => Some(Work::new(otherwise)),
-            Value::String(kind) => Some(Work::new(kind.as_str())),
+            Value::Bool(true) => {
+                self.report.kind(&otherwise, &path.field(field));
+                Some(Work::new(otherwise))
+            }
+            Value::String(kind) => {
+                self.report.kind(kind, &path.field(field));
+                Some(Work::new(kind.as_str()))
+            }
             Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 let at = path.field(field);
                 let fields = self.report.object(value, &at, WORK)?;
-                Some(work(fields, &otherwise, &at, &mut self.report))
+                let work = work(fields, &otherwise, &at, &mut self.report);
+                self.report.kind(&work.kind, &at.field("type"));
+                Some(work)
             }
         }
     }
@@ -319,11 +345,16 @@ impl<'d> Reader<'_> {
     fn action(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Action {
         let (pass, stop) = (self.report.bool_at(fields, "pass", path), self.report.bool_at(fields, "stop", path));
         let fail = get(fields, "fail").map(|fail| Action::Fail(self.fail(fail, &path.field("fail"), names)));
-        let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
+        let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait"), names));
         let race = self.race(fields, path, names);
         let states = self.states(fields, path, names);
         let choice = self.choice(fields, path, names);
         let task = work(fields, id, path, &mut self.report);
+        let has = |name: &&&str| get(fields, name).is_some();
+        if OTHERS.iter().chain(&["workflow", "call"]).find(has).is_none() {
+            let field = if get(fields, "type").is_some() { "type" } else { "id" };
+            self.report.kind(&task.kind, &path.field(field));
+        }
         let delegate = self.delegate(task.clone(), fields, path);
         let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
         let call = get(fields, "call").and_then(|call| self.call(call, &path.field("call"))).map(Body::Call);
@@ -349,10 +380,22 @@ impl<'d> Reader<'_> {
         Some(call)
     }
 
-    fn wait(&mut self, wait: &Value, path: &Path<'_>) -> Action {
+    /// A signal, a timer, or the first of both. With a computed time it is a race.
+    fn wait(&mut self, wait: &Value, path: &Path<'_>, names: &Names<'_>) -> Action {
         let Some(fields) = self.report.object(wait, path, WAIT) else { return Action::Pass };
         let signal = self.report.text_at(fields, "signal", path).map(Name::from);
-        Action::Wait { signal, timer: self.report.span_at(fields, "timer", path) }
+        let timer = self.report.span_at(fields, "timer", path);
+        let Some(until) = get(fields, "until") else { return Action::Wait { signal, timer } };
+        if timer.is_some() {
+            self.report.add(path, DocumentFaultKind::Exclusive { one: "timer", other: "until" });
+        }
+        let at = path.field("until");
+        let until = match until.as_str().filter(|text| !text.contains("${")) {
+            Some(text) => whole_expression(text, &at, names, &mut self.report),
+            None => expression(until, &at, names, &mut self.report),
+        };
+        let signal = signal.map(|signal| RaceOption::new("signal", WaitFor::signal(signal)));
+        Action::Race { options: signal.into_iter().chain([RaceOption::new("until", WaitFor::At(until))]).collect() }
     }
 
     fn choice(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Action> {
@@ -393,17 +436,39 @@ impl<'d> Reader<'_> {
         Some(enough)
     }
 
+    /// The bounds of a map: the numbers, and an object of those that are expressions.
+    fn bounds(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> ([Option<u32>; 3], Option<Expr>) {
+        let mut computed = BTreeMap::new();
+        let numbers = BOUNDS.map(|bound| match get(fields, bound).filter(|value| is_expression(value)) {
+            Some(value) => {
+                let at = path.field(bound);
+                let expr = match value.as_str().filter(|text| !text.contains("${")) {
+                    Some(text) => whole_expression(text, &at, names, &mut self.report),
+                    None => expression(value, &at, names, &mut self.report),
+                };
+                computed.insert(Name::from(bound), expr);
+                None
+            }
+            None => self.report.integer_at(fields, bound, path),
+        });
+        (numbers, (!computed.is_empty()).then(|| folded_object(computed)))
+    }
+
     /// The work once, for each item, or in rounds.
     fn repeated(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
-        let max_concurrent = self.report.integer_at(fields, "max_concurrent", path);
-        let tolerate = self.report.integer_at(fields, "tolerate", path).unwrap_or(0);
-        let percent = self.report.integer_at(fields, "tolerate_percent", path);
+        let (bounds, computed) = self.bounds(fields, path, names);
         let open = self.report.bool_at(fields, "open", path);
         let enough = self.enough(fields, path, names);
         if let Some(list) = get(fields, "for_each") {
-            let over = expression(list, &path.field("for_each"), names, &mut self.report);
-            let mut map = Map::over(over, body).max_concurrent(max_concurrent).tolerate(tolerate);
+            let (at, before) = (path.field("for_each"), self.report.count());
+            let over = expression(list, &at, names, &mut self.report);
+            if is_no_list(&over) && before == self.report.count() {
+                self.report.invalid(&at, "a list, or an expression such as \"${load.output.items}\"", list);
+            }
+            let [max_concurrent, tolerate, percent] = bounds;
+            let mut map = Map::over(over, body).max_concurrent(max_concurrent).tolerate(tolerate.unwrap_or(0));
             map.tolerate_percent = percent;
+            map.bounds = computed;
             map.open = open;
             map.completion = enough;
             return Action::Map(map);
@@ -421,4 +486,18 @@ impl<'d> Reader<'_> {
         repeat.while_ = whilst;
         Action::Repeat(repeat)
     }
+}
+
+/// Whether a value stands for an expression and not for a number.
+fn is_expression(value: &Value) -> bool {
+    let from = value.as_object().is_some_and(|fields| fields.len() == 1 && fields.contains_key("from"));
+    value.is_string() || from
+}
+
+/// Whether an expression certainly gives something other than a list.
+fn is_no_list(expr: &Expr) -> bool {
+    if let Expr::Const(value) = expr {
+        return !value.value().is_array();
+    }
+    matches!(expr, Expr::Object(_))
 }

@@ -23,7 +23,8 @@
 //! | `cp.guard.precondition`, `.postcondition` | permanent | a guard of the node did not hold |
 //! | `cp.write` | permanent | an output does not fit the variable that it is written to |
 //! | `cp.value.too_large` | permanent | an input, a list or an output is larger than a payload may be |
-//! | `cp.value.invalid` | permanent | a value is not what the node needs: no list, no time, no answer of delegated work |
+//! | `cp.value.invalid` | permanent | a value is not what the node needs: no list, no time, no answer of delegated work; or a function in an expression cannot be applied |
+//! | `cp.value.missing` | permanent | a path in an expression leads nowhere |
 //! | `cp.no_case` | permanent | no case of a choice and no transition of a state applies |
 //! | `cp.join` | permanent | a counting join can no longer reach its number |
 //! | `cp.undefined` | permanent | a called workflow is not defined |
@@ -84,6 +85,8 @@ pub const WRITE: &str = "cp.write";
 pub const TOO_LARGE: &str = "cp.value.too_large";
 /// A value is not what the node needs.
 pub const INVALID_VALUE: &str = "cp.value.invalid";
+/// A path in an expression leads nowhere.
+pub const MISSING_VALUE: &str = "cp.value.missing";
 /// No case of a choice and no transition of a state applies.
 pub const NO_CASE: &str = "cp.no_case";
 /// A counting join can no longer reach its number.

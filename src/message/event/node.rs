@@ -5,6 +5,7 @@ use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
+use crate::definition::MapBounds;
 use crate::message::run::{
     CompensationOutcome, DelegatedPart, DroppedSubtask, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartOutcome,
     Refusal,
@@ -236,6 +237,9 @@ pub enum Opening {
         /// its predecessors.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         list: Option<Payload>,
+        /// The bounds, if they come from data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bounds: Option<MapBounds>,
     },
     /// It repeats a body.
     Repeat,

@@ -207,10 +207,10 @@ pub enum Cause {
         /// The reason given.
         reason: Name,
     },
-    /// All nodes ended, and the output of the run is larger than a payload may be.
-    OutputTooLarge {
-        /// The size in bytes.
-        bytes: u32,
+    /// All nodes ended, and the output of the run has no value, or one that is larger than a payload may be.
+    Output {
+        /// Why: with the code [`codes::TOO_LARGE`], [`codes::MISSING_VALUE`] or [`codes::INVALID_VALUE`].
+        failure: Failure,
     },
 }
 
@@ -229,10 +229,9 @@ impl Cause {
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Node { failure, .. } => failure.clone(),
+            Self::Node { failure, .. } | Self::Output { failure } => failure.clone(),
             Self::Limit { limit, path, .. } => path.iter().cloned().fold(limit.failure(), Failure::through),
             Self::Cancelled { .. } => Failure::permanent(self.to_string()).with_code(codes::CANCELLED),
-            Self::OutputTooLarge { .. } => Failure::permanent(self.to_string()).with_code(codes::TOO_LARGE),
         }
     }
 }
@@ -244,9 +243,7 @@ impl fmt::Display for Cause {
             Self::Limit { node: Some(node), limit, .. } => write!(f, "node {node} failed: {limit}"),
             Self::Limit { node: None, limit, .. } => limit.fmt(f),
             Self::Cancelled { reason } => write!(f, "cancelled: {reason}"),
-            Self::OutputTooLarge { bytes } => {
-                write!(f, "the output of the run has {bytes} bytes, more than a payload may have")
-            }
+            Self::Output { failure } => f.write_str(&failure.message),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The sources of a node's input, from its definition.
 
 use crate::base::name::Name;
-use crate::definition::{Action, Definition, Expr, Node, Parts};
+use crate::definition::{Action, Definition, Expr, Node, Parts, Term};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -25,16 +25,13 @@ pub enum Source {
 /// All sources of a node's input. For a compensation, the output to be compensated comes first.
 pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
     let mut sources = BTreeSet::new();
-    let Parts { mut expressions, mut conditions, signals } = node.action.parts();
+    let Parts { mut expressions, conditions, signals } = node.action.parts();
     expressions.push(&node.input);
     sources.extend(signals.into_iter().cloned().map(Source::Signal));
     // The item of these actions is the output of the round, or of the state, before.
     let repeats = matches!(node.action, Action::States(_) | Action::Repeat(_));
-    while let Some(condition) = conditions.pop() {
-        conditions.extend(condition.parts());
-        expressions.extend(condition.operands());
-    }
-    collect(expressions, repeats, &mut sources);
+    let terms = expressions.into_iter().map(Term::Expr).chain(conditions.into_iter().map(Term::Condition));
+    collect(terms.collect(), repeats, &mut sources);
     if undo {
         sources.insert(Source::Node(node.name.clone()));
     }
@@ -44,12 +41,13 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
 /// All sources of a run's output.
 pub(super) fn of_output(definition: &Definition) -> BTreeSet<Source> {
     let mut sources = BTreeSet::new();
-    collect(vec![&definition.output], false, &mut sources);
+    collect(vec![Term::Expr(&definition.output)], false, &mut sources);
     sources
 }
 
-fn collect(mut work: Vec<&Expr>, repeats: bool, sources: &mut BTreeSet<Source>) {
-    while let Some(expr) = work.pop() {
+fn collect(terms: Vec<Term<'_>>, repeats: bool, sources: &mut BTreeSet<Source>) {
+    for term in terms.into_iter().flat_map(Term::all) {
+        let Term::Expr(expr) = term else { continue };
         match expr {
             Expr::Input => {
                 sources.insert(Source::Input);
@@ -64,9 +62,18 @@ fn collect(mut work: Vec<&Expr>, repeats: bool, sources: &mut BTreeSet<Source>) 
                 sources.insert(Source::PreviousRound);
             }
             // The item of a map comes from its list, which is examined as well.
-            Expr::Item | Expr::Const(_) | Expr::List(_) | Expr::Object(_) | Expr::At(..) | Expr::First(_) => {
-                work.extend(expr.parts());
-            }
+            Expr::Item
+            | Expr::Local(_)
+            | Expr::Meta(_)
+            | Expr::Const(_)
+            | Expr::List(_)
+            | Expr::Object(_)
+            | Expr::At(..)
+            | Expr::First(_)
+            | Expr::Test(_)
+            | Expr::If(_)
+            | Expr::Call(..)
+            | Expr::Each(_) => {}
         }
     }
 }

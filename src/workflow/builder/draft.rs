@@ -4,7 +4,7 @@ use super::super::validate::Fault;
 use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Join, Link, Map, Milestone, Node, On,
-    PartsMut, Repeat, Variable, Work,
+    PartsMut, Repeat, TermMut, Variable, Work,
 };
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -289,38 +289,19 @@ fn named(mut expr: Expr, names: &[Name]) -> Expr {
     expr
 }
 
-/// Replaces placeholders by names, with a work list, because the depth of an expression is not bounded here.
+/// Replaces placeholders by names.
 fn name_expr(expr: &mut Expr, names: &[Name]) {
-    let mut work = vec![expr];
-    while let Some(expr) = work.pop() {
-        match expr {
-            Expr::Node(name) | Expr::End(name) => {
-                if let Some(settled) = marked(name).and_then(|node| names.get(node)) {
-                    *name = settled.clone();
-                }
-            }
-            Expr::List(parts) | Expr::First(parts) => work.extend(parts),
-            Expr::Object(fields) => work.extend(fields.values_mut()),
-            Expr::At(of, _) => work.push(of),
-            Expr::Input | Expr::Variable(_) | Expr::Item | Expr::Const(_) => {}
-        }
-    }
+    TermMut::Expr(expr).change(&|expr| set_name(expr, names));
 }
 
 fn name_condition(condition: &mut Condition, names: &[Name]) {
-    let mut work = vec![condition];
-    while let Some(condition) = work.pop() {
-        match condition {
-            Condition::Is(a) | Condition::Exists(a) | Condition::Predicate(_, a) | Condition::Matches(a, _) => {
-                name_expr(a, names);
-            }
-            Condition::Equal(a, b) | Condition::Less(a, b) | Condition::In(a, b) => {
-                name_expr(a, names);
-                name_expr(b, names);
-            }
-            Condition::All(parts) | Condition::Any(parts) => work.extend(parts),
-            Condition::Not(part) => work.push(part),
-            Condition::True => {}
-        }
+    TermMut::Condition(condition).change(&|expr| set_name(expr, names));
+}
+
+fn set_name(expr: &mut Expr, names: &[Name]) {
+    if let Expr::Node(name) | Expr::End(name) = expr
+        && let Some(settled) = marked(name).and_then(|node| names.get(node))
+    {
+        *name = settled.clone();
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn constant(condition: &Condition) -> Option<bool> {
         | Condition::Exists(_)
         | Condition::Equal(..)
         | Condition::Less(..)
+        | Condition::AtMost(..)
         | Condition::In(..)
         | Condition::Matches(..)
         | Condition::Predicate(..) => None,
@@ -97,16 +98,5 @@ fn both_numbers(a: &Value, b: &Value) -> bool {
 }
 
 fn number(expr: &Expr) -> Option<f64> {
-    match expr {
-        Expr::Const(value) => value.value().as_f64(),
-        Expr::Input
-        | Expr::Node(_)
-        | Expr::End(_)
-        | Expr::Variable(_)
-        | Expr::Item
-        | Expr::List(_)
-        | Expr::Object(_)
-        | Expr::At(..)
-        | Expr::First(_) => None,
-    }
+    if let Expr::Const(value) = expr { value.value().as_f64() } else { None }
 }

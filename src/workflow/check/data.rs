@@ -2,7 +2,7 @@
 
 use crate::base::name::Name;
 use crate::dag::Topology;
-use crate::definition::{Condition, Definition, Expr, Join, Link, On, Parts, Trigger};
+use crate::definition::{Condition, Definition, Expr, Join, Link, On, Parts, Term, Trigger};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each node, by index, the nodes that have certainly succeeded when it starts.
@@ -48,34 +48,21 @@ pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<us
 pub(super) fn missing<'d>(definition: &'d Definition, index: usize, sure: &[BTreeSet<usize>]) -> Vec<&'d Name> {
     let (Some(node), Some(sure)) = (definition.nodes.get(index), sure.get(index)) else { return Vec::new() };
     let mut missing: Vec<&Name> = Vec::new();
-    let Parts { expressions: mut open, mut conditions, .. } = node.action.parts();
-    open.push(&node.input);
-    while let Some(condition) = conditions.pop() {
-        conditions.extend(condition.parts());
-        // A condition on existence allows the value to be missing.
-        if !matches!(condition, Condition::Exists(_)) {
-            open.extend(condition.operands());
-        }
-    }
-    while let Some(expr) = open.pop() {
-        match expr {
-            Expr::Node(name) => {
+    let Parts { expressions, conditions, .. } = node.action.parts();
+    let mut open = vec![Term::Expr(&node.input)];
+    open.extend(expressions.into_iter().map(Term::Expr));
+    open.extend(conditions.into_iter().map(Term::Condition));
+    while let Some(term) = open.pop() {
+        match term {
+            Term::Expr(Expr::Node(name)) => {
                 let known = definition.nodes.iter().position(|node| node.name == *name);
                 if known.is_some_and(|known| !sure.contains(&known)) && !missing.contains(&name) {
                     missing.push(name);
                 }
             }
-            Expr::First(_) => {}
-            Expr::Input
-            | Expr::End(_)
-            | Expr::Variable(_)
-            | Expr::Item
-            | Expr::Const(_)
-            | Expr::List(_)
-            | Expr::Object(_)
-            | Expr::At(..) => {
-                open.extend(expr.parts());
-            }
+            // These allow the value to be missing.
+            Term::Expr(Expr::First(_)) | Term::Condition(Condition::Exists(_)) => {}
+            Term::Expr(_) | Term::Condition(_) => open.extend(term.parts()),
         }
     }
     missing.sort();

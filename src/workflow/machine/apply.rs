@@ -184,7 +184,7 @@ impl Run {
 
     /// Checks that a map has no more items than its list.
     pub(super) fn check_opening(&self, ix: NodeIx, opening: &Opening) -> Applied {
-        let Opening::Map { items, list } = opening else { return Ok(()) };
+        let Opening::Map { items, list, .. } = opening else { return Ok(()) };
         let map = self.graph.node(ix).and_then(|node| node.map());
         let map = map.ok_or(Illegal::new("a map opens", "the node is no map"))?;
         let over = || self.eval_within(ix, &map.over, MAX_COUNTED_BYTES);

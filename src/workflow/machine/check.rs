@@ -30,7 +30,7 @@ impl Check<'_> {
             if let NodeWork::Map(map) = node.state.work()
                 && let Some((items, list)) = map.opening()
             {
-                let opening = Opening::Map { items, list: list.cloned() };
+                let opening = Opening::Map { items, list: list.cloned(), bounds: None };
                 self.run.check_opening(node.ix, &opening).map_err(|why| named(why.to_string()))?;
             }
         }

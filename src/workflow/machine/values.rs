@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::graph::Wanted;
-use super::node::{KeptSignal, Surroundings, TooLarge, fit};
+use super::node::{Instances, KeptSignal, NodeWork, Surroundings, Unfit, fit};
 use super::signals::Signals;
 use super::variables::{NoUpdate, Within};
 use crate::base::id::NodeIx;
@@ -11,7 +11,7 @@ use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::{Condition, Expr, Scope, TooWide};
+use crate::definition::{Condition, Expr, Meta, NoValue, Scope};
 use crate::message::run::{NodeOutcome, NodeStatus};
 use crate::workflow::context::Reader;
 use serde_json::json;
@@ -45,7 +45,7 @@ impl Surroundings for NodeSight<'_> {
         self.meter
     }
 
-    fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide> {
+    fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, NoValue> {
         expr.eval(&self.values().scope(Some(self.node), item))
     }
 
@@ -53,15 +53,18 @@ impl Surroundings for NodeSight<'_> {
         condition.holds(&self.values().scope(Some(self.node), item))
     }
 
-    fn input(&self, item: Payload) -> Result<Payload, TooLarge> {
+    fn input(&self, item: Payload) -> Result<Payload, Unfit> {
         let made = match self.run.plan().node(self.node) {
-            Some((definition, _)) => self.eval(&definition.input, item),
+            Some((definition, _)) => {
+                let scope = RunScope { is_input: true, ..self.values().scope(Some(self.node), item) };
+                definition.input.eval(&scope)
+            }
             None => Ok(Payload::NULL),
         };
         fit(made, self.limits)
     }
 
-    fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge> {
+    fn input_or_item(&self, item: Payload) -> Result<Payload, Unfit> {
         self.meter.spend_copy(item.bytes());
         let is_plain = self.run.plan().node(self.node).is_some_and(|(node, _)| node.input == Expr::default());
         if is_plain { fit(Ok(item), self.limits) } else { self.input(item) }
@@ -88,7 +91,14 @@ impl<'a> Values<'a> {
 
     /// The scope of a reader's expressions.
     fn scope(self, reader: Reader, item: Payload) -> RunScope<'a> {
-        RunScope { run: self.run, reader, item, most: self.limits.sizes.payload_bytes, meter: self.meter }
+        RunScope {
+            run: self.run,
+            reader,
+            item,
+            is_input: false,
+            most: self.limits.sizes.payload_bytes,
+            meter: self.meter,
+        }
     }
 
     /// The oldest of these signals that matches what a node of this run waits for.
@@ -108,7 +118,7 @@ impl<'a> Values<'a> {
     }
 
     /// The output of the run if it ended now.
-    pub(super) fn output(self) -> Result<Payload, TooLarge> {
+    pub(super) fn output(self) -> Result<Payload, Unfit> {
         fit(self.run.plan().definition.output.eval(&self.scope(None, Payload::NULL)), self.limits)
     }
 
@@ -128,8 +138,19 @@ impl<'a> Values<'a> {
 
 impl Run {
     /// The value of an expression of a node, of at most this many bytes.
-    pub(super) fn eval_within(&self, node: NodeIx, expr: &Expr, most: u32) -> Result<Payload, TooWide> {
-        expr.eval(&RunScope { run: self, reader: Some(node), item: Payload::NULL, most, meter: &Meter::unbounded() })
+    pub(super) fn eval_within(&self, node: NodeIx, expr: &Expr, most: u32) -> Result<Payload, NoValue> {
+        /// More than any decision may spend, so that a forged journal cannot make its reader evaluate for ever.
+        const MOST_UNITS: u32 = 1 << 28;
+        let meter = Meter::unbounded();
+        meter.begin_evaluation(MOST_UNITS);
+        expr.eval(&RunScope {
+            run: self,
+            reader: Some(node),
+            item: Payload::NULL,
+            is_input: false,
+            most,
+            meter: &meter,
+        })
     }
 }
 
@@ -138,8 +159,25 @@ struct RunScope<'a> {
     run: &'a Run,
     reader: Reader,
     item: Payload,
+    /// Whether the input of the node is evaluated, which may read how often the node was executed. Other expressions may be
+    /// evaluated again later, with the same value.
+    is_input: bool,
     most: u32,
     meter: &'a Meter,
+}
+
+impl RunScope<'_> {
+    /// Whether the node does its work once.
+    fn does_a_task(&self) -> bool {
+        let state = self.reader.and_then(|node| self.run.graph.state(node));
+        state.is_some_and(|state| matches!(state.work(), NodeWork::Task))
+    }
+
+    /// A count of the instances of the node whose input is evaluated.
+    fn count(&self, count: impl FnOnce(&Instances) -> u64) -> Payload {
+        let state = self.reader.filter(|_| self.is_input).and_then(|node| self.run.graph.state(node));
+        state.map_or(Payload::NULL, |state| Payload::new(count(state.instances()).into()))
+    }
 }
 
 impl Scope for RunScope<'_> {
@@ -152,7 +190,7 @@ impl Scope for RunScope<'_> {
         state.map(|state| state.output().clone()).unwrap_or_default()
     }
 
-    fn end(&self, name: &str) -> Result<Payload, TooWide> {
+    fn end(&self, name: &str) -> Result<Payload, NoValue> {
         let state = self.run.plan().index_of(name).and_then(|ix| self.run.graph.state(ix));
         let Some((state, outcome)) = state.and_then(|state| Some((state, state.ended()?))) else {
             return Ok(Payload::NULL);
@@ -163,7 +201,7 @@ impl Scope for RunScope<'_> {
             return Ok(Payload::new(json!({ "status": status, "attempts": attempts })));
         };
         if !self.meter.copy(failure.bytes()) {
-            return Err(TooWide { bytes: self.most });
+            return Err(NoValue::TooWide { bytes: self.most });
         }
         Ok(Payload::new(json!({ "status": status, "attempts": attempts, "failure": failure })))
     }
@@ -172,8 +210,29 @@ impl Scope for RunScope<'_> {
         self.item.clone()
     }
 
-    fn variable(&self, name: &str) -> Result<Payload, TooWide> {
+    fn variable(&self, name: &str) -> Result<Payload, NoValue> {
         self.run.variables.value(&self.run.graph, self.reader, name, Within { most: self.most, meter: self.meter })
+    }
+
+    fn meta(&self, meta: Meta) -> Payload {
+        let (run, spec) = (self.run, &self.run.spec);
+        let text = |name: &Name| Payload::new(name.as_str().into());
+        match meta {
+            Meta::RunId => Payload::new(spec.id.to_string().into()),
+            Meta::RunKey => spec.business_key.as_ref().map_or(Payload::NULL, text),
+            Meta::RunName => text(&run.plan().definition.name),
+            Meta::RunVersion => Payload::new(run.plan().definition.version.into()),
+            Meta::RunStarted => Payload::new(run.begun.at.as_nanos().into()),
+            Meta::NodeName => {
+                self.reader.and_then(|node| run.plan().node(node)).map_or(Payload::NULL, |(node, _)| text(&node.name))
+            }
+            Meta::Attempt if !self.does_a_task() => Payload::NULL,
+            Meta::Attempt => self.count(|instances| {
+                self.meter.visit(instances.len() as usize);
+                instances.spent().attempts.saturating_add(1)
+            }),
+            Meta::Index => self.count(|instances| instances.len().into()),
+        }
     }
 
     fn predicate(&self, predicate: &str, of: &Payload) -> bool {

@@ -6,7 +6,7 @@ use super::node::is_default;
 use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::{Payload, size};
-use crate::definition::{Condition, Reducer, TooWide, Variable};
+use crate::definition::{Condition, NoValue, Reducer, Variable};
 use crate::workflow::context::Reader;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -129,7 +129,7 @@ impl Variables {
         reader: Reader,
         name: &str,
         within: Within<'_>,
-    ) -> Result<Payload, TooWide> {
+    ) -> Result<Payload, NoValue> {
         let plan = graph.plan();
         let Some(index) = plan.context.index_of(name) else { return Ok(Payload::NULL) };
         if let Some(known) = self.reduced(graph, reader, index) {
@@ -148,7 +148,7 @@ impl Variables {
         graph: &Graph,
         reader: Reader,
         within: Within<'_>,
-    ) -> Option<(u32, Result<Payload, TooWide>)> {
+    ) -> Option<(u32, Result<Payload, NoValue>)> {
         let is_open = |variable: &&u32| self.reduced(graph, reader, **variable).is_none();
         let &index = graph.plan().context.custom(reader).iter().find(is_open)?;
         let variable = graph.plan().definition.variables.get(index as usize)?;
@@ -162,8 +162,8 @@ impl Variables {
         reader: Reader,
         (index, variable): (u32, &Variable),
         Within { most, meter }: Within<'_>,
-    ) -> Result<Payload, TooWide> {
-        let exhausted = |is_within: bool| if is_within { Ok(()) } else { Err(TooWide { bytes: most }) };
+    ) -> Result<Payload, NoValue> {
+        let exhausted = |is_within: bool| if is_within { Ok(()) } else { Err(NoValue::TooWide { bytes: most }) };
         let updates = self.updates_of(&variable.name).iter().map(Written::whole);
         let updates = updates.filter(|written| variable.reducer.expected_type(written.part).is_none());
         let writes = written(graph, reader, (index, variable)).chain(updates);
@@ -177,7 +177,7 @@ impl Variables {
                     Payload::new(part.clone())
                 }
             };
-            return if value.bytes() > most { Err(TooWide { bytes: value.bytes() }) } else { Ok(value) };
+            return if value.bytes() > most { Err(NoValue::TooWide { bytes: value.bytes() }) } else { Ok(value) };
         }
         let mut writes = writes.peekable();
         if writes.peek().is_none() {
@@ -193,7 +193,7 @@ impl Variables {
             let grows = matches!(variable.reducer, Reducer::Append | Reducer::Merge);
             let bytes = if grows { made } else { written };
             if bytes > most as usize {
-                return Err(TooWide { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) });
+                return Err(NoValue::TooWide { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) });
             }
             value = match &variable.reducer {
                 Reducer::Custom(name) => {
@@ -208,7 +208,7 @@ impl Variables {
             };
         }
         let value = Payload::new(value);
-        if value.bytes() > most { Err(TooWide { bytes: value.bytes() }) } else { Ok(value) }
+        if value.bytes() > most { Err(NoValue::TooWide { bytes: value.bytes() }) } else { Ok(value) }
     }
 }
 

@@ -482,6 +482,32 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
+    /// An expression refers to the item of a function of lists that does not enclose it.
+    #[error("{location} uses `{name}`, which is not the item of a function around it")]
+    UnknownLocal {
+        /// The location of the expression.
+        location: Location,
+        /// The name.
+        name: Name,
+    },
+    /// The item of a function of lists has the name of a node, or a name that has another meaning in expressions.
+    #[error("{location} names an item `{name}`, which must be a name that nothing else has")]
+    BadLocal {
+        /// The location of the expression.
+        location: Location,
+        /// The name.
+        name: Name,
+    },
+    /// A function has too few or too many arguments.
+    #[error("{location} calls `{function}` with {found} arguments")]
+    Arguments {
+        /// The location of the expression.
+        location: Location,
+        /// The function.
+        function: Name,
+        /// The number of arguments.
+        found: usize,
+    },
     /// A constant larger than [`SizeLimits::payload_bytes`](crate::scheduler::SizeLimits::payload_bytes).
     #[error("{location} contains a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {

@@ -11,6 +11,8 @@ pub enum Location {
     Input,
     /// The list of a map.
     Over,
+    /// The bounds of a map.
+    Bounds,
     /// The condition that ends a repeat.
     Until,
     /// The condition of this case of a choice.
@@ -38,6 +40,7 @@ impl fmt::Display for Location {
         match self {
             Self::Input => f.write_str("its input"),
             Self::Over => f.write_str("the list that it maps over"),
+            Self::Bounds => f.write_str("the bounds of its items"),
             Self::Until => f.write_str("the condition that ends it"),
             Self::Case(case) => write!(f, "the condition of its case `{}`", Short(case)),
             Self::State(state) => write!(f, "its state `{}`", Short(state)),

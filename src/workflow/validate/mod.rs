@@ -245,8 +245,11 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.condition(&case.when, &Site::of(index, Location::Case(case.name.clone()), true));
                 }
             }
-            Action::Map(Map { over, max_concurrent, completion: enough, .. }) => {
+            Action::Map(Map { over, max_concurrent, bounds, completion: enough, .. }) => {
                 self.expression(over, &Site::of(index, Location::Over, false));
+                if let Some(bounds) = bounds {
+                    self.expression(bounds, &Site::of(index, Location::Bounds, false));
+                }
                 if let Some(enough) = enough {
                     self.condition(&enough.when, &Site::of(index, Location::Until, true));
                 }

@@ -4,7 +4,7 @@ use super::Checker;
 use super::fault::Fault;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
-use crate::definition::{Action, Condition, Definition, Expr, Join, Node, Parts};
+use crate::definition::{Action, Condition, Definition, Expr, Join, Node, Parts, Term};
 use std::collections::BTreeMap;
 
 /// The bytes of a constant, a pointer or a pattern that count as one step.
@@ -53,42 +53,20 @@ impl Size {
     }
 
     fn parts(&mut self, parts: Parts<'_>, limits: &Limits) -> Result<(), Fault> {
-        let Parts { mut expressions, mut conditions, .. } = parts;
-        while let Some(condition) = conditions.pop() {
-            let bytes = if let Condition::Matches(_, pattern) = condition { pattern.len() } else { 0 };
+        let Parts { expressions, conditions, .. } = parts;
+        let mut terms: Vec<Term<'_>> = expressions.into_iter().map(Term::Expr).collect();
+        terms.extend(conditions.into_iter().map(Term::Condition));
+        while let Some(term) = terms.pop() {
+            let bytes = match term {
+                Term::Expr(Expr::Const(value)) => value.bytes() as usize,
+                Term::Expr(Expr::At(_, pointer)) => pointer.len(),
+                Term::Condition(Condition::Matches(_, pattern)) => pattern.len(),
+                Term::Expr(_) | Term::Condition(_) => 0,
+            };
             self.step(1 + bytes / BYTES_PER_STEP, limits)?;
             // Before they are pushed: a list may be longer than the limit.
-            self.room(condition.parts().len(), limits)?;
-            expressions.extend(condition.operands());
-            conditions.extend(condition.parts());
-        }
-        while let Some(expr) = expressions.pop() {
-            let bytes = match expr {
-                Expr::Const(value) => value.bytes() as usize,
-                Expr::At(_, pointer) => pointer.len(),
-                Expr::Input
-                | Expr::Node(_)
-                | Expr::End(_)
-                | Expr::Variable(_)
-                | Expr::Item
-                | Expr::List(_)
-                | Expr::First(_)
-                | Expr::Object(_) => 0,
-            };
-            let parts = match expr {
-                Expr::List(parts) | Expr::First(parts) => parts.len(),
-                Expr::Object(fields) => fields.len(),
-                Expr::Input
-                | Expr::Node(_)
-                | Expr::End(_)
-                | Expr::Variable(_)
-                | Expr::Item
-                | Expr::Const(_)
-                | Expr::At(..) => 1,
-            };
-            self.step(1 + bytes / BYTES_PER_STEP, limits)?;
-            self.room(parts, limits)?;
-            expressions.extend(expr.parts());
+            self.room(term.count(), limits)?;
+            terms.extend(term.parts());
         }
         Ok(())
     }

@@ -179,6 +179,11 @@ fn writes(draws: &mut Draws<'_>, node: &mut Node, last: &mut Option<Name>) {
     }
 }
 
+/// A part of the input of the run, which nested runs need not have.
+fn given(pointer: &str) -> Expr {
+    Expr::First(vec![Expr::Input.at(pointer)])
+}
+
 fn guards(draws: &mut Draws<'_>, node: &mut Node) {
     let bound = |draws: &mut Draws<'_>| Expr::value(i64::try_from(draws.below(10)).unwrap());
     if draws.one_in(8) {
@@ -252,7 +257,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             Expr::node(before.nodes[draws.below(before.nodes.len())].name.clone())
         }
         1 => Expr::value(i64::try_from(draws.below(10)).unwrap()),
-        _ => Expr::Input.at("/k"),
+        _ => given("/k"),
     };
     let body = |draws: &mut Draws<'_>| {
         if depth > 0 && draws.one_in(5) {
@@ -311,7 +316,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             otherwise: (draws.below(4) > 0).then(|| "else".into()),
         },
         12 | 13 => {
-            let over = if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") };
+            let over = if draws.one_in(8) { Expr::Input } else { given("/list") };
             let mut map = Map::over(over, body(draws))
                 .max_concurrent((draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()))
                 .tolerate(u32::try_from(draws.below(3)).unwrap());
@@ -352,7 +357,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
     };
     let input = match &action {
         Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
-        Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
+        Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), given("/list/0")]),
         Action::Do(_) => Expr::Input,
         Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
         | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. }) => Expr::Input,

@@ -18,7 +18,7 @@ tasks:
   - {id: analyze}
   - id: write
     depends_on: [analyse, 3, {task: analyze, on: sucess}]
-    inputs: {a: "${analize.output}", b: "${inputs.topik}", c: "x ${analyze.output}", d: {from: analyze.outputs}}
+    inputs: {a: "${analize.output}", b: "${inputs.topik}", c: "x ${analyze.output", d: {from: analyze.outputs}}
     when: {eqal: [1, 2]}
   - {type: nameless}
   - {id: inputs}
@@ -34,7 +34,7 @@ outputs: {text: {from: wirte.output}}
         "inputs.topic.required: expected a boolean, found a string",
         "tasks[1].id: duplicate task `analyze`",
         "tasks[3]: `id` is missing",
-        "tasks[4].id: invalid value `inputs`, expected a task id: letters, digits, _ and -, and not inputs, item, context, fail or continue",
+        "tasks[4].id: invalid value `inputs`, expected a task id: letters, digits, _ and -, and no word with another meaning, such as inputs or continue",
         "tasks[0].retry.delays: unknown field `delays`, did you mean `delay`?",
         "tasks[0].retry.attempts: invalid value `-1`, expected an integer from 0 to 4294967295",
         "tasks[0].timeout: invalid value `soon`, expected a duration such as 250ms or 1m 30s",
@@ -43,8 +43,8 @@ outputs: {text: {from: wirte.output}}
         "tasks[2].depends_on[2].on: unknown keyword `sucess`, did you mean `success`?",
         "tasks[2].inputs.a: unknown task `analize`, did you mean `analyze`?",
         "tasks[2].inputs.b: unknown input `topik`, did you mean `topic`?",
-        "tasks[2].inputs.c: invalid value `x ${analyze.output}`, expected either plain text or a single reference: write \"${a.output}\", or $$ for a dollar sign",
-        "tasks[2].inputs.d.from: invalid value `analyze.outputs`, expected a reference such as inputs.order or analyze.output.total",
+        "tasks[2].inputs.c: expected `}`, found the end (at character 19): `x ${analyze.output`",
+        "tasks[2].inputs.d.from: unknown part of `analyze` `outputs`, did you mean `output`? (at character 9): `analyze.outputs`",
         "tasks[2].when.eqal: unknown field `eqal`, did you mean `equal`?",
         "tasks[5]: `wait` and `choose` exclude each other",
         "tasks[5].choose[0]: `when` is missing",

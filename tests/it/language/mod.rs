@@ -1,14 +1,16 @@
 //! Documents of the definition language: compiling them, and the errors of invalid ones.
 
+mod broken;
 mod check;
 mod faults;
 mod hostile;
+mod page;
 mod saving;
 mod schema;
 mod use_cases;
 mod words;
 
-use counterpoint::language::{CompiledDocument, Document};
+use counterpoint::language::{CompiledDocument, Document, DocumentFault};
 use counterpoint::{AgentId, AgentSpec, Limits};
 
 /// The kinds of work in the example workflows.
@@ -55,9 +57,14 @@ pub fn compiled(yaml: &str) -> CompiledDocument {
     document(yaml).compile(&Limits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The errors of a document, one for each line.
+/// The errors of a document, without their places.
 fn wrong(yaml: &str) -> Vec<String> {
     let error = document(yaml).compile(&Limits::default()).unwrap_err();
     assert_eq!(error.omitted(), 0);
-    error.faults().iter().map(ToString::to_string).collect()
+    let unmarked = |fault: &DocumentFault| {
+        let mut fault = fault.clone();
+        fault.at = None;
+        fault.to_string()
+    };
+    error.faults().iter().map(unmarked).collect()
 }

@@ -502,3 +502,33 @@ tasks:
         ]
     );
 }
+
+#[test]
+fn bounds_and_times_from_data() {
+    let read = of("
+tasks:
+  - {id: a, for_each: '${inputs.list}', max_concurrent: inputs.most, tolerate: 1, tolerate_percent: '${inputs.share * 100}'}
+  - {id: b, wait: {signal: go, until: 'run.started + duration(\"1h\")'}}
+");
+    let mut map = Map::over(Expr::Input.at("/list"), Body::Task(Work::new("a"))).tolerate(1);
+    map.bounds = Some("{max_concurrent: inputs.most, tolerate_percent: inputs.share * 100}".parse().unwrap());
+    let until = WaitFor::At("run.started + duration('1h')".parse().unwrap());
+    let options = vec![RaceOption::new("signal", WaitFor::signal("go")), RaceOption::new("until", until)];
+    let each = Node::new("a", Action::Map(map)).with_input(Expr::Item);
+    assert_eq!(read, flow([each, Node::new("b", Action::Race { options })]));
+}
+
+#[test]
+fn conditions_as_text_are_those_as_objects() {
+    let of_when = |when: &str| of(&format!("inputs: {{a: null, b: null}}\ntasks: [{{id: t, when: {when}}}]"));
+    for (text, object) in [
+        ("inputs.a > 1 && !exists(inputs.b)", "{all: [{greater: ['${inputs.a}', 1]}, {not: {exists: '${inputs.b}'}}]}"),
+        ("inputs.a in [1, 2] || inputs.b", "{any: [{in: ['${inputs.a}', [1, 2]]}, '${inputs.b}']}"),
+        ("matches(inputs.a, 'x*')", "{matches: ['${inputs.a}', 'x*']}"),
+        ("inputs.a <= inputs.b", "{at_most: ['${inputs.a}', '${inputs.b}']}"),
+        ("${true}", "true"),
+        ("predicate('p', inputs.a)", "{predicate: [p, '${inputs.a}']}"),
+    ] {
+        assert_eq!(of_when(&format!("{text:?}")), of_when(object), "{text}");
+    }
+}

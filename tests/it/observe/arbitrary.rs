@@ -160,7 +160,7 @@ fn run_event() -> impl Strategy<Value = Event> {
 fn node_event() -> impl Strategy<Value = Event> {
     (0..4_u64, node_ref(), 0..5_u8, failure(), place()).prop_map(|(run, node, what, failure, many)| {
         let event = match what {
-            0 => NodeEvent::Opened { what: Opening::Map { items: many, list: None } },
+            0 => NodeEvent::Opened { what: Opening::Map { items: many, list: None, bounds: None } },
             1 => NodeEvent::Opened { what: Opening::Wait { until: None } },
             2 => NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
             3 => NodeEvent::Compensated { outcome: CompensationOutcome::Failed { failure } },

@@ -172,7 +172,7 @@ pub(crate) fn small() -> Script {
     let chosen = NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took, output: None, signal: None };
     s.say(chosen.of(run, node_ref(1, 1)));
     s.node(1, 2, NodeOutcome::Skipped);
-    s.say(NodeEvent::Opened { what: Opening::Map { items: 3, list: None } }.of(run, node_ref(1, 4)));
+    s.say(NodeEvent::Opened { what: Opening::Map { items: 3, list: None, bounds: None } }.of(run, node_ref(1, 4)));
     for item in 0..3 {
         s.step(20 + u64::from(item), "resize", owner(1, 4, item, "do"));
     }

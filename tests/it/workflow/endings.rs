@@ -227,5 +227,5 @@ fn an_output_that_is_too_large_turns_the_run_back() {
     definition.output = (0..3).fold(Expr::node("a"), |expr, _| twice(expr));
     let mut world = World::with(Limits::default().with_payload_bytes(4_000)).begin(definition, 0);
     world.done("a", "x".repeat(1_000)).done("undo a", 0);
-    assert!(matches!(world.outcome(), RunOutcome::Compensated { cause: Cause::OutputTooLarge { .. } }));
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { cause: Cause::Output { .. } }));
 }

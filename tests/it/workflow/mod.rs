@@ -15,6 +15,7 @@ mod budgets;
 mod calling;
 mod checking;
 mod commands;
+mod computing;
 mod context;
 mod delegating;
 mod endings;

@@ -7,7 +7,7 @@ use crate::message::event::NodeEvent;
 use crate::message::run::Refusal;
 use crate::task::codes;
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, TooLarge};
+use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, Unfit};
 use crate::workflow::machine::variables::Within;
 use serde_json::json;
 
@@ -19,17 +19,14 @@ impl Decider<'_> {
         let run = self.run;
         match run.variables.next_reduction(&run.graph, Some(node.ix), Within { most: limit, meter: self.meter }) {
             Some((variable, Ok(value))) => return Some(Move::Node(node.ix, NodeEvent::Reduced { variable, value })),
-            Some((_, Err(wide))) => {
-                let too_large = TooLarge::Bytes { bytes: wide.bytes, limit };
-                return Some(self.end(node, Ending::too_large(too_large)));
-            }
+            Some((_, Err(why))) => return Some(self.end(node, Ending::unfit(&Unfit::new(why, self.limits)))),
             None => {}
         }
         let Precondition { when, .. } = node.definition.guards.precondition.as_ref()?;
         let sight = self.sight(node);
         match sight.input(Payload::NULL) {
             Ok(item) => (!sight.holds(when, item)).then(|| Self::refuse(node, Refusal::Precondition)),
-            Err(too_large) => Some(self.end(node, Ending::too_large(too_large))),
+            Err(unfit) => Some(self.end(node, Ending::unfit(&unfit))),
         }
     }
 
@@ -75,7 +72,7 @@ impl Decider<'_> {
         let item = Payload::new(json!({ "output": refused.value() }));
         Some(match self.sight(node).input(item) {
             Ok(input) => self.begin(node, instances.len(), input),
-            Err(too_large) => self.end(node, Ending::too_large(too_large)),
+            Err(unfit) => self.end(node, Ending::unfit(&unfit)),
         })
     }
 }

@@ -3,12 +3,12 @@
 use super::{Decider, Decision, Evaluated, Kept, Move, Next};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::definition::{Action, Case, Expr, Fail, Join, Map, Pick};
+use crate::definition::{Action, Case, Expr, Fail, Join, Map, MapBounds, Pick};
 use crate::message::event::{NodeEvent, Opening};
 use crate::message::run::{LimitReached, NodeOutcome};
 use crate::task::{Code, Failure, codes};
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, Surroundings, TooLarge, fit, map_opening, race_opening};
+use crate::workflow::machine::node::{Ending, Surroundings, Unfit, fit, map_opening, race_opening};
 
 /// A choice among cases.
 struct Choice<'a> {
@@ -26,7 +26,7 @@ impl Decider<'_> {
             Action::Do(_) => self.with_input(node, |input| self.begin(node, 0, input)),
             Action::Fail(fail) => {
                 let failed = |failure| Ending::Failed { failure, instance: None };
-                self.end(node, self.failing(node, fail).map_or_else(Ending::too_large, failed))
+                self.end(node, self.failing(node, fail).map_or_else(|unfit| Ending::unfit(&unfit), failed))
             }
             Action::Pass | Action::Stop => {
                 self.with_input(node, |output| self.end(node, Ending::With { took: Vec::new(), output }))
@@ -44,7 +44,7 @@ impl Decider<'_> {
                             let none = Evaluated { node: node.ix, item, cases: 0, took: Vec::new() };
                             self.choose(node, &choice, none)
                         }
-                        Err(too_large) => self.end(node, Ending::too_large(too_large)).into(),
+                        Err(unfit) => self.end(node, Ending::unfit(&unfit)).into(),
                     },
                 });
             }
@@ -54,10 +54,7 @@ impl Decider<'_> {
             Action::States(_) => opened(Opening::States),
             Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),
-                Err(offer) => {
-                    let message = format!("the time of option `{offer}` is not a valid time");
-                    self.end(node, Ending::failed(codes::INVALID_VALUE, message))
-                }
+                Err(ending) => self.end(node, ending),
             },
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| self.now + span) }),
         };
@@ -65,7 +62,7 @@ impl Decider<'_> {
     }
 
     /// The failure of a node that always fails, caused by the failure of the first failed node before it.
-    fn failing(&self, node: BoundNode<'_>, fail: &Fail) -> Result<Failure, TooLarge> {
+    fn failing(&self, node: BoundNode<'_>, fail: &Fail) -> Result<Failure, Unfit> {
         let (sight, limits) = (self.sight(node), self.limits);
         let item = sight.input(Payload::NULL)?;
         let value = |expr: &Expr| fit(sight.eval(expr, item.clone()), limits);
@@ -80,7 +77,7 @@ impl Decider<'_> {
         failure = failure.with_details(details);
         let most = limits.sizes.payload_bytes;
         if failure.bytes() > most as usize {
-            return Err(TooLarge::Bytes { bytes: u32::try_from(failure.bytes()).unwrap_or(u32::MAX), limit: most });
+            return Err(Unfit::Bytes { bytes: u32::try_from(failure.bytes()).unwrap_or(u32::MAX), limit: most });
         }
         let graph = &self.run.graph;
         let cause = graph.links_to(node.ix).find_map(|link| match graph.state(link.source)?.ended()? {
@@ -100,7 +97,7 @@ impl Decider<'_> {
     pub(super) fn with_input(&self, node: BoundNode<'_>, next: impl FnOnce(Payload) -> Move) -> Move {
         match self.sight(node).input(Payload::NULL) {
             Ok(input) => next(input),
-            Err(too_large) => self.end(node, Ending::too_large(too_large)),
+            Err(unfit) => self.end(node, Ending::unfit(&unfit)),
         }
     }
 
@@ -137,14 +134,32 @@ impl Decider<'_> {
         self.end(node, Ending::With { took, output: item }).into()
     }
 
+    /// The bounds of a map that come from data.
+    fn bounds(&self, node: BoundNode<'_>, bounds: &Expr) -> Result<MapBounds, Ending> {
+        let value = fit(self.sight(node).eval(bounds, Payload::NULL), self.limits)
+            .map_err(|why| Ending::failed(why.code(), format!("the object of its bounds {why}")))?;
+        MapBounds::read(&value)
+            .map_err(|fault| Ending::failed(codes::INVALID_VALUE, format!("the bounds of its items {fault}")))
+    }
+
     fn open_map(&self, node: BoundNode<'_>, map: &Map) -> Move {
-        let list = self.sight(node).eval(&map.over, Payload::NULL).unwrap_or_default();
+        let list = match self.sight(node).eval(&map.over, Payload::NULL) {
+            Ok(list) => list,
+            Err(why) => {
+                let why = Unfit::new(why, self.limits);
+                return self.end(node, Ending::failed(why.code(), format!("its list {why}")));
+            }
+        };
         // If the node waited for all of its predecessors, its list is the same at every evaluation, except for updates
         // of variables from outside.
         let is_early = matches!(node.definition.join, Join::Count { .. } | Join::Trigger(_));
         let is_recorded = is_early || self.run.plan().definition.may_change(&map.over);
         let most = self.limits.runs.map_items;
-        match map_opening(&list, is_recorded) {
+        let bounds = match map.bounds.as_ref().map(|bounds| self.bounds(node, bounds)).transpose() {
+            Ok(bounds) => bounds,
+            Err(ending) => return self.end(node, ending),
+        };
+        match map_opening(&list, is_recorded, bounds) {
             None => self.end(node, Ending::failed(codes::INVALID_VALUE, "the value that it maps over is not a list")),
             Some(Opening::Map { items, .. }) if items > most => {
                 let limit = LimitReached::Items { max: most };

@@ -9,7 +9,7 @@ use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome,
 use crate::saga::{Next, Steps as _};
 use crate::task::Failure;
 use crate::workflow::machine::Values;
-use crate::workflow::machine::node::{NodeState, TooLarge, fit};
+use crate::workflow::machine::node::{NodeState, Unfit, fit};
 use crate::workflow::machine::variables::Within;
 
 impl Decider<'_> {
@@ -75,7 +75,7 @@ impl Decider<'_> {
             Some(stop) => fit(Ok(stop.output().clone()), self.limits),
             None => match run.variables.next_reduction(&run.graph, None, Within { most, meter: self.meter }) {
                 Some((variable, Ok(value))) => return Move::Run(RunEvent::Reduced { variable, value }),
-                Some((_, Err(wide))) => Err(TooLarge::Bytes { bytes: wide.bytes, limit: most }),
+                Some((_, Err(why))) => Err(Unfit::new(why, self.limits)),
                 None => self.values().output(),
             },
         };
@@ -86,7 +86,7 @@ impl Decider<'_> {
         }
         Move::Run(match made {
             Ok(output) => RunEvent::Finished { outcome: RunOutcome::Succeeded { output } },
-            Err(too_large) => RunEvent::Failing { cause: Cause::OutputTooLarge { bytes: too_large.bytes() } },
+            Err(unfit) => RunEvent::Failing { cause: Cause::Output { failure: unfit.of_output() } },
         })
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn child_end(outcome: &RunOutcome, role: ChildRole) -> InstanceEnd {
 fn reached(cause: &Cause) -> Option<Reached> {
     match cause {
         Cause::Limit { limit, partial, .. } => Some(Reached { limit: *limit, partial: Payload::clone(partial) }),
-        Cause::Node { .. } | Cause::Cancelled { .. } | Cause::OutputTooLarge { .. } => None,
+        Cause::Node { .. } | Cause::Cancelled { .. } | Cause::Output { .. } => None,
     }
 }
 

@@ -381,7 +381,7 @@ fn after_round(parts: &Parts, index: u32, part: &Part, lost: bool, (delegate, li
         return Step::Record(NodeEvent::Part { part: index, event });
     }
     let made = combine(&delegate.gather, &parts.results(round).collect::<Vec<_>>());
-    let made = made.and_then(|made| fit(Ok(Payload::new(made)), limits).map_err(|too_large| too_large.to_string()));
+    let made = made.and_then(|made| fit(Ok(Payload::new(made)), limits).map_err(|unfit| unfit.to_string()));
     match made {
         Ok(output) => ends(index, PartOutcome::Done, Some(output)),
         Err(message) => fails(index, codes::INVALID_VALUE, message),

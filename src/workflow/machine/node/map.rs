@@ -5,7 +5,7 @@ use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, first
 use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
 use crate::base::payload::Payload;
 use crate::base::structure::OrAnomaly;
-use crate::definition::{Map, TooWide};
+use crate::definition::{Map, MapBounds, NoValue};
 use crate::message::event::{MapEvent, NodeEvent, Opening};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,6 +36,9 @@ struct List {
     /// The list, if its expression could change while the map is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded: Option<Payload>,
+    /// The bounds that come from data.
+    #[serde(default, skip_serializing_if = "is_default")]
+    bounds: MapBounds,
     /// The list otherwise: evaluated when the first item is begun, and again after a restore.
     #[serde(skip)]
     evaluated: Option<Payload>,
@@ -43,7 +46,7 @@ struct List {
 
 impl PartialEq for List {
     fn eq(&self, other: &Self) -> bool {
-        (self.items, &self.recorded) == (other.items, &other.recorded)
+        (self.items, &self.recorded, self.bounds) == (other.items, &other.recorded, other.bounds)
     }
 }
 
@@ -125,12 +128,13 @@ impl MapWork {
         if self.is_enough(map, items, instances, around) {
             return Ok(Step::Record(NodeEvent::Map(MapEvent::Completion)));
         }
-        if instances.failed() > map.tolerated(items) {
+        let bounds = self.list().map(|list| list.bounds).unwrap_or_default();
+        if instances.failed() > bounds.tolerated(map, items) {
             return Ok(cancel_then(instances, || first_failure(instances, "an item was cancelled")));
         }
         let active = instances.active();
         if instances.len() < items {
-            if map.max_concurrent.is_some_and(|most| active >= most) {
+            if bounds.max_concurrent(map).is_some_and(|most| active >= most) {
                 return Ok(Step::Idle);
             }
             return Ok(match self.item(instances.len()) {
@@ -167,7 +171,7 @@ impl MapWork {
     pub(crate) fn check_size(
         items: u32,
         recorded: Option<&Payload>,
-        over: impl FnOnce() -> Result<Payload, TooWide>,
+        over: impl FnOnce() -> Result<Payload, NoValue>,
     ) -> Result<(), &'static str> {
         /// Numbers of items up to this one are not checked.
         const FEW: u32 = 1_024;
@@ -180,7 +184,8 @@ impl MapWork {
             None => match over() {
                 Ok(list) => length(&list),
                 // An item takes at least one byte, and a comma another.
-                Err(wide) => wide.bytes as usize / 2,
+                Err(NoValue::TooWide { bytes }) => bytes as usize / 2,
+                Err(NoValue::Missing { .. } | NoValue::Invalid { .. }) => 0,
             },
         };
         if items as usize <= found { Ok(()) } else { Err("its list has fewer items than it claims") }
@@ -193,8 +198,9 @@ impl MapWork {
         self.0.get_or_insert_default()
     }
 
-    pub(super) fn open(&mut self, items: u32, recorded: Option<&Payload>) {
-        self.state_mut().list = Some(List { items, recorded: recorded.cloned(), evaluated: None });
+    pub(super) fn open(&mut self, items: u32, recorded: Option<&Payload>, bounds: Option<MapBounds>) {
+        let bounds = bounds.unwrap_or_default();
+        self.state_mut().list = Some(List { items, recorded: recorded.cloned(), bounds, evaluated: None });
     }
 
     /// Stores the evaluated list.
@@ -242,9 +248,9 @@ impl MapWork {
 }
 
 /// The opening of a map over this list; none if it is not a list.
-pub(crate) fn opening(list: &Payload, is_recorded: bool) -> Option<Opening> {
+pub(crate) fn opening(list: &Payload, is_recorded: bool, bounds: Option<MapBounds>) -> Option<Opening> {
     let items = u32::try_from(list.value().as_array()?.len()).unwrap_or(u32::MAX);
-    Some(Opening::Map { items, list: is_recorded.then(|| list.clone()) })
+    Some(Opening::Map { items, list: is_recorded.then(|| list.clone()), bounds })
 }
 
 #[cfg(test)]
@@ -259,7 +265,7 @@ mod tests {
 
     fn work(items: u32) -> MapWork {
         let mut work = MapWork::default();
-        work.open(items, None);
+        work.open(items, None, None);
         work
     }
 
@@ -322,7 +328,7 @@ mod tests {
         work.apply(&MapEvent::Closed).unwrap();
         work.reset();
         assert_eq!((work.items(), work.apply(&MapEvent::Closed).is_err()), (None, true));
-        work.open(0, None);
+        work.open(0, None, None);
         assert_eq!((work.items(), work.items_if_open(&map)), (Some(1), None));
     }
 
@@ -330,7 +336,7 @@ mod tests {
     fn a_large_claim_needs_a_list() {
         let short = payload(json!([1, 2, 3]));
         assert!(MapWork::check_size(2_000, Some(&short), || Ok(Payload::NULL)).is_err());
-        assert!(MapWork::check_size(2_000, None, || Err(TooWide { bytes: 4_000 })).is_ok());
+        assert!(MapWork::check_size(2_000, None, || Err(NoValue::TooWide { bytes: 4_000 })).is_ok());
         assert!(MapWork::check_size(3, None, || Ok(Payload::NULL)).is_ok());
     }
 }

@@ -39,7 +39,7 @@ pub(crate) use parts::PartWork;
 pub(crate) use race::{Made, RaceWork, Ruling, decision, opening as race_opening};
 pub(crate) use rounds::{Arrival, Inflow, RoundsWork};
 pub(crate) use states::StatesWork;
-pub(crate) use step::{Ending, KeptSignal, Step, Surroundings, TooLarge, fit};
+pub(crate) use step::{Ending, KeptSignal, Step, Surroundings, Unfit, fit};
 pub(crate) use transitions::Start;
 pub(crate) use wait::WaitWork;
 pub(crate) use work::{NodeKind, NodeWork};

@@ -1,14 +1,15 @@
 //! A node that waits for the first of several options: signals, times, and a decision.
 
 use super::instance::is_default;
-use super::step::{Decided, Ending, Step, Surroundings};
+use super::step::{Decided, Ending, Step, Surroundings, Unfit};
 use super::{Applied, Illegal};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::OrAnomaly;
 use crate::base::time::Time;
-use crate::definition::{Decision, RaceOption, WaitFor};
+use crate::definition::{Decision, Expr, RaceOption, WaitFor};
 use crate::message::event::{DecisionEvent, NodeEvent, Opening};
+use crate::task::codes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -123,18 +124,36 @@ impl RaceWork {
     }
 }
 
-/// The opening of a race; the name of the option if its time is invalid.
-pub(crate) fn opening<'o>(offers: &'o [RaceOption], around: &dyn Surroundings) -> Result<Opening, &'o Name> {
+/// The opening of a race; the end of the node if a time is invalid.
+pub(crate) fn opening(offers: &[RaceOption], around: &dyn Surroundings) -> Result<Opening, Ending> {
     let since = around.now();
-    let time = |offer: &'o RaceOption| match &offer.on {
+    let time = |offer: &RaceOption| match &offer.on {
         WaitFor::After(span) => Ok(Some(since + *span)),
         WaitFor::At(at) => {
-            let at = around.eval(at, Payload::NULL).unwrap_or_default();
-            at.value().as_u64().map(|nanos| Some(Time::from_nanos(nanos))).ok_or(&offer.name)
+            instant(at, around).map(Some).map_err(|why| why.of(&format!("the time of option `{}`", offer.name)))
         }
         WaitFor::Signal { .. } | WaitFor::Decision(_) => Ok(None),
     };
     Ok(Opening::Race { since, until: offers.iter().map(time).collect::<Result<_, _>>()? })
+}
+
+/// The time that an expression gives.
+pub(super) fn instant(at: &Expr, around: &dyn Surroundings) -> Result<Time, NoTime> {
+    let value = around.eval(at, Payload::NULL).map_err(|why| NoTime(Some(Unfit::new(why, around.limits()))))?;
+    value.value().as_u64().map(Time::from_nanos).ok_or(NoTime(None))
+}
+
+/// Why an expression gives no time; none if its value is no time.
+pub(super) struct NoTime(Option<Unfit>);
+
+impl NoTime {
+    /// The end of the node.
+    pub(super) fn of(self, what: &str) -> Ending {
+        match self.0 {
+            Some(why) => Ending::failed(why.code(), format!("{what} {why}")),
+            None => Ending::failed(codes::INVALID_VALUE, format!("{what} is not a valid time")),
+        }
+    }
 }
 
 /// The decision among the options. Validation allows at most one.
@@ -213,7 +232,10 @@ mod tests {
 
     #[test]
     fn a_time_that_is_none_is_named() {
-        let offers = [RaceOption::new("odd", WaitFor::At(crate::definition::Expr::value("noon")))];
-        assert_eq!(opening(&offers, &Alone::default()), Err(&Name::from("odd")));
+        let offers = [RaceOption::new("odd", WaitFor::At(Expr::value("noon")))];
+        let Err(Ending::Failed { failure, .. }) = opening(&offers, &Alone::default()) else {
+            panic!("a text is no time")
+        };
+        assert_eq!(&*failure.message, "the time of option `odd` is not a valid time");
     }
 }

@@ -114,7 +114,7 @@ fn first(states: &States, around: &dyn Surroundings) -> Decided {
     let state = state.and_then(|state| u32::try_from(state).ok()).or_anomaly("a node has no first state")?;
     match around.input(Payload::NULL) {
         Ok(input) => Ok(Step::Record(NodeEvent::StateEntered { state, item: (!input.is_null()).then_some(input) })),
-        Err(too_large) => Ok(Step::End(Ending::too_large(too_large))),
+        Err(unfit) => Ok(Step::End(Ending::unfit(&unfit))),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::Anomaly;
 use crate::base::time::Time;
-use crate::definition::{Condition, Expr, Subtask, TooWide};
+use crate::definition::{Condition, Expr, NoValue, Subtask};
 use crate::message::event::NodeEvent;
 use crate::message::run::LimitReached;
 use crate::task::{Failure, codes};
@@ -23,15 +23,15 @@ pub(crate) trait Surroundings {
     fn meter(&self) -> &Meter;
 
     /// The value of an expression, with `item` as [`Expr::Item`].
-    fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide>;
+    fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, NoValue>;
 
     fn holds(&self, condition: &Condition, item: Payload) -> bool;
 
     /// The input of the node for an item.
-    fn input(&self, item: Payload) -> Result<Payload, TooLarge>;
+    fn input(&self, item: Payload) -> Result<Payload, Unfit>;
 
     /// The input of the node for an item: the item itself if the node declares no input.
-    fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge>;
+    fn input_or_item(&self, item: Payload) -> Result<Payload, Unfit>;
 
     /// The oldest kept signal that matches and has not expired.
     fn signal(&self, name: &Name, matching: &Condition) -> Option<KeptSignal>;
@@ -113,59 +113,78 @@ impl Ending {
         Self::Failed { failure, instance: Some(instance) }
     }
 
-    pub(crate) fn too_large(why: TooLarge) -> Self {
-        Self::failed(codes::TOO_LARGE, why.to_string())
+    pub(crate) fn unfit(why: &Unfit) -> Self {
+        Self::failed(why.code(), format!("its input {why}"))
     }
 }
 
-/// A value that is larger or deeper than a payload may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TooLarge {
+/// Why an expression gives no payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// The value is larger than a payload may be.
     Bytes { bytes: u32, limit: u32 },
-    Depth { depth: u32, bytes: u32, limit: u32 },
+    /// The value is nested deeper than a payload may be.
+    Depth { depth: u32, limit: u32 },
+    /// A path leads nowhere.
+    Missing { path: Box<str> },
+    /// A function cannot be applied.
+    Invalid { message: Box<str> },
 }
 
-impl TooLarge {
-    /// The size of the value, at least.
-    pub(crate) const fn bytes(self) -> u32 {
-        match self {
-            Self::Bytes { bytes, .. } | Self::Depth { bytes, .. } => bytes,
+impl Unfit {
+    pub(crate) fn new(why: NoValue, limits: &Limits) -> Self {
+        match why {
+            NoValue::TooWide { bytes } => Self::Bytes { bytes, limit: limits.sizes.payload_bytes },
+            NoValue::Missing { path } => Self::Missing { path },
+            NoValue::Invalid { message } => Self::Invalid { message },
         }
     }
+
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Bytes { .. } | Self::Depth { .. } => codes::TOO_LARGE,
+            Self::Missing { .. } => codes::MISSING_VALUE,
+            Self::Invalid { .. } => codes::INVALID_VALUE,
+        }
+    }
+
+    /// The failure of the run whose output it is.
+    pub(crate) fn of_output(&self) -> Failure {
+        Failure::permanent(format!("the output of the run {self}")).with_code(self.code())
+    }
 }
 
-impl fmt::Display for TooLarge {
+impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes { bytes, limit } => {
-                write!(f, "its input has at least {bytes} bytes, more than the {limit} allowed")
+                write!(f, "has at least {bytes} bytes, more than the {limit} allowed")
             }
-            Self::Depth { depth, limit, .. } => {
-                write!(f, "its input is nested {depth} deep, more than the {limit} allowed")
-            }
+            Self::Depth { depth, limit } => write!(f, "is nested {depth} deep, more than the {limit} allowed"),
+            Self::Missing { path } => write!(f, "has no value: there is nothing at `{path}`"),
+            Self::Invalid { message } => write!(f, "has no value: {message}"),
         }
     }
 }
 
 /// The value, if it is within the limits of a payload, so that values passed between nodes cannot grow without bound.
-pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, TooLarge> {
+pub(crate) fn fit(made: Result<Payload, NoValue>, limits: &Limits) -> Result<Payload, Unfit> {
     let limit = limits.sizes.payload_bytes;
-    let value = made.map_err(|TooWide { bytes }| TooLarge::Bytes { bytes, limit })?;
+    let value = made.map_err(|why| Unfit::new(why, limits))?;
     if value.bytes() > limit {
-        return Err(TooLarge::Bytes { bytes: value.bytes(), limit });
+        return Err(Unfit::Bytes { bytes: value.bytes(), limit });
     }
     if value.depth() > limits.sizes.depth() {
-        let (depth, bytes) = (value.depth(), value.bytes());
-        return Err(TooLarge::Depth { depth, bytes, limit: limits.sizes.depth() });
+        return Err(Unfit::Depth { depth: value.depth(), limit: limits.sizes.depth() });
     }
     Ok(value)
 }
 
 /// Begins the next instance. If the input is too large, the node fails after its other instances have ended.
-pub(super) fn begin(input: Result<Payload, TooLarge>, instances: &Instances) -> Step {
+pub(super) fn begin(input: Result<Payload, Unfit>, instances: &Instances) -> Step {
     match input {
         Ok(input) => Step::Begin(input),
-        Err(too_large) => cancel_then(instances, || Ending::too_large(too_large)),
+        Err(unfit) => cancel_then(instances, || Ending::unfit(&unfit)),
     }
 }
 
@@ -194,14 +213,14 @@ pub(super) fn first_failure(instances: &Instances, cancelled: &str) -> Ending {
 pub(super) mod fixture {
     //! A run as the tests of machines see it.
 
-    use super::{KeptSignal, Surroundings, TooLarge};
+    use super::{KeptSignal, Surroundings, Unfit};
     use crate::base::id::TaskId;
     use crate::base::limits::Limits;
     use crate::base::meter::Meter;
     use crate::base::name::Name;
     use crate::base::payload::Payload;
     use crate::base::time::Time;
-    use crate::definition::{Condition, Expr, Scope, TooWide};
+    use crate::definition::{Condition, Expr, Meta, NoValue, Scope};
     use crate::task::{Failure, SideEffects};
     use crate::workflow::machine::node::{Instance, InstanceEnd, Instances, Worker};
     use serde_json::Value;
@@ -226,7 +245,7 @@ pub(super) mod fixture {
             Payload::NULL
         }
 
-        fn end(&self, _: &str) -> Result<Payload, TooWide> {
+        fn end(&self, _: &str) -> Result<Payload, NoValue> {
             Ok(Payload::NULL)
         }
 
@@ -234,8 +253,12 @@ pub(super) mod fixture {
             self.0.clone()
         }
 
-        fn variable(&self, _: &str) -> Result<Payload, TooWide> {
+        fn variable(&self, _: &str) -> Result<Payload, NoValue> {
             Ok(Payload::NULL)
+        }
+
+        fn meta(&self, _: Meta) -> Payload {
+            Payload::NULL
         }
 
         fn predicate(&self, _: &str, _: &Payload) -> bool {
@@ -264,7 +287,7 @@ pub(super) mod fixture {
             &self.meter
         }
 
-        fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide> {
+        fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, NoValue> {
             expr.eval(&Item(item, &self.meter))
         }
 
@@ -272,11 +295,11 @@ pub(super) mod fixture {
             condition.holds(&Item(item, &self.meter))
         }
 
-        fn input(&self, item: Payload) -> Result<Payload, TooLarge> {
+        fn input(&self, item: Payload) -> Result<Payload, Unfit> {
             Ok(item)
         }
 
-        fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge> {
+        fn input_or_item(&self, item: Payload) -> Result<Payload, Unfit> {
             Ok(item)
         }
 

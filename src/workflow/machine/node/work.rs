@@ -124,7 +124,7 @@ impl NodeWork {
     /// Opens the work.
     pub(super) fn open(&mut self, opening: &Opening) -> Applied {
         match (self, opening) {
-            (Self::Map(map), Opening::Map { items, list }) => map.open(*items, list.as_ref()),
+            (Self::Map(map), Opening::Map { items, list, bounds }) => map.open(*items, list.as_ref(), *bounds),
             (Self::Repeat, Opening::Repeat) | (Self::States(_), Opening::States) => {}
             (Self::Rounds(_), Opening::Rounds) => {}
             (Self::Delegate(delegate), Opening::Delegation) => delegate.open(),

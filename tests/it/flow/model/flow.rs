@@ -1535,6 +1535,10 @@ impl Flow {
                 (Some(a), Some(b)) => a < b,
                 _ => false,
             },
+            Condition::AtMost(a, b) => match (self.eval(a, item).as_i64(), self.eval(b, item).as_i64()) {
+                (Some(a), Some(b)) => a <= b,
+                _ => self.eval(a, item) == self.eval(b, item),
+            },
             Condition::All(parts) => parts.iter().all(|part| self.holds(part, item)),
             Condition::Any(parts) => parts.iter().any(|part| self.holds(part, item)),
             Condition::Equal(a, b) => self.eval(a, item) == self.eval(b, item),
