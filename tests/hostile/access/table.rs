@@ -11,14 +11,16 @@ use super::world::{
 use counterpoint::access::{AccessError, Gate, Policy, Token};
 use counterpoint::journal::EventFilter;
 use counterpoint::message::{CompensationRemedy, DeadFilter, Migration, NodeRemedy, ResetPoint};
+use counterpoint::schedule::{ScheduleSpec, Timing};
 use counterpoint::task::{JournalId, Scope};
 use counterpoint::{
-    AgentCommand, AgentSpec, Command, ControlCommand, Failure, Name, Outbox, Payload, RunCommand, RunSpec, TaskCommand,
-    Tier,
+    AgentCommand, AgentSpec, Command, ControlCommand, Failure, Name, Outbox, Payload, RunCommand, RunSpec,
+    ScheduleCommand, TaskCommand, Tier,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// What a principal asks for.
 enum Request {
@@ -247,6 +249,9 @@ fn of_the_rest() -> Vec<Row> {
         row("identify the journal", |_| ControlCommand::Identify { journal: JournalId::new(7) }),
         row("confirm the clock", |_| ControlCommand::ConfirmClock { time: JUMPED, reason: reason() }),
         row("pause an agent", |tenant| Command::pause(Scope::Agent(tenant.agent(BUSY)), "x")),
+        row("create a schedule", |_| {
+            ScheduleCommand::create(ScheduleSpec::new("s", "flow", Timing::every(Duration::from_secs(3_600))))
+        }),
         row("let time pass", |_| Command::Tick),
         read("read a task", || Request::ReadTask),
         read("read a run", || Request::ReadRun),
