@@ -12,6 +12,7 @@ use counterpoint::{
     AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Event, Outbox, Payload, ScheduleCommand, Time,
 };
 use std::error::Error;
+use std::time::Duration;
 
 /// An engine with an agent that answers at once, and a journal.
 struct Host {
@@ -44,13 +45,14 @@ impl Host {
         Ok(())
     }
 
-    /// Calls the engine whenever it asks for it, up to a time.
+    /// Calls the engine whenever it asks for it, and at least every six hours, up to a time.
     fn until(&mut self, end: Time) -> Result<(), Box<dyn Error>> {
-        while let Some(at) = self.engine.next_wakeup().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
+        while self.now < end {
+            let latest = (self.now + Duration::from_secs(6 * 3_600)).min(end);
+            let next = self.engine.next_wakeup().unwrap_or(latest).min(latest);
+            self.now = self.now.max(next);
             self.call(Command::Tick)?;
         }
-        self.now = end;
         Ok(())
     }
 }
