@@ -13,6 +13,7 @@
 //! | [Deploying a new version](deploy) | three deployments and a rollback while runs are in flight |
 //! | [Migrate a running workflow](migrate) | a waiting run that follows a new definition |
 //! | [Test your workflow without agents](testing) | a workflow tested in milliseconds |
+//! | [Schedules](schedule) | runs at times that follow from cron expressions, calendars and intervals |
 //! | [Cookbook](cookbook) | short programs, one for each question |
 //! | [Coming from another system](coming_from) | the terms of other systems, translated, and the features that Counterpoint does not have |
 //! | [Comparison](comparison) | Counterpoint beside five other systems |
@@ -84,6 +85,10 @@ pub mod migrate {}
 #[doc = page!("guide/testing.md")]
 #[cfg(feature = "testing")]
 pub mod testing {}
+
+#[doc = page!("guide/schedule.md")]
+#[cfg(all(feature = "testing", feature = "time-zones"))]
+pub mod schedule {}
 
 #[doc = page!("cookbook.md")]
 #[cfg(all(feature = "threads", feature = "testing"))]

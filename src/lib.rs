@@ -78,6 +78,7 @@
 //! | [`definition`] | workflows as data: nodes, links, expressions |
 //! | [`scheduler`] | [`Scheduler`]: tasks and agents without workflows; its [`Config`] and views |
 //! | [`engine`] | views of runs, snapshots, followers |
+//! | [`schedule`] | runs at times that follow from cron expressions, calendars and intervals |
 //! | [`routing`] | strategies that choose an agent; the trait for a strategy of your own |
 //! | [`resilience`] | breakers, rate limits, retry budgets, load shedding, scaling advice |
 //! | [`journal`] | storage of events, and readers of events: projections, filters, feeds |
@@ -90,6 +91,7 @@
 //! | `threads` (default) | `host::thread`, the parallel runner of `dag` |
 //! | `async` | `host::future`: a host on any async runtime |
 //! | `tower` | services of tower as agents |
+//! | `time-zones` | schedules in time zones with names |
 //! | `access` | `access`: roles, tenants, tokens, a decision on each command |
 //! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
 //! | `tracing` | spans of the crate tracing |
@@ -137,6 +139,7 @@ pub mod protocol;
 pub mod resilience;
 pub mod routing;
 pub mod saga;
+pub mod schedule;
 pub mod scheduler;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -157,7 +160,7 @@ pub use base::time::Time;
 pub use engine::Engine;
 pub use message::{
     Accepted, AgentCommand, Command, ControlCommand, Effect, Entry, Event, Outbox, Rejected, RejectedClass, RunCommand,
-    RunOutcome, RunSpec, TaskCommand,
+    RunOutcome, RunSpec, ScheduleCommand, TaskCommand,
 };
 pub use scheduler::{Config, Scheduler};
 pub use task::{AgentSpec, Failure, FailureKind, Needs, Policy, Retry, TaskOutcome, TaskSpec, Tier};

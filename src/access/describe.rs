@@ -1,6 +1,7 @@
 //! The text of commands for the audit trail.
 
 use crate::message::command::{AgentCommand, Command, ControlCommand, RunCommand, TaskCommand};
+use crate::message::schedule::ScheduleCommand;
 
 /// A command as one line of text, without payloads.
 pub(super) fn describe(command: &Command) -> Box<str> {
@@ -8,6 +9,7 @@ pub(super) fn describe(command: &Command) -> Box<str> {
         Command::Agent(command) => of_agent(command),
         Command::Task(command) => of_task(command),
         Command::Run(command) => of_run(command),
+        Command::Schedule(command) => of_schedule(command),
         Command::Control(ControlCommand::Pause { scope, .. }) => format!("pause {scope}"),
         Command::Control(ControlCommand::Resume { scope }) => format!("resume {scope}"),
         Command::Control(ControlCommand::Identify { journal }) => format!("identify the journal as {journal}"),
@@ -15,6 +17,19 @@ pub(super) fn describe(command: &Command) -> Box<str> {
         Command::Tick => "tick".to_owned(),
     };
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(240).collect::<String>().into()
+}
+
+fn of_schedule(command: &ScheduleCommand) -> String {
+    let verb = match command {
+        ScheduleCommand::Create(_) => "create",
+        ScheduleCommand::Update(_) => "update",
+        ScheduleCommand::Delete { .. } => "delete",
+        ScheduleCommand::Pause { .. } => "pause",
+        ScheduleCommand::Resume { .. } => "resume",
+        ScheduleCommand::Trigger { .. } => "trigger",
+        ScheduleCommand::Backfill { .. } => "backfill",
+    };
+    format!("{verb} schedule {}", command.schedule())
 }
 
 fn of_agent(command: &AgentCommand) -> String {

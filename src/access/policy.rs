@@ -36,6 +36,8 @@ pub enum Action {
     Decide,
     /// Operating runs: cancel, pause, retry, migrate and the like; changing the tier of tasks.
     ManageRuns,
+    /// Creating and managing schedules. Only for principals that are not confined to tenants.
+    Schedule,
     /// Pausing and resuming tenants, kinds and agents.
     Control,
     /// Reading states, audit trails and journals. One task is also read with [`Cancel`](Self::Cancel), one run with
@@ -59,6 +61,7 @@ impl Action {
         Self::Signal,
         Self::Decide,
         Self::ManageRuns,
+        Self::Schedule,
         Self::Control,
         Self::Read,
         Self::Tick,
@@ -109,6 +112,7 @@ impl Action {
                 | RunCommand::Abort { .. }
                 | RunCommand::Remedy { .. },
             ) => Self::ManageRuns,
+            Command::Schedule(_) => Self::Schedule,
             Command::Control(_) => Self::Control,
             Command::Tick => Self::Tick,
         }
@@ -129,6 +133,7 @@ impl fmt::Display for Action {
             Self::Signal => "signal runs",
             Self::Decide => "decide",
             Self::ManageRuns => "manage runs",
+            Self::Schedule => "manage schedules",
             Self::Control => "pause and resume",
             Self::Read => "read",
             Self::Tick => "tick",

@@ -41,6 +41,11 @@ impl<S: AccessState> Rules<'_, S> {
                 self.may(action)?;
                 self.run(command)?.into()
             }
+            Command::Schedule(command) => {
+                self.may(action)?;
+                self.require_unconfined()?;
+                command.into()
+            }
             Command::Control(command) => {
                 self.may(action)?;
                 self.control(&command)?;

@@ -34,7 +34,7 @@ pub struct Limits {
     /// takes about 20 ns. The command of a call, and the step that exceeds the bound, are always completed, so a call
     /// performs the work of one command and of one evaluation ([`RunLimits::evaluation_units`]) beyond the bound.
     pub work_per_call: u32,
-    /// Tasks that one command submits, and dead letters that one command replays or discards. A submit of more is rejected;
+    /// Tasks that one command submits, times that one command backfills, and dead letters that one command replays or discards. A submit of more is rejected;
     /// of more dead letters, the oldest are taken, and the answer has their number. A command takes about 2 ms longer for
     /// each 1,000.
     pub bulk: u32,
@@ -172,6 +172,8 @@ pub struct RunLimits {
     pub signals: u32,
     /// External updates of variables that one run keeps.
     pub updates: u32,
+    /// Schedules.
+    pub schedules: u32,
 }
 
 impl Default for RunLimits {
@@ -191,6 +193,7 @@ impl Default for RunLimits {
             nesting: 16,
             signals: 1_024,
             updates: 1_024,
+            schedules: 10_000,
         }
     }
 }
@@ -332,6 +335,8 @@ with! {
     with_signals => runs.signals: u32,
     /// Sets [`updates`](RunLimits::updates).
     with_updates => runs.updates: u32,
+    /// Sets [`schedules`](RunLimits::schedules).
+    with_schedules => runs.schedules: u32,
     /// Sets [`finished_tasks`](RetentionLimits::finished_tasks).
     with_finished_tasks => retention.finished_tasks: u32,
     /// Sets [`finished_runs`](RetentionLimits::finished_runs).

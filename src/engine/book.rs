@@ -4,6 +4,7 @@ use super::accounts::Accounts;
 use super::active::Active;
 use super::catalog::Catalog;
 use super::runs::{Runs, Wake};
+use super::schedules::Schedules;
 use crate::base::error::RestoreError;
 use crate::base::id::{RunId, Seq, TaskId};
 use crate::base::name::Name;
@@ -13,7 +14,7 @@ use crate::definition::{Definition, DefinitionId};
 use crate::message::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
 };
-use crate::message::run::{RunOutcome, RunSpec};
+use crate::message::run::{Cause, RunOutcome, RunSpec};
 use crate::scheduler::InconsistentEvent;
 use crate::task::{Failure, Owner, Phase, SideEffects, TaskSpec};
 use crate::workflow::functions::Functions;
@@ -43,6 +44,12 @@ impl fmt::Display for Inconsistency {
 impl From<&'static str> for Inconsistency {
     fn from(reason: &'static str) -> Self {
         Self(Cow::Borrowed(reason))
+    }
+}
+
+impl From<String> for Inconsistency {
+    fn from(reason: String) -> Self {
+        Self(Cow::Owned(reason))
     }
 }
 
@@ -77,6 +84,7 @@ pub(super) struct Book {
     /// A definition whose id, a hash of all of it, was computed when its event was decided.
     pub(super) identified: Option<(Arc<Definition>, DefinitionId)>,
     pub(super) runs: Runs,
+    pub(super) schedules: Schedules,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
     /// The owner of the task that was submitted last, which is mostly assigned next.
@@ -101,6 +109,7 @@ impl Book {
             Event::Catalogue(event) => self.fold_catalogue(event),
             Event::Run { run, event } => self.fold_run(*run, event, (entry.seq, entry.at)),
             Event::Node { run, node, event } => self.fold_node(*run, node, event, entry.at),
+            Event::Schedule { schedule, event } => self.schedules.fold(schedule, event, entry.at),
             Event::Control(ControlEvent::RunsForgotten { runs }) => runs.iter().try_for_each(|run| self.forget(*run)),
             Event::Control(_) => Ok(()),
         }
@@ -296,6 +305,10 @@ impl Book {
         if let Some(run) = self.runs.get(id).filter(|run| run.owner.is_none()) {
             self.active.remove(&run.spec)?;
             self.finished.push_back(id);
+            if let Some(firing) = run.spec.firing() {
+                let has_failed = !matches!(outcome.cause(), None | Some(Cause::Cancelled { .. }));
+                self.schedules.run_ended(firing, id, has_failed);
+            }
         }
         self.apply_to_parent(id, WorkInput::ChildEnded(outcome), now)
     }
@@ -307,6 +320,9 @@ impl Book {
         if over && let Some(run) = self.runs.get(id) {
             self.active.add(&run.spec)?;
             self.finished.retain(|other| *other != id);
+            if let Some(firing) = run.spec.firing() {
+                self.schedules.run_reopened(firing, id);
+            }
         }
         self.audit_accounts()
     }
@@ -318,6 +334,9 @@ impl Book {
         let (spec, owner) = (Arc::clone(&run.spec), run.owner);
         self.runs.insert(run);
         self.open_accounts(spec.id)?;
+        if let Some(firing) = spec.firing() {
+            self.schedules.run_started(firing, spec.id)?;
+        }
         match owner {
             None => self.active.add(&spec)?,
             Some(owner) => {

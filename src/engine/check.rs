@@ -2,7 +2,7 @@
 
 use super::book::{Book, MOST_IDS};
 use super::drive::Driver;
-use crate::base::id::TaskId;
+use crate::base::id::{RunId, TaskId};
 use crate::scheduler::Reader;
 use crate::task::Owner;
 use crate::workflow::machine::{Run, Worker};
@@ -57,6 +57,7 @@ impl Check<'_> {
         self.families()?;
         self.book.runs.families().check(&self.book.runs)?;
         self.serial()?;
+        self.book.schedules.check(|run, schedule| self.is_active_for(run, schedule))?;
         self.book.check_accounts()?;
         let active = self.book.counted().map_err(|inconsistency| inconsistency.to_string())?;
         if self.book.active != active {
@@ -81,6 +82,12 @@ impl Check<'_> {
             return Err(format!("{finished} runs have ended, {} are listed", self.book.finished.len()));
         }
         Ok(())
+    }
+
+    /// Whether a run of a schedule has not ended.
+    fn is_active_for(&self, run: RunId, schedule: &str) -> bool {
+        let run = self.book.runs.get(run).filter(|run| !run.is_finished());
+        run.and_then(|run| run.spec.firing()).is_some_and(|firing| firing.schedule == *schedule)
     }
 
     /// Each active task and child run has not ended, and each unfinished task of a run is active there.

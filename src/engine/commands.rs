@@ -1,8 +1,10 @@
 //! Commands about workflows and runs.
 
+use super::book::Book;
 use super::decide::Decider;
 use super::drive::Driver;
 use crate::base::id::RunId;
+use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::Definition;
@@ -64,36 +66,15 @@ impl Driver {
         if let Some(known) = self.book.runs.get(spec.id) {
             return started_before(known, spec);
         }
-        if spec.origin.is_of_engine() {
+        if spec.origin.is_of_engine() || spec.firing.is_some() {
             return Err(Rejected::Misuse(Misuse::ForeignOrigin(spec.id)));
         }
         let limits = self.core.config().limits();
-        fits(limits, &spec.input)?;
         spec.key().map_or(Ok(()), |key| named("key", key, limits))?;
-        let plan = self.book.plan(&spec.workflow, spec.version);
-        let Some(plan) = plan else {
-            return Err(Rejected::Unknown(Unknown::Workflow { name: spec.workflow, version: spec.version }));
-        };
-        if let Some(tenant) = &spec.tenant {
-            named("tenant", tenant, limits)?;
-        }
-        if let Some(key) = &spec.business_key {
-            named("business_key", key, limits)?;
-            let taken = if spec.exclusive { self.book.runs.holder(&spec, key) } else { None };
-            if let Some(run) = taken {
-                return Err(Rejected::Conflict(Conflict::ExclusiveKey {
-                    workflow: spec.workflow,
-                    key: key.clone(),
-                    run,
-                }));
-            }
-        }
-        if let Some((what, limit)) = self.book.active.exceeded(&spec, limits) {
-            return Err(at_limit(what, limit));
-        }
-        let (version, hash) = (plan.id.version, Some(plan.id.hash));
+        let (version, hash) = self.book.admissible(&spec, limits)?;
         let id = spec.id;
-        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None, hash }.of(id), tx);
+        let started = RunEvent::Started { spec: Arc::new(spec), version, owner: None, hash: Some(hash) };
+        self.emit(started.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -240,6 +221,35 @@ impl Driver {
         let node = run.plan().node_ref(index);
         self.emit(event.of(id, node), tx);
         Ok(Accepted::Done)
+    }
+}
+
+impl Book {
+    /// The version that a run without a parent run follows and the hash of its definition, if it may start now.
+    pub(super) fn admissible(&self, spec: &RunSpec, limits: &Limits) -> Result<(u32, u64), Rejected> {
+        fits(limits, &spec.input)?;
+        let plan = self.plan(&spec.workflow, spec.version);
+        let Some(plan) = plan else {
+            return Err(Rejected::Unknown(Unknown::Workflow { name: spec.workflow.clone(), version: spec.version }));
+        };
+        if let Some(tenant) = &spec.tenant {
+            named("tenant", tenant, limits)?;
+        }
+        if let Some(key) = &spec.business_key {
+            named("business_key", key, limits)?;
+            let taken = if spec.exclusive { self.runs.holder(spec, key) } else { None };
+            if let Some(run) = taken {
+                return Err(Rejected::Conflict(Conflict::ExclusiveKey {
+                    workflow: spec.workflow.clone(),
+                    key: key.clone(),
+                    run,
+                }));
+            }
+        }
+        if let Some((what, limit)) = self.active.exceeded(spec, limits) {
+            return Err(at_limit(what, limit));
+        }
+        Ok((plan.id.version, plan.id.hash))
     }
 }
 

@@ -7,6 +7,7 @@ use super::delegate::{Delegation, PartOf};
 use super::family::Room;
 #[cfg(feature = "observe")]
 use super::recent::Recent;
+use super::schedules::Scheduling;
 use crate::base::id::{NodeIx, RunId, TaskId};
 use crate::base::limits::{FORGOTTEN_AT_ONCE, Limits};
 use crate::base::meter::EVENT;
@@ -16,7 +17,7 @@ use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::base::time::Time;
 use crate::message::command::{Accepted, Command};
 use crate::message::effect::Outbox;
-use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent};
+use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent, ScheduleEvent};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Tx};
@@ -98,6 +99,7 @@ impl Driver {
             Command::Task(command) => self.task(command, tx),
             Command::Control(command) => self.core.control(command, tx),
             Command::Run(command) => self.run(command, tx),
+            Command::Schedule(command) => Scheduling { driver: self, tx }.command(command),
             Command::Tick => Ok(Accepted::Done),
         };
         self.settle(tx);
@@ -123,44 +125,46 @@ impl Driver {
         if self.has_moves() || self.book.surplus(self.core.config().limits()) > 0 {
             return Some(last);
         }
-        [self.core.next_wakeup(), self.book.runs.next_timer(), self.book.next_aged(self.core.config().limits())]
-            .into_iter()
-            .flatten()
-            .min()
+        let runs = [self.book.runs.next_timer(), self.book.next_aged(self.core.config().limits())];
+        let others = [self.core.next_wakeup(), self.book.schedules.next_timer()];
+        runs.into_iter().chain(others).flatten().min()
     }
 
-    /// Whether runs may have moves, or tasks are to be moved to another tier.
+    /// Whether runs or schedules may have moves, or tasks are to be moved to another tier.
     fn has_moves(&self) -> bool {
-        self.book.runs.has_work() || !self.moving.is_empty()
+        self.book.runs.has_work() || !self.moving.is_empty() || self.book.schedules.has_work()
     }
 
-    /// After a restore: schedules every unfinished run, since each may have a next move.
+    /// After a restore: schedules every unfinished run and every schedule, since each may have a next move.
     pub(super) fn wake_all(&mut self) {
         self.book.runs.wake_all();
+        self.book.schedules.wake_all();
     }
 
     /// Discards data that only decisions consume: scheduled runs, due timers, reopened classes.
     pub(super) fn discard_opened(&mut self, now: Time) {
         self.book.runs.drop_decisions(now);
+        self.book.schedules.drop_decisions();
         self.moving.clear();
         self.core.discard_opened();
     }
 
-    /// Fires the due timers of runs.
+    /// Fires the due timers of runs and schedules.
     fn fire(&mut self, tx: &Tx<'_>) {
         let most = self.core.config().limits().timers_per_call.max(1) as usize;
         self.book.runs.fire(tx.now, most, &tx.meter);
+        self.book.schedules.fire(tx.now, most, &tx.meter);
     }
 
     /// Wakes runs and performs their moves until none is left or the bound on the work of the call is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
         while self.has_moves() {
-            if !self.book.runs.wake_next(&tx.meter)
-                && !self.move_next(tx)
-                && let Some(id) = self.book.runs.first_scheduled()
-            {
-                self.step(id, tx);
+            if !self.book.runs.wake_next(&tx.meter) && !self.move_next(tx) {
+                match self.book.runs.first_scheduled() {
+                    Some(id) => self.step(id, tx),
+                    None => _ = Scheduling { driver: self, tx }.step(),
+                }
             }
             if tx.meter.is_spent() {
                 break;
@@ -349,9 +353,13 @@ impl Book {
             Event::Control(ControlEvent::RunsForgotten { runs }) => {
                 runs.iter().map(|run| 10 + 10 * self.runs.families().size(*run) as usize).sum()
             }
-            Event::Agent { .. } | Event::Task { .. } | Event::Catalogue(_) | Event::Node { .. } | Event::Control(_) => {
-                0
-            }
+            Event::Schedule { event: ScheduleEvent::Requested { occasions, .. }, .. } => occasions.len(),
+            Event::Agent { .. }
+            | Event::Task { .. }
+            | Event::Catalogue(_)
+            | Event::Node { .. }
+            | Event::Schedule { .. }
+            | Event::Control(_) => 0,
         }
     }
 
@@ -444,6 +452,6 @@ const fn is_scheduling(event: &Event) -> bool {
     match event {
         Event::Agent { .. } | Event::Task { .. } => true,
         Event::Control(event) => !matches!(event, ControlEvent::RunsForgotten { .. }),
-        Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => false,
+        Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } | Event::Schedule { .. } => false,
     }
 }

@@ -64,6 +64,7 @@ mod query;
 #[cfg(feature = "observe")]
 mod recent;
 mod runs;
+mod schedules;
 mod snapshot;
 mod spending;
 mod sum;
@@ -75,6 +76,7 @@ pub use catalog::DefinitionView;
 pub use delegate::PartView;
 pub use follower::Follower;
 pub use list::{RunCursor, RunFilter, RunPage};
+pub use schedules::{FiringCounts, ScheduleView};
 pub use snapshot::EngineSnapshot;
 pub use spending::{Balance, RunMetrics};
 pub use view::{NodeView, PendingDecision, RunView};

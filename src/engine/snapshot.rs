@@ -3,6 +3,7 @@
 use super::Engine;
 use super::book::Book;
 use super::drive::Driver;
+use super::schedules::{ScheduleRecord, Schedules};
 use crate::base::error::RestoreError;
 use crate::base::id::RunId;
 use crate::base::name::Name;
@@ -40,6 +41,9 @@ pub struct EngineSnapshot {
     runs: Vec<RunRecord>,
     /// The finished runs, in the order in which they ended.
     pub finished: Vec<RunId>,
+    /// The schedules, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    schedules: Vec<ScheduleRecord>,
 }
 
 /// The beginning of the bytes of a snapshot; the last of these is the version.
@@ -95,6 +99,7 @@ impl Driver {
             serial: self.book.serial,
             runs,
             finished: self.book.finished.iter().copied().collect(),
+            schedules: self.book.schedules.records(),
         }
     }
 }
@@ -152,6 +157,7 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
             .insert(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
     }
     book.finished.extend(&snapshot.finished);
+    book.schedules = Schedules::of(&snapshot.schedules)?;
     book.recount().map_err(|reason| reason.to_string())?;
     Ok(book)
 }

@@ -1,6 +1,7 @@
 //! The canonical form of commands.
 
 use super::command::{AgentCommand, Command, RunCommand, TaskCommand};
+use super::schedule::ScheduleCommand;
 use crate::base::canonical::Canonical;
 
 impl Command {
@@ -31,7 +32,8 @@ impl Command {
                 | TaskCommand::Discard { .. } => {}
             },
             Self::Run(RunCommand::Start(spec)) => spec.make_canonical(),
-            Self::Run(_) | Self::Control(_) | Self::Tick => {}
+            Self::Schedule(ScheduleCommand::Create(spec) | ScheduleCommand::Update(spec)) => spec.make_canonical(),
+            Self::Run(_) | Self::Schedule(_) | Self::Control(_) | Self::Tick => {}
         }
     }
 }

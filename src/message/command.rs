@@ -4,6 +4,7 @@
 //! agents are commands, too: a host passes on what its agents send.
 
 pub use super::accepted::Accepted;
+use super::schedule::ScheduleCommand;
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -26,6 +27,8 @@ pub enum Command {
     Task(TaskCommand),
     /// Commands about workflows and their runs.
     Run(RunCommand),
+    /// Commands about schedules.
+    Schedule(ScheduleCommand),
     /// Commands about the scheduler as a whole.
     Control(ControlCommand),
     /// Fires due timers.
@@ -583,6 +586,12 @@ impl From<TaskCommand> for Command {
 impl From<ControlCommand> for Command {
     fn from(command: ControlCommand) -> Self {
         Self::Control(command)
+    }
+}
+
+impl From<ScheduleCommand> for Command {
+    fn from(command: ScheduleCommand) -> Self {
+        Self::Schedule(command)
     }
 }
 

@@ -14,12 +14,13 @@ pub(crate) mod effect;
 pub(crate) mod event;
 pub mod rejected;
 pub(crate) mod run;
+pub(crate) mod schedule;
 
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
 pub use event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
-    PartEvent, RunEvent, TaskEvent, Unroutable, YieldReason,
+    PartEvent, RunEvent, ScheduleEvent, SkipReason, TaskEvent, Unroutable, YieldReason,
 };
 pub use rejected::{Rejected, RejectedClass};
 pub use run::{
@@ -27,3 +28,4 @@ pub use run::{
     Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
     Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
 };
+pub use schedule::ScheduleCommand;

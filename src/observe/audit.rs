@@ -9,7 +9,8 @@ use crate::base::time::Time;
 use crate::journal::Projection;
 use crate::journal::Subject;
 use crate::message::event::{
-    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, NodeEvent, RunEvent, TaskEvent,
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, NodeEvent, RunEvent,
+    ScheduleEvent, TaskEvent,
 };
 use crate::message::run::{Cause, CompensationOutcome};
 use crate::task::FailureKind;
@@ -113,7 +114,24 @@ fn actor(event: &Event) -> Actor {
             | ControlEvent::TasksPrioritised { .. }
             | ControlEvent::ClockConfirmed { reason: Some(_), .. },
         ) => Actor::Host,
+        Event::Schedule { event, .. } => schedule_actor(event),
         Event::Agent { .. } | Event::Control(_) => Actor::Core,
+    }
+}
+
+const fn schedule_actor(event: &ScheduleEvent) -> Actor {
+    match event {
+        ScheduleEvent::Created { .. }
+        | ScheduleEvent::Updated { .. }
+        | ScheduleEvent::Deleted { .. }
+        | ScheduleEvent::Paused { failed: None, .. }
+        | ScheduleEvent::Resumed { .. }
+        | ScheduleEvent::Requested { .. } => Actor::Host,
+        ScheduleEvent::Paused { .. }
+        | ScheduleEvent::Fired { .. }
+        | ScheduleEvent::Buffered { .. }
+        | ScheduleEvent::Skipped { .. }
+        | ScheduleEvent::Missed { .. } => Actor::Core,
     }
 }
 
@@ -134,8 +152,9 @@ fn task_actor(event: &TaskEvent) -> Actor {
     }
 }
 
-const fn run_actor(event: &RunEvent) -> Actor {
+fn run_actor(event: &RunEvent) -> Actor {
     match event {
+        RunEvent::Started { spec, .. } if spec.firing().is_some() => Actor::Core,
         RunEvent::Started { owner: None, .. }
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
@@ -180,8 +199,23 @@ fn reason(event: &Event) -> Option<String> {
             | ControlEvent::TasksPrioritised { reason, .. }
             | ControlEvent::ClockConfirmed { reason: Some(reason), .. },
         ) => Some(reason.to_string()),
+        Event::Schedule { event, .. } => schedule_reason(event),
         Event::Control(ControlEvent::Unroutable(work)) => Some(work.lack.to_string()),
         Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
+    }
+}
+
+fn schedule_reason(event: &ScheduleEvent) -> Option<String> {
+    match event {
+        ScheduleEvent::Deleted { reason } => Some(reason.to_string()),
+        ScheduleEvent::Paused { note, .. } | ScheduleEvent::Resumed { note } => Some(note.to_string()),
+        ScheduleEvent::Skipped { why, .. } => Some(why.to_string()),
+        ScheduleEvent::Created { .. }
+        | ScheduleEvent::Updated { .. }
+        | ScheduleEvent::Requested { .. }
+        | ScheduleEvent::Fired { .. }
+        | ScheduleEvent::Buffered { .. }
+        | ScheduleEvent::Missed { .. } => None,
     }
 }
 

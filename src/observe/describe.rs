@@ -6,9 +6,10 @@ use crate::base::id::{AttemptNumber, Incarnation, RunId, TaskId};
 use crate::base::time::Time;
 use crate::message::event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
-    PartEvent, RunEvent, TaskEvent, YieldReason,
+    PartEvent, RunEvent, ScheduleEvent, TaskEvent, YieldReason,
 };
 use crate::message::run::{CompensationOutcome, NodeRemedy};
+use crate::schedule::Occasion;
 use crate::task::agent::Scope;
 use crate::task::{Bound, Failure, SideEffects, TaskSpec, Tier};
 use core::fmt::Write as _;
@@ -29,6 +30,7 @@ pub(crate) fn text_of(entry: &Entry, named: Named<'_>) -> String {
         Event::Node { run, node: at, event } => {
             node(&format!("{} node {}", named.run(*run), short(&at.name)), event, entry.at)
         }
+        Event::Schedule { schedule: id, event } => schedule(named, id, event),
         Event::Control(event) => control(named, event),
     }
 }
@@ -122,6 +124,33 @@ fn catalogue(event: &CatalogueEvent) -> String {
         }
         CatalogueEvent::Retired { workflow, version, reason } => {
             format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
+        }
+    }
+}
+
+fn schedule(named: Named<'_>, id: &str, event: &ScheduleEvent) -> String {
+    let id = format!("schedule {}", short(id));
+    let on = |occasion: &Occasion| short(&occasion.to_string());
+    match event {
+        ScheduleEvent::Created { spec } => format!("{id} of workflow {} created", short(&spec.workflow)),
+        ScheduleEvent::Updated { spec } => format!("{id} of workflow {} updated", short(&spec.workflow)),
+        ScheduleEvent::Deleted { reason } => format!("{id} deleted: {}", short(reason)),
+        ScheduleEvent::Paused { note, failed: None } => format!("{id} paused: {}", short(note)),
+        ScheduleEvent::Paused { failed: Some(run), .. } => format!("{id} paused: {} failed", named.run(*run)),
+        ScheduleEvent::Resumed { note } => format!("{id} resumed: {}", short(note)),
+        ScheduleEvent::Requested { occasions, .. } => match occasions.as_slice() {
+            [occasion] => format!("{id} is to fire for {}", on(occasion)),
+            many => format!("{id} is to fire for {} times", many.len()),
+        },
+        ScheduleEvent::Fired { occasion, run } => format!("{id} fired for {}: {}", on(occasion), named.run(*run)),
+        ScheduleEvent::Buffered { occasion, overlap } => {
+            format!("{id} waits with the firing for {} ({overlap})", on(occasion))
+        }
+        ScheduleEvent::Skipped { occasion, why } => {
+            format!("{id} skipped {}: {}", on(occasion), short(&why.to_string()))
+        }
+        ScheduleEvent::Missed { first, until, times } => {
+            format!("{id} missed its times from {first} to {until}, at least {times}")
         }
     }
 }

@@ -58,8 +58,8 @@ pub use audit::{Actor, Audit, AuditLine};
 pub(crate) use describe::text_of;
 pub use lineage::{Delegated, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
-    AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Reports, Summary, Usage,
-    Waits,
+    AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Reports, ScheduleFigures,
+    Summary, Usage, Waits,
 };
 pub use names::Names;
 pub(crate) use names::{NameSource, Named, run_name, task_name};

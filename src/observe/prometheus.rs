@@ -1,6 +1,6 @@
 //! Metrics in the text format of Prometheus.
 
-use super::metrics::{AgentFigures, Compliance, Counts, Figures, MetricsSnapshot, Summary};
+use super::metrics::{AgentFigures, Compliance, Counts, Figures, MetricsSnapshot, ScheduleFigures, Summary};
 use core::fmt::Write as _;
 use core::time::Duration;
 
@@ -41,7 +41,21 @@ pub fn to_prometheus(figures: &MetricsSnapshot) -> String {
     group(&mut page, "tenant_", &tenants);
     fleet(&mut page, figures);
     waits(&mut page, figures);
+    schedules(&mut page, figures);
     page.out
+}
+
+fn schedules(page: &mut Page, figures: &MetricsSnapshot) {
+    let ScheduleFigures { fired, buffered, skipped, missed } = figures.schedules;
+    for (name, help, count) in [
+        ("schedule_fired_total", "Firings of schedules.", fired),
+        ("schedule_buffered_total", "Firings of schedules that waited for an earlier run.", buffered),
+        ("schedule_skipped_total", "Firings of schedules that were skipped.", skipped),
+        ("schedule_missed_total", "Times of schedules for which the engine was called too late.", missed),
+    ] {
+        page.family(name, "counter", help);
+        page.sample("", "", &count.to_string());
+    }
 }
 
 fn others<T>(figures: Option<&T>) -> impl Iterator<Item = (String, &T)> {

@@ -275,6 +275,7 @@ impl TryFrom<&Command> for Body {
             )
             | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })
             | Command::Run(_)
+            | Command::Schedule(_)
             | Command::Control(_)
             | Command::Tick => return Err(NotAMessage),
         })

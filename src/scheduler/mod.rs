@@ -153,7 +153,7 @@ impl Scheduler {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),
-            Command::Run(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),
+            Command::Run(_) | Command::Schedule(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),
             Command::Tick => Ok(Accepted::Done),
         };
         self.work = tx.meter.spent();

@@ -76,6 +76,7 @@ impl Confined<'_> {
             Command::Agent(_) | Command::Tick => None,
             Command::Task(command) => self.of_task(command),
             Command::Run(command) => self.of_run(command),
+            Command::Schedule(command) => Some(format!("schedule {}", command.schedule())),
             Command::Control(ControlCommand::Pause { scope, .. } | ControlCommand::Resume { scope }) => match scope {
                 Scope::Tenant(tenant) if self.reaches(Some(tenant)) => None,
                 Scope::Tenant(_) | Scope::Kind(_) | Scope::Agent(_) => Some(scope.to_string()),

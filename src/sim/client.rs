@@ -50,7 +50,12 @@ impl Errand {
         let tasks = match self.granted.as_ref().unwrap_or(&self.command) {
             Command::Task(TaskCommand::Submit(task)) => core::slice::from_ref(task),
             Command::Task(TaskCommand::SubmitAll(tasks)) => tasks,
-            Command::Task(_) | Command::Agent(_) | Command::Run(_) | Command::Control(_) | Command::Tick => &[],
+            Command::Task(_)
+            | Command::Agent(_)
+            | Command::Run(_)
+            | Command::Schedule(_)
+            | Command::Control(_)
+            | Command::Tick => &[],
         };
         let kept = matches!(self.reply, Reply::Verdict(Ok(_)));
         tasks.iter().filter(move |_| kept).map(|task| &**task)

@@ -149,7 +149,12 @@ impl World {
         let verdict = self.call(Some(command))?;
         let heard = match &word.command {
             Command::Agent(AgentCommand::Register(_) | AgentCommand::Heartbeat { .. }) => true,
-            Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => false,
+            Command::Agent(_)
+            | Command::Task(_)
+            | Command::Run(_)
+            | Command::Schedule(_)
+            | Command::Control(_)
+            | Command::Tick => false,
         };
         if let Some(host) = self.machine.host.as_mut().filter(|_| heard || matches!(word.from, From::Errand(_))) {
             host.answers.push((word.from, verdict));

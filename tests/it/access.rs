@@ -12,8 +12,8 @@ use counterpoint::scheduler::TaskStatus;
 use counterpoint::task::{Jitter, Scope};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, ControlCommand, Engine, Failure,
-    Incarnation, Outbox, Payload, Policy as Tries, Rejected, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId,
-    TaskSpec, Time,
+    Incarnation, Outbox, Payload, Policy as Tries, Rejected, Retry, RunCommand, RunId, RunSpec, ScheduleCommand,
+    TaskCommand, TaskId, TaskSpec, Time,
 };
 
 /// Tokens are names here, and one of them has expired.
@@ -363,6 +363,7 @@ fn one_of_each() -> Vec<Command> {
         Command::start(RunSpec::new(run, "flow")),
         RunCommand::Signal { run, signal: "go".into(), payload: Payload::NULL }.into(),
         RunCommand::Update { run, variable: "v".into(), value: Payload::NULL }.into(),
+        ScheduleCommand::Pause { schedule: "nightly".into(), note: reason() }.into(),
         RunCommand::Pause { run, reason: reason() }.into(),
         RunCommand::Resume { run }.into(),
         RunCommand::Close { run, node: node() }.into(),

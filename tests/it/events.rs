@@ -1,8 +1,8 @@
 //! Events name their subject once, and are read by it.
 
 use counterpoint::message::{
-    AgentEvent, CatalogueEvent, Cause, ControlEvent, MapEvent, Next, NodeEvent, NodeRef, RunEvent, TaskEvent,
-    YieldReason,
+    AgentEvent, CatalogueEvent, Cause, ControlEvent, MapEvent, Next, NodeEvent, NodeRef, RunEvent, ScheduleEvent,
+    TaskEvent, YieldReason,
 };
 use counterpoint::task::{AttemptNumber, Bound, NodeIx, Scope, SideEffects, Usage};
 use counterpoint::{AgentId, AttemptId, Event, Failure, Incarnation, Payload, RunId, TaskId, TaskSpec, Tier};
@@ -120,6 +120,10 @@ fn events_as_json() {
         (
             NodeEvent::Map(MapEvent::Closed).of(RUN, node),
             r#"{"node":{"run":5,"node":{"index":2,"name":"pay"},"event":{"map":"closed"}}}"#,
+        ),
+        (
+            ScheduleEvent::Deleted { reason: "over".into() }.of("nightly"),
+            r#"{"schedule":{"schedule":"nightly","event":{"deleted":{"reason":"over"}}}}"#,
         ),
         (ControlEvent::RunsForgotten { runs: vec![RUN] }.into(), r#"{"control":{"runs_forgotten":{"runs":[5]}}}"#),
     ];

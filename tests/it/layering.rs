@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u32, &[&str])] = &[
     (10, &["base"]),
     (20, &["task"]),
-    (21, &["definition"]),
+    (21, &["definition", "schedule"]),
     (22, &["message"]),
     (29, &["coordination"]),
     (30, &["dag", "planning", "resilience", "routing"]),

@@ -87,6 +87,8 @@ mod rejected;
 mod restore;
 mod routing;
 mod saga;
+#[cfg(feature = "full")]
+mod schedule;
 mod scheduler;
 #[cfg(feature = "full")]
 mod sealed;

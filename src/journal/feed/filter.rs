@@ -47,6 +47,7 @@ impl Family {
             Event::Catalogue(_)
             | Event::Run { .. }
             | Event::Node { .. }
+            | Event::Schedule { .. }
             | Event::Control(ControlEvent::RunsForgotten { .. }) => Self::Workflow,
             Event::Task { .. }
             | Event::Control(ControlEvent::TasksPrioritised { .. } | ControlEvent::TasksForgotten { .. }) => Self::Task,

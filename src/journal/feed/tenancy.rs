@@ -40,7 +40,7 @@ impl Tenancy {
             Event::Node { run, .. } => self.runs.get(run).is_some(),
             Event::Agent { agent, event } => self.agent(*agent, event),
             Event::Control(event) => self.control(event),
-            Event::Catalogue(_) => false,
+            Event::Catalogue(_) | Event::Schedule { .. } => false,
         }
     }
 

@@ -12,9 +12,10 @@
 //! | [`Event::Catalogue`] | the workflow definitions |
 //! | [`Event::Run`] | a run as a whole |
 //! | [`Event::Node`] | a node of a run, by index and by name |
+//! | [`Event::Schedule`] | a schedule |
 //! | [`Event::Control`] | the engine as a whole, or several tasks or runs at once |
 //!
-//! A reader asks for the subject with [`Event::task`], [`Event::run`], [`Event::node`] and [`Event::agent`] and matches the
+//! A reader asks for the subject with [`Event::task`], [`Event::run`], [`Event::node`], [`Event::schedule`] and [`Event::agent`] and matches the
 //! variants that it uses.
 
 mod agent;
@@ -22,6 +23,7 @@ mod catalogue;
 mod control;
 mod node;
 mod run;
+mod schedule;
 mod task;
 
 pub use agent::AgentEvent;
@@ -29,9 +31,11 @@ pub use catalogue::CatalogueEvent;
 pub use control::{ControlEvent, Unroutable};
 pub use node::{DecisionEvent, MapEvent, NodeEvent, NodeRef, Opening, PartEvent};
 pub use run::RunEvent;
+pub use schedule::{ScheduleEvent, SkipReason};
 pub use task::{Next, TaskEvent, YieldReason};
 
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::base::name::Name;
 use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +107,13 @@ pub enum Event {
         /// What happened.
         event: NodeEvent,
     },
+    /// Something happened to a schedule.
+    Schedule {
+        /// The id of the schedule.
+        schedule: Name,
+        /// What happened.
+        event: ScheduleEvent,
+    },
     /// Something happened to the engine as a whole, or to several tasks or runs at once.
     Control(ControlEvent),
 }
@@ -133,13 +144,21 @@ impl Event {
         if let Self::Node { node, .. } = self { Some(node) } else { None }
     }
 
+    /// The id of the schedule, if it is about one.
+    #[must_use]
+    pub const fn schedule(&self) -> Option<&Name> {
+        if let Self::Schedule { schedule, .. } = self { Some(schedule) } else { None }
+    }
+
     /// The agent, if it is about one: that something happened to, or that was paused or resumed.
     #[must_use]
     pub const fn agent(&self) -> Option<AgentId> {
         match self {
             Self::Agent { agent, .. } => Some(agent.agent()),
             Self::Control(event) => event.agent(),
-            Self::Task { .. } | Self::Catalogue(_) | Self::Run { .. } | Self::Node { .. } => None,
+            Self::Task { .. } | Self::Catalogue(_) | Self::Run { .. } | Self::Node { .. } | Self::Schedule { .. } => {
+                None
+            }
         }
     }
 
@@ -149,7 +168,9 @@ impl Event {
         match self {
             Self::Agent { agent, .. } => Some(*agent),
             Self::Task { event, .. } => event.holder(),
-            Self::Catalogue(_) | Self::Run { .. } | Self::Node { .. } | Self::Control(_) => None,
+            Self::Catalogue(_) | Self::Run { .. } | Self::Node { .. } | Self::Schedule { .. } | Self::Control(_) => {
+                None
+            }
         }
     }
 }

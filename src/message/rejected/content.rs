@@ -3,6 +3,7 @@
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::time::Time;
+use crate::schedule::ScheduleFault;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -79,6 +80,22 @@ pub enum Invalid {
         /// Every fault.
         faults: Vec<String>,
     },
+    /// The specification of the schedule is not accepted.
+    #[error("schedule {schedule}: {fault}")]
+    Schedule {
+        /// The id of the schedule.
+        schedule: Name,
+        /// The reason.
+        fault: Box<ScheduleFault>,
+    },
+    /// The range of a backfill ends before it begins.
+    #[error("the range from {from} to {to} ends before it begins")]
+    Range {
+        /// The beginning.
+        from: Time,
+        /// The end.
+        to: Time,
+    },
     /// The variable takes updates, but not this value.
     #[error("variable {variable} of run {run} does not take this value{}", fitting(.wanted))]
     Update {
@@ -103,6 +120,8 @@ impl Invalid {
             Self::Code { .. } => "code",
             Self::NoCapacity(_) => "no_capacity",
             Self::Unsound { .. } => "unsound",
+            Self::Schedule { .. } => "schedule_unsound",
+            Self::Range { .. } => "range",
             Self::Update { .. } => "update_refused",
         }
     }

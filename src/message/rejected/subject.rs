@@ -29,6 +29,14 @@ pub enum Unknown {
         /// The requested version.
         version: Option<u32>,
     },
+    /// There is no such schedule.
+    #[error("no schedule {schedule} exists{}", suggested(.nearest))]
+    Schedule {
+        /// The requested id.
+        schedule: Name,
+        /// The nearest known id.
+        nearest: Option<Name>,
+    },
     /// The run has no such node.
     #[error("run {run} has no node {node}")]
     Node {
@@ -78,6 +86,7 @@ impl Unknown {
             Self::Agent(_) => "unknown_agent",
             Self::Run(_) => "unknown_run",
             Self::Workflow { .. } => "unknown_workflow",
+            Self::Schedule { .. } => "unknown_schedule",
             Self::Node { .. } => "unknown_node",
             Self::Dependency { .. } => "unknown_dependency",
             Self::Variable { .. } => "unknown_variable",
@@ -118,6 +127,9 @@ pub enum Conflict {
         /// The key of the rejected run.
         given: Name,
     },
+    /// A schedule with this id exists, with other content.
+    #[error("schedule {0} exists with other content: update it, or choose another id")]
+    Schedule(Name),
     /// The journal has another identity.
     #[error("the journal is {known}, not {given}")]
     Journal {
@@ -175,6 +187,7 @@ impl Conflict {
             Self::Run(_) => "run_conflict",
             Self::TaskKey { .. } => "task_key_collision",
             Self::RunKey { .. } => "run_key_collision",
+            Self::Schedule(_) => "schedule_conflict",
             Self::Journal { .. } => "journal_conflict",
             Self::Definition { .. } => "definition_conflict",
             Self::ExclusiveKey { .. } => "key_taken",
@@ -231,4 +244,8 @@ fn difference_text(differs: &[Difference]) -> String {
 
 fn version_text(version: Option<u32>) -> String {
     version.map_or_else(String::new, |version| format!(" in version {version}"))
+}
+
+fn suggested(nearest: &Option<Name>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!(": is {nearest} meant?"))
 }

@@ -18,6 +18,7 @@ use crate::base::id::RunId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::Budget;
+use crate::schedule::Firing;
 use crate::task::trace::{TraceContext, Traced};
 use crate::task::{Failure, Origin, Place, Tier, codes};
 use core::fmt;
@@ -68,6 +69,9 @@ pub struct RunSpec {
     /// The key of the host, or the work for which the engine created the run.
     #[serde(default, skip_serializing_if = "Origin::is_id")]
     pub(crate) origin: Origin,
+    /// The firing of a schedule for which the engine started the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) firing: Option<Box<Firing>>,
 }
 
 impl RunSpec {
@@ -118,7 +122,14 @@ impl RunSpec {
             exclusive: false,
             tenant: None,
             origin: Origin::Id,
+            firing: None,
         }
+    }
+
+    /// The firing of a schedule for which the engine started the run, if it did.
+    #[must_use]
+    pub fn firing(&self) -> Option<&Firing> {
+        self.firing.as_deref()
     }
 
     /// Sets the input.
@@ -173,7 +184,7 @@ impl RunSpec {
 }
 
 canonical!(RunSpec { budget } beside {
-    id, workflow, version, input, tier, trace, business_key, exclusive, tenant, origin,
+    id, workflow, version, input, tier, trace, business_key, exclusive, tenant, origin, firing,
 });
 
 /// Why a run did not succeed.

@@ -9,7 +9,7 @@ use super::{Class, Held, Live, Metrics};
 use crate::base::id::{AgentId, AttemptId, TaskId};
 use crate::base::time::Time;
 use crate::journal::Projection;
-use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, Next, TaskEvent};
+use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, Next, ScheduleEvent, TaskEvent};
 use crate::task::{TaskSpec, Tier};
 
 impl Metrics {
@@ -55,6 +55,17 @@ impl Metrics {
         }
         if spec.after.is_empty() {
             self.line_up(spec.id, now);
+        }
+    }
+
+    fn schedule_event(&mut self, event: &ScheduleEvent) {
+        let figures = &mut self.schedules;
+        match event {
+            ScheduleEvent::Fired { .. } => figures.fired += 1,
+            ScheduleEvent::Buffered { .. } => figures.buffered += 1,
+            ScheduleEvent::Skipped { .. } => figures.skipped += 1,
+            ScheduleEvent::Missed { times, .. } => figures.missed += u64::from(*times),
+            _ => {}
         }
     }
 
@@ -256,6 +267,7 @@ impl Projection for Metrics {
         match &entry.event {
             Event::Task { task, event } => self.task(*task, event, entry.at),
             Event::Agent { agent, event } => self.agent_event(agent.agent(), event, entry.at),
+            Event::Schedule { event, .. } => self.schedule_event(event),
             Event::Control(ControlEvent::TasksPrioritised { tasks, tier, .. }) => self.moved(tasks, *tier),
             Event::Control(ControlEvent::Unroutable(_)) => {
                 self.unroutable.0.insert(entry.seq, ());

@@ -12,7 +12,7 @@ mod spread;
 pub use agent::AgentFigures;
 pub use group::Usage;
 pub use load::LoadSpread;
-pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Reports, Waits};
+pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Reports, ScheduleFigures, Waits};
 pub use spread::Summary;
 
 use crate::base::id::{AgentId, AttemptId, Seq, TaskId};
@@ -72,6 +72,7 @@ pub struct Metrics {
     price: Price,
     /// The reports about tasks without an agent that have not ended, and the number of all.
     unroutable: (Table<Seq, ()>, u64),
+    schedules: ScheduleFigures,
 }
 
 /// A task that has not ended.
@@ -121,6 +122,7 @@ impl Default for Metrics {
             line: Line::default(),
             price: Price::default(),
             unroutable: (Table::new(4_096), 0),
+            schedules: ScheduleFigures::default(),
         }
     }
 }
@@ -202,6 +204,7 @@ impl Metrics {
                 open: u64::try_from(self.unroutable.0.iter().count()).unwrap_or(u64::MAX),
                 made: self.unroutable.1,
             },
+            schedules: self.schedules,
             utilisation: (slots > 0.0).then(|| (held / slots).min(1.0)),
         }
     }

@@ -49,12 +49,29 @@ pub struct MetricsSnapshot {
     /// The reports about tasks that no agent can perform, each about all tasks with the same requirements.
     #[serde(default)]
     pub unroutable: Reports,
+    /// The firings of all schedules.
+    #[serde(default)]
+    pub schedules: ScheduleFigures,
     /// The share of the offered slot time that was in use, from 0 to 1. `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation: Option<f64>,
     /// The balance of the load of agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSpread>,
+}
+
+/// The firings of schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ScheduleFigures {
+    /// The firings.
+    pub fired: u64,
+    /// The firings that began to wait for an earlier run.
+    pub buffered: u64,
+    /// The firings that were skipped.
+    pub skipped: u64,
+    /// The nominal times that were missed, counted up to 1,000 for each time that the engine was called too late.
+    pub missed: u64,
 }
 
 /// The figures of a set of tasks.

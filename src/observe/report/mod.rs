@@ -130,7 +130,7 @@ impl Report {
                 Some(Some(node))
             }
             Event::Task { task, .. } => self.tasks.get(task).map(|node| Some(*node)),
-            Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
+            Event::Agent { .. } | Event::Catalogue(_) | Event::Schedule { .. } | Event::Control(_) => None,
         }
     }
 

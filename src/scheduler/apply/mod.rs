@@ -101,7 +101,7 @@ impl State {
             Event::Agent { agent, event } => self.apply_agent(entry.at, *agent, event),
             Event::Task { task, event } => self.apply_task((entry.seq, entry.at), *task, place, event),
             Event::Control(event) => self.apply_control((entry.seq, entry.at), event),
-            Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {
+            Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } | Event::Schedule { .. } => {
                 Err(InconsistentEvent("a scheduler without an engine has no runs"))
             }
         }

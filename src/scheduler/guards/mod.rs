@@ -99,7 +99,11 @@ impl Guards {
             Event::Control(ControlEvent::Paused { scope, .. } | ControlEvent::Resumed { scope }) => {
                 self.pause(state, scope, entry.at);
             }
-            Event::Control(_) | Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {}
+            Event::Control(_)
+            | Event::Catalogue(_)
+            | Event::Run { .. }
+            | Event::Node { .. }
+            | Event::Schedule { .. } => {}
         }
     }
 

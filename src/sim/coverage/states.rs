@@ -5,6 +5,7 @@ use crate::base::name::Name;
 use crate::engine::Engine;
 use crate::message::command::{AgentCommand, Command, ControlCommand, RunCommand, TaskCommand};
 use crate::message::run::{RunOutcome, RunPhase};
+use crate::message::schedule::ScheduleCommand;
 use crate::task::TaskStatus;
 use crate::task::agent::{AgentStatus, Scope};
 
@@ -41,6 +42,8 @@ const RUN: &[&str] = &[
 const NEW: &[&str] = &["new", "known"];
 const SCOPE: &[&str] = &["tenant", "paused tenant", "kind", "paused kind", "agent", "paused agent", "unknown agent"];
 const WORKFLOW: &[&str] = &["unknown", "offered", "not offered"];
+/// Paused, with runs that have not ended, or neither.
+const SCHEDULE: &[&str] = &["unknown", "paused", "busy", "resting"];
 const DEAD: &[&str] = &["no dead letters", "dead letters"];
 
 /// The commands with the states of their subjects.
@@ -87,6 +90,13 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("cancel run", RUN),
     ("abort", RUN),
     ("remedy", RUN),
+    ("create schedule", NEW),
+    ("update schedule", SCHEDULE),
+    ("delete schedule", SCHEDULE),
+    ("pause schedule", SCHEDULE),
+    ("resume schedule", SCHEDULE),
+    ("trigger", SCHEDULE),
+    ("backfill", SCHEDULE),
     ("tick", &["at any time"]),
     ("recovery", &["after a crash"]),
 ];
@@ -113,6 +123,7 @@ pub(super) fn place(engine: &Engine, command: Option<&Command>) -> Place {
         Some(Command::Agent(command)) => of_agent(engine, command),
         Some(Command::Task(command)) => of_task(engine, command),
         Some(Command::Run(command)) => of_run(engine, command),
+        Some(Command::Schedule(command)) => of_schedule(engine, command),
         Some(Command::Control(ControlCommand::Identify { .. })) => {
             ("identify", if engine.identity().is_some() { "identified" } else { "unidentified" })
         }
@@ -209,6 +220,26 @@ fn task(engine: &Engine, id: TaskId) -> &'static str {
         TaskStatus::Cancelled => "cancelled",
         TaskStatus::Expired => "expired",
     }
+}
+
+fn of_schedule(engine: &Engine, command: &ScheduleCommand) -> Place {
+    let view = engine.schedule(command.schedule());
+    let command = match command {
+        ScheduleCommand::Create(_) => return ("create schedule", known(view.is_some())),
+        ScheduleCommand::Update(_) => "update schedule",
+        ScheduleCommand::Delete { .. } => "delete schedule",
+        ScheduleCommand::Pause { .. } => "pause schedule",
+        ScheduleCommand::Resume { .. } => "resume schedule",
+        ScheduleCommand::Trigger { .. } => "trigger",
+        ScheduleCommand::Backfill { .. } => "backfill",
+    };
+    let state = match view {
+        None => "unknown",
+        Some(view) if view.paused().is_some() => "paused",
+        Some(view) if view.active().next().is_some() => "busy",
+        Some(_) => "resting",
+    };
+    (command, state)
 }
 
 fn of_run(engine: &Engine, command: &RunCommand) -> Place {

@@ -187,6 +187,7 @@ impl Rules {
             Event::Agent { agent, event } => self.learn_agent(*agent, event, entry.at),
             Event::Task { task, event } => self.learn_task(*task, event, (entry.seq, entry.at)),
             Event::Catalogue(event) => self.learn_catalogue(event),
+            Event::Schedule { .. } => {}
             Event::Run { run, event } => self.learn_run(*run, event),
             Event::Node { run, node, event } => self.learn_node(*run, node.index, event),
             Event::Control(event) => {
@@ -204,7 +205,7 @@ impl Rules {
         let judged = match &entry.event {
             Event::Agent { agent, event } => self.judge_agent(*agent, event, step),
             Event::Task { task, event } => self.judge_task(*task, event, step),
-            Event::Catalogue(_) => Ok(()),
+            Event::Catalogue(_) | Event::Schedule { .. } => Ok(()),
             Event::Run { run, event } => self.judge_run(*run, event, step),
             Event::Node { run, node, event } => self.judge_node(*run, node, event, step),
             Event::Control(event) => self.judge_control(event, step),
@@ -265,7 +266,12 @@ impl Rules {
                     }
                 }
             }
-            Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => Ok(()),
+            Command::Agent(_)
+            | Command::Task(_)
+            | Command::Run(_)
+            | Command::Schedule(_)
+            | Command::Control(_)
+            | Command::Tick => Ok(()),
         }
     }
 

@@ -104,7 +104,8 @@ impl Rules {
     pub(super) fn judge_run(&self, run: RunId, event: &RunEvent, step: &Step<'_>) -> Judged {
         match event {
             RunEvent::Started { spec, owner: None, .. } => {
-                let asked = matches!(step.command, Some(Command::Run(RunCommand::Start(asked))) if *asked == **spec);
+                let asked = spec.firing().is_some_and(|firing| firing.run() == run)
+                    || matches!(step.command, Some(Command::Run(RunCommand::Start(asked))) if *asked == **spec);
                 let new = spec.id == run && !self.runs.contains_key(&run);
                 rule(asked && new, || format!("{run} starts without a command or twice"))
             }

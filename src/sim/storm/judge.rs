@@ -3,6 +3,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
+use super::firings::Firings;
 use super::flows::{self, VOTES};
 use super::ledger::Ledger;
 use crate::base::id::{NodeIx, RunId, Seq, TaskId};
@@ -46,7 +47,8 @@ pub(super) fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
         }
     }
     Values::default().check(&report.journal)?;
-    Keys::default().check(&report.journal)
+    Keys::default().check(&report.journal)?;
+    Firings::default().check(&report.journal)
 }
 
 /// The events of instances in the journal.

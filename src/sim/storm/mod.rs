@@ -20,6 +20,7 @@
 
 mod case;
 mod draw;
+mod firings;
 mod flows;
 mod judge;
 mod ledger;

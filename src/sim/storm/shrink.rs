@@ -1,6 +1,6 @@
 //! Shrinking: leaves out faults, jobs and single strikes as long as the case fails.
 
-use super::draw::size;
+use super::draw::{numbers, size};
 use super::{Case, Failed, Storm};
 use crate::sim::fault::{Fault, Strike};
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ impl Storm {
     }
 
     fn job_numbers(&self, case: &Case) -> Vec<u32> {
-        (0..size(case, self.jobs)).collect()
+        (0..size(case, self.jobs)).chain(numbers(case)).collect()
     }
 }
 

@@ -6,15 +6,16 @@
 
 use super::world::{
     ABSENT, BUSY, DEAD, DRAINING, FAILED, FOREIGN, GIVEN_BACK, HELD, JUMPED, NOW, OWN, PAUSED, POLLING, PREFETCHING,
-    PRINCIPALS, RUNNING, STUCK, Tenant, UNSTARTED, WAITING, World, order, verify,
+    PRINCIPALS, RUNNING, STUCK, Tenant, UNSTARTED, WAITING, World, nightly, order, verify,
 };
 use counterpoint::access::{AccessError, Gate, Policy, Token};
 use counterpoint::journal::EventFilter;
 use counterpoint::message::{CompensationRemedy, DeadFilter, Migration, NodeRemedy, ResetPoint};
+use counterpoint::schedule::{ScheduleSpec, Timing};
 use counterpoint::task::{JournalId, Scope};
 use counterpoint::{
-    AgentCommand, AgentSpec, Command, ControlCommand, Failure, Name, Outbox, Payload, RunCommand, RunSpec, TaskCommand,
-    Tier,
+    AgentCommand, AgentSpec, Command, ControlCommand, Failure, Name, Outbox, Payload, RunCommand, RunSpec,
+    ScheduleCommand, TaskCommand, Tier,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -256,11 +257,35 @@ fn of_the_rest() -> Vec<Row> {
     ]
 }
 
+/// Schedules belong to no tenant.
+fn of_schedules() -> Vec<Row> {
+    let schedule = || Name::from("nightly");
+    vec![
+        row("create a schedule", |_| {
+            ScheduleCommand::create(ScheduleSpec::new("other", "order", Timing::cron("0 3 * * *")))
+        }),
+        row("update a schedule", |_| ScheduleCommand::Update(nightly().with_limit(3).into())),
+        row("delete a schedule", move |_| ScheduleCommand::Delete { schedule: schedule(), reason: reason() }),
+        row("pause a schedule", move |_| ScheduleCommand::Pause { schedule: schedule(), note: reason() }),
+        row("resume a schedule", move |_| ScheduleCommand::Resume { schedule: schedule(), note: reason() }),
+        row("trigger a schedule", move |_| ScheduleCommand::Trigger {
+            schedule: schedule(),
+            request: "one".into(),
+            overlap: None,
+        }),
+        row("backfill a schedule", move |_| {
+            let (schedule, from, to) = (schedule(), NOW, NOW);
+            ScheduleCommand::Backfill { schedule, from, to, overlap: None }
+        }),
+    ]
+}
+
 fn rows() -> Vec<Row> {
     let mut rows = of_agents();
     rows.extend(of_tasks());
     rows.extend(of_definitions());
     rows.extend(of_runs());
+    rows.extend(of_schedules());
     rows.extend(of_the_rest());
     rows
 }
@@ -327,6 +352,7 @@ fn every_command_has_a_row() {
             "agent" => variants::<AgentCommand>(),
             "task" => variants::<TaskCommand>(),
             "run" => variants::<RunCommand>(),
+            "schedule" => variants::<ScheduleCommand>(),
             "control" => variants::<ControlCommand>(),
             _ => [String::new()].into(),
         };

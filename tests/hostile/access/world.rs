@@ -4,11 +4,17 @@ use counterpoint::access::{Principal, Role, Token, Unauthenticated};
 use counterpoint::definition::{
     Action, Body, Condition, Decision, Definition, Expr, Link, Map, Node, RaceOption, Reducer, Variable, WaitFor, Work,
 };
+use counterpoint::schedule::{ScheduleSpec, Timing};
 use counterpoint::task::{Exhausted, Scope};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Failure, Incarnation, Needs, Outbox,
-    Payload, Policy, Retry, RunCommand, RunId, RunSpec, TaskId, TaskSpec, Time,
+    Payload, Policy, Retry, RunCommand, RunId, RunSpec, ScheduleCommand, TaskId, TaskSpec, Time,
 };
+
+/// A paused schedule, which belongs to no tenant.
+pub fn nightly() -> ScheduleSpec {
+    ScheduleSpec::new("nightly", "order", Timing::cron("0 2 * * *")).paused("not yet")
+}
 
 /// A tenant whose ids begin at a multiple of 1,000.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,6 +136,7 @@ impl World {
         definitions().into_iter().for_each(|definition| world.host(Command::define(definition)));
         let default = RunCommand::SetDefault { workflow: "order".into(), version: Some(1), reason: "first".into() };
         world.host(default);
+        world.host(ScheduleCommand::create(nightly()));
         [OWN, FOREIGN].into_iter().for_each(|tenant| world.people(tenant));
         world.engine.check().unwrap();
         world

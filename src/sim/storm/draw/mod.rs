@@ -3,7 +3,10 @@
 mod commands;
 mod extreme;
 mod runs;
+mod schedules;
 mod tasks;
+
+pub(super) use schedules::numbers;
 
 use super::case::Case;
 use super::principals;
@@ -131,7 +134,9 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
     let faults = draw.faults(case);
     let reminders = faults.any()
         && (draw.below(2) == 0 || faults.rate(Fault::MessageLost) > 0 || faults.rate(Fault::AgentSilent) > 0);
-    let jobs = draw.jobs(case, count);
+    let mut jobs = draw.jobs(case, count);
+    let (scheduling, scheduled) = draw.schedules(case);
+    jobs.extend(scheduling);
     let snapshots = [0, 20, 60].get(draw.index(3)).copied().unwrap_or(0);
     Drawn {
         flavour,
@@ -139,7 +144,7 @@ pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
         quiet: (!endless).then_some(quiet),
         agents,
         jobs,
-        runs: u32::try_from(draw.runs.len()).unwrap_or(u32::MAX),
+        runs: u32::try_from(draw.runs.len()).unwrap_or(u32::MAX).saturating_add(scheduled),
         delay: Distribution::uniform(Duration::ZERO, ms(draw.between(1, 400)))
             .unwrap_or_else(|_| Distribution::constant(ms(1))),
         service: Distribution::uniform(ms(50), ms(draw.between(100, 6_000)))
