@@ -51,7 +51,10 @@ def work(key, payload):
             deed.write(agent)
     except FileExistsError:
         pass
-    return {"succeeded": {"output": {"squared": payload["number"] ** 2}}}
+    verdict = {"output": {"squared": payload["number"] ** 2}}
+    if "tokens" in payload:  # what the deed has used counts against the budget of its run
+        verdict["usage"] = {"tokens": payload["tokens"]}
+    return {"succeeded": verdict}
 
 
 def live():

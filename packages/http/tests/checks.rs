@@ -225,3 +225,18 @@ fn runs_events_and_figures() {
     assert!(figures.headers.contains("text/plain; version=0.0.4"), "{figures:?}");
     assert!(figures.body.contains("\ncounterpoint_kind_submitted_total{kind=\"square\"} 2\n"), "{}", figures.body);
 }
+
+#[test]
+fn a_budget_ends_work_by_what_a_worker_in_python_reports() {
+    let server = Server::start("budget");
+    let _worker = Worker::start(&server, 1, &common::folder("budget-ledger"));
+    let input = json!({"number": 3, "tokens": 600});
+    let flow = json!({"name": "metered", "version": 1, "budget": {"tokens": 500}, "tasks": [
+        {"id": "first", "type": "square", "inputs": input},
+        {"id": "second", "type": "square", "inputs": {"number": "${first.output.squared}"}, "depends_on": ["first"]},
+    ]});
+    assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 201);
+    server.post("client", "/v1/runs", &json!({"id": "1", "workflow": "metered"}));
+    let run = server.until("client", "/v1/runs/1?wait=10", |run| run["phase"] == "finished");
+    assert!(run["outcome"].to_string().contains("budget"), "{run}");
+}

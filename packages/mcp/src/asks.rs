@@ -116,6 +116,13 @@ pub(crate) struct HandleTaskResponse {
     pub output: Option<Value>,
     /// The failure, if the attempt failed.
     pub failure: Option<ReportedFailure>,
+    /// The tokens of language models that the attempt used, input and output together. They count against the budgets of its
+    /// workflow, also if the attempt failed.
+    #[serde(default)]
+    pub tokens: u64,
+    /// The cost of the attempt, in millionths of the currency unit of the budgets.
+    #[serde(default)]
+    pub cost: u64,
 }
 
 /// Why an attempt failed.

@@ -15,6 +15,7 @@ use counterpoint::host::future::Events;
 use counterpoint::journal::{EventFilter, Family};
 use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::Unknown;
+use counterpoint::task::Usage;
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Engine, Event, Failure, Incarnation, Name, Needs,
     Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
@@ -278,7 +279,8 @@ impl Counterpoint {
             }
             _ => return Err(Refusal::new("no_verdict", "specify either `output` or `failure`")),
         };
-        self.command(context, command).await?;
+        let used = Usage::default().with_tokens(asked.tokens).with_cost(asked.cost);
+        self.command(context, command.using(used)).await?;
         let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
         Ok(now.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
     }

@@ -585,3 +585,18 @@ async fn on_standard_input_and_output_too() {
     assert_eq!(result(ops.over(&task.task_id).await)["outcome"], json!({"succeeded": 49}));
     ops.0.cancel().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_budget_ends_work_by_what_agents_report() {
+    let server = Server::start(&folder("budget"));
+    let ops = server.follower("t-ops").await;
+    let incarnation = ops.joins().await;
+    let tasks = json!([{"id": "square"}, {"id": "write", "depends_on": ["square"]}]);
+    let document = json!({"name": "report", "budget": {"tokens": 500}, "tasks": tasks});
+    let goal = json!({"goal": "a report", "name": "report", "document": document, "kinds": ["square", "write"]});
+    ops.call("decompose_goal", goal).await;
+    let run = ops.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
+    ops.answers(&incarnation, &ops.work().await, json!({"output": 1, "tokens": 600})).await;
+    let done = ops.over(&run.task_id).await;
+    assert!(result(done)["outcome"].to_string().contains("budget"));
+}
