@@ -36,6 +36,14 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/engine/family.rs", 4, "depths, counts of runs that only grow and are compared with limits, and a time"),
     ("src/engine/runs.rs", 2, "the depth of a recursion, which is limited, and units of work"),
     ("src/engine/recent.rs", 1, "the size of a buffer from the configuration"),
+    (
+        "src/engine/schedules/commands.rs",
+        7,
+        "numbers of requested times, compared with a limit; units of work; the time before another, from zero on",
+    ),
+    ("src/engine/schedules/decide.rs", 4, "units of work, and times before others, from zero on"),
+    ("src/engine/schedules/state.rs", 4, "counts of occasions, only upwards; one is compared with a limit"),
+    ("src/engine/schedules/view.rs", 1, "the occasions that are left within a limit"),
     ("src/saga/compensation.rs", 3, "each count is one of members by state, and `change` has checked the state"),
     ("src/saga/state.rs", 3, "each count is one of steps by state, and the transition has checked the state"),
     (
@@ -101,6 +109,7 @@ const SOUND: &[(&str, usize, &str)] = &[
         "counts refusals and rollbacks, only upwards, and is compared with limits; counts repetitions, only upwards",
     ),
     ("src/workflow/machine/node/work.rs", 1, "the number of items without a result"),
+    ("src/workflow/machine/values.rs", 1, "the number of the next attempt, which an expression reads"),
     ("src/workflow/machine/variables.rs", 2, "the size of a value is compared with a limit"),
 ];
 

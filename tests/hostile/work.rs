@@ -276,7 +276,8 @@ fn a_choice_is_evaluated_in_parts() {
 #[test]
 fn an_evaluation_is_bounded() {
     let large = Value::Array((0..4_000).map(|number| json!(format!("{number:08}"))).collect());
-    let copies = |n: usize| Expr::List(vec![Expr::List(vec![Expr::Input; 1]).at("/5"); n]);
+    let nothing = || Expr::First(vec![Expr::List(vec![Expr::Input]).at("/5"), Expr::value(Value::Null)]);
+    let copies = |n: usize| Expr::List(vec![nothing(); n]);
     let mut made = Counted::new();
     let node = Node::new("copies", Action::Pass).with_input(copies(100));
     made.start(Definition::new("copies").with_node(node), large);

@@ -12,7 +12,6 @@ use crate::message::rejected::{Conflict, Invalid, Rejected, Unknown};
 use crate::message::schedule::ScheduleCommand;
 use crate::schedule::{Firing, Found, Occasion, Overlap, Rule, STEPS, ScheduleFault, ScheduleSpec, Steps};
 use crate::scheduler::{fits, named};
-use core::time::Duration;
 use std::sync::Arc;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -157,7 +156,7 @@ impl Scheduling<'_, '_> {
 
 /// The time before this one.
 fn earlier(time: Time) -> Time {
-    Time::from_nanos(time.as_nanos().saturating_sub(Duration::from_nanos(1).subsec_nanos().into()))
+    Time::from_nanos(time.as_nanos().saturating_sub(1))
 }
 
 fn unsound(schedule: &Name, fault: ScheduleFault) -> Rejected {
