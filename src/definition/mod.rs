@@ -45,7 +45,9 @@ pub use call::Call;
 pub use delegate::{Answer, Delegate, Gather, OnLimit, Results, Rounds, Subtask};
 pub use difference::Difference;
 pub use expr::{Condition, Each, EachKind, Expr, ExprError, Function, Meta};
-pub(crate) use expr::{NoValue, Scope, Term, TermMut, folded_list, folded_object};
+pub(crate) use expr::{NoValue, Scope, Term, TermMut};
+#[cfg(feature = "language")]
+pub(crate) use expr::{folded_list, folded_object};
 pub use failure::{Fail, OnCompensationFailure, OnFailure};
 pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, MapBounds, Repeat};
