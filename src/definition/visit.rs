@@ -1,6 +1,6 @@
 //! Traversal of all expressions and conditions of a definition.
 
-use super::{Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Node, Repeat, State, Term, WaitFor};
+use super::{Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Meta, Node, Repeat, State, Term, WaitFor};
 use crate::base::name::Name;
 use std::collections::BTreeSet;
 
@@ -163,11 +163,16 @@ impl Action {
 }
 
 impl Definition {
-    /// Whether the expression reads a variable that accepts updates, so that a second evaluation may give another value.
+    /// Whether a second evaluation of the expression may give another value: it reads a variable that accepts updates, or the
+    /// version of the definition, or asks a predicate of the host.
     pub(crate) fn may_change(&self, expr: &Expr) -> bool {
         let updated = |name: &Name| self.variables.iter().any(|it| it.name == *name && it.updates.is_some());
         let parts = Parts { expressions: vec![expr], ..Parts::default() };
-        self.variables.iter().any(|variable| variable.updates.is_some()) && parts.names().0.into_iter().any(updated)
+        parts.terms().any(|term| match term {
+            Term::Expr(Expr::Variable(name)) => updated(name),
+            Term::Expr(expr) => matches!(expr, Expr::Meta(Meta::RunVersion)),
+            Term::Condition(condition) => matches!(condition, Condition::Predicate(..)),
+        })
     }
 
     /// The expressions and conditions of the definition itself, without those of its nodes: its output, and the conditions

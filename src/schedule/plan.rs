@@ -61,7 +61,15 @@ impl Plan {
         }
         let mut from = (after + NANO).max(self.start);
         loop {
-            let found = self.rules.iter().map(|rule| rule.first(from, &self.zone, steps));
+            // Each rule has a share of the steps, so that none is cut before it has advanced because of another one.
+            let rules = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+            let share = (steps.left() / rules.max(1)).max(LEAST_SHARE);
+            let found = self.rules.iter().map(|rule| {
+                let own = Steps::new(share);
+                let found = rule.first(from, &self.zone, &own);
+                steps.charge(own.taken());
+                found
+            });
             let found = found.fold(Found::Nothing, Found::or_earlier);
             match found {
                 Found::At(at) | Found::Cut(at) if at > self.end => return Found::Nothing,
@@ -176,6 +184,9 @@ impl Source {
     }
 }
 
+/// The fewest steps of a rule in a search: what it needs to advance.
+const LEAST_SHARE: u32 = 4;
+
 /// The first second from `from` on that a pattern selects on the clock of a zone.
 fn first_on_clock(pattern: &Pattern, zone: &Zone, from: i64, steps: &Steps) -> Found<i64> {
     let mut at = from;
@@ -189,9 +200,12 @@ fn first_on_clock(pattern: &Pattern, zone: &Zone, from: i64, steps: &Steps) -> F
         if let Some(start) = stretch.start
             && !pattern.elapses
         {
-            if at == start && before < offset && pattern.first(start + before, start + offset, steps) != Found::Nothing
-            {
-                return Found::At(start);
+            if at == start && before < offset {
+                match pattern.first(start + before, start + offset, steps) {
+                    Found::At(_) => return Found::At(start),
+                    Found::Cut(_) => return Found::Cut(start),
+                    Found::Nothing => {}
+                }
             }
             // What is shown for the second time has fired the first time.
             local = local.max(start + before);

@@ -21,6 +21,15 @@ impl Steps {
         left > 0
     }
 
+    pub(super) const fn left(&self) -> u32 {
+        self.left.get()
+    }
+
+    /// Takes this many steps, or those that are left.
+    pub(super) fn charge(&self, steps: usize) {
+        self.left.set(self.left.get().saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX)));
+    }
+
     pub(crate) const fn is_spent(&self) -> bool {
         self.left.get() == 0
     }

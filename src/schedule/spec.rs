@@ -7,7 +7,7 @@ use super::rule::Timing;
 use crate::base::canonical::canonical;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::base::time::Time;
+use crate::base::time::{Time, print_date};
 use crate::task::Tier;
 use core::fmt;
 use core::time::Duration;
@@ -189,7 +189,7 @@ impl ScheduleSpec {
                 serde_json::Map::new()
             }
         };
-        input.insert(field.to_string(), Value::String(occasion.at().to_string()));
+        input.insert(field.to_string(), Value::String(print_date(occasion.at().as_nanos())));
         Payload::new(Value::Object(input))
     }
 }
@@ -205,8 +205,9 @@ pub struct SchedulePolicy {
     /// missed. A day, unless set.
     #[serde(with = "crate::base::time::span")]
     pub catch_up: Duration,
-    /// The number of nominal times at which it fires, at most; those that it skips or misses do not count. Triggers and backfills
-    /// are neither counted nor limited.
+    /// The number of nominal times at which it fires, at most; those that it skips or misses do not count. A firing that waits
+    /// for the end of an earlier run counts, even if another one takes its place. Triggers and backfills are neither counted nor
+    /// limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// Whether the schedule is paused when a run of it fails. A run that is cancelled has not failed.

@@ -194,3 +194,14 @@ fn pure_steps_are_answered_from_the_cache_while_their_files_are_the_same() {
     place.run(["run", "flow.yaml"]).with(0);
     assert_eq!((tries(), place.read("out")), (3, "abcd".to_owned()), "what is written has changed");
 }
+
+#[test]
+fn a_cached_result_is_that_of_the_same_input_and_environment() {
+    let flow = one(
+        "    shell: 'echo \"$WORD\"'\n    stdin: none\n    environment: {WORD: \"${input.word}\"}\n    cache: {}",
+        "    inputs: {word: \"${item}\"}\n    for_each: {literal: [a, b, a]}\n    max_concurrent: 1",
+    );
+    let place = Place::with(&flow);
+    let output = place.run(["run", "flow.yaml", "--json"]).with(0).stdout;
+    assert!(output.contains("\"a\"") && output.contains("\"b\""), "{output}");
+}

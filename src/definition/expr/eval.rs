@@ -4,7 +4,7 @@ use super::call::call;
 use super::{Condition, Each, EachKind, Expr, Meta};
 use crate::base::meter::Meter;
 use crate::base::payload::{Payload, size};
-use core::fmt;
+use core::fmt::{self, Write as _};
 use serde_json::Value;
 
 /// Why an expression has no value.
@@ -227,9 +227,9 @@ impl Expr {
 
     /// The error of a path that leads nowhere, with the beginning of the path.
     fn nowhere(&self) -> NoValue {
-        const MAX_SHOWN: usize = 128;
-        let path: String = self.to_string().chars().take(MAX_SHOWN).collect();
-        NoValue::Missing { path: path.into() }
+        let mut path = Beginning(String::new());
+        let _ = write!(path, "{self}");
+        NoValue::Missing { path: path.0.into() }
     }
 
     /// The value as an operand of a condition; null if there is none.
@@ -319,11 +319,16 @@ impl Condition {
             Self::Exists(value) => value.exists(scope),
             Self::Equal(a, b) => compare(scope, a, b, super::same),
             Self::Less(a, b) => compare(scope, a, b, super::less),
-            Self::AtMost(a, b) => compare(scope, a, b, |a, b| super::less(a, b) || super::same(a, b)),
+            Self::AtMost(a, b) => {
+                let (Ok(a), Ok(b)) = (a.eval(scope), b.eval(scope)) else { return false };
+                let reads = a.bytes().min(b.bytes()) as usize;
+                let (a, b) = (a.value(), b.value());
+                scope.meter().read(reads) && (super::less(a, b) || super::same(a, b))
+            }
             Self::In(a, list) => {
                 let list = list.operand(scope);
                 list.value().as_array().is_some_and(|items| {
-                    let a = a.operand(scope);
+                    let Ok(a) = a.eval(scope) else { return false };
                     scope.meter().read(list.bytes() as usize) && items.iter().any(|item| super::same(a.value(), item))
                 })
             }
@@ -350,4 +355,20 @@ impl Condition {
 fn compare(scope: &dyn Scope, a: &Expr, b: &Expr, compare: fn(&Value, &Value) -> bool) -> bool {
     let (a, b) = (a.operand(scope), b.operand(scope));
     scope.meter().read(a.bytes().min(b.bytes()) as usize) && compare(a.value(), b.value())
+}
+
+/// The beginning of a text. The rest is not written.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const MAX_SHOWN: usize = 128;
+        for character in text.chars() {
+            if self.0.len() >= MAX_SHOWN {
+                return Err(fmt::Error);
+            }
+            self.0.push(character);
+        }
+        Ok(())
+    }
 }

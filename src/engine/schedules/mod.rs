@@ -156,8 +156,11 @@ impl Schedules {
     /// Drops the agenda and the timers.
     pub(super) fn drop_decisions(&mut self) {
         self.agenda.clear();
-        self.due.clear();
-        self.by_id.values_mut().for_each(|schedule| schedule.timer = None);
+        for (_, id) in core::mem::take(&mut self.due) {
+            if let Some(schedule) = self.by_id.get_mut(&id) {
+                schedule.timer = None;
+            }
+        }
     }
 
     pub(super) fn next_timer(&self) -> Option<Time> {

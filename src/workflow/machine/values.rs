@@ -195,6 +195,9 @@ impl Scope for RunScope<'_> {
         let Some((state, outcome)) = state.and_then(|state| Some((state, state.ended()?))) else {
             return Ok(Payload::NULL);
         };
+        if !self.meter.evaluate(u64::from(state.instances().len())) {
+            return Err(NoValue::TooWide { bytes: self.most });
+        }
         let attempts = state.instances().spent().attempts;
         let status = NodeStatus::from(outcome);
         let NodeOutcome::Failed { failure, .. } = outcome else {

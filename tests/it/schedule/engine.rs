@@ -579,3 +579,21 @@ fn the_answer_of_an_agent_reaches_the_run_of_a_schedule() {
     world.call(AgentCommand::Complete { by, attempt, output, usage });
     assert!(world.active().is_empty());
 }
+
+/// A rule that selects no time, and needs more steps than a call takes to find that out, stops neither the other rules of its
+/// schedule nor other schedules.
+#[test]
+fn a_rule_without_times_stops_nothing() {
+    use counterpoint::schedule::Rule;
+    let timing = Timing::cron("0 0 30 2 *").and(Rule::Cron("0 * * * *".into()));
+    let mut world = World::of(ScheduleSpec::new("a", "job", timing));
+    world.call(ScheduleCommand::create(hourly()));
+    let mut calls = 0;
+    while let Some(at) = world.engine.next_wakeup().filter(|at| *at <= time("2026-01-01T02:00:00Z")) {
+        calls += 1;
+        assert!(calls < 100, "{:?}", world.story());
+        world.now = world.now.max(at);
+        world.call(Command::Tick);
+    }
+    assert_eq!(world.story().len(), 4, "{:?}", world.story());
+}

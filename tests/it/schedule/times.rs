@@ -228,3 +228,18 @@ fn a_spec_is_read_as_it_was_written() {
     );
     assert_eq!(serde_json::from_str::<Timing>(&text).unwrap(), timing);
 }
+
+/// A rule that never selects a time does not stop another one, in whatever order they are.
+#[test]
+fn a_rule_without_times_stops_no_other() {
+    let (never, daily) = ("0 0 30 2 *", "0 6 * * *");
+    let expected = ["2026-01-01T06:00:00Z", "2026-01-02T06:00:00Z"];
+    for (first, second) in [(never, daily), (daily, never)] {
+        let timing = Timing::cron(first).and(Rule::Cron(second.into()));
+        assert_eq!(next(&timing, "2026-01-01T00:00:00Z", 2), expected);
+    }
+    // Rare rules before a frequent one.
+    let rare = (0..14)
+        .fold(Timing::cron("0 0 29 2 1"), |timing, day| timing.and(Rule::Cron(format!("0 0 29 2 {}", day % 7).into())));
+    assert_eq!(next(&rare.and(Rule::Cron(daily.into())), "2026-01-01T00:00:00Z", 2), expected);
+}

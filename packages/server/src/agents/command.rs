@@ -62,8 +62,16 @@ pub(crate) async fn perform(
     let prepared = prepare(plan, subject)?;
     let mut slot = None;
     if let Some(cached) = &plan.cache {
-        let words = prepared.program.iter().map(|word| word.as_encoded_bytes()).chain([prepared.input.as_slice()]);
-        let found = cache::Slot::of(cached, subject, &prepared.folder, words, &around.cache)?;
+        let words = prepared.program.iter().map(|word| word.as_encoded_bytes().to_vec());
+        let environment = prepared.environment.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
+        let rest = [
+            prepared.input.clone(),
+            subject.input.to_string().into_bytes(),
+            format!("{:?} {}", plan.stdout, plan.clean).into_bytes(),
+        ];
+        let counts = [prepared.program.len(), prepared.environment.len()].map(|count| count.to_le_bytes().to_vec());
+        let parts: Vec<Vec<u8>> = counts.into_iter().chain(words).chain(environment).chain(rest).collect();
+        let found = cache::Slot::of(cached, subject, &prepared.folder, parts.iter().map(Vec::as_slice), &around.cache)?;
         if let Some(output) = found.result() {
             return Ok(Payload::new(output));
         }

@@ -52,11 +52,13 @@ pub(crate) async fn perform(plan: &Http, subject: &Subject<'_>, assignment: &Ass
 fn request(plan: &Http, subject: &Subject<'_>) -> Result<Request<Full<Bytes>>, Failure> {
     let bad = |text: String| failure(Failure::permanent(format!("http: {text}")), "template");
     let url = plan.url.render(subject).map_err(bad)?;
-    let uri: Uri = url.parse().map_err(|error| bad(format!("`{url}` is no URL: {error}")))?;
+    // Errors show the template, since a value of the environment may be a secret.
+    let shown = &plan.url;
+    let uri: Uri = url.parse().map_err(|error| bad(format!("`{shown}` is no URL: {error}")))?;
     if uri.scheme_str() != Some("http") {
-        return Err(bad(format!("`{url}` does not begin with `http://`")));
+        return Err(bad(format!("`{shown}` does not begin with `http://`")));
     }
-    let authority = uri.authority().map(ToString::to_string).ok_or_else(|| bad(format!("`{url}` names no host")))?;
+    let authority = uri.authority().map(ToString::to_string).ok_or_else(|| bad(format!("`{shown}` names no host")))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let (kind, body) = match plan.body {
         HttpBody::Nothing => (None, Vec::new()),

@@ -114,9 +114,12 @@ pub(super) fn holds<'e>(condition: &'e Condition, world: &World, locals: &Locals
         Condition::Exists(a) => !value(a).is_null(),
         Condition::Equal(a, b) => alike(&value(a), &value(b)),
         Condition::Less(a, b) => rank(a, b) == Some(true),
-        Condition::AtMost(a, b) => rank(a, b) == Some(true) || alike(&value(a), &value(b)),
+        Condition::AtMost(a, b) => match (eval(a, world, locals), eval(b, world, locals)) {
+            (Ok(one), Ok(other)) => rank(a, b) == Some(true) || alike(&one, &other),
+            _ => false,
+        },
         Condition::In(a, b) => match value(b) {
-            Value::Array(items) => items.iter().any(|item| alike(item, &value(a))),
+            Value::Array(items) => eval(a, world, locals).is_ok_and(|a| items.iter().any(|item| alike(item, &a))),
             _ => false,
         },
         Condition::Matches(a, pattern) => match value(a) {
