@@ -191,9 +191,8 @@ impl RulePack {
     fn node(&self, step: &RuleStep, last: Option<&Name>, rule: &Rule, level: u32) -> Result<Node, DecomposeError> {
         let before: Vec<Name> = step.after.clone().unwrap_or_else(|| last.cloned().into_iter().collect());
         let given = before.iter().map(|name| (name.clone(), Expr::node(name.clone())));
-        let goal = step.goal.as_ref().map_or_else(|| Expr::Input.at("/goal"), |goal| Expr::value(json!(goal)));
-        let input =
-            Expr::object([("goal", goal), ("about", Expr::Input.at("/about")), ("before", Expr::object(given))]);
+        let goal = step.goal.as_ref().map_or_else(|| optional("/goal"), |goal| Expr::value(json!(goal)));
+        let input = Expr::object([("goal", goal), ("about", optional("/about")), ("before", Expr::object(given))]);
         let body = match &step.goal {
             Some(goal) if level >= MAX_LEVELS => {
                 return Err(DecomposeError::Refused {
@@ -220,6 +219,11 @@ impl Decomposer for RulePack {
     fn decompose(&mut self, ask: &Ask) -> Result<Definition, DecomposeError> {
         self.definition(&ask.name, &ask.goal, 0)
     }
+}
+
+/// A part of the input of the run; null if the run has none.
+fn optional(pointer: &str) -> Expr {
+    Expr::First(vec![Expr::Input.at(pointer), Expr::default()])
 }
 
 /// The input of a run of a decomposed goal.
