@@ -235,7 +235,7 @@ impl Engine {
     }
 
     /// Checks that at least one registered agent meets the needs of each task of a definition, as
-    /// [`check_against`](crate::workflow::check_against) does.
+    /// [`check_against`] does.
     ///
     /// # Errors
     ///
