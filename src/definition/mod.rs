@@ -47,7 +47,7 @@ pub use difference::Difference;
 pub use expr::{Condition, Each, EachKind, Expr, ExprError, Function, Meta};
 pub(crate) use expr::{NoValue, Scope, Term, TermMut};
 #[cfg(feature = "language")]
-pub(crate) use expr::{folded_list, folded_object};
+pub(crate) use expr::{folded_list, folded_object, type_name};
 pub use failure::{Fail, OnCompensationFailure, OnFailure};
 pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, MapBounds, Repeat};

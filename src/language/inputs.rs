@@ -2,7 +2,8 @@
 
 use super::fault::{DocumentError, DocumentFaultKind};
 use super::marks::Mark;
-use super::report::{Fields, Path, Report, get, type_name};
+use super::report::{Fields, Path, Report, get};
+use crate::definition::type_name;
 use serde_json::{Map, Value};
 
 pub(super) const INPUT: &[&str] = &["type", "required", "default", "description"];

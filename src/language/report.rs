@@ -3,6 +3,7 @@
 use super::fault::{DocumentError, DocumentFault, DocumentFaultKind};
 use super::marks::Mark;
 use crate::base::nearest::nearest;
+use crate::definition::type_name;
 use core::fmt;
 use core::time::Duration;
 use serde_json::{Map, Value};
@@ -231,15 +232,4 @@ impl Report {
 /// A field; null counts as absent.
 pub(super) fn get<'v>(fields: &'v Fields, name: &str) -> Option<&'v Value> {
     fields.get(name).filter(|value| !value.is_null())
-}
-
-pub(super) const fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }

@@ -92,7 +92,7 @@ fn test(function: Function, value: &Value) -> Value {
 }
 
 /// The type of a value, with an article.
-pub(super) const fn type_name(value: &Value) -> &'static str {
+pub(crate) const fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
