@@ -1,7 +1,7 @@
 //! The operations on files that a journal uses, so that tests can make them fail.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ pub(crate) enum Open {
 
 /// A file system.
 pub(crate) trait Disk: fmt::Debug + Send + Sync {
-    /// Creates the folder of the journal, if it does not exist.
+    /// Creates the folder of the journal, if it does not exist, for its owner only.
     fn make_folder(&self, folder: &Path) -> io::Result<()>;
     fn paths(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -61,7 +61,10 @@ impl SystemDisk {
 
 impl Disk for SystemDisk {
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(folder)?;
         *self.folder() = match File::open(folder) {
             Ok(folder) => Some(folder),
             // Systems on which a folder cannot be opened make its names durable themselves.

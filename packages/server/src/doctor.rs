@@ -74,8 +74,8 @@ fn look(agent: &AgentPlan, folder: &Path, add: &mut impl FnMut(bool, String)) {
                     && let Some(program) = words.first().filter(|word| word.is_plain())
                 {
                     match find_program(&program.to_string(), folder) {
-                        Ok(path) => add(true, format!("{place}: {}", path.display())),
-                        Err(failure) => add(false, format!("{place}: {}", failure.message)),
+                        Some(path) => add(true, format!("{place}: {}", path.display())),
+                        None => add(false, format!("{place}: there is no program `{program}`")),
                     }
                 }
                 let words: &[_] = if let Program::Arguments(words) = &plan.program { words } else { &[] };

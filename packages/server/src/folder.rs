@@ -9,11 +9,14 @@ use counterpoint::{Entry, RunId};
 use counterpoint_journal_files::FileJournal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+/// The mode of folders.
+const OWNER: u32 = 0o700;
 
 /// The folder of all runs.
 #[derive(Debug, Clone)]
@@ -116,6 +119,18 @@ impl Data {
         Ok(found)
     }
 
+    /// Excludes other processes from choosing a run, until the file is dropped: of two that begin the same work at once, the
+    /// second finds the run of the first.
+    pub(crate) fn choosing(&self) -> Result<File, Trouble> {
+        let folder = self.runs_folder();
+        make_folder(&folder)?;
+        let path = folder.join(".lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = open.map_err(|error| Trouble::io(&path, &error))?;
+        file.lock().map_err(|error| Trouble::io(&path, &error))?;
+        Ok(file)
+    }
+
     /// The newest run of a workflow with this input that has not ended.
     pub(crate) fn unfinished(&self, workflow: &str, input: &Value) -> Result<Option<RunFolder>, Trouble> {
         let all = self.all()?;
@@ -128,7 +143,7 @@ impl Data {
     /// Creates the folder of a new run.
     pub(crate) fn create(&self, name: Option<&str>, meta: &Meta) -> Result<RunFolder, Trouble> {
         let folder = self.runs_folder();
-        std::fs::create_dir_all(&folder).map_err(|error| Trouble::io(&folder, &error))?;
+        make_folder(&folder)?;
         if let Some(name) = name {
             let run = self.run(name)?;
             return run.begin(meta).map(|()| run);
@@ -162,7 +177,7 @@ impl RunFolder {
     }
 
     fn begin(&self, meta: &Meta) -> Result<(), Trouble> {
-        match std::fs::create_dir(&self.path) {
+        match DirBuilder::new().mode(OWNER).create(&self.path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // A folder without a description is what a crash has left behind before the run began.
@@ -255,6 +270,12 @@ impl RunFolder {
     }
 }
 
+/// Creates a folder and those around it that do not exist, for their owner only: journals contain the data of runs.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Trouble> {
+    let made = DirBuilder::new().recursive(true).mode(OWNER).create(folder);
+    made.map_err(|error| Trouble::io(folder, &error))
+}
+
 /// The time, for people.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
@@ -263,7 +284,7 @@ pub(crate) fn now() -> String {
 /// Writes a file so that it has either its old content or the new one, readable by its owner only.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(OWNER).create(folder)?;
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let part = path.with_file_name(format!(".{name}.{}", std::process::id()));

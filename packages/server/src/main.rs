@@ -130,7 +130,7 @@ async fn command(cli: Cli) -> Result<(), Trouble> {
         Command::Completion { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "counterpoint", &mut text);
-            output::text(&String::from_utf8_lossy(&text));
+            output::raw(&String::from_utf8_lossy(&text));
             Ok(())
         }
     }

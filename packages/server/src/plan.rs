@@ -56,7 +56,7 @@ pub(crate) fn draw(path: &Path, out: Option<&Path>) -> Result<(), Trouble> {
     match out {
         Some(out) => run::write(out, &text),
         None => {
-            output::text(&text);
+            output::raw(&text);
             Ok(())
         }
     }

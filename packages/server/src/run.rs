@@ -119,6 +119,7 @@ pub(crate) async fn run(args: &RunArgs, data: &Data, json: bool) -> Result<(), T
 
 /// The folder of the run that is meant: a named one, one that has not ended, or a new one.
 fn choose(file: &WorkFile, args: &RunArgs, data: &Data, input: &Value) -> Result<RunFolder, Trouble> {
+    let _alone = data.choosing()?;
     let workflow = file.compiled.definition.name.to_string();
     let path = std::path::absolute(&file.path).map_err(|error| Trouble::io(&file.path, &error))?;
     let meta = Meta { workflow: workflow.clone(), file: path, input: input.clone(), begun: now() };

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Place, exists, until};
 use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
 
 const HELLO: &str = "
 name: hello
@@ -127,6 +128,52 @@ fn a_command_that_ignores_its_time_limit_is_ended_with_all_of_its_processes() {
 }
 
 #[test]
+fn output_is_read_while_a_command_is_asked_to_end() {
+    // More than a pipe holds, printed before the command ends.
+    let shell = "    shell: \"trap 'head -c 300000 /dev/zero; echo x > flushed; exit 0' TERM; sleep 1000 & wait\"\n    stdout: none\n    timeout: 1s\n    grace: 60s";
+    let place = Place::with(&one(shell, "    retry: 1"));
+    place.run(["run", "flow.yaml"]).with(1).says("time limit");
+    assert_eq!(place.read("flushed"), "x\n");
+}
+
+#[test]
+fn messages_show_no_secrets_of_the_environment() {
+    for command in ["    command: ['${env.HIDDEN}']", "    command: ['true']\n    folder: '${env.HIDDEN}'"] {
+        let place = Place::with(&one(command, "    retry: 1"));
+        let ended = place.command(["run", "flow.yaml", "--json"]).env("HIDDEN", "s3cret").output().unwrap();
+        let shown = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert!(shown.contains("${env.HIDDEN}") && !shown.contains("s3cret"), "{shown}");
+        let events = place.run(["show", "one-1", "--events"]).with(0).stdout;
+        assert!(!events.contains("s3cret"), "{events}");
+    }
+}
+
+#[test]
+fn folders_are_for_their_owner_only() {
+    let place = Place::with(&one("    command: ['true']", "    retry: 1"));
+    place.run(["run", "flow.yaml"]).with(0);
+    for folder in [".counterpoint/runs", ".counterpoint/runs/one-1", ".counterpoint/runs/one-1/journal"] {
+        let mode = std::fs::metadata(place.path(folder)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{folder}");
+    }
+}
+
+#[test]
+fn of_two_equal_commands_at_once_one_performs_the_run() {
+    let place = Place::with(&one("    shell: 'until test -e go; do sleep 0.05; done'", "    retry: 1"));
+    let children = [(); 4].map(|()| place.command(["run", "flow.yaml"]).spawn().unwrap());
+    // All but one end: the run is performed by another process.
+    let mut children = Vec::from(children);
+    until("three of four commands end", || {
+        children.retain_mut(|child| child.try_wait().unwrap().is_none());
+        children.len() == 1
+    });
+    place.write("go", "");
+    assert!(children.remove(0).wait().unwrap().success());
+    assert_eq!(place.run(["ls"]).with(0).stdout.lines().count(), 1);
+}
+
+#[test]
 fn a_task_timeout_ends_the_command() {
     let place = Place::with(&one("    shell: 'echo $$ > pid; sleep 1000'", "    retry: 1\n    timeout: 2s"));
     place.run(["run", "flow.yaml"]).with(1);
@@ -202,6 +249,6 @@ fn a_cached_result_is_that_of_the_same_input_and_environment() {
         "    inputs: {word: \"${item}\"}\n    for_each: {literal: [a, b, a]}\n    max_concurrent: 1",
     );
     let place = Place::with(&flow);
-    let output = place.run(["run", "flow.yaml", "--json"]).with(0).stdout;
-    assert!(output.contains("\"a\"") && output.contains("\"b\""), "{output}");
+    let output = place.run(["run", "flow.yaml", "--json"]).with(0).json();
+    assert_eq!(output["output"], json!(["a", "b", "a"]));
 }

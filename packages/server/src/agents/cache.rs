@@ -4,11 +4,12 @@
 //! only if the files that it wrote still have the content that they had then.
 
 use super::failure;
-use super::plan::CachePlan;
+use super::plan::{CachePlan, Stdout};
 use super::template::{Subject, Template};
 use counterpoint::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,17 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Slot {
     path: PathBuf,
     writes: Vec<PathBuf>,
+}
+
+/// The work whose result is kept: what the result depends on, apart from files.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) program: &'a [OsString],
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) stdin: &'a [u8],
+    /// How the output is read, and whether the command has only its own environment.
+    pub(crate) reading: (Stdout, bool),
 }
 
 /// A result at rest.
@@ -29,27 +41,21 @@ struct Kept {
 
 impl Slot {
     /// The place of the result of a task.
-    pub(crate) fn of<'w>(
-        plan: &CachePlan,
-        subject: &Subject<'_>,
-        folder: &Path,
-        words: impl Iterator<Item = &'w [u8]>,
-        cache: &Path,
-    ) -> Result<Self, Failure> {
-        let mut hasher = blake3::Hasher::new();
-        let mut add = |bytes: &[u8]| {
-            hasher.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
-            hasher.update(bytes);
-        };
-        add(folder.as_os_str().as_encoded_bytes());
-        words.for_each(&mut add);
-        for path in paths(&plan.reads, subject, folder)? {
-            add(path.as_os_str().as_encoded_bytes());
-            // A file that is missing is an error of the command, which says more about it.
-            add(content(&path).unwrap_or_default().as_bytes());
+    pub(crate) fn of(plan: &CachePlan, subject: &Subject<'_>, work: &Work<'_>, cache: &Path) -> Result<Self, Failure> {
+        let mut key = Key::default();
+        key.add(work.folder.as_os_str().as_encoded_bytes());
+        key.add_all(work.program.iter().map(|word| word.as_encoded_bytes()));
+        key.add_all(work.environment.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+        key.add(work.stdin);
+        key.add(subject.input.to_string().as_bytes());
+        key.add(format!("{:?}", work.reading).as_bytes());
+        for path in paths(&plan.reads, subject, work.folder)? {
+            key.add(path.as_os_str().as_encoded_bytes());
+            // The command reports a file that is missing.
+            key.add(content(&path).unwrap_or_default().as_bytes());
         }
-        let writes = paths(&plan.writes, subject, folder)?;
-        Ok(Self { path: cache.join(format!("{}.json", hasher.finalize().to_hex())), writes })
+        let writes = paths(&plan.writes, subject, work.folder)?;
+        Ok(Self { path: cache.join(format!("{}.json", key.hasher.finalize().to_hex())), writes })
     }
 
     /// The result, if there is one and its files are as it left them.
@@ -68,6 +74,28 @@ impl Slot {
         if let Ok(bytes) = serde_json::to_vec(&kept) {
             let _ = crate::folder::write_whole(&self.path, &bytes);
         }
+    }
+}
+
+/// The key of a result: a hash of parts, each with its length, so that no two lists of parts have the same bytes.
+#[derive(Default)]
+struct Key {
+    hasher: blake3::Hasher,
+}
+
+impl Key {
+    fn add(&mut self, part: &[u8]) {
+        self.hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        self.hasher.update(part);
+    }
+
+    fn add_all<'p>(&mut self, parts: impl Iterator<Item = &'p [u8]>) {
+        let mut count = 0_u64;
+        parts.for_each(|part| {
+            count += 1;
+            self.add(part);
+        });
+        self.hasher.update(&count.to_le_bytes());
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How much of the error output a failure shows.
 const STDERR_BYTES: usize = 4 << 10;
@@ -62,16 +62,14 @@ pub(crate) async fn perform(
     let prepared = prepare(plan, subject)?;
     let mut slot = None;
     if let Some(cached) = &plan.cache {
-        let words = prepared.program.iter().map(|word| word.as_encoded_bytes().to_vec());
-        let environment = prepared.environment.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
-        let rest = [
-            prepared.input.clone(),
-            subject.input.to_string().into_bytes(),
-            format!("{:?} {}", plan.stdout, plan.clean).into_bytes(),
-        ];
-        let counts = [prepared.program.len(), prepared.environment.len()].map(|count| count.to_le_bytes().to_vec());
-        let parts: Vec<Vec<u8>> = counts.into_iter().chain(words).chain(environment).chain(rest).collect();
-        let found = cache::Slot::of(cached, subject, &prepared.folder, parts.iter().map(Vec::as_slice), &around.cache)?;
+        let work = cache::Work {
+            folder: &prepared.folder,
+            program: &prepared.program,
+            environment: &prepared.environment,
+            stdin: &prepared.input,
+            reading: (plan.stdout, plan.clean),
+        };
+        let found = cache::Slot::of(cached, subject, &work, &around.cache)?;
         if let Some(output) = found.result() {
             return Ok(Payload::new(output));
         }
@@ -107,7 +105,11 @@ fn prepare(plan: &Command, subject: &Subject<'_>) -> Result<Prepared, Failure> {
             let Some(first) = words.first_mut() else {
                 return Err(failure(Failure::permanent("command: the list of its words is empty"), "template"));
             };
-            *first = find_program(&first.to_string_lossy(), &folder)?.into_os_string();
+            let Some(found) = find_program(&first.to_string_lossy(), &folder) else {
+                let shown = arguments.first().map(|name| name.shown(subject)).unwrap_or_default();
+                return Err(failure(Failure::permanent(format!("there is no program `{shown}`")), "no-program"));
+            };
+            *first = found.into_os_string();
             words
         }
     };
@@ -124,22 +126,23 @@ fn prepare(plan: &Command, subject: &Subject<'_>) -> Result<Prepared, Failure> {
         Stdin::Template(template) => template.render(subject).map_err(bad("stdin"))?.into_bytes(),
     };
     if !folder.is_dir() {
-        return Err(failure(Failure::permanent(format!("there is no folder {}", folder.display())), "no-folder"));
+        let shown = plan.folder.as_ref().map(|folder| folder.shown(subject)).unwrap_or_default();
+        let shown = subject.folder.join(shown);
+        return Err(failure(Failure::permanent(format!("there is no folder {}", shown.display())), "no-folder"));
     }
     Ok(Prepared { program, folder, environment, input })
 }
 
 /// Finds a program as a shell would. A name with a slash is relative to the folder.
-pub(crate) fn find_program(name: &str, folder: &Path) -> Result<PathBuf, Failure> {
-    let missing = || failure(Failure::permanent(format!("there is no program `{name}`")), "no-program");
+pub(crate) fn find_program(name: &str, folder: &Path) -> Option<PathBuf> {
     if name.is_empty() {
-        return Err(missing());
+        return None;
     }
     if name.contains('/') {
-        return Some(folder.join(name)).filter(|path| path.is_file()).ok_or_else(missing);
+        return Some(folder.join(name)).filter(|path| path.is_file());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|place| place.join(name)).find(|path| path.is_file()).ok_or_else(missing)
+    std::env::split_paths(&path).map(|place| place.join(name)).find(|path| path.is_file())
 }
 
 async fn run(
@@ -170,15 +173,21 @@ async fn run(
         tokio::join!(within, tail(stderr, &errors), feed(stdin, prepared.input)).0
     };
     let (mut reading, mut limits) = (std::pin::pin!(reading), std::pin::pin!(limits(plan, assignment)));
-    let (mut within, mut cut) = (None, None);
-    // The command ends when its first process ends.
+    let (mut within, mut cut, mut end_at) = (None, None, None);
+    // The command ends when its first process ends. Its output is also read while it is asked to end: a command that waits
+    // for room in a pipe could not end.
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
             done = &mut reading, if within.is_none() => within = Some(done),
             why = &mut limits, if cut.is_none() => {
                 cut = Some(why);
-                end(&group, &mut child, plan.grace).await;
+                signal_group(group.id, Signal::TERM);
+                end_at = Some(Instant::now() + plan.grace);
+            }
+            () = reached(end_at), if end_at.is_some() => {
+                end_at = None;
+                signal_group(group.id, Signal::KILL);
             }
         }
     };
@@ -282,11 +291,12 @@ async fn limits(plan: &Command, assignment: &Assignment) -> Cut {
     }
 }
 
-/// Asks the group to end, and ends it.
-async fn end(group: &Group, child: &mut Child, grace: Duration) {
-    signal_group(group.id, Signal::TERM);
-    let _ = timeout(grace, child.wait()).await;
-    signal_group(group.id, Signal::KILL);
+/// Completes at an instant, if there is one.
+async fn reached(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn conclude(

@@ -108,6 +108,15 @@ impl Template {
         Ok(text)
     }
 
+    /// The text for a task in messages: values of the environment may be secrets, so their references are shown.
+    pub(crate) fn shown(&self, of: &Subject<'_>) -> String {
+        let show = |part: &Part| {
+            let part = Self { parts: vec![part.clone()] };
+            if part.variables().next().is_some() { part.to_string() } else { part.render(of).unwrap_or_default() }
+        };
+        self.parts.iter().map(show).collect()
+    }
+
     /// The texts for a task: one for each element if the whole template is a reference to a list, else one.
     pub(crate) fn render_all(&self, of: &Subject<'_>) -> Result<Vec<String>, String> {
         if let [Part::Input(path)] = self.parts.as_slice()
@@ -224,6 +233,13 @@ mod tests {
         let render = |text: &str| Template::parse(text).unwrap().render_all(&subject(&input)).unwrap();
         assert_eq!(render("${input.files}"), ["a b", "c"]);
         assert_eq!(render("x${input.files}"), ["x[\"a b\",\"c\"]"]);
+    }
+
+    #[test]
+    fn messages_show_no_values_of_the_environment() {
+        let input = json!({"tool": "cat"});
+        let template = Template::parse("${env.PATH}/${input.tool}").unwrap();
+        assert_eq!(template.shown(&subject(&input)), "${env.PATH}/cat");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod html;
 mod pages;
 mod session;
 
-use crate::folder::write_whole;
+use crate::folder::{make_folder, write_whole};
 use crate::trouble::Trouble;
 use crate::view::SharedView;
 use axum::Router;
@@ -36,7 +36,7 @@ struct Site {
 
 /// Serves until a signal ends the process, or the journal fails.
 pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) -> Result<(), Trouble> {
-    std::fs::create_dir_all(data).map_err(|error| Trouble::io(data, &error))?;
+    make_folder(data)?;
     let (path, made) = match tokens {
         Some(path) => (path, false),
         None => own_tokens(data)?,
