@@ -55,7 +55,7 @@ impl Measure {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Wanted {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -122,6 +122,11 @@ impl Needs {
     /// The required amounts of shared resources, by name.
     pub fn shared(&self) -> impl Iterator<Item = (&Name, u64)> {
         self.0.wanted.shared.iter().map(|(name, amount)| (name, *amount))
+    }
+
+    /// An order of needs, without a meaning for tasks.
+    pub(crate) fn order(&self, other: &Self) -> core::cmp::Ordering {
+        self.0.wanted.cmp(&other.0.wanted)
     }
 
     /// Whether any resource is required.

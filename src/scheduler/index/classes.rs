@@ -30,7 +30,7 @@ pub(crate) struct ClassKey {
 }
 
 /// The agents that tasks exclude.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Excluded {
     agents: Box<[AgentId]>,
     labels: Box<[(Name, Name)]>,
@@ -431,6 +431,7 @@ impl Classes {
     /// Updates the eligibility of an agent that is new, was updated, drains, or is gone.
     pub(super) fn review(&mut self, agent: AgentIx, fleet: &mut Fleet) -> Applied {
         let classes: Vec<ClassIx> = self.iter().map(|(at, _)| at).collect();
+        let latest = self.unroutable.latest();
         for at in classes {
             let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
             if class.key.avoid.is_empty() && !fleet.has_backups() && !class.depends {
@@ -446,7 +447,8 @@ impl Classes {
                 self.fill(at, fleet)?;
             }
         }
-        Ok(())
+        let moved = self.unroutable.put_in_order(latest)?;
+        self.repoint(moved)
     }
 
     fn fill(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {

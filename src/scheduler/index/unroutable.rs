@@ -11,7 +11,9 @@ use crate::base::time::Time;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::ix::{ClassIx, Room};
 use crate::task::Needs;
+use core::cmp::Ordering;
 use core::hash::{Hash, Hasher};
+use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether an agent can perform the tasks of a class that may use this room.
@@ -39,6 +41,13 @@ impl GroupKey {
     pub(super) fn of(key: &ClassKey, room: Room) -> Self {
         let ClassKey { needs, tenant, excluded, avoid: _ } = key.clone();
         Self { needs, tenant, excluded, room }
+    }
+
+    /// An order that depends on the requirements only.
+    fn order(&self, other: &Self) -> Ordering {
+        let rest = |key: &Self| (key.tenant.clone(), key.room == Room::Open);
+        let needs = self.needs.order(&other.needs);
+        needs.then_with(|| rest(self).cmp(&rest(other))).then_with(|| self.excluded.cmp(&other.excluded))
     }
 }
 
@@ -177,6 +186,33 @@ impl Groups {
         let mut moved = Vec::new();
         if group.waiting > 0 {
             let past = GroupPast { key: group.key.clone(), since: self.now, report: None };
+            let again = self.take_over(past, &group, &mut moved);
+            self.list(again)?;
+        }
+        Ok(moved)
+    }
+
+    /// The number of the latest group.
+    pub(super) const fn latest(&self) -> GroupIx {
+        self.begun
+    }
+
+    /// Numbers the groups after this one in the order of their keys: they began with one event, and the classes were visited in
+    /// the order of their places, which is another one after a restore. Returns the classes that have another group now.
+    pub(super) fn put_in_order(&mut self, after: GroupIx) -> Applied<Vec<(ClassIx, Room)>> {
+        let mut new: Vec<(GroupIx, &Group)> =
+            self.groups.range((Bound::Excluded(after), Bound::Unbounded)).map(|(at, group)| (*at, group)).collect();
+        let mut moved = Vec::new();
+        if new.is_sorted_by(|(_, one), (_, other)| one.key.order(&other.key).is_le()) {
+            return Ok(moved);
+        }
+        new.sort_by(|(_, one), (_, other)| one.key.order(&other.key));
+        let order: Vec<GroupIx> = new.into_iter().map(|(at, _)| at).collect();
+        for at in order {
+            let group = self.groups.remove(&at).ok_or(NO_GROUP)?;
+            self.unreported.remove(&at);
+            self.never.remove(&at);
+            let past = GroupPast { key: group.key.clone(), since: group.since, report: None };
             let again = self.take_over(past, &group, &mut moved);
             self.list(again)?;
         }

@@ -8,8 +8,24 @@ use crate::sim::oracle::Step;
 use crate::task::{Needs, Tier};
 use std::collections::BTreeMap;
 
-/// The reports that have not ended: the needs of their tasks, and whether these are of the critical tier.
-pub(super) type Reports = BTreeMap<Seq, (Needs, bool)>;
+/// The reports that have not ended.
+pub(super) type Reports = BTreeMap<Seq, Report>;
+
+/// The tasks of a report.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    needs: Needs,
+    critical: bool,
+    /// Whether they have no other requirements. Tasks that exclude agents, and those of tenants with agents of their own, are
+    /// reported apart from others with the same needs.
+    plain: bool,
+}
+
+impl Report {
+    fn concerns(&self, known: &Known) -> bool {
+        self.needs == known.spec.needs && self.critical == (known.tier == Tier::Critical)
+    }
+}
 
 /// The largest number of tasks of a simulation in which every task is compared with the reports.
 const COMPARED: usize = 512;
@@ -31,9 +47,9 @@ pub(super) fn judge(rules: &Rules, event: &ControlEvent) -> Judged {
         ControlEvent::Routable { report } => {
             let ended = rules.reports.get(report).ok_or_else(|| format!("report {report} was not made"))?;
             let left = rules.tasks.values().find(|known| {
-                let same = known.spec.needs == ended.0 && (known.tier == Tier::Critical) == ended.1;
                 let plain = known.spec.affinity.is_none() && known.spec.tenant.is_none();
-                same && plain && known.stage == Stage::Queued && !agents_of(rules, known).0
+                let same = plain && ended.plain && ended.concerns(known);
+                same && known.stage == Stage::Queued && !agents_of(rules, known).0
             });
             rule(rules.trusting || left.is_none(), || format!("report {report} ends before {left:?} has an agent"))
         }
@@ -46,8 +62,7 @@ fn judge_report(rules: &Rules, work: &Unroutable) -> Judged {
     rule(work.needs == known.spec.needs && work.kind == known.spec.kind, || {
         format!("{work:?} differs from {known:?}")
     })?;
-    let key = (work.needs.clone(), known.tier == Tier::Critical);
-    let again = rules.reports.values().any(|open| *open == key);
+    let again = rules.reports.values().any(|open| open.concerns(known));
     // Tasks that exclude agents, and those of tenants with agents of their own, are reported apart from others.
     let apart = work.tenant.is_some() || rules.tasks.values().any(|known| known.spec.affinity.is_some());
     let confined = rules.agents.values().any(|member| member.spec.tenants.is_some());
@@ -66,8 +81,10 @@ pub(super) fn waiting(rules: &Rules, task: TaskId) -> Result<&Known, String> {
 pub(super) fn learn(rules: &mut Rules, seq: Seq, event: &ControlEvent) {
     match event {
         ControlEvent::Unroutable(work) => {
-            let critical = rules.tasks.get(&work.task).is_some_and(|known| known.tier == Tier::Critical);
-            rules.reports.insert(seq, (work.needs.clone(), critical));
+            let known = rules.tasks.get(&work.task);
+            let critical = known.is_some_and(|known| known.tier == Tier::Critical);
+            let plain = work.tenant.is_none() && known.is_some_and(|known| known.spec.affinity.is_none());
+            rules.reports.insert(seq, Report { needs: work.needs.clone(), critical, plain });
         }
         ControlEvent::Routable { report } => drop(rules.reports.remove(report)),
         _ => {}
@@ -81,9 +98,8 @@ pub(super) fn complete(rules: &Rules, step: &Step<'_>) -> Judged {
         return Ok(());
     }
     let silent = rules.tasks.values().find(|known| {
-        let key = || (known.spec.needs.clone(), known.tier == Tier::Critical);
         let alone = known.stage == Stage::Queued && !agents_of(rules, known).1;
-        alone && !rules.reports.values().any(|open| *open == key())
+        alone && !rules.reports.values().any(|open| open.concerns(known))
     });
     rule(silent.is_none(), || format!("{silent:?} waits without an agent, and no report says so"))
 }

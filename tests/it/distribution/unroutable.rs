@@ -225,6 +225,31 @@ fn a_restored_scheduler_does_not_repeat_a_report_and_keeps_the_time_of_others() 
     }
 }
 
+/// The classes of tasks have other places after a restore: here that of `b` is the first only in the scheduler that has
+/// performed a task of it before.
+#[test]
+fn tasks_that_lose_their_agent_at_once_are_reported_in_the_same_order_after_a_restore() {
+    let mut host = host(reporting(MINUTE, None));
+    host.join(agent(1).with_skill("a", 1).with_skill("b", 1));
+    for (id, kind) in [(1, "b"), (2, "a"), (3, "b")] {
+        host.submit(needing(id, kind));
+    }
+    let snapshot = host.snapshot();
+    let restored = Scheduler::restore(reporting(MINUTE, None), Some(&snapshot), []).unwrap();
+    let mut again = Host::over(restored);
+    again.now = host.now;
+    for host in [&mut host, &mut again] {
+        host.leave(1);
+        host.wait(MINUTE);
+    }
+    let needs = |host: &Host| told(host).0.iter().map(|work| work.needs.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        (needs(&host), needs(&again)),
+        (vec!["a".to_owned(), "b".to_owned()], vec!["a".to_owned(), "b".to_owned()])
+    );
+    assert_eq!(host.snapshot(), again.snapshot());
+}
+
 /// A crash may cut the journal before a report that is due, or before its end: the restored scheduler makes up for it.
 #[test]
 fn a_report_that_a_crash_cut_off_is_made_up_for() {
