@@ -1,0 +1,359 @@
+// An agent: it registers, asks for work, performs it, and reports.
+
+import { Failure, GiveBack } from "./failure.js";
+import { AccessDenied, Problem, Unavailable, Wire, sleep } from "./wire.js";
+
+/** How long a request for work is held open, in seconds. */
+const POLL = 20;
+/** The longest delay before the agent connects again, in milliseconds. */
+const BACKOFF = 5_000;
+/** The number of ended attempts that a session remembers: an answer that was under way may assign one of them again. */
+const REMEMBERED = 1_000;
+
+export class Agent {
+  #wire;
+  #card;
+  #capacity;
+  #grace;
+  #log;
+  #functions = new Map();
+  #stopping = new AbortController();
+  #count = 0;
+
+  constructor(url, { token, id, name, capacity = 1, lease = 15_000, labels, grace = 30_000, log = console.warn }) {
+    if (!Number.isInteger(capacity) || capacity < 1) {
+      throw new RangeError("capacity: expected a whole number of at least 1");
+    }
+    if (!/^\d+$/.test(String(id))) {
+      throw new RangeError(`id: "${id}" is no number below 2^64`);
+    }
+    this.#wire = new Wire(url, token);
+    this.#card = { id: String(id), name, capacity, lease: Math.round(lease * 1e6), labels, skills: {} };
+    this.#capacity = capacity;
+    this.#grace = grace;
+    this.#log = log;
+  }
+
+  task(kind, perform, { level = 1 } = {}) {
+    if (this.#functions.has(kind)) {
+      throw new RangeError(`"${kind}" is performed by another function already`);
+    }
+    this.#functions.set(kind, perform);
+    this.#card.skills[kind] = level;
+    return this;
+  }
+
+  async run() {
+    if (this.#functions.size === 0) {
+      throw new RangeError("the agent performs nothing: declare functions with agent.task(KIND, FUNCTION)");
+    }
+    const stop = () => this.stop();
+    process.once("SIGINT", stop);
+    process.once("SIGTERM", stop);
+    let delay = 0;
+    try {
+      while (!this.#stopping.signal.aborted) {
+        const session = new Session(this.#port());
+        try {
+          await session.perform();
+        } catch (error) {
+          const rejected = error instanceof Problem && error.status < 500 && error.status !== 429 && !session.registered;
+          if (error instanceof AccessDenied || rejected || !(error instanceof Problem || error instanceof Unavailable)) {
+            throw error;
+          }
+          this.#log(`the session has ended: ${error.message}`);
+        } finally {
+          session.end();
+        }
+        delay = session.registered ? 100 : Math.min(BACKOFF, Math.max(100, delay * 2));
+        await sleep(delay * (0.5 + Math.random() / 2), this.#stopping.signal);
+      }
+    } finally {
+      process.removeListener("SIGINT", stop);
+      process.removeListener("SIGTERM", stop);
+    }
+  }
+
+  stop() {
+    this.#stopping.abort();
+  }
+
+  /** What a session uses of the agent. */
+  #port() {
+    return {
+      card: this.#card,
+      capacity: this.#capacity,
+      grace: this.#grace,
+      functions: this.#functions,
+      stopping: this.#stopping.signal,
+      log: this.#log,
+      send: (body, options) => this.#send(body, options),
+    };
+  }
+
+  async #send(body, { wait = 0, signal } = {}) {
+    this.#count += 1;
+    const message = { v: 1, id: `${this.#card.id}-${process.pid}-${this.#count}`, body };
+    const path = wait ? `/v1/messages?wait=${wait}` : "/v1/messages";
+    return (await this.#wire.request("POST", path, message, { wait: wait * 1000, signal })) ?? [];
+  }
+}
+
+/** One incarnation of an agent: from its registration until the server or the agent ends it. */
+class Session {
+  #agent;
+  #by;
+  #over = new AbortController();
+  #running = new Map();
+  #ended = [];
+  #room = () => {};
+
+  constructor(agent) {
+    this.#agent = agent;
+  }
+
+  get registered() {
+    return this.#by !== undefined;
+  }
+
+  /** Registers, and performs tasks until the session is over or the agent is asked to stop. */
+  async perform() {
+    const [answer] = await this.#agent.send({ register: { agent: this.#agent.card } });
+    const { by, heartbeat } = answer.body.registered;
+    this.#by = by;
+    const stopped = new Promise((resolve) => {
+      this.#agent.stopping.aborted ? resolve() : this.#agent.stopping.addEventListener("abort", resolve, { once: true });
+    });
+    const polling = this.#poll();
+    await Promise.race([polling, this.#beat(span(heartbeat) ?? 5_000), stopped]);
+    if (this.#agent.stopping.aborted) {
+      polling.catch(() => {});
+      await this.#drain();
+    }
+  }
+
+  /** Ends the session. The results of attempts under way would be rejected from now on. */
+  end() {
+    this.#over.abort();
+    for (const attempt of this.#running.values()) {
+      attempt.cancel();
+    }
+  }
+
+  async #drain() {
+    try {
+      this.#take(await this.#agent.send({ poll: { by: this.#by, most: 0 } }));
+    } catch {
+      return;
+    }
+    const until = Date.now() + this.#agent.grace;
+    while (this.#running.size > 0 && Date.now() < until) {
+      await sleep(20);
+    }
+  }
+
+  async #beat(every) {
+    for (;;) {
+      await sleep(every, this.#over.signal);
+      if (this.#over.signal.aborted) {
+        return;
+      }
+      const full = this.#running.size >= this.#agent.capacity;
+      // A full agent asks for no work; this request fetches cancellations.
+      const body = full ? { poll: { by: this.#by, most: 0 } } : { heartbeat: { by: this.#by } };
+      try {
+        this.#take(await this.#agent.send(body));
+      } catch (error) {
+        if (!(error instanceof Unavailable)) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  async #poll() {
+    while (!this.#over.signal.aborted && !this.#agent.stopping.aborted) {
+      const free = this.#agent.capacity - this.#running.size;
+      if (free > 0) {
+        const signal = this.#over.signal;
+        this.#take(await this.#agent.send({ poll: { by: this.#by, most: free } }, { wait: POLL, signal }));
+      } else {
+        await new Promise((resolve) => (this.#room = resolve));
+      }
+    }
+  }
+
+  #take(messages) {
+    for (const { at, body } of messages) {
+      const ahead = at === undefined ? 0 : Date.now() - Number(at) / 1e6;
+      const told = body.cancel ?? body.yield;
+      if (body.assign) {
+        this.#begin(body.assign, ahead);
+      } else if (body.assign_batch) {
+        body.assign_batch.attempts.forEach((given) => this.#begin(given, ahead));
+      } else if (told) {
+        const attempt = this.#running.get(name(told.attempt));
+        body.cancel ? attempt?.cancel() : attempt?.requestBack();
+      }
+    }
+  }
+
+  #begin(given, ahead) {
+    const key = name(given.attempt);
+    // An assignment is repeated until it is accepted.
+    if (this.#running.has(key) || this.#ended.includes(key)) {
+      return;
+    }
+    const attempt = new Attempt(given, ahead);
+    this.#running.set(key, attempt);
+    this.#perform(attempt)
+      .catch((error) => this.#agent.log(`attempt ${key}: ${error.message}`))
+      .finally(() => {
+        this.#running.delete(key);
+        this.#ended = [key, ...this.#ended.slice(0, REMEMBERED - 1)];
+        this.#room();
+      });
+  }
+
+  async #perform(attempt) {
+    const about = { by: this.#by, attempt: attempt.id };
+    await this.#report({ accept: about });
+    const verdict = await this.#verdict(attempt);
+    await this.#report(verdict === undefined ? { give_back: about } : { result: { ...about, verdict } });
+  }
+
+  /** Performs an attempt; undefined if it is given back. */
+  async #verdict(attempt) {
+    let verdict;
+    try {
+      const perform = this.#agent.functions.get(attempt.kind);
+      if (perform === undefined) {
+        throw new Failure(`the agent has no function for "${attempt.kind}"`, { kind: "permanent", code: "no-function" });
+      }
+      const output = await perform(attempt.payload, attempt);
+      verdict = { succeeded: { output: asJson(output) } };
+    } catch (error) {
+      if (error instanceof GiveBack) {
+        return undefined;
+      }
+      verdict = failed(attempt.signal.aborted && !(error instanceof Failure) ? CANCELLED : error);
+    }
+    const usage = attempt.used();
+    if (usage !== undefined) {
+      Object.values(verdict)[0].usage = usage;
+    }
+    return verdict;
+  }
+
+  /** Reports until the server has received the message, or does not want it any more. */
+  async #report(body) {
+    let delay = 50;
+    while (!this.#over.signal.aborted) {
+      try {
+        this.#take(await this.#agent.send(body));
+        return;
+      } catch (error) {
+        const retried = error instanceof Unavailable || (error instanceof Problem && [429, 503].includes(error.status));
+        if (retried) {
+          await sleep(error.retryAfter ?? delay, this.#over.signal);
+          delay = Math.min(BACKOFF, delay * 2);
+        } else if (error instanceof Problem && [413, 422].includes(error.status) && body.result?.verdict.succeeded) {
+          const options = { kind: "permanent", code: "invalid-output" };
+          body = { result: { ...body.result, verdict: failed(new Failure(`the output was rejected: ${error.detail}`, options)) } };
+        } else {
+          // The attempt has ended: it was cancelled, timed out, or belongs to another agent now.
+          return;
+        }
+      }
+    }
+  }
+}
+
+const CANCELLED = new Failure("the attempt was cancelled", { kind: "unknown", code: "cancelled" });
+
+class Attempt {
+  #abort = new AbortController();
+  #ends;
+  #usage;
+
+  constructor(given, ahead) {
+    this.id = given.attempt;
+    this.number = given.attempt.number;
+    this.kind = given.kind;
+    this.key = given.key;
+    this.payload = given.payload ?? null;
+    this.requestedBack = false;
+    const ends = [given.until, given.deadline].filter((end) => end !== undefined);
+    this.#ends = ends.length > 0 ? Math.min(...ends.map((end) => Number(end) / 1e6 + ahead)) : undefined;
+  }
+
+  get signal() {
+    return this.#abort.signal;
+  }
+
+  get millisecondsLeft() {
+    return this.#ends === undefined ? undefined : Math.max(0, this.#ends - Date.now());
+  }
+
+  use({ tokens = 0, cost = 0 }) {
+    for (const [measure, amount] of Object.entries({ tokens, cost })) {
+      if (!Number.isSafeInteger(amount) || amount < 0) {
+        throw new RangeError(`${measure}: ${amount} is no whole number that is not negative`);
+      }
+    }
+    const before = this.#usage ?? { tokens: 0, cost: 0 };
+    this.#usage = { tokens: before.tokens + tokens, cost: before.cost + cost };
+  }
+
+  used() {
+    return this.#usage;
+  }
+
+  cancel() {
+    this.#abort.abort();
+  }
+
+  requestBack() {
+    this.requestedBack = true;
+  }
+}
+
+/** The output as JSON; nothing is null. */
+function asJson(output) {
+  let text;
+  try {
+    text = JSON.stringify(output ?? null);
+  } catch (error) {
+    throw new Failure(`the output is not JSON: ${error.message}`, { kind: "permanent", code: "invalid-output" });
+  }
+  if (text === undefined) {
+    throw new Failure(`the output is not JSON: it is a ${typeof output}`, { kind: "permanent", code: "invalid-output" });
+  }
+  return JSON.parse(text);
+}
+
+function failed(error) {
+  if (error instanceof Failure) {
+    return { failed: { failure: error.toWire() } };
+  }
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const details = error instanceof Error ? { stack: String(error.stack).slice(0, 4_000) } : undefined;
+  return { failed: { failure: new Failure(text, { code: "exception", details }).toWire() } };
+}
+
+const name = ({ task, number }) => `${task}.${number}`;
+
+/** A duration of the server in milliseconds: nanoseconds, or a text such as "1m 30s". */
+export function span(text) {
+  if (text === undefined || text === null) {
+    return undefined;
+  }
+  if (typeof text === "number") {
+    return text / 1e6;
+  }
+  const units = { ns: 1e-6, us: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 3.6e6, day: 8.64e7, days: 8.64e7 };
+  return text.split(" ").reduce((sum, part) => {
+    const [, digits, unit] = /^(\d+)([a-z]+)$/.exec(part) ?? [];
+    return sum + Number(digits) * units[unit];
+  }, 0);
+}
