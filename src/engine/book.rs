@@ -215,7 +215,11 @@ impl Book {
                 }
                 return self.begin(spec, (*version, *hash), *owner, Begun { seq, at: now });
             }
-            RunEvent::Migrated { .. } => return self.migrated(id, event),
+            RunEvent::Migrated { .. } => {
+                self.migrated(id, event)?;
+                self.schedules.run_changed(self.runs.get(id));
+                return Ok(());
+            }
             RunEvent::Prioritised { .. } => {
                 self.runs.get(id).ok_or("the run of an event is unknown")?;
                 let family: Vec<RunId> = self.runs.family(id).iter().map(|run| run.id()).collect();
@@ -245,6 +249,7 @@ impl Book {
             self.apply_to_parent(id, WorkInput::ChildFailing(id), now)?;
         } else if let RunEvent::Restarted { .. } = event {
             self.audit_shares(id)?;
+            self.schedules.run_changed(self.runs.get(id));
         } else if let RunEvent::Finished { outcome } = event {
             self.ended(id, outcome, now)?;
         }
@@ -320,10 +325,8 @@ impl Book {
         if over && let Some(run) = self.runs.get(id) {
             self.active.add(&run.spec)?;
             self.finished.retain(|other| *other != id);
-            if let Some(firing) = run.spec.firing() {
-                self.schedules.run_reopened(firing, id);
-            }
         }
+        self.schedules.run_changed(self.runs.get(id));
         self.audit_accounts()
     }
 

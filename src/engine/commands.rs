@@ -12,7 +12,7 @@ use crate::message::command::{Accepted, RunCommand, TaskCommand};
 use crate::message::event::{MapEvent, NodeEvent, RunEvent};
 use crate::message::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
 use crate::message::run::{Cause, CompensationOutcome, CompensationRemedy, RunPhase, RunSpec};
-use crate::scheduler::{Tx, fits, named};
+use crate::scheduler::{Tx, bounded, fits, named};
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{NoUpdate, NodeState, Run};
 use std::sync::Arc;
@@ -177,6 +177,7 @@ impl Driver {
     }
 
     fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
+        bounded("name_bytes", reason.len(), self.core.config().limits().sizes.name_bytes)?;
         let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let asked = matches!(run.course().cause(), Some(Cause::Cancelled { .. }));
         match run.phase() {
@@ -197,6 +198,9 @@ impl Driver {
     }
 
     fn remedy(&mut self, id: RunId, node: Name, remedy: CompensationRemedy, tx: &mut Tx<'_>) -> Verdict {
+        if let CompensationRemedy::Declare { reason } | CompensationRemedy::Abandon { reason } = &remedy {
+            bounded("name_bytes", reason.len(), self.core.config().limits().sizes.name_bytes)?;
+        }
         let run = self.book.runs.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let Some(index) = run.plan().index_of(&node) else {
             return Err(Rejected::Unknown(Unknown::Node { run: id, node }));

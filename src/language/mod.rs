@@ -24,7 +24,7 @@
 //! let run = recipe.run(RunId::new(1), json!({"topic": "tea"}))?;
 //! assert_eq!(run.input.value(), &json!({"topic": "tea", "words": 500}));
 //! let error = recipe.run(RunId::new(2), json!({"topics": 3})).unwrap_err();
-//! assert_eq!(error.to_string(), "inputs.topics: unknown input `topics`, did you mean `topic`?; inputs: `topic` is missing");
+//! assert_eq!(error.to_string(), "inputs.topics: unknown input `topics`, did you mean `topic`?");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -84,9 +84,16 @@ impl Report {
         }
     }
 
+    /// Adds a mistake. A field that is missing because its name was misspelt is one mistake.
     pub(super) fn add(&mut self, path: impl fmt::Display, kind: DocumentFaultKind) {
+        let path = path.to_string();
+        if let DocumentFaultKind::Missing { field } = &kind
+            && self.faults.iter().any(|fault| is_misspelt(fault, &path, field))
+        {
+            return;
+        }
         if self.faults.len() < MAX_FAULTS {
-            self.faults.push(DocumentFault { path: path.to_string(), at: None, kind });
+            self.faults.push(DocumentFault { path, at: None, kind });
         } else {
             self.omitted = self.omitted.saturating_add(1);
         }
@@ -232,4 +239,11 @@ impl Report {
 /// A field; null counts as absent.
 pub(super) fn get<'v>(fields: &'v Fields, name: &str) -> Option<&'v Value> {
     fields.get(name).filter(|value| !value.is_null())
+}
+
+/// Whether a fault is an unknown name in the object at a path, for which a field is suggested.
+fn is_misspelt(fault: &DocumentFault, path: &str, field: &str) -> bool {
+    let DocumentFaultKind::Unknown { suggestion: Some(suggestion), .. } = &fault.kind else { return false };
+    let parent = fault.path.rsplit_once('.').map_or("", |(parent, _)| parent);
+    suggestion == field && parent == path
 }

@@ -506,6 +506,14 @@ pub enum RunCommand {
     },
 }
 
+#[cfg(any(feature = "threads", feature = "async"))]
+impl RunCommand {
+    /// The decision of a person in one role, without a note.
+    pub(crate) fn decision(run: RunId, node: Name, (by, role): (Name, Name), option: Name) -> Self {
+        Self::Decide { run, node, by, roles: vec![role], option, note: Payload::NULL }
+    }
+}
+
 impl Command {
     /// Submits a task.
     #[must_use]

@@ -14,8 +14,9 @@ pub enum ScheduleCommand {
     /// Creates a schedule. It fires at its nominal times after the time of this command. The same schedule again changes nothing;
     /// another one under a known id is rejected, and so is one that never fires.
     Create(Arc<ScheduleSpec>),
-    /// Gives a schedule another specification. It fires at the new nominal times after the time of this command. Runs under way,
-    /// waiting firings, the count of firings and a pause stay as they are.
+    /// Gives a schedule another specification. Runs under way, waiting firings, the count of firings and a pause stay as they are.
+    /// With another timing it fires at the new nominal times after the time of this command, and former times that have come but
+    /// are not decided yet are recorded as missed. With the same timing such times are decided under the new policy.
     Update(Arc<ScheduleSpec>),
     /// Deletes a schedule. Its runs under way continue; firings that wait are dropped.
     Delete {
@@ -25,7 +26,8 @@ pub enum ScheduleCommand {
         reason: Name,
     },
     /// Pauses a schedule: it fires at no nominal time until it is resumed. Times that pass meanwhile are not made up for; they can
-    /// be backfilled. Firings that wait already, triggers and backfills are not affected.
+    /// be backfilled. Times that have come but are not decided yet are recorded as missed. Firings that wait already, triggers
+    /// and backfills are not affected.
     Pause {
         /// The id of the schedule.
         schedule: Name,

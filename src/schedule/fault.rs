@@ -91,6 +91,12 @@ pub enum ScheduleFault {
         /// The year up to which the search went without a result, if the exclusions are so dense that it was not completed.
         until_year: Option<u32>,
     },
+    /// The catch-up window is shorter than a second.
+    #[error("a catch-up window of {window:?} is shorter than a second, so that most times would be missed")]
+    Window {
+        /// The window.
+        window: Duration,
+    },
     /// The input has no place for the nominal time.
     #[error("the nominal time cannot be put into the field `{field}` of the input, which is no object")]
     Input {

@@ -92,13 +92,17 @@ impl Plan {
         Some(time_of((end - stretch.offset).min(stretch.end).max(second + 1)))
     }
 
-    /// When a firing is due: the nominal time, and the jitter of the schedule with this id.
-    pub(crate) fn due(&self, id: &str, nominal: Time) -> Time {
+    /// When a firing is due: the nominal time, and the jitter of the schedule with this id. It takes up to [`STEPS`] steps, which
+    /// it adds to `taken`.
+    pub(crate) fn due(&self, id: &str, nominal: Time, taken: &mut usize) -> Time {
         if self.jitter.is_zero() {
             return nominal;
         }
         // A search with a budget of its own, so that the result depends on nothing else.
-        let room = match self.next(nominal, &Steps::new(STEPS)) {
+        let steps = Steps::new(STEPS);
+        let next = self.next(nominal, &steps);
+        *taken = taken.saturating_add(steps.taken());
+        let room = match next {
             Found::At(next) | Found::Cut(next) => next - nominal,
             Found::Nothing => self.jitter,
         };
@@ -114,8 +118,8 @@ impl Plan {
         self.jitter
     }
 
-    /// Rejects rules that name no time after `after`.
-    pub(crate) fn must_fire_after(&self, after: Time) -> Result<(), ScheduleFault> {
+    /// Rejects rules for which a search of these steps finds no time after `after`.
+    pub(crate) fn must_fire_after(&self, after: Time, steps: &Steps) -> Result<(), ScheduleFault> {
         let has_dates = |source: &Source| match source {
             Source::Pattern(pattern) => pattern.has_dates(),
             Source::Every(..) => true,
@@ -123,7 +127,7 @@ impl Plan {
         if !self.rules.iter().any(has_dates) {
             return Err(ScheduleFault::Never { until_year: None });
         }
-        match self.next(after, &Steps::new(FIRST_STEPS)) {
+        match self.next(after, steps) {
             Found::At(_) => Ok(()),
             Found::Nothing => Err(ScheduleFault::Never { until_year: None }),
             Found::Cut(at) => {

@@ -4,6 +4,7 @@ use super::fault::ScheduleFault;
 use super::firing::Occasion;
 use super::plan::Plan;
 use super::rule::Timing;
+use super::search::Steps;
 use crate::base::canonical::canonical;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -138,7 +139,7 @@ impl ScheduleSpec {
         self
     }
 
-    /// Sets how late a firing may be.
+    /// Sets how late a firing may be, at least a second.
     #[must_use]
     pub const fn with_catch_up(mut self, window: Duration) -> Self {
         self.policy.catch_up = window;
@@ -166,10 +167,10 @@ impl ScheduleSpec {
         self
     }
 
-    /// The rules in the form in which times are searched, if the schedule fires after `after`.
-    pub(crate) fn plan(&self, after: Time) -> Result<Plan, ScheduleFault> {
+    /// The rules in the form in which times are searched, if a search of these steps finds a time after `after`.
+    pub(crate) fn plan(&self, after: Time, steps: &Steps) -> Result<Plan, ScheduleFault> {
         let plan = Plan::new(&self.timing)?;
-        plan.must_fire_after(after)?;
+        plan.must_fire_after(after, steps)?;
         if let Some(field) = &self.nominal_time_as
             && !self.input.is_null()
             && !self.input.value().is_object()
@@ -177,6 +178,9 @@ impl ScheduleSpec {
             return Err(ScheduleFault::Input { field: field.clone() });
         }
         self.policy.overlap.check()?;
+        if self.policy.catch_up < LEAST_WINDOW {
+            return Err(ScheduleFault::Window { window: self.policy.catch_up });
+        }
         Ok(plan)
     }
 
@@ -202,7 +206,7 @@ pub struct SchedulePolicy {
     /// What happens while an earlier run is under way.
     pub overlap: Overlap,
     /// How late a firing may be, measured from its nominal time with the jitter. Times for which the engine is called later are
-    /// missed. A day, unless set.
+    /// missed. At least a second; a day, unless set.
     #[serde(with = "crate::base::time::span")]
     pub catch_up: Duration,
     /// The number of nominal times at which it fires, at most; those that it skips or misses do not count. A firing that waits
@@ -223,6 +227,9 @@ impl Default for SchedulePolicy {
     }
 }
 
+/// No host calls the engine at the very instant of a nominal time: with a shorter window most times would be missed.
+const LEAST_WINDOW: Duration = Duration::from_secs(1);
+
 /// What happens when a schedule is to fire while an earlier run of it is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,16 +245,17 @@ pub enum Overlap {
         /// The most firings that wait, up to 1,000; further ones are skipped.
         most: u32,
     },
-    /// The run is cancelled, and the next one starts when it has ended. A run that has passed its pivot is awaited.
+    /// The run is cancelled, and the next one starts when it has ended. A run that has passed its pivot is awaited. The firing
+    /// replaces an earlier one that waits for the end of a cancelled run, and goes before those that wait without cancelling.
     CancelOther,
-    /// The run is cancelled even past its pivot, and the next one starts when it has ended.
+    /// As [`CancelOther`](Self::CancelOther), but the run is cancelled even past its pivot.
     AbortOther,
     /// The runs overlap.
     AllowAll,
 }
 
 /// The most firings that may wait.
-const MOST_WAITING: u32 = 1_000;
+pub(crate) const MOST_WAITING: u32 = 1_000;
 
 impl Overlap {
     /// Rejects a bound that is too large.
@@ -265,12 +273,21 @@ impl Overlap {
         }
     }
 
-    /// The most firings that wait.
+    /// The most firings that wait after another one has begun to wait with this policy.
     pub(crate) const fn most_waiting(self) -> usize {
         match self {
             Self::Skip | Self::AllowAll => 0,
-            Self::BufferOne | Self::CancelOther | Self::AbortOther => 1,
+            Self::BufferOne => 1,
             Self::BufferAll { most } => most as usize,
+            Self::CancelOther | Self::AbortOther => MOST_WAITING as usize,
+        }
+    }
+
+    /// Whether the runs under way are cancelled.
+    pub(crate) const fn cancels(self) -> bool {
+        match self {
+            Self::CancelOther | Self::AbortOther => true,
+            Self::Skip | Self::AllowAll | Self::BufferOne | Self::BufferAll { .. } => false,
         }
     }
 }

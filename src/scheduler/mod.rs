@@ -56,7 +56,7 @@ pub use crate::task::TaskStatus;
 pub use config::Config;
 pub use contained::{Callback, Quarantined};
 pub use decide::{Admission, Recovery};
-pub(crate) use decide::{fits, named};
+pub(crate) use decide::{bounded, fits, named};
 pub use guards::{Concurrency, Pressure, Scaling};
 pub(crate) use inconsistent::InconsistentEvent;
 pub(crate) use log::{Log, Tx};

@@ -343,6 +343,15 @@ impl Retry {
         self.rules.iter().position(|rule| rule.on.matches(failure))
     }
 
+    /// Counts a failure of the `tries`-th attempt: `before` is the number of earlier failures of a rule.
+    pub(crate) fn count(&self, failure: &Failure, tries: u32, before: impl FnOnce(usize) -> u32) -> Counted {
+        let rule = self.rule_for(failure);
+        let failed = rule.map_or(tries, |rule| before(rule).saturating_add(1));
+        let settings = self.by_rule(rule);
+        let is_last = tries >= self.most() || failed >= settings.most();
+        Counted { rule, failed, settings, is_last }
+    }
+
     /// The retries after a failure with this rule, as settings without rules; without a rule these settings.
     #[must_use]
     pub fn by_rule(&self, rule: Option<usize>) -> Self {
@@ -377,6 +386,18 @@ impl Retry {
         self.jitter = jitter;
         self
     }
+}
+
+/// A failure among those that a [`Retry`] counts.
+pub(crate) struct Counted {
+    /// The rule that applies.
+    pub(crate) rule: Option<usize>,
+    /// The number of the failure among those of its rule; without a rule, among all.
+    pub(crate) failed: u32,
+    /// The retries after it, without rules.
+    pub(crate) settings: Retry,
+    /// Whether no other attempt follows.
+    pub(crate) is_last: bool,
 }
 
 impl Default for Retry {

@@ -14,6 +14,7 @@ use core::fmt;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
@@ -50,8 +51,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     used: Usage,
-    /// Of the futures that wait for the cancellation.
-    waiting: Vec<Waker>,
+    /// Of the futures that wait for the cancellation, by the key of the future.
+    waiting: BTreeMap<u64, Waker>,
+    /// The number of keys given out.
+    keys: u64,
 }
 
 /// The work of an attempt: its kind alone, or the task, from which the idempotency key is computed when a step asks for it.
@@ -212,14 +215,14 @@ impl Attempt {
     ///
     /// Within a step: `select! { answer = work => .., () = attempt.cancelled() => .. }`.
     pub fn cancelled(&self) -> Cancelled {
-        Cancelled(Arc::clone(&self.shared))
+        Cancelled { shared: Arc::clone(&self.shared), key: None }
     }
 
     /// Cancels the attempt. Called by hosts and in tests of steps.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
         let waiting = core::mem::take(&mut self.shared.state().waiting);
-        for waker in waiting {
+        for waker in waiting.into_values() {
             waker.wake();
         }
     }
@@ -251,28 +254,106 @@ impl fmt::Debug for Attempt {
 }
 
 /// Completes when an attempt is cancelled: see [`Attempt::cancelled`].
-#[derive(Clone)]
 #[must_use = "futures do nothing unless they are polled"]
-pub struct Cancelled(Arc<Shared>);
+pub struct Cancelled {
+    shared: Arc<Shared>,
+    /// The key of its waker, since it was polled.
+    key: Option<u64>,
+}
+
+impl Clone for Cancelled {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), key: None }
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        let waker = self.key.and_then(|key| self.shared.state().waiting.remove(&key));
+        // Not under the lock: a waker may do anything when it is dropped.
+        drop(waker);
+    }
+}
 
 impl Future for Cancelled {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.state();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = Arc::clone(&self.shared);
+        let waker = cx.waker().clone();
+        let mut state = shared.state();
         // The flag is set before the wakers are taken, so a waker that is added here is woken.
-        if self.0.cancelled.load(Ordering::Acquire) {
+        if shared.cancelled.load(Ordering::Acquire) {
             return Poll::Ready(());
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
-        }
+        let key = *self.key.get_or_insert_with(|| {
+            state.keys = state.keys.wrapping_add(1);
+            state.keys
+        });
+        let before = state.waiting.insert(key, waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }
 
 impl fmt::Debug for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cancelled").field(&self.0.id).finish()
+        f.debug_tuple("Cancelled").field(&self.shared.id).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    struct Bell(Mutex<u32>);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    fn bell() -> (Arc<Bell>, Waker) {
+        let bell = Arc::new(Bell(Mutex::new(0)));
+        (Arc::clone(&bell), Waker::from(bell))
+    }
+
+    fn poll(future: &mut Cancelled, waker: &Waker) -> Poll<()> {
+        Pin::new(future).poll(&mut Context::from_waker(waker))
+    }
+
+    /// A step that waits for its cancellation in a loop of `select!` keeps one waker, and none after that.
+    #[test]
+    fn a_dropped_future_leaves_no_waker() {
+        let attempt = Attempt::new(AttemptId::new(TaskId::new(7), 1), "work");
+        let mut bells = Vec::new();
+        for _ in 0..100 {
+            let (bell, waker) = bell();
+            let mut future = attempt.cancelled();
+            for _ in 0..3 {
+                assert!(poll(&mut future, &waker).is_pending());
+            }
+            let mut other = future.clone();
+            assert!(poll(&mut other, &waker).is_pending());
+            bells.push(bell);
+        }
+        assert!(bells.iter().all(|bell| Arc::strong_count(bell) == 1), "the attempt keeps a waker of a dropped future");
+        assert!(attempt.shared.state().waiting.is_empty());
+    }
+
+    /// Each future wakes its last task, however many futures a task has.
+    #[test]
+    fn each_future_is_woken_where_it_was_polled_last() {
+        let attempt = Attempt::new(AttemptId::new(TaskId::new(7), 1), "work");
+        let ((first, early), (second, late)) = (bell(), bell());
+        let (mut moved, mut stays) = (attempt.cancelled(), attempt.cancelled());
+        assert!(poll(&mut moved, &early).is_pending() && poll(&mut stays, &early).is_pending());
+        assert!(poll(&mut moved, &late).is_pending());
+        attempt.cancel();
+        assert_eq!((*first.0.lock().unwrap(), *second.0.lock().unwrap()), (1, 1));
+        assert!(poll(&mut moved, &late).is_ready() && poll(&mut stays, &early).is_ready());
     }
 }

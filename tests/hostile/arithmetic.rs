@@ -38,10 +38,10 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/engine/recent.rs", 1, "the size of a buffer from the configuration"),
     (
         "src/engine/schedules/commands.rs",
-        7,
+        8,
         "numbers of requested times, compared with a limit; units of work; the time before another, from zero on",
     ),
-    ("src/engine/schedules/decide.rs", 4, "units of work, and times before others, from zero on"),
+    ("src/engine/schedules/decide.rs", 6, "units of work, and times before others, from zero on"),
     ("src/engine/schedules/state.rs", 4, "counts of occasions, only upwards; one is compared with a limit"),
     ("src/engine/schedules/view.rs", 1, "the occasions that are left within a limit"),
     ("src/saga/compensation.rs", 3, "each count is one of members by state, and `change` has checked the state"),

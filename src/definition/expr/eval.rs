@@ -1,7 +1,7 @@
 //! The evaluation of expressions.
 
 use super::call::call;
-use super::{Condition, Each, EachKind, Expr, Meta};
+use super::{Condition, Each, EachKind, Expr, Function, Meta};
 use crate::base::meter::Meter;
 use crate::base::payload::{Payload, size};
 use core::fmt::{self, Write as _};
@@ -240,7 +240,7 @@ impl Expr {
     /// Whether there is a value: a path that leads somewhere, and anything else that is not null.
     pub(super) fn exists(&self, scope: &dyn Scope) -> bool {
         match self.eval(scope) {
-            Ok(value) => matches!(self, Self::At(..)) || !value.is_null(),
+            Ok(value) => matches!(self, Self::At(..) | Self::Call(Function::Get, _)) || !value.is_null(),
             Err(_) => false,
         }
     }

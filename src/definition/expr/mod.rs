@@ -334,7 +334,8 @@ pub enum Condition {
     True,
     /// The value is `true`.
     Is(Expr),
-    /// There is a value: a path leads somewhere, even to null; any other expression gives something other than null.
+    /// There is a value: a path, or a part by a computed key, leads somewhere, even to null; any other expression gives
+    /// something other than null.
     Exists(Expr),
     /// The values are equal; numbers by value.
     Equal(Expr, Expr),

@@ -85,13 +85,15 @@ impl Expr {
     /// [`ExprError`] if what is between `${` and `}` is no expression.
     pub fn template(text: &str) -> Result<Self, ExprError> {
         let mut parser = Parser::new(text)?;
-        let mut parts = Vec::new();
+        let (mut parts, mut depth) = (Vec::new(), 1_u32);
         while let Some((before, _)) = parser.rest().split_once("${") {
             if !before.is_empty() {
                 parts.push(Self::value(before));
             }
             parser.at = parser.at.saturating_add(before.len()).saturating_add(2);
-            parts.push(parser.whole()?);
+            let part = parser.binary(1)?;
+            depth = depth.max(part.depth);
+            parts.push(part.expr);
             if !parser.take("}") {
                 return Err(parser.unexpected("`}`"));
             }
@@ -101,7 +103,10 @@ impl Expr {
         }
         match <[Self; 1]>::try_from(parts) {
             Ok([one]) => Ok(one),
-            Err(parts) => Ok(Self::Call(Function::Concat, parts)),
+            Err(parts) => {
+                let whole = parser.nest(Self::Call(Function::Concat, parts), depth.saturating_add(2))?;
+                Ok(whole.expr)
+            }
         }
     }
 

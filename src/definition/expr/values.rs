@@ -136,12 +136,12 @@ impl<'t> Parser<'t> {
     /// What begins with a name, and the beginning of a path into it.
     pub(super) fn named(&mut self, word: &'t str, from: usize) -> Parsed<(Nested, String)> {
         let plain = |expr| Ok((Nested { expr, depth: 1 }, String::new()));
-        if self.locals.contains(&word) {
-            return plain(Expr::Local(word.into()));
-        }
         if self.rest().starts_with('(') {
             self.at = self.at.saturating_add(1);
             return Ok((self.function(word, from)?, String::new()));
+        }
+        if self.locals.contains(&word) {
+            return plain(Expr::Local(word.into()));
         }
         match word {
             "true" => plain(Expr::value(true)),

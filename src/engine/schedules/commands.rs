@@ -10,7 +10,7 @@ use crate::message::command::Accepted;
 use crate::message::event::ScheduleEvent;
 use crate::message::rejected::{Conflict, Invalid, Rejected, Unknown};
 use crate::message::schedule::ScheduleCommand;
-use crate::schedule::{Firing, Found, Occasion, Overlap, Rule, STEPS, ScheduleFault, ScheduleSpec, Steps};
+use crate::schedule::{FIRST_STEPS, Firing, Found, Occasion, Overlap, Rule, STEPS, ScheduleFault, ScheduleSpec, Steps};
 use crate::scheduler::{fits, named};
 use std::sync::Arc;
 
@@ -23,16 +23,20 @@ impl Scheduling<'_, '_> {
             ScheduleCommand::Create(spec) => self.create(spec),
             ScheduleCommand::Update(spec) => self.update_schedule(spec),
             ScheduleCommand::Delete { schedule, reason } => {
+                named("reason", &reason, self.driver.core.config().limits())?;
                 self.known(&schedule)?;
                 self.settled(ScheduleEvent::Deleted { reason }, &schedule)
             }
             ScheduleCommand::Pause { schedule, note } => {
+                named("note", &note, self.driver.core.config().limits())?;
                 if self.known(&schedule)?.record.paused.is_some() {
                     return Ok(Accepted::Repeated);
                 }
+                self.record_undecided(&schedule);
                 self.settled(ScheduleEvent::Paused { note, failed: None }, &schedule)
             }
             ScheduleCommand::Resume { schedule, note } => {
+                named("note", &note, self.driver.core.config().limits())?;
                 if self.known(&schedule)?.record.paused.is_none() {
                     return Ok(Accepted::Repeated);
                 }
@@ -76,7 +80,18 @@ impl Scheduling<'_, '_> {
         }
         self.sound(&spec, self.tx.now)?;
         let id = spec.id.clone();
+        if self.known(&id)?.record.spec.timing != spec.timing {
+            self.record_undecided(&id);
+        }
         self.settled(ScheduleEvent::Updated { spec }, &id)
+    }
+
+    /// Records nominal times that have come, but are not decided yet, as missed.
+    fn record_undecided(&mut self, id: &Name) {
+        let schedule = self.driver.book.schedules.get(id);
+        if let Some(event) = schedule.and_then(|schedule| schedule.undecided(self.tx.now, &self.tx.meter)) {
+            self.driver.emit(event.of(id), self.tx);
+        }
     }
 
     /// Rejects a specification that is too large, cannot be read, or never fires after `now`.
@@ -86,15 +101,25 @@ impl Scheduling<'_, '_> {
         named("workflow", &spec.workflow, limits)?;
         named("zone", &spec.timing.zone, limits)?;
         fits(limits, &spec.input)?;
-        let options =
-            [("tenant", &spec.tenant), ("business_key", &spec.business_key), ("field", &spec.nominal_time_as)];
+        let options = [
+            ("tenant", &spec.tenant),
+            ("business_key", &spec.business_key),
+            ("field", &spec.nominal_time_as),
+            ("note", &spec.paused),
+        ];
         for (what, name) in options {
             name.as_ref().map_or(Ok(()), |name| named(what, name, limits))?;
         }
         for rule in spec.timing.rules.iter().chain(&spec.timing.except) {
             texts(rule).into_iter().try_for_each(|text| named("rule", text, limits))?;
         }
-        spec.plan(now).map(|_| ()).map_err(|fault| unsound(&spec.id, fault))
+        let steps = Steps::new(FIRST_STEPS);
+        let plan = spec.plan(now, &steps);
+        self.tx.meter.visit(steps.taken().saturating_mul(4));
+        plan.map_err(|fault| unsound(&spec.id, fault))?;
+        // The longest time that the input of a firing may have.
+        self.tx.meter.spend_copy(spec.input.bytes());
+        fits(limits, &spec.input_for(&Occasion::Nominal { at: Time::MAX }))
     }
 
     fn trigger(&mut self, id: &Name, request: Name, overlap: Option<Overlap>) -> Verdict {

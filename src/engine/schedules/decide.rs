@@ -9,7 +9,7 @@ use crate::base::time::Time;
 use crate::message::event::{RunEvent, ScheduleEvent, SkipReason};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, RunPhase, RunSpec};
-use crate::schedule::{Firing, Found, Occasion, Overlap, STEPS, ScheduleSpec, Steps};
+use crate::schedule::{FIRST_STEPS, Firing, Found, Occasion, Overlap, STEPS, ScheduleSpec, Steps};
 use crate::task::Origin;
 use core::time::Duration;
 use std::sync::Arc;
@@ -39,9 +39,9 @@ enum Move {
 }
 
 impl Scheduling<'_, '_> {
-    /// Performs the next move of the first schedule on the agenda. False if there is none.
+    /// Performs the next move of the schedule whose turn it is. False if there is none.
     pub(in crate::engine) fn step(&mut self) -> bool {
-        let Some(id) = self.driver.book.schedules.first_scheduled() else { return false };
+        let Some(id) = self.driver.book.schedules.next_scheduled() else { return false };
         self.tx.meter.visit(8);
         let next = self
             .driver
@@ -86,6 +86,7 @@ impl Scheduling<'_, '_> {
         let Some(schedule) = self.driver.book.schedules.get(id) else { return };
         let spec = run_of(&schedule.record.spec, &occasion);
         let run = spec.id;
+        self.tx.meter.spend_copy(spec.input.bytes());
         let limits = self.driver.core.config().limits();
         let refused = if self.driver.book.runs.get(run).is_some() { Err(SkipReason::Known) } else { Ok(()) };
         let admitted = refused.and_then(|()| {
@@ -137,6 +138,9 @@ impl Schedule {
             return Move::Record(event);
         }
         if let Some(run) = self.record.failed {
+            if let Some(missed) = self.undecided(now, meter) {
+                return Move::Record(missed);
+            }
             let note = Name::from(format!("run {run} failed"));
             return Move::Record(ScheduleEvent::Paused { note, failed: Some(run) });
         }
@@ -179,16 +183,16 @@ impl Schedule {
         if !self.is_busy() || overlap == Overlap::AllowAll {
             return None;
         }
+        if let Some(earlier) = self.record.waiting.front().filter(|earlier| earlier.overlap.cancels())
+            && overlap.cancels()
+        {
+            return Some(ScheduleEvent::Skipped { occasion: earlier.occasion.clone(), why: SkipReason::Replaced });
+        }
         let occasion = occasion.clone();
         if self.record.waiting.len() < overlap.most_waiting() {
             return Some(ScheduleEvent::Buffered { occasion, overlap });
         }
-        match (overlap, self.record.waiting.front()) {
-            (Overlap::CancelOther | Overlap::AbortOther, Some(earlier)) => {
-                Some(ScheduleEvent::Skipped { occasion: earlier.occasion.clone(), why: SkipReason::Replaced })
-            }
-            _ => Some(ScheduleEvent::Skipped { occasion, why: SkipReason::Overlap }),
-        }
+        Some(ScheduleEvent::Skipped { occasion, why: SkipReason::Overlap })
     }
 
     /// The next nominal time, if it has come.
@@ -207,21 +211,39 @@ impl Schedule {
             }
             Found::At(at) => at,
         };
-        let due = self.plan.due(&self.record.spec.id, nominal);
+        let mut taken = 0;
+        let due = self.plan.due(&self.record.spec.id, nominal, &mut taken);
+        meter.visit(taken.saturating_mul(4));
         if due > now {
             return Move::Rest(Some(due));
         }
         let policy = &self.record.spec.policy;
         let horizon = earlier(now, policy.catch_up);
         if due < horizon {
-            return Move::Record(self.missed(nominal, horizon, meter));
+            let until = earlier(earlier(horizon, self.plan.jitter()), NANO);
+            return Move::Record(self.missed(nominal, until, meter));
         }
         Move::Take(Occasion::Nominal { at: nominal }, policy.overlap)
     }
 
-    /// All nominal times that are due before the horizon are missed.
-    fn missed(&self, first: Time, horizon: Time, meter: &Meter) -> ScheduleEvent {
-        let until = first.max(earlier(earlier(horizon, self.plan.jitter()), NANO));
+    /// The nominal times that have come and are not decided yet, as missed ones; none if there are none. A schedule that is
+    /// paused or gets another timing does not return to them.
+    pub(super) fn undecided(&self, now: Time, meter: &Meter) -> Option<ScheduleEvent> {
+        if self.record.paused.is_some() || self.is_used_up() {
+            return None;
+        }
+        let steps = Steps::new(FIRST_STEPS);
+        let found = self.plan.next(self.searched.unwrap_or(self.record.position), &steps);
+        meter.visit(steps.taken().saturating_mul(4));
+        match found {
+            Found::At(first) if first <= now => Some(self.missed(first, now, meter)),
+            Found::At(_) | Found::Cut(_) | Found::Nothing => None,
+        }
+    }
+
+    /// All nominal times from this first one until a time are missed.
+    fn missed(&self, first: Time, until: Time, meter: &Meter) -> ScheduleEvent {
+        let until = first.max(until);
         let (mut times, mut last) = (1, first);
         let steps = Steps::new(STEPS);
         while times < COUNTED

@@ -17,6 +17,8 @@ use crate::base::time::Time;
 use crate::message::event::ScheduleEvent;
 use crate::schedule::Firing;
 use crate::scheduler::Tx;
+use crate::workflow::machine::Run;
+use core::ops::Bound::{Excluded, Unbounded};
 use state::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +36,8 @@ pub(super) struct Scheduling<'a, 't> {
 pub(super) struct Schedules {
     by_id: BTreeMap<Name, Schedule>,
     agenda: BTreeSet<Name>,
+    /// The schedule that made the last move: it is the turn of the next one by name. Only for decisions.
+    served: Option<Name>,
     due: BTreeSet<(Time, Name)>,
 }
 
@@ -75,10 +79,14 @@ impl Schedules {
         }
     }
 
-    /// A run that had ended continues.
-    pub(super) fn run_reopened(&mut self, firing: &Firing, run: RunId) {
-        if let Some(schedule) = self.by_id.get_mut(&firing.schedule) {
-            schedule.record.active.insert(run);
+    /// A run has moved back or follows another plan, so that its schedule may cancel it although it could not do so before.
+    pub(super) fn run_changed(&mut self, run: Option<&Run>) {
+        if let Some(run) = run.filter(|run| run.owner.is_none() && !run.is_finished())
+            && let Some(firing) = run.spec.firing()
+            && let Some(schedule) = self.by_id.get_mut(&firing.schedule)
+        {
+            schedule.run_changed(run.id());
+            self.agenda.insert(firing.schedule.clone());
         }
     }
 
@@ -105,12 +113,13 @@ impl Schedules {
         Ok(schedules)
     }
 
-    /// Checks that each active run is known as one, and that waiting firings are within their bound.
+    /// Checks that each active run is known as one, and that all lists are within their bounds.
     pub(super) fn check(&self, is_active: impl Fn(RunId, &str) -> bool) -> Result<(), String> {
         for (id, schedule) in &self.by_id {
             if schedule.record.spec.id != *id {
                 return Err(format!("schedule {id} has the specification of {}", schedule.record.spec.id));
             }
+            schedule.check()?;
             if let Some(run) = schedule.record.active.iter().find(|run| !is_active(**run, id)) {
                 return Err(format!("schedule {id} waits for run {run}, which has ended or is not its own"));
             }
@@ -129,8 +138,11 @@ impl Schedules {
         !self.agenda.is_empty()
     }
 
-    fn first_scheduled(&self) -> Option<Name> {
-        self.agenda.first().cloned()
+    /// The schedule on the agenda after the one that was served last, in turn.
+    fn next_scheduled(&mut self) -> Option<Name> {
+        let later = self.served.take().and_then(|last| self.agenda.range((Excluded(last), Unbounded)).next().cloned());
+        self.served = later.or_else(|| self.agenda.first().cloned());
+        self.served.clone()
     }
 
     /// The schedule has no next move until this time, or until it changes.

@@ -5,7 +5,7 @@ use crate::base::id::RunId;
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::event::ScheduleEvent;
-use crate::schedule::{Occasion, Overlap, Plan, ScheduleSpec};
+use crate::schedule::{MOST_WAITING, Occasion, Overlap, Plan, ScheduleSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -109,9 +109,12 @@ impl Schedule {
                 return Err("a schedule is created twice".into());
             }
             ScheduleEvent::Updated { spec } => {
+                let passes_on = self.record.spec.timing != spec.timing || self.is_used_up();
                 self.plan = plan(spec)?;
                 self.record.spec = Arc::clone(spec);
-                self.record.position = self.record.position.max(at);
+                if passes_on {
+                    self.record.position = self.record.position.max(at);
+                }
             }
             ScheduleEvent::Paused { note, .. } => {
                 self.record.paused = Some(note.clone());
@@ -130,7 +133,12 @@ impl Schedule {
             ScheduleEvent::Buffered { occasion, overlap } => {
                 self.leave(occasion)?;
                 self.count(occasion);
-                self.record.waiting.push_back(Waiting { occasion: occasion.clone(), overlap: *overlap });
+                let waiting = Waiting { occasion: occasion.clone(), overlap: *overlap };
+                if overlap.cancels() {
+                    self.record.waiting.push_front(waiting);
+                } else {
+                    self.record.waiting.push_back(waiting);
+                }
             }
             ScheduleEvent::Skipped { occasion, .. } => {
                 if self.is_next_waiting(occasion) {
@@ -208,6 +216,30 @@ impl Schedule {
         if is_own && has_failed && self.record.spec.policy.pause_on_failure && self.record.paused.is_none() {
             self.record.failed = Some(run);
         }
+    }
+
+    /// A run has moved back or has another plan: it may be cancelled now although it could not be before.
+    pub(super) fn run_changed(&mut self, run: RunId) {
+        self.asked = false;
+        self.record.active.insert(run);
+    }
+
+    /// Checks the bounds of the state.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let ScheduleRecord { spec, waiting, recent, failed, paused, .. } = &self.record;
+        if waiting.len() > MOST_WAITING as usize {
+            return Err(format!("{} firings of schedule {} wait", waiting.len(), spec.id));
+        }
+        if waiting.iter().skip(1).any(|waiting| waiting.overlap.cancels()) {
+            return Err(format!("a firing of schedule {} cancels, but does not wait first", spec.id));
+        }
+        if recent.len() > RECENT {
+            return Err(format!("schedule {} remembers {} firings", spec.id, recent.len()));
+        }
+        if failed.is_some() && paused.is_some() {
+            return Err(format!("schedule {} is to be paused, and is paused", spec.id));
+        }
+        Ok(())
     }
 
     /// Whether the limit on firings is reached.

@@ -11,6 +11,7 @@ use crate::schedule::{Found, Occasion, STEPS, ScheduleSpec, Steps};
 #[derive(Debug, Clone, Copy)]
 pub struct ScheduleView<'a> {
     schedule: &'a Schedule,
+    now: Time,
 }
 
 /// What has become of the occasions of a schedule.
@@ -41,13 +42,17 @@ impl<'a> ScheduleView<'a> {
         self.schedule.record.paused.as_ref()
     }
 
-    /// Its next nominal times, up to `most` and at most 1,000: those at which it will fire if it is not paused then.
+    /// Its next nominal times, up to `most` and at most 1,000: those at which it will fire if it is not paused then. For a paused
+    /// schedule they are those after the engine's time, for others those that are not decided.
     #[must_use]
     pub fn next_times(&self, most: usize) -> Vec<Time> {
         let record = &self.schedule.record;
         let left = record.spec.policy.limit.map_or(u64::MAX, |limit| limit.saturating_sub(record.taken));
         let most = most.min(MOST_TIMES).min(usize::try_from(left).unwrap_or(usize::MAX));
         let (steps, mut times, mut after) = (Steps::new(STEPS * 10), Vec::new(), record.position);
+        if record.paused.is_some() {
+            after = after.max(self.now);
+        }
         while times.len() < most
             && let Found::At(at) = self.schedule.plan.next(after, &steps)
         {
@@ -99,11 +104,12 @@ impl Engine {
     /// ```
     #[must_use]
     pub fn schedule(&self, id: &str) -> Option<ScheduleView<'_>> {
-        self.driver.book.schedules.get(id).map(|schedule| ScheduleView { schedule })
+        self.driver.book.schedules.get(id).map(|schedule| ScheduleView { schedule, now: self.now() })
     }
 
     /// All schedules, by id.
     pub fn schedules(&self) -> impl Iterator<Item = ScheduleView<'_>> {
-        self.driver.book.schedules.iter().map(|schedule| ScheduleView { schedule })
+        let now = self.now();
+        self.driver.book.schedules.iter().map(move |schedule| ScheduleView { schedule, now })
     }
 }

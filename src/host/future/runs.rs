@@ -128,9 +128,7 @@ impl FutureHost {
         role: impl Into<Name>,
         option: impl Into<Name>,
     ) -> Result<(), HostError> {
-        let (node, by, roles, option) = (node.into(), by.into(), vec![role.into()], option.into());
-        let decision = RunCommand::Decide { run, node, by, roles, option, note: Payload::NULL };
-        self.command(decision).await.map(|_| ())
+        self.command(RunCommand::decision(run, node.into(), (by.into(), role.into()), option.into())).await.map(|_| ())
     }
 
     /// Cancels a run: work under way is cancelled, completed steps are compensated.
@@ -139,8 +137,7 @@ impl FutureHost {
     ///
     /// When the engine rejects the cancellation, because the run has ended or has passed its pivot, or the host has ended.
     pub async fn cancel(&self, run: RunId, reason: impl Into<Name>) -> Result<(), HostError> {
-        let reason = reason.into();
-        self.command(RunCommand::Cancel { run, reason }).await.map(|_| ())
+        self.command(RunCommand::Cancel { run, reason: reason.into() }).await.map(|_| ())
     }
 
     /// Subscribes to the progress of a run: first its present progress, then every change until its end. The stream of

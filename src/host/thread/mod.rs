@@ -319,9 +319,7 @@ impl ThreadHost {
         role: impl Into<Name>,
         option: impl Into<Name>,
     ) -> Result<(), HostError> {
-        let (node, by, roles, option) = (node.into(), by.into(), vec![role.into()], option.into());
-        let decision = RunCommand::Decide { run, node, by, roles, option, note: Payload::NULL };
-        self.command(decision).map(|_| ())
+        self.command(RunCommand::decision(run, node.into(), (by.into(), role.into()), option.into())).map(|_| ())
     }
 
     /// Cancels a run: work under way is cancelled, completed steps are compensated.
@@ -330,8 +328,7 @@ impl ThreadHost {
     ///
     /// When the engine rejects the cancellation, because the run has ended or has passed its pivot, or the host has ended.
     pub fn cancel(&self, run: RunId, reason: impl Into<Name>) -> Result<(), HostError> {
-        let reason = reason.into();
-        self.command(RunCommand::Cancel { run, reason }).map(|_| ())
+        self.command(RunCommand::Cancel { run, reason: reason.into() }).map(|_| ())
     }
 
     /// Subscribes to entries from now on. At most `room` entries are buffered; further ones are left out and counted.

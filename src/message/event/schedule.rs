@@ -72,7 +72,8 @@ pub enum ScheduleEvent {
         /// The reason.
         why: SkipReason,
     },
-    /// Nominal times were missed: the engine was called later than the catch-up window allows.
+    /// Nominal times were missed: the engine was called later than the catch-up window allows, or they were not decided when the
+    /// schedule was paused or got another timing.
     Missed {
         /// The first of them.
         first: Time,

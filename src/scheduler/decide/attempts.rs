@@ -231,7 +231,6 @@ impl Core {
     /// What follows a failed attempt, and whether the retry budget prevents another attempt.
     fn next_after(&self, task: &Task, running: &Running, failure: &Failure, tx: &Tx<'_>) -> (Next, bool) {
         let retry = task.spec.policy.retry();
-        let rule = retry.rule_for(failure);
         let in_doubt = task.outcome_unknown || failure.kind == FailureKind::Unknown;
         // With `Insist` neither the number of attempts nor the budget bounds the retries.
         let insists = in_doubt && retry.in_doubt == InDoubt::Insist;
@@ -239,16 +238,15 @@ impl Core {
             return (Next::Fail, false);
         }
         let tries = task.attempts.counted();
-        // This failure counts for its rule; the event that records it is not applied yet.
-        let failed = rule.map_or(tries, |rule| task.failed_by(rule).saturating_add(1));
-        let by_rule = retry.by_rule(rule);
-        if !insists && (tries >= retry.attempts.max(1) || failed >= by_rule.attempts.max(1)) {
+        // The event that records this failure is not applied yet.
+        let counted = retry.count(failure, tries, |rule| task.failed_by(rule));
+        if !insists && counted.is_last {
             return (exhausted(&task.spec), false);
         }
         if !insists && !self.guards.can_retry(running.by.agent(), tx.now) {
             return (exhausted(&task.spec), true);
         }
-        let wait = delay(&by_rule, failed, failure.retry_after, &mut self.random(tx));
+        let wait = delay(&counted.settings, counted.failed, failure.retry_after, &mut self.random(tx));
         let tier = retry.tier_after(task.spec.tier, tries);
         (Next::Retry { at: tx.now + wait, tier: (tier != task.tier).then_some(tier) }, false)
     }

@@ -21,4 +21,4 @@ pub use admission::Admission;
 pub(super) use rebalance::Rebalancing;
 pub(super) use recovery::Awaited;
 pub use recovery::Recovery;
-pub(crate) use validate::{fits, named};
+pub(crate) use validate::{bounded, fits, named};

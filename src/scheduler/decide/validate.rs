@@ -130,7 +130,7 @@ pub(crate) fn named(what: &str, name: &Name, limits: &Limits) -> Result<(), Reje
     bounded("name_bytes", name.len(), limits.sizes.name_bytes)
 }
 
-pub(super) fn bounded(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
+pub(crate) fn bounded(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
     if size > limit as usize {
         return Err(Rejected::Invalid(Invalid::TooLarge { what: what.into(), size: size as u64, limit: limit.into() }));
     }

@@ -61,9 +61,16 @@ impl Firings {
         match event {
             ScheduleEvent::Deleted { .. } => _ = self.schedules.remove(id),
             ScheduleEvent::Updated { spec } => {
-                (known.spec, known.position) = (Arc::clone(spec), known.position.max(at.as_nanos()));
+                if known.spec.timing != spec.timing || known.is_used_up() {
+                    known.passes_none(at)?;
+                    known.position = known.position.max(at.as_nanos());
+                }
+                known.spec = Arc::clone(spec);
             }
-            ScheduleEvent::Paused { .. } => known.paused = true,
+            ScheduleEvent::Paused { .. } => {
+                known.passes_none(at)?;
+                known.paused = true;
+            }
             ScheduleEvent::Resumed { .. } => {
                 (known.paused, known.position) = (false, known.position.max(at.as_nanos()));
             }
@@ -95,7 +102,7 @@ impl Known {
         if *at > now {
             return Err(format!("{at} is not yet due"));
         }
-        if self.paused || self.spec.policy.limit.is_some_and(|limit| self.taken >= limit) {
+        if self.paused || self.is_used_up() {
             return Err(format!("{at} is decided although the schedule is paused or used up"));
         }
         self.next_is(at.as_nanos())?;
@@ -104,17 +111,43 @@ impl Known {
         Ok(())
     }
 
+    fn is_used_up(&self) -> bool {
+        self.spec.policy.limit.is_some_and(|limit| self.taken >= limit)
+    }
+
+    /// No nominal time up to this one is passed over.
+    fn passes_none(&self, to: Time) -> Result<(), String> {
+        if self.paused || self.is_used_up() {
+            return Ok(());
+        }
+        match self.first_until(to.as_nanos().saturating_add(1)) {
+            Some(passed) => Err(format!("{} is passed over", Time::from_nanos(passed))),
+            None => Ok(()),
+        }
+    }
+
+    /// The first nominal time after the position and before `end`; none if the rules are not those of a usual case.
+    fn first_until(&self, end: u64) -> Option<u64> {
+        const MILLI: u64 = 1_000_000;
+        let rules = self.rules()?;
+        let bound = |time: Option<Time>, otherwise: u64| time.map_or(otherwise, Time::as_nanos);
+        let first = (self.position / MILLI + 1) * MILLI;
+        let first = first.max(bound(self.spec.timing.start, 0).next_multiple_of(MILLI));
+        let end = end.min(bound(self.spec.timing.end, u64::MAX).saturating_add(1));
+        (first..end).step_by(1_000_000).find(|nanos| self.is_selected(&rules, *nanos))
+    }
+
+    fn is_selected(&self, rules: &[Test], nanos: u64) -> bool {
+        rules.iter().any(|rule| rule(nanos)) && !self.is_excluded(nanos)
+    }
+
     /// The next nominal time is this one: it is one, and no millisecond between the position and it is.
     fn next_is(&self, at: u64) -> Result<(), String> {
-        const MILLI: u64 = 1_000_000;
         let Some(rules) = self.rules() else { return Ok(()) };
-        let includes = |nanos: u64| rules.iter().any(|rule| rule(nanos)) && !self.is_excluded(nanos);
-        let first = (self.position / MILLI + 1) * MILLI;
-        let earlier = (first..at).step_by(1_000_000).find(|nanos| includes(*nanos));
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = self.first_until(at) {
             return Err(format!("{} was passed over for {}", Time::from_nanos(earlier), Time::from_nanos(at)));
         }
-        if includes(at) { Ok(()) } else { Err(format!("{} is no nominal time", Time::from_nanos(at))) }
+        if self.is_selected(&rules, at) { Ok(()) } else { Err(format!("{} is no nominal time", Time::from_nanos(at))) }
     }
 
     /// The conditions of the rules; none if they are not those of a usual case.

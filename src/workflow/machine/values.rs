@@ -195,10 +195,7 @@ impl Scope for RunScope<'_> {
         let Some((state, outcome)) = state.and_then(|state| Some((state, state.ended()?))) else {
             return Ok(Payload::NULL);
         };
-        if !self.meter.evaluate(u64::from(state.instances().len())) {
-            return Err(NoValue::TooWide { bytes: self.most });
-        }
-        let attempts = state.instances().spent().attempts;
+        let attempts = state.instances().attempts();
         let status = NodeStatus::from(outcome);
         let NodeOutcome::Failed { failure, .. } = outcome else {
             return Ok(Payload::new(json!({ "status": status, "attempts": attempts })));
@@ -230,10 +227,7 @@ impl Scope for RunScope<'_> {
                 self.reader.and_then(|node| run.plan().node(node)).map_or(Payload::NULL, |(node, _)| text(&node.name))
             }
             Meta::Attempt if !self.does_a_task() => Payload::NULL,
-            Meta::Attempt => self.count(|instances| {
-                self.meter.visit(instances.len() as usize);
-                instances.spent().attempts.saturating_add(1)
-            }),
+            Meta::Attempt => self.count(|instances| u64::from(instances.attempts()).saturating_add(1)),
             Meta::Index => self.count(|instances| instances.len().into()),
         }
     }

@@ -28,7 +28,6 @@ outputs: {text: {from: wirte.output}}
     );
     let expected = [
         "nam: unknown field `nam`, did you mean `name`?",
-        "`name` is missing",
         "inputs.least.default: expected an integer, found a string",
         "inputs.topic.type: unknown keyword `strin`, did you mean `string`?",
         "inputs.topic.required: expected a boolean, found a string",

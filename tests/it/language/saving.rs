@@ -40,7 +40,6 @@ tasks:
     );
     let expected = [
         "tasks[0].save_point.agin: unknown field `agin`, did you mean `again`?",
-        "tasks[0].save_point: `again` is missing",
         "tasks[1].save_point: expected an object, found a string",
         "tasks[2].query: expected an object, found a number",
     ];

@@ -56,6 +56,17 @@ fn a_field_of_a_cron_expression_is_named_with_its_column() {
 }
 
 #[test]
+fn a_window_in_which_nothing_could_fire() {
+    let spec = || ScheduleSpec::new("s", "job", Timing::cron("0 * * * *"));
+    for window in [Duration::ZERO, Duration::from_nanos(999_999_999)] {
+        let expected = format!(
+            "schedule s: a catch-up window of {window:?} is shorter than a second, so that most times would be missed"
+        );
+        assert_eq!(refused(spec().with_catch_up(window)), expected);
+    }
+}
+
+#[test]
 fn a_schedule_that_never_fires() {
     let never = "schedule s: the schedule never fires: no time follows";
     assert_eq!(cron("0 0 30 2 *"), never);

@@ -4,6 +4,7 @@ mod differential;
 mod engine;
 mod faults;
 mod model;
+mod rules;
 mod times;
 
 use chrono::{DateTime, Utc};

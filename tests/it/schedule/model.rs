@@ -2,7 +2,7 @@
 //! the model does. The model finds nominal times by looking at each second.
 
 use crate::property;
-use counterpoint::definition::{Action, Definition, Node};
+use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node, Work};
 use counterpoint::engine::Follower;
 use counterpoint::message::{RunEvent, ScheduleEvent, SkipReason};
 use counterpoint::schedule::{Calendar, Occasion, Overlap, Rule, ScheduleSpec, Timing};
@@ -58,20 +58,28 @@ struct Settings {
     overlap: Overlap,
     catch_up: u64,
     limit: Option<u64>,
+    /// Whether its runs pass a pivot when they begin.
+    commits: bool,
 }
 
 impl Settings {
     fn spec(self) -> ScheduleSpec {
-        let spec = ScheduleSpec::new("s", "job", self.when.timing()).with_overlap(self.overlap);
+        let workflow = if self.commits { "paid" } else { "job" };
+        let spec = ScheduleSpec::new("s", workflow, self.when.timing()).with_overlap(self.overlap);
         let spec = spec.with_catch_up(Duration::from_secs(self.catch_up));
         if let Some(limit) = self.limit { spec.with_limit(limit) } else { spec }
+    }
+
+    const fn is_sound(self) -> bool {
+        self.catch_up > 0
     }
 }
 
 #[derive(Debug, Clone)]
 enum Op {
     Create(Settings),
-    Update(Settings),
+    /// With the parts that change.
+    Update(Settings, u8),
     Delete,
     Pause,
     Resume,
@@ -85,6 +93,8 @@ enum Op {
     /// The run ends.
     End(u8),
     Cancel(u8),
+    /// A run that was cancelled continues.
+    Retry(u8),
     /// The host is called, and loses all but so many entries of the call.
     Crash(u64, u8),
 }
@@ -111,14 +121,23 @@ fn settings() -> impl Strategy<Value = Settings> {
         (0_u64..60).prop_map(When::Minute),
         (0_u64..30, 30_u64..59).prop_map(|(from, to)| When::MinutesExcept(from, to)),
     ];
-    let window = prop_oneof![Just(0), Just(60), Just(3_600), Just(86_400), Just(u64::MAX / 1_000_000_000)];
+    let windows = vec![1, 60, 3_600, 86_400, u64::MAX / 1_000_000_000];
+    let window = prop_oneof![1 => Just(0), 12 => prop::sample::select(windows)];
     let limit = prop_oneof![3 => Just(None), 1 => (0_u64..6).prop_map(Some), 1 => Just(Some(u64::MAX))];
-    (when, overlaps(), window, limit).prop_map(|(when, overlap, catch_up, limit)| Settings {
-        when,
-        overlap,
-        catch_up,
-        limit,
-    })
+    (when, overlaps(), window, limit, prop::bool::weighted(0.3))
+        .prop_map(|(when, overlap, catch_up, limit, commits)| Settings { when, overlap, catch_up, limit, commits })
+}
+
+/// Settings that follow others: mostly only a part of them changes.
+fn changed(from: Settings, to: Settings, parts: u8) -> Settings {
+    let bit = |bit: u8| parts & (1 << bit) != 0;
+    Settings {
+        when: if bit(0) { to.when } else { from.when },
+        overlap: if bit(1) { to.overlap } else { from.overlap },
+        catch_up: if bit(2) { to.catch_up } else { from.catch_up },
+        limit: if bit(3) { to.limit } else { from.limit },
+        commits: if bit(4) { to.commits } else { from.commits },
+    }
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -126,7 +145,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let some = || prop::option::of(overlaps());
     let op = prop_oneof![
         2 => settings().prop_map(Op::Create),
-        1 => settings().prop_map(Op::Update),
+        2 => (settings(), any::<u8>()).prop_map(|(settings, parts)| Op::Update(settings, parts)),
         1 => Just(Op::Delete),
         1 => Just(Op::Pause),
         2 => Just(Op::Resume),
@@ -135,7 +154,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         6 => span().prop_map(Op::Pass),
         4 => span().prop_map(Op::Sleep),
         6 => any::<u8>().prop_map(Op::End),
-        1 => any::<u8>().prop_map(Op::Cancel),
+        2 => any::<u8>().prop_map(Op::Cancel),
+        3 => any::<u8>().prop_map(Op::Retry),
         4 => (span(), any::<u8>()).prop_map(|(span, keep)| Op::Crash(span, keep)),
     ];
     (settings(), prop::collection::vec(op, 1..40)).prop_map(|(first, mut ops)| {
@@ -166,6 +186,10 @@ struct Story {
 struct Model {
     story: Story,
     known: BTreeSet<Key>,
+    /// The runs that pass a pivot.
+    committed: BTreeSet<Key>,
+    /// The runs that were cancelled.
+    cancelled: BTreeSet<Key>,
     schedule: Option<State>,
 }
 
@@ -196,14 +220,14 @@ impl Model {
         let Some(state) = &mut self.schedule else { return false };
         let busy = !state.active.is_empty() || !state.waiting.is_empty();
         if let Some((waiting, overlap)) = state.waiting.front().copied() {
-            if matches!(overlap, Overlap::CancelOther | Overlap::AbortOther) {
-                state.active.clear();
+            if cancels(overlap) {
+                let goes_on = |key: &Key| overlap == Overlap::CancelOther && self.committed.contains(key);
+                self.cancelled.extend(state.active.iter().filter(|key| !goes_on(key)).copied());
+                state.active.retain(goes_on);
             }
             if state.active.is_empty() {
                 state.waiting.pop_front();
-                state.active.insert(waiting);
-                self.known.insert(waiting);
-                self.story.fired.push(waiting);
+                self.fire(waiting);
                 return true;
             }
         }
@@ -214,7 +238,7 @@ impl Model {
                 return true;
             }
         }
-        let Settings { when, overlap, catch_up, limit } = state.settings;
+        let Settings { when, overlap, catch_up, limit, .. } = state.settings;
         if state.paused || limit.is_some_and(|limit| state.taken >= limit) {
             return false;
         }
@@ -230,18 +254,29 @@ impl Model {
         true
     }
 
+    fn fire(&mut self, key: Key) {
+        let state = self.schedule.as_mut().unwrap();
+        state.active.insert(key);
+        if state.settings.commits {
+            self.committed.insert(key);
+        }
+        self.known.insert(key);
+        self.story.fired.push(key);
+    }
+
     fn take(&mut self, key: Key, overlap: Overlap, of: Of) {
         let state = self.schedule.as_mut().unwrap();
         let busy = !state.active.is_empty() || !state.waiting.is_empty();
         let most = match overlap {
             Overlap::BufferAll { most } => most as usize,
             Overlap::Skip | Overlap::AllowAll => 0,
+            Overlap::CancelOther | Overlap::AbortOther => 1_000,
             _ => 1,
         };
-        let cancels = matches!(overlap, Overlap::CancelOther | Overlap::AbortOther);
         let full = state.waiting.len() >= most;
-        if !self.known.contains(&key) && busy && overlap != Overlap::AllowAll && full && cancels {
-            let (earlier, _) = state.waiting.pop_front().unwrap();
+        let earlier = state.waiting.front().copied().filter(|(_, earlier)| cancels(overlap) && cancels(*earlier));
+        if let Some((earlier, _)) = earlier.filter(|_| !self.known.contains(&key)) {
+            state.waiting.pop_front();
             self.story.skipped.push((earlier, SkipReason::Replaced));
             return;
         }
@@ -254,18 +289,21 @@ impl Model {
         if self.known.contains(&key) {
             self.story.skipped.push((key, SkipReason::Known));
         } else if !busy || overlap == Overlap::AllowAll {
-            state.active.insert(key);
             state.taken += counts;
-            self.known.insert(key);
-            self.story.fired.push(key);
+            self.fire(key);
         } else if !full {
-            state.waiting.push_back((key, overlap));
+            let at = if cancels(overlap) { 0 } else { state.waiting.len() };
+            state.waiting.insert(at, (key, overlap));
             state.taken += counts;
             self.story.buffered.push(key);
         } else {
             self.story.skipped.push((key, SkipReason::Overlap));
         }
     }
+}
+
+const fn cancels(overlap: Overlap) -> bool {
+    matches!(overlap, Overlap::CancelOther | Overlap::AbortOther)
 }
 
 /// The engine, with a host that keeps a journal.
@@ -282,7 +320,11 @@ impl World {
         let engine = Engine::new(Config::default().with_limits(limits.clone()));
         let mut world = Self { engine, limits, journal: Vec::new(), now: 1_000 };
         let wait = Node::new("wait", Action::Wait { signal: Some("go".into()), timer: None });
-        world.call(Command::define(Definition::new("job").with_node(wait))).unwrap();
+        world.call(Command::define(Definition::new("job").with_node(wait.clone()))).unwrap();
+        let nothing = Map::over(Expr::value(serde_json::json!([])), Body::Task(Work::new("pay")));
+        let pay = Node::new("pay", Action::Map(nothing)).as_pivot();
+        let paid = Definition::new("paid").with_node(pay).with_node(wait.with_link(Link::success("pay")));
+        world.call(Command::define(paid)).unwrap();
         world
     }
 
@@ -357,9 +399,10 @@ fn play(ops: Vec<Op>, work: u32) -> Result<(), TestCaseError> {
         match &op {
             Op::Create(settings) => {
                 let accepted = world.call(ScheduleCommand::create(settings.spec()).into()).is_ok();
-                let same = model.schedule.as_ref().is_none_or(|state| state.settings == *settings);
-                prop_assert_eq!(accepted, same);
-                if model.schedule.is_none() {
+                let state = model.schedule.as_ref();
+                let expected = state.map_or(settings.is_sound(), |state| state.settings == *settings);
+                prop_assert_eq!(accepted, expected);
+                if model.schedule.is_none() && accepted {
                     model.schedule = Some(State {
                         settings: *settings,
                         position: world.now,
@@ -371,11 +414,17 @@ fn play(ops: Vec<Op>, work: u32) -> Result<(), TestCaseError> {
                     });
                 }
             }
-            Op::Update(settings) => {
+            Op::Update(settings, parts) => {
+                let settings =
+                    model.schedule.as_ref().map_or(*settings, |state| changed(state.settings, *settings, *parts));
                 let accepted = world.call(ScheduleCommand::Update(settings.spec().into()).into()).is_ok();
-                prop_assert_eq!(accepted, model.schedule.is_some());
-                if let Some(state) = model.schedule.as_mut().filter(|state| state.settings != *settings) {
-                    (state.settings, state.position) = (*settings, state.position.max(world.now));
+                prop_assert_eq!(accepted, model.schedule.is_some() && settings.is_sound());
+                if let Some(state) = model.schedule.as_mut().filter(|_| accepted) {
+                    let is_used_up = state.settings.limit.is_some_and(|limit| state.taken >= limit);
+                    if state.settings.when != settings.when || is_used_up && state.settings != settings {
+                        state.position = state.position.max(world.now);
+                    }
+                    state.settings = settings;
                 }
             }
             Op::Delete => {
@@ -440,14 +489,38 @@ fn play(ops: Vec<Op>, work: u32) -> Result<(), TestCaseError> {
                 else {
                     continue;
                 };
-                state.active.remove(&key);
+                let is_over = matches!(op, Op::End(_)) || !model.committed.contains(&key);
+                if is_over {
+                    state.active.remove(&key);
+                }
                 let (run, signal) = (runs[&key], "go".into());
                 let command = if let Op::End(_) = op {
                     RunCommand::Signal { run, signal, payload: Payload::NULL }
                 } else {
                     RunCommand::Cancel { run, reason: "test".into() }
                 };
-                world.call(command.into()).unwrap();
+                prop_assert_eq!(world.call(command.into()).is_ok(), is_over);
+                if is_over && let Op::Cancel(_) = op {
+                    model.cancelled.insert(key);
+                }
+            }
+            Op::Retry(which) => {
+                let (_, runs) = world.story();
+                let Some(key) = model.cancelled.iter().nth(usize::from(*which) % model.cancelled.len().max(1)).copied()
+                else {
+                    continue;
+                };
+                let run = runs[&key];
+                let retried = world.call(RunCommand::Retry { run, node: None, reason: "test".into() }.into());
+                if !model.committed.contains(&key) {
+                    prop_assert!(retried.is_ok(), "{retried:?}");
+                }
+                if retried.is_ok() {
+                    model.cancelled.remove(&key);
+                    if let Some(state) = &mut model.schedule {
+                        state.active.insert(key);
+                    }
+                }
             }
             Op::Crash(span, keep) => {
                 world.now += span;

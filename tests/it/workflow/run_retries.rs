@@ -90,6 +90,37 @@ fn each_rule_counts_its_own_failures_and_a_handler_has_the_last() {
     world.verify();
 }
 
+/// The failures of a rule do not count for another rule that has its place in a new version; all together still count.
+#[test]
+fn rules_of_a_new_version_count_anew() {
+    let rule = |on: &str| RetryRule::on(on, 2).with_backoff(SECOND, 1_000, SECOND).with_jitter(Jitter::None);
+    let of = |version: u32, rules: &[&str]| {
+        let inner = flow([Node::new("a", Action::Do(once("a")))]);
+        let retry = rules.iter().fold(fixed(4), |retry, on| retry.with_rule(rule(on)));
+        let mut whole = flow([Node::new("within", Action::flow(inner)).with_retry(retry)]);
+        whole.version = version;
+        whole
+    };
+    let failure = |code: &str| Failure::transient("no").with_code(code);
+    for (rules, more) in [(["disk.*", "net.*"], 3), (["net.*", "disk.*"], 2)] {
+        let mut world = World::running(of(1, &["net.*", "disk.*"]), 0);
+        fail(&mut world, "a", failure("net.x"));
+        world.sleep();
+        world.say(counterpoint::Command::define(of(2, &rules))).unwrap();
+        let migration = counterpoint::message::Migration::to_version(2);
+        world.say(RunCommand::Migrate { run: RUN, migration, reason: "new".into() }.into()).unwrap();
+        // The second failure of the disk is the last of its rule, also if the first was one of the net.
+        fail(&mut world, "a", failure("disk.x"));
+        world.sleep();
+        let found = retries(&world).len();
+        assert_eq!(found, 2, "{rules:?}: {:?}", retries(&world));
+        fail(&mut world, "a", failure(if more == 3 { "net.x" } else { "disk.x" }));
+        world.sleep();
+        assert_eq!(retries(&world).len(), more, "{rules:?}: {:?}", retries(&world));
+        world.verify();
+    }
+}
+
 #[test]
 fn what_may_have_left_something_is_not_started_again() {
     let inner = flow([undoable("a"), Node::new("b", Action::Do(once("b"))).with_link(Link::success("a"))])

@@ -65,15 +65,15 @@ fn pointer() -> impl Strategy<Value = String> {
         .prop_map(|steps| steps.iter().map(|step| format!("/{step}")).collect())
 }
 
-/// The names of the items of enclosing functions.
-const LOCALS: [&str; 3] = ["x", "y", "item-2"];
+/// The names of the items of enclosing functions: among them those of nodes and of functions.
+const LOCALS: [&str; 5] = ["x", "y", "item-2", "length", "map"];
 
 /// Expressions that are printed and parsed to themselves: lists and objects of constants are constants.
 pub(super) fn expr() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         2 => Just(Expr::Input),
-        1 => prop::sample::select(vec!["done", "none", "two words", "in", "a-b"]).prop_map(Expr::node),
-        1 => prop::sample::select(vec!["done", "true"]).prop_map(Expr::end),
+        1 => prop::sample::select(vec!["done", "none", "two words", "in", "a-b", "x", "map"]).prop_map(Expr::node),
+        1 => prop::sample::select(vec!["done", "true", "y"]).prop_map(Expr::end),
         1 => prop::sample::select(vec!["v", "odd name", "2nd"]).prop_map(Expr::variable),
         1 => prop::sample::select(Meta::all().collect::<Vec<Meta>>()).prop_map(Expr::Meta),
         3 => Just(Expr::Item),

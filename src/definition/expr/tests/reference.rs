@@ -110,7 +110,7 @@ pub(super) fn holds<'e>(condition: &'e Condition, world: &World, locals: &Locals
     match condition {
         Condition::True => true,
         Condition::Is(a) => value(a) == true,
-        Condition::Exists(a @ Expr::At(..)) => eval(a, world, locals).is_ok(),
+        Condition::Exists(a @ (Expr::At(..) | Expr::Call(Function::Get, _))) => eval(a, world, locals).is_ok(),
         Condition::Exists(a) => !value(a).is_null(),
         Condition::Equal(a, b) => alike(&value(a), &value(b)),
         Condition::Less(a, b) => rank(a, b) == Some(true),

@@ -98,6 +98,70 @@ fn nesting_has_a_limit_and_texts_too() {
     );
 }
 
+/// What was parsed is printed, and parsed again to the same.
+fn printed(text: &str) -> String {
+    let expr = parsed(text);
+    let printed = expr.to_string();
+    assert_eq!(printed.parse::<Expr>().as_ref(), Ok(&expr), "{text}: {printed}");
+    printed
+}
+
+/// The name of an item may be that of a function, which is called with parentheses, or of a node, which is then written with
+/// `node` or `end`.
+#[test]
+fn the_name_of_an_item_hides_no_function_and_no_node() {
+    for (text, same) in [
+        ("map(inputs, length => length(length) + length)", "map(inputs, length => length(length) + length)"),
+        ("map(inputs, map => map(map, x => [x, map]))", "map(inputs, map => map(map, x => [x, map]))"),
+        ("map(inputs, a => [a.output, node('a')])", "map(inputs, a => [a.output, node(\"a\")])"),
+        ("map(inputs, a => [a.status, at(end('a'), '/status')])", "map(inputs, a => [a.status, end(\"a\").status])"),
+        ("map(node('a'), a => map(a, b => node('a')))", "map(a.output, a => map(a, b => node(\"a\")))"),
+    ] {
+        assert_eq!(printed(text), same);
+    }
+    let item = Expr::Local("a".into()).at("/output");
+    assert!(matches!(parsed("map(inputs, a => a.output)"), Expr::Each(each) if each.body == item));
+}
+
+/// Whatever the limit on nesting lets in is printed within the limit.
+#[test]
+fn what_is_nested_deep_is_printed_within_the_limit() {
+    for sign in ["-", "!", "- !", "!-"] {
+        for value in ["inputs", "5", "(5)", "(inputs.a + 1)", "exists(inputs)", "inputs.a[inputs.b]", "[inputs]"] {
+            let mut accepted = 0;
+            for count in 0..70 {
+                let text = sign.repeat(count) + value;
+                if text.parse::<Expr>().is_ok() {
+                    printed(&text);
+                    accepted = count;
+                }
+            }
+            assert!(accepted >= 10, "{sign} {value}: {accepted}");
+        }
+    }
+    assert_eq!(printed(&("-".repeat(40) + "inputs.a")), "-".repeat(40) + "inputs.a");
+    assert_eq!(printed("-(5)"), "-(5)");
+}
+
+/// The limit holds for a template as a whole.
+#[test]
+fn templates_are_nested_within_the_limit() {
+    let deep = |depth: usize| "[".repeat(depth) + "inputs" + &"]".repeat(depth);
+    let mut refused = 0;
+    for depth in 1..64 {
+        for text in [format!("${{{}}}", deep(depth)), format!("a ${{{}}} b", deep(depth))] {
+            match Expr::template(&text) {
+                Ok(expr) => assert_eq!(expr.to_string().parse::<Expr>(), Ok(expr)),
+                Err(error) => {
+                    assert!(error.message.contains("nested at most 64 deep"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 1);
+}
+
 #[test]
 fn templates_put_texts_and_values_together() {
     let template = |text: &str| Expr::template(text).map(|expr| expr.to_string()).map_err(|error| error.to_string());

@@ -85,7 +85,7 @@ impl Schedules {
                 let (known, other) = (self.specs.clone(), Arc::new(self.spec(at, schedule)));
                 ScheduleCommand::Create(self.one_of(&known, other))
             }
-            5 => ScheduleCommand::Update(Arc::new(self.spec(at, schedule))),
+            5 => ScheduleCommand::Update(Arc::new(self.update(at, schedule))),
             6 => ScheduleCommand::Delete { schedule, reason },
             7 | 8 => ScheduleCommand::Pause { schedule, note: reason },
             9..12 => ScheduleCommand::Resume { schedule, note: reason },
@@ -107,6 +107,16 @@ impl Schedules {
         let spec = Arc::new(self.spec(at, schedule));
         self.specs.push(Arc::clone(&spec));
         ScheduleCommand::Create(spec)
+    }
+
+    /// Another specification, in half of the cases with the timing of a known one.
+    fn update(&mut self, at: Time, schedule: Name) -> ScheduleSpec {
+        let mut spec = self.spec(at, schedule);
+        let known = self.specs.iter().rfind(|known| known.id == spec.id);
+        if let Some(known) = known.filter(|_| self.random.below(2) == 0) {
+            spec.timing = known.timing.clone();
+        }
+        spec
     }
 
     fn some_overlap(&mut self) -> Option<Overlap> {
@@ -169,7 +179,10 @@ impl Schedules {
         let mut spec = ScheduleSpec::new(id, workflow, timing).with_overlap(self.overlap()).with_limit(self.below(5));
         spec = spec.with_input(Payload::new(json!({ "items": [1, 2] })));
         match self.below(10) {
-            0 => spec = spec.with_catch_up(self.one_of(&[Duration::ZERO, ms(2_000), Duration::MAX], Duration::ZERO)),
+            0 => {
+                spec = spec
+                    .with_catch_up(self.one_of(&[Duration::ZERO, ms(1_000), ms(2_000), Duration::MAX], Duration::ZERO))
+            }
             1 => spec = spec.pausing_on_failure(),
             2 => spec = spec.with_nominal_time_as("at"),
             3 => spec = spec.paused("not yet"),

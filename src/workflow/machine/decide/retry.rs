@@ -29,18 +29,17 @@ impl Decider<'_> {
         if !self.goes_forward(node) || !has_failed_run(node) || failure.kind == FailureKind::Permanent {
             return None;
         }
-        let rule = retry.rule_for(failure);
         let retried = node.state.aside().retries.as_deref();
         let tries = retried.map_or(0, |retries| retries.count).saturating_add(1);
-        let failed = rule.map_or(tries, |rule| retried.map_or(0, |retries| retries.of_rule(rule)).saturating_add(1));
-        let by_rule = retry.by_rule(rule);
-        if tries >= retry.attempts.max(1) || failed >= by_rule.attempts.max(1) {
+        let counted = retry.count(failure, tries, |rule| retried.map_or(0, |retries| retries.of_rule(rule)));
+        if counted.is_last {
             return None;
         }
         // Runs that fail at the same time draw different delays.
         let draw = (u64::from(node.ix.get()) << 32) | u64::from(tries);
-        let wait = delay(&by_rule, failed, failure.retry_after, &mut Random::new(self.run.id().get(), draw));
-        let rule = rule.and_then(|rule| u32::try_from(rule).ok());
+        let wait =
+            delay(&counted.settings, counted.failed, failure.retry_after, &mut Random::new(self.run.id().get(), draw));
+        let rule = counted.rule.and_then(|rule| u32::try_from(rule).ok());
         Some(Move::Node(node.ix, NodeEvent::Retrying { at: self.now + wait, rule, failure: failure.clone() }))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Count, Graph};
 use crate::base::id::{NodeIx, RunId};
+use crate::definition::Node;
 use crate::workflow::machine::change::Renewal;
 use crate::workflow::machine::illegal::Applied;
 use crate::workflow::machine::node::NodeState;
@@ -70,14 +71,16 @@ impl Graph {
     /// States are kept, and data derived from links is recomputed. None if `from` has an invalid index.
     pub(crate) fn migrated(&self, plan: &Arc<Plan>, from: &[Option<NodeIx>]) -> Option<Self> {
         let mut nodes = Self::new(Arc::clone(plan)).nodes;
-        for (slot, was) in nodes.iter_mut().zip(from) {
+        let rules = |node: Option<&Node>| node.and_then(|node| node.retry.as_ref()).map(|retry| retry.rules.clone());
+        for ((slot, was), node) in nodes.iter_mut().zip(from).zip(&plan.definition.nodes) {
             let Some(was) = was else { continue };
             let mut state = self.state(*was)?.clone();
             let variable = |old: u32| {
                 let name = &self.plan.definition.variables.get(old as usize)?.name;
                 plan.context.index_of(name)
             };
-            state.migrate(variable);
+            let before = self.plan.definition.nodes.get(was.index());
+            state.migrate(variable, rules(before) == rules(Some(node)));
             state.adopt_kind(slot.work().kind());
             *slot = state;
         }

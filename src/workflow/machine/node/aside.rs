@@ -98,6 +98,11 @@ impl Retries {
         self.by_rule.get(rule).copied().unwrap_or(0)
     }
 
+    /// The rules have changed, so that none has failures.
+    pub(super) fn forget_rules(&mut self) {
+        self.by_rule.clear();
+    }
+
     pub(super) fn add(&mut self, at: Time, rule: Option<usize>) {
         self.count = self.count.saturating_add(1);
         if let Some(rule) = rule {

@@ -201,6 +201,10 @@ impl Instance {
         self.aside.as_ref().map_or(0, |aside| aside.state)
     }
 
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     pub(crate) fn spent(&self) -> Spending {
         let used = self.aside.iter().flat_map(|aside| &aside.bill.used);
         used.fold(Spending::of(self.attempts.into(), Usage::default()), |sum, (_, usage)| sum + Spending::of(0, *usage))

@@ -55,6 +55,8 @@ struct Count {
     undoing: u32,
     /// Whose compensation has failed.
     undo_failed: u32,
+    /// The attempts of all.
+    attempts: u32,
 }
 
 impl Count {
@@ -72,6 +74,7 @@ impl Count {
             irreversible: u32::from(is_committed && had_effect && instance.worker().child().is_some()),
             undoing: u32::from(is_undoing(instance)),
             undo_failed: u32::from(matches!(instance.undo(), InstanceUndo::Failed(_))),
+            attempts: instance.attempts(),
         }
     }
 
@@ -88,6 +91,7 @@ impl Count {
         each(&mut self.irreversible, other.irreversible);
         each(&mut self.undoing, other.undoing);
         each(&mut self.undo_failed, other.undo_failed);
+        each(&mut self.attempts, other.attempts);
     }
 
     fn add(&mut self, instance: &Instance) {
@@ -320,6 +324,11 @@ impl Instances {
     pub(crate) fn child_not_undone(&self) -> Option<RunId> {
         let mut failed = self.iter().filter(|instance| matches!(instance.undo(), InstanceUndo::Failed(_)));
         failed.find_map(|instance| instance.worker().child())
+    }
+
+    /// The number of attempts of all instances that have begun.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.count().attempts
     }
 
     pub(crate) fn spent(&self) -> Spending {

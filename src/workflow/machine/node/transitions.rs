@@ -351,8 +351,9 @@ impl NodeState {
     }
 
     /// Adapts the node to another definition. Refusals of guards and values combined for the node are determined again
-    /// if it has not begun; otherwise they are kept, with the indexes of the variables in the new definition.
-    pub(crate) fn migrate(&mut self, variable: impl Fn(u32) -> Option<u32>) {
+    /// if it has not begun; otherwise they are kept, with the indexes of the variables in the new definition. The failures of
+    /// child runs are kept by rule if the rules are the same.
+    pub(crate) fn migrate(&mut self, variable: impl Fn(u32) -> Option<u32>, has_same_rules: bool) {
         let is_waiting = self.is_waiting();
         self.instances.reset_cursors();
         if let NodeWork::Map(map) = &mut self.work {
@@ -363,6 +364,9 @@ impl NodeState {
                 aside.refusals = 0;
             }
             let known = core::mem::take(&mut aside.reduced).into_iter().filter(|_| !is_waiting);
+            if let Some(retries) = aside.retries.as_mut().filter(|_| !has_same_rules) {
+                retries.forget_rules();
+            }
             aside.reduced = known.filter_map(|(place, value)| Some((variable(place)?, value))).collect();
         }
         self.tidy();

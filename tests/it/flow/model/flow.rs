@@ -225,6 +225,13 @@ impl Flow {
             }
         }
         ensure!(old.values().all(|place| place.end.is_some() || !place.begun()), "what is under way is lost");
+        let rules = |node: &Node| node.retry.as_ref().map(|retry| retry.rules.clone());
+        for ((place, was), node) in self.places.iter_mut().zip(from).zip(&definition.nodes) {
+            // The failures that rules have retried count for none of the new rules.
+            if was.is_some_and(|was| rules(&self.definition.nodes[was as usize]) != rules(node)) {
+                place.retried.fill(None);
+            }
+        }
         self.definition = definition;
         for at in 0..self.places.len() {
             // Where such a failure is not held, what follows is found anew.
