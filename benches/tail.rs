@@ -11,8 +11,7 @@
 
 mod load;
 
-use counterpoint::message::AgentCommand;
-use counterpoint::{Command, Incarnation};
+use counterpoint::{AgentCommand, Command, Incarnation};
 use cpu_time::ThreadTime;
 use load::{Load, config, guarded};
 

@@ -91,7 +91,7 @@ pub mod testing {}
 pub mod schedule {}
 
 #[doc = page!("cookbook.md")]
-#[cfg(all(feature = "threads", feature = "testing"))]
+#[cfg(all(feature = "threads", feature = "testing", feature = "resilience"))]
 pub mod cookbook {}
 
 #[doc = page!("coming-from.md")]

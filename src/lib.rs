@@ -80,7 +80,7 @@
 //! | [`engine`] | views of runs, snapshots, followers |
 //! | [`schedule`] | runs at times that follow from cron expressions, calendars and intervals |
 //! | [`routing`] | strategies that choose an agent; the trait for a strategy of your own |
-//! | [`resilience`] | breakers, rate limits, retry budgets, load shedding, scaling advice |
+//! | [`resilience`] | delays between attempts, rate limits; with the feature `resilience` also breakers and more |
 //! | [`journal`] | storage of events, and readers of events: projections, filters, feeds |
 //!
 //! **Advanced**: [`dag`] (graphs, readiness, a parallel runner) and [`saga`] (compensation) without an engine, and the modules
@@ -89,9 +89,11 @@
 //! | feature | adds |
 //! |---|---|
 //! | `threads` (default) | `host::thread`, the parallel runner of `dag` |
-//! | `async` | `host::future`: a host on any async runtime |
+//! | `async` | `host::future`: a host on any async runtime; steps that are futures |
 //! | `tower` | services of tower as agents |
 //! | `time-zones` | schedules in time zones with names |
+//! | `learning` | routing strategies that learn from results; estimates of durations |
+//! | `resilience` | breakers, outlier ejection, adaptive concurrency, retry budgets, load shedding, caches, scaling advice |
 //! | `access` | `access`: roles, tenants, tokens, a decision on each command |
 //! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
 //! | `tracing` | spans of the crate tracing |
@@ -158,12 +160,20 @@ pub use base::payload::Payload;
 pub use base::structure::Random;
 pub use base::time::Time;
 pub use engine::Engine;
-pub use message::{
-    Accepted, AgentCommand, Command, ControlCommand, Effect, Entry, Event, Outbox, Rejected, RejectedClass, RunCommand,
-    RunOutcome, RunSpec, ScheduleCommand, TaskCommand,
-};
-pub use scheduler::{Config, Scheduler};
-pub use task::{AgentSpec, Failure, FailureKind, Needs, Policy, Retry, TaskOutcome, TaskSpec, Tier};
+pub use message::command::{Accepted, AgentCommand, Command, ControlCommand, RunCommand, TaskCommand};
+pub use message::effect::{Effect, Outbox};
+pub use message::event::{Entry, Event};
+pub use message::rejected::{Rejected, RejectedClass};
+pub use message::run::{RunOutcome, RunSpec};
+pub use message::schedule::ScheduleCommand;
+pub use scheduler::Scheduler;
+pub use scheduler::config::Config;
+pub use task::agent::AgentSpec;
+pub use task::failure::{Failure, FailureKind};
+pub use task::needs::Needs;
+pub use task::outcome::TaskOutcome;
+pub use task::policy::{Policy, Retry};
+pub use task::{TaskSpec, Tier};
 
 /// The README's example compiles and runs as a test.
 #[cfg(all(doctest, feature = "threads"))]

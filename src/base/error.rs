@@ -63,6 +63,7 @@ pub enum BadConfig {
     },
 }
 
+#[cfg_attr(not(feature = "resilience"), allow(dead_code, reason = "the rules of guards use all of them"))]
 impl BadConfig {
     pub(crate) const fn unless_positive(value: u64, setting: &'static str) -> Result<(), Self> {
         if value == 0 { Err(Self::Zero { setting }) } else { Ok(()) }

@@ -2,10 +2,12 @@
 //!
 //! | type | direction | meaning |
 //! |---|---|---|
-//! | [`Command`] | host to core | a request: submit, register, complete, signal, cancel, operate |
-//! | [`Accepted`], [`Rejected`] | core to host | the answer to a command |
-//! | [`Event`] | core to host | what the core decided or received; the journal is the sequence of events |
-//! | [`Effect`] | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
+//! | [`Command`](crate::Command) | host to core | a request: submit, register, complete, signal, cancel, operate |
+//! | [`Accepted`](crate::Accepted), [`Rejected`](crate::Rejected) | core to host | the answer to a command |
+//! | [`Event`](crate::Event) | core to host | what the core decided or received; the journal is the sequence of events |
+//! | [`Effect`](crate::Effect) | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
+//!
+//! The messages themselves are at the root of the crate, as [`Command`](crate::Command) is; this module has their parts.
 
 mod accepted;
 mod canonical;
@@ -16,16 +18,14 @@ pub mod rejected;
 pub(crate) mod run;
 pub(crate) mod schedule;
 
-pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
-pub use effect::{Dispatched, Effect, Outbox};
+pub use command::DeadFilter;
+pub use effect::Dispatched;
 pub use event::{
-    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
-    PartEvent, RunEvent, ScheduleEvent, SkipReason, TaskEvent, Unroutable, YieldReason,
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, MapEvent, Next, NodeEvent, NodeRef, Opening, PartEvent,
+    RunEvent, ScheduleEvent, SkipReason, TaskEvent, Unroutable, YieldReason,
 };
-pub use rejected::{Rejected, RejectedClass};
 pub use run::{
     Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound, LimitReached,
     Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
-    Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
+    Refusal, ResetObstacle, ResetPoint, RunPhase,
 };
-pub use schedule::ScheduleCommand;

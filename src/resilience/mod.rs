@@ -4,6 +4,9 @@
 //! draw no hidden random numbers, hold no locks and need no floating-point arithmetic to decide. The same calls give the same
 //! state on every machine, so a state can be folded from a journal.
 //!
+//! Delays and rate limits are always there; the others are behind the feature `resilience`, as are the settings of
+//! [`Config`](crate::Config) with which the scheduler uses them for its agents and queues.
+//!
 //! | module | purpose | source |
 //! |---|---|---|
 //! | [`delay`] | delays between attempts | full, equal and decorrelated jitter (Brooker 2015) |
@@ -18,36 +21,27 @@
 //! | [`capacity`] | forecasts, scaling advice, rebalancing of queues | Holt-Winters, Erlang C |
 
 mod backoff;
+#[cfg(feature = "resilience")]
 pub mod breaker;
+#[cfg(feature = "resilience")]
 pub mod budget;
+#[cfg(feature = "resilience")]
 pub mod cache;
+#[cfg(feature = "resilience")]
 pub mod capacity;
+#[cfg(feature = "resilience")]
 pub mod concurrency;
+#[cfg(feature = "resilience")]
 pub mod degrade;
+#[cfg(feature = "resilience")]
 pub mod outlier;
+#[cfg(feature = "resilience")]
+mod part;
 pub mod rate;
+#[cfg(feature = "resilience")]
 pub mod shed;
 
 pub use backoff::delay;
 
-use crate::base::structure::Random;
-use crate::base::time::nanos_of;
-use core::time::Duration;
-
-/// The share of `whole`, in thousandths.
-fn share(whole: u64, permille: u16) -> u64 {
-    let part = u128::from(whole) * u128::from(permille) / 1_000;
-    u64::try_from(part).unwrap_or(u64::MAX)
-}
-
-/// A random number from `0..=most`, the same in every version: the upper half of a product.
-fn draw(most: u64, random: &mut Random) -> u64 {
-    let product = u128::from(random.bits()) * (u128::from(most) + 1);
-    u64::try_from(product >> 64).unwrap_or(most)
-}
-
-/// `span`, shortened by a random part of up to this many thousandths.
-fn shortened(span: Duration, permille: u16, random: &mut Random) -> Duration {
-    let nanos = nanos_of(span);
-    Duration::from_nanos(nanos - draw(share(nanos, permille), random).min(nanos))
-}
+#[cfg(feature = "resilience")]
+use part::{draw, share, shortened};

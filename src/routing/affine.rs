@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 /// ```
 /// use counterpoint::{AgentId, Config, TaskId, TaskSpec};
 /// use counterpoint::task::Affinity;
-/// use counterpoint::routing::{Affine, PeakEwma};
+/// use counterpoint::routing::{Affine, TwoChoices};
 ///
-/// let config = Config::default().with_strategy(Affine::new(PeakEwma::default()));
+/// let config = Config::default().with_strategy(Affine::new(TwoChoices::default()));
 /// let replica = TaskSpec::new(TaskId::new(1), "store").with_affinity(Affinity::default().with_spread("zone"));
 /// ```
 #[derive(Debug)]

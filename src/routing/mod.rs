@@ -30,48 +30,45 @@
 //! [`TwoChoices`] is for agents that several schedulers share. [`Roster`] offers routing without a scheduler. A
 //! [`SkillMap`] defines which skills imply which others. An [`Estimator`], such as [`Credibility`], estimates the
 //! durations of tasks for disciplines that depend on them.
+//!
+//! What learns from events is behind the feature `learning`: [`Adaptive`], [`CostAware`], [`Credibility`], [`LinUcb`],
+//! [`MultiFactor`], [`PeakEwma`] and [`Performance`]. [`Auction`] and [`Trails`] are behind `coordination`.
 
-mod adaptive;
 mod affine;
 #[cfg(feature = "coordination")]
 mod auction;
-mod bandit;
 mod by_priority;
 mod capability;
-mod cost_aware;
 mod custom;
 mod estimate;
 mod first_capable;
 mod hashing;
+#[cfg(feature = "learning")]
 mod learned;
 mod least_loaded;
-mod peak_ewma;
-mod performance;
 mod round_robin;
-mod score;
 #[cfg(feature = "coordination")]
 mod trails;
 mod two_choices;
 mod view;
 mod weighted_round_robin;
 
-pub use adaptive::{Adaptive, Situation};
 pub use affine::Affine;
 #[cfg(feature = "coordination")]
 pub use auction::{Auction, Award, Bidder};
-pub use bandit::LinUcb;
 pub use by_priority::ByPriority;
 pub use capability::BestMatch;
-pub use cost_aware::CostAware;
 pub use custom::Custom;
-pub use estimate::{Credibility, Estimator};
+pub use estimate::Estimator;
 pub use first_capable::FirstCapable;
 pub use hashing::{ConsistentHash, Maglev};
+#[cfg(feature = "learning")]
+pub use learned::{
+    Adaptive, Breakdown, CostAware, Credibility, Factor, LinUcb, MultiFactor, PeakEwma, Performance, Situation,
+    WeightError, Weights,
+};
 pub use least_loaded::LeastLoaded;
-pub use peak_ewma::PeakEwma;
-pub use performance::Performance;
 pub use round_robin::RoundRobin;
-pub use score::{Breakdown, Factor, MultiFactor, WeightError, Weights};
 #[cfg(feature = "coordination")]
 pub use trails::Trails;
 pub use two_choices::TwoChoices;

@@ -1,19 +1,17 @@
 //! The configuration of a scheduler. The journal does not store it.
 
 use super::contained::{ContainedEstimator, ContainedStrategy};
-use super::decide::{Admission, Rebalancing, Recovery};
+use super::decide::{Admission, Recovery};
 use super::guards::Settings;
 use super::preemption::Preemption;
 use super::queue::{Batch, Discipline, Quota, Quotas};
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::resilience::capacity::rebalance;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
 use crate::task::JournalId;
 use crate::workflow::functions::Functions;
 use core::fmt;
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,7 +36,6 @@ pub struct Config {
     pub(super) story: usize,
     pub(super) routing: Routing,
     pub(super) preemption: Option<Preemption>,
-    pub(super) rebalancing: Option<Rebalancing>,
     pub(super) admission: Admission,
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
@@ -98,14 +95,6 @@ impl Config {
     #[must_use]
     pub fn with_skills(mut self, skills: SkillMap) -> Self {
         self.routing.skills = skills;
-        self
-    }
-
-    /// Moves attempts that wait at a busy agent to agents that would finish them sooner. The loads are compared once
-    /// per `every`.
-    #[must_use]
-    pub const fn with_rebalancing(mut self, rules: rebalance::Rules, every: Duration) -> Self {
-        self.rebalancing = Some(Rebalancing { rules, every });
         self
     }
 
@@ -309,7 +298,6 @@ impl Default for Config {
             story: 1_024,
             routing: Routing::default(),
             preemption: None,
-            rebalancing: None,
             admission: Admission::Any,
             tenants: Quotas::default(),
             kinds: Quotas::default(),

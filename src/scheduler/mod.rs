@@ -30,10 +30,11 @@
 #[cfg(feature = "access")]
 mod access;
 mod apply;
-mod config;
+pub(crate) mod config;
 mod contained;
 mod decide;
 mod effects;
+#[cfg(feature = "resilience")]
 mod guards;
 mod inconsistent;
 mod index;
@@ -43,20 +44,24 @@ mod machine;
 mod preemption;
 mod queue;
 mod reader;
+mod reroutings;
 mod snapshot;
 mod standing;
 mod tasks;
 mod timers;
+#[cfg(not(feature = "resilience"))]
+mod unguarded;
 mod view;
 mod waits;
 
 pub use crate::base::clock::ClockLimits;
 pub use crate::base::limits::{FamilyLimits, RetentionLimits, RunLimits, SizeLimits, TaskLimits, UnroutableLimits};
-pub use crate::task::TaskStatus;
-pub use config::Config;
+pub use crate::task::status::TaskStatus;
+pub(crate) use config::Config;
 pub use contained::{Callback, Quarantined};
 pub use decide::{Admission, Recovery};
 pub(crate) use decide::{bounded, fits, named};
+#[cfg(feature = "resilience")]
 pub use guards::{Concurrency, Pressure, Scaling};
 pub(crate) use inconsistent::InconsistentEvent;
 pub(crate) use log::{Log, Tx};
@@ -80,6 +85,8 @@ use crate::message::event::Entry;
 use crate::message::rejected::{Misuse, Rejected};
 use core::fmt;
 use core::ops::Deref;
+#[cfg(not(feature = "resilience"))]
+use unguarded as guards;
 
 /// The scheduler without workflows: tasks and agents.
 pub struct Scheduler {

@@ -82,8 +82,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod async_step;
-mod async_steps;
+#[cfg(feature = "async")]
+mod asynchronous;
 mod attempt;
 mod builder;
 mod check;
@@ -98,8 +98,8 @@ mod step;
 mod steps;
 mod validate;
 
-pub use async_step::{AsyncQuery, AsyncStep, AsyncUndo};
-pub use async_steps::AsyncSteps;
+#[cfg(feature = "async")]
+pub use asynchronous::{AsyncQuery, AsyncStep, AsyncSteps, AsyncUndo, Awaited, Awaiting};
 pub use attempt::{Attempt, Cancelled, NoIdempotencyKey};
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, NoAgents, Unperformable, check, check_against};

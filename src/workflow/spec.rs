@@ -9,14 +9,14 @@ use core::marker::PhantomData;
 ///
 /// ```
 /// use counterpoint::Failure;
-/// use counterpoint::workflow::{AsyncSteps, StepSpec, Workflow};
+/// use counterpoint::workflow::{Attempt, StepSpec, Steps, Workflow};
 ///
 /// const SUMMARISE: StepSpec<String, String> = StepSpec::new("summarise");
 ///
 /// let flow = Workflow::<Vec<String>, Vec<String>>::named("digest");
 /// let digest = flow.output(flow.map(SUMMARISE, flow.input()))?;
 ///
-/// let steps = AsyncSteps::new().with_fn(SUMMARISE, |text, _| async move {
+/// let steps = Steps::new().with_fn(SUMMARISE, |text, _: &Attempt| {
 ///     text.split('.').next().map(str::to_owned).ok_or_else(|| Failure::permanent("nothing to say"))
 /// });
 /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
@@ -26,9 +26,9 @@ use core::marker::PhantomData;
 ///
 /// ```compile_fail,E0271
 /// # use counterpoint::Failure;
-/// # use counterpoint::workflow::{AsyncSteps, StepSpec};
+/// # use counterpoint::workflow::{Attempt, StepSpec, Steps};
 /// # const SUMMARISE: StepSpec<String, String> = StepSpec::new("summarise");
-/// let steps = AsyncSteps::new().with_fn(SUMMARISE, |_, _| async move { Ok(7) }); // a String, and not a number
+/// let steps = Steps::new().with_fn(SUMMARISE, |_, _: &Attempt| Ok(7)); // a String, and not a number
 /// ```
 ///
 /// ```compile_fail,E0631
@@ -75,17 +75,17 @@ impl<I, O> StepSpec<I, O> {
 ///
 /// ```
 /// use counterpoint::Failure;
-/// use counterpoint::workflow::{AsyncSteps, StepSpec, UndoSpec, Workflow};
+/// use counterpoint::workflow::{Attempt, StepSpec, Steps, UndoSpec, Workflow};
 ///
 /// const PUBLISH: UndoSpec<String, u64> = StepSpec::new("publish").undoable();
 ///
 /// let flow = Workflow::<String, u64>::named("site");
 /// let site = flow.output(flow.step(PUBLISH, flow.input()).undoable())?;
 ///
-/// let steps = AsyncSteps::new().with_undo_fn(
+/// let steps = Steps::new().with_undo_fn(
 ///     PUBLISH,
-///     |_page, _| async move { Ok::<_, Failure>(17) },
-///     |done, _| async move { if done.certain { Ok(()) } else { Err(Failure::transient("not yet")) } },
+///     |_page, _: &Attempt| Ok::<_, Failure>(17),
+///     |done, _: &Attempt| if done.certain { Ok(()) } else { Err(Failure::transient("not yet")) },
 /// );
 /// let kinds: Vec<&str> = steps.kinds().map(|kind| kind.as_str()).collect();
 /// assert_eq!(kinds, ["publish", "publish.undo"]);
@@ -96,9 +96,9 @@ impl<I, O> StepSpec<I, O> {
 ///
 /// ```compile_fail,E0277
 /// # use counterpoint::Failure;
-/// # use counterpoint::workflow::{AsyncSteps, Attempt, StepSpec, UndoSpec};
+/// # use counterpoint::workflow::{Attempt, StepSpec, Steps, UndoSpec};
 /// # const PUBLISH: UndoSpec<String, u64> = StepSpec::new("publish").undoable();
-/// let steps = AsyncSteps::new().with_fn(PUBLISH, |_page: String, _: Attempt| async move { Ok::<u64, Failure>(17) });
+/// let steps = Steps::new().with_fn(PUBLISH, |_page: String, _: &Attempt| Ok::<u64, Failure>(17));
 /// ```
 pub struct UndoSpec<I, O>(StepSpec<I, O>);
 

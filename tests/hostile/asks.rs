@@ -5,12 +5,12 @@ use crate::draw::{agent, failure, mostly_sound, name, payload, run, task, usage}
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::journal::Epoch;
 use counterpoint::journal::sealed::{Head, Stream};
-use counterpoint::message::{CompensationRemedy, DeadFilter, Effect, Migration, NodeRemedy, ResetPoint};
+use counterpoint::message::{CompensationRemedy, DeadFilter, Migration, NodeRemedy, ResetPoint};
 use counterpoint::routing::FirstCapable;
 use counterpoint::task::{Scope, Usage};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, ControlCommand, Engine, Entry, Failure, Incarnation,
-    Name, Outbox, Payload, Rejected, RunCommand, RunId, Seq, TaskCommand, TaskId, Tier, Time,
+    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, ControlCommand, Effect, Engine, Entry, Failure,
+    Incarnation, Name, Outbox, Payload, Rejected, RunCommand, RunId, Seq, TaskCommand, TaskId, Tier, Time,
 };
 use proptest::prelude::*;
 use proptest::sample::select;

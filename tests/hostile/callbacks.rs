@@ -2,7 +2,8 @@
 
 use crate::kit::Host;
 use counterpoint::definition::{Action, Condition, Definition, Expr, Link, Node, Reducer, Variable};
-use counterpoint::host::thread::{HostError, RunError, ThreadHost};
+use counterpoint::host::thread::ThreadHost;
+use counterpoint::host::{HostError, RunError};
 use counterpoint::journal::EventFilter;
 use counterpoint::message::rejected::WrongState;
 use counterpoint::message::{ControlEvent, RunPhase};

@@ -1,7 +1,8 @@
 //! Journals that fail: nothing that depends on an append leaves the host before it is durable, and the end of a host does
 //! not hide what was lost.
 
-use counterpoint::host::thread::{HostError, ThreadHost};
+use counterpoint::host::HostError;
+use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::{AppendError, Epoch, EventFilter, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::message::{AgentEvent, TaskEvent};
 use counterpoint::workflow::Attempt;

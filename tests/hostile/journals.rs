@@ -1,6 +1,7 @@
 //! Journals that fail, and what hosts ask of them.
 
-use counterpoint::host::thread::{Snapshots, ThreadHost};
+use counterpoint::host::Snapshots;
+use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::{Config, Engine, Entry, Seq, TaskId, TaskSpec};
 use std::sync::Arc;

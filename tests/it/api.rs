@@ -27,7 +27,7 @@ const fn equal<T: Eq>() {}
 fn errors_are_errors_everywhere() {
     use counterpoint::task::BadTrace;
     use counterpoint::{
-        BadConfig, Failure, PayloadError, Rejected, RestoreError, dag, journal, resilience, routing, saga, workflow,
+        BadConfig, Failure, PayloadError, Rejected, RestoreError, dag, journal, resilience, saga, workflow,
     };
     error::<BadConfig>();
     error::<Failure>();
@@ -38,9 +38,11 @@ fn errors_are_errors_everywhere() {
     error::<dag::Refused>();
     error::<journal::AppendError>();
     error::<journal::JournalError>();
+    #[cfg(feature = "resilience")]
     error::<resilience::breaker::Refused>();
     error::<resilience::rate::Limited>();
-    error::<routing::WeightError>();
+    #[cfg(feature = "learning")]
+    error::<counterpoint::routing::WeightError>();
     error::<saga::SagaError>();
     error::<saga::CompensationError>();
     error::<saga::RollbackError>();

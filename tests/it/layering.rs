@@ -55,11 +55,11 @@ fn files_and_modules_are_accounted_for() {
 const SCHEDULER: &[&[&str]] = &[
     &["ix", "inconsistent", "log"],
     &["timers"],
-    &["tasks", "index", "standing"],
+    &["tasks", "index", "standing", "reroutings"],
     &["queue"],
     &["preemption"],
     &["apply", "snapshot"],
-    &["guards", "effects", "config"],
+    &["guards", "unguarded", "effects", "config"],
 ];
 
 /// Components do not know what composes them, and the state does not know what decides.

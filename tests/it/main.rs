@@ -62,7 +62,9 @@ mod events;
 mod flow;
 mod flow_oracle;
 mod follower;
+#[cfg(feature = "full")]
 mod guarded;
+#[cfg(feature = "resilience")]
 mod guards;
 mod house;
 mod identity;
@@ -96,6 +98,8 @@ mod sealed;
 mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
+#[cfg(not(feature = "resilience"))]
+mod unguarded;
 mod words;
 mod workflow;
 mod workflow_builder;

@@ -1,7 +1,8 @@
 //! The host on threads: what a caller sees.
 
 use counterpoint::engine::EngineSnapshot;
-use counterpoint::host::thread::{HostError, RunError, Snapshots, ThreadHost};
+use counterpoint::host::thread::ThreadHost;
+use counterpoint::host::{HostError, RunError, Snapshots};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::message::TaskEvent;

@@ -66,7 +66,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use counterpoint::host::thread::{RunError, ThreadHost};
+use counterpoint::host::RunError;
+use counterpoint::host::thread::ThreadHost;
 use counterpoint::message::Cause;
 use counterpoint::{Config, RunId, RunOutcome};
 

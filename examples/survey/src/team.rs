@@ -2,7 +2,8 @@
 //!
 //! At least two agents can perform every step, so that another agent takes over when one fails.
 
-use counterpoint::host::thread::{HostError, ThreadHost};
+use counterpoint::host::HostError;
+use counterpoint::host::thread::ThreadHost;
 use counterpoint::workflow::Steps;
 use counterpoint::{AgentId, AgentSpec};
 

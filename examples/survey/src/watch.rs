@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
-use counterpoint::host::thread::{RunError, RunHandle};
+use counterpoint::host::RunError;
+use counterpoint::host::thread::RunHandle;
 use counterpoint::observe::RunProgress;
 use serde::de::DeserializeOwned;
 

@@ -1,7 +1,8 @@
 //! A journal in files, for one machine. Use it as it is, or as a template.
 //!
 //! ```
-//! use counterpoint::host::thread::{Snapshots, ThreadHost};
+//! use counterpoint::host::thread::ThreadHost;
+//! use counterpoint::host::Snapshots;
 //! use counterpoint::journal::sealed::Stream;
 //! use counterpoint::Config;
 //! use counterpoint_journal_files::FileJournal;

@@ -1,7 +1,8 @@
 //! A journal in PostgreSQL. Use it as it is, or as a template.
 //!
 //! ```no_run
-//! use counterpoint::host::thread::{Snapshots, ThreadHost};
+//! use counterpoint::host::thread::ThreadHost;
+//! use counterpoint::host::Snapshots;
 //! use counterpoint::Config;
 //! use counterpoint_journal_postgres::PostgresJournal;
 //!

@@ -2,10 +2,9 @@
 
 use counterpoint::definition::{Action, Node};
 use counterpoint::journal::Projection as _;
-use counterpoint::message::{Event, Next, NodeEvent, RunEvent, TaskEvent};
+use counterpoint::message::{Next, NodeEvent, RunEvent, TaskEvent};
 use counterpoint::observe::{Names, Progress, RunProgress, SvgOptions, Timeline};
-use counterpoint::task::TaskSpec;
-use counterpoint::{Entry, Failure, RunId, TaskId, Time};
+use counterpoint::{Entry, Event, Failure, RunId, TaskId, TaskSpec, Time};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -7,6 +7,7 @@ mod anomalies;
 mod arena;
 mod bits;
 mod contain;
+#[cfg(feature = "learning")]
 mod decay;
 mod idmap;
 mod median;
@@ -22,6 +23,7 @@ pub(crate) use anomalies::{Anomaly, OrAnomaly};
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_around, next_in};
 pub(crate) use contain::{Panic, contain};
+#[cfg(feature = "learning")]
 pub(crate) use decay::decay;
 pub(crate) use idmap::{IdMap, NearMap};
 pub(crate) use median::median;

@@ -38,7 +38,7 @@ mod owner;
 mod snapshots;
 mod worker;
 
-pub use super::{HostError, RunError, SnapshotStatus, Snapshots};
+use super::{HostError, SnapshotStatus, Snapshots};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
@@ -117,7 +117,8 @@ impl ThreadHost {
     /// again. The engine continues meanwhile.
     ///
     /// ```
-    /// use counterpoint::host::thread::{Snapshots, ThreadHost};
+    /// use counterpoint::host::thread::ThreadHost;
+    /// use counterpoint::host::Snapshots;
     /// use counterpoint::journal::MemoryJournal;
     /// use counterpoint::{Config, TaskId, TaskSpec};
     /// use std::time::Duration;

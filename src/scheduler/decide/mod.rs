@@ -18,7 +18,6 @@ mod unroutable;
 mod validate;
 
 pub use admission::Admission;
-pub(super) use rebalance::Rebalancing;
 pub(super) use recovery::Awaited;
 pub use recovery::Recovery;
 pub(crate) use validate::{bounded, fits, named};

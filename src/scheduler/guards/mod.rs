@@ -8,6 +8,7 @@
 //! the state as well: a journal does not record when a host evaluated them.
 
 mod agent_guards;
+mod rebalance;
 mod reconcile;
 mod results;
 mod scaling;
@@ -30,6 +31,7 @@ use crate::resilience::outlier::Pool;
 use crate::routing::Rerouting;
 use crate::scheduler::apply::State;
 use crate::scheduler::ix::Place;
+use crate::scheduler::reroutings::Reroutings;
 use crate::task::TaskSpec;
 use agent_guards::{AgentGuards, Ending};
 use core::time::Duration;
@@ -62,8 +64,7 @@ pub(super) struct Guards {
     dirty: BTreeSet<AgentId>,
     /// Events to emit.
     pending: VecDeque<Event>,
-    /// Reroutings that no event has recorded yet.
-    reroutings: Vec<ControlEvent>,
+    reroutings: Reroutings,
 }
 
 /// An attempt under way.
@@ -86,10 +87,7 @@ impl Guards {
 
     /// Observes an event that has been applied.
     pub(super) fn observe(&mut self, state: &State, entry: &Entry, place: Place) {
-        if let Event::Control(ControlEvent::Rerouted { kind, .. }) = &entry.event {
-            let other = |turn: &ControlEvent| !matches!(turn, ControlEvent::Rerouted { kind: of, .. } if of == kind);
-            self.reroutings.retain(other);
-        }
+        self.reroutings.observe(entry);
         if !self.on {
             return;
         }
@@ -244,9 +242,7 @@ impl Guards {
 
     /// Records that the strategy of a kind, or the general one, has changed its routing.
     pub(super) fn rerouted(&mut self, kind: Option<&Name>, rerouting: &Rerouting) {
-        let Rerouting { to, reason } = rerouting;
-        let (to, reason) = (Name::from(to.as_str()), Name::from(reason.as_str()));
-        self.reroutings.push(ControlEvent::Rerouted { kind: kind.cloned(), to, reason });
+        self.reroutings.add(kind, rerouting);
     }
 
     /// After a restore: guards that depend on time continue from the state, and every gate is compared.
@@ -282,8 +278,7 @@ impl Guards {
     /// The next event to emit.
     pub(super) fn next_event(&mut self, state: &State, now: Time) -> Option<Event> {
         if !self.reroutings.is_empty() {
-            // It leaves the list when it is applied.
-            return self.reroutings.first().cloned().map(Event::from);
+            return self.reroutings.next_event();
         }
         if !self.on {
             return None;

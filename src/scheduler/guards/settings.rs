@@ -1,10 +1,13 @@
 //! The configuration of guards.
 
+use super::rebalance::Rebalancing;
 use super::scaling::Scaling;
 use crate::base::id::AgentId;
 use crate::base::name::Name;
+use crate::resilience::capacity::rebalance;
 use crate::resilience::{breaker, budget, cache, concurrency, degrade, outlier, rate, shed};
 use crate::scheduler::config::Config;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +50,7 @@ pub(in crate::scheduler) struct Settings {
     pub(super) cache: Option<cache::Rules>,
     pub(super) pure: BTreeSet<Name>,
     pub(super) scaling: Option<Scaling>,
+    pub(super) rebalancing: Option<Rebalancing>,
 }
 
 impl Settings {
@@ -179,6 +183,14 @@ impl Config {
         self
     }
 
+    /// Moves attempts that wait at a busy agent to agents that would finish them sooner. The loads are compared once
+    /// per `every`.
+    #[must_use]
+    pub const fn with_rebalancing(mut self, rules: rebalance::Rules, every: Duration) -> Self {
+        self.guards.rebalancing = Some(Rebalancing { rules, every });
+        self
+    }
+
     /// Enables the cache of results of tasks of the [pure](Self::with_pure) kinds.
     #[must_use]
     pub const fn with_result_cache(mut self, rules: cache::Rules) -> Self {
@@ -197,4 +209,4 @@ impl Config {
 }
 
 /// A probe lease of a hundred years: it never ends before the attempt.
-const UNLIMITED: core::time::Duration = core::time::Duration::from_secs(100 * 365 * 86_400);
+const UNLIMITED: Duration = Duration::from_secs(100 * 365 * 86_400);

@@ -4,7 +4,7 @@ use crate::base::name::Name;
 use crate::definition::{Body, Call, Work};
 use crate::task::{Needs, Policy, Tier};
 use crate::workflow::spec::undo_kind;
-use crate::workflow::{AsyncQuery, AsyncStep, AsyncUndo, Flow, Query, Step, StepSpec, Undo, UndoSpec};
+use crate::workflow::{Flow, Query, Step, StepSpec, Undo, UndoSpec};
 use core::marker::PhantomData;
 use std::sync::Arc;
 
@@ -204,7 +204,7 @@ pub trait Counts: Sealed {}
 
 impl Counts for Counted {}
 
-/// A step as a parameter of the kinds of nodes: a [`Step`], an [`Awaited`] one, or a specification.
+/// A step as a parameter of the kinds of nodes: a [`Step`], a specification, or a form of an asynchronous one.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a step")]
 pub trait Form {
     /// The input of the step.
@@ -231,10 +231,6 @@ pub trait QueryForm: Form {
     fn query() -> Work;
 }
 
-/// The form of a step that a future performs.
-#[derive(Debug)]
-pub struct Awaited<S>(PhantomData<S>);
-
 impl<S: Step> Form for S {
     type Input = S::Input;
 }
@@ -246,22 +242,6 @@ impl<S: Undo> UndoForm for S {
 }
 
 impl<S: Query> QueryForm for S {
-    fn query() -> Work {
-        Work::new(S::query_kind()).with_policy(S::query_policy())
-    }
-}
-
-impl<S: AsyncStep> Form for Awaited<S> {
-    type Input = S::Input;
-}
-
-impl<S: AsyncUndo> UndoForm for Awaited<S> {
-    fn undo(_: &Name) -> Work {
-        Work::new(S::undo_kind()).with_policy(S::undo_policy())
-    }
-}
-
-impl<S: AsyncQuery> QueryForm for Awaited<S> {
     fn query() -> Work {
         Work::new(S::query_kind()).with_policy(S::query_policy())
     }
@@ -287,9 +267,6 @@ pub mod by {
     /// A [`Step`](crate::workflow::Step): a call performs it.
     #[derive(Debug)]
     pub enum Call {}
-    /// An [`AsyncStep`](crate::workflow::AsyncStep): a future performs it.
-    #[derive(Debug)]
-    pub enum Awaiting {}
     /// A [`StepSpec`](crate::workflow::StepSpec) or [`UndoSpec`](crate::workflow::UndoSpec): it is performed elsewhere.
     #[derive(Debug)]
     pub enum Spec {}
@@ -298,7 +275,8 @@ pub mod by {
     pub enum Nesting {}
 }
 
-/// What the builder takes as a step: a [`Step`], an [`AsyncStep`], a [`StepSpec`] or an [`UndoSpec`]. `M` is inferred.
+/// What the builder takes as a step: a [`Step`], an [`AsyncStep`](crate::workflow::AsyncStep), a [`StepSpec`] or an
+/// [`UndoSpec`]. `M` is inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step of a workflow",
     note = "implement `counterpoint::workflow::Step` or `AsyncStep` for it, but not both; or use a `StepSpec`"
@@ -317,7 +295,7 @@ pub trait AsStep<M>: step_sealed::Sealed<M> {
 }
 
 #[expect(unnameable_types, reason = "that is what seals")]
-mod step_sealed {
+pub(in crate::workflow) mod step_sealed {
     /// Prevents other crates from implementing the trait.
     pub trait Sealed<M> {}
 }
@@ -328,18 +306,6 @@ impl<S: Step> AsStep<by::Call> for S {
     type Input = S::Input;
     type Output = S::Output;
     type Form = S;
-
-    fn work(&self) -> Work {
-        work_of(S::KIND, self.needs(), self.policy(), self.tier())
-    }
-}
-
-impl<S: AsyncStep> step_sealed::Sealed<by::Awaiting> for S {}
-
-impl<S: AsyncStep> AsStep<by::Awaiting> for S {
-    type Input = S::Input;
-    type Output = S::Output;
-    type Form = Awaited<S>;
 
     fn work(&self) -> Work {
         work_of(S::KIND, self.needs(), self.policy(), self.tier())
@@ -427,7 +393,8 @@ impl<I, O> Doable<by::Nesting> for &Flow<I, O> {
     }
 }
 
-fn work_of(kind: &str, needs: Needs, policy: Policy, tier: Option<Tier>) -> Work {
+/// The task of a step with the settings of the step.
+pub(in crate::workflow) fn work_of(kind: &str, needs: Needs, policy: Policy, tier: Option<Tier>) -> Work {
     let mut work = Work::new(kind).with_policy(policy);
     work.needs = (needs != Needs::skill(kind)).then_some(needs);
     work.tier = tier;

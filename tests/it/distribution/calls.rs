@@ -1,9 +1,8 @@
 //! Agents that ask for work, attempts that wait with agents, and attempts that are called back.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task};
+use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::{Misuse, Stale, WrongState};
-use counterpoint::message::{TaskEvent, YieldReason};
-use counterpoint::resilience::capacity::rebalance;
 use counterpoint::scheduler::Preemption;
 use counterpoint::scheduler::TaskStatus;
 use counterpoint::{Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, Tier};
@@ -257,9 +256,11 @@ fn a_cancellation_beats_a_call() {
 }
 
 /// What waits with a busy agent moves to one that has come and is idle; and then it stays.
+#[cfg(feature = "resilience")]
 #[test]
 fn what_has_not_begun_moves_to_an_idle_agent() {
-    let rules = rebalance::Rules::default();
+    use counterpoint::message::YieldReason;
+    let rules = counterpoint::resilience::capacity::rebalance::Rules::default();
     let mut host = host(Config::default().with_rebalancing(rules, ms(1_000)));
     host.join(agent(1).with_prefetch(4));
     (1..=5).for_each(|id| host.submit(task(id).with_estimate(ms(5_000))));

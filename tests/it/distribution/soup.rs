@@ -3,7 +3,6 @@
 
 use crate::kit::{Host, agent_id, host, ms, task_id};
 use counterpoint::message::TaskEvent;
-use counterpoint::resilience::capacity::rebalance;
 use counterpoint::resilience::rate;
 use counterpoint::scheduler::{Batch, Preemption, Quota};
 use counterpoint::scheduler::{Discipline, TaskStatus, TaskWait};
@@ -62,13 +61,26 @@ struct Setting(bool, bool);
 
 fn config(Setting(fair, guarded): Setting) -> Config {
     let config = plain(fair);
-    if guarded { crate::guarded::guarded(config, true).with_pure("k1") } else { config }
+    if guarded { with_guards(config) } else { config }
+}
+
+#[cfg(feature = "full")]
+fn with_guards(config: Config) -> Config {
+    crate::guarded::guarded(config, true).with_pure("k1")
+}
+
+#[cfg(not(feature = "full"))]
+fn with_guards(config: Config) -> Config {
+    config
 }
 
 fn plain(fair: bool) -> Config {
     let rate = rate::Rules::new(rate::Config::new(5, ms(1_000), 3)).unwrap();
     let discipline = if fair { Discipline::WeightedFair } else { Discipline::EarliestVirtualDeadline };
-    Config::default()
+    let config = Config::default();
+    #[cfg(feature = "resilience")]
+    let config = config.with_rebalancing(counterpoint::resilience::capacity::rebalance::Rules::default(), ms(400));
+    config
         .with_discipline(discipline)
         .with_shared("licence", 3)
         .with_tenant("t1", Quota::default().with_concurrent(2).with_weight(2))
@@ -76,7 +88,6 @@ fn plain(fair: bool) -> Config {
         .with_kind("k1", Quota::default().with_concurrent(3))
         .with_batch("k1", Batch::new(2, 3, ms(700)))
         .with_preemption(Preemption::default().with_least_run(ms(50)))
-        .with_rebalancing(rebalance::Rules::default(), ms(400))
 }
 
 fn kind(number: u8) -> String {

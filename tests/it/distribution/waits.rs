@@ -1,11 +1,11 @@
 //! A task that has not begun says why, and whether that passes by itself.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
-use counterpoint::resilience::{breaker, rate};
+use counterpoint::resilience::rate;
 use counterpoint::routing::{Candidates, RoutingStrategy};
 use counterpoint::scheduler::TaskWait;
 use counterpoint::scheduler::{Batch, Quota};
-use counterpoint::task::{Guard, Scope};
+use counterpoint::task::Scope;
 use counterpoint::{AgentId, Command, Config, Failure, Needs, Policy, Random, Retry, TaskSpec, Tier, Time};
 
 fn wait(host: &Host, id: u64) -> (TaskWait, bool) {
@@ -90,8 +90,11 @@ fn it_says_which_moment_it_waits_for() {
     assert_eq!(wait(&host, 3), (TaskWait::Tasks { unfinished: 1 }, false));
 }
 
+#[cfg(feature = "resilience")]
 #[test]
 fn it_says_which_guard_lets_nobody_begin_it() {
+    use counterpoint::resilience::breaker;
+    use counterpoint::task::Guard;
     let rules = breaker::Config::default().with_consecutive(1).with_jitter_permille(0).with_open_for(ms(5_000));
     let mut host = host(Config::default().with_breaker(breaker::Rules::new(rules).unwrap()));
     host.join(agent(1).with_capacity(8));

@@ -2,7 +2,8 @@
 
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::Agent;
-use counterpoint::host::thread::{HostError, Snapshots, ThreadHost};
+use counterpoint::host::thread::ThreadHost;
+use counterpoint::host::{HostError, Snapshots};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::scheduler::TaskStatus;

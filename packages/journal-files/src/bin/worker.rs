@@ -5,7 +5,8 @@
 //! effects in `<folder>/world`, each in a file named after the id of its task, so a repeated request has no further
 //! effect.
 
-use counterpoint::host::thread::{Snapshots, ThreadHost};
+use counterpoint::host::Snapshots;
+use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::sealed::{Key, Stream};
 use counterpoint::message::RunEvent;
 use counterpoint::workflow::{Attempt, Done, Flow, Step, Steps, Undo, Workflow};

@@ -5,7 +5,8 @@
 //! `taken` for an order, `ended` with the reason when its journal failed. The inserts of its steps have no "if not
 //! exists".
 
-use counterpoint::host::thread::{Snapshots, ThreadHost};
+use counterpoint::host::Snapshots;
+use counterpoint::host::thread::ThreadHost;
 use counterpoint::language::Document;
 use counterpoint::message::TaskEvent;
 use counterpoint::workflow::Attempt;

@@ -1,10 +1,5 @@
 //! Estimates of the durations of tasks.
 
-mod credibility;
-mod level;
-
-pub use credibility::Credibility;
-
 use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::fmt;

@@ -1,14 +1,14 @@
 //! Steps whose work is a future, with their compensations and queries.
 
-use super::attempt::Attempt;
-use super::step::Done;
 use crate::base::name::Name;
 use crate::task::{Failure, Needs, Policy, Tier};
+use crate::workflow::attempt::Attempt;
+use crate::workflow::step::Done;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// A [`Step`](super::Step) whose work is a future: a call to a service or to a model that mostly waits.
+/// A [`Step`](crate::workflow::Step) whose work is a future: a call to a service or to a model that mostly waits.
 ///
 /// The builder of workflows takes it like any other step. [`AsyncSteps`](super::AsyncSteps) performs it. A type implements one
 /// of the two traits: the builder rejects a type that implements both, because it does not know which one is meant.

@@ -1,11 +1,11 @@
 //! Routing by latency.
 
-use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen};
-use super::{Candidate, Candidates, RoutingStrategy};
+use super::history::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen};
 use crate::base::id::AgentId;
 use crate::base::structure::{Random, decay};
 use crate::base::time::Time;
 use crate::message::event::Entry;
+use crate::routing::{Candidate, Candidates, RoutingStrategy};
 use crate::task::TaskSpec;
 use core::time::Duration;
 

@@ -1,13 +1,13 @@
 //! A registry of asynchronous steps by kind.
 
-use super::async_step::{AsyncQuery, AsyncStep, AsyncUndo};
-use super::attempt::Attempt;
-use super::spec::{StepKind, UndoSpec};
-use super::step::Done;
-use super::steps::{About, Found, Steps, lost_output, unknown_step, unreadable_input};
+use super::step::{AsyncQuery, AsyncStep, AsyncUndo};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::task::Failure;
+use crate::workflow::attempt::Attempt;
+use crate::workflow::spec::{StepKind, UndoSpec};
+use crate::workflow::step::Done;
+use crate::workflow::steps::{About, Found, Steps, lost_output, unknown_step, unreadable_input};
 use core::fmt;
 use core::future::ready;
 use core::pin::Pin;
@@ -110,7 +110,7 @@ impl AsyncSteps {
         })
     }
 
-    /// Adds an asynchronous function as the step of a kind: of a name, or of a [`StepSpec`](super::StepSpec), which gives the
+    /// Adds an asynchronous function as the step of a kind: of a name, or of a [`StepSpec`](crate::workflow::StepSpec), which gives the
     /// function its types. It replaces a step of the same kind.
     #[must_use]
     pub fn with_fn<I, O, F, A>(mut self, kind: impl StepKind<I, O>, step: F) -> Self

@@ -4,15 +4,15 @@ mod weights;
 
 pub use weights::{WeightError, Weights};
 
-use super::capability::margin;
 use super::cost_aware::price;
-use super::learned::{HALF, History, PENALTY, cheapest};
-use super::{Candidate, Candidates, RoutingStrategy};
+use super::history::{HALF, History, PENALTY, cheapest};
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::structure::Random;
 use crate::base::time::Time;
 use crate::message::event::Entry;
+use crate::routing::capability::margin;
+use crate::routing::{Candidate, Candidates, RoutingStrategy};
 use crate::task::TaskSpec;
 use core::fmt;
 use core::time::Duration;

@@ -1,6 +1,6 @@
 //! The measurements of one window.
 
-use super::super::learned::{Attempts, End, Seen};
+use super::super::history::{Attempts, End, Seen};
 use crate::base::id::AgentId;
 use crate::base::time::Time;
 use crate::message::event::{Entry, Event, TaskEvent};

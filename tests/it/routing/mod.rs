@@ -1,15 +1,17 @@
 //! Routing inside a scheduler: filters, wishes, and agents that are worth avoiding.
 
-use counterpoint::resilience::outlier;
+#[cfg(feature = "full")]
+mod learned;
+
 use counterpoint::routing::{
-    Adaptive, Affine, BestMatch, ByPriority, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor,
-    PeakEwma, Performance, RoundRobin, RoutingStrategy, SkillMap, TwoChoices, WeightedRoundRobin,
+    Affine, BestMatch, ByPriority, ConsistentHash, LeastLoaded, Maglev, RoundRobin, RoutingStrategy, SkillMap,
+    TwoChoices, WeightedRoundRobin,
 };
 use counterpoint::scheduler::{Routability, TaskStatus};
-use counterpoint::task::{Affinity, Exhausted};
+use counterpoint::task::Affinity;
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs,
-    Outbox, Payload, Policy, Random, Retry, Scheduler, TaskId, TaskSpec, Time,
+    Outbox, Payload, Random, Scheduler, TaskId, TaskSpec, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -193,46 +195,6 @@ fn a_preference_is_met_with_every_strategy_and_delays_nothing() {
 }
 
 #[test]
-fn the_cheapest_that_is_in_time() {
-    let mut stage = Stage::new(Config::default().with_strategy(CostAware::default()));
-    stage.register(agent(1).with_capacity(50).with_cost_per_second(1_000));
-    stage.register(agent(2).with_capacity(50).with_cost_per_task(100_000));
-    // The cheap one takes half a minute, the dear one a second; both are learned.
-    for (id, who, takes) in (0..20).map(|id| (id, 1 + id % 2, if id % 2 == 0 { 30 } else { 1 })) {
-        let only = Affinity::default().with_not_agents([AgentId::new(3 - who)]);
-        stage.submit(task(id).with_affinity(only));
-        stage.now = stage.now + Duration::from_secs(takes);
-        stage.done(id);
-    }
-    assert_eq!(stage.submit(task(100)), Some(AgentId::new(1)));
-    assert_eq!(stage.submit(task(101).with_deadline(stage.now + Duration::from_secs(5))), Some(AgentId::new(2)));
-    assert_eq!(stage.submit(task(102).with_deadline(stage.now + Duration::from_secs(60))), Some(AgentId::new(1)));
-    // In no time at all: the fastest.
-    assert_eq!(stage.submit(task(103).with_deadline(stage.now + Duration::from_millis(1))), Some(AgentId::new(2)));
-}
-
-#[test]
-fn a_score_can_be_taken_apart() {
-    let mut roster = counterpoint::routing::Roster::default();
-    roster.add(agent(1).with_skill("work", 5).with_capacity(4));
-    roster.add(agent(2).with_capacity(4));
-    let class = roster.class(&Needs::skill("work"));
-    let score = MultiFactor::default().with_factor("luck", 1.0, |_, agent, _| agent.id().get() as f64 - 1.0).unwrap();
-    roster.begin(AgentId::new(1));
-    let among = roster.among(class, Time::ZERO).unwrap();
-    let first = score.breakdown(&task(1), &among.get(AgentId::new(1)).unwrap(), &among);
-    let value = |name: &str| first.factors.iter().find(|factor| factor.name == name).unwrap().value;
-    assert!((value("availability") - 0.5625).abs() < 1e-9);
-    assert!(value("skill") > 0.5 && value("luck") == 0.0);
-    let sum: f64 = first.factors.iter().map(|factor| factor.weight * factor.value).sum();
-    let weights: f64 = first.factors.iter().map(|factor| factor.weight).sum();
-    assert!((first.score - sum / weights * first.success * first.success).abs() < 1e-9);
-    assert!(first.to_string().contains("availability 0.56 x 0.3"), "{first}");
-    assert!(MultiFactor::default().with_factor("odd", f64::NAN, |_, _, _| 1.0).is_err());
-    assert!(MultiFactor::default().with_factor("odd", -1.0, |_, _, _| 1.0).is_err());
-}
-
-#[test]
 fn affinity_and_costs_are_data() {
     let affinity = Affinity::default()
         .with_preferred(AgentId::new(1))
@@ -251,72 +213,10 @@ fn affinity_and_costs_are_data() {
     assert_eq!(serde_json::from_str::<TaskSpec>(old).unwrap().affinity, None);
 }
 
-/// What a strategy makes of a fleet of 100 agents with 4 slots each at 70 % load, of which two fail everything in 5 ms:
-/// the share of tasks that succeed at their only attempt.
-fn black_hole(config: Config) -> f64 {
-    let mut stage = Stage::new(config.with_seed(7));
-    (0..100).for_each(|id| drop(stage.register(agent(id).with_capacity(4))));
-    let once = Policy::default().with_retry(Retry::never()).with_exhausted(Exhausted::Fail);
-    let mut random = Random::new(11, 0);
-    let mut exponential = |mean: f64| Duration::from_secs_f64(-mean * (1.0 - random.unit()).ln());
-    let mut ends: BTreeMap<(Time, TaskId), AgentId> = BTreeMap::new();
-    let (mut arrival, mut submitted, mut succeeded) = (Time::ZERO, 0_u64, 0_u32);
-    const TASKS: u64 = 12_000;
-    while submitted < TASKS || !ends.is_empty() {
-        let end = ends.first_key_value().map(|((at, task), agent)| (*at, *task, *agent));
-        let given = match end {
-            Some((at, task, agent)) if at <= arrival || submitted == TASKS => {
-                ends.remove(&(at, task));
-                stage.now = at;
-                let (attempt, by) = stage.given[&task];
-                if agent.get() < 2 {
-                    stage.tell(Command::fail(by, attempt, Failure::transient("broken")))
-                } else {
-                    succeeded += 1;
-                    stage.tell(Command::complete(by, attempt, Payload::NULL))
-                }
-            }
-            _ => {
-                stage.now = arrival;
-                arrival = arrival + exponential(1.0 / 280.0);
-                submitted += 1;
-                stage.tell(Command::submit(task(submitted).with_policy(once.clone())))
-            }
-        };
-        for (task, agent) in given {
-            let takes = if agent.get() < 2 { Duration::from_millis(5) } else { exponential(1.0) };
-            ends.insert((stage.now + takes, task), agent);
-        }
-    }
-    stage.check();
-    f64::from(succeeded) / TASKS as f64
-}
-
-#[test]
-fn who_fails_fast_attracts_no_work() {
-    fn with(strategy: impl RoutingStrategy + 'static) -> Config {
-        Config::default().with_strategy(strategy)
-    }
-    let ejecting = |config: Config| config.with_outlier_ejection(outlier::Rules::default());
-    assert!(black_hole(with(LeastLoaded::default())) < 0.6, "without protection most of the work is lost");
-    let protected: [(f64, &str); 6] = [
-        (black_hole(ejecting(with(LeastLoaded::default()))), "least loaded with outlier ejection"),
-        (black_hole(ejecting(with(TwoChoices::default()))), "two choices with outlier ejection"),
-        (black_hole(with(Performance::default())), "performance"),
-        (black_hole(with(PeakEwma::default())), "peak ewma"),
-        (black_hole(with(MultiFactor::default())), "score"),
-        (black_hole(ejecting(with(LinUcb::default()))), "lin-ucb with outlier ejection"),
-    ];
-    for (success, name) in protected {
-        println!("{name}: {success:.4}");
-        assert!(success >= 0.99, "{name}: {success}");
-    }
-}
-
 type Make = fn() -> Box<dyn RoutingStrategy>;
 
 fn every_strategy() -> Vec<Make> {
-    #[cfg_attr(not(feature = "coordination"), allow(unused_mut, reason = "one of them is behind a feature"))]
+    #[cfg_attr(not(feature = "full"), allow(unused_mut, reason = "some of them are behind features"))]
     let mut strategies: Vec<Make> = vec![
         || Box::new(LeastLoaded::default()),
         || Box::new(RoundRobin::default()),
@@ -324,22 +224,12 @@ fn every_strategy() -> Vec<Make> {
         || Box::new(ByPriority::default()),
         || Box::new(BestMatch::default()),
         || Box::new(TwoChoices::default()),
-        || Box::new(PeakEwma::default()),
-        || Box::new(Performance::default()),
-        || Box::new(CostAware::default()),
-        || Box::new(MultiFactor::default()),
         || Box::new(ConsistentHash::default()),
         || Box::new(Maglev::default().with_size(101)),
-        || Box::new(Affine::new(PeakEwma::default())),
-        || Box::new(LinUcb::default()),
-        || Box::new(Adaptive::default()),
+        || Box::new(Affine::new(TwoChoices::default())),
     ];
-    #[cfg(feature = "coordination")]
-    strategies.push(|| {
-        let bid =
-            |_: &TaskSpec, agent: &counterpoint::routing::Candidate<'_>, _: Time| Some(u64::from(agent.in_flight()));
-        Box::new(counterpoint::routing::Auction::new(bid))
-    });
+    #[cfg(feature = "full")]
+    strategies.extend(learned::strategies());
     strategies
 }
 

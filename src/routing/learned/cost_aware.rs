@@ -1,10 +1,10 @@
 //! Routing by cost under a deadline.
 
-use super::learned::{HALF, History, PENALTY, cheapest};
-use super::{Candidate, Candidates, RoutingStrategy};
+use super::history::{HALF, History, PENALTY, cheapest};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::message::event::Entry;
+use crate::routing::{Candidate, Candidates, RoutingStrategy};
 use crate::task::TaskSpec;
 use core::time::Duration;
 

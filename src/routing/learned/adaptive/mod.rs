@@ -2,11 +2,12 @@
 
 mod window;
 
-use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, Rerouting, RoutingStrategy};
+use super::{PeakEwma, Performance};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::base::time::Time;
 use crate::message::event::Entry;
+use crate::routing::{Candidates, ConsistentHash, LeastLoaded, Rerouting, RoutingStrategy};
 use crate::task::TaskSpec;
 use core::fmt;
 use core::time::Duration;

@@ -1,11 +1,11 @@
 //! A contextual bandit.
 
-use super::capability::margin;
-use super::learned::{End, HALF, History, PENALTY, Seen, cheapest};
-use super::{Candidate, Candidates, RoutingStrategy};
+use super::history::{End, HALF, History, PENALTY, Seen, cheapest};
 use crate::base::id::{AgentId, TaskId};
 use crate::base::structure::{IdMap, Random};
 use crate::message::event::Entry;
+use crate::routing::capability::margin;
+use crate::routing::{Candidate, Candidates, RoutingStrategy};
 use crate::task::TaskSpec;
 use core::time::Duration;
 
@@ -22,7 +22,7 @@ type Vector = [f64; D];
 /// is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a random sample of
 /// eight of more.
 ///
-/// If agents are alike, [`LeastLoaded`](super::LeastLoaded) performs better, since rewards fall with load. The model is
+/// If agents are alike, [`LeastLoaded`](crate::routing::LeastLoaded) performs better, since rewards fall with load. The model is
 /// updated only by choices of this instance, not by a replayed journal.
 ///
 /// ```

@@ -2,13 +2,13 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an estimator reads what it uses")]
 
-use super::Estimator;
 use super::level::{Group, Level};
 use crate::base::id::{AgentId, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::IdMap;
 use crate::base::time::{Time, nanos_of};
 use crate::message::event::{Entry, Event, Next, TaskEvent};
+use crate::routing::Estimator;
 use crate::task::{Needs, TaskSpec};
 use core::time::Duration;
 

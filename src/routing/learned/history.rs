@@ -2,12 +2,12 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
 
-use super::{Candidate, Candidates};
 use crate::base::id::{AgentId, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::{IdMap, Random, decay};
 use crate::base::time::Time;
 use crate::message::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::routing::{Candidate, Candidates};
 use crate::task::SideEffects;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +20,7 @@ const GONE: usize = 1_024;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::routing) enum End {
     Succeeded,
     Failed,
     /// Withdrawn or expired: it shows nothing about the agent.
@@ -29,7 +29,7 @@ pub(super) enum End {
 
 /// An observation of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(in crate::routing) enum Seen {
     Began { task: TaskId, kind: usize, agent: AgentId },
     Ended { task: TaskId, kind: usize, agent: AgentId, took: Duration, end: End },
 }
@@ -43,23 +43,23 @@ struct Open {
 /// Follows attempts over entries. Tasks that were submitted before the first observed entry are ignored, such as those
 /// of a snapshot.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(in crate::routing) struct Attempts {
     kinds: BTreeMap<Name, usize>,
     open: IdMap<TaskId, Open>,
 }
 
 impl Attempts {
     /// The index of a kind of tasks, if it is known.
-    pub(super) fn kind(&self, name: &Name) -> Option<usize> {
+    pub(in crate::routing) fn kind(&self, name: &Name) -> Option<usize> {
         self.kinds.get(name).copied()
     }
 
     /// Whether the end of this task will be observed.
-    pub(super) fn follows(&self, task: TaskId) -> bool {
+    pub(in crate::routing) fn follows(&self, task: TaskId) -> bool {
         self.open.get(&task).is_some()
     }
 
-    pub(super) fn note(&mut self, entry: &Entry) -> Option<Seen> {
+    pub(in crate::routing) fn note(&mut self, entry: &Entry) -> Option<Seen> {
         let Event::Task { task, event } = &entry.event else { return None };
         let (task, at) = (*task, entry.at);
         match event {
@@ -112,7 +112,7 @@ impl Attempts {
 
 /// A statistic for each agent. It is dropped some time after the agent has left.
 #[derive(Debug)]
-pub(super) struct ByAgent<T> {
+pub(in crate::routing) struct ByAgent<T> {
     known: IdMap<AgentId, T>,
     gone: VecDeque<AgentId>,
     present: IdMap<AgentId, ()>,
@@ -125,18 +125,18 @@ impl<T> Default for ByAgent<T> {
 }
 
 impl<T: Default> ByAgent<T> {
-    pub(super) fn get(&self, agent: AgentId) -> Option<&T> {
+    pub(in crate::routing) fn get(&self, agent: AgentId) -> Option<&T> {
         self.known.get(&agent)
     }
 
-    pub(super) fn change(&mut self, agent: AgentId, change: impl FnOnce(&mut T)) {
+    pub(in crate::routing) fn change(&mut self, agent: AgentId, change: impl FnOnce(&mut T)) {
         let mut value = self.known.remove(&agent).unwrap_or_default();
         change(&mut value);
         self.known.insert(agent, value);
     }
 
     /// Observes which agents register and leave.
-    pub(super) fn note(&mut self, entry: &Entry) {
+    pub(in crate::routing) fn note(&mut self, entry: &Entry) {
         let Event::Agent { agent, event } = &entry.event else { return };
         let agent = agent.agent();
         match event {
@@ -161,17 +161,17 @@ impl<T: Default> ByAgent<T> {
 
 /// Numbers of attempts and successes and the duration of attempts, all with exponentially decaying weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Record {
-    pub(super) tries: f64,
-    pub(super) successes: f64,
+pub(in crate::routing) struct Record {
+    pub(in crate::routing) tries: f64,
+    pub(in crate::routing) successes: f64,
     /// The duration of all attempts in seconds.
-    pub(super) seconds: f64,
+    pub(in crate::routing) seconds: f64,
     at: Time,
 }
 
 impl Record {
     /// Counts an attempt. The charged duration may exceed the actual one.
-    pub(super) fn note(&mut self, at: Time, charged: Duration, succeeded: bool, half: Duration) {
+    pub(in crate::routing) fn note(&mut self, at: Time, charged: Duration, succeeded: bool, half: Duration) {
         let kept = decay(at.since(self.at), half);
         self.at = self.at.max(at);
         self.tries = self.tries * kept + 1.0;
@@ -180,20 +180,20 @@ impl Record {
     }
 
     /// The success rate, shrunk towards `prior` with the weight of `weight` attempts.
-    pub(super) fn rate(&self, prior: f64, weight: f64) -> f64 {
+    pub(in crate::routing) fn rate(&self, prior: f64, weight: f64) -> f64 {
         (self.successes + prior * weight) / (self.tries + weight)
     }
 
     /// The mean duration of an attempt in seconds, shrunk towards `prior` with the weight of `weight` attempts.
-    pub(super) fn mean(&self, prior: f64, weight: f64) -> f64 {
+    pub(in crate::routing) fn mean(&self, prior: f64, weight: f64) -> f64 {
         (self.seconds + prior * weight) / (self.tries + weight)
     }
 }
 
 /// Records by agent and kind, by kind, and by agent.
 #[derive(Debug, Default)]
-pub(super) struct History {
-    pub(super) attempts: Attempts,
+pub(in crate::routing) struct History {
+    pub(in crate::routing) attempts: Attempts,
     agents: ByAgent<(Record, Vec<Record>)>,
     kinds: Vec<Record>,
 }
@@ -203,19 +203,19 @@ const SHRINK: f64 = 4.0;
 
 /// The expectation for an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Expected {
+pub(in crate::routing) struct Expected {
     /// The success rate, above 0.
-    pub(super) success: f64,
+    pub(in crate::routing) success: f64,
     /// The duration in seconds.
-    pub(super) seconds: f64,
+    pub(in crate::routing) seconds: f64,
     /// The weighted number of attempts of this agent and kind.
-    pub(super) tries: f64,
+    pub(in crate::routing) tries: f64,
 }
 
 impl History {
     /// Learns from an entry. A failure is charged at least `penalty`, so that an agent that fails fast does not appear
     /// fast.
-    pub(super) fn note(&mut self, entry: &Entry, penalty: Duration, half: Duration) -> Option<Seen> {
+    pub(in crate::routing) fn note(&mut self, entry: &Entry, penalty: Duration, half: Duration) -> Option<Seen> {
         self.agents.note(entry);
         let seen = self.attempts.note(entry)?;
         if let Seen::Ended { kind, agent, took, end, .. } = seen
@@ -244,7 +244,7 @@ impl History {
 
     /// The expectation for this agent and kind: its record, shrunk towards that of all agents for the kind. A new agent
     /// is expected to be like the others.
-    pub(super) fn expect(&self, agent: AgentId, kind: Option<usize>) -> Expected {
+    pub(in crate::routing) fn expect(&self, agent: AgentId, kind: Option<usize>) -> Expected {
         let common = kind.and_then(|kind| self.kinds.get(kind)).copied().unwrap_or_default();
         // Without any record, a success within a second is expected.
         let (rate, mean) = (common.rate(1.0, 1.0), if common.tries > 0.0 { common.mean(0.0, 0.0) } else { 1.0 });
@@ -262,25 +262,25 @@ impl History {
     }
 
     /// The mean duration of a kind over all agents in seconds; one if there is no record.
-    pub(super) fn common_seconds(&self, kind: Option<usize>) -> f64 {
+    pub(in crate::routing) fn common_seconds(&self, kind: Option<usize>) -> f64 {
         let common = kind.and_then(|kind| self.kinds.get(kind)).filter(|record| record.tries > 0.0);
         common.map_or(1.0, |record| record.mean(0.0, 0.0).max(1e-9))
     }
 
-    pub(super) fn kind(&self, name: &Name) -> Option<usize> {
+    pub(in crate::routing) fn kind(&self, name: &Name) -> Option<usize> {
         self.attempts.kind(name)
     }
 }
 
 /// The default penalty: the minimal duration that is assumed for a failed attempt.
-pub(super) const PENALTY: Duration = Duration::from_secs(10);
+pub(in crate::routing) const PENALTY: Duration = Duration::from_secs(10);
 
 /// The default half-life of observations.
-pub(super) const HALF: Duration = Duration::from_secs(60);
+pub(in crate::routing) const HALF: Duration = Duration::from_secs(60);
 
 /// The candidate with the smallest cost: among all candidates up to 64, and among a random sample of eight of more.
 /// Ties are broken by load.
-pub(super) fn cheapest<'a, C: PartialOrd>(
+pub(in crate::routing) fn cheapest<'a, C: PartialOrd>(
     among: &Candidates<'a>,
     random: &mut Random,
     mut cost: impl FnMut(&Candidate<'a>) -> C,
