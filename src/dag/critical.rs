@@ -51,12 +51,6 @@ impl CriticalPath {
         self.timings.get(node.index()).copied()
     }
 
-    /// The times of all nodes, in the order of declaration.
-    #[must_use]
-    pub fn timings(&self) -> &[Timing] {
-        &self.timings
-    }
-
     /// The slack of a node; zero for a node that is not part of the graph.
     #[must_use]
     pub fn slack(&self, node: NodeIx) -> u64 {

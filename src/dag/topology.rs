@@ -76,8 +76,7 @@ impl Topology {
     }
 
     /// The number of edges.
-    #[must_use]
-    pub fn edge_count(&self) -> usize {
+    pub(crate) fn edge_count(&self) -> usize {
         self.successors.edges()
     }
 

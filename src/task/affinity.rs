@@ -96,8 +96,7 @@ pub enum PreferredTerm {
 
 impl PreferredTerm {
     /// Whether an agent meets it.
-    #[must_use]
-    pub fn is_met_by(&self, agent: &AgentSpec) -> bool {
+    pub(crate) fn is_met_by(&self, agent: &AgentSpec) -> bool {
         match self {
             Self::Label { name, value } => agent.labels.get(name) == Some(value),
             Self::Skill { name, level } => agent.skills.get(name).is_some_and(|has| has >= level),
@@ -107,8 +106,7 @@ impl PreferredTerm {
 
 impl Affinity {
     /// The sum of the weights of the preferences that an agent meets.
-    #[must_use]
-    pub fn weight_of(&self, agent: &AgentSpec) -> u64 {
+    pub(crate) fn weight_of(&self, agent: &AgentSpec) -> u64 {
         self.prefers.iter().filter(|it| it.term.is_met_by(agent)).map(|it| u64::from(it.weight)).sum()
     }
 

@@ -220,8 +220,7 @@ impl AgentSpec {
     }
 
     /// The cost of an attempt of this length by these rates, in millionths of the host's currency unit, rounded up.
-    #[must_use]
-    pub fn cost_of(&self, span: Duration) -> u64 {
+    pub(crate) fn cost_of(&self, span: Duration) -> u64 {
         let by_time = u128::from(self.cost_per_second.unwrap_or(0)).saturating_mul(span.as_nanos());
         let by_time = u64::try_from(by_time.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
         self.cost_per_task.unwrap_or(0).saturating_add(by_time)

@@ -9,7 +9,6 @@ mod worker;
 
 use std::{
     fmt,
-    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, OnceLock},
 };
@@ -92,12 +91,6 @@ impl Runner {
             stealers: locals.iter().map(|local| local.deque.stealer()).collect(),
         };
         Self { shared, locals, on_failure: OnFailure::default(), cancel: CancelFlag::new() }
-    }
-
-    /// A runner with one worker for each thread that the machine can run in parallel.
-    #[must_use]
-    pub fn with_all_cores(topology: &Arc<Topology>) -> Self {
-        Self::new(topology, thread::available_parallelism().map_or(1, NonZeroUsize::get))
     }
 
     /// Sets the effect of a failure on the nodes that do not depend on it.

@@ -218,8 +218,7 @@ impl Function {
     }
 
     /// The least and the largest number of arguments.
-    #[must_use]
-    pub fn arity(self) -> (usize, usize) {
+    pub(crate) fn arity(self) -> (usize, usize) {
         self.entry().map_or((0, 0), |entry| (entry.2, entry.3))
     }
 

@@ -25,17 +25,6 @@ impl Events {
         (Self { feed, inside, missed: Arc::clone(&missed) }, Tap { filter, send, gap: Gap::default(), missed })
     }
 
-    /// The next entry, if one arrives in time.
-    #[must_use]
-    pub fn next_within(&self, patience: Duration) -> Option<Entry> {
-        loop {
-            match self.seen_within(patience)? {
-                Seen::Event(entry) => return Some(entry),
-                Seen::Missed { .. } => {}
-            }
-        }
-    }
-
     /// The next entry, or the gap of entries that were left out because the buffer was full, if something arrives in
     /// time. A gap is reported with the entry that follows it.
     #[must_use]

@@ -177,15 +177,8 @@ impl<'a> Candidates<'a> {
     }
 
     /// The number of agents that meet the needs, with or without room.
-    #[must_use]
-    pub fn eligible_len(&self) -> usize {
+    pub(crate) fn eligible_len(&self) -> usize {
         self.eligible.agents().len()
-    }
-
-    /// Whether the agent with this index meets the needs, with or without room.
-    #[must_use]
-    pub fn is_eligible(&self, index: u32) -> bool {
-        self.eligible.contains(AgentIx::new(index))
     }
 
     /// A number that changes whenever the set of [`eligible`](Self::eligible) agents changes or one of these agents is

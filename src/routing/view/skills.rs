@@ -54,11 +54,6 @@ impl SkillMap {
         self
     }
 
-    /// All skills that imply this one, without itself.
-    pub fn implied_by(&self, skill: &str) -> impl Iterator<Item = &Name> {
-        self.broader.get(skill).into_iter().flatten()
-    }
-
     /// Each implied skill with those that imply it.
     pub(super) fn implied(&self) -> impl Iterator<Item = (&Name, &BTreeSet<Name>)> {
         self.broader.iter()
