@@ -6,28 +6,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// 128 bits, printed as 32 hexadecimal digits. Binary formats contain the 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Digest(u128);
+pub(crate) struct Digest {
+    // Two halves: a number of 128 bits would be aligned to 16 bytes, and so would every task.
+    high: u64,
+    low: u64,
+}
 
 impl Digest {
+    #[expect(clippy::cast_possible_truncation, reason = "each half is 64 bits")]
     pub(crate) const fn new(bits: u128) -> Self {
-        Self(bits)
+        Self { high: (bits >> 64) as u64, low: bits as u64 }
     }
 
     pub(crate) const fn bits(self) -> u128 {
-        self.0
+        (self.high as u128) << 64 | self.low as u128
     }
 
     /// Reads what is printed. None for any other text.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let is_printed = text.len() == 32 && text.as_bytes().iter().all(is_digit);
-        u128::from_str_radix(text, 16).ok().filter(|_| is_printed).map(Self)
+        u128::from_str_radix(text, 16).ok().filter(|_| is_printed).map(Self::new)
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.bits())
     }
 }
 
@@ -39,7 +44,7 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.0.to_be_bytes()) }
+        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.bits().to_be_bytes()) }
     }
 }
 
@@ -64,7 +69,7 @@ impl Visitor<'_> for Bits {
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Digest, E> {
         let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
-        Ok(Digest(u128::from_be_bytes(bytes)))
+        Ok(Digest::new(u128::from_be_bytes(bytes)))
     }
 }
 
@@ -90,7 +95,7 @@ impl DigestInput {
     }
 
     pub(crate) fn digest(mut self, digest: Digest) -> Self {
-        self.0.extend_from_slice(&digest.0.to_le_bytes());
+        self.0.extend_from_slice(&digest.bits().to_le_bytes());
         self
     }
 
@@ -98,7 +103,7 @@ impl DigestInput {
         let hash = blake3::hash(&self.0);
         let mut first = [0; 16];
         first.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
-        Digest(u128::from_be_bytes(first))
+        Digest::new(u128::from_be_bytes(first))
     }
 }
 

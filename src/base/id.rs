@@ -14,7 +14,9 @@
 //! assert_eq!(first.to_string(), "t7-1");
 //! ```
 
+use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 /// The bit that is set in ids that the engine creates and clear in ids that a host creates, so that they never collide.
@@ -190,7 +192,7 @@ impl AttemptNumber {
     /// The attempt with this number at `task`.
     #[must_use]
     pub const fn of(self, task: TaskId) -> AttemptId {
-        AttemptId { task, number: self }
+        AttemptId { task, number: self, hint: Hint::NONE }
     }
 }
 
@@ -212,6 +214,47 @@ impl fmt::Debug for AttemptNumber {
 pub struct AttemptId {
     task: TaskId,
     number: AttemptNumber,
+    #[serde(skip)]
+    hint: Hint,
+}
+
+/// Where the engine that dispatched the attempt keeps its task. It saves a look-up and is no part of the id: it is neither
+/// compared nor written, and the engine compares the id of the task that is there.
+#[derive(Clone, Copy)]
+struct Hint(u32);
+
+impl Hint {
+    const NONE: Self = Self(u32::MAX);
+}
+
+impl Default for Hint {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl PartialEq for Hint {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hint {}
+
+impl PartialOrd for Hint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Hint {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl Hash for Hint {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl AttemptId {
@@ -231,6 +274,16 @@ impl AttemptId {
     #[must_use]
     pub const fn number(self) -> AttemptNumber {
         self.number
+    }
+
+    /// The same id with the place at which the engine keeps the task.
+    pub(crate) const fn at(self, place: u32) -> Self {
+        Self { hint: Hint(place), ..self }
+    }
+
+    /// The place at which the engine may keep the task.
+    pub(crate) const fn place(self) -> u32 {
+        self.hint.0
     }
 }
 

@@ -63,11 +63,17 @@ impl Time {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// The same in nanoseconds.
+    #[cfg(feature = "resilience")]
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
 }
 
 /// A moving average over about eight values, after the latest one, in whole nanoseconds.
 pub(crate) fn moving_average(average: Duration, latest: Duration) -> Duration {
-    let sum = average.as_nanos() * 7 + latest.as_nanos();
+    let sum = u128::from(nanos_of(average)) * 7 + u128::from(nanos_of(latest));
     Duration::from_nanos(u64::try_from(sum / 8).unwrap_or(u64::MAX))
 }
 
@@ -182,8 +188,8 @@ impl fmt::Debug for Time {
 }
 
 /// A duration in whole nanoseconds, at most 584 years.
-pub(crate) fn nanos_of(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+pub(crate) const fn nanos_of(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos() as u64)
 }
 
 /// Durations in definitions and journals: text such as `"1m 30s"` in human-readable formats, nanoseconds in binary

@@ -144,21 +144,26 @@ impl Budget {
     fn roll(&mut self, rules: &Rules, now: Time) {
         let keep = nanos_of(rules.0.keep);
         if now >= self.edge {
-            let width = (keep / STEPS).max(1);
-            let passed = nanos_of(now - self.edge) / width + 1;
-            for _ in 0..passed.min(STEPS) {
-                self.at = if u64::from(self.at) + 1 < STEPS { self.at + 1 } else { 0 };
-                if let Some(step) = self.steps.get_mut(usize::from(self.at)) {
-                    *step = 0;
-                }
-            }
-            self.edge = self.edge + Duration::from_nanos(passed.saturating_mul(width));
+            self.advance(now, (keep / STEPS).max(1));
         }
         let per_nano = u64::from(rules.0.floor_per_sec);
         let brim = keep.saturating_mul(per_nano).max(FREE.min(per_nano.saturating_mul(FREE)));
-        let gained = nanos_of(now - self.counted).saturating_mul(per_nano);
+        let gained = now.nanos_since(self.counted).saturating_mul(per_nano);
         self.free = self.free.saturating_add(gained).min(brim);
         self.counted = self.counted.max(now);
+    }
+
+    /// Begins the step of this time.
+    #[cold]
+    fn advance(&mut self, now: Time, width: u64) {
+        let passed = now.nanos_since(self.edge) / width + 1;
+        for _ in 0..passed.min(STEPS) {
+            self.at = if u64::from(self.at) + 1 < STEPS { self.at + 1 } else { 0 };
+            if let Some(step) = self.steps.get_mut(usize::from(self.at)) {
+                *step = 0;
+            }
+        }
+        self.edge = self.edge + Duration::from_nanos(passed.saturating_mul(width));
     }
 }
 

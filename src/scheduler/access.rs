@@ -12,7 +12,7 @@ impl AccessState for Reader {
 
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
         let task = self.state.tasks().by_id(attempt.task());
-        let task = task.filter(|task| task.attempts.begun == attempt.number().get())?;
+        let task = task.filter(|task| task.begun() == attempt.number().get())?;
         task.running().map(|running| running.by)
     }
 }

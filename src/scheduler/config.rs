@@ -281,6 +281,20 @@ pub(super) struct Routing {
     pub(super) estimator: Option<ContainedEstimator>,
 }
 
+impl Routing {
+    /// Whether all tasks go to the least loaded agent.
+    #[inline]
+    pub(super) fn is_least_loaded(&self) -> bool {
+        self.strategy.is_least_loaded() && self.by_kind.is_empty()
+    }
+
+    /// Whether events are passed to a strategy or to the estimator.
+    #[inline]
+    pub(super) fn may_learn(&self) -> bool {
+        self.strategy.may_learn() || !self.by_kind.is_empty() || self.estimator.is_some()
+    }
+}
+
 impl Default for Routing {
     fn default() -> Self {
         let strategy = ContainedStrategy::new(LeastLoaded);

@@ -73,6 +73,7 @@ pub(super) struct ContainedStrategy {
     reported: bool,
     /// Whether the strategy may learn from events.
     learns: bool,
+    is_least_loaded: bool,
 }
 
 /// Whether a strategy may learn from events. These keep no statistics.
@@ -83,17 +84,29 @@ fn learns<S: 'static>() -> bool {
 
 impl ContainedStrategy {
     pub(super) fn new<S: RoutingStrategy + 'static>(inner: S) -> Self {
-        Self { inner: Box::new(inner), panic: OnceCell::new(), reported: false, learns: learns::<S>() }
+        let is_least_loaded = TypeId::of::<S>() == TypeId::of::<LeastLoaded>();
+        let inner = Box::new(inner);
+        Self { inner, panic: OnceCell::new(), reported: false, learns: learns::<S>(), is_least_loaded }
+    }
+
+    /// Whether it always picks the least loaded agent.
+    pub(super) const fn is_least_loaded(&self) -> bool {
+        self.is_least_loaded
     }
 
     pub(super) fn panic(&self) -> Option<&Panic> {
         self.panic.get()
     }
 
+    /// Whether events are passed to it.
+    pub(super) fn may_learn(&self) -> bool {
+        self.learns || self.panic.get().is_some()
+    }
+
     /// Passes an event to the strategy. Returns a change of its routing.
     #[inline]
     pub(super) fn follow(&mut self, entry: &Entry) -> Option<Rerouting> {
-        if self.learns || self.panic.get().is_some() { self.pass(entry) } else { None }
+        if self.may_learn() { self.pass(entry) } else { None }
     }
 
     fn pass(&mut self, entry: &Entry) -> Option<Rerouting> {

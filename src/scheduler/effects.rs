@@ -1,7 +1,7 @@
 //! The effects that follow from events and from the state.
 
 use super::apply::State;
-use super::ix::Place;
+use super::ix::{Place, TaskIx};
 use super::tasks::{Running, Task};
 use crate::base::id::TaskId;
 use crate::message::effect::{Effect, Outbox};
@@ -67,33 +67,36 @@ impl<'a> Effects<'a> {
     }
 
     fn running(&self, id: TaskId, place: Place) -> Option<(&'a Task, &'a Running)> {
-        let task = match place.task() {
-            Some(at) => self.state.tasks().get(at)?,
-            None => self.state.tasks().by_id(id)?,
-        };
-        Some((task, task.running()?))
+        self.attempt(id, place).map(|(_, task, running)| (task, running))
+    }
+
+    #[inline]
+    fn attempt(&self, id: TaskId, place: Place) -> Option<(TaskIx, &'a Task, &'a Running)> {
+        let at = place.task().or_else(|| self.state.tasks().ix(id))?;
+        let task = self.state.tasks().get(at)?;
+        Some((at, task, task.running()?))
     }
 
     fn dispatch(&self, id: TaskId, place: Place) -> Option<Effect> {
-        let (task, running) = self.running(id, place)?;
-        let until = if task.traits.bounded {
+        let (at, task, running) = self.attempt(id, place)?;
+        let until = if task.traits.is_bounded() {
             let total = task.bound().map(|(at, _)| at);
             [task.timeout(), total].into_iter().flatten().min()
         } else {
             None
         };
-        let (attempt, identity) = (task.attempt(), self.identity.cloned());
+        let (attempt, identity) = (task.attempt().at(at.0.get()), self.identity.cloned());
         Some(Effect::Dispatch { attempt, to: running.by, task: task.spec.clone(), until, identity })
     }
 
     fn yielding(&self, id: TaskId) -> Option<Effect> {
         let (task, running) = self.running(id, Place::ById)?;
-        let until = running.yielding.as_ref()?.at + self.grace;
+        let until = running.yielding()?.at + self.grace;
         Some(Effect::Yield { attempt: task.attempt(), from: running.by, until })
     }
 
     fn cancel(&self, id: TaskId) -> Option<Effect> {
         let (task, running) = self.running(id, Place::ById)?;
-        running.cancel.as_ref().map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
+        running.cancel().map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
     }
 }

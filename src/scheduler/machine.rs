@@ -100,14 +100,8 @@ impl Core {
     /// Emits events until the state agrees with the targets of the guards, or the bound on work is reached.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
-        while self.guards.may_differ(&self.reader.state)
-            && let Some(event) = self.guards.next_event(&self.reader.state, tx.now)
-        {
-            self.record(Place::ById, event, tx);
-            if tx.meter.is_spent() && !self.guards.has_pending() {
-                self.rest = Rest::Dispatch;
-                return;
-            }
+        if self.guards.may_differ(&self.reader.state) {
+            reconcile_differences(self, tx);
         }
     }
 
@@ -124,6 +118,9 @@ impl Core {
 
     #[inline]
     fn observe(&mut self, entry: &Entry) {
+        if !self.reader.config.routing.may_learn() {
+            return;
+        }
         if let Some(rerouting) = self.reader.config.routing.strategy.follow(entry) {
             self.guards.rerouted(None, &rerouting);
         }
@@ -212,5 +209,19 @@ impl Core {
     /// Checks every rule of the state.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.reader.state.check()
+    }
+}
+
+/// Emits the events of [`Core::reconcile`], which few events lead to.
+#[cold]
+fn reconcile_differences(core: &mut Core, tx: &mut Tx<'_>) {
+    while core.guards.may_differ(&core.reader.state)
+        && let Some(event) = core.guards.next_event(&core.reader.state, tx.now)
+    {
+        core.record(Place::ById, event, tx);
+        if tx.meter.is_spent() && !core.guards.has_pending() {
+            core.rest = Rest::Dispatch;
+            return;
+        }
     }
 }

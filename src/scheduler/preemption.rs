@@ -85,7 +85,7 @@ impl PreemptionCandidates {
         if running.is_requested() {
             return;
         }
-        if task.traits.preemptible {
+        if task.traits.is_preemptible() {
             self.preemptible.insert((Reverse(task.tier), Reverse(running.since), at));
         }
         if running.unstarted {

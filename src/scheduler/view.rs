@@ -41,7 +41,7 @@ impl<'a> TaskView<'a> {
             Stage::Blocked { .. } => TaskStatus::Blocked,
             Stage::Backoff { .. } => TaskStatus::Backoff,
             Stage::Queued { .. } => TaskStatus::Queued,
-            Stage::Running(running) if running.cancel.is_some() => TaskStatus::Cancelling,
+            Stage::Running(running) if running.cancel().is_some() => TaskStatus::Cancelling,
             Stage::Running(_) => TaskStatus::Running,
             Stage::Ended(ended) => TaskStatus::from(&ended.outcome),
         }
@@ -55,8 +55,8 @@ impl<'a> TaskView<'a> {
 
     /// How many attempts have begun.
     #[must_use]
-    pub const fn attempts(&self) -> u32 {
-        self.task.attempts.begun
+    pub fn attempts(&self) -> u32 {
+        self.task.begun()
     }
 
     /// The attempt under way, and the agent that holds it.

@@ -159,7 +159,7 @@ impl Reader {
             return no_room(&able, task);
         }
         let room = task.room();
-        let fits = !task.traits.uses_resources || !index.fitting(class, room).is_empty();
+        let fits = !task.traits.uses_resources() || !index.fitting(class, room).is_empty();
         // While the linger timer of a batched kind is set, a sub-queue with too few tasks waits.
         match kind.and_then(Account::linger_until) {
             _ if !fits => TaskWait::Resource,

@@ -25,6 +25,7 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/base/structure/idmap.rs", 1, "a hash, which is computed modulo 2^64"),
     ("src/base/structure/random.rs", 1, "selects a stream of random numbers by a hash"),
     ("src/base/structure/table.rs", 2, "a clock of uses, only compared; 2^64 uses are out of reach"),
+    ("src/base/structure/wheel.rs", 1, "the place of a timer and one; 2^32 places are out of reach"),
     (
         "src/engine/accounts.rs",
         4,

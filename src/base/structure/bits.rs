@@ -15,9 +15,6 @@ const WORD: usize = 64;
 /// Words that are intersected in one step, to use wide registers.
 const BLOCK: usize = 8;
 
-/// The number of words up to which sets are intersected word by word, without a look at their summaries.
-const FEW: usize = 64;
-
 impl Bits {
     #[inline]
     pub(crate) fn set(&mut self, index: usize) {
@@ -79,10 +76,40 @@ impl Bits {
 
     #[inline]
     pub(crate) fn meets(&self, other: &Self) -> bool {
-        if self.words.len().min(other.words.len()) <= FEW {
-            return self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0);
+        if let ([top], [other_top]) = (&*self.tops, &*other.tops) {
+            return self.meets_within(other, top & other_top);
         }
         next_in([self, other], 0).is_some()
+    }
+
+    /// Whether the sets meet in one of these words.
+    #[inline]
+    fn meets_within(&self, other: &Self, mut words: u64) -> bool {
+        while words != 0 {
+            let at = words.trailing_zeros() as usize;
+            if self.word(at) & other.word(at) != 0 {
+                return true;
+            }
+            words &= words - 1;
+        }
+        false
+    }
+
+    /// Calls `visit` for the numbers in both sets, in ascending order.
+    #[inline]
+    pub(crate) fn each_common(&self, other: &Self, mut visit: impl FnMut(usize)) {
+        for (at, (top, other_top)) in self.tops.iter().zip(&other.tops).enumerate() {
+            let mut words = top & other_top;
+            while words != 0 {
+                let word = at * WORD + words.trailing_zeros() as usize;
+                words &= words - 1;
+                let mut bits = self.word(word) & other.word(word);
+                while bits != 0 {
+                    visit(word * WORD + bits.trailing_zeros() as usize);
+                    bits &= bits - 1;
+                }
+            }
+        }
     }
 
     pub(crate) fn count_common(&self, other: &Self) -> usize {
@@ -295,6 +322,10 @@ mod tests {
             prop_assert_eq!(left.common(&right).collect::<Vec<_>>(), common.clone());
             prop_assert_eq!(left.iter().collect::<Vec<_>>(), a.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(left.is_empty(), a.is_empty());
+            prop_assert_eq!(left.meets(&right), !common.is_empty());
+            let mut visited = Vec::new();
+            left.each_common(&right, |index| visited.push(index));
+            prop_assert_eq!(&visited, &common);
             prop_assert_eq!(next_in([&left, &right], from), common.iter().copied().find(|&index| index >= from));
             let around = common.iter().find(|&&index| index >= from).or_else(|| common.first());
             prop_assert_eq!(next_around([&left, &right], from), around.copied());

@@ -11,6 +11,7 @@
 use super::{Arena, Slot};
 use crate::base::time::Time;
 use core::cmp::Reverse;
+use core::num::NonZeroU32;
 use std::collections::BinaryHeap;
 
 const LEVELS: usize = 11;
@@ -20,7 +21,18 @@ const NONE: u32 = u32::MAX;
 
 /// The handle by which a timer is cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct TimerKey(Slot);
+pub(crate) struct TimerKey(NonZeroU32);
+
+impl TimerKey {
+    /// One more than the slot, so that an optional key is not larger.
+    const fn of(slot: Slot) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(slot.get()))
+    }
+
+    const fn slot(self) -> Slot {
+        Slot::new(self.0.get() - 1)
+    }
+}
 
 #[derive(Debug, Clone)]
 struct Timer<T> {
@@ -59,13 +71,13 @@ impl<T: Copy + Ord> Wheel<T> {
     pub(crate) fn insert(&mut self, at: Time, what: T) -> TimerKey {
         let slot = self.timers.insert(Timer { at, what, next: NONE, prev: NONE, place: 0 });
         self.link(slot);
-        TimerKey(slot)
+        TimerKey::of(slot)
     }
 
     /// Removes a timer; does nothing if it has fired, even if another timer uses its slot now.
     pub(crate) fn cancel(&mut self, key: TimerKey, what: T) {
-        if self.timers.get(key.0).is_some_and(|timer| timer.what == what) {
-            self.remove(key.0);
+        if self.timers.get(key.slot()).is_some_and(|timer| timer.what == what) {
+            self.remove(key.slot());
         }
     }
 

@@ -42,6 +42,10 @@ pub(crate) struct Levels {
 /// different load, levels do not save time.
 const SEARCHED: usize = 64;
 
+/// Up to this number of levels, those without agents stay: an agent that alternates between two loads adds and removes no
+/// level.
+const KEPT: usize = 8;
+
 /// The result of a search of the levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -74,7 +78,7 @@ impl Levels {
         let Some(level) = self.levels.get_mut(at) else { return };
         level.members.clear(index);
         level.count = level.count.saturating_sub(1);
-        if level.count == 0 {
+        if level.count == 0 && self.levels.len() > KEPT {
             self.spare.push(self.levels.remove(at).members);
         }
     }
@@ -84,7 +88,7 @@ impl Levels {
     #[inline]
     pub(crate) fn least(&self, eligible: &Bits, open: Option<&Bits>, turn: Option<u32>) -> Found {
         let from = turn.map_or(0, |index| index as usize + 1);
-        for level in self.levels.iter().take(SEARCHED) {
+        for level in self.levels.iter().take(SEARCHED).filter(|level| level.count > 0) {
             let index = match open {
                 None => next_around([eligible, &level.members], from),
                 Some(open) => next_around([eligible, &level.members, open], from),
@@ -109,7 +113,7 @@ impl Levels {
         let sorted = self.levels.is_sorted_by(|a, b| a.load < b.load);
         let listed: usize = self.levels.iter().map(|level| level.members.iter().count()).sum();
         let counted: usize = self.levels.iter().map(|level| level.count as usize).sum();
-        sorted && listed == count && counted == count && self.levels.iter().all(|level| level.count > 0)
+        sorted && listed == count && counted == count
     }
 }
 

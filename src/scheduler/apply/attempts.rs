@@ -26,13 +26,14 @@ impl State {
         self.dequeue(at, Some(agent))?;
         let Holding { index, unstarted } = self.index.fleet_mut().hold(agent, at)?;
         let task = self.tasks.at(at)?;
-        if task.traits.uses_resources {
+        if task.traits.uses_resources() {
             self.index.take(&task.spec.needs, Some(agent))?;
         }
-        let may_be_candidate = unstarted || task.traits.preemptible;
+        let may_be_candidate = unstarted || task.traits.is_preemptible();
         let charged = self.queues.begin(task.accounts, now, &mut self.timers)?;
         let held = Some(Held { at: agent, index });
-        self.tasks.begin(at, Running { by: to, held, since: now, charged, unstarted, yielding: None, cancel: None })?;
+        let number = attempt.number().get();
+        self.tasks.begin(at, Running { number, by: to, held, since: now, charged, unstarted, requests: None })?;
         if may_be_candidate {
             self.add_candidate(at)?;
         }
@@ -99,9 +100,9 @@ impl State {
     pub(super) fn end_attempt(&mut self, now: Time, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let Some(running) = task.running() else { return Ok(()) };
-        let (accounts, may_be_candidate) = (task.accounts, running.unstarted || task.traits.preemptible);
+        let (accounts, may_be_candidate) = (task.accounts, running.unstarted || task.traits.is_preemptible());
         let (charged, took, beneficiary) = (running.charged, now.since(running.since), running.beneficiary());
-        if task.traits.uses_resources {
+        if task.traits.uses_resources() {
             self.index.give(&task.spec.needs, running.agent())?;
             if task.spec.needs.shared().next().is_some() {
                 let index = &self.index;
@@ -144,7 +145,7 @@ impl State {
 pub(super) fn candidate<'a>(tasks: &'a Tasks, queues: &Queues, at: TaskIx) -> Applied<Option<Candidate<'a>>> {
     let task = tasks.at(at)?;
     let Some(running) = task.running() else { return Ok(None) };
-    if !task.traits.preemptible && !running.unstarted {
+    if !task.traits.is_preemptible() && !running.unstarted {
         return Ok(None);
     }
     Ok(Some(Candidate { at, task, running, rank: queues.rank(&Arrival::of(task)) }))

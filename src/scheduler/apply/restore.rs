@@ -8,7 +8,7 @@ use crate::scheduler::queue::AccountHistory;
 use crate::scheduler::snapshot::{
     AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
 };
-use crate::scheduler::tasks::{Attempts, Cancel, Ended, Held, Origin, Past, Running, Stage, Submission, Yielding};
+use crate::scheduler::tasks::{Cancel, Ended, Held, Origin, Rare, Requests, Running, Stage, Submission, Yielding};
 
 impl State {
     /// Fills an empty state from a snapshot.
@@ -69,15 +69,18 @@ impl State {
     fn put_task(&mut self, record: &TaskRecord) -> Applied {
         let accounts = self.queues.accounts_of(&record.spec);
         let (spec, seq, at, expected) = (&record.spec, record.seq, record.submitted, record.expected);
-        let past = Past {
-            tier: record.tier,
-            attempts: Attempts { begun: record.attempts, yielded: record.yields, preempted: record.preempted },
+        let waits = !matches!(record.stage, TaskStage::Running { .. } | TaskStage::Ended { .. });
+        let rare = Rare {
+            expected,
+            begun: if waits { record.attempts } else { 0 },
+            yielded: record.yields,
+            preempted: record.preempted,
             outcome_unknown: record.outcome_unknown,
             avoid: record.avoid.clone(),
             failed: record.failed.clone(),
-            last: record.last,
+            last: record.last.filter(|_| waits),
         };
-        let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, past)?;
+        let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, record.tier, rare)?;
         if !matches!(record.stage, TaskStage::Ended { .. }) {
             self.queues.enter(accounts, record.spec.payload.bytes())?;
         }
@@ -92,7 +95,7 @@ impl State {
             TaskStage::Running { by, since, charged, unstarted, yielding, cancel } => {
                 self.queues.put_running(accounts)?;
                 let agent = self.index.fleet().current(*by);
-                if self.tasks.at(task)?.traits.uses_resources {
+                if self.tasks.at(task)?.traits.uses_resources() {
                     self.index.take(&record.spec.needs, agent)?;
                 }
                 let held = match agent {
@@ -105,9 +108,15 @@ impl State {
                 }
                 let cancel = cancel.as_ref().map(|(at, reason)| Cancel { at: *at, reason: reason.clone() });
                 let (by, since, charged, unstarted) = (*by, *since, *charged, *unstarted);
-                Stage::Running(Box::new(Running { by, held, since, charged, unstarted, yielding, cancel }))
+                let number = record.attempts;
+                let requested = yielding.is_some() || cancel.is_some();
+                let requests = requested.then(|| Box::new(Requests { yielding, cancel }));
+                Stage::Running(Box::new(Running { number, by, held, since, charged, unstarted, requests }))
             }
-            TaskStage::Ended { at, outcome } => Stage::Ended(Box::new(Ended { at: *at, outcome: outcome.clone() })),
+            TaskStage::Ended { at, outcome } => {
+                let (at, outcome, begun, last) = (*at, outcome.clone(), record.attempts, record.last);
+                Stage::Ended(Box::new(Ended { at, outcome, begun, last }))
+            }
         };
         self.tasks.put_stage(task, stage)?;
         self.add_candidate(task)?;

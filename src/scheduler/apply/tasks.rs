@@ -9,7 +9,7 @@ use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::{ClassKey, Excluded};
 use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::queue::{Arrival, SubQueueKey};
-use crate::scheduler::tasks::{Origin, Stage, Submission, Task};
+use crate::scheduler::tasks::{Origin, Submission, Task};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -99,14 +99,16 @@ impl State {
     pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
         let task = self.tasks.at(at)?;
         let room = task.room();
-        let class = if task.avoid.is_empty() && !task.traits.affine && self.index.classes().separated().is_empty() {
+        let class = if task.rare().avoid.is_empty()
+            && !task.traits.is_affine()
+            && self.index.classes().separated().is_empty()
+        {
             self.index.join_plain(&task.spec.needs, room)?
         } else {
-            let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
+            let key = ClassKey { avoid: task.rare().avoid.clone().into(), ..self.class_key(&task.spec) };
             self.index.join(key, room)?
         };
-        let task = self.tasks.at_mut(at)?;
-        task.stage = Stage::Queued { class };
+        let task = self.tasks.queue(at, class)?;
         let (key, tier, rank) = (sub_queue(task, class), task.tier, self.queues.rank(&Arrival::of(task)));
         self.queues.push(key, tier, rank, at)?;
         if self.queues.has_batches() { self.linger(at) } else { Ok(()) }
@@ -179,6 +181,7 @@ impl State {
         self.set_timer(at)
     }
 
+    #[inline]
     pub(super) fn set_timer(&mut self, at: TaskIx) -> Applied {
         self.tasks.set_timer(at, self.grace, &mut self.timers)
     }
@@ -187,7 +190,7 @@ impl State {
     pub(crate) fn class_key(&self, spec: &TaskSpec) -> ClassKey {
         let affinity = spec.affinity.as_deref();
         let apart = affinity.map_or(&[][..], |affinity| &affinity.apart_from);
-        let executors = apart.iter().filter_map(|task| self.tasks.by_id(*task)?.last);
+        let executors = apart.iter().filter_map(|task| self.tasks.by_id(*task)?.last());
         ClassKey {
             needs: spec.needs.clone(),
             tenant: self.index.classes().tenant_of_class(spec.tenant.as_ref()),

@@ -43,10 +43,9 @@ impl Core {
 impl Reader {
     /// Checks that the attempt is the current one of its task and that this incarnation holds it.
     fn attempt_of(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
-        if let Some(at) = self.state.tasks().ix(attempt.task())
-            && let Some(task) = self.state.tasks().get(at)
+        if let Some((at, task)) = self.state.tasks().of_attempt(attempt)
             && let Some(running) = task.running()
-            && task.attempts.begun == attempt.number().get()
+            && task.begun() == attempt.number().get()
             && let Some(agent) = running.agent()
             && running.by == by
         {
@@ -65,7 +64,7 @@ impl Reader {
         let Some(task) = self.state.tasks().by_id(attempt.task()) else {
             return Rejected::Unknown(Unknown::Task(attempt.task()));
         };
-        match task.running().filter(|_| task.attempts.begun == attempt.number().get()) {
+        match task.running().filter(|_| task.begun() == attempt.number().get()) {
             Some(running) if running.by != by => Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }),
             Some(_) | None => Rejected::Stale(Stale::Attempt(attempt)),
         }
@@ -90,7 +89,7 @@ impl Attempts<'_, '_> {
         fits(&self.core.reader.config.limits, &output)?;
         let beneficiary = running.beneficiary();
         let is_metered = task.spec.reserved.is_some() || !usage.is_nothing();
-        let event = match &running.cancel {
+        let event = match running.cancel() {
             // The cancellation came first. The event records that the work was done; dependents do not get the output.
             Some(cancel) => {
                 TaskEvent::Cancelled { reason: cancel.reason.clone(), side_effects: SideEffects::Done(output) }
@@ -139,10 +138,10 @@ impl Attempts<'_, '_> {
         let Report { agent, task, running, .. } = self.core.reader.attempt_of(by, attempt)?;
         let member = self.core.reader.state.index().fleet().get(agent);
         let drains = member.is_some_and(|member| member.status == AgentStatus::Draining);
-        if let Some(cancel) = &running.cancel {
+        if let Some(cancel) = running.cancel() {
             let (reason, side_effects) = (cancel.reason.clone(), task.side_effects());
             self.core.emit(TaskEvent::Cancelled { reason, side_effects }.of(attempt.task()), self.tx);
-        } else if running.yielding.is_some() || drains {
+        } else if running.yielding().is_some() || drains {
             self.yielded(attempt.task(), false);
         } else {
             return Err(Rejected::State(WrongState::NotRequestedBack(attempt)));
@@ -183,11 +182,11 @@ impl Attempts<'_, '_> {
         let insists = task.spec.policy.retry().in_doubt == InDoubt::Insist;
         let settled = insists && failure.kind == FailureKind::Permanent;
         let unknown = failure.kind == FailureKind::Unknown;
-        let outcome_unknown = !settled && (task.outcome_unknown || unknown);
-        if running.cancel.is_none() && running.yielding.is_some() && failure.kind != FailureKind::Permanent {
+        let outcome_unknown = !settled && (task.rare().outcome_unknown || unknown);
+        if running.cancel().is_none() && running.yielding().is_some() && failure.kind != FailureKind::Permanent {
             return self.yielded(id, unknown);
         }
-        let event = match &running.cancel {
+        let event = match running.cancel() {
             Some(cancel) => {
                 let side_effects = if outcome_unknown { SideEffects::Possible } else { SideEffects::None };
                 TaskEvent::Cancelled { reason: cancel.reason.clone(), side_effects }
@@ -213,7 +212,7 @@ impl Attempts<'_, '_> {
             return self.core.anomaly(format_args!("{id} has no attempt under way that could be given back"));
         };
         let (attempt, by, beneficiary) = (task.attempt(), running.by, running.beneficiary());
-        let outcome_unknown = unknown || task.outcome_unknown;
+        let outcome_unknown = unknown || task.rare().outcome_unknown;
         let yielded = TaskEvent::Yielded { attempt: attempt.number(), by, outcome_unknown };
         self.core.emit(yielded.of(id), self.tx);
         self.hand_over(beneficiary, by);
@@ -231,13 +230,13 @@ impl Core {
     /// What follows a failed attempt, and whether the retry budget prevents another attempt.
     fn next_after(&self, task: &Task, running: &Running, failure: &Failure, tx: &Tx<'_>) -> (Next, bool) {
         let retry = task.spec.policy.retry();
-        let in_doubt = task.outcome_unknown || failure.kind == FailureKind::Unknown;
+        let in_doubt = task.rare().outcome_unknown || failure.kind == FailureKind::Unknown;
         // With `Insist` neither the number of attempts nor the budget bounds the retries.
         let insists = in_doubt && retry.in_doubt == InDoubt::Insist;
         if failure.kind == FailureKind::Permanent {
             return (Next::Fail, false);
         }
-        let tries = task.attempts.counted();
+        let tries = task.counted();
         // The event that records this failure is not applied yet.
         let counted = retry.count(failure, tries, |rule| task.failed_by(rule));
         if !insists && counted.is_last {

@@ -16,6 +16,7 @@ use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::{Core, Rest};
 use crate::scheduler::queue::Turn;
+use crate::scheduler::reader::Reader;
 use crate::scheduler::tasks::{FollowUp, Task};
 use crate::task::{Bound, Failure, SideEffects, codes};
 use core::cmp::Reverse;
@@ -214,7 +215,7 @@ impl Dispatch<'_, '_> {
         };
         let id = task.id();
         // A task whose time limit has passed may still be queued when many timers are due at once.
-        if task.traits.bounded {
+        if task.traits.is_bounded() {
             let passed = task.bound().filter(|(at, _)| *at <= self.tx.now).map(|(_, bound)| bound);
             if let Some(bound) = passed.or_else(|| self.core.infeasible(task, self.tx.now)) {
                 self.expire(id, bound);
@@ -222,7 +223,12 @@ impl Dispatch<'_, '_> {
             }
         }
         let (attempt, key) = (task.next_attempt(), sub_queue(task, class));
-        let Some((agent, to)) = self.core.pick(class, at, likely, self.tx) else {
+        let plain = !task.traits.is_affine() && !task.traits.uses_resources();
+        let picked = match plain && self.core.reader.config.routing.is_least_loaded() {
+            true => self.core.reader.least_loaded(class, task.room(), self.tx.now),
+            false => self.core.pick(class, at, likely, self.tx),
+        };
+        let Some((agent, to)) = picked else {
             self.core.held_back.set(class.index());
             return false;
         };
@@ -244,7 +250,7 @@ impl Dispatch<'_, '_> {
     /// Expires a task at a time limit. An attempt under way may have had side effects.
     pub(super) fn expire(&mut self, id: TaskId, bound: Bound) {
         let task = self.core.reader.state.tasks().by_id(id);
-        let outcome_unknown = task.is_some_and(|task| task.outcome_unknown || task.running().is_some());
+        let outcome_unknown = task.is_some_and(|task| task.rare().outcome_unknown || task.running().is_some());
         self.core.emit(TaskEvent::Expired { bound, outcome_unknown }.of(id), self.tx);
     }
 
@@ -297,6 +303,18 @@ impl Dispatch<'_, '_> {
     }
 }
 
+impl Reader {
+    /// The least loaded agent with room for a task of the class that has neither affinity nor resources.
+    #[inline]
+    fn least_loaded(&self, class: ClassIx, room: Room, now: Time) -> Option<(AgentIx, Incarnation)> {
+        let index = self.state.index();
+        let (fleet, classes) = (index.fleet(), index.classes());
+        let candidates = Candidates::new(fleet.loads(), classes.eligible(class)?, classes.skills(), class.0.get(), now);
+        let agent = AgentIx::new(candidates.within(fleet.only_room(room)).least_loaded()?.index());
+        fleet.get(agent).map(|member| (agent, member.by))
+    }
+}
+
 impl Core {
     /// The agent that the strategy of the task's kind picks, if any.
     fn pick(
@@ -309,11 +327,11 @@ impl Core {
         let mut random = self.random(tx);
         let (index, tasks) = (self.reader.state.index(), self.reader.state.tasks());
         let task = tasks.get(at)?;
-        let affinity = if task.traits.affine { task.spec.affinity.as_deref() } else { None };
+        let affinity = if task.traits.is_affine() { task.spec.affinity.as_deref() } else { None };
         let familiar = affinity.and_then(|affinity| affinity.familiar);
-        let familiar = familiar.and_then(|task| tasks.by_id(task)?.last);
+        let familiar = familiar.and_then(|task| tasks.by_id(task)?.last());
         let room = task.room();
-        let fitting = task.traits.uses_resources.then(|| index.fitting(class, room));
+        let fitting = task.traits.uses_resources().then(|| index.fitting(class, room));
         let (eligible, skills) = (index.classes().eligible(class)?, index.classes().skills());
         let favoured = affinity.filter(|affinity| !affinity.prefers.is_empty()).and_then(|affinity| {
             let able: Vec<usize> = match &fitting {
@@ -346,10 +364,10 @@ impl Core {
 
     /// The time limit that would pass before the end of the task, if infeasible tasks are dropped.
     fn infeasible(&self, task: &Task, now: Time) -> Option<Bound> {
-        if !self.guards.drops_infeasible() || !task.traits.bounded {
+        if !self.guards.drops_infeasible() || !task.traits.is_bounded() {
             return None;
         }
-        let takes = task.expected?;
+        let takes = task.rare().expected?;
         let deadline = task.spec.deadline.map(|at| (at, Bound::Deadline));
         let total = task.spec.policy.total_timeout().map(|span| (task.submitted + span, Bound::Total));
         let (at, bound) = [deadline, total].into_iter().flatten().min()?;

@@ -145,7 +145,7 @@ fn preemptible(state: &State, rules: &Preemption, eligible: &Bits, now: Time) ->
     let old_enough = state.candidates().preemptible().filter(|(since, _)| now.since(*since) >= rules.least_run);
     let mut spared = old_enough
         .map(|(_, at)| at)
-        .filter(|at| state.tasks().get(*at).is_some_and(|task| task.attempts.preempted < rules.most_per_task));
+        .filter(|at| state.tasks().get(*at).is_some_and(|task| task.rare().preempted < rules.most_per_task));
     spared.find_map(|at| freeing(state, at, eligible, true))
 }
 

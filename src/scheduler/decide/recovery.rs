@@ -46,6 +46,10 @@ pub enum Recovery {
 pub(crate) struct Awaited(BTreeSet<(Time, AttemptId)>);
 
 impl Awaited {
+    pub(in crate::scheduler) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// When the first wait ends.
     pub(in crate::scheduler) fn next(&self) -> Option<Time> {
         self.0.first().map(|(at, _)| *at)
@@ -94,7 +98,7 @@ impl DueTimers<'_, '_> {
             }
             let Some(attempt) = self.core.awaited.pop_due(self.tx.now) else { return };
             let task = self.core.reader.state.tasks().by_id(attempt.task());
-            let Some(task) = task.filter(|task| task.attempts.begun == attempt.number().get()) else { continue };
+            let Some(task) = task.filter(|task| task.begun() == attempt.number().get()) else { continue };
             let Some(agent) = task.running().map(Running::agent) else { continue };
             self.core.attempts(self.tx).failed(
                 attempt.task(),

@@ -37,7 +37,7 @@ impl Core {
                 return Ok(Accepted::Repeated);
             }
             Stage::Ended(_) => return Err(Rejected::State(WrongState::TaskEnded(id))),
-            Stage::Running(running) if running.cancel.is_some() => return Ok(Accepted::Repeated),
+            Stage::Running(running) if running.cancel().is_some() => return Ok(Accepted::Repeated),
             Stage::Running(_) => self.emit(TaskEvent::CancelRequested { reason }.of(id), tx),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
                 let (class, side_effects) = (task.class(), task.side_effects());

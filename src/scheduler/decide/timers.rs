@@ -31,10 +31,9 @@ impl Core {
         if due.core.reader.state.timers().next().is_some_and(|at| at <= due.tx.now) {
             due.wheel();
         }
-        due.awaited();
-        due.guards();
-        due.unroutable();
-        due.forget_aged();
+        if !due.is_quiet() {
+            due.others();
+        }
     }
 
     /// After a restore: emits what a crash may have cut off from the journal's last call.
@@ -50,6 +49,24 @@ impl Core {
 }
 
 impl DueTimers<'_, '_> {
+    /// Whether nothing is due besides the timers of the wheel.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        let Core { reader, guards, awaited, .. } = &*self.core;
+        let keeps_by_age = reader.config.limits.retention.finished_for.is_some();
+        awaited.is_empty() && !guards.is_due(self.tx.now) && reader.groups().is_empty() && !keeps_by_age
+    }
+
+    /// What is due besides the timers of the wheel.
+    #[inline(never)]
+    fn others(&mut self) {
+        self.awaited();
+        self.guards();
+        self.unroutable();
+        self.forget_aged();
+    }
+
+    #[inline(never)]
     fn wheel(&mut self) {
         let mut most = self.core.reader.config.limits.timers_per_call.max(1) as usize;
         while most > 0 && !self.tx.meter.is_spent() {
@@ -99,12 +116,12 @@ impl DueTimers<'_, '_> {
                     .is_some_and(|at| at <= self.tx.now) =>
             {
                 let agent = running.agent();
-                let (code, message) = match running.cancel {
+                let (code, message) = match running.cancel() {
                     Some(_) => (
                         codes::CANCEL_TIMEOUT,
                         "the task was cancelled, and the agent did not answer within the grace period",
                     ),
-                    None if running.yielding.is_some() => (
+                    None if running.yielding().is_some() => (
                         codes::YIELD_TIMEOUT,
                         "the attempt was requested back, and the agent did not answer within the grace period",
                     ),

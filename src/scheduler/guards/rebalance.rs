@@ -56,7 +56,7 @@ fn load_of(state: &State, member: &Member, now: Time) -> Agent {
         if !running.is_requested() {
             let own = Waiting::new(task.id(), run).with_only(others_for(state, task));
             // An attempt of a task that was given back before counts as moved.
-            waiting.push(if task.attempts.yielded > 0 { own.with_moved(running.since) } else { own });
+            waiting.push(if task.rare().yielded > 0 { own.with_moved(running.since) } else { own });
         }
     }
     Agent::new(member.spec.id, work / member.spec.capacity.max(1)).with_waiting(waiting)
@@ -65,7 +65,7 @@ fn load_of(state: &State, member: &Member, now: Time) -> Agent {
 /// The expected duration of an attempt of the task.
 fn run_of(state: &State, task: &Task) -> Duration {
     let kind = state.queues().account(AccountIx::Kind(task.accounts.kind));
-    task.expected.or_else(|| kind.and_then(Account::mean)).unwrap_or(UNKNOWN)
+    task.rare().expected.or_else(|| kind.and_then(Account::mean)).unwrap_or(UNKNOWN)
 }
 
 /// The agents that are eligible for the task and have room.
@@ -76,5 +76,5 @@ fn others_for(state: &State, task: &Task) -> Vec<AgentId> {
     let key = state.class_key(&task.spec);
     let chooses = index.classes().chooses(&key, index.fleet().iter().map(|(_, member)| member));
     let able = members.filter(|member| chooses(member));
-    able.map(|member| member.spec.id).filter(|id| !task.avoid.contains(id)).collect()
+    able.map(|member| member.spec.id).filter(|id| !task.rare().avoid.contains(id)).collect()
 }

@@ -180,5 +180,5 @@ impl Waits {
 
 /// Whether a task waits for its first attempt.
 fn waits(state: &State, id: TaskId) -> bool {
-    state.tasks().by_id(id).is_some_and(|task| task.attempts.begun == 0 && task.class().is_some())
+    state.tasks().by_id(id).is_some_and(|task| task.begun() == 0 && task.class().is_some())
 }

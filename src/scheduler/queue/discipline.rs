@@ -69,7 +69,7 @@ impl Arrival {
         Self {
             tier: task.tier,
             deadline: task.spec.deadline,
-            expected: task.expected,
+            expected: task.rare().expected,
             submitted: task.submitted,
             seq: task.seq,
         }

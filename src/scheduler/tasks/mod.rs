@@ -1,17 +1,18 @@
 //! All known tasks: accepted ones with their stages and dependencies, and finished ones until they are forgotten.
 
+mod check;
 mod pace;
 mod task;
 
-pub(crate) use task::{Attempts, Cancel, Ended, Held, Running, Stage, Submission, Task, Yielding};
+pub(crate) use task::{Cancel, Ended, Held, Rare, Requests, Running, Stage, Submission, Task, Yielding};
 
 use super::inconsistent::{Applied, InconsistentEvent};
-use super::ix::{Place, TaskIx};
+use super::ix::{ClassIx, Place, TaskIx};
 use super::timers::{Alarm, Timers};
 use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::base::structure::{Arena, NearMap};
+use crate::base::structure::{Arena, NearMap, Slot};
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
 use crate::task::{Failure, TaskOutcome, TaskSpec, Tier};
@@ -105,6 +106,17 @@ impl Tasks {
         self.submitted.filter(|at| self.get(*at).is_some_and(|task| task.id() == id)).or_else(|| self.ix(id))
     }
 
+    /// The place of the task of an attempt: the one that the attempt names, or a look-up.
+    #[inline]
+    pub(crate) fn of_attempt(&self, attempt: AttemptId) -> Option<(TaskIx, &Task)> {
+        let here = TaskIx(Slot::new(attempt.place()));
+        if let Some(task) = self.get(here).filter(|task| task.id() == attempt.task()) {
+            return Some((here, task));
+        }
+        let at = self.ix(attempt.task())?;
+        Some((at, self.get(at)?))
+    }
+
     pub(crate) fn by_id(&self, id: TaskId) -> Option<&Task> {
         self.get(self.ix(id)?)
     }
@@ -137,7 +149,7 @@ impl Tasks {
     pub(crate) fn under_way(&self, attempt: AttemptId, place: Place) -> Applied<TaskIx> {
         let at = self.find(attempt.task(), place)?;
         let task = self.at(at)?;
-        if task.running().is_none() || task.attempts.begun != attempt.number().get() {
+        if task.running().is_none() || task.begun() != attempt.number().get() {
             return Err(InconsistentEvent("the attempt of an event is not the current one of its task"));
         }
         Ok(at)
@@ -284,8 +296,16 @@ impl Tasks {
     pub(crate) fn back_off(&mut self, at: TaskIx, until: Time, tier: Option<Tier>) -> Applied {
         let task = self.at_mut(at)?;
         task.tier = tier.unwrap_or(task.tier);
-        task.stage = Stage::Backoff { until };
+        task.wait(Stage::Backoff { until });
         Ok(())
+    }
+
+    /// The task waits for an agent in the queue of a class.
+    #[inline]
+    pub(crate) fn queue(&mut self, at: TaskIx, class: ClassIx) -> Applied<&Task> {
+        let task = self.at_mut(at)?;
+        task.wait(Stage::Queued { class });
+        Ok(task)
     }
 
     pub(crate) fn set_tier(&mut self, at: TaskIx, tier: Tier) -> Applied {
@@ -293,11 +313,9 @@ impl Tasks {
         Ok(())
     }
 
-    /// An attempt begins.
+    /// An attempt begins. Its number is the next one.
     pub(crate) fn begin(&mut self, at: TaskIx, running: Running) -> Applied {
         let task = self.tasks.get_mut(at.0).ok_or(UNKNOWN)?;
-        task.attempts.begun = task.attempts.begun.checked_add(1).ok_or(TOO_MANY)?;
-        task.last = Some(running.by.agent());
         task.stage = Stage::Running(match self.spare.pop() {
             Some(mut spare) => {
                 *spare = running;
@@ -326,24 +344,24 @@ impl Tasks {
                 "an attempt is requested back although it was requested back or cancelled before",
             ));
         }
-        running.yielding = Some(Yielding { at: now, why });
+        running.requests.get_or_insert_default().yielding = Some(Yielding { at: now, why });
         Ok(())
     }
 
     pub(crate) fn request_cancel(&mut self, at: TaskIx, reason: &Name, now: Time) -> Applied {
         let running = self.running_mut(at)?;
-        running.cancel = Some(Cancel { at: now, reason: reason.clone() });
+        running.requests.get_or_insert_default().cancel = Some(Cancel { at: now, reason: reason.clone() });
         Ok(())
     }
 
     /// The attempt was given back and does not count.
     pub(crate) fn note_yield(&mut self, at: TaskIx) -> Applied {
         let task = self.at_mut(at)?;
-        let yielding = task.running().and_then(|running| running.yielding.as_ref());
+        let yielding = task.running().and_then(Running::yielding);
         let preempted = yielding.is_some_and(|yielding| matches!(yielding.why, YieldReason::Preempted { .. }));
-        let Attempts { yielded, preempted: earlier, .. } = task.attempts;
-        task.attempts.yielded = yielded.checked_add(1).ok_or(TOO_MANY)?;
-        task.attempts.preempted = earlier.checked_add(u32::from(preempted)).ok_or(TOO_MANY)?;
+        let rare = task.rare.get_or_insert_default();
+        rare.yielded = rare.yielded.checked_add(1).ok_or(TOO_MANY)?;
+        rare.preempted = rare.preempted.checked_add(u32::from(preempted)).ok_or(TOO_MANY)?;
         Ok(())
     }
 
@@ -351,22 +369,24 @@ impl Tasks {
     /// of the task's retries that applies to it.
     pub(crate) fn note_failure(&mut self, at: TaskIx, by: AgentId, failure: &Failure) -> Applied {
         let task = self.at_mut(at)?;
-        let retry = task.spec.policy.retry();
+        let (retry, rare) = (task.spec.policy.retry(), task.rare.get_or_insert_default());
         if let Some(rule) = retry.rule_for(failure) {
-            let mut failed = core::mem::take(&mut task.failed).into_vec();
-            failed.resize(retry.rules.len(), 0);
-            failed.get_mut(rule).into_iter().for_each(|count| *count = count.saturating_add(1));
-            task.failed = failed.into_boxed_slice();
+            rare.failed.resize(retry.rules.len(), 0);
+            rare.failed.get_mut(rule).into_iter().for_each(|count| *count = count.saturating_add(1));
         }
-        let others = task.avoid.iter().copied().filter(|agent| *agent != by);
-        let avoid: Vec<AgentId> = others.chain([by]).collect();
-        task.avoid = avoid.get(avoid.len().saturating_sub(AVOID)..).unwrap_or_default().into();
+        rare.avoid.retain(|agent| *agent != by);
+        rare.avoid.push(by);
+        let beyond = rare.avoid.len().saturating_sub(AVOID);
+        rare.avoid.drain(..beyond);
         Ok(())
     }
 
     /// Marks the task as one whose outcome is unknown, if `unknown`. The mark is never removed.
     pub(crate) fn note_unknown(&mut self, at: TaskIx, unknown: bool) -> Applied {
-        self.at_mut(at)?.outcome_unknown |= unknown;
+        let task = self.at_mut(at)?;
+        if unknown {
+            task.rare.get_or_insert_default().outcome_unknown = true;
+        }
         Ok(())
     }
 
@@ -403,12 +423,13 @@ impl Tasks {
         let id = task.id();
         let succeeded = matches!(outcome, TaskOutcome::Succeeded(_));
         let dead = outcome.is_dead_letter();
+        let ended = Ended { at: now, outcome, begun: task.begun(), last: task.last() };
         let ended = match self.spare_ends.pop() {
             Some(mut spare) => {
-                *spare = Ended { at: now, outcome };
+                *spare = ended;
                 spare
             }
-            None => Box::new(Ended { at: now, outcome }),
+            None => Box::new(ended),
         };
         let before = core::mem::replace(&mut task.stage, Stage::Ended(ended));
         if let Stage::Running(running) = before
@@ -484,24 +505,19 @@ impl Tasks {
     pub(crate) fn set_timer(&mut self, at: TaskIx, grace: Duration, timers: &mut Timers) -> Applied {
         let task = self.at_mut(at)?;
         if task.timer.is_some() || task.may_be_due() {
-            let (alarm, due) = (Alarm::Task(task.spec.id), task.due(grace));
-            timers.set(&mut task.timer, alarm, due);
+            move_timer(task, grace, timers);
         }
         Ok(())
     }
 
     // ---- snapshots
 
-    /// Adds a task of a snapshot. It counts as active until its end is added.
-    pub(crate) fn put(&mut self, submission: &Submission<'_>, past: Past) -> Applied<TaskIx> {
+    /// Adds a task of a snapshot, with its tier if that has changed. It counts as active until its end is added.
+    pub(crate) fn put(&mut self, submission: &Submission<'_>, tier: Option<Tier>, rare: Rare) -> Applied<TaskIx> {
         let at = self.submit(submission)?;
         let task = self.at_mut(at)?;
-        task.tier = past.tier.unwrap_or(task.tier);
-        task.attempts = past.attempts;
-        task.outcome_unknown = past.outcome_unknown;
-        task.avoid = past.avoid.into();
-        task.failed = past.failed.into();
-        task.last = past.last;
+        task.tier = tier.unwrap_or(task.tier);
+        task.rare = (rare != Rare::default()).then(|| Box::new(rare));
         Ok(at)
     }
 
@@ -530,49 +546,12 @@ impl Tasks {
         self.dead.extend(dead);
         Ok(())
     }
+}
 
-    /// The number of timers that tasks own.
-    pub(crate) fn timers(&self) -> usize {
-        self.tasks.iter().filter(|(_, task)| task.timer.is_some()).count()
-    }
-
-    /// Compares ids, lists and counts with the tasks.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        if self.by_id.len() != self.tasks.len() {
-            return Err(format!("{} ids are indexed for {} tasks", self.by_id.len(), self.tasks.len()));
-        }
-        for (at, task) in self.iter() {
-            if self.ix(task.id()) != Some(at) {
-                return Err(format!("the id of {} is indexed for another task", task.id()));
-            }
-            if task.running().is_some() && task.attempts.begun == 0 {
-                return Err(format!("{} is running without an attempt", task.id()));
-            }
-        }
-        let active = self.iter().filter(|(_, task)| !task.has_ended()).count();
-        if active != self.active as usize {
-            return Err(format!("{active} tasks are active, {} are counted", self.active));
-        }
-        self.check_ended()
-    }
-
-    /// Whether every ended task is exactly once in the list for its outcome, and no other task is listed.
-    fn check_ended(&self) -> Result<(), String> {
-        let mut listed = BTreeSet::new();
-        for (ids, dead) in [(&self.finished, false), (&self.dead, true)] {
-            for id in ids {
-                let end = self.by_id(*id).and_then(Task::end);
-                if end.map(|ended| ended.outcome.is_dead_letter()) != Some(dead) || !listed.insert(id) {
-                    return Err(format!("{id} is in the wrong list of ended tasks"));
-                }
-            }
-        }
-        let ended = self.iter().filter(|(_, task)| task.has_ended()).count();
-        if ended != listed.len() {
-            return Err(format!("{ended} tasks have ended, {} are listed", listed.len()));
-        }
-        Ok(())
-    }
+#[inline(never)]
+fn move_timer(task: &mut Task, grace: Duration, timers: &mut Timers) {
+    let (alarm, due) = (Alarm::Task(task.spec.id), task.due(grace));
+    timers.set(&mut task.timer, alarm, due);
 }
 
 /// Removes a task from a list in which it is mostly the first.
@@ -581,17 +560,6 @@ fn remove_first(list: &mut VecDeque<TaskId>, id: TaskId) {
         Some(first) if *first == id => drop(list.pop_front()),
         _ => list.retain(|other| *other != id),
     }
-}
-
-/// The data of a task in a snapshot besides its submission and its stage.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Past {
-    pub(crate) tier: Option<Tier>,
-    pub(crate) attempts: Attempts,
-    pub(crate) outcome_unknown: bool,
-    pub(crate) avoid: Vec<AgentId>,
-    pub(crate) failed: Vec<u32>,
-    pub(crate) last: Option<AgentId>,
 }
 
 #[cfg(test)]

@@ -14,71 +14,107 @@ use std::sync::Arc;
 const INSTANT: Duration = Duration::from_nanos(1);
 
 /// A task and its stage. Only [`Tasks`](super::Tasks) changes one.
+///
+/// Most tasks wait, and a scheduler may have millions of them: a task fills one cache line, and what few tasks have is
+/// beside it.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 pub(crate) struct Task {
     pub(crate) spec: Arc<TaskSpec>,
     /// The number of the event that submitted it: its position among tasks of equal rank. Retries do not change it.
     pub(crate) seq: Seq,
     pub(crate) submitted: Time,
+    pub(crate) stage: Stage,
+    /// What only few tasks have; none if it is the default.
+    pub(super) rare: Option<Box<Rare>>,
+    pub(crate) accounts: AccountIxs,
+    pub(crate) timer: Option<TimerKey>,
+    pub(crate) tier: Tier,
+    pub(crate) traits: Traits,
+}
+
+const _: () = assert!(size_of::<Option<Task>>() == 64, "a task fills one cache line");
+
+/// What only few tasks have: an estimate, or attempts that have ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rare {
     /// The expected duration of an attempt, estimated at the submit and not updated, so that retries keep their
     /// position.
     pub(crate) expected: Option<Duration>,
-    pub(crate) attempts: Attempts,
-    pub(crate) tier: Tier,
-    pub(crate) traits: Traits,
-    pub(crate) accounts: AccountIxs,
-    /// Whether the outcome of an attempt is unknown: the task may have had side effects.
-    pub(crate) outcome_unknown: bool,
-    /// The agents that failed the task, the most recent last.
-    pub(crate) avoid: Box<[AgentId]>,
-    /// The numbers of failed attempts by the rule of its retries that applied to them; empty if no rule did.
-    pub(crate) failed: Box<[u32]>,
-    /// The agent that the last attempt was assigned to.
-    pub(crate) last: Option<AgentId>,
-    pub(crate) timer: Option<TimerKey>,
-    pub(crate) stage: Stage,
-}
-
-/// The attempts of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Attempts {
-    /// How many have begun.
+    /// How many attempts have begun, while the task waits: [`Running`] and [`Ended`] have their own number.
     pub(crate) begun: u32,
     /// How many attempts were given back and do not count against the policy.
     pub(crate) yielded: u32,
     /// How many of the attempts that were given back were preempted.
     pub(crate) preempted: u32,
+    /// Whether the outcome of an attempt is unknown: the task may have had side effects.
+    pub(crate) outcome_unknown: bool,
+    /// The agents that failed the task, the most recent last.
+    pub(crate) avoid: Vec<AgentId>,
+    /// The numbers of failed attempts by the rule of its retries that applied to them; empty if no rule did.
+    pub(crate) failed: Vec<u32>,
+    /// The agent that the last attempt was assigned to, while the task waits.
+    pub(crate) last: Option<AgentId>,
 }
 
-impl Attempts {
-    /// How many count against the policy.
-    pub(crate) const fn counted(self) -> u32 {
-        self.begun.saturating_sub(self.yielded)
+impl Default for Rare {
+    fn default() -> Self {
+        Self::NONE
     }
+}
+
+impl Rare {
+    const NONE: Self = Self {
+        expected: None,
+        begun: 0,
+        yielded: 0,
+        preempted: 0,
+        outcome_unknown: false,
+        avoid: Vec::new(),
+        failed: Vec::new(),
+        last: None,
+    };
 }
 
 /// Properties of the spec, copied into the task: the spec of a task that has waited for long is no longer in the CPU
 /// cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Traits {
-    /// Whether it has a deadline or a timeout. Most tasks have none.
-    pub(crate) bounded: bool,
-    /// Whether it has an affinity.
-    pub(crate) affine: bool,
-    /// Whether its attempts may be preempted.
-    pub(crate) preemptible: bool,
-    /// Whether its attempts use resources.
-    pub(crate) uses_resources: bool,
-}
+pub(crate) struct Traits(u8);
 
 impl Traits {
+    const BOUNDED: u8 = 1;
+    const AFFINE: u8 = 2;
+    const PREEMPTIBLE: u8 = 4;
+    const USES_RESOURCES: u8 = 8;
+
     fn of(spec: &TaskSpec) -> Self {
-        Self {
-            bounded: spec.deadline.is_some() || !spec.policy.is_default(),
-            affine: spec.affinity.is_some(),
-            preemptible: spec.preemptible && spec.tier != Tier::Critical,
-            uses_resources: spec.needs.uses_resources(),
-        }
+        let has = |property: bool, bit: u8| if property { bit } else { 0 };
+        Self(
+            has(spec.deadline.is_some() || !spec.policy.is_default(), Self::BOUNDED)
+                | has(spec.affinity.is_some(), Self::AFFINE)
+                | has(spec.preemptible && spec.tier != Tier::Critical, Self::PREEMPTIBLE)
+                | has(spec.needs.uses_resources(), Self::USES_RESOURCES),
+        )
+    }
+
+    /// Whether it has a deadline or a timeout. Most tasks have none.
+    pub(crate) const fn is_bounded(self) -> bool {
+        self.0 & Self::BOUNDED != 0
+    }
+
+    /// Whether it has an affinity.
+    pub(crate) const fn is_affine(self) -> bool {
+        self.0 & Self::AFFINE != 0
+    }
+
+    /// Whether its attempts may be preempted.
+    pub(crate) const fn is_preemptible(self) -> bool {
+        self.0 & Self::PREEMPTIBLE != 0
+    }
+
+    /// Whether its attempts use resources.
+    pub(crate) const fn uses_resources(self) -> bool {
+        self.0 & Self::USES_RESOURCES != 0
     }
 }
 
@@ -100,6 +136,8 @@ pub(crate) enum Stage {
 /// An attempt under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
+    /// The number of the attempt.
+    pub(crate) number: u32,
     pub(crate) by: Incarnation,
     /// Its position at its agent; none once the agent is gone.
     pub(crate) held: Option<Held>,
@@ -108,9 +146,16 @@ pub(crate) struct Running {
     pub(crate) charged: Duration,
     /// Whether the agent has not started it yet.
     pub(crate) unstarted: bool,
-    /// The request to give it back.
+    /// The requests to give it back and to stop it. Most attempts have none.
+    pub(crate) requests: Option<Box<Requests>>,
+}
+
+/// What was requested of the agent of an attempt.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Requests {
+    /// To give it back.
     pub(crate) yielding: Option<Yielding>,
-    /// The request to stop it.
+    /// To stop it.
     pub(crate) cancel: Option<Cancel>,
 }
 
@@ -139,12 +184,22 @@ pub(crate) struct Cancel {
 impl Running {
     /// Whether its agent was asked to stop it or to give it back.
     pub(crate) const fn is_requested(&self) -> bool {
-        self.cancel.is_some() || self.yielding.is_some()
+        self.requests.is_some()
+    }
+
+    /// The request to give it back.
+    pub(crate) fn yielding(&self) -> Option<Yielding> {
+        self.requests.as_ref()?.yielding
+    }
+
+    /// The request to stop it.
+    pub(crate) fn cancel(&self) -> Option<&Cancel> {
+        self.requests.as_ref()?.cancel.as_ref()
     }
 
     /// The task that gets the agent once the attempt is given back, if it was requested back for a task.
     pub(crate) fn beneficiary(&self) -> Option<TaskId> {
-        self.yielding.as_ref()?.why.by()
+        self.yielding()?.why.by()
     }
 
     pub(crate) fn agent(&self) -> Option<AgentIx> {
@@ -157,6 +212,10 @@ impl Running {
 pub(crate) struct Ended {
     pub(crate) at: Time,
     pub(crate) outcome: TaskOutcome,
+    /// How many attempts have begun.
+    pub(crate) begun: u32,
+    /// The agent that the last attempt was assigned to.
+    pub(crate) last: Option<AgentId>,
 }
 
 /// The data of an accepted task.
@@ -176,17 +235,12 @@ impl Task {
             spec: Arc::clone(spec),
             seq: *seq,
             submitted: *at,
-            expected: *expected,
-            attempts: Attempts::default(),
+            stage: Stage::Blocked { on: 0 },
+            rare: expected.map(|_| Box::new(Rare { expected: *expected, ..Rare::default() })),
+            accounts: *accounts,
+            timer: None,
             tier: spec.tier,
             traits: Traits::of(spec),
-            accounts: *accounts,
-            outcome_unknown: false,
-            avoid: Box::default(),
-            failed: Box::default(),
-            last: None,
-            timer: None,
-            stage: Stage::Blocked { on: 0 },
         }
     }
 
@@ -194,14 +248,53 @@ impl Task {
         self.spec.id
     }
 
+    /// How many attempts have begun.
+    pub(crate) fn begun(&self) -> u32 {
+        match &self.stage {
+            Stage::Running(running) => running.number,
+            Stage::Ended(ended) => ended.begun,
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => self.rare().begun,
+        }
+    }
+
+    /// The agent that the last attempt was assigned to.
+    pub(crate) fn last(&self) -> Option<AgentId> {
+        match &self.stage {
+            Stage::Running(running) => Some(running.by.agent()),
+            Stage::Ended(ended) => ended.last,
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => self.rare().last,
+        }
+    }
+
+    /// What only few tasks have.
+    pub(crate) fn rare(&self) -> &Rare {
+        static NONE: Rare = Rare::NONE;
+        self.rare.as_deref().unwrap_or(&NONE)
+    }
+
+    /// How many attempts count against the policy.
+    pub(crate) fn counted(&self) -> u32 {
+        self.begun().saturating_sub(self.rare().yielded)
+    }
+
+    /// Begins a stage in which the task waits.
+    pub(super) fn wait(&mut self, stage: Stage) {
+        let (begun, last) = (self.begun(), self.last());
+        self.stage = stage;
+        if begun > 0 {
+            let rare = self.rare.get_or_insert_default();
+            (rare.begun, rare.last) = (begun, last);
+        }
+    }
+
     /// The attempt that began last.
     pub(crate) fn attempt(&self) -> AttemptId {
-        AttemptId::new(self.spec.id, self.attempts.begun)
+        AttemptId::new(self.spec.id, self.begun())
     }
 
     /// The attempt that would begin next.
     pub(crate) fn next_attempt(&self) -> AttemptId {
-        AttemptId::new(self.spec.id, self.attempts.begun.saturating_add(1))
+        AttemptId::new(self.spec.id, self.begun().saturating_add(1))
     }
 
     pub(crate) const fn has_ended(&self) -> bool {
@@ -215,7 +308,7 @@ impl Task {
 
     /// The number of attempts that failed with a failure of this rule.
     pub(crate) fn failed_by(&self, rule: usize) -> u32 {
-        self.failed.get(rule).copied().unwrap_or(0)
+        self.rare().failed.get(rule).copied().unwrap_or(0)
     }
 
     /// Whether it may use capacity that is reserved for the critical tier.
@@ -246,13 +339,13 @@ impl Task {
     }
 
     /// The side effects to report if it ended now without success.
-    pub(crate) const fn side_effects(&self) -> SideEffects {
-        if self.outcome_unknown { SideEffects::Possible } else { SideEffects::None }
+    pub(crate) fn side_effects(&self) -> SideEffects {
+        if self.rare().outcome_unknown { SideEffects::Possible } else { SideEffects::None }
     }
 
     /// The next time limit that applies at its current stage.
     pub(crate) fn bound(&self) -> Option<(Time, Bound)> {
-        if !self.traits.bounded {
+        if !self.traits.is_bounded() {
             return None;
         }
         let policy = &self.spec.policy;
@@ -271,7 +364,7 @@ impl Task {
     /// When the attempt under way times out.
     pub(crate) fn timeout(&self) -> Option<Time> {
         let running = self.running()?;
-        let begun = self.traits.bounded && !running.unstarted;
+        let begun = self.traits.is_bounded() && !running.unstarted;
         let timeout = if begun { self.spec.policy.attempt_timeout() } else { None };
         timeout.map(|span| running.since + span)
     }
@@ -280,8 +373,8 @@ impl Task {
     /// request.
     pub(crate) fn attempt_until(&self, grace: Duration) -> Option<Time> {
         let running = self.running()?;
-        let cancelled = running.cancel.as_ref().map(|cancel| cancel.at + grace);
-        let yielding = running.yielding.as_ref().map(|yielding| yielding.at + grace);
+        let cancelled = running.cancel().map(|cancel| cancel.at + grace);
+        let yielding = running.yielding().map(|yielding| yielding.at + grace);
         [self.timeout(), cancelled, yielding].into_iter().flatten().min()
     }
 
@@ -289,8 +382,8 @@ impl Task {
     pub(super) const fn may_be_due(&self) -> bool {
         match &self.stage {
             Stage::Backoff { .. } => true,
-            Stage::Running(running) => self.traits.bounded || running.is_requested(),
-            Stage::Blocked { .. } | Stage::Queued { .. } => self.traits.bounded,
+            Stage::Running(running) => self.traits.is_bounded() || running.is_requested(),
+            Stage::Blocked { .. } | Stage::Queued { .. } => self.traits.is_bounded(),
             Stage::Ended(_) => false,
         }
     }

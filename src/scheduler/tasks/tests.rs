@@ -21,7 +21,7 @@ fn attempt() -> Running {
     let by = Incarnation::new(AgentId::new(1), 1);
     let held = Some(Held { at: AgentIx::new(0), index: 0 });
     let (since, charged) = (Time::ZERO, Duration::ZERO);
-    Running { by, held, since, charged, unstarted: false, yielding: None, cancel: None }
+    Running { number: 1, by, held, since, charged, unstarted: false, requests: None }
 }
 
 #[test]
@@ -86,5 +86,5 @@ fn an_attempt_is_requested_back_once_and_orphaned_without_its_agent() {
     assert_eq!(tasks.release(at), Ok(None), "no agent holds it");
     assert_eq!(tasks.next_follow_up(), None);
     tasks.note_yield(at).unwrap();
-    assert_eq!(tasks.get(at).unwrap().attempts.counted(), 0);
+    assert_eq!(tasks.get(at).unwrap().counted(), 0);
 }

@@ -36,7 +36,7 @@ impl Lanes {
         }
         for (fronts, (lanes, ready)) in self.fronts.each().zip(self.lanes.each().zip(self.ready.each())) {
             let firsts = ready.iter().map(|at| (lanes.get(at).and_then(|lane| lane.heads.first()), fronts.get(at)));
-            let agree = |(head, front): (Option<Head>, Option<&Front>)| {
+            let agree = |(head, front): (Option<&Head>, Option<&Front>)| {
                 head.map(|head| (head.turn.rank, head.task)) == front.map(|front| (front.rank, front.task))
             };
             if !firsts.into_iter().all(agree) {

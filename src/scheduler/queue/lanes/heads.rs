@@ -22,8 +22,8 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    pub(super) const fn first(&self) -> Option<Head> {
-        self.first
+    pub(super) const fn first(&self) -> Option<&Head> {
+        self.first.as_ref()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -43,14 +43,18 @@ impl Heads {
     /// Replaces the head of a sub-queue, which was listed at `old`.
     #[inline]
     pub(super) fn replace(&mut self, at: SubQueueIx, old: Option<Turn>, new: Option<Head>) -> Applied {
-        let is_only = self.first.is_none_or(|head| head.at == at) && self.others.is_empty();
-        if is_only && old == self.first.map(|head| head.turn) {
+        let is_listed = match &self.first {
+            Some(first) => first.at == at && old.is_some(),
+            None => old.is_none(),
+        };
+        if is_listed && self.others.is_empty() {
             self.first = new;
             return Ok(());
         }
         self.replace_among(at, old, new)
     }
 
+    #[inline(never)]
     fn replace_among(&mut self, at: SubQueueIx, old: Option<Turn>, new: Option<Head>) -> Applied {
         if let Some(turn) = old {
             if self.first.is_some_and(|head| (head.turn, head.at) == (turn, at)) {

@@ -196,7 +196,7 @@ impl Lanes {
         let mut first: Option<(Front, ClassIx)> = None;
         for &urgent in halves {
             let fronts = self.fronts.of(urgent);
-            for at in classes.common(self.ready.of(urgent)) {
+            classes.each_common(self.ready.of(urgent), |at| {
                 if let Some(front) = fronts.get(at)
                     && first.is_none_or(|(best, _)| front.rank < best.rank)
                     && let Some(class) = ClassIx::at(at)
@@ -204,7 +204,7 @@ impl Lanes {
                 {
                     first = Some((*front, class));
                 }
-            }
+            });
         }
         Ok(first.map(|(front, class)| (class, front.task)))
     }
@@ -236,7 +236,7 @@ impl Lanes {
     /// The first sub-queue of one half of a lane.
     #[inline]
     fn first_of(&mut self, class: ClassIx, urgent: bool) -> Applied<Option<Head>> {
-        let first = self.lanes.of(urgent).get(class.index()).and_then(|lane| lane.heads.first());
+        let first = self.lanes.of(urgent).get(class.index()).and_then(|lane| lane.heads.first()).copied();
         if self.fair && first.is_some() { self.first_by_share(class, urgent) } else { Ok(first) }
     }
 
@@ -246,7 +246,7 @@ impl Lanes {
     fn first_by_share(&mut self, class: ClassIx, urgent: bool) -> Applied<Option<Head>> {
         loop {
             let heads = self.lanes.of(urgent).get(class.index()).map(|lane| &lane.heads);
-            let Some(head) = heads.and_then(Heads::first) else { return Ok(None) };
+            let Some(head) = heads.and_then(Heads::first).copied() else { return Ok(None) };
             let key = self.sub_queues.get(head.at.0).ok_or(NO_SUB_QUEUE)?.key;
             if head.turn.tag == self.order_tag(key.accounts.tenant) {
                 return Ok(Some(head));
@@ -481,8 +481,8 @@ impl Lanes {
         let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
         let head = if is_held { None } else { sub_queue.head() };
         let (key, old) = (sub_queue.key, sub_queue.listed);
-        let share = self.tenants.get(key.accounts.tenant.0.index()).filter(|_| self.fair && head.is_some());
-        let tag = share.map_or(0, |tenant| tenant.share.tag);
+        let tenant = if self.fair { self.tenants.get(key.accounts.tenant.0.index()) } else { None };
+        let tag = tenant.map_or(0, |tenant| tenant.share.tag);
         let new = head.map(|(rank, task)| Head { turn: Turn { tag, rank }, at, task });
         let turn = new.map(|head| head.turn);
         if old == turn {
@@ -493,9 +493,9 @@ impl Lanes {
         heads.replace(at, old, new)?;
         let first = heads.first();
         if let Some(Head { turn, task, .. }) = first {
-            *at_or_new(self.fronts.of_mut(key.urgent), key.class.index()) = Front { rank: turn.rank, task };
+            *at_or_new(self.fronts.of_mut(key.urgent), key.class.index()) = Front { rank: turn.rank, task: *task };
         }
-        if old.is_none() || new.is_none() {
+        if old.is_none() || turn.is_none() {
             self.ready.of_mut(key.urgent).put(key.class.index(), first.is_some());
         }
         Ok(())
@@ -535,12 +535,18 @@ const TOO_LATE: InconsistentEvent = InconsistentEvent("the service of a tenant c
 const NOT_QUEUED: InconsistentEvent = InconsistentEvent("a task that leaves its queue is not queued");
 
 /// The element at this index. The vector grows to it if necessary.
+#[inline]
 fn at_or_new<T: Default>(all: &mut Vec<T>, at: usize) -> &mut T {
     if at >= all.len() {
-        all.resize_with(at + 1, T::default);
+        grow(all, at);
     }
     #[expect(clippy::indexing_slicing, reason = "the line above made room for it")]
     &mut all[at]
+}
+
+#[cold]
+fn grow<T: Default>(all: &mut Vec<T>, at: usize) {
+    all.resize_with(at + 1, T::default);
 }
 
 #[cfg(test)]
