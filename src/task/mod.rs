@@ -38,7 +38,7 @@ pub use code::Code;
 pub use failure::{Failure, FailureKind, Place, SideEffects};
 pub use failures::{CodePattern, Failures};
 pub use identity::{BadIdentity, IdempotencyKey, Identity, JournalId};
-pub(crate) use identity::{Origin, Subject, work_of_step};
+pub(crate) use identity::{Origin, Subject, work_of_call, work_of_step};
 pub use lack::Lack;
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
