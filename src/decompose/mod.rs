@@ -199,6 +199,12 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
             if let Action::Delegate(delegate) = &node.action {
                 check_delegated_kinds(node, delegate, kinds)?;
             }
+            if let Action::Function(function) = &node.action
+                && !kinds.contains(&function.work.kind)
+            {
+                let (node, kind) = (node.name.clone(), function.work.kind.clone());
+                return Err(DecomposeError::UnknownKind { node, kind });
+            }
             for body in node.action.bodies() {
                 match body {
                     Body::Flow(flow) => open.push(flow),

@@ -1,8 +1,8 @@
 //! The canonical form of definitions, in which every duration can be stored.
 
 use super::{
-    Action, Body, Boundary, Budget, Decision, Definition, Delegate, Escalation, Gather, Handler, Map, Node, RaceOption,
-    Repeat, SignalRule, State, States, WaitFor, Work,
+    Action, Body, Boundary, Budget, Decision, Definition, Delegate, DurableFunction, Escalation, FunctionCall, Gather,
+    Handler, Map, Node, RaceOption, Repeat, SignalRule, State, States, WaitFor, Work,
 };
 use crate::base::canonical::{Canonical, canonical};
 
@@ -27,6 +27,9 @@ canonical!(Delegate { work, gather } beside {
     depth, fan_out, max_parts, kinds, max_concurrent, tolerate, on_limit, rounds,
 });
 
+canonical!(DurableFunction { work } beside { max_calls, max_calls_per_turn });
+canonical!(FunctionCall { body, undo } beside { key, occurrence, input });
+
 impl Canonical for Action {
     fn is_canonical(&self) -> bool {
         match self {
@@ -34,6 +37,7 @@ impl Canonical for Action {
             Self::Map(map) => map.is_canonical(),
             Self::Repeat(repeat) => repeat.is_canonical(),
             Self::Delegate(delegate) => delegate.is_canonical(),
+            Self::Function(function) => function.is_canonical(),
             Self::Wait { timer, signal: _ } => timer.is_canonical(),
             Self::Race { options } => options.is_canonical(),
             Self::States(states) => states.is_canonical(),
@@ -47,6 +51,7 @@ impl Canonical for Action {
             Self::Map(map) => map.make_canonical(),
             Self::Repeat(repeat) => repeat.make_canonical(),
             Self::Delegate(delegate) => delegate.make_canonical(),
+            Self::Function(function) => function.make_canonical(),
             Self::Wait { timer, signal: _ } => timer.make_canonical(),
             Self::Race { options } => options.make_canonical(),
             Self::States(states) => states.make_canonical(),

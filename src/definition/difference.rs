@@ -116,6 +116,7 @@ impl Node {
                     work.reduce();
                 }
             }
+            Action::Function(function) => function.work.reduce(),
             Action::States(states) => {
                 for state in &mut states.states {
                     state.body.iter_mut().for_each(Body::reduce);
@@ -133,7 +134,7 @@ impl Node {
 }
 
 impl Body {
-    fn reduce(&mut self) {
+    pub(super) fn reduce(&mut self) {
         match self {
             Self::Task(work) => work.reduce(),
             Self::Flow(flow) => *flow = Arc::new(flow.essence()),

@@ -27,6 +27,7 @@ mod delegate;
 mod difference;
 mod expr;
 mod failure;
+mod function;
 mod guard;
 mod instances;
 mod link;
@@ -49,6 +50,7 @@ pub(crate) use expr::{NoValue, Scope, Term, TermMut};
 #[cfg(feature = "language")]
 pub(crate) use expr::{folded_list, folded_object, type_name};
 pub use failure::{Fail, OnCompensationFailure, OnFailure};
+pub use function::{DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn, Occurrence};
 pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, MapBounds, Repeat};
 pub use link::{Join, Link, On, Remaining};
@@ -467,6 +469,8 @@ pub enum Action {
     Repeat(Repeat),
     /// Executes a task whose agent may delegate parts of it.
     Delegate(Delegate),
+    /// Executes a durable function: a task that requests calls in turns.
+    Function(DurableFunction),
     /// Waits for a signal, a timer, or the first of both. The output is the content of the signal, or null if the timer
     /// fired first. (WCP 16, 24)
     Wait {

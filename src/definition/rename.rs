@@ -2,8 +2,8 @@
 //! the new definition.
 
 use super::{
-    Action, Body, Boundary, Completion, Condition, Definition, Delegate, Expr, Gather, Handler, Map, Repeat, States,
-    TermMut, WaitFor, Work,
+    Action, Body, Boundary, Completion, Condition, Definition, Delegate, DurableFunction, Expr, Gather, Handler, Map,
+    Repeat, States, TermMut, WaitFor, Work,
 };
 use crate::base::name::Name;
 use core::time::Duration;
@@ -74,6 +74,7 @@ impl Action {
                 }
                 Self::Delegate(same)
             }
+            Self::Function(function) => Self::Function(DurableFunction { work: Work::new(""), ..function.clone() }),
             Self::States(states) => Self::States(states.meaning(to)),
             Self::Race { options } => {
                 let mut options = options.clone();

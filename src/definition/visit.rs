@@ -50,7 +50,9 @@ pub(crate) enum ActionClass {
 impl Action {
     pub(crate) const fn class(&self) -> ActionClass {
         match self {
-            Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::Delegate(_) | Self::States(_) => ActionClass::Works,
+            Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::Delegate(_) | Self::Function(_) | Self::States(_) => {
+                ActionClass::Works
+            }
             Self::Wait { .. } | Self::Race { .. } => ActionClass::Waits,
             Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => ActionClass::Immediate,
         }
@@ -95,7 +97,7 @@ impl Action {
             }
             Self::Wait { signal, .. } => parts.signals.extend(signal),
             Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
-            Self::Do(_) | Self::Delegate(_) | Self::Pass | Self::Stop => {}
+            Self::Do(_) | Self::Delegate(_) | Self::Function(_) | Self::Pass | Self::Stop => {}
         }
     }
 
@@ -129,7 +131,7 @@ impl Action {
                 }
             }
             Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
-            Self::Do(_) | Self::Delegate(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
+            Self::Do(_) | Self::Delegate(_) | Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
         }
         parts
     }
@@ -148,7 +150,7 @@ impl Action {
         if let Self::States(states) = self { &states.states } else { &[] }
     }
 
-    /// All bodies that the action may execute. Delegated parts are not among them.
+    /// All bodies that the action may execute. Delegated parts and the calls of functions are not among them.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
         self.body().into_iter().chain(self.states().iter().filter_map(|state| state.body.as_ref()))
     }

@@ -5,6 +5,7 @@ use super::accounts::Affordable;
 use super::book::{Book, Folded};
 use super::delegate::{Delegation, PartOf};
 use super::family::Room;
+use super::function::turn_refused;
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use super::schedules::Scheduling;
@@ -93,7 +94,8 @@ impl Driver {
         command.make_canonical();
         let verdict = match command {
             Command::Agent(command) => {
-                let instead = self.delegation().instead_of(&command);
+                let refused = || turn_refused(&self.book, self.core.config().limits(), &command);
+                let instead = self.delegation().instead_of(&command).or_else(refused);
                 self.core.agent(instead.unwrap_or(command), tx)
             }
             Command::Task(command) => self.task(command, tx),
@@ -353,6 +355,7 @@ impl Book {
             Event::Control(ControlEvent::RunsForgotten { runs }) => {
                 runs.iter().map(|run| 10 + 10 * self.runs.families().size(*run) as usize).sum()
             }
+            Event::Node { event: NodeEvent::Called { calls }, .. } => calls.len(),
             Event::Schedule { event: ScheduleEvent::Requested { occasions, .. }, .. } => occasions.len(),
             Event::Agent { .. }
             | Event::Task { .. }

@@ -318,6 +318,10 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
             let when = if *next <= now { "at once".to_owned() } else { format!("in {}", Span::from(*next - now)) };
             format!("{at} is retried {when} after a failure ({})", failure_text(failure))
         }
+        NodeEvent::Called { calls } => {
+            let keys: Vec<String> = calls.iter().map(|call| short(&call.key)).collect();
+            format!("{at} requests {} calls: {}", calls.len(), list(&keys, keys.len()))
+        }
         NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
         NodeEvent::Exhausted { limit } => format!("{at}: {limit}"),
         NodeEvent::Held { outcome } => {
@@ -365,6 +369,7 @@ fn opening(what: &Opening, now: Time) -> String {
         Opening::Repeat => "a repeat".to_owned(),
         Opening::Rounds => "a round for each arrival".to_owned(),
         Opening::Delegation => "work that can be delegated".to_owned(),
+        Opening::Function => "a durable function".to_owned(),
         Opening::States => "a state machine".to_owned(),
         Opening::Race { .. } => "a race".to_owned(),
         Opening::Wait { until: None } => "a wait".to_owned(),

@@ -28,6 +28,10 @@
 //! | `cp.no_case` | permanent | no case of a choice and no transition of a state applies |
 //! | `cp.join` | permanent | a counting join can no longer reach its number |
 //! | `cp.undefined` | permanent | a called workflow is not defined |
+//! | `cp.function.changed` | permanent | a durable function requested a known call with another body or input |
+//! | `cp.function.key` | permanent | two calls of a durable function cannot be distinguished |
+//! | `cp.function.stuck` | permanent | a durable function waits for nothing that the engine performs |
+//! | `cp.limit.calls` | permanent | a durable function requested more calls than it may |
 //! | `cp.limit.rounds`, `.steps`, `.items`, `.depth`, `.runs`, `.evaluation`, `.delegation_depth`, `.fan_out`, `.parts`, `.repeated_work` | permanent | the limit was reached |
 //! | `cp.budget.attempts`, `.time`, `.cost`, `.tokens` | permanent | the budget is used up |
 
@@ -93,6 +97,14 @@ pub const NO_CASE: &str = "cp.no_case";
 pub const JOIN: &str = "cp.join";
 /// A called workflow is not defined.
 pub const UNDEFINED: &str = "cp.undefined";
+/// A durable function requested a call that is known with another body or input.
+pub const FUNCTION_CHANGED: &str = "cp.function.changed";
+/// A durable function requested two calls at the same time that cannot be distinguished.
+pub const FUNCTION_KEY: &str = "cp.function.key";
+/// A durable function waits, and none of its calls is under way.
+pub const FUNCTION_STUCK: &str = "cp.function.stuck";
+/// A durable function requested more calls than it may.
+pub const FUNCTION_CALLS: &str = "cp.limit.calls";
 /// The prefix of the codes of limits; the name of the limit follows.
 pub const LIMIT: &str = "cp.limit.";
 /// The prefix of the codes of budgets; the name of the measure follows.

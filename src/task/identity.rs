@@ -207,6 +207,11 @@ impl Origin {
     }
 }
 
+/// The work of a call of a durable function, which its key and its occurrence identify, not the order of the calls.
+pub(crate) fn work_of_call(step: Digest, key: &str, occurrence: &str) -> Digest {
+    DigestInput::new("call").digest(step).text(key).text(occurrence).finish()
+}
+
 /// The work of a task or child run that performs a step of a run with this work.
 pub(crate) fn work_of_step(run: Digest, node: &str, repeats: u32, owner: Owner) -> Digest {
     let phase = match owner.phase {

@@ -39,7 +39,7 @@ pub(crate) use failure::{Failure, FailureKind};
 pub use failure::{Place, SideEffects};
 pub use failures::{CodePattern, Failures};
 pub use identity::{BadIdentity, IdempotencyKey, Identity, JournalId};
-pub(crate) use identity::{Origin, Subject, work_of_step};
+pub(crate) use identity::{Origin, Subject, work_of_call, work_of_step};
 pub use lack::Lack;
 pub(crate) use needs::Needs;
 pub use outcome::Bound;

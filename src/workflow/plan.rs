@@ -79,7 +79,12 @@ pub(crate) struct WorkPlan {
 }
 
 impl WorkPlan {
-    fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool, functions: &Arc<Functions>) -> Option<Self> {
+    pub(crate) fn new(
+        body: Option<&Body>,
+        undo: Option<&Work>,
+        pivot: bool,
+        functions: &Arc<Functions>,
+    ) -> Option<Self> {
         let mut plan = Self { undo: undo.map(|work| Template::new(work, false)), ..Self::default() };
         match body {
             Some(Body::Task(work)) => plan.task = Some(Template::new(work, pivot)),
@@ -252,6 +257,10 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
         if let Gather::Work(gather) = &delegate.gather {
             work.gather = Some(Template::new(gather, node.pivot));
         }
+    }
+    if let Action::Function(function) = &node.action {
+        // A turn has no side effects of its own, so it is repeated until its outcome is known.
+        work.task = Some(Template::new(&function.work, true));
     }
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),

@@ -85,6 +85,8 @@ impl Expr {
     /// [`ExprError`] if what is between `${` and `}` is no expression.
     pub fn template(text: &str) -> Result<Self, ExprError> {
         let mut parser = Parser::new(text)?;
+        // The parts are arguments of a call when they are printed.
+        parser.depth = 1;
         let (mut parts, mut depth) = (Vec::new(), 1_u32);
         while let Some((before, _)) = parser.rest().split_once("${") {
             if !before.is_empty() {

@@ -244,8 +244,11 @@ impl Display for Negated<'_> {
             return self.0.fmt(f);
         }
         // A minus sign before digits is a part of the number.
-        if matches!(self.0.0, Expr::Const(value) if value.value().is_number()) {
-            return write!(f, "({})", self.0);
+        if let Expr::Const(value) = self.0.0
+            && let Some(number) = value.value().as_number()
+        {
+            let negative = number.to_string().starts_with('-');
+            return if negative { self.0.fmt(f) } else { write!(f, "({})", self.0) };
         }
         Operand(self.0).fmt(f)
     }

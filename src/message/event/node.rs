@@ -5,7 +5,7 @@ use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::MapBounds;
+use crate::definition::{FunctionCall, MapBounds};
 use crate::message::run::{
     CompensationOutcome, DelegatedPart, DroppedSubtask, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartOutcome,
     Refusal,
@@ -85,6 +85,12 @@ pub enum NodeEvent {
         part: u32,
         /// What happened.
         event: PartEvent,
+    },
+    /// A turn of a durable function has ended, and these calls that it requested are new. Each becomes an instance of the node.
+    Called {
+        /// The calls, in the order in which they begin.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<FunctionCall>,
     },
     /// A guard of the node did not hold. After a precondition the node ends; after a postcondition its work is done again, or
     /// it ends and its output is dropped.
@@ -249,6 +255,8 @@ pub enum Opening {
     Rounds,
     /// It performs work of which parts may be delegated.
     Delegation,
+    /// It executes a durable function.
+    Function,
     /// It waits.
     Wait {
         /// Until when, at the latest.

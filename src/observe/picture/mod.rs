@@ -12,7 +12,7 @@ use super::catalog::flow_of;
 use crate::base::draw::line;
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Definition, Delegate, Expr, Fail, Gather, Join, Map, Node, On, Pick, Repeat, Work,
+    Action, Body, Definition, Delegate, DurableFunction, Expr, Fail, Gather, Join, Map, Node, On, Pick, Repeat, Work,
 };
 use crate::message::run::NodeStatus;
 use std::collections::BTreeMap;
@@ -240,6 +240,9 @@ fn text_of(action: &Action) -> (Shape, Option<String>) {
             };
             let what = format!("delegates: {}, {depth} deep, {fan_out} each{gather}", line(&work.kind, SHOWN));
             (Shape::Repeat, Some(what))
+        }
+        Action::Function(DurableFunction { work, .. }) => {
+            (Shape::Repeat, Some(format!("function: {}", line(&work.kind, SHOWN))))
         }
         Action::Wait { signal, timer } => {
             let signal = signal.as_ref().map(|signal| line(signal, SHOWN));

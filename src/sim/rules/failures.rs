@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     reported: BTreeSet<(FailureKind, Option<Code>, Box<str>)>,
-    /// The nodes that always fail.
+    /// The nodes that fail as their definition or the code of their function decides.
     fails: BTreeSet<Name>,
 }
 
@@ -23,7 +23,7 @@ impl Known {
 
     pub(super) fn learn_definition(&mut self, definition: &Definition) {
         for node in &definition.nodes {
-            if matches!(node.action, Action::Fail(_)) {
+            if matches!(node.action, Action::Fail(_) | Action::Function(_)) {
                 self.fails.insert(node.name.clone());
             }
             node.action.flows().for_each(|flow| self.learn_definition(flow));

@@ -307,7 +307,7 @@ impl Rules {
     pub(super) fn is_delegable(&self, task: TaskId) -> bool {
         let owner = self.tasks.get(&task).and_then(|known| known.spec.owner);
         let story = owner.and_then(|owner| self.runs.get(&owner.run));
-        story.is_some_and(|story| story.definition.is_none() || story.works.contains_key(&task))
+        story.is_some_and(|story| story.definition.is_none() || story.works.contains_key(&task)) || is_turn(self, task)
     }
 
     pub(super) fn learn_catalogue(&mut self, event: &CatalogueEvent) {
@@ -423,4 +423,12 @@ fn judge_certainty(rules: &Rules, story: &Story, spec: &TaskSpec, owner: Owner) 
     rule(told.is_none_or(|told| told == known), || {
         format!("{} is told {told:?}, but it is {known} that the work was done", spec.id)
     })
+}
+
+/// Whether the task is a turn or a call of a durable function. Its answer may be refused for good.
+pub(super) fn is_turn(rules: &Rules, task: TaskId) -> bool {
+    let owner = rules.tasks.get(&task).and_then(|known| known.spec.owner);
+    let Some((owner, story)) = owner.and_then(|owner| Some((owner, rules.runs.get(&owner.run)?))) else { return false };
+    let node = story.definition.as_ref().map(|definition| definition.nodes.get(owner.node.index()));
+    node.is_none_or(|node| node.is_some_and(|node| matches!(node.action, Action::Function(_))))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most events have no rule")]
 
+use super::runs::is_turn;
 use super::{Hold, Judged, Known, Rules, Stage, rule};
 use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::base::time::Time;
@@ -188,7 +189,8 @@ impl Rules {
         self.judge_cause(attempt, by, reported.is_some() || misread, step.now)?;
         match reported {
             None if misread => {
-                rule(failure.kind != FailureKind::Permanent, || format!("{attempt} does not fail permanently"))?
+                let may = failure.kind != FailureKind::Permanent || is_turn(self, attempt.task());
+                rule(may, || format!("{attempt} does not fail permanently"))?
             }
             Some(reported) => rule(reported == failure, || {
                 format!("{attempt} failed as {failure}, but its agent reported {reported}")

@@ -3,8 +3,8 @@
 use super::super::validate::Fault;
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Join, Link, Map, Milestone, Node, On,
-    PartsMut, Repeat, TermMut, Variable, Work,
+    Action, Body, Boundary, Budget, Condition, Definition, Delegate, DurableFunction, Expr, Join, Link, Map, Milestone,
+    Node, On, PartsMut, Repeat, TermMut, Variable, Work,
 };
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +94,8 @@ impl Sketch {
         if let Action::Do(Body::Task(work))
         | Action::Map(Map { body: Body::Task(work), .. })
         | Action::Repeat(Repeat { body: Body::Task(work), .. })
-        | Action::Delegate(Delegate { work, .. }) = &mut self.node.action
+        | Action::Delegate(Delegate { work, .. })
+        | Action::Function(DurableFunction { work, .. }) = &mut self.node.action
         {
             Some(work)
         } else {

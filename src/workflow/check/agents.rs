@@ -101,5 +101,6 @@ fn works(node: &Node) -> impl Iterator<Item = &Work> {
     } else {
         [None, None]
     };
-    bodies.chain(undone).chain(delegated.into_iter().flatten()).chain(&node.undo).chain(&node.query)
+    let turns = if let Action::Function(function) = &node.action { Some(&function.work) } else { None };
+    bodies.chain(undone).chain(turns).chain(delegated.into_iter().flatten()).chain(&node.undo).chain(&node.query)
 }

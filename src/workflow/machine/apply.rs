@@ -109,6 +109,15 @@ impl Run {
             NodeEvent::Part { part, event } => {
                 self.change(ix, "a part changes", |state, node| state.change_part(*part, event, node))
             }
+            NodeEvent::Called { calls } => {
+                const INPUT: &str = "a function requests calls";
+                let functions = Arc::clone(&self.plan().functions);
+                self.change(ix, INPUT, |state, _| {
+                    let is_working = state.is_working();
+                    let requested = |state: &mut NodeState| state.work_mut().request(calls, &functions);
+                    if is_working { requested(state) } else { Err(Illegal::new(INPUT, "its node is not under way")) }
+                })
+            }
             NodeEvent::Operated { remedy } => self.change(ix, "an operator decides", |state, _| state.operate(remedy)),
             NodeEvent::Map(event) => self.change(ix, "items change", |state, _| state.change_items(event)),
             NodeEvent::Refused { .. } => self.change(ix, "a guard does not hold", |state, _| state.refuse()),

@@ -98,8 +98,9 @@ impl<'a> Waiting<'a> {
 fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
     let state = node.state;
     let mut needs: Vec<Need> = match (state.aside().held.as_deref(), state.stage(), state.work()) {
-        (Some(outcome), ..) => vec![Need::Decider(failure_text(outcome))],
-        (None, Stage::Waiting, _) => needs_turn(run, node).into_iter().collect(),
+        // The calls of a function go on while its failure is held.
+        (Some(outcome), ..) => working(state).chain([Need::Decider(failure_text(outcome))]).collect(),
+        (None, Stage::Waiting, _) => working(state).chain(needs_turn(run, node)).collect(),
         (None, Stage::Working, NodeWork::Wait(_) | NodeWork::Race(_)) => needs_occasion(node),
         (None, Stage::Working | Stage::Ended(_), _) => {
             working(state).chain(node.next_work_time().map(Need::Time)).collect()

@@ -38,6 +38,9 @@ impl Step for BoundNode<'_> {
     }
 
     fn has_compensable_effects(&self) -> bool {
+        if let Some(function) = self.function_work() {
+            return function.tally().effects > 0;
+        }
         let instances = self.state.instances();
         match self.plan.states.is_empty() {
             true => instances.had_effect() && self.plan.work.can_be_undone(),
@@ -46,6 +49,9 @@ impl Step for BoundNode<'_> {
     }
 
     fn has_effects_to_compensate(&self) -> bool {
+        if let Some(function) = self.function_work() {
+            return function.tally().to_undo > 0;
+        }
         let instances = self.state.instances();
         match self.plan.states.is_empty() {
             true => instances.has_something_to_undo() && self.plan.work.can_be_undone(),

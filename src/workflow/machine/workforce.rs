@@ -3,7 +3,7 @@
 use super::Run;
 use super::node::{Claim, Instance, InstanceUndo, Worker};
 use crate::base::id::{NodeIx, RunId};
-use crate::task::{Origin, Owner, Phase, Spending, work_of_step};
+use crate::task::{Origin, Owner, Phase, Spending, work_of_call, work_of_step};
 
 /// The tasks and child runs of a run.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,12 @@ impl<'a> Workforce<'a> {
     pub(crate) fn origin_of(self, owner: Owner) -> Origin {
         let name = self.run.plan().name(owner.node);
         let repeats = self.run.graph.state(owner.node).map_or(0, |state| state.aside().repeats);
+        let node = self.run.graph.node(owner.node);
+        let call = node.and_then(|node| node.function_work()?.call_of(owner.item, node.state.instances()));
+        if let Some(call) = call {
+            let step = work_of_step(self.run.work, &name, repeats, Owner { item: call.repeats, ..owner });
+            return Origin::Work(work_of_call(step, &call.key, &call.occurrence.to_string()));
+        }
         Origin::Work(work_of_step(self.run.work, &name, repeats, owner))
     }
 

@@ -381,6 +381,18 @@ pub enum Fault {
         /// The bound.
         what: &'static str,
     },
+    /// A durable function with something that only its calls can have.
+    #[error("executes a function, so it has no {what} of its own: its calls have")]
+    OfFunction {
+        /// What the node has.
+        what: &'static str,
+    },
+    /// A bound of a durable function is zero.
+    #[error("executes a function, but its `{what}` is zero")]
+    NoCalls {
+        /// The bound.
+        what: &'static str,
+    },
     /// The tolerance of rounds is NaN or negative.
     #[error("has rounds whose tolerance is negative or not a number")]
     NoDistance,

@@ -7,6 +7,7 @@ mod context;
 mod data;
 mod delegate;
 mod fault;
+mod function;
 pub(in crate::workflow) mod graph;
 mod links;
 mod location;
@@ -277,6 +278,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             Action::Race { .. } => {}
             Action::States(states) => self.states(index, states),
             Action::Delegate(delegate) => self.delegate(index, delegate),
+            Action::Function(function) => self.function(index, node, function),
         }
         if let Action::Race { options: offers } = &node.action {
             self.race(index, offers);
@@ -303,8 +305,11 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn undo(&mut self, index: usize, node: &Node) {
         let body = node.action.bodies().next();
-        if node.pivot && !works(&node.action) {
+        if node.pivot && !works(&node.action) && !matches!(node.action, Action::Function(_)) {
             self.fault(Some(index), Fault::PivotWithoutWork);
+        }
+        if node.undo.is_some() && matches!(node.action, Action::Function(_)) {
+            return;
         }
         let Some(undo) = &node.undo else { return };
         if matches!(node.action, Action::States(_)) {

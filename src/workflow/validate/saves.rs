@@ -6,7 +6,7 @@ use crate::definition::{Action, Body, Node};
 
 impl<'d> Checker<'d, '_> {
     pub(super) fn query(&mut self, index: usize, node: &'d Node) {
-        let Some(query) = &node.query else { return };
+        let Some(query) = node.query.as_ref().filter(|_| !matches!(node.action, Action::Function(_))) else { return };
         let task = matches!(node.action.body(), Some(Body::Task(_))) || matches!(node.action, Action::Delegate(_));
         if !task {
             self.fault(Some(index), Fault::QueryWithoutTask);

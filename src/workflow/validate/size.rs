@@ -88,6 +88,7 @@ fn ways(node: &Node) -> usize {
         | Action::Map(_)
         | Action::Repeat(_)
         | Action::Delegate(_)
+        | Action::Function(_)
         | Action::Wait { .. }
         | Action::Pass
         | Action::Stop

@@ -22,6 +22,7 @@ mod endings;
 mod enough;
 mod failing;
 mod finding;
+mod functions;
 mod guarding;
 mod handled;
 mod holding;

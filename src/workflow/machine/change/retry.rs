@@ -8,7 +8,7 @@ use crate::saga::Step as _;
 use crate::workflow::machine::Run;
 use crate::workflow::machine::change::{Changes, Renewal};
 use crate::workflow::machine::illegal::{Applied, Illegal};
-use crate::workflow::machine::node::{Instance, NodeWork};
+use crate::workflow::machine::node::{Instance, NodeState, NodeWork};
 use std::collections::BTreeSet;
 
 /// The reason for which no node is retried.
@@ -43,7 +43,11 @@ impl Changes<'_> {
             self.run.graph.is_unhandled(*ix) || self.was_cancelled_by_failure(*ix) || self.has_failed_pending(*ix)
         };
         let mut anew: BTreeSet<NodeIx> = self.run.graph.indexes().filter(is_wanted).filter(has_failed).collect();
-        let is_undoable = |ix: &&NodeIx| self.run.graph.node(**ix).is_some_and(|node| node.needs_compensation());
+        // A function keeps what its calls have done.
+        let is_undoable = |ix: &&NodeIx| {
+            let node = self.run.graph.node(**ix);
+            node.is_some_and(|node| node.function().is_none() && node.needs_compensation())
+        };
         if let Some(ix) = anew.iter().find(is_undoable) {
             return Err(blocked(*ix));
         }
@@ -106,7 +110,9 @@ impl Run {
         if !matches!(self.phase(), RunPhase::Running | RunPhase::Finished) {
             return Err(Illegal::new(INPUT, "it is failing or being compensated"));
         }
-        if nodes.iter().any(|ix| self.graph.state(*ix).is_none_or(|state| state.instances().active() > 0)) {
+        let is_busy =
+            |state: &NodeState| state.instances().active() > 0 && !state.work().keeps_instances(Renewal::Retry);
+        if nodes.iter().any(|ix| self.graph.state(*ix).is_none_or(is_busy)) {
             return Err(Illegal::new(INPUT, "a node of it is unknown or under way"));
         }
         self.renew(nodes, Renewal::Retry);

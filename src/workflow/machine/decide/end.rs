@@ -8,7 +8,7 @@ use crate::message::event::NodeEvent;
 use crate::message::run::{NodeOutcome, NodeRemedy, Refusal};
 use crate::task::{Place, codes};
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, NodeWork, Surroundings};
+use crate::workflow::machine::node::{Ending, NodeWork, Surroundings, is_changed};
 use crate::workflow::machine::variables::unwritable;
 
 /// The data of the event that ends a node.
@@ -74,6 +74,10 @@ impl Decider<'_> {
         }
         if let Some(instead) = self.retry_after(node, &finished.outcome) {
             return instead;
+        }
+        let is_changed = matches!(&finished.outcome, NodeOutcome::Failed { failure, .. } if node.function().is_some() && is_changed(failure));
+        if is_changed && self.goes_forward(node) && node.state.aside().remedy.is_none() {
+            return Move::Node(node.ix, NodeEvent::Held { outcome: finished.outcome });
         }
         if finished.took.is_empty() {
             finished.took.extend(self.handler_of(node, &finished.outcome));

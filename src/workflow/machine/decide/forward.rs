@@ -74,6 +74,7 @@ impl Decider<'_> {
             NodeWork::Rounds(rounds) => rounds.next(node.inflow(), instances, &sight),
             NodeWork::States(states) => states.next(node.states().or_anomaly(OTHER_KIND)?, instances, &sight),
             NodeWork::Delegate(work) => work.next(node.delegate().or_anomaly(OTHER_KIND)?, instances, &sight),
+            NodeWork::Function(work) => work.next(instances, &sight),
             NodeWork::Wait(wait) => wait.next(node.awaited_signal(), &sight),
             NodeWork::Race(race) => race.next(node.offers(), &sight),
             NodeWork::Immediate => Err(Anomaly::new("a node is under way that ends when it starts")),

@@ -51,6 +51,7 @@ impl Decider<'_> {
             Action::Map(map) => self.open_map(node, map),
             Action::Repeat(_) => opened(Opening::Repeat),
             Action::Delegate(_) => opened(Opening::Delegation),
+            Action::Function(_) => opened(Opening::Function),
             Action::States(_) => opened(Opening::States),
             Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),

@@ -4,13 +4,14 @@ use crate::base::id::{AgentId, NodeIx};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::definition::{
-    Action, Boundary, Condition, Decision, Delegate, Handler, Map, Node, On, RaceOption, Repeat, States, WaitFor,
+    Action, Boundary, Condition, Decision, Delegate, DurableFunction, Handler, Map, Node, On, RaceOption, Repeat,
+    States, WaitFor,
 };
 use crate::message::run::NodeOutcome;
 use crate::task::{Needs, Phase};
 use crate::workflow::machine::node::{
-    DelegateWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
-    SavePointWay, Share, Source, Verdict, WaitWork, decision,
+    Call, DelegateWork, FunctionWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork,
+    Route, Ruling, SavePointWay, Share, Source, Verdict, WaitWork, decision,
 };
 use crate::workflow::plan::{PlanNode, Template, WorkPlan};
 use std::borrow::Cow;
@@ -65,6 +66,10 @@ impl<'a> BoundNode<'a> {
         if let Action::Delegate(delegate) = &self.definition.action { Some(delegate) } else { None }
     }
 
+    pub(crate) const fn function(&self) -> Option<&'a DurableFunction> {
+        if let Action::Function(function) = &self.definition.action { Some(function) } else { None }
+    }
+
     pub(crate) fn offers(&self) -> &'a [RaceOption] {
         if let Action::Race { options: offers } = &self.definition.action { offers } else { &[] }
     }
@@ -80,6 +85,11 @@ impl<'a> BoundNode<'a> {
 
     /// The work of an instance that has begun or is the next to begin.
     pub(crate) fn work_of(&self, instance: u32) -> Option<&'a WorkPlan> {
+        if let Some(work) = self.function_work()
+            && work.call_of(instance, self.state.instances()).is_some()
+        {
+            return work.work_of(instance, self.state.instances());
+        }
         if self.plan.states.is_empty() {
             return Some(&self.plan.work);
         }
@@ -135,6 +145,10 @@ impl<'a> BoundNode<'a> {
             (NodeWork::Delegate(work), Some(delegate)) => Some((work, delegate)),
             (_, _) => None,
         }
+    }
+
+    pub(crate) const fn function_work(&self) -> Option<&'a FunctionWork> {
+        if let NodeWork::Function(work) = self.state.work() { Some(work) } else { None }
     }
 
     pub(crate) const fn race_work(&self) -> Option<&'a RaceWork> {
@@ -257,6 +271,9 @@ impl<'a> BoundNode<'a> {
 impl BoundNode<'_> {
     /// Whether an instance has a compensation.
     pub(crate) fn has_undo(&self, instance: &Instance) -> bool {
+        if let Some(work) = self.function_work() {
+            return work.performed_by(instance).is_some_and(Call::can_be_undone);
+        }
         match self.plan.states.get(instance.state() as usize) {
             Some(state) => state.can_be_undone(),
             None => self.plan.work.can_be_undone(),

@@ -84,6 +84,10 @@ impl Graph {
         if !is_sound {
             return None;
         }
+        let mut nodes = nodes;
+        if !nodes.iter_mut().all(|state| state.work_mut().restore(&plan.functions)) {
+            return None;
+        }
         let dirty = Dirty::none(nodes.len());
         let mut graph = Self { plan, count: Count::all(&nodes), nodes, dirty, stop: None, failures };
         graph.stop = graph.find_stop();

@@ -16,7 +16,9 @@ impl Graph {
         let mut children = Vec::new();
         for ix in nodes {
             if let Some(state) = self.nodes.get_mut(ix.index()) {
-                children.extend(state.instances().children());
+                if !state.work().keeps_instances(renewal) {
+                    children.extend(state.instances().children());
+                }
                 *state = core::mem::take(state).renewed(renewal);
             }
         }

@@ -99,6 +99,12 @@ impl InstanceEnd {
         self
     }
 
+    /// The end of work that has no side effects, whatever was reported.
+    pub(crate) fn without_effects(mut self) -> Self {
+        self.side_effects = SideEffects::None;
+        self
+    }
+
     /// The end with the outcome that a query found; none if the query failed. A cancelled instance stays cancelled.
     pub(crate) fn found(mut self, outcome: Option<SideEffects>) -> Self {
         if let Some(side_effects) = outcome {

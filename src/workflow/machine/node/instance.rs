@@ -88,7 +88,7 @@ pub(crate) enum InstanceUndo {
 /// Data that few instances have.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Aside {
-    /// The index of the state that it performs, for a node with states.
+    /// The index of the state that it performs, for a node with states; the number of the call from 1, for a function.
     #[serde(default, skip_serializing_if = "is_default")]
     state: u32,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -196,7 +196,7 @@ impl Instance {
         self.end().filter(|end| end.is_success()).map(InstanceEnd::output).unwrap_or_default()
     }
 
-    /// The index of the state that it performs, for a node with states.
+    /// The index of the state that it performs, for a node with states; the number of the call from 1, for a function.
     pub(crate) fn state(&self) -> u32 {
         self.aside.as_ref().map_or(0, |aside| aside.state)
     }

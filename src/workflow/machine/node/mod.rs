@@ -6,10 +6,12 @@
 //! their kind (the watch of handlers, the remedy of an operator, a held failure), is in [`Aside`].
 
 mod aside;
+mod calls;
 mod child;
 mod delegate;
 mod end;
 mod ended;
+mod function;
 mod gather;
 mod instance;
 mod instances;
@@ -27,10 +29,12 @@ mod wait;
 mod work;
 
 pub(crate) use aside::{Aside, Blocked, HandlerEffect, SavePointWay, Watch};
+pub(crate) use calls::Call;
 pub(crate) use child::{ChildRole, child_end};
 pub(crate) use delegate::{DelegateWork, Share, misread};
 pub(crate) use end::{InstanceEnd, Reached};
 pub(crate) use ended::Ended;
+pub(crate) use function::{FunctionWork, is_changed};
 pub(crate) use instance::{Claim, Commitment, Instance, InstanceUndo, Worker, is_default};
 pub(crate) use instances::Instances;
 pub(crate) use links::{LinkDecision, Links, Route, Source, Verdict};

@@ -26,6 +26,20 @@ fn not_ended(node: &NodeState, input: &'static str) -> Applied {
     if node.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
 }
 
+/// The initial state of a function that keeps its instances.
+fn begun_again(mut node: NodeState) -> NodeState {
+    if let NodeWork::Function(function) = &mut node.work {
+        function.retry(&node.instances);
+    }
+    let mut again = NodeState { work: node.work, instances: node.instances, ..NodeState::default() };
+    if let Some(aside) = node.aside {
+        again.aside_mut().spent_before = aside.spent_before;
+        again.aside_mut().repeats = aside.repeats;
+    }
+    again.tidy();
+    again
+}
+
 /// The links.
 impl NodeState {
     pub(crate) const fn decide_link(&mut self, decision: LinkDecision) {
@@ -117,6 +131,9 @@ impl NodeState {
     /// The initial state of the node, except for its usage and the items that hosts added. Its links are undecided. A child run
     /// has compensated its own steps when it failed, so the next one is new work in any case.
     pub(crate) fn renewed(self, renewal: Renewal) -> Self {
+        if self.work.keeps_instances(renewal) {
+            return begun_again(self);
+        }
         let spent_before = self.spent();
         let is_new = renewal == Renewal::Repeat || self.instances.children().next().is_some();
         let repeats = self.aside().repeats.saturating_add(is_new.into());
@@ -205,6 +222,11 @@ impl NodeState {
 
     /// Records the end of an instance.
     pub(crate) fn finish(&mut self, index: u32, end: InstanceEnd, node: &Node) -> Applied {
+        let end = if let NodeWork::Function(function) = &mut self.work {
+            function.finish(self.instances.get(index), end)
+        } else {
+            end
+        };
         self.change_instance("an instance ends", index, |instance| {
             let is_task = instance.worker().task().is_some();
             instance.finish(if node.pivot && is_task { end.of_pivot() } else { end })
@@ -268,7 +290,8 @@ impl NodeState {
     pub(crate) fn hold(&mut self, outcome: &NodeOutcome) -> Applied {
         const INPUT: &str = "a failure is held";
         not_ended(self, INPUT)?;
-        if self.instances.active() > 0 {
+        // The calls of a function go on.
+        if self.instances.active() > 0 && !self.work.keeps_instances(Renewal::Retry) {
             return Err(Illegal::new(INPUT, "instances of its node are under way"));
         }
         self.aside_mut().held = Some(Box::new(outcome.clone()));
@@ -395,7 +418,11 @@ impl NodeState {
         {
             parts.check(self.instances.len())?;
         }
+        if let NodeWork::Function(function) = &self.work {
+            function.check(&self.instances)?;
+        }
         match self.stage {
+            Stage::Waiting if matches!(self.work, NodeWork::Function(_)) => Ok(()),
             Stage::Waiting if !self.instances.is_empty() => Err("has instances and has not begun".to_owned()),
             Stage::Working => self.work.check_working(&self.instances),
             Stage::Waiting | Stage::Ended(_) => Ok(()),

@@ -1,13 +1,17 @@
 //! The kinds of work that a node can do.
 
 use super::{
-    Applied, Arrival, DelegateWork, Illegal, Instance, Instances, MapWork, RaceWork, RoundsWork, StatesWork, WaitWork,
+    Applied, Arrival, DelegateWork, FunctionWork, Illegal, Instance, Instances, MapWork, RaceWork, RoundsWork,
+    StatesWork, WaitWork,
 };
 use crate::base::payload::Payload;
-use crate::definition::{Action, Join, Node};
+use crate::definition::{Action, FunctionCall, Join, Node};
 use crate::message::event::Opening;
+use crate::workflow::functions::Functions;
+use crate::workflow::machine::change::Renewal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The work of a node, by its kind, with the state of its machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,6 +26,7 @@ pub(crate) enum NodeWork {
     Rounds(RoundsWork),
     States(StatesWork),
     Delegate(DelegateWork),
+    Function(FunctionWork),
     Wait(WaitWork),
     Race(RaceWork),
 }
@@ -36,6 +41,7 @@ pub(crate) enum NodeKind {
     Rounds,
     States,
     Delegate,
+    Function,
     Wait,
     Race,
 }
@@ -49,6 +55,7 @@ impl NodeKind {
             Action::Repeat(_) => Self::Repeat,
             Action::States(_) => Self::States,
             Action::Delegate(_) => Self::Delegate,
+            Action::Function(_) => Self::Function,
             Action::Wait { .. } => Self::Wait,
             Action::Race { .. } => Self::Race,
             Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => Self::Immediate,
@@ -66,6 +73,7 @@ impl NodeWork {
             NodeKind::Rounds => Self::Rounds(RoundsWork::default()),
             NodeKind::States => Self::States(StatesWork::default()),
             NodeKind::Delegate => Self::Delegate(DelegateWork::default()),
+            NodeKind::Function => Self::Function(FunctionWork::default()),
             NodeKind::Wait => Self::Wait(WaitWork::default()),
             NodeKind::Race => Self::Race(RaceWork::default()),
         }
@@ -80,6 +88,7 @@ impl NodeWork {
             Self::Rounds(_) => NodeKind::Rounds,
             Self::States(_) => NodeKind::States,
             Self::Delegate(_) => NodeKind::Delegate,
+            Self::Function(_) => NodeKind::Function,
             Self::Wait(_) => NodeKind::Wait,
             Self::Race(_) => NodeKind::Race,
         }
@@ -96,6 +105,7 @@ impl NodeWork {
             }
             Self::Rounds(_) => Payload::new(each().collect::<Value>()),
             Self::Delegate(delegate) => delegate.results_so_far(instances),
+            Self::Function(function) => function.result(),
             Self::Task | Self::Repeat => instances.last().map(Instance::output).unwrap_or_default(),
             Self::Immediate | Self::States(_) | Self::Wait(_) | Self::Race(_) => Payload::NULL,
         }
@@ -111,6 +121,7 @@ impl NodeWork {
             | Self::Repeat
             | Self::Rounds(_)
             | Self::Delegate(_)
+            | Self::Function(_)
             | Self::Wait(_)
             | Self::Race(_) => self.collected(instances),
         }
@@ -118,7 +129,7 @@ impl NodeWork {
 
     /// Whether instances are compensated one after the other, the last first.
     pub(crate) const fn is_undone_in_turn(&self) -> bool {
-        matches!(self, Self::Repeat | Self::States(_) | Self::Delegate(_))
+        matches!(self, Self::Repeat | Self::States(_) | Self::Delegate(_) | Self::Function(_))
     }
 
     /// Opens the work.
@@ -128,6 +139,7 @@ impl NodeWork {
             (Self::Repeat, Opening::Repeat) | (Self::States(_), Opening::States) => {}
             (Self::Rounds(_), Opening::Rounds) => {}
             (Self::Delegate(delegate), Opening::Delegation) => delegate.open(),
+            (Self::Function(function), Opening::Function) => function.open(),
             (Self::Wait(wait), Opening::Wait { until }) => wait.open(*until),
             (Self::Race(race), Opening::Race { since, until }) => race.open(*since, until),
             (_, _) => return Err(Illegal::new("a node opens", "it is of another kind")),
@@ -135,11 +147,13 @@ impl NodeWork {
         Ok(())
     }
 
-    /// Begins an instance. Returns the index of the state that it performs, for a node with states.
+    /// Begins an instance. Returns what it performs: the index of the state for a node with states, the number of the call
+    /// from 1 for a function.
     pub(super) fn begin(&mut self, index: u32) -> Applied<u32> {
         const INPUT: &str = "an instance begins";
         match self {
             Self::States(states) => return states.begin(),
+            Self::Function(function) => return function.begin(index),
             Self::Delegate(delegate) => delegate.begin(index)?,
             Self::Rounds(rounds) => rounds.begin(),
             Self::Map(map) if map.items().is_none_or(|items| index >= items) => {
@@ -151,6 +165,32 @@ impl NodeWork {
             }
         }
         Ok(0)
+    }
+
+    /// Whether the node keeps its instances when it is executed again: the calls of a function that is retried.
+    pub(crate) const fn keeps_instances(&self, renewal: Renewal) -> bool {
+        matches!(self, Self::Function(_)) && matches!(renewal, Renewal::Retry)
+    }
+
+    /// A function requests new calls.
+    pub(crate) fn request(&mut self, calls: &[FunctionCall], functions: &Arc<Functions>) -> Applied {
+        match self {
+            Self::Function(function) => function.request(calls, functions),
+            Self::Immediate
+            | Self::Task
+            | Self::Map(_)
+            | Self::Repeat
+            | Self::Rounds(_)
+            | Self::States(_)
+            | Self::Delegate(_)
+            | Self::Wait(_)
+            | Self::Race(_) => Err(Illegal::new("a function requests calls", "the node is none")),
+        }
+    }
+
+    /// Computes what follows from the data of a snapshot. False if a part of it cannot be executed.
+    pub(crate) fn restore(&mut self, functions: &Arc<Functions>) -> bool {
+        if let Self::Function(function) = self { function.restore(functions) } else { true }
     }
 
     /// Records a token on a link. Returns whether the node starts more than once.
@@ -167,6 +207,7 @@ impl NodeWork {
             Self::Rounds(rounds) => rounds.reset(),
             Self::States(states) => states.reset(),
             Self::Wait(wait) => wait.reset(),
+            Self::Function(function) => function.close(),
             Self::Immediate | Self::Task | Self::Repeat | Self::Delegate(_) | Self::Race(_) => {}
         }
     }
@@ -187,6 +228,7 @@ impl NodeWork {
             Self::Task => !instances.is_empty(),
             Self::Map(map) => map.items().is_some_and(|items| instances.len() <= items),
             Self::Delegate(delegate) => delegate.parts().is_some(),
+            Self::Function(function) => function.has_begun(),
             Self::Wait(wait) => *wait != WaitWork::NotBegun,
             Self::Race(race) => race.ruling().is_some(),
             Self::States(states) => states.is_sound(instances),
