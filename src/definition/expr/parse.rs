@@ -26,6 +26,10 @@ pub(super) const MAX_BYTES: usize = 1 << 16;
 /// The limit on nesting. Functions that walk an expression can recurse, since this bounds their depth.
 pub(super) const MAX_DEPTH: u32 = 64;
 
+/// The limit on the recursion of the parser. It is larger, since parentheses do not nest an expression: what is printed may have
+/// more of them than what was parsed.
+const MAX_RECURSION: u32 = 2 * MAX_DEPTH;
+
 /// Why a text is not an expression.
 ///
 /// ```
@@ -85,8 +89,6 @@ impl Expr {
     /// [`ExprError`] if what is between `${` and `}` is no expression.
     pub fn template(text: &str) -> Result<Self, ExprError> {
         let mut parser = Parser::new(text)?;
-        // The parts are arguments of a call when they are printed.
-        parser.depth = 1;
         let (mut parts, mut depth) = (Vec::new(), 1_u32);
         while let Some((before, _)) = parser.rest().split_once("${") {
             if !before.is_empty() {
@@ -151,7 +153,7 @@ impl<'t> Parser<'t> {
     /// An expression of operators of at least this precedence.
     pub(super) fn binary(&mut self, least: u8) -> Parsed<Nested> {
         self.depth = self.depth.saturating_add(1);
-        if self.depth > MAX_DEPTH {
+        if self.depth > MAX_RECURSION {
             return Err(self.error(self.at, format_args!("an expression is nested at most {MAX_DEPTH} deep")));
         }
         let mut left = self.unary()?;
@@ -245,7 +247,7 @@ impl<'t> Parser<'t> {
     /// Parses something within the limit on nesting.
     pub(super) fn deeper<T>(&mut self, parse: fn(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.depth = self.depth.saturating_add(1);
-        if self.depth > MAX_DEPTH {
+        if self.depth > MAX_RECURSION {
             return Err(self.error(self.at, format_args!("an expression is nested at most {MAX_DEPTH} deep")));
         }
         let parsed = parse(self);
@@ -274,7 +276,9 @@ impl<'t> Parser<'t> {
                     }
                 }
             } else {
-                return self.nest(taken(expr, pointer), depth.saturating_add(1));
+                // Parentheses alone do not nest.
+                let depth = depth.saturating_add(u32::from(!pointer.is_empty()));
+                return self.nest(taken(expr, pointer), depth);
             }
         }
     }
