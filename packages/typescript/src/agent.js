@@ -7,6 +7,8 @@ import { AccessDenied, Problem, Unavailable, Wire, sleep } from "./wire.js";
 const POLL = 20;
 /** The longest delay before the agent connects again, in milliseconds. */
 const BACKOFF = 5_000;
+/** The codes of rejections after which an attempt or its session has ended. */
+const ENDED = ["stale_attempt", "stale_incarnation", "not_holder"];
 /** The number of ended attempts that a session remembers: an answer that was under way may assign one of them again. */
 const REMEMBERED = 1_000;
 
@@ -18,6 +20,9 @@ export class Agent {
   #log;
   #functions = new Map();
   #stopping = new AbortController();
+  #stopped = new Promise((resolve) => this.#stopping.signal.addEventListener("abort", resolve, { once: true }));
+  // The functions that have not returned, of all sessions.
+  #working = { count: 0, changed: () => {} };
   #count = 0;
 
   constructor(url, { token, id, name, capacity = 1, lease = 15_000, labels, grace = 30_000, log = console.warn }) {
@@ -86,6 +91,8 @@ export class Agent {
       grace: this.#grace,
       functions: this.#functions,
       stopping: this.#stopping.signal,
+      stopped: this.#stopped,
+      working: this.#working,
       log: this.#log,
       send: (body, options) => this.#send(body, options),
     };
@@ -106,7 +113,9 @@ class Session {
   #over = new AbortController();
   #running = new Map();
   #ended = [];
-  #room = () => {};
+  #polling = false;
+  // The last request that said for how many attempts the agent asks: a later one replaces an earlier one.
+  #asking = Promise.resolve();
 
   constructor(agent) {
     this.#agent = agent;
@@ -121,35 +130,39 @@ class Session {
     const [answer] = await this.#agent.send({ register: { agent: this.#agent.card } });
     const { by, heartbeat } = answer.body.registered;
     this.#by = by;
-    const stopped = new Promise((resolve) => {
-      this.#agent.stopping.aborted ? resolve() : this.#agent.stopping.addEventListener("abort", resolve, { once: true });
-    });
-    const polling = this.#poll();
-    await Promise.race([polling, this.#beat(span(heartbeat) ?? 5_000), stopped]);
+    const loops = Promise.race([this.#poll(), this.#beat(span(heartbeat) ?? 5_000)]);
+    await Promise.race([loops, this.#agent.stopped]);
     if (this.#agent.stopping.aborted) {
-      polling.catch(() => {});
-      await this.#drain();
+      await this.#drain(loops);
     }
   }
 
   /** Ends the session. The results of attempts under way would be rejected from now on. */
   end() {
     this.#over.abort();
+    this.#agent.working.changed();
     for (const attempt of this.#running.values()) {
       attempt.cancel();
     }
   }
 
-  async #drain() {
+  /** Takes no further attempts, and waits for those under way, unless the session ends. */
+  async #drain(loops) {
+    let ended = false;
+    loops.catch(() => (ended = true));
     try {
       this.#take(await this.#agent.send({ poll: { by: this.#by, most: 0 } }));
-    } catch {
-      return;
+    } catch (error) {
+      this.#agent.log(`at the end: ${error.message}`);
     }
     const until = Date.now() + this.#agent.grace;
-    while (this.#running.size > 0 && Date.now() < until) {
+    while (this.#running.size > 0 && !ended && Date.now() < until) {
       await sleep(20);
     }
+  }
+
+  get #room() {
+    return this.#agent.capacity - this.#agent.working.count;
   }
 
   async #beat(every) {
@@ -158,68 +171,84 @@ class Session {
       if (this.#over.signal.aborted) {
         return;
       }
-      const full = this.#running.size >= this.#agent.capacity;
-      // A full agent asks for no work; this request fetches cancellations.
-      const body = full ? { poll: { by: this.#by, most: 0 } } : { heartbeat: { by: this.#by } };
-      try {
-        this.#take(await this.#agent.send(body));
-      } catch (error) {
-        if (!(error instanceof Unavailable)) {
-          throw error;
-        }
+      // An agent that asks for work gets cancellations with it; this request fetches those of a full agent.
+      const fetch = !this.#polling && this.#room <= 0;
+      const body = fetch ? { poll: { by: this.#by, most: 0 } } : { heartbeat: { by: this.#by } };
+      const asked = this.#patiently(body);
+      if (fetch) {
+        this.#asking = asked.catch(() => {});
       }
+      this.#take(await asked);
     }
   }
 
   async #poll() {
     while (!this.#over.signal.aborted && !this.#agent.stopping.aborted) {
-      const free = this.#agent.capacity - this.#running.size;
+      await this.#asking;
+      const free = this.#room;
       if (free > 0) {
-        const signal = this.#over.signal;
-        this.#take(await this.#agent.send({ poll: { by: this.#by, most: free } }, { wait: POLL, signal }));
+        this.#polling = true;
+        const messages = await this.#patiently({ poll: { by: this.#by, most: free } }, { wait: POLL, signal: this.#over.signal });
+        this.#polling = false;
+        this.#take(messages);
       } else {
-        await new Promise((resolve) => (this.#room = resolve));
+        await new Promise((resolve) => (this.#agent.working.changed = resolve));
       }
+    }
+  }
+
+  /** Sends a message once; no answers if the server is away or busy. Rejects with what ends the session. */
+  async #patiently(body, options) {
+    try {
+      return await this.#agent.send(body, options);
+    } catch (error) {
+      if (!(error instanceof Unavailable) && !isPassing(error)) {
+        throw error;
+      }
+      await sleep(error.retryAfter ?? 100 + Math.random() * 200, this.#over.signal);
+      return [];
     }
   }
 
   #take(messages) {
+    // A cancellation may arrive together with its assignment.
+    const told = (kind) => messages.filter(({ body }) => body[kind]).map(({ body }) => name(body[kind].attempt));
+    const [cancelled, requested] = [told("cancel"), told("yield")];
     for (const { at, body } of messages) {
       const ahead = at === undefined ? 0 : Date.now() - Number(at) / 1e6;
-      const told = body.cancel ?? body.yield;
-      if (body.assign) {
-        this.#begin(body.assign, ahead);
-      } else if (body.assign_batch) {
-        body.assign_batch.attempts.forEach((given) => this.#begin(given, ahead));
-      } else if (told) {
-        const attempt = this.#running.get(name(told.attempt));
-        body.cancel ? attempt?.cancel() : attempt?.requestBack();
-      }
+      const given = body.assign ? [body.assign] : (body.assign_batch?.attempts ?? []);
+      given.forEach((one) => this.#begin(one, ahead, cancelled.includes(name(one.attempt))));
     }
+    cancelled.forEach((attempt) => this.#running.get(attempt)?.cancel());
+    requested.forEach((attempt) => this.#running.get(attempt)?.requestBack());
   }
 
-  #begin(given, ahead) {
+  #begin(given, ahead, isCancelled) {
     const key = name(given.attempt);
     // An assignment is repeated until it is accepted.
-    if (this.#running.has(key) || this.#ended.includes(key)) {
+    if (this.#over.signal.aborted || this.#running.has(key) || this.#ended.includes(key)) {
       return;
     }
     const attempt = new Attempt(given, ahead);
     this.#running.set(key, attempt);
-    this.#perform(attempt)
+    this.#agent.working.count += 1;
+    const about = { by: this.#by, attempt: attempt.id };
+    (isCancelled ? this.#report({ give_back: about }, about) : this.#perform(attempt, about))
       .catch((error) => this.#agent.log(`attempt ${key}: ${error.message}`))
       .finally(() => {
         this.#running.delete(key);
         this.#ended = [key, ...this.#ended.slice(0, REMEMBERED - 1)];
-        this.#room();
+        this.#agent.working.count -= 1;
+        this.#agent.working.changed();
       });
   }
 
-  async #perform(attempt) {
-    const about = { by: this.#by, attempt: attempt.id };
-    await this.#report({ accept: about });
+  async #perform(attempt, about) {
+    if (!(await this.#report({ accept: about }, about)) || this.#over.signal.aborted) {
+      return;
+    }
     const verdict = await this.#verdict(attempt);
-    await this.#report(verdict === undefined ? { give_back: about } : { result: { ...about, verdict } });
+    await this.#report(verdict === undefined ? { give_back: about } : { result: { ...about, verdict } }, about);
   }
 
   /** Performs an attempt; undefined if it is given back. */
@@ -245,29 +274,37 @@ class Session {
     return verdict;
   }
 
-  /** Reports until the server has received the message, or does not want it any more. */
-  async #report(body) {
-    let delay = 50;
-    while (!this.#over.signal.aborted) {
+  /** Sends a message about an attempt until the server has received it; returns whether it has, and wants more. */
+  async #report(body, about) {
+    let reduced = false;
+    for (let delay = 50; !this.#over.signal.aborted; delay = Math.min(BACKOFF, delay * 2)) {
+      let why;
       try {
         this.#take(await this.#agent.send(body));
-        return;
+        return !reduced;
       } catch (error) {
-        const retried = error instanceof Unavailable || (error instanceof Problem && [429, 503].includes(error.status));
-        if (retried) {
+        if (error instanceof Unavailable || isPassing(error)) {
           await sleep(error.retryAfter ?? delay, this.#over.signal);
-          delay = Math.min(BACKOFF, delay * 2);
-        } else if (error instanceof Problem && [413, 422].includes(error.status) && body.result?.verdict.succeeded) {
-          const options = { kind: "permanent", code: "invalid-output" };
-          body = { result: { ...body.result, verdict: failed(new Failure(`the output was rejected: ${error.detail}`, options)) } };
-        } else {
-          // The attempt has ended: it was cancelled, timed out, or belongs to another agent now.
-          return;
+          continue;
         }
+        const ended = error instanceof Problem && ([401, 403, 404].includes(error.status) || ENDED.includes(error.code));
+        if (ended || body.accept || reduced) {
+          // The attempt has ended: it was cancelled, timed out, or belongs to another agent now.
+          return false;
+        }
+        why = error instanceof Problem ? `the result was rejected: ${error.detail}` : `the result is not JSON: ${error.message}`;
       }
+      // The server has to learn that the attempt has ended: with as little as possible that it could reject.
+      const options = body.give_back ? { code: "given-back" } : { kind: "permanent", code: "invalid-output" };
+      body = { result: { ...about, verdict: failed(new Failure(why.slice(0, 500), options)) } };
+      reduced = true;
     }
+    return false;
   }
 }
+
+/** Whether the same request may be accepted later. */
+const isPassing = (error) => error instanceof Problem && (error.status >= 500 || [408, 429].includes(error.status));
 
 const CANCELLED = new Failure("the attempt was cancelled", { kind: "unknown", code: "cancelled" });
 

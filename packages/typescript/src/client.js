@@ -87,14 +87,14 @@ export class Client {
   }
 
   /** Sends a request, again while the server cannot be reached. */
-  async request(method, path, body, { key, wait = 0 } = {}) {
+  async request(method, path, body, { key, wait = 0, repeat = true } = {}) {
     const headers = key === undefined ? {} : { "idempotency-key": key };
     const end = Date.now() + this.#patience;
     for (let delay = 50; ; delay = Math.min(2_000, delay * 2)) {
       try {
         return await this.#wire.request(method, path, body, { wait, headers });
       } catch (error) {
-        if (!(error instanceof Unavailable) || Date.now() + delay > end) {
+        if (!repeat || !(error instanceof Unavailable) || Date.now() + delay > end) {
           throw error;
         }
       }
@@ -159,7 +159,8 @@ export class Run {
   }
 
   async signal(name, payload = null) {
-    await this.#client.request("POST", `/v1/runs/${this.id}/signals/${encodeURIComponent(name)}`, payload);
+    // Not repeated, since a signal has no key.
+    await this.#client.request("POST", `/v1/runs/${this.id}/signals/${encodeURIComponent(name)}`, payload, { repeat: false });
   }
 
   async cancel(reason = "cancelled") {

@@ -7,6 +7,9 @@ export class Failure extends Error {
     if (!KINDS.includes(kind)) {
       throw new RangeError(`"${kind}" is no kind of failure: expected one of ${KINDS.join(", ")}`);
     }
+    if (code !== undefined && !/^[A-Za-z0-9_.:-]{1,64}$/.test(code)) {
+      throw new RangeError(`"${code}" is no code: expected 1 to 64 letters, digits, and "_.:-"`);
+    }
     super(message);
     this.name = "Failure";
     Object.assign(this, { kind, code, details, retryAfter });
@@ -19,7 +22,7 @@ export class Failure extends Error {
   }
 
   static ofWire({ message = "", kind = "unknown", code, details }) {
-    return new Failure(message, { kind, code, details });
+    return new Failure(message, { kind, code: code ?? undefined, details });
   }
 }
 

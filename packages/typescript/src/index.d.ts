@@ -199,7 +199,10 @@ export class Run<Output = any> {
   state(): Promise<any>;
   /** Waits for its end, and returns its output. Rejects with `RunFailed`, and with `TimeoutError` (a `DOMException`) after the time. */
   result(options?: WaitOptions): Promise<Output>;
-  /** Sends a signal to it. */
+  /**
+   * Sends a signal to it. The request is not repeated, since a signal has no key: after `Unavailable`, whether the run has received it is
+   * unknown.
+   */
   signal(name: string, payload?: unknown): Promise<void>;
   /** Cancels it; its completed steps are compensated. */
   cancel(reason?: string): Promise<void>;

@@ -68,6 +68,7 @@ test("mistakes of declarations are errors", async () => {
   assert.throws(() => new Agent("http://127.0.0.1:1", { id: "x" }), /no number/);
   assert.throws(() => new Agent("http://127.0.0.1:1", { id: 1, capacity: 0 }), /capacity/);
   assert.throws(() => new Failure("x", { kind: "fatal" }), /no kind of failure/);
+  assert.throws(() => new Failure("x", { code: "http 404" }), /no code/);
   const agent = new Agent("http://127.0.0.1:1", options);
   await assert.rejects(agent.run(), /performs nothing/);
   agent.task("a", () => 1);

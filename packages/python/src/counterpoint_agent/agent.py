@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import inspect
 import logging
 import os
@@ -12,7 +13,6 @@ import signal
 import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Deque, Dict, Optional
 
 from . import typed
@@ -26,6 +26,8 @@ log = logging.getLogger("counterpoint")
 POLL = 20.0
 #: The longest delay before the agent connects again, in seconds.
 BACKOFF = 5.0
+#: The codes of rejections after which an attempt or its session has ended.
+ENDED = ("stale_attempt", "stale_incarnation", "not_holder")
 
 
 class Agent:
@@ -70,6 +72,9 @@ class Agent:
         self._stop = threading.Event()
         self._count = 0
         self._lock = threading.Lock()
+        # The functions that have not returned, of all sessions, and a signal when one has.
+        self._working = 0
+        self._changed = threading.Condition()
 
     def task(self, kind: str, *, level: int = 1) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declares a function, plain or async, that performs tasks of a kind.
@@ -100,12 +105,11 @@ class Agent:
         if not self._functions:
             raise ValueError("the agent performs nothing: declare functions with @agent.task(KIND)")
         restore = self._handle_signals()
-        pool = ThreadPoolExecutor(self._capacity, thread_name_prefix="counterpoint")
         loop = _Loop() if any(function.is_async for function in self._functions.values()) else None
         delay = 0.0
         try:
             while not self._stop.is_set():
-                session = _Session(self, pool, loop)
+                session = _Session(self, loop)
                 try:
                     session.perform()
                     delay = 0.0
@@ -125,7 +129,6 @@ class Agent:
                 self._stop.wait(delay * random.uniform(0.5, 1.0))
         finally:
             restore()
-            pool.shutdown(wait=False)
             if loop is not None:
                 loop.close()
             self._wire.close()
@@ -180,6 +183,7 @@ class _Loop:
 
         async def guarded() -> Any:
             task = asyncio.ensure_future(coroutine)
+            asked = False
             while True:
                 done, _ = await asyncio.wait({task}, timeout=0.1)
                 if done:
@@ -187,12 +191,30 @@ class _Loop:
                         return task.result()
                     except asyncio.CancelledError:
                         raise Cancelled() from None
-                if attempt.cancelled:
+                if attempt.cancelled and not asked:
+                    # Once: what the function does at its end may take time.
+                    asked = True
                     task.cancel()
 
-        return asyncio.run_coroutine_threadsafe(guarded(), self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(guarded(), self._loop).result()
+        except concurrent.futures.CancelledError:  # The loop is closed.
+            raise Cancelled() from None
 
     def close(self) -> None:
+        """Cancels what is under way, gives it a second to end, and stops the loop."""
+
+        async def end() -> None:
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            if others:
+                await asyncio.wait(others, timeout=1.0)
+
+        try:
+            asyncio.run_coroutine_threadsafe(end(), self._loop).result(2.0)
+        except Exception:  # The loop is blocked by a function that does not await.
+            log.debug("the event loop did not end", exc_info=True)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(1.0)
         if not self._thread.is_alive():
@@ -202,15 +224,18 @@ class _Loop:
 class _Session:
     """One incarnation of an agent: from its registration until the server or the agent ends it."""
 
-    def __init__(self, agent: Agent, pool: ThreadPoolExecutor, loop: Optional[_Loop]) -> None:
-        self._agent, self._pool, self._loop = agent, pool, loop
+    def __init__(self, agent: Agent, loop: Optional[_Loop]) -> None:
+        self._agent, self._loop = agent, loop
         self._by: Dict[str, Any] = {}
         self._over = threading.Event()
         self._why: Optional[Exception] = None
         self._running: Dict[str, Attempt] = {}
         # The last attempts that have ended: an answer that was under way meanwhile may assign one of them again.
         self._ended: Deque[str] = collections.deque(maxlen=1000)
-        self._changed = threading.Condition()
+        self._changed = agent._changed
+        # Held by whoever decides for how many attempts the agent asks: a later request replaces an earlier one.
+        self._asking = threading.Lock()
+        self._is_polling = False
 
     @property
     def registered(self) -> bool:
@@ -254,76 +279,109 @@ class _Session:
                     self._changed.notify_all()
 
     def _drain(self) -> None:
-        """Waits for the attempts under way."""
+        """Takes no further attempts, and waits for those under way."""
         try:
             self._take(self._agent._send({"poll": {"by": self._by, "most": 0}}))
-        except (Problem, OSError):
-            return
+        except (Problem, OSError) as error:
+            log.info("at the end: %s", error)
         end = time.monotonic() + self._agent._grace
         with self._changed:
             while self._running and not self._over.is_set() and time.monotonic() < end:
                 self._changed.wait(0.2)
 
+    def _has_room(self) -> bool:
+        return self._agent._working < self._agent._capacity
+
     def _beat(self, every: float) -> None:
         while not self._over.wait(every):
-            with self._changed:
-                full = len(self._running) >= self._agent._capacity
-            # A full agent asks for no work; this request fetches cancellations.
-            body = {"poll": {"by": self._by, "most": 0}} if full else {"heartbeat": {"by": self._by}}
-            try:
-                self._take(self._agent._send(body))
-            except Unavailable as error:
-                log.debug("heartbeat: %s", error)
+            with self._asking:
+                # An agent that asks for work gets cancellations with it; this request fetches those of a full agent.
+                with self._changed:
+                    fetch = not self._is_polling and not self._has_room()
+                body = {"poll": {"by": self._by, "most": 0}} if fetch else {"heartbeat": {"by": self._by}}
+                messages = self._patiently(body)
+            self._take(messages)
 
     def _poll(self) -> None:
         while not self._over.is_set() and not self._agent._stop.is_set():
             with self._changed:
-                while len(self._running) >= self._agent._capacity and not self._over.is_set():
+                while not self._has_room() and not self._over.is_set():
                     self._changed.wait(0.5)
-                free = self._agent._capacity - len(self._running)
+            with self._asking:
+                with self._changed:
+                    free = self._agent._capacity - self._agent._working
+                self._is_polling = free > 0
             if free > 0 and not self._over.is_set() and not self._agent._stop.is_set():
-                self._take(self._agent._send({"poll": {"by": self._by, "most": free}}, wait=POLL))
+                messages = self._patiently({"poll": {"by": self._by, "most": free}}, wait=POLL)
+                self._is_polling = False
+                self._take(messages)
+
+    def _patiently(self, body: Dict[str, Any], wait: float = 0) -> list:
+        """Sends a message once; no answers if the server is away or busy. Raises what ends the session."""
+        try:
+            return self._agent._send(body, wait=wait)
+        except Unavailable as error:
+            log.debug("%s", error)
+            self._over.wait(random.uniform(0.1, 0.3))
+        except Problem as problem:
+            if not _is_passing(problem):
+                raise
+            self._over.wait(problem.retry_after or random.uniform(0.1, 0.3))
+        return []
 
     def _take(self, messages: list) -> None:
+        # A cancellation may arrive together with its assignment.
+        told = {"cancel": set(), "yield": set()}
+        for message in messages:
+            for kind in told:
+                if kind in message["body"]:
+                    told[kind].add(_name(message["body"][kind]["attempt"]))
         for message in messages:
             body = message["body"]
             ahead = time.monotonic() - int(message["at"]) / 1e9 if "at" in message else 0.0
-            if "assign" in body:
-                self._begin(body["assign"], ahead)
-            elif "assign_batch" in body:
-                for given in body["assign_batch"]["attempts"]:
-                    self._begin(given, ahead)
-            elif "cancel" in body or "yield" in body:
-                told = body.get("cancel") or body["yield"]
-                with self._changed:
-                    attempt = self._running.get(_name(told["attempt"]))
-                if attempt is not None:
-                    (attempt._cancelled if "cancel" in body else attempt._requested_back).set()
+            given = [body["assign"]] if "assign" in body else body.get("assign_batch", {}).get("attempts", [])
+            for one in given:
+                self._begin(one, ahead, _name(one["attempt"]) in told["cancel"])
+        with self._changed:
+            attempts = [(kind, self._running.get(name)) for kind, names in told.items() for name in names]
+        for kind, attempt in attempts:
+            if attempt is not None:
+                (attempt._cancelled if kind == "cancel" else attempt._requested_back).set()
 
-    def _begin(self, given: Dict[str, Any], ahead: float) -> None:
+    def _begin(self, given: Dict[str, Any], ahead: float, is_cancelled: bool) -> None:
         name = _name(given["attempt"])
         with self._changed:
             # An assignment is repeated until it is accepted.
-            if name in self._running or name in self._ended:
+            if self._over.is_set() or name in self._running or name in self._ended:
                 return
             attempt = Attempt(self, given, ahead)
             self._running[name] = attempt
-        self._agent._send({"accept": {"by": self._by, "attempt": attempt.id}})
-        self._pool.submit(self._perform, name, attempt)
+            self._agent._working += 1
+        # Not one of a pool: a function that does not return must keep neither the next one nor the process from its end.
+        threading.Thread(target=self._run, args=(name, attempt, is_cancelled), daemon=True).start()
 
-    def _perform(self, name: str, attempt: Attempt) -> None:
+    def _run(self, name: str, attempt: Attempt, is_cancelled: bool) -> None:
+        about = {"by": self._by, "attempt": attempt.id}
         try:
-            about = {"by": self._by, "attempt": attempt.id}
-            verdict = self._verdict(attempt)
-            body = {"give_back": about} if verdict is None else {"result": dict(about, verdict=verdict)}
-            self._report(body, about)
-        except Exception:  # Whatever happens, the slot is free again.
+            if is_cancelled:
+                self._report({"give_back": about}, about)
+            elif self._report({"accept": about}, about):
+                self._perform(attempt, about)
+        except Exception:  # Whatever happens, there is room again.
             log.exception("attempt %s", name)
         finally:
             with self._changed:
                 self._running.pop(name, None)
                 self._ended.append(name)
+                self._agent._working -= 1
                 self._changed.notify_all()
+
+    def _perform(self, attempt: Attempt, about: Dict[str, Any]) -> None:
+        if self._over.is_set():
+            return
+        verdict = self._verdict(attempt)
+        body = {"give_back": about} if verdict is None else {"result": dict(about, verdict=verdict)}
+        self._report(body, about)
 
     def _verdict(self, attempt: Attempt) -> Optional[Dict[str, Any]]:
         """Performs an attempt; ``None`` if it is given back."""
@@ -358,33 +416,39 @@ class _Session:
             return typed.write(self._loop.run(function.function(*arguments), attempt))
         return typed.write(function.function(*arguments))
 
-    def _report(self, body: Dict[str, Any], about: Dict[str, Any]) -> None:
-        """Reports the end of an attempt until the server has received it, or does not want it any more."""
-        delay = 0.05
-        while True:
+    def _report(self, body: Dict[str, Any], about: Dict[str, Any]) -> bool:
+        """Sends a message about an attempt until the server has received it; returns whether it has, and wants more."""
+        delay, reduced = 0.05, False
+        while not self._over.is_set():
             try:
-                self._agent._send(body)
-                return
-            except (ValueError, TypeError, RecursionError) as error:
-                # The output is no JSON.
-                failure = Failure(f"the output is not JSON: {error}", kind="permanent", code="invalid-output")
-                body = {"result": dict(about, verdict=_failed(failure))}
+                self._take(self._agent._send(body))
+                return not reduced
             except Unavailable:
-                if self._over.wait(delay):
-                    return
+                self._over.wait(delay)
                 delay = min(BACKOFF, delay * 2)
+                continue
+            except (ValueError, TypeError, RecursionError) as error:
+                why = f"the result is not JSON: {error}"
             except Problem as problem:
-                if problem.status in (413, 422) and "succeeded" in body.get("result", {}).get("verdict", {}):
-                    failure = Failure(f"the output was rejected: {problem.detail}", kind="permanent", code="invalid-output")
-                    body = {"result": dict(about, verdict=_failed(failure))}
+                if _is_passing(problem):
+                    self._over.wait(problem.retry_after or delay)
+                    delay = min(BACKOFF, delay * 2)
                     continue
-                if problem.status in (429, 503):
-                    if self._over.wait(problem.retry_after or delay):
-                        return
-                    continue
-                # The attempt has ended: it was cancelled, timed out, or belongs to another agent now.
-                log.info("a result was not accepted: %s", problem)
-                return
+                if problem.status in (401, 403, 404) or problem.code in ENDED or "accept" in body or reduced:
+                    # The attempt has ended: it was cancelled, timed out, or belongs to another agent now.
+                    log.info("a message about an attempt was rejected: %s", problem)
+                    return False
+                why = f"the result was rejected: {problem.detail}"
+            # The server has to learn that the attempt has ended: with as little as possible that it could reject.
+            kind, code = ("transient", "given-back") if "give_back" in body else ("permanent", "invalid-output")
+            failure = Failure(why[:500], kind=kind, code=code)
+            body, reduced = {"result": dict(about, verdict=_failed(failure))}, True
+        return False
+
+
+def _is_passing(problem: Problem) -> bool:
+    """Whether the same request may be accepted later."""
+    return problem.status in (408, 429) or problem.status >= 500
 
 
 def _failed(failure: Failure) -> Dict[str, Any]:

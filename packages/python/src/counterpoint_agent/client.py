@@ -203,8 +203,9 @@ class Run:
         return _output(f"run {self.id}", outcome, timeout, RunFailed)
 
     def signal(self, name: str, payload: Any = None) -> None:
-        """Sends a signal to it."""
-        self._client._request("POST", f"/v1/runs/{self.id}/signals/{quote(name, safe='')}", payload)
+        """Sends a signal to it. The request is not repeated, since a signal has no key: after :class:`Unavailable`, whether the
+        run has received it is unknown."""
+        self._client._wire.request("POST", f"/v1/runs/{self.id}/signals/{quote(name, safe='')}", payload, repeat=False)
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Cancels it; its completed steps are compensated."""

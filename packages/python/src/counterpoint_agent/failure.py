@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional
 
 KINDS = ("transient", "permanent", "overloaded", "unknown")
@@ -29,6 +30,8 @@ class Failure(Exception):
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is no kind of failure: expected one of {', '.join(KINDS)}")
+        if code is not None and not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", code):
+            raise ValueError(f"{code!r} is no code: expected 1 to 64 letters, digits, and `_.:-`")
         super().__init__(message)
         self.message = message
         self.kind = kind
@@ -49,6 +52,7 @@ class Failure(Exception):
     @classmethod
     def of_wire(cls, wire: dict) -> "Failure":
         """The failure in an outcome."""
+        # The codes of the server itself have the same form.
         return cls(
             wire.get("message", ""),
             kind=wire.get("kind", "unknown"),

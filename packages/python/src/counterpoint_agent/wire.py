@@ -66,10 +66,11 @@ class Wire:
         *,
         wait: float = 0,
         headers: Optional[dict] = None,
-        raw: Optional[Tuple[str, bytes]] = None,
+        repeat: bool = True,
     ) -> Any:
-        """Sends a request and returns the answer as JSON. ``wait`` is added to the time limit."""
-        response, connection = self._send(method, path, body, self._timeout + wait, headers or {}, raw)
+        """Sends a request and returns the answer as JSON. ``wait`` is added to the time limit. A request that is not to be
+        repeated uses a connection of its own."""
+        response, connection = self._send(method, path, body, self._timeout + wait, headers or {}, repeat)
         try:
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -80,7 +81,7 @@ class Wire:
 
     def stream(self, path: str, headers: Optional[dict] = None, idle: float = 60.0) -> Iterator[bytes]:
         """The lines of an answer without an end. A stream that is silent for ``idle`` seconds has ended."""
-        response, connection = self._send("GET", path, None, idle, headers or {}, None)
+        response, connection = self._send("GET", path, None, idle, headers or {}, True)
         try:
             if response.status >= 400:
                 _answer(response, response.read())
@@ -95,21 +96,19 @@ class Wire:
             connection.close()
 
     def _send(
-        self, method: str, path: str, body: Any, timeout: float, headers: dict, raw: Optional[Tuple[str, bytes]]
+        self, method: str, path: str, body: Any, timeout: float, headers: dict, repeat: bool
     ) -> Tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
         all_headers = dict(headers)
         if self._token is not None:
             all_headers["Authorization"] = f"Bearer {self._token}"
         data = None
-        if raw is not None:
-            all_headers["Content-Type"], data = raw
-        elif body is not None:
+        if body is not None:
             data = json.dumps(body, allow_nan=False).encode()
             all_headers["Content-Type"] = "application/json"
-        # A connection that was kept may have been closed by the server meanwhile. Every request can be repeated.
+        # A connection that was kept may have been closed by the server meanwhile: the request is sent again.
         while True:
             with self._lock:
-                kept = self._idle.pop() if self._idle else None
+                kept = self._idle.pop() if self._idle and repeat else None
             connection = kept or self._connect(timeout)
             try:
                 if connection.sock is not None:

@@ -1,0 +1,145 @@
+// The messages of an agent, against a stand-in for the server.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, Failure, GiveBack } from "../src/index.js";
+
+const BY = { agent: "1", number: "7" };
+const assign = (task) => ({ assign: { attempt: { task: String(task), number: 1 }, to: BY, kind: "work", payload: task } });
+
+/** Runs an agent against a server that assigns work once and rejects some messages, until an attempt has ended. */
+async function session({ given, reject = () => undefined, work, capacity = 1, until }) {
+  const sent = [];
+  let end;
+  const ended = new Promise((resolve) => (end = resolve));
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) {
+      chunks.push(chunk);
+    }
+    const { body } = JSON.parse(Buffer.concat(chunks));
+    const [[kind, content]] = Object.entries(body);
+    sent.push(body);
+    const answer = (status, messages) => {
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify(messages));
+    };
+    const rejected = reject(kind, content, sent);
+    if (rejected) {
+      const [status, code] = rejected;
+      return answer(status, [{ body: { rejected: { code, reason: code } } }]);
+    }
+    if (kind === "register") {
+      return answer(200, [{ body: { registered: { by: BY, heartbeat: "20ms" } } }]);
+    }
+    if (kind === "result" || kind === "give_back") {
+      end();
+    }
+    const asks = kind === "poll" && content.most > 0;
+    const messages = asks ? given.splice(0) : [];
+    await sleep(asks && messages.length === 0 ? 20 : 0);
+    answer(200, messages.map((body) => ({ at: "0", body })));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const agent = new Agent(`http://127.0.0.1:${server.address().port}`, { id: 1, capacity, grace: 100, log: () => {} });
+  const performed = [];
+  agent.task("work", (payload, attempt) => {
+    performed.push(payload);
+    return work?.(payload, attempt);
+  });
+  const running = agent.run();
+  await (until ? until(sent, performed) : ended);
+  agent.stop();
+  await running;
+  server.closeAllConnections();
+  server.close();
+  const results = sent.filter((body) => body.result).map((body) => body.result.verdict);
+  return { sent, performed, results, names: sent.map((body) => Object.keys(body)[0]) };
+}
+
+test("the server learns of the end of an attempt whose result it rejects", async () => {
+  const { results } = await session({
+    given: [assign(3)],
+    reject: (kind, content) => kind === "result" && content.verdict.failed.failure.details && [400, "too_deep"],
+    work: () => {
+      throw new Failure("broken", { details: [[1]] });
+    },
+  });
+  assert.deepEqual(results.map((verdict) => verdict.failed.failure.code), [undefined, "invalid-output"]);
+});
+
+test("a failure whose details are no JSON is reported", async () => {
+  const { results } = await session({
+    given: [assign(3)],
+    work: () => {
+      throw new Failure("broken", { details: 7n });
+    },
+  });
+  assert.equal(results[0].failed.failure.code, "invalid-output");
+});
+
+test("giving back without a request is a failure", async () => {
+  const { results } = await session({
+    given: [assign(3)],
+    reject: (kind) => kind === "give_back" && [409, "not_requested_back"],
+    work: () => {
+      throw new GiveBack();
+    },
+  });
+  assert.deepEqual([results[0].failed.failure.kind, results[0].failed.failure.code], ["transient", "given-back"]);
+});
+
+test("an attempt whose acceptance is rejected is not performed", async () => {
+  const { performed } = await session({
+    given: [assign(3), assign(4)],
+    capacity: 2,
+    reject: (kind, content) => kind === "accept" && content.attempt.task === "3" && [409, "stale_attempt"],
+  });
+  assert.deepEqual(performed, [4]);
+});
+
+test("an attempt that is cancelled with its assignment is given back", async () => {
+  const cancel = { cancel: { from: BY, attempt: { task: "3", number: 1 } } };
+  const { performed, names } = await session({ given: [cancel, assign(3)] });
+  assert.deepEqual([performed, names.filter((name) => name === "give_back").length], [[], 1]);
+});
+
+test("a server that is busy ends no session", async () => {
+  const statuses = [503, 429, 500];
+  const { names } = await session({
+    given: [assign(3)],
+    reject: (kind) => ["poll", "heartbeat"].includes(kind) && statuses.length > 0 && [statuses.pop(), "busy"],
+  });
+  assert.deepEqual([statuses, names.filter((name) => name === "register").length], [[], 1]);
+});
+
+test("an attempt of a session that has ended is aborted, and keeps its place until it returns", async () => {
+  const most = [];
+  let [begun, aborted] = [false, false];
+  await session({
+    given: [assign(3)],
+    capacity: 2,
+    reject: (kind, content, sent) => {
+      const registered = sent.filter((body) => body.register).length;
+      if (kind === "poll" && content.most > 0 && registered === 2) {
+        most.push(content.most);
+      }
+      return kind === "poll" && registered === 1 && begun && [409, "stale_incarnation"];
+    },
+    work: async (_payload, { signal }) => {
+      begun = true;
+      signal.addEventListener("abort", () => (aborted = true));
+      await sleep(300);
+    },
+    until: async () => {
+      while (most.length === 0) {
+        await sleep(10);
+      }
+    },
+  });
+  assert.deepEqual([most[0], aborted], [1, true]);
+});
