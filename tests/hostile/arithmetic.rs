@@ -85,6 +85,12 @@ const SOUND: &[(&str, usize, &str)] = &[
         "each count is one of nodes by state: what is subtracted was counted before",
     ),
     ("src/workflow/machine/node/aside.rs", 2, "numbers of failed child runs, only upwards; each has an instance"),
+    ("src/workflow/machine/node/calls.rs", 3, "calls with effects and repetitions, only upwards; each has an instance"),
+    (
+        "src/workflow/machine/node/function.rs",
+        4,
+        "numbers of turns and of calls, only upwards and limited; a sum that is compared with a limit",
+    ),
     (
         "src/workflow/machine/node/instances.rs",
         5,

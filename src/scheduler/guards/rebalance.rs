@@ -45,8 +45,11 @@ fn loads(state: &State, now: Time) -> Vec<Agent> {
 
 fn load_of(state: &State, member: &Member, now: Time) -> Agent {
     let (mut work, mut waiting) = (Duration::ZERO, Vec::new());
-    for task in member.held.iter().filter_map(|at| state.tasks().get(*at)) {
-        let Some(running) = task.running() else { continue };
+    // In the order in which they were assigned: the order of the list depends on the attempts that have ended.
+    let held = member.held.iter().filter_map(|at| state.tasks().get(*at));
+    let mut held: Vec<_> = held.filter_map(|task| Some((task, task.running()?))).collect();
+    held.sort_by_key(|(task, running)| (running.since, task.seq));
+    for (task, running) in held {
         let run = run_of(state, task);
         if !running.unstarted {
             work = work.saturating_add(run.saturating_sub(now.since(running.since)));

@@ -308,6 +308,77 @@ fn an_operator_ends_a_held_function() {
     world.whole();
 }
 
+/// A function that waits to begin again has calls: whatever ends the run or the node meanwhile compensates or cancels them.
+#[test]
+fn what_ends_a_retried_function_before_it_begins_ends_its_calls() {
+    let held = || {
+        let mut world = World::running(alone().with_on_failure(OnFailure::Hold), 1);
+        world.turns(calls([undoable_task("pay"), task("wait")])).done("pay", "paid");
+        world.turns(calls([undoable_task("pay").with_input(11)]));
+        assert_eq!((world.code().as_str(), world.busy()), (codes::FUNCTION_CHANGED, vec!["wait".to_owned()]));
+        world.say(RunCommand::Pause { run: RUN, reason: "a look".into() }.into()).unwrap();
+        world.say(retry()).unwrap();
+        world.check_snapshot();
+        world
+    };
+    let mut cancelled = held();
+    cancelled.cancel().unwrap();
+    cancelled.done("wait", 1);
+    cancelled.done("undo pay", 1);
+    assert!(matches!(cancelled.outcome(), RunOutcome::Compensated { .. }), "{:?}", cancelled.outcome());
+    cancelled.whole();
+    cancelled.check_snapshot();
+    cancelled.crash();
+
+    let mut completed = held();
+    let remedy = NodeRemedy::Complete { output: payload("by hand"), reason: "no time".into() };
+    completed.say(RunCommand::Operate { run: RUN, node: "order".into(), remedy }.into()).unwrap();
+    completed.say(RunCommand::Resume { run: RUN }.into()).unwrap();
+    assert_eq!(completed.stopped.len(), 1, "the call under way is cancelled");
+    completed.done("wait", 1);
+    assert_eq!(completed.output(), "by hand");
+    completed.check_snapshot();
+    completed.crash();
+
+    let mut migrated = held();
+    let mut other = flow([step("order")]);
+    (other.name, other.version) = ("order".into(), 2);
+    migrated.say(Command::define(other)).unwrap();
+    let migration = counterpoint::message::Migration::to_version(2);
+    let migrate = RunCommand::Migrate { run: RUN, migration, reason: "new".into() };
+    assert!(migrated.say(migrate.into()).is_err(), "its calls cannot become those of a task");
+    migrated.check_snapshot();
+}
+
+#[test]
+fn a_retry_drops_calls_that_have_not_begun() {
+    let mut world = World::running(alone(), 1);
+    let missing = FunctionCall::new("sub", Body::Call(Call::of("missing")));
+    world.turns(calls([missing, task("after")]));
+    assert!(matches!(world.outcome(), RunOutcome::Failed { .. }), "no such workflow is defined");
+    world.say(retry()).unwrap();
+    world.check_snapshot();
+    assert_eq!(world.turn(), FunctionTurn::Begin { turn: 1, input: json!(1), results: 0 });
+    world.turns(calls([task("a")])).done("a", 1).turns(json!({ "done": 1 }));
+    assert_eq!(world.output(), 1);
+}
+
+#[test]
+fn a_retry_counts_the_calls_that_are_left_and_another_call_has_another_key() {
+    let identity = Identity::new(JournalId::new(7));
+    let mut world = World::running(function().with_max_calls(2).definition("order"), 1);
+    world.turns(calls([task("a"), task("pay").with_input(10)])).done("a", 1);
+    let before = identity.key_of(world.task("pay"));
+    world.turns(calls([])).failed("pay").turns(json!({ "fail": { "kind": "permanent", "message": "it was bad" } }));
+    world.say(retry()).unwrap();
+    world.turns(calls([task("a"), task("pay").with_input(11)]));
+    assert_eq!(world.busy(), ["pay"]);
+    assert_ne!(identity.key_of(world.task("pay")), before);
+    world.done("pay", 2).turns(json!({ "done": 3 }));
+    assert_eq!(world.output(), 3);
+    world.check_snapshot();
+}
+
 #[test]
 fn a_retry_performs_failed_calls_again_under_the_same_keys() {
     let identity = Identity::new(JournalId::new(7));

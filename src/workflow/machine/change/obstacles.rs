@@ -102,6 +102,8 @@ impl Case<'_> {
     /// Whether the state of a node is valid for the action of the node that continues it.
     fn stands(&self, state: &NodeState, was: &Node, is: &Node) -> bool {
         match state.ended() {
+            // A function that was retried keeps its calls.
+            None if state.waits_with_work() => was.action.is_like(&is.action),
             None | Some(NodeOutcome::Skipped | NodeOutcome::UpstreamFailed) => true,
             Some(NodeOutcome::Cancelled { .. }) if state.instances().is_empty() => true,
             Some(NodeOutcome::Succeeded | NodeOutcome::Failed { .. } | NodeOutcome::Cancelled { .. }) => {

@@ -6,6 +6,7 @@ use crate::message::run::{ResetObstacle, ResetPoint};
 use crate::saga::{Step as _, Steps as _};
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::graph::BoundNode;
+use crate::workflow::machine::node::NodeState;
 use std::collections::BTreeSet;
 
 impl Changes<'_> {
@@ -40,7 +41,8 @@ impl Changes<'_> {
             }
         }
         let mut nodes = self.run.graph.nodes().filter(|node| is_anew(node.ix)).map(|node| node.state);
-        if !nodes.any(|state| !state.is_waiting() || state.aside().held.is_some() || state.aside().remedy.is_some()) {
+        let has_begun = |state: &NodeState| !state.is_waiting() || state.waits_with_work();
+        if !nodes.any(|state| has_begun(state) || state.aside().held.is_some() || state.aside().remedy.is_some()) {
             return Err(ResetObstacle::Nothing);
         }
         let obstacle = |node: BoundNode<'_>| {

@@ -137,7 +137,8 @@ impl Decider<'_> {
 
     /// Cancels a node that is no longer needed while the run continues.
     pub(super) fn cancel(&self, node: BoundNode<'_>) -> Option<Move> {
-        if node.state.is_waiting() { Some(self.end_cancelled(node)) } else { self.cancel_work(node) }
+        let has_work = !node.state.is_waiting() || node.state.waits_with_work();
+        if has_work { self.cancel_work(node) } else { Some(self.end_cancelled(node)) }
     }
 
     /// Cancels the work of a node under way and awaits its end.
@@ -145,7 +146,10 @@ impl Decider<'_> {
         let instances = node.state.instances();
         match instances.next_to_cancel() {
             Some(worker) => Some(Move::cancel(worker)),
-            None => (node.state.is_working() && instances.active() == 0).then(|| self.close(node)),
+            None => {
+                let is_open = node.state.is_working() || node.state.waits_with_work();
+                (is_open && instances.active() == 0).then(|| self.close(node))
+            }
         }
     }
 

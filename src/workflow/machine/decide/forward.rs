@@ -48,19 +48,29 @@ impl Decider<'_> {
         Ok(match verdict {
             Verdict::Short { of, taken } => {
                 let message = format!("only {taken} of the {of} required branches were taken");
-                self.end(node, Ending::failed(codes::JOIN, message)).into()
+                self.end_unstarted(node, Ending::failed(codes::JOIN, message))
             }
-            Verdict::Skips => self.end(node, Ending::Skipped).into(),
-            Verdict::UpstreamFailed => self.end(node, Ending::UpstreamFailed).into(),
+            Verdict::Skips => self.end_unstarted(node, Ending::Skipped),
+            Verdict::UpstreamFailed => self.end_unstarted(node, Ending::UpstreamFailed),
             Verdict::Starts => match self.run.graph.turn(node) {
                 Turn::After(_) => Next::Wait,
-                Turn::Missed => self.end(node, Ending::Skipped).into(),
+                Turn::Missed => self.end_unstarted(node, Ending::Skipped),
                 Turn::Now => match self.admit(node) {
                     Some(next) => next.into(),
                     None => return self.start(node),
                 },
             },
         })
+    }
+
+    /// Ends a node that does not start. A function that was retried may have calls under way, which are cancelled before.
+    fn end_unstarted(&self, node: BoundNode<'_>, ending: Ending) -> Next {
+        let instances = node.state.instances();
+        match instances.next_to_cancel() {
+            Some(worker) => Move::cancel(worker).into(),
+            None if instances.active() > 0 => Next::Wait,
+            None => self.end(node, ending).into(),
+        }
     }
 
     /// The next step of the machine of the node.

@@ -20,7 +20,8 @@ pub(crate) struct Call {
     pub(crate) occurrence: Occurrence,
     /// A hash of its body and its input.
     print: u64,
-    /// How often the same call was performed by another child run before, whose side effects were compensated.
+    /// How often a call of this key and occurrence was performed before as other work: by another child run, whose side effects
+    /// were compensated, or with another body or input.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) repeats: u32,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -162,6 +163,11 @@ impl Index {
         self.open.is_empty()
     }
 
+    /// The number of calls that have not ended.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
     pub(super) fn end(&mut self, call: u32) {
         self.open.remove(&call);
     }
@@ -227,7 +233,9 @@ impl Index {
             key: call.key.clone(),
             occurrence: call.occurrence.clone(),
             print: call.print(),
-            repeats: before.map_or(0, |before| before.repeats.saturating_add(before.is_run().into())),
+            repeats: before.map_or(0, |before| {
+                before.repeats.saturating_add((before.is_run() || before.print != call.print()).into())
+            }),
             standing: Standing::Known,
             instance: None,
             input: call.input.clone(),

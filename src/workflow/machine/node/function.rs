@@ -152,7 +152,7 @@ impl FunctionWork {
             Err(refusal) => Some(refusal),
             Ok(new) => {
                 let most = function.max_calls.min(limits.runs.map_items);
-                if state.calls.len().saturating_add(new) > most as usize {
+                if state.index.open().saturating_add(state.results.len()).saturating_add(new) > most as usize {
                     return refused(codes::FUNCTION_CALLS, format!("it requests more than {most} calls in total"));
                 }
                 let is_stuck = new == 0 && state.index.is_idle() && state.results.len() == state.seen as usize;
@@ -298,10 +298,11 @@ impl FunctionWork {
         end
     }
 
-    /// Begins again. Calls that have failed are forgotten: they are performed again when they are requested again. The others
-    /// are kept, also those under way.
+    /// Begins again. Calls that have not begun are dropped, and calls that have failed are forgotten: both are performed when
+    /// they are requested again. The others are kept, also those under way.
     pub(super) fn retry(&mut self, instances: &Instances) {
         let Some(state) = self.0.as_deref_mut() else { return };
+        state.calls.truncate(state.next as usize);
         for call in &mut state.calls {
             let end = call.instance().and_then(|instance| instances.get(instance)?.end());
             if end.is_some_and(|end| !end.is_success()) {

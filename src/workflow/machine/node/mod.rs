@@ -119,6 +119,11 @@ impl NodeState {
         matches!(self.stage, Stage::Waiting)
     }
 
+    /// Whether it has not begun and has instances: those that a function has kept when it was retried.
+    pub(crate) fn waits_with_work(&self) -> bool {
+        self.is_waiting() && !self.instances.is_empty()
+    }
+
     pub(crate) const fn is_working(&self) -> bool {
         matches!(self.stage, Stage::Working)
     }
