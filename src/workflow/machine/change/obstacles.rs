@@ -9,7 +9,7 @@ use crate::message::run::{NodeOutcome, Obstacle};
 use crate::saga::Step as _;
 use crate::workflow::machine::Run;
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{NodeState, Verdict};
+use crate::workflow::machine::node::{NodeState, Verdict, waits_with_work};
 
 /// A run before and after a migration.
 pub(super) struct Case<'a> {
@@ -103,7 +103,7 @@ impl Case<'_> {
     fn stands(&self, state: &NodeState, was: &Node, is: &Node) -> bool {
         match state.ended() {
             // A function that was retried keeps its calls.
-            None if state.waits_with_work() => was.action.is_like(&is.action),
+            None if waits_with_work(state) => was.action.is_like(&is.action),
             None | Some(NodeOutcome::Skipped | NodeOutcome::UpstreamFailed) => true,
             Some(NodeOutcome::Cancelled { .. }) if state.instances().is_empty() => true,
             Some(NodeOutcome::Succeeded | NodeOutcome::Failed { .. } | NodeOutcome::Cancelled { .. }) => {

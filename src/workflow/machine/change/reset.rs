@@ -6,7 +6,7 @@ use crate::message::run::{ResetObstacle, ResetPoint};
 use crate::saga::{Step as _, Steps as _};
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::NodeState;
+use crate::workflow::machine::node::{NodeState, waits_with_work};
 use std::collections::BTreeSet;
 
 impl Changes<'_> {
@@ -41,7 +41,7 @@ impl Changes<'_> {
             }
         }
         let mut nodes = self.run.graph.nodes().filter(|node| is_anew(node.ix)).map(|node| node.state);
-        let has_begun = |state: &NodeState| !state.is_waiting() || state.waits_with_work();
+        let has_begun = |state: &NodeState| !state.is_waiting() || waits_with_work(state);
         if !nodes.any(|state| has_begun(state) || state.aside().held.is_some() || state.aside().remedy.is_some()) {
             return Err(ResetObstacle::Nothing);
         }

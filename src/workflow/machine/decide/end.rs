@@ -8,7 +8,7 @@ use crate::message::event::NodeEvent;
 use crate::message::run::{NodeOutcome, NodeRemedy, Refusal};
 use crate::task::{Place, codes};
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, NodeWork, Surroundings, is_changed};
+use crate::workflow::machine::node::{Ending, NodeWork, Surroundings, is_changed, waits_with_work};
 use crate::workflow::machine::variables::unwritable;
 
 /// The data of the event that ends a node.
@@ -137,7 +137,7 @@ impl Decider<'_> {
 
     /// Cancels a node that is no longer needed while the run continues.
     pub(super) fn cancel(&self, node: BoundNode<'_>) -> Option<Move> {
-        let has_work = !node.state.is_waiting() || node.state.waits_with_work();
+        let has_work = !node.state.is_waiting() || waits_with_work(node.state);
         if has_work { self.cancel_work(node) } else { Some(self.end_cancelled(node)) }
     }
 
@@ -147,7 +147,7 @@ impl Decider<'_> {
         match instances.next_to_cancel() {
             Some(worker) => Some(Move::cancel(worker)),
             None => {
-                let is_open = node.state.is_working() || node.state.waits_with_work();
+                let is_open = node.state.is_working() || waits_with_work(node.state);
                 (is_open && instances.active() == 0).then(|| self.close(node))
             }
         }

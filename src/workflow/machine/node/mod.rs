@@ -83,6 +83,11 @@ pub(crate) enum Stage {
     Ended(Ended),
 }
 
+/// Whether a node has not begun and has instances: those that a function has kept when it was retried.
+pub(crate) fn waits_with_work(node: &NodeState) -> bool {
+    node.is_waiting() && !node.instances.is_empty()
+}
+
 impl NodeState {
     pub(crate) fn new(kind: NodeKind) -> Self {
         Self { work: NodeWork::new(kind), ..Self::default() }
@@ -117,11 +122,6 @@ impl NodeState {
 
     pub(crate) const fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting)
-    }
-
-    /// Whether it has not begun and has instances: those that a function has kept when it was retried.
-    pub(crate) fn waits_with_work(&self) -> bool {
-        self.is_waiting() && !self.instances.is_empty()
     }
 
     pub(crate) const fn is_working(&self) -> bool {
