@@ -3,7 +3,7 @@
 use super::ix::TaskIx;
 use super::queue::Rank;
 use super::tasks::{Running, Task};
-use crate::base::id::TaskId;
+use crate::base::id::{Seq, TaskId};
 use crate::base::time::Time;
 use crate::task::Tier;
 use core::cmp::Reverse;
@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// When an attempt that has begun may be preempted for a task of the critical tier. Only attempts of
 /// [preemptible](crate::TaskSpec::preemptible) tasks are preempted: those of the lowest tier first, and among these the
-/// most recent attempt first, because it loses the least work.
+/// most recent attempt first, because it loses the least work. Of attempts that began together, that of the task submitted
+/// last is preempted first.
 ///
 /// ```
 /// use counterpoint::scheduler::Preemption;
@@ -60,8 +61,9 @@ impl Default for Preemption {
 /// beneficiaries of the requests that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PreemptionCandidates {
-    /// Attempts of preemptible tasks below the critical tier: the lowest tier first, then the most recent attempt.
-    preemptible: BTreeSet<(Reverse<Tier>, Reverse<Time>, TaskIx)>,
+    /// Attempts of preemptible tasks below the critical tier: the lowest tier first, then the most recent attempt, then the
+    /// most recent task. Task indices change with a restore, so they must not decide.
+    preemptible: BTreeSet<(Reverse<Tier>, Reverse<Time>, Reverse<Seq>, TaskIx)>,
     /// Attempts that wait at their agents: that of the last task in the order of the discipline first.
     unstarted: BTreeSet<(Reverse<Rank>, TaskIx)>,
     /// For each beneficiary the task whose attempt was requested back.
@@ -86,7 +88,7 @@ impl PreemptionCandidates {
             return;
         }
         if task.traits.is_preemptible() {
-            self.preemptible.insert((Reverse(task.tier), Reverse(running.since), at));
+            self.preemptible.insert((Reverse(task.tier), Reverse(running.since), Reverse(task.seq), at));
         }
         if running.unstarted {
             self.unstarted.insert((Reverse(rank), at));
@@ -95,7 +97,7 @@ impl PreemptionCandidates {
 
     pub(crate) fn remove(&mut self, candidate: Candidate<'_>) {
         let Candidate { at, task, running, rank } = candidate;
-        self.preemptible.remove(&(Reverse(task.tier), Reverse(running.since), at));
+        self.preemptible.remove(&(Reverse(task.tier), Reverse(running.since), Reverse(task.seq), at));
         self.unstarted.remove(&(Reverse(rank), at));
     }
 
@@ -118,7 +120,7 @@ impl PreemptionCandidates {
 
     /// The attempts of preemptible tasks with the times at which they began, in the order of preemption.
     pub(crate) fn preemptible(&self) -> impl Iterator<Item = (Time, TaskIx)> {
-        self.preemptible.iter().map(|(_, since, at)| (since.0, *at))
+        self.preemptible.iter().map(|(_, since, _, at)| (since.0, *at))
     }
 
     /// The attempts that wait at their agents and whose tasks come after this rank, the last one first.

@@ -178,7 +178,7 @@ impl Dispatch<'_, '_> {
             }
         }
         self.follow_up_expired();
-        classes.into_iter().for_each(|class| self.preempt_for(class));
+        self.preempt_for_all(classes);
     }
 
     /// The class with the position of its next task, for the heap.

@@ -21,12 +21,31 @@ struct Victim {
 }
 
 impl Dispatch<'_, '_> {
-    /// Requests attempts back for tasks of a class for which no agent has room, as long as there are candidates.
-    pub(super) fn preempt_for(&mut self, class: ClassIx) {
-        let (rules, candidates) = (self.core.reader.config.preemption, self.core.reader.state.candidates());
-        if !candidates.has_unstarted() && (rules.is_none() || !candidates.has_preemptible()) {
+    /// Requests attempts back for tasks of these classes: first for the class whose first task comes first. The indices of
+    /// classes change with a restore, so they must not decide.
+    pub(super) fn preempt_for_all(&mut self, mut classes: Vec<ClassIx>) {
+        if !self.has_candidates() {
             return;
         }
+        let state = &self.core.reader.state;
+        classes.sort_by_cached_key(|class| {
+            let first = state.queues().first_where(*class, |_| true).and_then(|at| state.tasks().get(at));
+            first.map(|task| (!task.is_urgent(), state.queues().rank(&Arrival::of(task))))
+        });
+        classes.into_iter().for_each(|class| self.preempt_for(class));
+    }
+
+    fn has_candidates(&self) -> bool {
+        let (rules, candidates) = (self.core.reader.config.preemption, self.core.reader.state.candidates());
+        candidates.has_unstarted() || (rules.is_some() && candidates.has_preemptible())
+    }
+
+    /// Requests attempts back for tasks of a class for which no agent has room, as long as there are candidates.
+    pub(super) fn preempt_for(&mut self, class: ClassIx) {
+        if !self.has_candidates() {
+            return;
+        }
+        let rules = self.core.reader.config.preemption;
         while !self.is_cut()
             && let Some(Victim { attempt, beneficiary, why }) =
                 victim(&self.core.reader.state, rules, class, self.tx.now)
@@ -66,11 +85,9 @@ impl Dispatch<'_, '_> {
         if nothing_waits || state.candidates().unstarted_behind(rank).next().is_none() {
             return;
         }
-        let shares = state.queues().shares_by_tenant();
         let is_behind = |other: &&Task| {
             let waits = other.running().is_some_and(|running| running.unstarted && !running.is_requested());
-            let comparable = !shares || other.spec.tenant == task.spec.tenant;
-            waits && comparable && state.queues().rank(&Arrival::of(other)) > rank
+            waits && is_comparable(state, task, other) && state.queues().rank(&Arrival::of(other)) > rank
         };
         let mut overtaken: Vec<AttemptId> =
             member.held.iter().filter_map(|at| state.tasks().get(*at)).filter(is_behind).map(Task::attempt).collect();
@@ -107,8 +124,7 @@ impl DueTimers<'_, '_> {
         let state = &mut self.core.reader.state;
         state.cancel_preemption();
         let classes: Vec<ClassIx> = state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
-        let mut dispatch = self.core.dispatch(self.tx);
-        classes.into_iter().for_each(|class| dispatch.preempt_for(class));
+        self.core.dispatch(self.tx).preempt_for_all(classes);
     }
 }
 
@@ -136,9 +152,18 @@ fn victim(state: &State, rules: Option<Preemption>, class: ClassIx, now: Time) -
 /// The last attempt in the order of those that wait at an agent and come after this task.
 fn unstarted_behind(state: &State, task: &Task, eligible: &Bits) -> Option<AttemptId> {
     let rank = state.queues().rank(&Arrival::of(task));
-    let mut behind = state.candidates().unstarted_behind(rank);
+    let behind = state.candidates().unstarted_behind(rank);
+    let mut comparable =
+        behind.filter(|at| state.tasks().get(*at).is_some_and(|other| is_comparable(state, task, other)));
     // Reserved room is of no use to a task below the critical tier.
-    behind.find_map(|at| freeing(state, at, eligible, task.is_urgent()))
+    comparable.find_map(|at| freeing(state, at, eligible, task.is_urgent()))
+}
+
+/// Whether ranks alone determine the order of two tasks. Under fair sharing, the order of tasks of different tenants depends
+/// on what each tenant has received, except that the critical tier comes first.
+fn is_comparable(state: &State, task: &Task, other: &Task) -> bool {
+    let unequal = task.is_urgent() != other.is_urgent();
+    unequal || !state.queues().shares_by_tenant() || other.spec.tenant == task.spec.tenant
 }
 
 fn preemptible(state: &State, rules: &Preemption, eligible: &Bits, now: Time) -> Option<AttemptId> {

@@ -1,11 +1,13 @@
 //! Agents that ask for work, attempts that wait with agents, and attempts that are called back.
 
-use crate::kit::{Host, agent, agent_id, host, ms, task};
+use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
 use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::{Misuse, Stale, WrongState};
 use counterpoint::scheduler::Preemption;
 use counterpoint::scheduler::TaskStatus;
-use counterpoint::{Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, Tier};
+use counterpoint::{
+    Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, Scheduler, TaskSpec, Tier,
+};
 
 fn poll(host: &mut Host, by: Incarnation, most: u32) -> Result<Accepted, Rejected> {
     host.say(AgentCommand::Poll { by, most })
@@ -300,4 +302,31 @@ fn calls_are_repeated_after_a_crash() {
     let mut host = Host::over(again);
     give_back(&mut host, 1).unwrap();
     assert_eq!(host.holder(9), 1);
+}
+
+/// Tasks and classes have other indices after a restore: here the first task has ended, so that later ones take its place in
+/// the live scheduler only.
+#[test]
+fn attempts_that_began_together_are_preempted_in_the_same_order_after_a_restore() {
+    let config = || Config::default().with_preemption(Preemption::default());
+    let of = |id, kind: &str| TaskSpec::new(task_id(id), kind);
+    let skilled = |id: u64| agent(id).with_skill("a", 1).with_skill("b", 1);
+    let mut host = host(config());
+    host.join(skilled(1));
+    host.submit(of(1, "b"));
+    host.submit(of(2, "a"));
+    host.complete(1);
+    (2..=3).for_each(|id| {
+        host.join(skilled(id));
+    });
+    host.submit(of(3, "a").with_preemptible());
+    host.submit(of(4, "a").with_preemptible());
+    let mut again = Host::over(Scheduler::restore(config(), Some(&host.snapshot()), []).unwrap());
+    again.now = host.now;
+    for host in [&mut host, &mut again] {
+        let urgent = |id, kind| of(id, kind).with_tier(Tier::Critical);
+        host.say(Command::submit_all(vec![urgent(5, "b"), urgent(6, "a")])).unwrap();
+        assert_eq!(called_back(host), [4, 3]);
+    }
+    assert_eq!(host.facts, again.facts);
 }

@@ -9,7 +9,8 @@ impl Lanes {
         self.lanes.each().filter_map(move |lanes| lanes.get(class.index())).map(|lane| &lane.heads)
     }
 
-    /// The first task of a lane that may begin and passes `pass`, those of the critical tier before all others.
+    /// The first task of a lane that may begin and passes `pass`, those of the critical tier before all others. A listed
+    /// position may be outdated, in which case it is too early.
     pub(crate) fn first_where(&self, class: ClassIx, mut pass: impl FnMut(TaskIx) -> bool) -> Option<TaskIx> {
         for heads in self.heads_of(class) {
             let mut best: Option<(Turn, TaskIx)> = None;
@@ -17,8 +18,10 @@ impl Lanes {
                 if best.is_some_and(|(first, _)| first < turn) {
                     break;
                 }
-                let found = self.sub_queues.get(at.0)?.first_where(&self.nodes, &mut pass);
-                let found = found.map(|(rank, task)| (Turn { tag: turn.tag, rank }, task));
+                let sub_queue = self.sub_queues.get(at.0)?;
+                let tag = self.order_tag(sub_queue.key.accounts.tenant);
+                let found =
+                    sub_queue.first_where(&self.nodes, &mut pass).map(|(rank, task)| (Turn { tag, rank }, task));
                 best = best.into_iter().chain(found).min();
             }
             if let Some((_, task)) = best {
