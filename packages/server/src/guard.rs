@@ -167,6 +167,7 @@ pub(crate) fn step_main(mut words: impl Iterator<Item = std::ffi::OsString>) -> 
     }
     let Some(program) = words.next() else { return ExitCode::from(127) };
     let error = Command::new(&program).args(words).exec();
-    eprintln!("counterpoint: {}: {error}", program.to_string_lossy());
+    // The program may have been rendered with a value of the environment, which may be a secret.
+    eprintln!("counterpoint: the program of this command cannot be executed: {error}");
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }

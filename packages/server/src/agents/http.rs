@@ -3,7 +3,7 @@
 use super::command::{of_kind, parse};
 use super::failure;
 use super::plan::{Http, HttpBody};
-use super::template::Subject;
+use super::template::{Subject, Template};
 use counterpoint::host::future::Assignment;
 use counterpoint::{Failure, Payload};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// Performs an attempt. Dropping the future closes the connection.
 pub(crate) async fn perform(plan: &Http, subject: &Subject<'_>, assignment: &Assignment) -> Result<Payload, Failure> {
     let request = request(plan, subject)?;
-    let exchange = timeout(plan.timeout, exchange(request));
+    let exchange = timeout(plan.timeout, exchange(request, &plan.url));
     let answered = tokio::select! {
         answered = exchange => answered,
         _ = assignment.attempt.cancelled() => {
@@ -58,7 +58,9 @@ fn request(plan: &Http, subject: &Subject<'_>) -> Result<Request<Full<Bytes>>, F
     if uri.scheme_str() != Some("http") {
         return Err(bad(format!("`{shown}` does not begin with `http://`")));
     }
-    let authority = uri.authority().map(ToString::to_string).ok_or_else(|| bad(format!("`{shown}` names no host")))?;
+    let authority = uri.authority().ok_or_else(|| bad(format!("`{shown}` names no host")))?;
+    // Without the user name and password that it may contain.
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default().to_owned();
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let (kind, body) = match plan.body {
         HttpBody::Nothing => (None, Vec::new()),
@@ -71,8 +73,7 @@ fn request(plan: &Http, subject: &Subject<'_>) -> Result<Request<Full<Bytes>>, F
             },
         ),
     };
-    let mut request =
-        Request::builder().method(plan.method.as_str()).uri(path).header(header::HOST, authority.as_str());
+    let mut request = Request::builder().method(plan.method.as_str()).uri(path).header(header::HOST, host);
     request = request.header("idempotency-key", subject.key);
     if let Some(kind) = kind {
         request = request.header(header::CONTENT_TYPE, kind);
@@ -86,24 +87,27 @@ fn request(plan: &Http, subject: &Subject<'_>) -> Result<Request<Full<Bytes>>, F
     Ok(request)
 }
 
-/// Sends a request; returns status, `Retry-After` and body.
-async fn exchange(request: Request<Full<Bytes>>) -> Result<(u16, Option<Duration>, Vec<u8>), Failure> {
+/// Sends a request; returns status, `Retry-After` and body. Errors show the template of the address.
+async fn exchange(
+    request: Request<Full<Bytes>>,
+    shown: &Template,
+) -> Result<(u16, Option<Duration>, Vec<u8>), Failure> {
     let uri = request.extensions().get::<Uri>().cloned().unwrap_or_default();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     // Before the request is sent nothing can have been done; afterwards it is unknown.
     let unsent = |text: String| failure(Failure::transient(text), "no-connection");
     let lost = |text: String| failure(Failure::unknown(text), "connection-lost");
     let stream = TcpStream::connect((host.as_str(), uri.port_u16().unwrap_or(80))).await;
-    let stream = stream.map_err(|error| unsent(format!("no connection to {host}: {error}")))?;
+    let stream = stream.map_err(|error| unsent(format!("no connection to `{shown}`: {error}")))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| unsent(format!("no connection to {host}: {error}")))?;
+        .map_err(|error| unsent(format!("no connection to `{shown}`: {error}")))?;
     let exchange = async move {
         let response =
-            sender.send_request(request).await.map_err(|error| lost(format!("no answer of {host}: {error}")))?;
+            sender.send_request(request).await.map_err(|error| lost(format!("no answer of `{shown}`: {error}")))?;
         let (status, after) = (response.status().as_u16(), retry_after(&response));
         let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
-        let body = body.map_err(|error| lost(format!("the answer of {host} ended early: {error}")))?;
+        let body = body.map_err(|error| lost(format!("the answer of `{shown}` ended early: {error}")))?;
         Ok((status, after, body.to_bytes().to_vec()))
     };
     let mut exchange = std::pin::pin!(exchange);
