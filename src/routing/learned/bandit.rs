@@ -1,13 +1,15 @@
 //! A contextual bandit.
 
-use super::history::{End, HALF, History, PENALTY, Seen, cheapest};
+use super::history::{ByAgent, End, Exploration, HALF, History, PENALTY, Seen, cheapest};
 use crate::base::id::{AgentId, TaskId};
 use crate::base::structure::{IdMap, Random};
-use crate::message::event::Entry;
+use crate::message::event::{AgentEvent, Entry, Event, TaskEvent};
 use crate::routing::capability::margin;
 use crate::routing::{Candidate, Candidates, RoutingStrategy};
 use crate::task::TaskSpec;
+use crate::task::agent::AgentSpec;
 use core::time::Duration;
+use std::sync::Arc;
 
 /// The number of features.
 const D: usize = 5;
@@ -22,8 +24,11 @@ type Vector = [f64; D];
 /// is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a random sample of
 /// eight of more.
 ///
-/// If agents are alike, [`LeastLoaded`](crate::routing::LeastLoaded) performs better, since rewards fall with load. The model is
-/// updated only by choices of this instance, not by a replayed journal.
+/// The features of agents that have performed nothing are alike, so the model alone may never try one of them. Of N attempts of a
+/// kind, up to `exploration · log2(2N)`, rounded up, are given to each agent whatever the model predicts.
+///
+/// If agents are alike, [`LeastLoaded`](crate::routing::LeastLoaded) performs better, since rewards fall with load. The model
+/// learns from a replayed journal as from its own choices.
 ///
 /// ```
 /// use counterpoint::Config;
@@ -34,22 +39,39 @@ type Vector = [f64; D];
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LinUcb {
-    exploration: f64,
+    exploration: Exploration,
     keep: f64,
     history: History,
     model: Model,
-    pending: IdMap<TaskId, (AgentId, Vector)>,
+    agents: ByAgent<Load>,
+    tasks: IdMap<TaskId, Followed>,
+}
+
+/// An agent as the journal describes it.
+#[derive(Debug, Default)]
+struct Load {
+    spec: Option<Arc<AgentSpec>>,
+    in_flight: u32,
+}
+
+/// A task whose end will be observed.
+#[derive(Debug)]
+struct Followed {
+    spec: Arc<TaskSpec>,
+    /// The agent of the attempt under way, and the features when it was picked.
+    running: Option<(AgentId, Vector)>,
 }
 
 impl Default for LinUcb {
     /// An exploration of 0.2 and a memory of about a thousand attempts.
     fn default() -> Self {
         Self {
-            exploration: 0.2,
+            exploration: Exploration::DEFAULT,
             keep: 0.999,
             history: History::default(),
             model: Model::default(),
-            pending: IdMap::default(),
+            agents: ByAgent::default(),
+            tasks: IdMap::default(),
         }
     }
 }
@@ -58,10 +80,10 @@ impl Default for LinUcb {
 const MOST_BONUS: f64 = 0.25;
 
 impl LinUcb {
-    /// Sets the weight of uncertainty, clamped to 0 to 1.
+    /// Sets the weight of uncertainty and the rate at which agents with few attempts are tried, clamped to 0 to 1.
     #[must_use]
     pub const fn with_exploration(mut self, exploration: f64) -> Self {
-        self.exploration = if exploration.is_nan() { 0.0 } else { exploration.clamp(0.0, 1.0) };
+        self.exploration = Exploration::new(exploration);
         self
     }
 
@@ -79,20 +101,67 @@ impl LinUcb {
     }
 
     fn features(&self, task: &TaskSpec, agent: &Candidate<'_>, among: &Candidates<'_>) -> Vector {
-        let kind = self.history.kind(&task.kind);
-        let expected = self.history.expect(agent.id(), kind);
-        let mean = self.history.common_seconds(kind);
         let better = f64::from(margin(task, agent, among));
-        let speed = mean / (mean + expected.seconds);
-        [1.0, 1.0 - agent.utilisation(), expected.success, speed, better / (better + 4.0)]
+        self.features_of(self.history.kind(&task.kind), agent.id(), agent.utilisation(), better)
     }
 
-    /// Updates the model with the reward of an attempt.
-    fn learn(&mut self, task: TaskId, agent: AgentId, reward: f64) {
-        if let Some((picked, features)) = self.pending.remove(&task)
-            && picked == agent
+    fn features_of(&self, kind: Option<usize>, agent: AgentId, utilisation: f64, better: f64) -> Vector {
+        let expected = self.history.expect(agent, kind);
+        let mean = self.history.common_seconds(kind);
+        [1.0, 1.0 - utilisation, expected.success, mean / (mean + expected.seconds), better / (better + 4.0)]
+    }
+
+    /// The features of an assignment. They are computed from the journal alone, so that a replay learns the same; categories of
+    /// skills are not known here.
+    fn observed(&self, task: &TaskSpec, kind: usize, agent: AgentId) -> Vector {
+        let (mut better, mut utilisation) = (0, 1.0);
+        if let Some(Load { spec: Some(spec), in_flight }) = self.agents.get(agent) {
+            let margins = task
+                .needs
+                .skills()
+                .map(|(skill, level)| u32::from(spec.skills.get(skill).copied().unwrap_or(0).saturating_sub(level)));
+            better = margins.fold(0, u32::saturating_add);
+            utilisation = f64::from(*in_flight) / f64::from(spec.capacity.max(1));
+        }
+        self.features_of(Some(kind), agent, utilisation, f64::from(better))
+    }
+
+    fn note_agent(&mut self, entry: &Entry) {
+        if let Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } =
+            &entry.event
         {
+            self.agents.change(agent.agent(), |load| load.spec = Some(Arc::clone(spec)));
+        }
+        self.agents.note(entry);
+    }
+
+    fn began(&mut self, task: TaskId, kind: usize, agent: AgentId) {
+        if let Some(followed) = self.tasks.get(&task) {
+            let spec = Arc::clone(&followed.spec);
+            let features = self.observed(&spec, kind, agent);
+            self.tasks.insert(task, Followed { spec, running: Some((agent, features)) });
+        }
+        self.agents.change(agent, |load| load.in_flight = load.in_flight.saturating_add(1));
+    }
+
+    /// Drops a task that has ended without an attempt under way.
+    fn forget_ended(&mut self, entry: &Entry) {
+        if let Event::Task { task, .. } = &entry.event
+            && !self.history.attempts.follows(*task)
+        {
+            self.tasks.remove(task);
+        }
+    }
+
+    /// Updates the model with the reward of an attempt, if it shows anything.
+    fn ended(&mut self, task: TaskId, agent: AgentId, reward: Option<f64>) {
+        self.agents.change(agent, |load| load.in_flight = load.in_flight.saturating_sub(1));
+        let Some(Followed { spec, running }) = self.tasks.remove(&task) else { return };
+        if let (Some((_, features)), Some(reward)) = (running, reward) {
             self.model.learn(&features, reward, self.keep);
+        }
+        if self.history.attempts.follows(task) {
+            self.tasks.insert(task, Followed { spec, running: None });
         }
     }
 }
@@ -103,28 +172,36 @@ impl RoutingStrategy for LinUcb {
     }
 
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let kind = self.history.kind(&task.kind);
         let agent = cheapest(among, random, |agent| {
             let features = self.features(task, agent, among);
-            let bonus = self.exploration * self.model.uncertainty(&features);
-            -(dot(&self.model.weights, &features) + bonus.min(MOST_BONUS))
+            let bonus = self.exploration.rate() * self.model.uncertainty(&features);
+            let untried = self.history.untried(agent.id(), kind, self.exploration);
+            (untried, -(dot(&self.model.weights, &features) + bonus.min(MOST_BONUS)))
         })?;
-        if self.history.attempts.follows(task.id) {
-            self.pending.insert(task.id, (agent.id(), self.features(task, &agent, among)));
-        }
         Some(agent.id())
     }
 
     fn observe(&mut self, entry: &Entry) {
-        let Some(Seen::Ended { task, kind, agent, took, end }) = self.history.note(entry, PENALTY, HALF) else {
-            return;
-        };
-        match end {
-            End::Dropped => drop(self.pending.remove(&task)),
-            End::Failed => self.learn(task, agent, 0.0),
-            End::Succeeded => {
-                let (mean, took) = (self.history.common_seconds(Some(kind)), took.max(Duration::from_nanos(1)));
-                self.learn(task, agent, mean / (mean + took.as_secs_f64()));
+        self.note_agent(entry);
+        if let Event::Task { task, event: TaskEvent::Submitted { spec, .. } } = &entry.event {
+            self.tasks.insert(*task, Followed { spec: Arc::clone(spec), running: None });
+        }
+        let seen = self.history.note(entry, PENALTY, HALF);
+        match seen {
+            Some(Seen::Began { task, kind, agent }) => self.began(task, kind, agent),
+            Some(Seen::Ended { task, kind, agent, took, end }) => {
+                let reward = match end {
+                    End::Dropped => None,
+                    End::Failed => Some(0.0),
+                    End::Succeeded => {
+                        let mean = self.history.common_seconds(Some(kind));
+                        Some(mean / (mean + took.max(Duration::from_nanos(1)).as_secs_f64()))
+                    }
+                };
+                self.ended(task, agent, reward);
             }
+            None => self.forget_ended(entry),
         }
     }
 

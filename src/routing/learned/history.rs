@@ -167,6 +167,8 @@ pub(in crate::routing) struct Record {
     /// The duration of all attempts in seconds.
     pub(in crate::routing) seconds: f64,
     at: Time,
+    /// The number of attempts that have begun, without decay.
+    begun: u64,
 }
 
 impl Record {
@@ -218,28 +220,40 @@ impl History {
     pub(in crate::routing) fn note(&mut self, entry: &Entry, penalty: Duration, half: Duration) -> Option<Seen> {
         self.agents.note(entry);
         let seen = self.attempts.note(entry)?;
-        if let Seen::Ended { kind, agent, took, end, .. } = seen
-            && end != End::Dropped
-        {
-            let succeeded = end == End::Succeeded;
-            let charged = if succeeded { took } else { took.max(penalty) };
-            if kind >= self.kinds.len() {
-                self.kinds.resize(kind + 1, Record::default());
+        match seen {
+            Seen::Began { kind, agent, .. } => self.change(kind, agent, |record| record.begun += 1),
+            Seen::Ended { end: End::Dropped, .. } => {}
+            Seen::Ended { kind, agent, took, end, .. } => {
+                let succeeded = end == End::Succeeded;
+                let charged = if succeeded { took } else { took.max(penalty) };
+                self.change(kind, agent, |record| record.note(entry.at, charged, succeeded, half));
             }
-            if let Some(record) = self.kinds.get_mut(kind) {
-                record.note(entry.at, charged, succeeded, half);
-            }
-            self.agents.change(agent, |(all, kinds)| {
-                all.note(entry.at, charged, succeeded, half);
-                if kind >= kinds.len() {
-                    kinds.resize(kind + 1, Record::default());
-                }
-                if let Some(record) = kinds.get_mut(kind) {
-                    record.note(entry.at, charged, succeeded, half);
-                }
-            });
         }
         Some(seen)
+    }
+
+    /// Changes the record of a kind, that of an agent, and that of the agent for the kind.
+    fn change(&mut self, kind: usize, agent: AgentId, change: impl Fn(&mut Record)) {
+        let of_kind = |records: &mut Vec<Record>| {
+            if kind >= records.len() {
+                records.resize(kind + 1, Record::default());
+            }
+            records.get_mut(kind).into_iter().for_each(&change);
+        };
+        of_kind(&mut self.kinds);
+        self.agents.change(agent, |(all, kinds)| {
+            change(all);
+            of_kind(kinds);
+        });
+    }
+
+    /// The number of attempts of this kind that the agent has begun, if it is so low that the agent must be tried. Otherwise
+    /// the largest number. Of N attempts of a kind, each agent is tried in this way for at most [`Exploration::share`] of N.
+    pub(in crate::routing) fn untried(&self, agent: AgentId, kind: Option<usize>, exploration: Exploration) -> u64 {
+        let Some(kind) = kind else { return u64::MAX };
+        let all = self.kinds.get(kind).map_or(0, |record| record.begun);
+        let own = self.agents.get(agent).and_then(|(_, kinds)| kinds.get(kind)).map_or(0, |record| record.begun);
+        if own < exploration.share(all) { own } else { u64::MAX }
     }
 
     /// The expectation for this agent and kind: its record, shrunk towards that of all agents for the kind. A new agent
@@ -272,6 +286,31 @@ impl History {
     }
 }
 
+/// How often a strategy tries agents of which it knows little: a rate between 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::routing) struct Exploration(f64);
+
+impl Exploration {
+    pub(in crate::routing) const DEFAULT: Self = Self(0.2);
+
+    /// A rate, clamped to 0 to 1.
+    pub(in crate::routing) const fn new(rate: f64) -> Self {
+        Self(if rate.is_nan() { 0.0 } else { rate.clamp(0.0, 1.0) })
+    }
+
+    pub(in crate::routing) const fn rate(self) -> f64 {
+        self.0
+    }
+
+    /// The number of attempts up to which an agent is tried, of so many attempts of a kind: the rate times the number of bits of
+    /// `attempts`, rounded up. Logarithmic exploration is what a bounded regret needs (Lai and Robbins 1985).
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 64")]
+    fn share(self, attempts: u64) -> u64 {
+        let bits = u64::BITS - attempts.leading_zeros();
+        (self.0 * f64::from(bits)).ceil() as u64
+    }
+}
+
 /// The default penalty: the minimal duration that is assumed for a failed attempt.
 pub(in crate::routing) const PENALTY: Duration = Duration::from_secs(10);
 
@@ -301,6 +340,14 @@ pub(in crate::routing) fn cheapest<'a, C: PartialOrd>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exploration_is_logarithmic() {
+        let share = |rate, attempts| Exploration::new(rate).share(attempts);
+        assert_eq!([0, 1, 2, 3, 500, u64::MAX].map(|attempts| share(1.0, attempts)), [0, 1, 2, 2, 9, 64]);
+        assert_eq!([0, 1, 500, u64::MAX].map(|attempts| share(0.2, attempts)), [0, 1, 2, 13]);
+        assert_eq!([share(0.0, 500), share(f64::NAN, 500), share(-1.0, 500), share(7.0, 500)], [0, 0, 0, 9]);
+    }
 
     #[test]
     fn few_tries_weigh_little() {

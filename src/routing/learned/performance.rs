@@ -1,6 +1,6 @@
 //! Routing by past performance.
 
-use super::history::{HALF, History, PENALTY, cheapest};
+use super::history::{Exploration, HALF, History, PENALTY, cheapest};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::message::event::Entry;
@@ -12,6 +12,9 @@ use core::time::Duration;
 /// one more attempt. Duration and success rate are learned by agent and kind of tasks, and shrunk towards those of all
 /// agents for the kind if there are few observations (empirical Bayes, Efron and Morris 1977), so that a single failure
 /// has little influence and a new agent is expected to be like the others.
+///
+/// An agent with few attempts of a kind is tried although others are expected to be better: of N attempts of a kind, at most
+/// `exploration · log2(2N)`, rounded up, are given to an agent for this reason.
 ///
 /// A failure counts as at least the penalty and lowers the success rate, so that an agent that fails fast does not
 /// appear fast. Evaluates all candidates up to 64, and a random sample of eight of more.
@@ -28,13 +31,14 @@ use core::time::Duration;
 pub struct Performance {
     half: Duration,
     penalty: Duration,
+    exploration: Exploration,
     history: History,
 }
 
 impl Default for Performance {
-    /// A half-life of a minute and a penalty of ten seconds.
+    /// A half-life of a minute, a penalty of ten seconds and an exploration of 0.2.
     fn default() -> Self {
-        Self { half: HALF, penalty: PENALTY, history: History::default() }
+        Self { half: HALF, penalty: PENALTY, exploration: Exploration::DEFAULT, history: History::default() }
     }
 }
 
@@ -53,6 +57,13 @@ impl Performance {
         self
     }
 
+    /// Sets the rate at which agents with few attempts are tried, clamped to 0 to 1. With 0, only expectations decide.
+    #[must_use]
+    pub const fn with_exploration(mut self, rate: f64) -> Self {
+        self.exploration = Exploration::new(rate);
+        self
+    }
+
     fn cost(&self, agent: &Candidate<'_>, kind: Option<usize>) -> f64 {
         let expected = self.history.expect(agent.id(), kind);
         let load = (f64::from(agent.in_flight()) + 1.0) / f64::from(agent.spec().capacity.max(1));
@@ -67,7 +78,10 @@ impl RoutingStrategy for Performance {
 
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
         let kind = self.history.kind(&task.kind);
-        cheapest(among, random, |agent| self.cost(agent, kind)).map(|agent| agent.id())
+        cheapest(among, random, |agent| {
+            (self.history.untried(agent.id(), kind, self.exploration), self.cost(agent, kind))
+        })
+        .map(|agent| agent.id())
     }
 
     fn observe(&mut self, entry: &Entry) {

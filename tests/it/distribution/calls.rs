@@ -90,7 +90,7 @@ fn prefetch_does_not_break_priority() {
     assert_eq!((host.holder(9), host.status(3)), (1, TaskStatus::Queued));
     assert_eq!(give_back(&mut host, 2), Ok(Accepted::Done));
     assert_eq!((host.holder(2), host.status(3)), (1, TaskStatus::Queued), "behind the new task");
-    assert_eq!(host.scheduler.task(crate::kit::task_id(3)).unwrap().attempts(), 1);
+    assert_eq!(host.scheduler.task(task_id(3)).unwrap().attempts(), 1);
     // Who is less urgent than all that wait with agents calls nobody back.
     host.submit(task(10).with_tier(Tier::Low));
     assert!(called_back(&host).is_empty());
@@ -161,7 +161,7 @@ fn a_task_is_preempted_only_so_often() {
         assert_eq!(host.holder(1), 1);
         // A snapshot holds how often it was preempted.
         let config = Config::default().with_preemption(Preemption::default());
-        host.scheduler = counterpoint::Scheduler::restore(config, Some(&host.snapshot()), []).unwrap();
+        host.scheduler = Scheduler::restore(config, Some(&host.snapshot()), []).unwrap();
         host.scheduler.resume(host.now, &mut counterpoint::Outbox::default());
     }
     host.submit(task(12).with_tier(Tier::Critical));
@@ -296,7 +296,7 @@ fn calls_are_repeated_after_a_crash() {
     let asked = host.effects.clone();
     let config = || Config::default().with_preemption(Preemption::default());
     let mut out = counterpoint::Outbox::default();
-    let mut again = counterpoint::Scheduler::restore(config(), Some(&host.snapshot()), []).unwrap();
+    let mut again = Scheduler::restore(config(), Some(&host.snapshot()), []).unwrap();
     again.resume(host.now, &mut out);
     assert!(asked.iter().all(|effect| out.effects().contains(effect)), "{:?}", out.effects());
     let mut host = Host::over(again);

@@ -128,3 +128,111 @@ fn who_fails_fast_attracts_no_work() {
         assert!(success >= 0.99, "{name}: {success}");
     }
 }
+
+/// What two agents are given of so many tasks, one at a time: `takes` is how long an agent takes for a kind.
+fn shares(
+    config: Config,
+    kinds: &[&str],
+    tasks: u64,
+    takes: fn(u64, &str) -> Duration,
+) -> BTreeMap<(String, u64), u64> {
+    let mut stage = Stage::new(config);
+    (1..=2).for_each(|id| drop(stage.register(agent(id))));
+    let mut given = BTreeMap::new();
+    for id in 0..tasks {
+        let kind = kinds[id as usize % kinds.len()];
+        let to = stage.submit(TaskSpec::new(TaskId::new(id), kind).with_needs(Needs::nothing())).unwrap().get();
+        *given.entry((kind.to_owned(), to)).or_default() += 1;
+        stage.now = stage.now + takes(to, kind);
+        stage.done(id);
+    }
+    given
+}
+
+fn exploring() -> [(&'static str, Config, u64); 4] {
+    let with = |strategy: LinUcb| Config::default().with_strategy(strategy);
+    [
+        // The bound on the share of an agent that is tried only because little is known: rate times log2(2N).
+        ("lin-ucb at 1", with(LinUcb::default().with_exploration(1.0)), 9),
+        ("lin-ucb", with(LinUcb::default()), 2),
+        ("performance at 1", Config::default().with_strategy(Performance::default().with_exploration(1.0)), 9),
+        ("performance", Config::default().with_strategy(Performance::default()), 2),
+    ]
+}
+
+#[test]
+fn agents_that_look_alike_are_tried() {
+    for (name, config, bound) in exploring() {
+        let takes = |agent, _: &str| if agent == 1 { Duration::from_secs(60) } else { Duration::from_millis(10) };
+        let given = shares(config, &["work"], 500, takes);
+        let slow = given.get(&("work".to_owned(), 1)).copied().unwrap_or(0);
+        assert!((1..=bound + 2).contains(&slow), "{name}: {given:?}");
+    }
+}
+
+#[test]
+fn each_specialist_gets_its_kind() {
+    for (name, config, bound) in exploring() {
+        let takes = |agent, kind: &str| {
+            if (agent == 1) == (kind == "draw") { Duration::from_millis(10) } else { Duration::from_secs(60) }
+        };
+        // The kinds alternate, so that each agent begins with the kind of the other one.
+        let given = shares(config, &["paint", "draw"], 400, takes);
+        for wrong in [("paint".to_owned(), 1), ("draw".to_owned(), 2)] {
+            assert!(given.get(&wrong).copied().unwrap_or(0) <= bound + 6, "{name}: {given:?}");
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Shared(std::sync::Arc<std::sync::Mutex<LinUcb>>);
+
+impl RoutingStrategy for Shared {
+    fn name(&self) -> &'static str {
+        "shared"
+    }
+
+    fn pick(
+        &mut self,
+        task: &TaskSpec,
+        among: &counterpoint::routing::Candidates<'_>,
+        random: &mut Random,
+    ) -> Option<AgentId> {
+        self.0.lock().unwrap().pick(task, among, random)
+    }
+
+    fn observe(&mut self, entry: &counterpoint::Entry) {
+        self.0.lock().unwrap().observe(entry);
+    }
+}
+
+#[test]
+fn a_bandit_learns_the_same_from_a_replay() {
+    let strategy = Shared::default();
+    let mut host = crate::kit::host(Config::default().with_strategy(strategy.clone()));
+    for (id, level) in [(1, 3), (2, 1)] {
+        host.join(agent(id).with_skill("work", level).with_capacity(2));
+    }
+    for id in 1..=60 {
+        host.submit(TaskSpec::new(TaskId::new(id), "work").with_needs(Needs::skill("work")));
+        if id == 7 {
+            // One that ends without an attempt.
+            host.submit(TaskSpec::new(TaskId::new(1_000), "other").with_needs(Needs::skill("other")));
+            host.cancel(1_000).unwrap();
+        }
+        let takes = if host.holder(id) == 1 { 40 } else { 900 };
+        host.wait(Duration::from_millis(takes));
+        if id % 9 == 0 { host.fail(id, Failure::permanent("no")) } else { host.complete(id) }
+    }
+    let live = strategy.0.lock().unwrap().explain();
+    let mut replayed = LinUcb::default();
+    let fresh = replayed.explain();
+    host.journal.iter().for_each(|entry| replayed.observe(entry));
+    assert_eq!(replayed.explain(), live);
+    assert_ne!(live, fresh);
+    // And a scheduler that is restored with it.
+    let restored = Shared::default();
+    let config = Config::default().with_strategy(restored.clone());
+    counterpoint::Scheduler::restore(config, None, &host.journal).unwrap();
+    assert_eq!(restored.0.lock().unwrap().explain(), live);
+}
