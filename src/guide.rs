@@ -86,6 +86,10 @@ pub mod migrate {}
 #[cfg(feature = "testing")]
 pub mod testing {}
 
+#[doc = page!("guide/functions.md")]
+#[cfg(all(feature = "functions", feature = "threads", feature = "testing"))]
+pub mod functions {}
+
 #[doc = page!("guide/schedule.md")]
 #[cfg(all(feature = "testing", feature = "time-zones"))]
 pub mod schedule {}

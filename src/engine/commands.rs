@@ -7,13 +7,11 @@ use crate::base::id::RunId;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::definition::Definition;
 use crate::message::command::{Accepted, RunCommand, TaskCommand};
 use crate::message::event::{MapEvent, NodeEvent, RunEvent};
 use crate::message::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
 use crate::message::run::{Cause, CompensationOutcome, CompensationRemedy, RunPhase, RunSpec};
 use crate::scheduler::{Tx, bounded, fits, named};
-use crate::workflow::functions::Functions;
 use crate::workflow::machine::{NoUpdate, NodeState, Run};
 use std::sync::Arc;
 
@@ -276,18 +274,6 @@ fn started_before(known: &Run, mut spec: RunSpec) -> Verdict {
 fn panicked(run: &Run) -> Option<Rejected> {
     let function = run.plan().panicked().next()?.clone();
     Some(Rejected::State(WrongState::FunctionPanicked { run: run.id(), function }))
-}
-
-/// The first function of the host that a definition or a nested one names and that is not registered.
-pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> {
-    let mut work: Vec<&Definition> = vec![definition];
-    while let Some(definition) = work.pop() {
-        if let Some(name) = functions.missing(definition).into_iter().next() {
-            return Some(name);
-        }
-        work.extend(definition.nodes.iter().flat_map(|node| node.action.flows()));
-    }
-    None
 }
 
 pub(super) fn at_limit(what: &str, limit: impl Into<u64>) -> Rejected {

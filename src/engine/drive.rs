@@ -21,7 +21,7 @@ use crate::message::effect::Outbox;
 use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent, ScheduleEvent};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
-use crate::scheduler::{Config, Core, Tx};
+use crate::scheduler::{Config, Core, Reuse, Tx};
 use crate::task::{Affinity, Owner, TaskSpec, Tier, Usage};
 use crate::workflow::machine::{BoundNode, Move, Search};
 use crate::workflow::plan::Template;
@@ -94,7 +94,7 @@ impl Driver {
         command.make_canonical();
         let verdict = match command {
             Command::Agent(command) => {
-                let refused = || turn_refused(&self.book, self.core.config().limits(), &command);
+                let refused = || turn_refused(&self.book, self.core.config(), &command, &tx.meter);
                 let instead = self.delegation().instead_of(&command).or_else(refused);
                 self.core.agent(instead.unwrap_or(command), tx)
             }
@@ -316,7 +316,10 @@ impl Driver {
                 return self.emit_node(owner.run, owner.node, event, tx);
             }
         }
-        self.core.admit(Arc::new(spec), None, tx);
+        // The answer of a turn depends on the results of the run's calls, which its payload does not contain.
+        let is_turn = self.book.runs.node_of(owner).is_some_and(|node| node.is_turn(owner));
+        let reuse = if is_turn { Reuse::Never } else { Reuse::OfEqual };
+        self.core.admit(Arc::new(spec), None, reuse, tx);
     }
 
     /// Forgets the oldest finished runs beyond the limit, and those that have reached the maximum age.

@@ -3,13 +3,18 @@
 use super::book::Book;
 use super::view::NodeView;
 use crate::base::id::{RunId, TaskId};
-use crate::base::limits::Limits;
+use crate::base::meter::Meter;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
-use crate::definition::Occurrence;
+use crate::definition::{Definition, Occurrence};
 use crate::message::command::AgentCommand;
-use crate::task::{Failure, Phase};
+use crate::scheduler::Config;
+use crate::task::{Failure, Phase, codes};
 use crate::workflow::machine::{Call, InstanceEnd};
+#[cfg(feature = "functions")]
+use crate::workflow::{EndedCall, Facts, OpenCall};
+#[cfg(feature = "functions")]
+use std::collections::BTreeSet;
 
 /// The largest number of characters in the message of a refused answer.
 const SHOWN: usize = 300;
@@ -63,19 +68,63 @@ impl<'a> NodeView<'a> {
     }
 }
 
+#[cfg(feature = "functions")]
+impl super::Engine {
+    /// What a turn is given: the results from one number to another, and, if it begins the function, its input and all other calls.
+    /// None if the task is no turn under way.
+    pub(crate) fn facts(&self, turn: &crate::task::TaskSpec, begun: &crate::workflow::Begun) -> Option<Facts> {
+        let owner = turn.owner?;
+        let view = self.run(owner.run)?.nodes().nth(owner.node.index())?;
+        let (_, _, node) = view.parts();
+        let (work, function) = (node.function_work()?, node.function()?);
+        let of = |call: &Call| (call.key.clone(), call.occurrence.clone());
+        let ended = |call: &'_ Call| {
+            let result = view.call(call).result.unwrap_or_else(|| Err(Failure::permanent("the call has no result")));
+            EndedCall { id: of(call), print: call.print(), result }
+        };
+        let new = begun.results.checked_sub(begun.from)? as usize;
+        let ended: Vec<EndedCall> = work.results(begun.from).take(new).map(ended).collect();
+        let most = function.max_calls_per_turn.min(self.driver.core.config().limits().runs.map_items);
+        if !begun.begins() {
+            return Some(Facts { input: Payload::NULL, ended, open: Vec::new(), most });
+        }
+        let known: BTreeSet<_> = ended.iter().map(|call| &call.id).collect();
+        let open = work.calls().map(|call| OpenCall { id: of(call), print: call.print() });
+        let open = open.filter(|call| !known.contains(&call.id)).collect();
+        let turns = node.state.instances().iter().filter(|turn| turn.state() == 0);
+        let mut inputs =
+            turns.filter_map(|turn| Some(Payload::new(turn.input().value().pointer("/begin/input")?.clone())));
+        let input = inputs.next_back()?;
+        Some(Facts { input, ended, open, most })
+    }
+}
+
 /// The command instead of an answer to a turn that cannot be accepted: a failure of the attempt. None if the command of the agent is
 /// something else.
-pub(super) fn turn_refused(book: &Book, limits: &Limits, command: &AgentCommand) -> Option<AgentCommand> {
+pub(super) fn turn_refused(
+    book: &Book,
+    config: &Config,
+    command: &AgentCommand,
+    meter: &Meter,
+) -> Option<AgentCommand> {
+    let limits = config.limits();
     let AgentCommand::Complete { by, attempt, output, usage } = command else { return None };
     let owner = book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do)?;
     let node = book.runs.node_of(owner)?;
     let (work, function) = (node.function_work()?, node.function()?);
-    let is_refused = output.bytes() > limits.sizes.payload_bytes || output.depth() > limits.sizes.depth();
     let turn = node.state.instances().get(owner.item)?;
-    if is_refused || turn.is_cancelling() || work.performed_by(turn).is_some() {
+    if turn.is_cancelling() || work.performed_by(turn).is_some() {
         return None;
     }
-    let mut failure = work.refusal(output, function, limits)?;
+    let mut failure = if output.bytes() > limits.sizes.payload_bytes || output.depth() > limits.sizes.depth() {
+        // The scheduler would refuse it as work whose outcome is unknown, and a turn is repeated until that is known.
+        Failure::permanent("its answer is larger than a payload may be").with_code(codes::TOO_LARGE)
+    } else {
+        // Its calls are read, and their workflows validated.
+        meter.spend_copy(output.bytes());
+        let lacks = |definition: &Definition| config.functions().missing_in(definition);
+        work.refusal(output, function, limits, meter, &lacks)?
+    };
     failure.message = failure.message.chars().take(SHOWN).collect::<String>().into();
     Some(AgentCommand::Fail { by: *by, attempt: *attempt, failure, usage: *usage })
 }

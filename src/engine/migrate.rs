@@ -1,7 +1,6 @@
 //! Migration of a run to another definition.
 
 use super::book::{Book, Folded};
-use super::commands::missing;
 use super::drive::Driver;
 use crate::base::canonical::Canonical;
 use crate::base::id::RunId;
@@ -83,7 +82,7 @@ impl Driver {
             return Err(unknown());
         }
         let functions = &self.book.functions;
-        if let Some(function) = missing(definition, functions) {
+        if let Some(function) = functions.missing_in(definition) {
             return Err(Rejected::Unknown(Unknown::Function { workflow: definition.name.clone(), function }));
         }
         let mut definition = Arc::clone(definition);

@@ -1,6 +1,6 @@
 //! Commands for versions of workflows: the default of new runs, and the retirement of versions.
 
-use super::commands::{at_limit, missing};
+use super::commands::at_limit;
 use super::drive::Driver;
 use crate::base::canonical::Canonical;
 use crate::base::name::Name;
@@ -19,7 +19,7 @@ impl Driver {
         let limits = self.core.config().limits();
         validate(&definition, limits)?;
         definition.make_canonical();
-        if let Some(function) = missing(&definition, self.core.config().functions()) {
+        if let Some(function) = self.core.config().functions().missing_in(&definition) {
             return Err(Rejected::Unknown(Unknown::Function { workflow: definition.name.clone(), function }));
         }
         let id = definition.id();

@@ -60,7 +60,7 @@ pub use crate::task::status::TaskStatus;
 pub(crate) use config::Config;
 pub use contained::{Callback, Quarantined};
 pub use decide::{Admission, Recovery};
-pub(crate) use decide::{bounded, fits, named};
+pub(crate) use decide::{Reuse, bounded, fits, named};
 #[cfg(feature = "resilience")]
 pub use guards::{Concurrency, Pressure, Scaling};
 pub(crate) use inconsistent::InconsistentEvent;

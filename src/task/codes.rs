@@ -31,6 +31,7 @@
 //! | `cp.function.changed` | permanent | a durable function requested a known call with another body or input |
 //! | `cp.function.key` | permanent | two calls of a durable function cannot be distinguished |
 //! | `cp.function.stuck` | permanent | a durable function waits for nothing that the engine performs |
+//! | `cp.timeout.signal` | permanent | a durable function waited too long for a signal |
 //! | `cp.limit.calls` | permanent | a durable function requested more calls than it may |
 //! | `cp.limit.rounds`, `.steps`, `.items`, `.depth`, `.runs`, `.evaluation`, `.delegation_depth`, `.fan_out`, `.parts`, `.repeated_work` | permanent | the limit was reached |
 //! | `cp.budget.attempts`, `.time`, `.cost`, `.tokens` | permanent | the budget is used up |
@@ -47,6 +48,9 @@ pub const DEADLINE: &str = "cp.timeout.deadline";
 pub const QUEUE_TIMEOUT: &str = "cp.timeout.queue";
 /// A task of a run took longer than its total timeout.
 pub const TOTAL_TIMEOUT: &str = "cp.timeout.total";
+/// A durable function waited for a signal longer than it was willing to.
+#[cfg(feature = "functions")]
+pub const SIGNAL_TIMEOUT: &str = "cp.timeout.signal";
 /// No agent could perform a task of a run for the longest time that it may wait for one.
 pub const UNROUTABLE: &str = "cp.unroutable";
 /// The agent of an attempt is gone.

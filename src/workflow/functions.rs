@@ -99,6 +99,18 @@ impl Functions {
         used.into_iter().cloned().collect()
     }
 
+    /// The first function that a definition or a nested one refers to and that is not registered.
+    pub(crate) fn missing_in(&self, definition: &Definition) -> Option<Name> {
+        let mut work: Vec<&Definition> = vec![definition];
+        while let Some(definition) = work.pop() {
+            if let Some(name) = self.missing(definition).into_iter().next() {
+                return Some(name);
+            }
+            work.extend(definition.nodes.iter().flat_map(|node| node.action.flows()));
+        }
+        None
+    }
+
     /// The functions that a definition refers to and that are not registered, without those of nested workflows.
     pub(crate) fn missing(&self, definition: &Definition) -> Vec<Name> {
         let mut predicates: BTreeSet<&Name> = definition.parts().names().1;

@@ -88,6 +88,8 @@ mod attempt;
 mod builder;
 mod check;
 pub(crate) mod context;
+#[cfg(feature = "functions")]
+mod durable;
 pub(crate) mod functions;
 #[cfg(feature = "coordination")]
 mod group;
@@ -103,6 +105,10 @@ pub use asynchronous::{AsyncQuery, AsyncStep, AsyncSteps, AsyncUndo, Awaited, Aw
 pub use attempt::{Attempt, Cancelled, NoIdempotencyKey};
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, NoAgents, Unperformable, check, check_against};
+#[cfg(feature = "functions")]
+pub(crate) use durable::{Begun, EndedCall, Facts, OpenCall, Turns};
+#[cfg(feature = "functions")]
+pub use durable::{Ctx, DurableFunctions, FunctionFuture, FunctionSpec};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
 pub use spec::{StepKind, StepSpec, UndoSpec};

@@ -13,6 +13,8 @@
 )]
 
 mod async_steps;
+#[cfg(all(feature = "functions", feature = "threads"))]
+mod functions;
 mod future;
 mod future_deploy;
 mod future_hostile;

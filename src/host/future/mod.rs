@@ -65,6 +65,8 @@ mod driver;
 mod events;
 #[cfg_attr(not(feature = "observe"), path = "no_followers.rs")]
 mod followers;
+#[cfg(feature = "functions")]
+mod functions;
 mod handle;
 mod journal;
 mod runs;

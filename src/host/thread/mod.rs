@@ -32,6 +32,8 @@
 //! once, then answer and perform the effects. Answers, attempts and entries leave the host only after they are durable.
 
 mod events;
+#[cfg(feature = "functions")]
+mod functions;
 mod handle;
 mod message;
 mod owner;

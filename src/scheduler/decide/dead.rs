@@ -1,6 +1,7 @@
 //! Dead letters: replay and discarding.
 
 use super::admission::Earlier;
+use super::submit::Reuse;
 use super::validate::bounded;
 use crate::base::id::TaskId;
 use crate::base::name::Name;
@@ -32,7 +33,7 @@ impl DeadLetters<'_, '_> {
         self.core.admission(self.tx.now).is_of_host(fresh)?;
         let spec = self.core.reader.replayed(dead, fresh, None, self.tx.now)?;
         self.core.admission(self.tx.now).admits(&spec, Some(dead), None)?;
-        self.core.admit(Arc::new(spec), Some(dead), self.tx);
+        self.core.admit(Arc::new(spec), Some(dead), Reuse::OfEqual, self.tx);
         Ok(Accepted::Done)
     }
 

@@ -20,4 +20,5 @@ mod validate;
 pub use admission::Admission;
 pub(super) use recovery::Awaited;
 pub use recovery::Recovery;
+pub(crate) use submit::Reuse;
 pub(crate) use validate::{bounded, fits, named};

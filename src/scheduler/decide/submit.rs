@@ -12,6 +12,15 @@ use crate::scheduler::machine::Core;
 use crate::task::TaskSpec;
 use std::sync::Arc;
 
+/// Whether the result of an equal task may answer a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// If tasks of its kind are cached.
+    OfEqual,
+    /// Never: what the task does depends on more than its payload.
+    Never,
+}
+
 impl Core {
     pub(super) fn submit(&mut self, spec: Arc<TaskSpec>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let admission = self.admission(tx.now);
@@ -21,13 +30,13 @@ impl Core {
         }
         admission.admits(&spec, None, None)?;
         let late = if self.reader.config.admission == Admission::Any { None } else { admission.late(&spec) };
-        self.admit(spec, None, tx);
+        self.admit(spec, None, Reuse::OfEqual, tx);
         Ok(late.map_or(Accepted::Done, Accepted::Late))
     }
 
     /// Accepts a task without a check of the limits. Tasks of accepted runs are always accepted.
-    pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
-        let at = self.accept(spec, replays, tx);
+    pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, reuse: Reuse, tx: &mut Tx<'_>) {
+        let at = self.accept(spec, replays, reuse, tx);
         match at.and_then(|at| self.reader.state.tasks().get(at)).and_then(|task| task.class()) {
             Some(class) => self.dispatch(tx).class(class),
             None => self.dispatch(tx).settle(None),
@@ -35,7 +44,13 @@ impl Core {
     }
 
     /// Accepts a task, and ends it if a result for it is cached. Returns its place.
-    fn accept(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) -> Option<TaskIx> {
+    fn accept(
+        &mut self,
+        spec: Arc<TaskSpec>,
+        replays: Option<TaskId>,
+        reuse: Reuse,
+        tx: &mut Tx<'_>,
+    ) -> Option<TaskIx> {
         let (id, expected) = (spec.id, self.admission(tx.now).expected(&spec));
         self.emit(TaskEvent::Submitted { spec, replays, expected }.of(id), tx);
         let at = self.reader.state.tasks().submitted(id);
@@ -43,7 +58,8 @@ impl Core {
             self.anomaly(format_args!("{id} was accepted and is unknown"));
             return None;
         };
-        if self.guards.caches()
+        if reuse == Reuse::OfEqual
+            && self.guards.caches()
             && task.class().is_some()
             && let Some((from, output)) = self.guards.answer(&task.spec, tx.now)
         {
@@ -79,7 +95,7 @@ impl Core {
     pub(super) fn accept_all(&mut self, tasks: Vec<(Arc<TaskSpec>, Option<TaskId>)>, tx: &mut Tx<'_>) {
         let ids: Vec<TaskId> = tasks.iter().map(|(spec, _)| spec.id).collect();
         for (spec, replays) in tasks {
-            self.accept(spec, replays, tx);
+            self.accept(spec, replays, Reuse::OfEqual, tx);
         }
         self.dispatch_tasks(&ids, tx);
     }

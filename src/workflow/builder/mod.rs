@@ -198,6 +198,28 @@ impl<I, O> Workflow<I, O> {
         self.add(sketch(&flow).with_input(self.datum(input)))
     }
 
+    /// Adds a node that executes a durable function.
+    ///
+    /// ```
+    /// use counterpoint::workflow::{FunctionSpec, StepSpec, Workflow};
+    ///
+    /// const READ: StepSpec<String, Vec<u32>> = StepSpec::new("read");
+    /// const SUM: FunctionSpec<Vec<u32>, u32> = FunctionSpec::new("sum");
+    ///
+    /// let flow = Workflow::<String, u32>::named("report");
+    /// let report = flow.output(flow.function(SUM, flow.step(READ, flow.input())))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    #[cfg(feature = "functions")]
+    pub fn function<'f, A, B>(
+        &'f self,
+        function: super::FunctionSpec<A, B>,
+        input: impl Source<'f, A>,
+    ) -> Handle<'f, B> {
+        let node = Sketch::new(function.name(), Action::Function(function.function()));
+        self.add(node.with_input(self.datum(input)))
+    }
+
     /// Adds a node that runs a workflow by its name, which may be this one. The caller asserts that its input is an `A`
     /// and its output a `B`.
     ///

@@ -2,8 +2,8 @@
 
 use crate::flow::{RUN, World, flow, json as payload, step, timeless, undoable, work};
 use counterpoint::definition::{
-    Action, Body, Call, Definition, DurableFunction, Expr, FunctionAnswer, FunctionCall, FunctionTurn, Link, Node,
-    Occurrence, OnFailure, RaceOption, WaitFor, Work,
+    Action, Body, Call, Condition, Definition, DurableFunction, Expr, FunctionAnswer, FunctionCall, FunctionTurn, Link,
+    Node, Occurrence, OnFailure, Precondition, RaceOption, WaitFor, Work,
 };
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::message::{
@@ -11,7 +11,9 @@ use counterpoint::message::{
 };
 use counterpoint::task::{IdempotencyKey, Identity, JournalId, NodeIx, Owner, Phase, codes};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Command, Engine, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunOutcome, TaskSpec};
+use counterpoint::{
+    Command, Engine, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunId, RunOutcome, RunSpec, TaskSpec,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -437,6 +439,55 @@ fn calls_of_one_key_follow_each_other_or_have_data() {
     world.turns(calls([number(0), keyed("x"), keyed("y"), task("b")])).done("b", 1);
     world.turns(calls([number(1)])).done("a", 1).done("a", 1).done("a", 1);
     assert_eq!(world.code(), codes::FUNCTION_KEY);
+}
+
+#[test]
+fn a_call_whose_workflow_names_a_function_that_the_host_lacks_is_refused() {
+    let asks = |name: &str| {
+        let guarded = step("guarded").with_precondition(Precondition::new(Condition::predicate(name, Expr::Input)));
+        let inner = Definition::new("inner").with_node(guarded);
+        let outer = Definition::new("outer").with_node(Node::new("deep", Action::flow(inner)));
+        calls([FunctionCall::new("call", Body::Flow(outer.into()))])
+    };
+    let with_one = || timeless().with_predicate("known", |_| true);
+    let mut world = World::set_up(with_one).begin(alone(), 1);
+    world.turns(asks("unknown"));
+    assert_eq!(world.code(), codes::INVALID_VALUE);
+    assert!(world.failure().message.contains("`unknown`"), "{}", world.failure());
+    assert!(matches!(world.outcome(), RunOutcome::Failed { .. }));
+    let mut world = World::set_up(with_one).begin(alone(), 1);
+    world.turns(asks("known"));
+    assert_eq!(world.busy(), ["guarded"]);
+}
+
+#[test]
+fn an_answer_that_is_too_large_fails_the_function() {
+    let limits = Limits::default().with_payload_bytes(1_000);
+    let mut world = World::with(limits).begin(alone(), 1);
+    world.turns(calls([task("a").with_input("x".repeat(990))]));
+    assert_eq!(world.code(), codes::TOO_LARGE);
+    assert!(matches!(world.outcome(), RunOutcome::Failed { .. }));
+}
+
+/// Two turns may have equal payloads and different results before them.
+#[cfg(feature = "resilience")]
+#[test]
+fn a_turn_is_not_answered_from_the_cache_of_results() {
+    use counterpoint::resilience::cache;
+    let cached = || timeless().with_result_cache(cache::Rules::default()).with_pure("turn").with_pure("a");
+    let mut world = World::set_up(cached).begin(alone(), 1);
+    let twice = [task("a").with_input(1)];
+    world.turns(calls(twice.clone())).done("a", 5).turns(json!({ "done": 5 }));
+    assert_eq!(world.output(), 5);
+    let again = RunSpec::new(RunId::new(2), "order").with_input(payload(1));
+    world.say(Command::start(again)).unwrap();
+    assert_eq!(world.busy(), ["turn"], "it is performed");
+    world.turns(calls(twice));
+    // The call is the same work, so it is answered; the turn after it is performed.
+    assert_eq!(world.busy(), ["turn"]);
+    world.turns(json!({ "done": 6 }));
+    let outcome = world.engine.run(RunId::new(2)).unwrap().outcome().unwrap();
+    assert!(matches!(outcome, RunOutcome::Succeeded { output } if *output == payload(6)), "{outcome}");
 }
 
 #[test]

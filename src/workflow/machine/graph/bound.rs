@@ -8,7 +8,7 @@ use crate::definition::{
     States, WaitFor,
 };
 use crate::message::run::NodeOutcome;
-use crate::task::{Needs, Phase};
+use crate::task::{Needs, Owner, Phase};
 use crate::workflow::machine::node::{
     Call, DelegateWork, FunctionWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork,
     Route, Ruling, SavePointWay, Share, Source, Verdict, WaitWork, decision,
@@ -145,6 +145,12 @@ impl<'a> BoundNode<'a> {
             (NodeWork::Delegate(work), Some(delegate)) => Some((work, delegate)),
             (_, _) => None,
         }
+    }
+
+    /// Whether an instance is a turn of a durable function, under way or next to begin.
+    pub(crate) fn is_turn(&self, owner: Owner) -> bool {
+        let call = |work: &FunctionWork| work.call_of(owner.item, self.state.instances()).is_none();
+        owner.phase == Phase::Do && self.function_work().is_some_and(call)
     }
 
     pub(crate) const fn function_work(&self) -> Option<&'a FunctionWork> {

@@ -67,6 +67,12 @@ impl PartialEq for Call {
 }
 
 impl Call {
+    /// A hash of its body and its input.
+    #[cfg(feature = "functions")]
+    pub(crate) const fn print(&self) -> u64 {
+        self.print
+    }
+
     pub(super) const fn input(&self) -> &Payload {
         &self.input
     }

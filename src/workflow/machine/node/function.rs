@@ -6,9 +6,11 @@ use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, fit};
 use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
 use crate::base::canonical::Canonical as _;
 use crate::base::limits::Limits;
+use crate::base::meter::{EVENT, Meter};
+use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::OrAnomaly;
-use crate::definition::{DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn};
+use crate::definition::{Definition, DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn};
 use crate::message::event::NodeEvent;
 use crate::task::{Code, Failure, codes};
 use crate::workflow::functions::Functions;
@@ -126,7 +128,14 @@ impl FunctionWork {
     }
 
     /// Why an answer to the turn under way cannot be accepted; none if it can.
-    pub(crate) fn refusal(&self, answer: &Payload, function: &DurableFunction, limits: &Limits) -> Option<Failure> {
+    pub(crate) fn refusal(
+        &self,
+        answer: &Payload,
+        function: &DurableFunction,
+        limits: &Limits,
+        meter: &Meter,
+        lacks: &dyn Fn(&Definition) -> Option<Name>,
+    ) -> Option<Failure> {
         let state = self.0.as_ref()?;
         let refused = |code: &str, message: String| Some(Failure::permanent(message).with_code(code));
         let calls = match answer.to::<FunctionAnswer<Value>>() {
@@ -148,7 +157,11 @@ impl FunctionWork {
         if calls.len() > most as usize {
             return refused(codes::FUNCTION_CALLS, format!("its answer requests more than {most} calls"));
         }
-        match state.index.check(&state.calls, calls, |call| unsound(call, limits)) {
+        let unsound = |call: &FunctionCall| {
+            meter.spend(EVENT);
+            unsound(call, limits, lacks)
+        };
+        match state.index.check(&state.calls, calls, unsound) {
             Err(refusal) => Some(refusal),
             Ok(new) => {
                 let most = function.max_calls.min(limits.runs.map_items);
@@ -170,13 +183,17 @@ pub(crate) fn is_changed(failure: &Failure) -> bool {
 }
 
 /// Why a call cannot be performed; none if it can.
-fn unsound(call: &FunctionCall, limits: &Limits) -> Option<String> {
+fn unsound(call: &FunctionCall, limits: &Limits, lacks: &dyn Fn(&Definition) -> Option<Name>) -> Option<String> {
     if let crate::definition::Occurrence::Keyed(data) = &call.occurrence
         && data.len() > limits.sizes.name_bytes as usize
     {
         return Some(format!("the occurrence of a call has more than {} bytes", limits.sizes.name_bytes));
     }
-    validate(&call.alone(), limits).err().map(|error| error.to_string())
+    let alone = call.alone();
+    if let Err(error) = validate(&alone, limits) {
+        return Some(error.to_string());
+    }
+    lacks(&alone).map(|name| format!("the function `{name}` is not registered"))
 }
 
 /// Decisions.

@@ -1,0 +1,166 @@
+//! The context of a durable function.
+
+use super::call::FunctionFuture;
+use super::request::{Request, Shape};
+use super::state::{Shared, State};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
+use crate::definition::Body;
+use crate::task::{Failure, codes};
+use crate::workflow::Flow;
+use crate::workflow::kind::{AsStep, Mapped, Once, Plain, Waits};
+use core::fmt;
+use core::time::Duration;
+use serde::Serialize;
+use std::sync::{Arc, MutexGuard};
+
+/// The context of a durable function, through which it requests its calls. Clones refer to the same execution.
+///
+/// Each call has a key, which identifies it within the function, and is performed by the engine: a task, a child run, a wait. The
+/// function begins again from its start after a crash, and often between two calls; calls that are known are not performed again,
+/// and return what they returned before. So the code between the calls must be deterministic: it awaits nothing but calls, and
+/// takes values from outside (the time, random numbers, the contents of a file) only by [`value`](Self::value). Calls may be joined
+/// and selected with the combinators of any library.
+///
+/// ```
+/// use counterpoint::Failure;
+/// use counterpoint::workflow::{Ctx, StepSpec, UndoSpec};
+/// use std::time::Duration;
+///
+/// const RESERVE: UndoSpec<String, u64> = StepSpec::new("reserve").undoable();
+/// const PACK: StepSpec<String, u64> = StepSpec::new("pack");
+/// const SHIP: StepSpec<(u64, Vec<u64>), String> = StepSpec::new("ship");
+///
+/// async fn order(ctx: Ctx, lines: Vec<String>) -> Result<String, Failure> {
+///     let mut shelf = 0;
+///     for line in &lines {
+///         shelf = ctx.step("reserve", RESERVE, line).undoable().await?; // reserve #0, reserve #1, ...
+///     }
+///     if lines.len() > 10 {
+///         ctx.signal::<()>("approve").within(Duration::from_secs(4 * 3_600)).await?;
+///     }
+///     let parcels = ctx.map("pack", PACK, &lines).max_concurrent(4).await?;
+///     ctx.step("ship", SHIP, &(shelf, parcels)).await
+/// }
+/// ```
+///
+/// A step takes its own input, and is undone only if it can be:
+///
+/// ```compile_fail,E0308
+/// # use counterpoint::workflow::{Ctx, StepSpec};
+/// # const PACK: StepSpec<String, u64> = StepSpec::new("pack");
+/// # async fn order(ctx: Ctx) { let parcel = ctx.step("pack", PACK, &7).await; } // the input is a String
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use counterpoint::workflow::{Ctx, StepSpec};
+/// # const PACK: StepSpec<String, u64> = StepSpec::new("pack");
+/// # async fn order(ctx: Ctx) { let parcel = ctx.step("pack", PACK, &String::new()).undoable().await; } // it has no undo
+/// ```
+#[derive(Clone)]
+pub struct Ctx(Arc<Shared>);
+
+impl Ctx {
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
+    }
+
+    /// Performs a step: a [`Step`](crate::workflow::Step), an [`AsyncStep`](crate::workflow::AsyncStep) or a
+    /// [`StepSpec`](crate::workflow::StepSpec), as one task.
+    pub fn step<M, S: AsStep<M>>(
+        &self,
+        key: impl Into<Name>,
+        step: S,
+        input: &S::Input,
+    ) -> FunctionFuture<S::Output, Once<S::Form>>
+    where
+        S::Input: Serialize,
+    {
+        self.request(key, input, Shape::Body(Body::Task(step.work())))
+    }
+
+    /// Performs a step for each item of a list. The result has the outputs in the order of the items.
+    pub fn map<M, S: AsStep<M>>(
+        &self,
+        key: impl Into<Name>,
+        step: S,
+        items: &[S::Input],
+    ) -> FunctionFuture<Vec<S::Output>, Mapped<S::Form>>
+    where
+        S::Input: Serialize,
+    {
+        self.request(key, items, Shape::Map { body: Body::Task(step.work()), max_concurrent: None })
+    }
+
+    /// Runs a workflow as a child run: one of the builder, one that was written as data, or another function.
+    pub fn sub<I: Serialize, O>(&self, key: impl Into<Name>, flow: &Flow<I, O>, input: &I) -> FunctionFuture<O, Plain> {
+        self.request(key, input, Shape::Body(Body::Flow(Arc::clone(flow.definition()))))
+    }
+
+    /// Performs a task, a workflow or a called workflow that is given as data. The caller asserts the type of the output.
+    pub fn call<O>(&self, key: impl Into<Name>, body: Body, input: &impl Serialize) -> FunctionFuture<O, Plain> {
+        self.request(key, input, Shape::Body(body))
+    }
+
+    /// Waits for a signal to the run. The key of the call is the name of the signal.
+    pub fn signal<O>(&self, signal: impl Into<Name>) -> FunctionFuture<O, Waits> {
+        let signal = signal.into();
+        self.request(signal.clone(), &(), Shape::Signal { signal, within: None })
+    }
+
+    /// Waits for a span of time, which begins when the engine begins the call.
+    pub fn sleep(&self, key: impl Into<Name>, span: Duration) -> FunctionFuture<(), Plain> {
+        self.request(key, &(), Shape::Sleep(span))
+    }
+
+    /// Waits until a time.
+    pub fn sleep_until(&self, key: impl Into<Name>, time: Time) -> FunctionFuture<(), Plain> {
+        self.request(key, &time, Shape::SleepUntil)
+    }
+
+    /// A value from outside: the time, a random number, the contents of a file. The closure is called once, and the engine records
+    /// what it returns; a function that begins again gets the recorded value. The closure is called again if the process ends
+    /// before the value is recorded, so it must have no side effects that matter.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::Ctx;
+    ///
+    /// async fn order(ctx: Ctx, _: ()) -> Result<u32, Failure> {
+    ///     let dice = ctx.value("dice", || 4).await?; // from a generator of random numbers
+    ///     Ok(dice)
+    /// }
+    /// ```
+    pub fn value<O: Serialize>(
+        &self,
+        key: impl Into<Name>,
+        compute: impl FnOnce() -> O + Send + 'static,
+    ) -> FunctionFuture<O, Plain> {
+        let request = Request::new(key.into(), Ok(Payload::NULL), Shape::Value);
+        FunctionFuture::new(self, request, Some(Box::new(move || encode(&compute()))))
+    }
+
+    fn request<O, L>(
+        &self,
+        key: impl Into<Name>,
+        input: &(impl Serialize + ?Sized),
+        shape: Shape,
+    ) -> FunctionFuture<O, L> {
+        FunctionFuture::new(self, Request::new(key.into(), encode(input), shape), None)
+    }
+}
+
+fn encode(data: &(impl Serialize + ?Sized)) -> Result<Payload, Failure> {
+    Payload::of(data).map_err(|error| Failure::permanent(error.to_string()).with_code(codes::INVALID_VALUE))
+}
+
+impl fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx").finish_non_exhaustive()
+    }
+}
