@@ -3,17 +3,17 @@
 use super::draw::MISSPELT;
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, Expr, Fail, Handler, Link,
-    Map, Node, OnCompensationFailure, OnFailure, Pick, Precondition, RaceOption, Reducer, Repeat, SavePoint,
-    SignalRule, State, States, Variable, WaitFor, Work,
+    Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, DurableFunction, Expr,
+    Fail, FunctionCall, Handler, Link, Map, Node, Occurrence, OnCompensationFailure, OnFailure, Pick, Precondition,
+    RaceOption, Reducer, Repeat, SavePoint, SignalRule, State, States, Variable, WaitFor, Work,
 };
 use crate::task::{FailureKind, Failures, Policy, Retry, RetryRule};
 use core::time::Duration;
 use serde_json::json;
 
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 15] = [
     "order", "harvest", "review", "rounds", "tally", "stock", "bids", "approval", "saga", "split", "caller", "trip",
-    "desk", "crop",
+    "desk", "crop", "code",
 ];
 
 /// A workflow with a task that no agent can perform.
@@ -58,6 +58,7 @@ pub(super) fn all() -> Vec<Definition> {
         trip(),
         desk(),
         crop(),
+        code(),
     ]
 }
 
@@ -287,6 +288,27 @@ fn crop() -> Definition {
     Definition::new("crop")
         .with_node(Node::new("states", Action::States(states)).with_input(Expr::Input))
         .with_node(task("sell", "k1").with_link(Link::success("states")))
+}
+
+/// A durable function. The outside system answers its turns.
+fn code() -> Definition {
+    let function = DurableFunction::new(work("k1")).with_max_calls(20).with_max_calls_per_turn(4);
+    Definition::new("code")
+        .with_node(Node::new("function", Action::Function(function)).with_input(Expr::Input))
+        .with_node(task("after", "k0").with_link(Link::success("function")))
+}
+
+/// The calls of the function: two tasks that can be compensated, one that cannot, and a child run that waits.
+pub(super) fn calls() -> [FunctionCall; 4] {
+    let undo = || Work::new("k2").with_policy(policy(8));
+    let task = |key: &str, kind: &str| FunctionCall::new(key, Body::Task(work(kind))).with_input(key);
+    let rest = Definition::new("rest").with_node(Node::new("rest", pause(3)));
+    [
+        task("reserve", "k0").with_undo(undo()),
+        task("look", "k1").with_occurrence(Occurrence::Keyed("left".into())),
+        FunctionCall::new("rest", Body::Flow(rest.into())),
+        task("ship", "k1").with_undo(undo()),
+    ]
 }
 
 /// A misspelt kind, which a handler replaces once it is clear that no agent performs it.

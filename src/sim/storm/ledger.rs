@@ -6,6 +6,7 @@
 use crate::base::id::{NodeIx, RunId, TaskId, mix};
 use crate::base::payload::Payload;
 use crate::base::structure::Random;
+use crate::definition::{FunctionAnswer, FunctionTurn};
 use crate::host::Agent;
 use crate::task::{Failure, Owner, Phase, TaskSpec};
 use crate::workflow::Attempt;
@@ -169,6 +170,30 @@ fn delegated(task: &TaskSpec, nature: Nature) -> Option<Payload> {
     Some(Payload::new(serde_json::json!({ "delegate": vec![part; count] })))
 }
 
+/// The answer to a turn of a durable function. What it requests follows from the number of results alone, and is right also if a
+/// retry has dropped some.
+fn turn(task: &TaskSpec, nature: Nature) -> Option<Payload> {
+    let [reserve, look, rest, ship] = super::flows::calls();
+    let calls = match task.payload.to().ok()? {
+        FunctionTurn::<serde_json::Value>::Begin { results: 0, .. } => vec![reserve, look, rest],
+        FunctionTurn::Begin { results: 1..4, .. } => vec![reserve, look, rest, ship],
+        FunctionTurn::Resume { results: 0..3, .. } => Vec::new(),
+        FunctionTurn::Resume { results: 3, .. } => vec![ship],
+        FunctionTurn::Begin { .. } | FunctionTurn::Resume { .. } => match nature {
+            Nature::Infeasible => {
+                let failure = Failure::permanent("impossible").with_code("storm.impossible");
+                return Payload::of(&FunctionAnswer::<()>::Fail(failure)).ok();
+            }
+            // It is held for an operator.
+            Nature::Busy => vec![reserve.with_input("another")],
+            Nature::Good | Nature::Slow(_) | Nature::Poison | Nature::Unclear => {
+                return Payload::of(&FunctionAnswer::Done("done")).ok();
+            }
+        },
+    };
+    Payload::of(&FunctionAnswer::<()>::Calls(calls)).ok()
+}
+
 fn output(task: &TaskSpec) -> Payload {
     Payload::new(serde_json::json!({ "did": task.kind.as_str() }))
 }
@@ -177,7 +202,7 @@ impl Agent for Ledger {
     fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
         let nature = self.nature(task);
         let mut books = self.books();
-        if let Some(answer) = delegated(task, nature) {
+        if let Some(answer) = delegated(task, nature).or_else(|| turn(task, nature)) {
             books.done.insert(task.id);
             return Ok(answer);
         }
