@@ -91,6 +91,7 @@
 //! | `threads` (default) | `host::thread`, the parallel runner of `dag` |
 //! | `async` | `host::future`: a host on any async runtime; steps that are futures |
 //! | `tower` | services of tower as agents |
+//! | `reports` | heartbeats with details, progress and partial output of attempts |
 //! | `time-zones` | schedules in time zones with names |
 //! | `learning` | routing strategies that learn from results; estimates of durations |
 //! | `resilience` | breakers, outlier ejection, adaptive concurrency, retry budgets, load shedding, caches, scaling advice |

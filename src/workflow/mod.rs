@@ -93,6 +93,11 @@ pub(crate) mod functions;
 mod group;
 pub(crate) mod machine;
 pub(crate) mod plan;
+#[cfg_attr(
+    not(feature = "reports"),
+    allow(dead_code, unreachable_pub, reason = "hosts have the way for reports; the feature `reports` makes them")
+)]
+pub(crate) mod report;
 mod spec;
 mod step;
 mod steps;
@@ -105,6 +110,8 @@ pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Variab
 pub use check::{Advice, Check, NoAgents, Unperformable, check, check_against};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
+#[cfg(feature = "reports")]
+pub use report::ReportError;
 pub use spec::{StepKind, StepSpec, UndoSpec};
 pub use step::{Done, Query, Step, Undo};
 pub use steps::Steps;

@@ -140,6 +140,7 @@ fn of_agent(engine: &Engine, command: &AgentCommand) -> Place {
         AgentCommand::Register(spec) => ("register", agent(engine, spec.id)),
         AgentCommand::Update { by, .. } => ("update", incarnation(engine, *by)),
         AgentCommand::Heartbeat { by } => ("heartbeat", incarnation(engine, *by)),
+        AgentCommand::AttemptHeartbeat { by, attempt, .. } => ("attempt heartbeat", held(engine, *by, *attempt)),
         AgentCommand::Drain { agent: id } => ("drain", agent(engine, *id)),
         AgentCommand::Deregister { agent: id } => ("deregister", agent(engine, *id)),
         AgentCommand::Poll { by, .. } => ("poll", incarnation(engine, *by)),
