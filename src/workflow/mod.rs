@@ -95,7 +95,12 @@ pub(crate) mod machine;
 pub(crate) mod plan;
 #[cfg_attr(
     not(feature = "reports"),
-    allow(dead_code, unreachable_pub, reason = "hosts have the way for reports; the feature `reports` makes them")
+    allow(
+        dead_code,
+        unnameable_types,
+        unreachable_pub,
+        reason = "hosts have the way for reports; the feature `reports` makes them"
+    )
 )]
 pub(crate) mod report;
 mod spec;

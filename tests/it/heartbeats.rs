@@ -134,6 +134,21 @@ fn the_last_details_are_recorded_before_the_attempt_fails() {
 }
 
 #[test]
+fn the_last_details_are_recorded_before_the_attempt_is_given_back() {
+    let mut host = host(Config::default());
+    host.join(agent(1));
+    host.submit(task(1));
+    beat(&mut host, 1, page(1)).unwrap();
+    beat(&mut host, 1, page(2)).unwrap();
+    let (attempt, by) = host.running(1);
+    host.drain(1);
+    host.say(AgentCommand::Yield { by, attempt }).unwrap();
+    assert_eq!(recorded(&host), [page(1), page(2)]);
+    host.join(agent(2));
+    assert_eq!(given(&host), [page(2)]);
+}
+
+#[test]
 fn a_failover_keeps_the_details_and_begins_the_timeout_anew() {
     let mut host = host(Config::default());
     host.join(agent(1));

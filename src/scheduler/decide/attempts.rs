@@ -214,6 +214,7 @@ impl Attempts<'_, '_> {
 
     /// Records that the attempt of a task was given back, and assigns its beneficiary to the agent.
     fn yielded(&mut self, id: TaskId, unknown: bool) {
+        self.record_details(id);
         let Some((task, running)) = self.core.reader.running(id) else {
             return self.core.anomaly(format_args!("{id} has no attempt under way that could be given back"));
         };

@@ -1,6 +1,8 @@
 //! What an attempt reports to its host while it is under way.
 
-use super::{Attempt, Work};
+use super::Attempt;
+#[cfg(any(feature = "threads", feature = "async"))]
+use super::Work;
 use crate::base::payload::Payload;
 use crate::task::Progress;
 use crate::workflow::report::ReportError;
