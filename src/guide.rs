@@ -82,6 +82,10 @@ pub mod deploy {}
 #[cfg(feature = "threads")]
 pub mod migrate {}
 
+#[doc = page!("guide/long-work.md")]
+#[cfg(all(feature = "threads", feature = "reports"))]
+pub mod long_work {}
+
 #[doc = page!("guide/testing.md")]
 #[cfg(feature = "testing")]
 pub mod testing {}

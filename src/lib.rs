@@ -92,6 +92,7 @@
 //! | `async` | `host::future`: a host on any async runtime; steps that are futures |
 //! | `tower` | services of tower as agents |
 //! | `functions` | durable functions as asynchronous code, under both hosts |
+//! | `reports` | heartbeats with details, progress and partial output of attempts |
 //! | `time-zones` | schedules in time zones with names |
 //! | `learning` | routing strategies that learn from results; estimates of durations |
 //! | `resilience` | breakers, outlier ejection, adaptive concurrency, retry budgets, load shedding, caches, scaling advice |

@@ -41,6 +41,20 @@ def beat(by, every, over):
             return
 
 
+def copy(by, given):
+    """Long work: goes on from the details of the attempt before, and reports each page. Dies before page `dies`, the first time."""
+    attempt, payload = given["attempt"], given["payload"]
+    about = {"by": by, "attempt": attempt}
+    done = given.get("details") or 0
+    for page in range(done + 1, payload["pages"] + 1):
+        if page == payload.get("dies") and attempt["number"] == 1:
+            os._exit(1)
+        say({"attempt_heartbeat": {**about, "details": page}})
+        say({"progress": {**about, "progress": {"share": page / payload["pages"], "text": f"page {page}"}}})
+        say({"emit": {**about, "chunk": f"text of page {page}"}})
+    return {"succeeded": {"output": {"from": done, "pages": payload["pages"]}}}
+
+
 def work(key, payload):
     """Does the deed once, however often it is asked for."""
     time.sleep(payload.get("takes", 0))
@@ -69,7 +83,7 @@ def live():
                 if "assign" in told:
                     given = told["assign"]
                     say({"accept": {"by": by, "attempt": given["attempt"]}})
-                    verdict = work(given["key"], given["payload"])
+                    verdict = copy(by, given) if "pages" in given["payload"] else work(given["key"], given["payload"])
                     say({"result": {"by": by, "attempt": given["attempt"], "verdict": verdict}})
     finally:
         over.set()

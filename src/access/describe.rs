@@ -37,6 +37,7 @@ fn of_agent(command: &AgentCommand) -> String {
         AgentCommand::Register(spec) => format!("register {}", spec.id),
         AgentCommand::Update { by, .. } => format!("update {by}"),
         AgentCommand::Heartbeat { by } => format!("heartbeat of {by}"),
+        AgentCommand::AttemptHeartbeat { by, attempt, .. } => format!("heartbeat of {attempt} as {by}"),
         AgentCommand::Drain { agent } => format!("drain {agent}"),
         AgentCommand::Deregister { agent } => format!("deregister {agent}"),
         AgentCommand::Complete { by, attempt, .. } => format!("complete {attempt} as {by}"),

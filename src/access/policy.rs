@@ -77,6 +77,7 @@ impl Action {
             Command::Agent(
                 AgentCommand::Update { .. }
                 | AgentCommand::Heartbeat { .. }
+                | AgentCommand::AttemptHeartbeat { .. }
                 | AgentCommand::Complete { .. }
                 | AgentCommand::Poll { .. }
                 | AgentCommand::Start { .. }

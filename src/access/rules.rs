@@ -91,6 +91,7 @@ impl<S: AccessState> Rules<'_, S> {
             }
             AgentCommand::Heartbeat { by } | AgentCommand::Poll { by, .. } => self.report(*by)?,
             AgentCommand::Complete { by, attempt, .. }
+            | AgentCommand::AttemptHeartbeat { by, attempt, .. }
             | AgentCommand::Start { by, attempt }
             | AgentCommand::Yield { by, attempt }
             | AgentCommand::Fail { by, attempt, .. } => {
@@ -110,6 +111,7 @@ impl<S: AccessState> Rules<'_, S> {
             AgentCommand::Register(spec) => AgentCommand::Register(self.confined(spec)?),
             AgentCommand::Update { by, spec } => AgentCommand::Update { by, spec: self.confined(spec)? },
             other @ (AgentCommand::Heartbeat { .. }
+            | AgentCommand::AttemptHeartbeat { .. }
             | AgentCommand::Drain { .. }
             | AgentCommand::Deregister { .. }
             | AgentCommand::Complete { .. }

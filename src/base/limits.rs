@@ -86,15 +86,25 @@ pub struct TaskLimits {
     /// Tasks of the first tier that are accepted beyond [`active`](Self::active): a full queue does not keep out what is
     /// most urgent.
     pub urgent: u32,
-    /// Bytes of their payloads.
+    /// Bytes of their payloads, and of the [details](crate::AgentCommand::AttemptHeartbeat) that their attempts have reported.
     pub bytes: u64,
-    /// Bytes of the payloads of those of one tenant.
+    /// The same for those of one tenant.
     pub tenant_bytes: u64,
+    /// The least time between two events that record details of the heartbeats of one task. Of details that arrive in between,
+    /// the last ones are recorded at its end, or when the attempt ends without success. With zero, all details are recorded.
+    #[serde(with = "crate::base::time::span")]
+    pub details_interval: Duration,
 }
 
 impl Default for TaskLimits {
     fn default() -> Self {
-        Self { active: 1_000_000, urgent: 10_000, bytes: 4 << 30, tenant_bytes: 4 << 30 }
+        Self {
+            active: 1_000_000,
+            urgent: 10_000,
+            bytes: 4 << 30,
+            tenant_bytes: 4 << 30,
+            details_interval: Duration::from_secs(5),
+        }
     }
 }
 
@@ -105,6 +115,9 @@ impl Default for TaskLimits {
 pub struct SizeLimits {
     /// Bytes of one payload.
     pub payload_bytes: u32,
+    /// Bytes of the details of one heartbeat. Larger details are rejected, and the heartbeat with them. Together with
+    /// [`details_interval`](TaskLimits::details_interval) it bounds what the heartbeats of an attempt add to the journal.
+    pub details_bytes: u32,
     /// Nesting depth of one payload; above 100 it counts as 100, because readers of JSON reject deeper data.
     pub payload_depth: u32,
     /// Bytes of one name.
@@ -129,7 +142,14 @@ impl SizeLimits {
 
 impl Default for SizeLimits {
     fn default() -> Self {
-        Self { payload_bytes: 1 << 20, payload_depth: 64, name_bytes: 256, list_len: 1_024, record_bytes: 64 << 20 }
+        Self {
+            payload_bytes: 1 << 20,
+            details_bytes: 16 << 10,
+            payload_depth: 64,
+            name_bytes: 256,
+            list_len: 1_024,
+            record_bytes: 64 << 20,
+        }
     }
 }
 
@@ -349,6 +369,10 @@ with! {
     with_record_bytes => sizes.record_bytes: u32,
     /// Sets [`timers_per_call`](Self::timers_per_call).
     with_timers_per_call => timers_per_call: u32,
+    /// Sets [`details_bytes`](SizeLimits::details_bytes).
+    with_details_bytes => sizes.details_bytes: u32,
+    /// Sets [`details_interval`](TaskLimits::details_interval).
+    with_details_interval => tasks.details_interval: Duration,
     /// Sets [`cancel_grace`](Self::cancel_grace).
     with_cancel_grace => cancel_grace: Duration,
     /// Sets [`max_step`](ClockLimits::max_step).

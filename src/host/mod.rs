@@ -27,6 +27,9 @@ pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use snapshots::{SnapshotStatus, Snapshots};
 
+#[cfg(all(feature = "reports", any(feature = "threads", feature = "async")))]
+pub use crate::workflow::report::{Report, ReportContent, Reported, Reports};
+
 #[cfg(any(feature = "threads", feature = "async"))]
 use crate::base::name::Name;
 use crate::base::payload::Payload;

@@ -8,6 +8,7 @@ use super::reentry::Inside;
 use super::ticket::{Receipt, Ticket, Tickets};
 use super::{HostError, InFlight};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::base::payload::Payload;
 use crate::base::structure::contain;
 use crate::base::time::Time;
 use crate::definition::Definition;
@@ -17,9 +18,15 @@ use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::message::rejected::{Conflict, Invalid, Rejected, Unknown};
 use crate::message::run::{RunOutcome, RunSpec};
+#[cfg(feature = "reports")]
+use crate::scheduler::fits;
 use crate::scheduler::{Callback, Config, Quarantined};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, JournalId, TaskOutcome, TaskSpec, codes};
+use crate::task::{Failure, Identity, JournalId, TaskOutcome, TaskSpec, codes};
+use crate::workflow::Attempt;
+use crate::workflow::report::Line;
+#[cfg(feature = "reports")]
+use crate::workflow::report::{Origin, Reported, Reports};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
@@ -62,6 +69,19 @@ pub(super) enum Ask {
     },
     Inspect {
         look: Look,
+    },
+    #[cfg(feature = "reports")]
+    Reports {
+        origin: Origin,
+        reply: Reply<Result<Reports, HostError>>,
+    },
+    /// A report of an agent outside of the host.
+    #[cfg(feature = "reports")]
+    Report {
+        by: Incarnation,
+        attempt: AttemptId,
+        what: Reported,
+        reply: Reply<Verdict>,
     },
     Quarantined {
         reply: Reply<Vec<Quarantined>>,
@@ -113,6 +133,8 @@ pub(super) struct HostState {
     tasks: Tickets<TaskId, TaskOutcome>,
     runs: Tickets<RunId, RunOutcome>,
     watchers: Watchers,
+    /// The way from the attempts of this host.
+    line: Arc<Line>,
     /// Where the callbacks of the host run.
     pub(super) inside: Inside,
 }
@@ -156,8 +178,10 @@ impl HostState {
         config: Config,
         snapshot: Option<&EngineSnapshot>,
         tail: &[Entry],
+        wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, HostError> {
         let given = config.journal();
+        let line = Arc::new(Line::new(config.limits().clone(), wake));
         let engine = Engine::restore(config, snapshot, tail)?;
         if let (Some(known), Some(given)) = (engine.identity(), given)
             && known.journal != given
@@ -171,6 +195,7 @@ impl HostState {
             tasks: Tickets::default(),
             runs: Tickets::default(),
             watchers: Watchers::default(),
+            line,
             inside: Inside::default(),
         })
     }
@@ -245,6 +270,16 @@ impl HostState {
                 self.answer(reply, ());
             }
             Ask::Inspect { look } => self.look(look),
+            #[cfg(feature = "reports")]
+            Ask::Reports { origin, reply } => {
+                let reports = self.subscribe(origin);
+                self.answer(reply, reports);
+            }
+            #[cfg(feature = "reports")]
+            Ask::Report { by, attempt, what, reply } => {
+                let verdict = self.report(now, (by, attempt), what).map_err(HostError::from);
+                self.batch.answers.push(Answer::Command(reply, verdict));
+            }
             Ask::Quarantined { reply } => {
                 let watchers = self.watchers.quarantined.iter().cloned();
                 reply(self.engine.quarantined().into_iter().chain(watchers).collect());
@@ -301,6 +336,39 @@ impl HostState {
         }
     }
 
+    /// An attempt of this host.
+    pub(super) fn attempt(
+        &self,
+        (id, task): (AttemptId, &Arc<TaskSpec>),
+        identity: Option<Arc<Identity>>,
+        until: Option<Time>,
+        details: Payload,
+    ) -> Attempt {
+        let attempt = Attempt::hosted(id, Arc::clone(task), identity, details, &self.line);
+        attempt.with_deadline(until)
+    }
+
+    /// Passes the heartbeats of attempts on to the engine. Those of attempts that have ended have no consequence.
+    pub(super) fn collect(&mut self, now: Time) -> bool {
+        let waiting = self.line.take();
+        let any = !waiting.is_empty();
+        for (attempt, details) in waiting {
+            self.heartbeat(now, attempt, details);
+        }
+        any
+    }
+
+    fn heartbeat(&mut self, now: Time, attempt: AttemptId, details: Payload) {
+        let running = self.engine.task(attempt.task()).and_then(|task| task.running());
+        let Some((_, by)) = running.filter(|(id, _)| *id == attempt) else { return };
+        let noted = self.decide(now, AgentCommand::AttemptHeartbeat { by, attempt, details }.into());
+        // There is no room for the details. The attempt is under way nevertheless.
+        if let Err(Rejected::Capacity(_)) = noted {
+            let details = Payload::NULL;
+            let _late = self.decide(now, AgentCommand::AttemptHeartbeat { by, attempt, details }.into());
+        }
+    }
+
     /// Handles a command of an agent, which gets no reply. A late command is rejected without consequence. An output
     /// or a failure that is not valid fails the attempt, which would otherwise stay open until its timeout.
     pub(super) fn handle_agent(&mut self, now: Time, command: Command) {
@@ -310,6 +378,12 @@ impl HostState {
         }
         if let Command::Agent(AgentCommand::Fail { by, attempt, failure, usage }) = &command {
             held = Some((*by, *attempt, *usage, Some(failure.kind)));
+        }
+        // The last details that the attempt has reported come before its end.
+        if let Some((_, attempt, ..)) = held
+            && let Some(details) = self.line.take_of(attempt)
+        {
+            self.heartbeat(now, attempt, details);
         }
         let verdict = self.decide(now, command);
         if let (
@@ -373,11 +447,17 @@ impl HostState {
             let ended = ended(*task, event);
             if ended.is_some() {
                 self.tasks.end(*task, || event.outcome());
+                #[cfg(feature = "reports")]
+                if let Some(Ended::AllOf(_)) = ended {
+                    self.line.live.end(Origin::Task(*task));
+                }
             }
             return ended;
         }
         if let Event::Run { run, event: RunEvent::Finished { outcome } } = &entry.event {
             self.runs.end(*run, || Some(outcome.clone()));
+            #[cfg(feature = "reports")]
+            self.line.live.end(Origin::Run(*run));
         }
         None
     }
@@ -396,6 +476,48 @@ impl HostState {
 
     pub(super) fn under_way(&self) -> usize {
         self.engine.agents().map(|agent| agent.in_flight()).sum()
+    }
+}
+
+/// Reports of attempts, for subscribers.
+#[cfg(feature = "reports")]
+impl HostState {
+    fn subscribe(&self, origin: Origin) -> Result<Reports, HostError> {
+        let over = match origin {
+            Origin::Run(run) => self.engine.run(run).map(|run| run.outcome().is_some()).ok_or(Unknown::Run(run)),
+            Origin::Task(task) => {
+                self.engine.task(task).map(|task| task.outcome().is_some()).ok_or(Unknown::Task(task))
+            }
+        };
+        over.map(|over| self.line.live.subscribe(origin, over)).map_err(|unknown| Rejected::from(unknown).into())
+    }
+
+    /// Passes on the report of an agent outside of the host. It is a heartbeat of the attempt.
+    fn report(
+        &mut self,
+        now: Time,
+        (by, attempt): (Incarnation, AttemptId),
+        what: Reported,
+    ) -> Result<Accepted, Rejected> {
+        if let Reported::Chunk(chunk) = &what {
+            fits(self.line.limits(), chunk)?;
+        }
+        let heartbeat = AgentCommand::AttemptHeartbeat { by, attempt, details: Payload::NULL };
+        let accepted = self.decide(now, heartbeat.into())?;
+        if let Some(task) = self.engine.task(attempt.task()) {
+            match what {
+                Reported::Progress(progress) => self.line.live.progress(attempt, task.spec(), progress),
+                Reported::Chunk(chunk) => self.line.live.emit(attempt, task.spec(), chunk),
+            }
+        }
+        Ok(accepted)
+    }
+}
+
+#[cfg(feature = "reports")]
+impl Drop for HostState {
+    fn drop(&mut self) {
+        self.line.live.close();
     }
 }
 

@@ -171,7 +171,7 @@ fn work_field(name: &str) -> Value {
     match name {
         "requirements" | "retry" => def(name),
         "priority" => words(TIERS),
-        "timeout" | "queue_timeout" | "total_timeout" => def("span"),
+        "timeout" | "heartbeat_timeout" | "queue_timeout" | "total_timeout" => def("span"),
         "exhausted" => words(EXHAUSTED),
         "estimate" => object(&[], ESTIMATE, |_| amount()),
         _ => text(),

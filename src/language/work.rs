@@ -14,6 +14,7 @@ pub(super) const WORK: &[&str] = &[
     "priority",
     "retry",
     "timeout",
+    "heartbeat_timeout",
     "queue_timeout",
     "total_timeout",
     "exhausted",
@@ -103,6 +104,9 @@ fn policy(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Policy {
     }
     if let Some(span) = report.span_at(fields, "timeout", path) {
         policy = policy.with_attempt_timeout(span);
+    }
+    if let Some(span) = report.span_at(fields, "heartbeat_timeout", path) {
+        policy = policy.with_heartbeat_timeout(span);
     }
     if let Some(span) = report.span_at(fields, "queue_timeout", path) {
         policy = policy.with_queue_timeout(span);

@@ -14,6 +14,7 @@ impl Command {
                 AgentCommand::Register(spec) | AgentCommand::Update { spec, .. } => spec.make_canonical(),
                 AgentCommand::Fail { failure, .. } => failure.make_canonical(),
                 AgentCommand::Heartbeat { .. }
+                | AgentCommand::AttemptHeartbeat { .. }
                 | AgentCommand::Drain { .. }
                 | AgentCommand::Deregister { .. }
                 | AgentCommand::Complete { .. }

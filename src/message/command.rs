@@ -55,6 +55,17 @@ pub enum AgentCommand {
         /// The agent that sends it.
         by: Incarnation,
     },
+    /// Reports that an attempt is under way, which restarts its [heartbeat timeout](crate::Policy::heartbeat_timeout), and renews
+    /// the lease of the agent. Details of the work are handed to the next attempt at the task; they replace earlier ones.
+    AttemptHeartbeat {
+        /// The agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The details; null for none. At most [`details_bytes`](crate::scheduler::SizeLimits::details_bytes).
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        details: Payload,
+    },
     /// Drains an agent: it finishes the attempts that it holds and gets no others.
     Drain {
         /// The agent.

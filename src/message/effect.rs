@@ -1,6 +1,7 @@
 //! Effects, and the outbox in which a call returns its entries and effects.
 
 use crate::base::id::{AttemptId, Incarnation, Seq};
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::message::event::Entry;
 use crate::task::{Identity, TaskSpec};
@@ -29,6 +30,9 @@ pub enum Effect {
         /// unless the journal is [identified](crate::ControlCommand::Identify).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         identity: Option<Arc<Identity>>,
+        /// The last recorded details that an attempt at the task reported with a heartbeat; null if there are none.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        details: Payload,
     },
     /// Sends several attempts at tasks of one kind to an agent, to be performed together. Each is answered separately.
     DispatchBatch {
@@ -82,6 +86,9 @@ pub struct Dispatched {
     pub task: Arc<TaskSpec>,
     /// When the core stops waiting for the answer.
     pub until: Option<Time>,
+    /// The last recorded details of the task, as for [`Effect::Dispatch`]; null if there are none.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub details: Payload,
 }
 
 /// The output of a call to the core: entries to store first, then effects to perform.
@@ -161,9 +168,9 @@ impl Outbox {
         let (mut attempts, mut identity) = (Vec::new(), None);
         for effect in self.effects.split_off(from) {
             match effect {
-                Effect::Dispatch { attempt, to, task, until, identity: of } if to == agent => {
+                Effect::Dispatch { attempt, to, task, until, identity: of, details } if to == agent => {
                     identity = of;
-                    attempts.push(Dispatched { attempt, task, until });
+                    attempts.push(Dispatched { attempt, task, until, details });
                 }
                 Effect::Dispatch { .. }
                 | Effect::DispatchBatch { .. }

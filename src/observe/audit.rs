@@ -147,6 +147,7 @@ fn task_actor(event: &TaskEvent) -> Actor {
         TaskEvent::AttemptFailed { by, .. }
         | TaskEvent::Yielded { by, .. }
         | TaskEvent::Used { by, .. }
+        | TaskEvent::Heartbeat { by, .. }
         | TaskEvent::Succeeded { by, .. } => Actor::Agent(*by),
         _ => Actor::Core,
     }

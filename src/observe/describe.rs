@@ -178,6 +178,9 @@ fn task(named: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String 
         TaskEvent::Used { attempt, usage, .. } => {
             format!("{} used {} millionths of cost and {} tokens", of(*attempt), usage.cost, usage.tokens)
         }
+        TaskEvent::Heartbeat { attempt, details, .. } => {
+            format!("{} reports details of {} bytes", of(*attempt), details.bytes())
+        }
         TaskEvent::Yielded { attempt, by, .. } => {
             format!("{} was given back by {}", of(*attempt), named.incarnation(*by))
         }

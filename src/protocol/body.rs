@@ -8,7 +8,7 @@ use crate::base::id::{AttemptId, Incarnation, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::task::{Failure, IdempotencyKey, TaskOutcome, TaskStatus, Tier, Usage};
+use crate::task::{Failure, IdempotencyKey, Progress, TaskOutcome, TaskStatus, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,12 @@ pub struct BatchedAttempt {
     /// The key by which systems outside recognise that the work was requested before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<IdempotencyKey>,
+    /// The longest time between two heartbeats of the attempt.
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_timeout: Option<Duration>,
+    /// The last details that an attempt at the task reported; null if there are none.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub details: Payload,
 }
 
 /// The content of a message.
@@ -105,6 +111,18 @@ pub enum Body {
         #[serde(with = "wire::incarnation")]
         by: Incarnation,
     },
+    /// Agent to host: a heartbeat of an attempt, with details that the next attempt at the task gets.
+    AttemptHeartbeat {
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
+        by: Incarnation,
+        /// The attempt.
+        #[serde(with = "wire::attempt")]
+        attempt: AttemptId,
+        /// The details, which replace earlier ones of the task; null for none.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        details: Payload,
+    },
     /// Host to agent: assigns an attempt. A repeated message is the same attempt.
     Assign {
         /// The attempt, which the agent includes in every message about it.
@@ -131,6 +149,12 @@ pub enum Body {
         /// task. None if the journal of the host is not identified.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<IdempotencyKey>,
+        /// The longest time between two heartbeats of the attempt.
+        #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        heartbeat_timeout: Option<Duration>,
+        /// The last details that an attempt at the task reported; null if there are none.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        details: Payload,
     },
     /// Host to agent: assigns attempts that belong together. Each is answered separately; a repeated message is the
     /// same attempts.
@@ -196,7 +220,7 @@ pub enum Body {
         #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// Agent to host: the progress of an attempt.
+    /// Agent to host: the progress of an attempt, which is also a heartbeat of it.
     Progress {
         /// The agent.
         #[serde(with = "wire::incarnation")]
@@ -204,14 +228,19 @@ pub enum Body {
         /// The attempt.
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
-        /// The completed amount, in a unit of the agent.
-        done: u64,
-        /// The total amount, if it is known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        of: Option<u64>,
-        /// A message for people.
-        #[serde(default, skip_serializing_if = "str::is_empty")]
-        message: Box<str>,
+        /// The progress.
+        progress: Progress,
+    },
+    /// Agent to host: a part of the output of an attempt, which is also a heartbeat of it.
+    Emit {
+        /// The agent.
+        #[serde(with = "wire::incarnation")]
+        by: Incarnation,
+        /// The attempt.
+        #[serde(with = "wire::attempt")]
+        attempt: AttemptId,
+        /// The part.
+        chunk: Payload,
     },
     /// Agent to host: the end of an attempt.
     Result {
@@ -341,7 +370,8 @@ macro_rules! kinds {
 
 kinds! {
     Submit "submit", Withdraw "withdraw", Query "query", Status "status", Register "register", Registered "registered",
-    Update "update", Heartbeat "heartbeat", Assign "assign", Accept "accept", Refuse "refuse", Progress "progress",
+    Update "update", Heartbeat "heartbeat", AttemptHeartbeat "attempt_heartbeat", Assign "assign", Accept "accept",
+    Refuse "refuse", Progress "progress", Emit "emit",
     AssignBatch "assign_batch", Yield "yield", GiveBack "give_back", Poll "poll", Result "result", Cancel "cancel",
     Scale "scale", Rejected "rejected", Negotiate "negotiate",
 }

@@ -31,7 +31,8 @@ pub struct NotACommand {
 pub struct NotAMessage;
 
 impl Message {
-    /// The command that the message requests. An acceptance or the progress of an attempt becomes a heartbeat.
+    /// The command that the message requests. The progress or a part of the output of an attempt becomes a
+    /// heartbeat of it; hosts pass the rest on to subscribers.
     ///
     /// # Errors
     ///
@@ -57,7 +58,13 @@ impl Body {
             Self::Withdraw { task, reason } => TaskCommand::Cancel { task, reason }.into(),
             Self::Register { agent } => Command::register(AgentSpec::from(*agent)),
             Self::Update { by, agent } => AgentCommand::Update { by, spec: AgentSpec::from(*agent) }.into(),
-            Self::Heartbeat { by } | Self::Progress { by, .. } => AgentCommand::Heartbeat { by }.into(),
+            Self::Heartbeat { by } => AgentCommand::Heartbeat { by }.into(),
+            Self::AttemptHeartbeat { by, attempt, details } => {
+                AgentCommand::AttemptHeartbeat { by, attempt, details }.into()
+            }
+            Self::Progress { by, attempt, .. } | Self::Emit { by, attempt, .. } => {
+                AgentCommand::AttemptHeartbeat { by, attempt, details: Payload::NULL }.into()
+            }
             Self::Accept { by, attempt } => AgentCommand::Start { by, attempt }.into(),
             Self::GiveBack { by, attempt } => AgentCommand::Yield { by, attempt }.into(),
             Self::Poll { by, most } => AgentCommand::Poll { by, most }.into(),
@@ -100,8 +107,11 @@ impl Body {
     pub(super) fn payload_depth(&self) -> u32 {
         match self {
             Self::Submit { task } => task.payload.depth(),
-            Self::Assign { payload, .. } => payload.depth(),
-            Self::AssignBatch { attempts, .. } => attempts.iter().map(|piece| piece.payload.depth()).max().unwrap_or(0),
+            Self::Assign { payload, details, .. } => payload.depth().max(details.depth()),
+            Self::AssignBatch { attempts, .. } => {
+                attempts.iter().map(|piece| piece.payload.depth().max(piece.details.depth())).max().unwrap_or(0)
+            }
+            Self::AttemptHeartbeat { details: payload, .. } | Self::Emit { chunk: payload, .. } => payload.depth(),
             Self::Result { verdict: Verdict::Succeeded { output, .. }, .. } => output.depth(),
             Self::Result { verdict: Verdict::Failed { failure, .. }, .. } => failure.depth(),
             Self::Status { outcome: Some(outcome), .. } => outcome_depth(outcome),
@@ -202,7 +212,7 @@ fn trace_of(effect: &Effect) -> Option<&TraceContext> {
 impl From<&Effect> for Body {
     fn from(effect: &Effect) -> Self {
         match effect {
-            Effect::Dispatch { attempt, to, task, until, identity } => Self::Assign {
+            Effect::Dispatch { attempt, to, task, until, identity, details } => Self::Assign {
                 attempt: *attempt,
                 to: *to,
                 kind: task.kind.clone(),
@@ -211,6 +221,8 @@ impl From<&Effect> for Body {
                 deadline: task.deadline,
                 until: *until,
                 key: identity.as_ref().map(|identity| identity.key_of(task)),
+                heartbeat_timeout: task.policy.heartbeat_timeout(),
+                details: details.clone(),
             },
             Effect::DispatchBatch { to, attempts, identity } => {
                 let attempts = attempts.iter().map(|one| BatchedAttempt::of(one, identity.as_deref())).collect();
@@ -233,6 +245,8 @@ impl BatchedAttempt {
             deadline: one.task.deadline,
             until: one.until,
             key: identity.map(|identity| identity.key_of(&one.task)),
+            heartbeat_timeout: one.task.policy.heartbeat_timeout(),
+            details: one.details.clone(),
         }
     }
 }
@@ -254,6 +268,9 @@ impl TryFrom<&Command> for Body {
                 Self::Update { by: *by, agent: Box::new(AgentCard::from(spec)) }
             }
             Command::Agent(AgentCommand::Heartbeat { by }) => Self::Heartbeat { by: *by },
+            Command::Agent(AgentCommand::AttemptHeartbeat { by, attempt, details }) => {
+                Self::AttemptHeartbeat { by: *by, attempt: *attempt, details: details.clone() }
+            }
             Command::Agent(AgentCommand::Poll { by, most }) => Self::Poll { by: *by, most: *most },
             Command::Agent(AgentCommand::Start { by, attempt }) => Self::Accept { by: *by, attempt: *attempt },
             Command::Agent(AgentCommand::Yield { by, attempt }) => Self::GiveBack { by: *by, attempt: *attempt },

@@ -2,6 +2,7 @@
 
 use super::body::Kind;
 use super::message::VERSION;
+use crate::task::Progress;
 use serde_json::{Map, Value, json};
 
 /// The self-contained JSON Schema (draft 2020-12) of a kind of messages, including the envelope.
@@ -48,6 +49,7 @@ const fn about(kind: Kind) -> &'static str {
         }
         Kind::Update => "Agent to host: replaces the description of the agent.",
         Kind::Heartbeat => "Agent to host: a heartbeat.",
+        Kind::AttemptHeartbeat => "Agent to host: a heartbeat of an attempt, with details for the next attempt.",
         Kind::Assign => "Host to agent: assigns an attempt. A repeated message is the same attempt.",
         Kind::AssignBatch => "Host to agent: assigns attempts that belong together; each is answered separately.",
         Kind::Yield => "Host to agent: requests an attempt back, unless it is done.",
@@ -56,6 +58,7 @@ const fn about(kind: Kind) -> &'static str {
         Kind::Accept => "Agent to host: an attempt has begun.",
         Kind::Refuse => "Agent to host: refuses an attempt, which has no side effects.",
         Kind::Progress => "Agent to host: the progress of an attempt.",
+        Kind::Emit => "Agent to host: a part of the output of an attempt.",
         Kind::Result => "Agent to host: the end of an attempt.",
         Kind::Cancel => "Host to agent: cancels an attempt.",
         Kind::Scale => "Host to the operator of the fleet: advice on the number of agents.",
@@ -79,6 +82,9 @@ fn body_of(kind: Kind) -> Value {
         Kind::Registered => object(&["by"], json!({"by": incarnation, "heartbeat": span})),
         Kind::Update => object(&["by", "agent"], json!({"by": incarnation, "agent": def("agent")})),
         Kind::Heartbeat => object(&["by"], json!({"by": incarnation})),
+        Kind::AttemptHeartbeat => {
+            object(&["by", "attempt"], json!({"by": incarnation, "attempt": attempt, "details": {}}))
+        }
         Kind::Assign => assignment(&["attempt", "to", "kind"], &[("to", incarnation)]),
         Kind::AssignBatch => object(
             &["to", "attempts"],
@@ -97,9 +103,10 @@ fn body_of(kind: Kind) -> Value {
             }),
         ),
         Kind::Progress => object(
-            &["by", "attempt", "done"],
-            json!({"by": incarnation, "attempt": attempt, "done": whole(), "of": whole(), "message": text}),
+            &["by", "attempt", "progress"],
+            json!({"by": incarnation, "attempt": attempt, "progress": progress()}),
         ),
+        Kind::Emit => object(&["by", "attempt", "chunk"], json!({"by": incarnation, "attempt": attempt, "chunk": {}})),
         Kind::Result => object(
             &["by", "attempt", "verdict"],
             json!({"by": incarnation, "attempt": attempt, "verdict": def("verdict")}),
@@ -117,11 +124,24 @@ fn assignment(required: &[&str], more: &[(&str, Value)]) -> Value {
     let mut fields = Map::new();
     let own = [("attempt", def("attempt")), ("kind", def("name")), ("payload", json!({})), ("tier", def("tier"))];
     let key = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
-    for (name, value) in own.into_iter().chain([("deadline", number.clone()), ("until", number), ("key", key)]) {
+    let more_own = [
+        ("deadline", number.clone()),
+        ("until", number),
+        ("key", key),
+        ("heartbeat_timeout", def("span")),
+        ("details", json!({})),
+    ];
+    for (name, value) in own.into_iter().chain(more_own) {
         fields.insert(name.to_owned(), value);
     }
     fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     object(required, Value::Object(fields))
+}
+
+fn progress() -> Value {
+    let share = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let text = json!({"type": "string", "maxLength": Progress::MAX_TEXT});
+    object(&["share"], json!({"share": share, "text": text}))
 }
 
 /// Definitions that several kinds use.

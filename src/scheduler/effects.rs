@@ -86,7 +86,8 @@ impl<'a> Effects<'a> {
             None
         };
         let (attempt, identity) = (task.attempt().at(at.0.get()), self.identity.cloned());
-        Some(Effect::Dispatch { attempt, to: running.by, task: task.spec.clone(), until, identity })
+        let (to, details) = (running.by, task.details().clone());
+        Some(Effect::Dispatch { attempt, to, task: task.spec.clone(), until, identity, details })
     }
 
     fn yielding(&self, id: TaskId) -> Option<Effect> {

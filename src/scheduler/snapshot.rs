@@ -11,6 +11,7 @@ use super::tasks::{Stage, Task};
 use crate::base::error::RestoreError;
 use crate::base::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
 use crate::resilience::rate::Gcra;
@@ -173,6 +174,9 @@ pub struct TaskRecord {
     /// The numbers of failed attempts by the rule of its retries that applied to them; empty if no rule did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<u32>,
+    /// The last recorded details of a heartbeat, and when they were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<(Time, Payload)>,
     /// The agent that the last attempt was assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<AgentId>,
@@ -362,6 +366,7 @@ fn task_record(task: &Task) -> TaskRecord {
         outcome_unknown: task.rare().outcome_unknown,
         avoid: task.rare().avoid.to_vec(),
         failed: task.rare().failed.to_vec(),
+        details: task.heartbeats().and_then(|beats| beats.recorded.clone()),
         last: task.last(),
         stage: stage_record(&task.stage),
     }

@@ -5,6 +5,7 @@ use super::queue::{Account, Quota};
 use super::tasks::{Stage, Task};
 use crate::base::id::{AttemptId, Incarnation};
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use crate::task::{TaskOutcome, TaskSpec, TaskStatus, Tier};
@@ -64,6 +65,18 @@ impl<'a> TaskView<'a> {
     pub fn running(&self) -> Option<(AttemptId, Incarnation)> {
         let running = self.task.running()?;
         Some((self.task.attempt(), running.by))
+    }
+
+    /// The last recorded details that an attempt reported with a heartbeat; null if there are none, or once the task has ended.
+    #[must_use]
+    pub fn details(&self) -> &'a Payload {
+        self.task.details()
+    }
+
+    /// Whether it has details that no event records yet.
+    #[cfg(feature = "sim")]
+    pub(crate) fn has_pending_details(&self) -> bool {
+        self.task.details_due().is_some()
     }
 
     /// The outcome and the time at which the task ended.

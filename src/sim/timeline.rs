@@ -30,6 +30,8 @@ pub(super) enum What {
     Agent(usize, Post),
     /// An agent finishes an attempt, unless it has crashed since.
     Done(usize, u32, AttemptId),
+    /// An agent sends a heartbeat of an attempt, unless it has crashed since.
+    Report(usize, u32, AttemptId),
     /// An agent sends a heartbeat.
     Beat(usize, u32),
     /// An agent registers, unless it knows that it is registered.

@@ -2,6 +2,7 @@
 //! decisions.
 
 use super::world::{Played, World};
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::engine::{Engine, EngineSnapshot, Follower};
 use crate::journal::Takeover;
@@ -74,6 +75,20 @@ impl World {
         for by in agents {
             let beat = self.call(Some(AgentCommand::Heartbeat { by }.into()))?;
             debug_assert!(beat.is_ok(), "the heartbeat of a registered agent was rejected");
+        }
+        // So do the heartbeat timeouts of both. Details that no event records yet are lost in a restart.
+        let outstanding = self.machine.host.as_ref().map(|host| host.engine.outstanding()).unwrap_or_default();
+        for effect in outstanding {
+            let Effect::Dispatch { attempt, to, task, .. } = effect else { continue };
+            if task.policy.heartbeat_timeout().is_some() {
+                let report = AgentCommand::AttemptHeartbeat { by: to, attempt, details: Payload::NULL };
+                let reported = self.call(Some(report.into()))?;
+                debug_assert!(reported.is_ok(), "the heartbeat of an attempt under way was rejected");
+            }
+            let view = self.machine.host.as_ref().and_then(|host| host.engine.task(attempt.task()));
+            if view.is_some_and(|task| task.has_pending_details()) {
+                return Ok(());
+            }
         }
         let Some(host) = self.machine.host.as_ref().filter(|host| host.is_idle()) else { return Ok(()) };
         if host.engine.next_wakeup().is_some_and(|at| at <= now) {

@@ -111,6 +111,9 @@ impl World {
                 let left = self.crew.done(&mut self.time, worker, generation, attempt);
                 self.report_departure(left);
             }
+            What::Report(worker, generation, attempt) => {
+                self.crew.report(&mut self.time, worker, generation, attempt);
+            }
             What::Beat(worker, generation) => self.crew.beat(&mut self.time, worker, generation),
             What::Join(worker, generation) => self.crew.join(&mut self.time, worker, generation),
             What::Die(..) if self.settings.breakdowns_stop && self.time.chance.is_quiet() => {}

@@ -6,6 +6,7 @@
 //! | code | kind | what happened |
 //! |---|---|---|
 //! | `cp.timeout.attempt` | unknown | an attempt took longer than the attempt timeout |
+//! | `cp.timeout.heartbeat` | unknown | an attempt reported no heartbeat for the heartbeat timeout |
 //! | `cp.timeout.cancel`, `cp.timeout.yield` | unknown | an agent did not answer in time that it had stopped an attempt, or gives it back |
 //! | `cp.timeout.deadline`, `.queue`, `.total` | transient | a task of a run expired |
 //! | `cp.unroutable` | transient | no agent could perform a task of a run for [`fail_after`](crate::scheduler::UnroutableLimits::fail_after) |
@@ -38,6 +39,8 @@
 
 /// An attempt took longer than its timeout.
 pub const ATTEMPT_TIMEOUT: &str = "cp.timeout.attempt";
+/// An attempt reported no heartbeat for its heartbeat timeout.
+pub const HEARTBEAT_TIMEOUT: &str = "cp.timeout.heartbeat";
 /// An agent did not answer in time that it stopped an attempt.
 pub const CANCEL_TIMEOUT: &str = "cp.timeout.cancel";
 /// An agent did not give an attempt back in time.

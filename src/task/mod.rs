@@ -28,6 +28,8 @@ mod lack;
 pub(crate) mod needs;
 pub(crate) mod outcome;
 pub(crate) mod policy;
+#[cfg(feature = "reports")]
+mod progress;
 pub(crate) mod status;
 pub(crate) mod trace;
 mod usage;
@@ -46,6 +48,8 @@ pub use outcome::Bound;
 pub(crate) use outcome::TaskOutcome;
 pub use policy::{Exhausted, InDoubt, Jitter, RetryRule};
 pub(crate) use policy::{Policy, Retry};
+#[cfg(feature = "reports")]
+pub use progress::{Progress, ProgressError};
 pub(crate) use status::TaskStatus;
 pub use trace::{BadTrace, TraceContext, Traced};
 pub use usage::{Spending, Usage};

@@ -16,9 +16,9 @@ use std::sync::Arc;
 /// assert_eq!(Policy::default().with_retry(Retry::default()), Policy::default());
 /// ```
 ///
-/// There are four time limits: the *attempt timeout* bounds one attempt, whose outcome is then unknown; the *queue
-/// timeout* bounds the wait; the *total timeout* bounds the whole task with its retries; the task's *deadline* is an
-/// instant and not a duration.
+/// There are five time limits: the *attempt timeout* bounds one attempt, whose outcome is then unknown; the *heartbeat
+/// timeout* bounds the time between two heartbeats of an attempt; the *queue timeout* bounds the wait; the *total timeout*
+/// bounds the whole task with its retries; the task's *deadline* is an instant and not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy(Option<Arc<Rules>>);
 
@@ -28,6 +28,8 @@ struct Rules {
     retry: Retry,
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     attempt_timeout: Option<Duration>,
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
+    heartbeat_timeout: Option<Duration>,
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     queue_timeout: Option<Duration>,
     #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,15 @@ impl Policy {
     #[must_use]
     pub fn with_attempt_timeout(self, span: Duration) -> Self {
         self.with(|rules| rules.attempt_timeout = Some(span))
+    }
+
+    /// Bounds the time between two heartbeats of an attempt, and from its start to the first one. When the time is over without
+    /// a heartbeat, the attempt fails with an unknown outcome and the code
+    /// [`HEARTBEAT_TIMEOUT`](super::codes::HEARTBEAT_TIMEOUT), and the task is assigned again. It suits long attempts: a lost
+    /// one is noticed after this time, and not after the attempt timeout.
+    #[must_use]
+    pub fn with_heartbeat_timeout(self, span: Duration) -> Self {
+        self.with(|rules| rules.heartbeat_timeout = Some(span))
     }
 
     /// Bounds the wait since the submit: a task that waits at the end of this time, for its first attempt or another,
@@ -85,6 +96,12 @@ impl Policy {
     #[must_use]
     pub fn attempt_timeout(&self) -> Option<Duration> {
         self.0.as_ref()?.attempt_timeout
+    }
+
+    /// The heartbeat timeout.
+    #[must_use]
+    pub fn heartbeat_timeout(&self) -> Option<Duration> {
+        self.0.as_ref()?.heartbeat_timeout
     }
 
     /// The queue timeout.
@@ -128,7 +145,7 @@ impl Canonical for Policy {
     }
 }
 
-canonical!(Rules { retry, attempt_timeout, queue_timeout, total_timeout } beside { exhausted });
+canonical!(Rules { retry, attempt_timeout, heartbeat_timeout, queue_timeout, total_timeout } beside { exhausted });
 canonical!(Retry { base, cap, rules } beside { attempts, factor_permille, jitter, in_doubt, escalate_after });
 canonical!(RetryRule { base, cap } beside { on, attempts, factor_permille, jitter });
 

@@ -95,6 +95,16 @@ pub(crate) mod functions;
 mod group;
 pub(crate) mod machine;
 pub(crate) mod plan;
+#[cfg_attr(
+    not(feature = "reports"),
+    allow(
+        dead_code,
+        unnameable_types,
+        unreachable_pub,
+        reason = "hosts have the way for reports; the feature `reports` makes them"
+    )
+)]
+pub(crate) mod report;
 mod spec;
 mod step;
 mod steps;
@@ -111,6 +121,8 @@ pub(crate) use durable::{Begun, EndedCall, Facts, OpenCall, Turns};
 pub use durable::{Ctx, DurableFunctions, FunctionFuture, FunctionSpec};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
+#[cfg(feature = "reports")]
+pub use report::ReportError;
 pub use spec::{StepKind, StepSpec, UndoSpec};
 pub use step::{Done, Query, Step, Undo};
 pub use steps::Steps;

@@ -69,6 +69,11 @@ const SOUND: &[(&str, usize, &str)] = &[
         2,
         "the start of the tail of a list; failures by rule of retries, which are only compared with bounds",
     ),
+    (
+        "src/scheduler/tasks/heartbeats.rs",
+        1,
+        "the bytes of a payload and of details, whose sum is the same whenever it is counted",
+    ),
     ("src/scheduler/tasks/task.rs", 2, "read from counts that are checked when they change"),
     (
         "src/task/usage.rs",

@@ -23,6 +23,7 @@ mod future_snapshots;
 mod identity;
 mod kit;
 mod report;
+mod reports;
 #[cfg(all(feature = "protocol", feature = "tracing"))]
 mod spans;
 #[cfg(feature = "tower")]

@@ -56,6 +56,7 @@ fn of_tasks() -> Vec<(TaskEvent, bool, bool)> {
         (TaskEvent::Yielded { attempt, by: BY, outcome_unknown: false }, true, true),
         (failed, true, true),
         (TaskEvent::Used { attempt, by: BY, usage: Usage::default() }, true, true),
+        (TaskEvent::Heartbeat { attempt, by: BY, details: Payload::NULL }, true, true),
         (TaskEvent::Answered { from: TaskId::new(1), output: Payload::NULL }, false, false),
         (TaskEvent::Succeeded { attempt, by: BY, output: Payload::NULL }, true, true),
         (TaskEvent::CancelRequested { reason: reason() }, false, false),

@@ -66,6 +66,7 @@ mod follower;
 mod guarded;
 #[cfg(feature = "resilience")]
 mod guards;
+mod heartbeats;
 mod house;
 mod identity;
 mod kit;

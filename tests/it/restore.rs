@@ -171,6 +171,7 @@ fn unanswered(scheduler: &Scheduler) -> Vec<Effect> {
             task: std::sync::Arc::new(task.spec().clone()),
             until,
             identity: None,
+            details: task.details().clone(),
         });
         if task.status() == TaskStatus::Cancelling {
             effects.push(Effect::Cancel { attempt, from: by });

@@ -7,10 +7,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use counterpoint::host::Reported;
 use counterpoint::message::rejected::{Stale, Unknown};
 use counterpoint::protocol::{Body, Message, MessageId};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Rejected, Time,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Payload, Rejected,
+    Time,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -91,6 +93,14 @@ async fn answer(app: &App, message: Message, caller: &Caller, span: Duration) ->
             app.hub.accepted(by, attempt);
             Ok(Vec::new())
         }
+        Body::Progress { by, attempt, progress } => {
+            report(app, caller, (by, attempt), Reported::Progress(progress)).await?;
+            Ok(Vec::new())
+        }
+        Body::Emit { by, attempt, chunk } => {
+            report(app, caller, (by, attempt), Reported::Chunk(chunk)).await?;
+            Ok(Vec::new())
+        }
         Body::Query { task } => {
             let task = crate::tasks::readable(app, caller, task).await?;
             Ok(one(crate::tasks::status(app, task).await?))
@@ -105,6 +115,18 @@ async fn answer(app: &App, message: Message, caller: &Caller, span: Duration) ->
             }
         }
     }
+}
+
+/// Passes the progress or a part of the output of an attempt on, if the caller may send heartbeats of the attempt.
+async fn report(
+    app: &App,
+    caller: &Caller,
+    (by, attempt): (Incarnation, AttemptId),
+    what: Reported,
+) -> Result<(), Refusal> {
+    let heartbeat = AgentCommand::AttemptHeartbeat { by, attempt, details: Payload::NULL };
+    app.admit(caller, heartbeat.into()).await?;
+    Ok(app.host.report(by, attempt, what).await?)
 }
 
 /// A remote agent polls for work and can be lost.
@@ -149,9 +171,10 @@ fn dispatches(engine: &Engine, by: Incarnation, assigned: &[(AttemptId, Time)]) 
     let dispatch = |(attempt, at): &(AttemptId, Time)| {
         let task = engine.task(attempt.task()).filter(|task| task.running() == Some((*attempt, by)))?;
         let until = task.spec().policy.attempt_timeout().map(|span| *at + span);
+        let details = task.details().clone();
         let task = Arc::new(task.spec().clone());
         let identity = engine.identity().cloned();
-        Some(Message::from(&Effect::Dispatch { attempt: *attempt, to: by, task, until, identity }))
+        Some(Message::from(&Effect::Dispatch { attempt: *attempt, to: by, task, until, identity, details }))
     };
     assigned.iter().filter_map(dispatch).collect()
 }

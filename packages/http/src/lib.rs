@@ -13,6 +13,7 @@ mod hub;
 mod observe;
 mod openapi;
 mod refusal;
+mod reports;
 mod routes;
 mod runs;
 mod tasks;

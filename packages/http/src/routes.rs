@@ -1,7 +1,7 @@
 //! The table of routes. The router and the API description are both computed from it, so they cannot differ.
 
 use crate::auth::admit;
-use crate::{App, agents, observe, runs, tasks};
+use crate::{App, agents, observe, reports, runs, tasks};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
@@ -79,6 +79,9 @@ impl Route {
     }
 }
 
+const REPORTS: &str =
+    "Streams progress and parts of outputs as they are reported, as server-sent events, the last ones first.";
+
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = of_tasks();
@@ -104,6 +107,7 @@ fn of_tasks() -> Vec<Route> {
             .given(&["wait"])
             .answering(200, "Task")
             .refusing(&[404, 422]),
+        Route::new("get", "/v1/tasks/{task}/reports", REPORTS, get(reports::of_task)).refusing(&[404]),
         Route::new("delete", one, "Cancels a task.", delete(tasks::withdraw))
             .given(&["reason"])
             .answering(202, "Accepted")
@@ -152,6 +156,7 @@ fn of_runs() -> Vec<Route> {
             .given(&["reason"])
             .answering(202, "Accepted")
             .refusing(&[404, 409]),
+        Route::new("get", "/v1/runs/{run}/reports", REPORTS, get(reports::of_run)).refusing(&[404]),
         Route::new("post", signal, "Sends a signal to a run.", post(runs::signal))
             .taking("Any")
             .answering(202, "Accepted")

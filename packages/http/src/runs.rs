@@ -39,7 +39,7 @@ struct NewRun {
 }
 
 /// The engine's id of a run, if the caller may read about it.
-async fn readable(app: &App, caller: &Caller, run: RunId) -> Result<RunId, Refusal> {
+pub(crate) async fn readable(app: &App, caller: &Caller, run: RunId) -> Result<RunId, Refusal> {
     let (gate, now, token) = (Arc::clone(&app.gate), app.host.now(), caller.token.clone());
     Ok(app.host.inspect(move |engine: &Engine| gate.admit_run(now, Some(&token), run, engine).granted).await??)
 }

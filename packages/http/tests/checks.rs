@@ -227,6 +227,60 @@ fn runs_events_and_figures() {
 }
 
 #[test]
+fn a_worker_in_python_reports_and_the_next_one_goes_on_from_its_details() {
+    let server = Server::start("long");
+    let flow = json!({"name": "long", "version": 1, "tasks": [
+        {"id": "copy", "type": "square", "inputs": "${inputs}", "retry": {"attempts": 3, "delay": "1ms"}},
+    ], "outputs": {"from": "copy.output"}});
+    assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 201);
+    let input = json!({"pages": 5, "dies": 4});
+    server.post("client", "/v1/runs", &json!({"id": "1", "workflow": "long", "input": input}));
+    let _first = Worker::start(&server, 1, &common::folder("long-ledger"));
+    server.until("operator", "/v1/agents", |agents| agents["agents"].as_array().is_some_and(|all| all.is_empty()));
+    let _second = Worker::start(&server, 2, &common::folder("long-ledger"));
+    let run = server.until("client", "/v1/runs/1?wait=10", |run| run["phase"] == "finished");
+    assert_eq!(run["outcome"]["succeeded"]["output"], json!({"from": 3, "pages": 5}), "{run}");
+    // A late reader gets the last reports, and the end.
+    let read = |token: &str, path: &str| server.get(token, path);
+    let body = read("operator", "/v1/runs/1/reports").body;
+    assert!(
+        body.contains("event: progress\n") && body.contains(r#""progress":{"share":1.0,"text":"page 5"}"#),
+        "{body}"
+    );
+    assert!(body.contains("event: chunk\n") && body.contains(r#""chunk":"text of page 5""#), "{body}");
+    assert!(body.contains(r#""number":1"#), "the second attempt emitted two parts: {body}");
+    read("operator", "/v1/runs/9/reports").is(404, "unknown_run");
+    read("north", "/v1/runs/1/reports").is(403, "denied");
+}
+
+#[test]
+fn bad_reports_are_told_apart() {
+    let server = Server::start("reports");
+    let by = register(&server, 1);
+    let say = |id: &str, body: Value| server.say("agent-1", "/v1/messages?wait=5", id, &body);
+    assert_eq!(server.post("client", "/v1/tasks", &json!({"id": "1", "kind": "square"})).status, 201);
+    let told = say("p1", json!({"poll": {"by": by, "most": 1}})).json();
+    let attempt = told[0]["body"]["assign"]["attempt"].clone();
+    let progress = |share: Value| json!({"progress": {"by": by, "attempt": attempt, "progress": {"share": share}}});
+    assert_eq!(say("g1", progress(json!(0.5))).status, 200);
+    for share in [json!(1.5), json!(-1), json!("half"), Value::Null] {
+        say("g2", progress(share)).is(422, "shape");
+    }
+    let beat = |details: Value| json!({"attempt_heartbeat": {"by": by, "attempt": attempt, "details": details}});
+    assert_eq!(say("b1", beat(json!({"page": 1}))).status, 200);
+    rejected(&say("b2", beat(json!("x".repeat(20_000)))), 413, "too_large");
+    // What is assigned again has the details.
+    let again = say("p2", json!({"poll": {"by": by, "most": 1}})).json();
+    assert_eq!(again[0]["body"]["assign"]["details"], json!({"page": 1}), "{again}");
+    let verdict = json!({"succeeded": {"output": 1}});
+    assert_eq!(say("r1", json!({"result": {"by": by, "attempt": attempt, "verdict": verdict}})).status, 200);
+    rejected(&say("b3", beat(json!(1))), 409, "stale_attempt");
+    rejected(&say("g3", progress(json!(0.5))), 409, "stale_attempt");
+    let emit = json!({"emit": {"by": by, "attempt": attempt, "chunk": "late"}});
+    rejected(&say("e1", emit), 409, "stale_attempt");
+}
+
+#[test]
 fn a_budget_ends_work_by_what_a_worker_in_python_reports() {
     let server = Server::start("budget");
     let _worker = Worker::start(&server, 1, &common::folder("budget-ledger"));

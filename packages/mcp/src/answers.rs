@@ -105,6 +105,12 @@ pub(crate) struct GivenWork {
     pub kind: String,
     /// The input of the task: any JSON value.
     pub payload: Value,
+    /// The last details that an earlier attempt at the task reported. Absent if there are none.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub last_details: Value,
+    /// The longest time between two reports of the attempt, in seconds. Absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_timeout_seconds: Option<f64>,
     /// True if the attempt was cancelled: the agent stops it, and reports its result. Absent otherwise.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub cancelled: bool,
@@ -267,12 +273,14 @@ pub(crate) fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> AgentState 
     });
     let unwanted: BTreeSet<AttemptId> = unwanted.collect();
     let work = owed.iter().filter_map(|effect| match effect {
-        Effect::Dispatch { attempt, to, task, identity, .. } if *to == incarnation => Some(GivenWork {
+        Effect::Dispatch { attempt, to, task, identity, details, .. } if *to == incarnation => Some(GivenWork {
             idempotency_key: identity.as_ref().map(|identity| identity.key_of(task).to_string()),
             task: attempt.task().get().to_string(),
             attempt: attempt.number().get(),
             kind: text(&task.kind),
             payload: value(&task.payload),
+            last_details: value(details),
+            heartbeat_timeout_seconds: task.policy.heartbeat_timeout().map(|span| span.as_secs_f64()),
             cancelled: unwanted.contains(attempt),
         }),
         _ => None,

@@ -57,6 +57,28 @@ pub(crate) struct UpdateAgentStatus {
     pub capacity: Option<u32>,
     /// The new skills with their levels, in the place of all old ones; unchanged without them.
     pub skills: Option<BTreeMap<String, u16>>,
+    /// Reports on attempts that the agent holds. Each is a sign that the attempt is under way.
+    #[serde(default)]
+    pub attempts: Vec<AttemptReport>,
+}
+
+/// A report on an attempt that is under way.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AttemptReport {
+    /// The id of the task, as get_status returned it.
+    pub task: String,
+    /// The number of the attempt, as get_status returned it.
+    pub attempt: u32,
+    /// Details of the work, such as how far it has come: any JSON value. If this attempt fails, the next one gets the last ones.
+    pub details: Option<Value>,
+    /// The share of the work that is done, from 0 to 1. Callers that wait for the task or its workflow receive it as progress.
+    pub progress: Option<f64>,
+    /// A text for people about the progress, such as "page 4 of 10".
+    #[serde(default)]
+    pub text: String,
+    /// A part of the output, such as a paragraph: any JSON value. Callers that wait receive it as progress.
+    pub chunk: Option<Value>,
 }
 
 /// The state that an agent reports.

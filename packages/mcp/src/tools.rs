@@ -5,17 +5,18 @@ use crate::answers::{
     engine_shown, output, run_shown, task_shown, value,
 };
 use crate::asks::{
-    AssignTasks, DecomposeGoal, DistributeTask, FailureKind, GetStatus, HandleTaskResponse, RegisterAgent,
-    ReportedState, SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds, wait,
+    AssignTasks, AttemptReport, DecomposeGoal, DistributeTask, FailureKind, GetStatus, HandleTaskResponse,
+    RegisterAgent, ReportedState, SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds, wait,
 };
 use crate::refusal::Refusal;
 use crate::tasks::Work;
 use crate::{Counterpoint, goals, tasks};
 use counterpoint::host::future::Events;
+use counterpoint::host::{Report, ReportContent, Reported};
 use counterpoint::journal::{EventFilter, Family};
 use counterpoint::message::TaskEvent;
 use counterpoint::message::rejected::Unknown;
-use counterpoint::task::Usage;
+use counterpoint::task::{Progress, Usage};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Engine, Event, Failure, Incarnation, Name, Needs,
     Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
@@ -215,10 +216,30 @@ impl Counterpoint {
             spec.skills = asked.skills.map_or(spec.skills, named);
             self.command(context, AgentCommand::Update { by, spec }).await?;
         }
+        for report in asked.attempts {
+            self.report(by, report, context).await?;
+        }
         if asked.status == ReportedState::Draining {
             self.command(context, AgentCommand::Drain { agent }).await?;
         }
         self.agent(agent).await
+    }
+
+    /// Passes on what an agent reports of an attempt.
+    async fn report(&self, by: Incarnation, report: AttemptReport, context: &Context) -> Result<(), Refusal> {
+        let attempt = AttemptId::new(TaskId::new(id(&report.task)?), report.attempt);
+        let progress = report.progress.map(|share| Progress::new(share, report.text)).transpose();
+        let progress = progress.map_err(|error| Refusal::new("progress", error.to_string()))?;
+        let details = Payload::new(report.details.unwrap_or_default());
+        // What is reported beside has the same holder, and needs no other permission.
+        self.command(context, AgentCommand::AttemptHeartbeat { by, attempt, details }).await?;
+        if let Some(progress) = progress {
+            self.host.report(by, attempt, Reported::Progress(progress)).await?;
+        }
+        if let Some(chunk) = report.chunk {
+            self.host.report(by, attempt, Reported::Chunk(Payload::new(chunk))).await?;
+        }
+        Ok(())
     }
 
     async fn distribute(&self, asked: DistributeTask, context: &Context) -> Result<CallToolResponse, Refusal> {
@@ -247,6 +268,7 @@ impl Counterpoint {
         context: &Context,
     ) -> Result<TaskState, Refusal> {
         let until = Instant::now() + span;
+        let mut reports = self.host.task_reports(task).await?;
         let mut count = 0;
         loop {
             let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
@@ -254,9 +276,15 @@ impl Counterpoint {
             if span == Duration::ZERO || now.outcome.is_some() {
                 return Ok(now);
             }
-            let Ok(Some(entry)) = timeout_at(until, events.next()).await else { return Ok(now) };
+            // Reports end with the task, whose end is an event.
+            let text = tokio::select! {
+                Some(report) = reports.next() => told(&report),
+                seen = timeout_at(until, events.next()) => {
+                    let Ok(Some(entry)) = seen else { return Ok(now) };
+                    self.host.inspect(move |engine| engine.describe(&entry)).await?
+                }
+            };
             count += 1;
-            let text = self.host.inspect(move |engine| engine.describe(&entry)).await?;
             progress(context, f64::from(count), None, &text).await;
         }
     }
@@ -375,9 +403,21 @@ impl Counterpoint {
         let until = Instant::now() + span;
         let look = move |engine: &Engine| engine.run(run).map(|run| run_shown(&run));
         let mut stream = self.host.progress(run).await?;
+        let mut reports = self.host.reports(run).await?;
+        let (mut share, mut last) = (0.0, f64::NEG_INFINITY);
         // The stream ends with the run; without a wait time the timeout elapses at once.
-        while let Ok(Some(far)) = timeout_at(until, stream.next()).await {
-            progress(context, far.share, Some(1.0), &far.bar(20)).await;
+        loop {
+            let text = tokio::select! {
+                Some(report) = reports.next(), if span > Duration::ZERO => told(&report),
+                far = timeout_at(until, stream.next()) => {
+                    let Ok(Some(far)) = far else { break };
+                    share = far.share;
+                    far.bar(20)
+                }
+            };
+            // The protocol wants each number to be larger than the one before.
+            last = if share > last { share } else { last.next_up() };
+            progress(context, last, Some(1.0), &text).await;
         }
         Ok(self.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
     }
@@ -393,6 +433,22 @@ impl Counterpoint {
 /// A gate grants a task for a task and a run for a run.
 fn other_work() -> Refusal {
     Refusal::new("internal", "the gate granted another sort of work")
+}
+
+/// The characters of a part of an output that a notification shows.
+const CHUNK_SHOWN: usize = 2_000;
+
+/// A report of an attempt, for people.
+fn told(report: &Report) -> String {
+    let about = format!("{} ({})", report.kind, report.attempt);
+    match &report.content {
+        ReportContent::Progress(progress) => format!("{about}: {:.0} % {}", progress.share() * 100.0, progress.text()),
+        ReportContent::Chunk { chunk, .. } => {
+            let text: String = chunk.to_string().chars().take(CHUNK_SHOWN).collect();
+            format!("{about}: {text}")
+        }
+        _ => about,
+    }
 }
 
 /// Sends progress to a caller that requested it.

@@ -563,6 +563,62 @@ async fn who_follows_a_task_can_be_told_its_progress_too() {
     assert!(told.len() >= 2 && told.last().unwrap() == &"█".repeat(20), "{told:?}");
 }
 
+/// The call of an agent that reports on its work.
+fn reports(incarnation: &Value, given: &Value, report: Value) -> Value {
+    let mut about = json!({"task": given["task"], "attempt": given["attempt"]});
+    about.as_object_mut().unwrap().extend(report.as_object().unwrap().clone());
+    json!({"agent": "7", "incarnation": incarnation, "status": "online", "attempts": [about]})
+}
+
+#[tokio::test]
+async fn long_work_is_reported_as_progress_and_the_next_attempt_has_the_details() {
+    let server = Server::start(&folder("long"));
+    let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
+    let incarnation = ops.joins().await;
+    let task = ada.brought("distribute_task", square("a")).await;
+    let number = task.task_id.strip_prefix("task-").unwrap();
+    let (now, ()) = tokio::join!(ada.call("get_status", json!({"task": number, "wait_seconds": 20})), async {
+        let first = ops.work().await;
+        assert_eq!(first.get("last_details"), None, "{first}");
+        for page in [1, 2] {
+            let progress =
+                json!({"details": page, "progress": 0.5, "text": format!("page {page}"), "chunk": "a paragraph"});
+            ops.call("update_agent_status", reports(&incarnation, &first, progress)).await;
+        }
+        while !ada.0.service().told.lock().unwrap().join("\n").contains("a paragraph") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        ops.answers(&incarnation, &first, json!({"failure": {"kind": "transient", "message": "no network"}})).await;
+        let second = ops.work().await;
+        assert_eq!(second["last_details"], 2, "{second}");
+        ops.answers(&incarnation, &second, json!({"output": 49})).await;
+    });
+    assert_eq!(now["outcome"], json!({"succeeded": 49}));
+    let told = ada.0.service().told.lock().unwrap().join("\n");
+    assert!(told.contains("50 % page 2") && told.contains("a paragraph"), "{told}");
+}
+
+#[tokio::test]
+async fn bad_reports_are_refused() {
+    let server = Server::start(&folder("bad-reports"));
+    let ops = server.follower("t-ops").await;
+    let incarnation = ops.joins().await;
+    let _task = ops.brought("distribute_task", square("a")).await;
+    let given = ops.work().await;
+    let refused = async |report: Value, code: &str| {
+        let asked = reports(&incarnation, &given, report);
+        let CallToolResponse::Complete(result) = ops.ask("update_agent_status", asked).await else { panic!("a task") };
+        assert_eq!(result.is_error, Some(true), "{result:?}");
+        assert!(format!("{result:?}").contains(code), "{result:?}");
+    };
+    refused(json!({"details": 1, "progress": 1.5}), "progress").await;
+    refused(json!({"details": "x".repeat(20_000)}), "too_large").await;
+    refused(json!({"attempt": 9}), "stale_attempt").await;
+    // What was refused has left nothing.
+    let held = ops.work().await;
+    assert_eq!(held.get("last_details"), None, "{held}");
+}
+
 #[tokio::test]
 async fn on_standard_input_and_output_too() {
     let folder = folder("stdio");

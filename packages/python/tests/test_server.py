@@ -91,6 +91,63 @@ class WithServer(unittest.TestCase):
     def agent(self, id: int = 1, **options: Any) -> Agent:
         return Agent(self.server.url, token=f"agent-{id}", id=id, **dict({"lease": 3.0}, **options))
 
+    def test_long_work_goes_on_from_the_details_of_an_attempt_that_was_lost(self) -> None:
+        first, second, lost = self.agent(1, lease=0.5), self.agent(2), threading.Event()
+
+        def copy(pages: int, attempt: Attempt) -> dict:
+            done = attempt.last_details or 0
+            for page in range(done + 1, pages + 1):
+                if page == 4 and attempt.number == 1:
+                    # The function hangs: its agent is alive, and the attempt silent.
+                    lost.set()
+                    attempt.wait_cancelled(30)
+                    raise Failure("lost", kind="unknown")
+                attempt.heartbeat(page)
+                attempt.progress(page / pages, f"page {page} of {pages}")
+                attempt.emit(f"text of page {page}")
+            return {"from": done, "agent": attempt.number}
+
+        async def copy_async(pages: int, attempt: Attempt) -> dict:
+            return copy(pages, attempt)
+
+        first.task("copy")(copy)
+        second.task("copy")(copy_async)
+        self.begin(first)
+        policy = {"heartbeat_timeout": "600ms", "retry": {"attempts": 3, "base": "10ms", "cap": "10ms"}}
+        task = self.client.submit("copy", 6, policy=policy)
+        self.assertTrue(lost.wait(20))
+        self.begin(second)
+        self.assertEqual(task.result(20), {"from": 3, "agent": 2})
+        reports = list(task.reports())
+        self.assertEqual([report.get("progress") for report in reports[:1]], [{"share": 1.0, "text": "page 6 of 6"}])
+        self.assertEqual([(report["chunk"], report["number"]) for report in reports[1:]], [("text of page 6", 2)])
+        with self.assertRaises(Problem) as raised:
+            list(self.client.task("99").reports())
+        self.assertEqual(raised.exception.code, "unknown_task")
+
+    def test_reports_are_read_as_they_are_made(self) -> None:
+        agent, read = self.agent(), threading.Event()
+
+        @agent.task("write")
+        def write(words: List[str], attempt: Attempt) -> int:
+            for word in words:
+                attempt.emit(word)
+            # The task ends once a reader has the words.
+            read.wait(20)
+            return len(words)
+
+        words = ["Once", "upon", "a", "time"]
+        task = self.client.submit("write", words)
+        self.begin(agent)
+        seen = []
+        for report in task.reports():
+            seen.append(report["chunk"])
+            if seen[-1] == "time":
+                read.set()
+        self.assertEqual(task.result(20), 4)
+        # A reader that comes late begins with the last word.
+        self.assertEqual(seen, words[-len(seen):])
+
     def test_plain_and_async_functions_with_types(self) -> None:
         agent = self.agent(capacity=3)
 

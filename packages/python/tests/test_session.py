@@ -1,6 +1,7 @@
 """The messages of an agent, against a stand-in for the server."""
 
 import asyncio
+import logging
 import threading
 import unittest
 from typing import Any, Callable, Dict, List
@@ -105,6 +106,120 @@ class Session(unittest.TestCase):
         self.run_until(agent, done)
         self.assertEqual([next(iter(one)) for one in tries], ["succeeded"] * 3 + ["failed"])
         self.assertEqual(tries[-1]["failed"]["failure"]["code"], "invalid-output")
+
+    def reported(self, agent: "StandIn") -> List[Any]:
+        """The reports and the ends of attempts, in the order in which they were sent."""
+        kinds = ("attempt_heartbeat", "progress", "emit", "result", "give_back")
+        return [(kind, content) for body in agent.sent for kind, content in body.items() if kind in kinds]
+
+    def test_reports_are_sent_before_the_result_and_the_last_ones_count(self) -> None:
+        done, given, held = threading.Event(), [dict(assign(3))], threading.Event()
+        given[0]["assign"].update(details={"page": 2}, heartbeat_timeout="1m 30s")
+
+        def answer(name: str, content: Dict[str, Any]) -> list:
+            if name == "attempt_heartbeat" and content.get("details") == 0:
+                # While the first report is under way, the function goes on.
+                self.assertTrue(held.wait(20))
+            if name == "result":
+                done.set()
+            return [given.pop()] if name == "poll" and content["most"] > 0 and given else []
+
+        agent = StandIn(answer)
+
+        @agent.task("work")
+        def work(payload: int, attempt: Attempt) -> Any:
+            attempt.heartbeat(0)
+            while ("attempt_heartbeat") not in agent.names():
+                attempt.wait_cancelled(0.001)
+            page = {"page": 3}
+            for number in range(300):
+                attempt.heartbeat(page)
+                attempt.progress(number / 300, f"page {number}")
+                attempt.emit(number)
+            page["page"] = 99  # What was passed stays as it was.
+            attempt.heartbeat()
+            held.set()
+            return [attempt.last_details, attempt.heartbeat_timeout]
+
+        self.run_until(agent, done)
+        about = {"by": BY, "attempt": {"task": "3", "number": 1}}
+        reported = self.reported(agent)
+        self.assertEqual(reported[0], ("attempt_heartbeat", dict(about, details=0)))
+        self.assertEqual(reported[1], ("attempt_heartbeat", dict(about, details={"page": 3})))
+        last = {"share": 299 / 300, "text": "page 299"}
+        self.assertEqual(reported[2], ("progress", dict(about, progress=last)))
+        # Of 300 parts the last 256 waited.
+        self.assertEqual([content["chunk"] for kind, content in reported[3:-1]], list(range(44, 300)))
+        self.assertEqual(reported[-1][1]["verdict"], {"succeeded": {"output": [{"page": 2}, 90.0]}})
+
+    def test_a_rejected_report_fails_the_attempt_and_a_stale_one_cancels_it(self) -> None:
+        for problem, ends in ((Problem(422, "too_large", "the details"), "invalid-report"),
+                              (Problem(409, "stale_attempt", "ended"), "stopped")):
+            done, given = threading.Event(), [assign(3)]
+
+            def answer(name: str, content: Dict[str, Any]) -> list:
+                if name == "attempt_heartbeat":
+                    raise problem
+                if name == "result":
+                    done.set()
+                return [given.pop()] if name == "poll" and content["most"] > 0 and given else []
+
+            agent = StandIn(answer)
+
+            @agent.task("work")
+            def work(payload: int, attempt: Attempt) -> None:
+                while not attempt.cancelled:
+                    attempt.heartbeat("x" * 20)
+                    attempt.wait_cancelled(0.001)
+                raise Failure("stopped", code="stopped")
+
+            with self.assertLogs("counterpoint"):
+                logging.getLogger("counterpoint").warning("at least one line")
+                self.run_until(agent, done)
+            (verdict,) = self.results(agent)
+            self.assertEqual(verdict["failed"]["failure"]["code"], ends)
+
+    def test_mistakes_of_reports_are_errors_at_once(self) -> None:
+        done, given, errors = threading.Event(), [assign(3)], []
+
+        def answer(name: str, content: Dict[str, Any]) -> list:
+            if name == "result":
+                done.set()
+            return [given.pop()] if name == "poll" and content["most"] > 0 and given else []
+
+        agent = StandIn(answer)
+
+        @agent.task("work")
+        def work(payload: int, attempt: Attempt) -> None:
+            mistakes = [lambda share=share: attempt.progress(share) for share in (-0.1, 1.1, float("nan"), True, "half")]
+            mistakes += [lambda: attempt.progress(0.5, "x" * 1025), lambda: attempt.heartbeat({1, 2})]
+            mistakes += [lambda: attempt.emit(float("inf")), lambda: attempt.emit(b"bytes")]
+            for mistake in mistakes:
+                try:
+                    mistake()
+                except (ValueError, TypeError) as error:
+                    errors.append(str(error))
+
+        self.run_until(agent, done)
+        self.assertEqual(len(errors), 9, errors)
+        self.assertEqual([kind for kind, _ in self.reported(agent)], ["result"])
+
+    def test_a_heartbeat_that_takes_long_keeps_no_request_for_work(self) -> None:
+        done, blocked, released, waited = threading.Event(), threading.Event(), threading.Event(), []
+
+        def answer(name: str, content: Dict[str, Any]) -> list:
+            if name == "heartbeat" and not done.is_set():
+                blocked.set()
+                waited.append(released.wait(5))
+                done.set()
+            if name == "poll" and blocked.is_set():
+                released.set()
+            return []
+
+        agent = StandIn(answer)
+        agent.task("work")(lambda payload: payload)
+        self.run_until(agent, done)
+        self.assertEqual(waited, [True])
 
     def results(self, agent: "StandIn") -> List[Dict[str, Any]]:
         return [body["result"]["verdict"] for body in agent.sent if "result" in body]

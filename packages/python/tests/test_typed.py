@@ -5,7 +5,8 @@ import unittest
 from typing import Any, Dict, List, Optional
 
 from counterpoint_agent import typed
-from counterpoint_agent.agent import Agent, _span
+from counterpoint_agent.agent import Agent
+from counterpoint_agent.attempt import span
 from counterpoint_agent.failure import Failure
 
 
@@ -66,7 +67,7 @@ class Typed(unittest.TestCase):
 
     def test_durations_of_the_server(self) -> None:
         for text, seconds in [("1m 30s", 90.0), ("333ms", 0.333), (5_000_000_000, 5.0), ("1day 2h", 93_600.0)]:
-            self.assertAlmostEqual(_span(text), seconds)
+            self.assertAlmostEqual(span(text), seconds)
 
 
 if __name__ == "__main__":

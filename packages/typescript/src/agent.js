@@ -1,6 +1,7 @@
 // An agent: it registers, asks for work, performs it, and reports.
 
 import { Failure, GiveBack } from "./failure.js";
+import { Reports } from "./reports.js";
 import { AccessDenied, Problem, Unavailable, Wire, sleep } from "./wire.js";
 
 /** How long a request for work is held open, in seconds. */
@@ -229,7 +230,7 @@ class Session {
     if (this.#over.signal.aborted || this.#running.has(key) || this.#ended.includes(key)) {
       return;
     }
-    const attempt = new Attempt(given, ahead);
+    const attempt = new Attempt(given, ahead, this.#by, (reported) => this.#reports(reported));
     this.#running.set(key, attempt);
     this.#agent.working.count += 1;
     const about = { by: this.#by, attempt: attempt.id };
@@ -248,6 +249,8 @@ class Session {
       return;
     }
     const verdict = await this.#verdict(attempt);
+    // The details that were reported last are to reach the next attempt.
+    await attempt.reported();
     await this.#report(verdict === undefined ? { give_back: about } : { result: { ...about, verdict } }, about);
   }
 
@@ -272,6 +275,20 @@ class Session {
       Object.values(verdict)[0].usage = usage;
     }
     return verdict;
+  }
+
+  /** The way of the reports of an attempt to the server. */
+  #reports(attempt) {
+    const send = async (body) => this.#take(await this.#agent.send(body));
+    const rejected = (problem) => {
+      if (ENDED.includes(problem.code)) {
+        attempt.cancel();
+      } else {
+        this.#agent.log(`a report of attempt ${name(attempt.id)} was rejected: ${problem.message}`);
+        attempt.reject(problem);
+      }
+    };
+    return new Reports(send, rejected, this.#over.signal);
   }
 
   /** Sends a message about an attempt until the server has received it; returns whether it has, and wants more. */
@@ -312,13 +329,21 @@ class Attempt {
   #abort = new AbortController();
   #ends;
   #usage;
+  #by;
+  #reports;
+  // The rejection of an earlier report.
+  #rejected;
 
-  constructor(given, ahead) {
+  constructor(given, ahead, by, reports) {
+    this.#by = by;
+    this.#reports = reports(this);
     this.id = given.attempt;
     this.number = given.attempt.number;
     this.kind = given.kind;
     this.key = given.key;
     this.payload = given.payload ?? null;
+    this.lastDetails = given.details ?? null;
+    this.heartbeatTimeout = span(given.heartbeat_timeout);
     this.requestedBack = false;
     const ends = [given.until, given.deadline].filter((end) => end !== undefined);
     this.#ends = ends.length > 0 ? Math.min(...ends.map((end) => Number(end) / 1e6 + ahead)) : undefined;
@@ -330,6 +355,44 @@ class Attempt {
 
   get millisecondsLeft() {
     return this.#ends === undefined ? undefined : Math.max(0, this.#ends - Date.now());
+  }
+
+  heartbeat(details) {
+    this.#report("attempt_heartbeat", details === undefined || details === null ? {} : { details });
+  }
+
+  progress(share, text = "") {
+    if (typeof share !== "number" || !(share >= 0 && share <= 1)) {
+      throw new RangeError(`share: ${share} is no number from 0 to 1`);
+    }
+    const bytes = Buffer.byteLength(text);
+    if (bytes > 1_024) {
+      throw new RangeError(`text: ${bytes} bytes, expected at most 1024`);
+    }
+    this.#report("progress", { progress: { share, text } });
+  }
+
+  emit(chunk) {
+    this.#report("emit", { chunk });
+  }
+
+  #report(kind, content) {
+    if (this.#rejected !== undefined) {
+      const text = `a report was rejected: ${this.#rejected.detail ?? this.#rejected.message}`;
+      throw new Failure(text.slice(0, 500), { kind: "permanent", code: "invalid-report" });
+    }
+    // What is passed may change after the call.
+    const fixed = Object.entries(content).map(([field, value]) => [field, asJson(value, "the report", "invalid-report")]);
+    this.#reports.add(kind, { by: this.#by, attempt: this.id, ...Object.fromEntries(fixed) });
+  }
+
+  reject(problem) {
+    this.#rejected = problem;
+  }
+
+  /** Waits until all reports are sent. */
+  reported() {
+    return this.#reports.finish();
   }
 
   use({ tokens = 0, cost = 0 }) {
@@ -355,16 +418,16 @@ class Attempt {
   }
 }
 
-/** The output as JSON; nothing is null. */
-function asJson(output) {
+/** A value as JSON; nothing is null. */
+function asJson(output, what = "the output", code = "invalid-output") {
   let text;
   try {
     text = JSON.stringify(output ?? null);
   } catch (error) {
-    throw new Failure(`the output is not JSON: ${error.message}`, { kind: "permanent", code: "invalid-output" });
+    throw new Failure(`${what} is not JSON: ${error.message}`, { kind: "permanent", code });
   }
   if (text === undefined) {
-    throw new Failure(`the output is not JSON: it is a ${typeof output}`, { kind: "permanent", code: "invalid-output" });
+    throw new Failure(`${what} is not JSON: it is a ${typeof output}`, { kind: "permanent", code });
   }
   return JSON.parse(text);
 }

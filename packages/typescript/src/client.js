@@ -86,6 +86,15 @@ export class Client {
     }
   }
 
+  /** What attempts report, until the task or run ends. */
+  async *reports(path, signal) {
+    for await (const line of this.#wire.stream(`${path}/reports`, {}, signal)) {
+      if (line.startsWith("data:")) {
+        yield JSON.parse(line.slice(5));
+      }
+    }
+  }
+
   /** Sends a request, again while the server cannot be reached. */
   async request(method, path, body, { key, wait = 0, repeat = true } = {}) {
     const headers = key === undefined ? {} : { "idempotency-key": key };
@@ -136,6 +145,10 @@ export class Task {
     return succeeded(`task ${this.id}`, outcome, timeout, TaskFailed);
   }
 
+  reports({ signal } = {}) {
+    return this.#client.reports(`/v1/tasks/${this.id}`, signal);
+  }
+
   async cancel(reason = "cancelled") {
     await this.#client.request("DELETE", `/v1/tasks/${this.id}${query({ reason })}`);
   }
@@ -165,6 +178,10 @@ export class Run {
 
   async cancel(reason = "cancelled") {
     await this.#client.request("DELETE", `/v1/runs/${this.id}${query({ reason })}`);
+  }
+
+  reports({ signal } = {}) {
+    return this.#client.reports(`/v1/runs/${this.id}`, signal);
   }
 
   events({ after = 0, signal } = {}) {

@@ -69,6 +69,31 @@ export interface Attempt {
   /** The time until the server stops waiting for the result, in milliseconds; undefined without a limit. */
   readonly millisecondsLeft: number | undefined;
   /**
+   * The details of the last heartbeat of an earlier attempt at this task, from which this one may go on; null if there are none.
+   */
+  readonly lastDetails: any;
+  /** The longest time between two reports of the attempt, in milliseconds; undefined without a limit. */
+  readonly heartbeatTimeout: number | undefined;
+  /**
+   * Reports that the attempt is under way, with details of its work as JSON, such as how far it has come. Without a report for the
+   * heartbeat timeout of its task, the attempt is given up and the task performed again. The next attempt gets the details as its
+   * `lastDetails`; they replace earlier ones.
+   *
+   * A report never waits: it is sent soon after, and of those in between the last one counts. After the server has rejected one, such as
+   * one with details that are too large, the next one throws a permanent `Failure` with the code `invalid-report`.
+   */
+  heartbeat(details?: unknown): void;
+  /**
+   * Reports how far the attempt has come, from 0 to 1, with a text for people of at most 1,024 bytes. It is also a heartbeat. Throws a
+   * `RangeError` if the share is not from 0 to 1, or the text is too long.
+   */
+  progress(share: number, text?: string): void;
+  /**
+   * Reports a part of the output as JSON, such as tokens of a language model, for those who follow the task. It is also a heartbeat. If
+   * many wait to be sent, the oldest are dropped: the output of the task is what the function returns.
+   */
+  emit(chunk: unknown): void;
+  /**
    * Adds to what the attempt has used: tokens of language models, and a cost in millionths of a unit of currency. Budgets of runs count
    * it, also if the attempt fails.
    */
@@ -182,6 +207,17 @@ export interface EventFilter {
   signal?: AbortSignal;
 }
 
+/** What an attempt reports: its progress, or a part of its output. */
+export interface Report {
+  attempt: { task: string; number: number };
+  /** The kind of the task. */
+  kind: string;
+  progress?: { share: number; text?: string };
+  chunk?: any;
+  /** The number of the part, from 0 for each attempt. */
+  number?: number;
+}
+
 /** A task of the server. */
 export class Task<Output = any> {
   readonly id: string;
@@ -189,6 +225,11 @@ export class Task<Output = any> {
   state(): Promise<any>;
   /** Waits for its end, and returns its output. Rejects with `TaskFailed`, and with `TimeoutError` (a `DOMException`) after the time. */
   result(options?: WaitOptions): Promise<Output>;
+  /**
+   * What its attempts report, until it ends. The first ones are the last that were made before. They are not kept: a reader that is slow
+   * misses the oldest. Rejects with `Unavailable` if the connection is lost.
+   */
+  reports(options?: { signal?: AbortSignal }): AsyncGenerator<Report, void>;
   cancel(reason?: string): Promise<void>;
 }
 
@@ -204,6 +245,8 @@ export class Run<Output = any> {
    * unknown.
    */
   signal(name: string, payload?: unknown): Promise<void>;
+  /** What the attempts at its tasks report, until it ends: as `Task.reports`. */
+  reports(options?: { signal?: AbortSignal }): AsyncGenerator<Report, void>;
   /** Cancels it; its completed steps are compensated. */
   cancel(reason?: string): Promise<void>;
   /** Its events: those that the server still has, and then as they become durable. */

@@ -101,6 +101,38 @@ describe("with a server", { skip: PROGRAM === undefined && "COUNTERPOINT_HTTP is
     return agent;
   }
 
+  test("long work goes on from the details of an attempt that was lost", async () => {
+    let lost;
+    const isLost = new Promise((resolve) => (lost = resolve));
+    const copy = async (pages, attempt) => {
+      const done = attempt.lastDetails ?? 0;
+      for (let page = done + 1; page <= pages; page += 1) {
+        if (page === 4 && attempt.number === 1) {
+          // The function hangs: its agent is alive, and the attempt silent.
+          lost();
+          await sleep(30_000, undefined, { signal: attempt.signal });
+        }
+        attempt.heartbeat(page);
+        attempt.progress(page / pages, `page ${page} of ${pages}`);
+        attempt.emit(`text of page ${page}`);
+      }
+      return { from: done, attempt: attempt.number };
+    };
+    begin(agent({ lease: 500 }).task("copy", copy));
+    const policy = { heartbeat_timeout: "600ms", retry: { attempts: 3, base: "10ms", cap: "10ms" } };
+    const task = await client.submit("copy", 6, { policy });
+    await isLost;
+    begin(agent({ token: "agent-2", id: 2 }).task("copy", copy));
+    assert.deepEqual(await task.result({ timeout: 20_000 }), { from: 3, attempt: 2 });
+    const reports = [];
+    for await (const report of task.reports()) {
+      reports.push(report);
+    }
+    assert.deepEqual(reports.map(({ progress }) => progress), [{ share: 1, text: "page 6 of 6" }, undefined]);
+    assert.deepEqual([reports[1].chunk, reports[1].number], ["text of page 6", 2]);
+    await assert.rejects(async () => client.task("99").reports().next(), { code: "unknown_task" });
+  });
+
   test("plain and async functions, failures, usage", async () => {
     const tries = [];
     begin(

@@ -143,3 +143,69 @@ test("an attempt of a session that has ended is aborted, and keeps its place unt
   });
   assert.deepEqual([most[0], aborted], [1, true]);
 });
+
+test("reports are sent before the result, and the last ones count", async () => {
+  const given = assign(3);
+  Object.assign(given.assign, { details: { page: 2 }, heartbeat_timeout: "1m 30s" });
+  const { sent, results } = await session({
+    given: [given],
+    work: async (_, attempt) => {
+      attempt.heartbeat(0);
+      const page = { page: 3 };
+      for (let number = 0; number < 300; number += 1) {
+        attempt.heartbeat(page);
+        attempt.progress(number / 300, `page ${number}`);
+        attempt.emit(number);
+      }
+      page.page = 99; // What was passed stays as it was.
+      attempt.heartbeat();
+      return [attempt.lastDetails, attempt.heartbeatTimeout];
+    },
+  });
+  const about = { by: BY, attempt: { task: "3", number: 1 } };
+  const [first, second, progress, ...parts] = sent.filter((body) => body.attempt_heartbeat || body.progress || body.emit);
+  assert.deepEqual(first, { attempt_heartbeat: { ...about, details: 0 } });
+  assert.deepEqual(second, { attempt_heartbeat: { ...about, details: { page: 3 } } });
+  assert.deepEqual(progress, { progress: { ...about, progress: { share: 299 / 300, text: "page 299" } } });
+  // Of 300 parts the last 256 waited.
+  assert.deepEqual(parts.map(({ emit }) => emit.chunk), Array.from({ length: 256 }, (_, index) => index + 44));
+  assert.ok(Object.keys(sent.findLast((body) => body.emit || body.result))[0] === "result");
+  assert.deepEqual(results, [{ succeeded: { output: [{ page: 2 }, 90_000] } }]);
+});
+
+for (const [rejected, code] of [[[422, "too_large"], "invalid-report"], [[409, "stale_attempt"], "stopped"]]) {
+  test(`a report that is rejected as ${rejected[1]} ends the attempt`, async () => {
+    const { results } = await session({
+      given: [assign(3)],
+      reject: (kind) => kind === "attempt_heartbeat" && rejected,
+      work: async (_, attempt) => {
+        while (!attempt.signal.aborted) {
+          attempt.heartbeat("x");
+          await sleep(1);
+        }
+        throw new Failure("stopped", { code: "stopped" });
+      },
+    });
+    assert.deepEqual(results.map((verdict) => verdict.failed.failure.code), [code]);
+  });
+}
+
+test("mistakes of reports are errors at once", async () => {
+  const errors = [];
+  const { names } = await session({
+    given: [assign(3)],
+    work: (_, attempt) => {
+      const mistakes = [-0.1, 1.1, NaN, "half"].map((share) => () => attempt.progress(share));
+      mistakes.push(() => attempt.progress(0.5, "x".repeat(1_025)), () => attempt.heartbeat(7n), () => attempt.emit(() => 1));
+      for (const mistake of mistakes) {
+        try {
+          mistake();
+        } catch (error) {
+          errors.push(error.name);
+        }
+      }
+    },
+  });
+  assert.equal(errors.length, 7);
+  assert.ok(!names.some((name) => ["attempt_heartbeat", "progress", "emit"].includes(name)));
+});

@@ -7,6 +7,15 @@ agent.task("square", async (payload: { number: number }, attempt: Attempt) => {
   await fetch("http://127.0.0.1:1", { signal: attempt.signal });
   return payload.number ** 2;
 });
+agent.task("copy", (pages: number, attempt) => {
+  for (let page = Number(attempt.lastDetails ?? 0); page < pages; page += 1) {
+    attempt.heartbeat(page);
+    attempt.progress(page / pages, `page ${page}`);
+    attempt.emit({ text: "" });
+  }
+  // @ts-expect-error: a share that is a text
+  attempt.progress("half");
+});
 // @ts-expect-error: a kind of failure that does not exist
 new Failure("x", { kind: "fatal" });
 // @ts-expect-error: an agent without an id

@@ -4,9 +4,8 @@ use super::timer::BoxFuture;
 use crate::base::id::{AttemptId, Incarnation};
 use crate::base::payload::Payload;
 use crate::base::structure::Panic;
-use crate::base::time::Time;
 use crate::message::command::Command;
-use crate::task::{Failure, Identity, TaskSpec, codes};
+use crate::task::{Failure, TaskSpec, codes};
 use crate::workflow::{AsyncSteps, Attempt, Steps, unreadable_input};
 use async_channel::Sender;
 use futures_util::FutureExt;
@@ -39,16 +38,8 @@ impl Assignment {
     /// An assignment without a deadline, for tests of agents.
     #[must_use]
     pub fn new(attempt: AttemptId, task: impl Into<Arc<TaskSpec>>) -> Self {
-        Self::of(attempt, task.into(), None)
-    }
-
-    pub(super) fn of(attempt: AttemptId, task: Arc<TaskSpec>, identity: Option<Arc<Identity>>) -> Self {
-        Self { attempt: Attempt::of(attempt, Arc::clone(&task), identity), task }
-    }
-
-    pub(super) fn until(mut self, deadline: Option<Time>) -> Self {
-        self.attempt = self.attempt.with_deadline(deadline);
-        self
+        let task = task.into();
+        Self { attempt: Attempt::of(attempt, Arc::clone(&task), None), task }
     }
 
     /// The payload of the task as a typed value.

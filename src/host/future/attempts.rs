@@ -211,6 +211,7 @@ impl Attempts {
     pub(super) fn release(&mut self, attempt: AttemptId) {
         let Some(slot) = self.find(attempt) else { return };
         if let Some(known) = self.known.get(slot) {
+            known.attempt.end();
             known.attempt.cancel();
             if let Work::Spawned(abort) = &known.work {
                 abort.abort();

@@ -203,6 +203,8 @@ impl Work {
         let mut worked = self.attempts.poll(cx);
         // One reading of the clock for all that has arrived by now.
         let now = self.clockwork.now();
+        self.link.waker.register(cx.waker());
+        worked |= self.state.collect(now);
         self.handle_decided(now);
         worked |= self.read_commands(cx, now);
         worked |= self.read(cx, now);
@@ -353,13 +355,15 @@ impl Work {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, until, identity } => {
-                self.attempts.assign(to, Assignment::of(attempt, task, identity).until(until));
+            Effect::Dispatch { attempt, to, task, until, identity, details } => {
+                let attempt = self.state.attempt((attempt, &task), identity, until, details);
+                self.attempts.assign(to, Assignment { task, attempt });
             }
             Effect::DispatchBatch { to, attempts, identity } => {
                 for one in attempts {
-                    let assignment = Assignment::of(one.attempt, one.task, identity.clone());
-                    self.attempts.assign(to, assignment.until(one.until));
+                    let (task, identity) = (one.task, identity.clone());
+                    let attempt = self.state.attempt((one.attempt, &task), identity, one.until, one.details);
+                    self.attempts.assign(to, Assignment { task, attempt });
                 }
             }
             Effect::Cancel { attempt, .. } => self.attempts.cancel(attempt, false),

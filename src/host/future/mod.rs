@@ -93,7 +93,11 @@ use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
 use super::state::{Ask, HostState, Reply};
 use super::ticket::{Caller, Ticket};
 use super::{HostError, with_kinds};
+#[cfg(feature = "reports")]
+use super::{Reported, Reports};
 use crate::base::id::{AgentId, Incarnation, Seq};
+#[cfg(feature = "reports")]
+use crate::base::id::{AttemptId, RunId, TaskId};
 use crate::base::time::Time;
 use crate::engine::Engine;
 use crate::journal::EventFilter;
@@ -105,6 +109,8 @@ use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
 use crate::workflow::AsyncSteps;
+#[cfg(feature = "reports")]
+use crate::workflow::report::Origin;
 use agent::{Boxed, Performer};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
@@ -113,6 +119,7 @@ use core::time::Duration;
 use driver::Message;
 use followers::Followers;
 use futures_channel::oneshot;
+use futures_util::task::AtomicWaker;
 use snapshots::{Means, SnapshotTask};
 use std::sync::{Arc, Mutex, PoisonError};
 use submission::Submission;
@@ -139,6 +146,8 @@ struct Link {
     commands: Sender<Command>,
     /// Where callbacks of the host run.
     inside: Inside,
+    /// Wakes the driver when heartbeats of attempts wait.
+    waker: Arc<AtomicWaker>,
     /// Why the driver ended, if its journal failed.
     failed: Mutex<Option<HostError>>,
 }
@@ -248,7 +257,9 @@ impl FutureHost {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || archive.flatten())?;
-        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let waker: Arc<AtomicWaker> = Arc::default();
+        let driver = Arc::clone(&waker);
+        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail, move || driver.wake())?;
         state.inside = Inside::recorded();
         let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, state.engine.last_seq());
@@ -257,7 +268,7 @@ impl FutureHost {
         let (inbox, messages) = bounded(INBOX);
         let (commands, receiver) = unbounded();
         let keeper = (Box::new(journal) as _, taken.epoch);
-        let link = Arc::new(Link { commands, inside: state.inside.clone(), failed: Mutex::default() });
+        let link = Arc::new(Link { commands, inside: state.inside.clone(), waker, failed: Mutex::default() });
         let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
         let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);
         Ok((Self { inbox, clockwork, link }, driver))
@@ -365,6 +376,41 @@ impl FutureHost {
             true
         });
         self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply })).await
+    }
+
+    /// Subscribes to the reports of the attempts at the tasks of a run: the last progress of each, and the parts of their
+    /// outputs. The subscription begins with the last reports that were made before, and ends with the run. The reports of
+    /// child runs are those of their own subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// When the run is unknown, or the host has ended.
+    #[cfg(feature = "reports")]
+    pub async fn reports(&self, run: RunId) -> Result<Reports, HostError> {
+        let origin = Origin::Run(run);
+        self.ask(|reply| Message::Ask(Ask::Reports { origin, reply })).await?
+    }
+
+    /// Subscribes to the reports of the attempts at a task, as [`reports`](Self::reports) does for a run.
+    ///
+    /// # Errors
+    ///
+    /// When the task is unknown, or the host has ended.
+    #[cfg(feature = "reports")]
+    pub async fn task_reports(&self, task: TaskId) -> Result<Reports, HostError> {
+        let origin = Origin::Task(task);
+        self.ask(|reply| Message::Ask(Ask::Reports { origin, reply })).await?
+    }
+
+    /// Passes a report on to subscribers, for an agent that performs its attempts outside of the host. It is also a heartbeat
+    /// of the attempt.
+    ///
+    /// # Errors
+    ///
+    /// When the agent does not hold the attempt, the part of an output is larger than a payload may be, or the host has ended.
+    #[cfg(feature = "reports")]
+    pub async fn report(&self, by: Incarnation, attempt: AttemptId, what: Reported) -> Result<(), HostError> {
+        self.ask(|reply| Message::Ask(Ask::Report { by, attempt, what, reply })).await?.map(|_| ())
     }
 
     /// Reads the engine. The closure runs within the driver, between two calls, and should be quick. The engine may be

@@ -19,6 +19,8 @@ pub(super) enum Message {
     Ask(Ask),
     /// A command of an agent.
     Agent(Command),
+    /// Heartbeats of attempts wait.
+    Heartbeats,
     Join {
         spec: AgentSpec,
         agent: Arc<dyn Agent>,

@@ -50,7 +50,11 @@ use super::deploy::Deployment;
 use super::snapshots::{Codec, Persistence};
 use super::state::{Ask, Reply};
 use super::{Agent, Deployed, InFlight, with_kinds};
+#[cfg(feature = "reports")]
+use super::{Reported, Reports};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
+#[cfg(feature = "reports")]
+use crate::base::id::{AttemptId, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::threads::thread::{self, JoinHandle, ThreadId};
@@ -64,6 +68,8 @@ use crate::message::run::RunSpec;
 use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
+#[cfg(feature = "reports")]
+use crate::workflow::report::Origin;
 use crate::workflow::{Flow, Steps};
 use core::fmt;
 use core::time::Duration;
@@ -357,6 +363,41 @@ impl ThreadHost {
             true
         });
         self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply }))
+    }
+
+    /// Subscribes to the reports of the attempts at the tasks of a run: the last progress of each, and the parts of their
+    /// outputs. The subscription begins with the last reports that were made before, and ends with the run. The reports of
+    /// child runs are those of their own subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// When the run is unknown, or the host has ended.
+    #[cfg(feature = "reports")]
+    pub fn reports(&self, run: RunId) -> Result<Reports, HostError> {
+        let origin = Origin::Run(run);
+        self.ask(|reply| Message::Ask(Ask::Reports { origin, reply }))?
+    }
+
+    /// Subscribes to the reports of the attempts at a task, as [`reports`](Self::reports) does for a run.
+    ///
+    /// # Errors
+    ///
+    /// When the task is unknown, or the host has ended.
+    #[cfg(feature = "reports")]
+    pub fn task_reports(&self, task: TaskId) -> Result<Reports, HostError> {
+        let origin = Origin::Task(task);
+        self.ask(|reply| Message::Ask(Ask::Reports { origin, reply }))?
+    }
+
+    /// Passes a report on to subscribers, for an agent that performs its attempts outside of the host. It is also a heartbeat
+    /// of the attempt.
+    ///
+    /// # Errors
+    ///
+    /// When the agent does not hold the attempt, the part of an output is larger than a payload may be, or the host has ended.
+    #[cfg(feature = "reports")]
+    pub fn report(&self, by: Incarnation, attempt: AttemptId, what: Reported) -> Result<(), HostError> {
+        self.ask(|reply| Message::Ask(Ask::Report { by, attempt, what, reply }))?.map(|_| ())
     }
 
     /// Reads the engine. The closure runs on the owner's thread, between two calls, and should be quick. In it every method

@@ -53,6 +53,13 @@ pub(super) struct Owner {
     failed: Option<HostError>,
 }
 
+/// The function that wakes the owner when heartbeats wait. A full inbox needs no message: the owner works, and collects the
+/// heartbeats with the next answer, or when it ticks.
+fn waking(inbox: &Sender<Message>) -> impl Fn() + Send + Sync + use<> {
+    let inbox = inbox.clone();
+    move || drop(inbox.try_send(Message::Heartbeats))
+}
+
 impl Owner {
     pub(super) fn open(
         config: Config,
@@ -64,7 +71,7 @@ impl Owner {
         let taken = journal.take_over()?;
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || journal.archive())?;
-        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail, waking(&sender))?;
         let thread = writer.map(|writer| SnapshotThread::start(writer, taken.tail, (sender.clone(), ended)));
         let (snapshots, follower) = thread.transpose()?.unzip();
         let clock = Clock::starting(state.engine.at());
@@ -120,6 +127,7 @@ impl Owner {
                 let Ok(message) = self.inbox.try_recv() else { break };
                 self.take(message, now);
             }
+            self.state.collect(now);
             if self.stopped() {
                 return;
             }
@@ -134,6 +142,7 @@ impl Owner {
         match message {
             Message::Ask(ask) => self.state.take(now, ask),
             Message::Agent(command) => self.state.handle_agent(now, command),
+            Message::Heartbeats => drop(self.state.collect(now)),
             Message::Join { spec, agent, reply } => {
                 let joined = self.join(now, spec, &agent);
                 self.state.answer(reply, joined);
@@ -206,13 +215,14 @@ impl Owner {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, until, identity } => {
-                self.assign(to, Attempt::of(attempt, Arc::clone(&task), identity).with_deadline(until), task);
+            Effect::Dispatch { attempt, to, task, until, identity, details } => {
+                self.assign(to, self.state.attempt((attempt, &task), identity, until, details), task);
             }
             Effect::DispatchBatch { to, attempts, identity } => {
                 for one in attempts {
-                    let attempt = Attempt::of(one.attempt, Arc::clone(&one.task), identity.clone());
-                    self.assign(to, attempt.with_deadline(one.until), one.task);
+                    let (identity, details) = (identity.clone(), one.details);
+                    let attempt = self.state.attempt((one.attempt, &one.task), identity, one.until, details);
+                    self.assign(to, attempt, one.task);
                 }
             }
             // An agent that stops early fails its attempt; the core has recorded the cancellation.
@@ -253,6 +263,7 @@ impl Owner {
     /// Cancels attempts that have ended, in case an agent still works on them.
     fn release(&mut self, first: AttemptId, last: AttemptId) {
         while let Some((&id, attempt)) = self.attempts.range(first..=last).next() {
+            attempt.end();
             attempt.cancel();
             self.attempts.remove(&id);
         }

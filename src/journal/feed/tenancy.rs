@@ -67,6 +67,7 @@ impl Tenancy {
             | TaskEvent::Yielded { .. }
             | TaskEvent::AttemptFailed { .. }
             | TaskEvent::Used { .. }
+            | TaskEvent::Heartbeat { .. }
             | TaskEvent::Answered { .. }
             | TaskEvent::Succeeded { .. }
             | TaskEvent::CancelRequested { .. }

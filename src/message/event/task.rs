@@ -83,6 +83,16 @@ pub enum TaskEvent {
         /// What it used up.
         usage: Usage,
     },
+    /// An attempt reported details of its work with a heartbeat. Heartbeats without details, and details that later ones replace
+    /// within [`details_interval`](crate::scheduler::TaskLimits::details_interval), are no events.
+    Heartbeat {
+        /// The attempt.
+        attempt: AttemptNumber,
+        /// The agent that holds it.
+        by: Incarnation,
+        /// The details, which replace earlier ones of the task.
+        details: Payload,
+    },
     /// The task succeeded without an attempt, with a cached result.
     Answered {
         /// The task that gave the result.
@@ -201,6 +211,7 @@ impl TaskEvent {
             | Self::Yielded { attempt, .. }
             | Self::AttemptFailed { attempt, .. }
             | Self::Used { attempt, .. }
+            | Self::Heartbeat { attempt, .. }
             | Self::Succeeded { attempt, .. } => Some(*attempt),
             Self::Submitted { .. }
             | Self::Ready
@@ -219,6 +230,7 @@ impl TaskEvent {
         | Self::Yielded { by: agent, .. }
         | Self::AttemptFailed { by: agent, .. }
         | Self::Used { by: agent, .. }
+        | Self::Heartbeat { by: agent, .. }
         | Self::Succeeded { by: agent, .. } = self
         {
             Some(*agent)

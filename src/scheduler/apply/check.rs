@@ -91,7 +91,7 @@ impl Between<'_> {
             for account in task.accounts.each() {
                 let (active, running, bytes) = counts.entry(account).or_default();
                 *active += 1;
-                *bytes += u64::from(task.spec.payload.bytes());
+                *bytes += u64::from(task.bytes());
                 *running += u32::from(task.running().is_some());
             }
         }

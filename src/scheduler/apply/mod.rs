@@ -11,6 +11,7 @@ mod tasks;
 mod unrecorded;
 
 pub(crate) use tasks::sub_queue;
+pub(crate) use unrecorded::{keep_details, note_heartbeat};
 
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::index::Index;
@@ -18,9 +19,10 @@ use super::ix::Place;
 use super::preemption::PreemptionCandidates;
 use super::queue::{QueueRules, Queues};
 use super::standing::Standing;
-use super::tasks::Tasks;
+use super::tasks::{Since, Tasks};
 use super::timers::Timers;
 use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::message::event::{Entry, Event};
 use crate::routing::SkillMap;
 use core::time::Duration;
@@ -48,7 +50,8 @@ pub(crate) struct State {
     standing: Standing,
     /// How many incarnations of agents have begun.
     incarnations: u64,
-    grace: Duration,
+    /// What the time limits of attempts are counted with.
+    pub(crate) since: Since,
 }
 
 impl State {
@@ -62,7 +65,7 @@ impl State {
             timers: Timers::default(),
             standing: Standing::default(),
             incarnations: 0,
-            grace,
+            since: Since { grace, heartbeats: Time::ZERO },
         }
     }
 

@@ -8,7 +8,9 @@ use crate::scheduler::queue::AccountHistory;
 use crate::scheduler::snapshot::{
     AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
 };
-use crate::scheduler::tasks::{Cancel, Ended, Held, Origin, Rare, Requests, Running, Stage, Submission, Yielding};
+use crate::scheduler::tasks::{
+    Cancel, Ended, Heartbeats, Held, Origin, Rare, Requests, Running, Stage, Submission, Yielding,
+};
 
 impl State {
     /// Fills an empty state from a snapshot.
@@ -79,10 +81,11 @@ impl State {
             avoid: record.avoid.clone(),
             failed: record.failed.clone(),
             last: record.last.filter(|_| waits),
+            heartbeats: record.details.as_ref().map(|(at, details)| Box::new(Heartbeats::recorded(*at, details))),
         };
         let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, record.tier, rare)?;
         if !matches!(record.stage, TaskStage::Ended { .. }) {
-            self.queues.enter(accounts, record.spec.payload.bytes())?;
+            self.queues.enter(accounts, self.tasks.at(task)?.bytes())?;
         }
         let stage = match &record.stage {
             // Dependencies are restored after all tasks.

@@ -42,6 +42,13 @@ impl State {
                 self.attempt_failed(at, task, *by, failure, *next)
             }
             TaskEvent::Used { attempt, by, .. } => self.tasks.held_by(attempt.of(id), *by, place).map(drop),
+            TaskEvent::Heartbeat { attempt, by, details } => {
+                let task = self.tasks.held_by(attempt.of(id), *by, place)?;
+                let (before, accounts) = (self.tasks.at(task)?.bytes(), self.tasks.at(task)?.accounts);
+                self.tasks.record_details(task, at, details)?;
+                self.queues.resize(accounts, before, self.tasks.at(task)?.bytes())?;
+                self.set_timer(task)
+            }
             TaskEvent::Succeeded { attempt, by, output } => {
                 let task = self.tasks.held_by(attempt.of(id), *by, place)?;
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
@@ -173,7 +180,7 @@ impl State {
         if task.has_ended() {
             return Err(InconsistentEvent("a task that ends has ended already"));
         }
-        let (accounts, bytes) = (task.accounts, task.spec.payload.bytes());
+        let (accounts, bytes) = (task.accounts, task.bytes());
         self.dequeue(at, None)?;
         self.end_attempt(now, at)?;
         self.queues.leave(accounts, bytes, now)?;
@@ -183,7 +190,7 @@ impl State {
 
     #[inline]
     pub(super) fn set_timer(&mut self, at: TaskIx) -> Applied {
-        self.tasks.set_timer(at, self.grace, &mut self.timers)
+        self.tasks.set_timer(at, self.since, &mut self.timers)
     }
 
     /// The requirement class of a task that no agent has failed.

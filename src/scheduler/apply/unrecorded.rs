@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::base::id::TaskId;
+use crate::base::payload::Payload;
 use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::scheduler::inconsistent::Applied;
@@ -17,9 +18,11 @@ impl State {
         self.index.fleet_mut().set_last_message(agent, now)
     }
 
-    /// Renews every lease after a restore: no message could arrive during the outage.
+    /// Renews every lease after a restore, and lets the heartbeat timeouts begin anew: no message could arrive during the
+    /// outage.
     pub(crate) fn renew_leases(&mut self, now: Time) {
         self.index.fleet_mut().renew_leases(now);
+        self.since.heartbeats = now;
     }
 
     /// Records that an agent has polled for up to `most` attempts.
@@ -121,4 +124,15 @@ impl State {
         let passes = |class: ClassIx| !declined.contains(class.index()) && index.has_resources(class, member);
         queues.first_among(room, &member.classes, passes)
     }
+}
+
+/// Notes the heartbeat of an attempt.
+pub(crate) fn note_heartbeat(state: &mut State, task: TaskIx, now: Time) -> Applied {
+    state.tasks.note_heartbeat(task, now)
+}
+
+/// Keeps the details of an attempt until an event records them.
+pub(crate) fn keep_details(state: &mut State, task: TaskIx, pending: Option<(Time, Payload)>) -> Applied {
+    state.tasks.keep_details(task, pending)?;
+    state.set_timer(task)
 }

@@ -4,6 +4,7 @@ use super::validate;
 use crate::base::canonical::Canonical;
 use crate::base::id::{Seq, TaskId};
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::base::structure::IdMap;
 use crate::base::time::Time;
 use crate::message::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
@@ -11,6 +12,7 @@ use crate::scheduler::apply::State;
 use crate::scheduler::config::Config;
 use crate::scheduler::guards::Guards;
 use crate::scheduler::index::{ClassKey, Room};
+use crate::scheduler::ix::TaskIx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::{Account, Arrival, Intake};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
@@ -201,6 +203,22 @@ impl AdmissionCheck<'_> {
         }
         if self.state.index().classes().len().saturating_add(more.classes) >= limits.classes as usize {
             return self.has_class(spec, earlier);
+        }
+        Ok(())
+    }
+
+    /// Rejects details of a heartbeat with which the task, or the tasks of its tenant, would have too many bytes.
+    pub(super) fn details(&self, at: TaskIx, details: &Payload) -> Result<(), Rejected> {
+        let Some(task) = self.state.tasks().get(at) else { return Ok(()) };
+        let (spec, limits) = (&task.spec, &self.config.limits.tasks);
+        let has = task.bytes().saturating_sub(spec.payload.bytes());
+        let more = u64::from(details.bytes().saturating_sub(has));
+        let Intake { tenant, bytes, .. } = self.state.queues().intake(spec);
+        if more > 0 && bytes.saturating_add(more) > limits.bytes {
+            return Err(self.full("waiting_bytes", limits.bytes, spec));
+        }
+        if more > 0 && spec.tenant.is_some() && tenant.bytes.saturating_add(more) > limits.tenant_bytes {
+            return Err(self.full("tenant_waiting_bytes", limits.tenant_bytes, spec));
         }
         Ok(())
     }

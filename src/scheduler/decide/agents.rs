@@ -23,6 +23,9 @@ impl Core {
                 self.note_message(agent, tx.now);
                 Ok(Accepted::Done)
             }
+            AgentCommand::AttemptHeartbeat { by, attempt, details } => {
+                self.attempts(tx).heartbeat(by, attempt, details)
+            }
             AgentCommand::Drain { agent } => self.drain(agent, tx),
             AgentCommand::Deregister { agent } => self.deregister(agent, tx),
             AgentCommand::Poll { by, most } => self.poll(by, most, tx),

@@ -21,8 +21,8 @@ use crate::task::{Exhausted, Failure, FailureKind, InDoubt, SideEffects, TaskSpe
 
 /// Decisions about attempts under way.
 pub(super) struct Attempts<'c, 'o> {
-    core: &'c mut Core,
-    tx: &'c mut Tx<'o>,
+    pub(super) core: &'c mut Core,
+    pub(super) tx: &'c mut Tx<'o>,
 }
 
 /// An attempt under way and the agent that reports on it.
@@ -53,6 +53,11 @@ impl Reader {
             return Ok(Report { agent, at, task, running });
         }
         Err(self.why_not(by, attempt))
+    }
+
+    /// The agent and the task of an attempt that this incarnation holds.
+    pub(super) fn held(&self, by: Incarnation, attempt: AttemptId) -> Result<(AgentIx, TaskIx), Rejected> {
+        self.attempt_of(by, attempt).map(|report| (report.agent, report.at))
     }
 
     /// Why a report on an attempt is rejected.
@@ -174,6 +179,7 @@ impl Attempts<'_, '_> {
 
     /// Handles the failure of a task's attempt: its agent reported it, it timed out, or its agent is gone.
     pub(super) fn failed(&mut self, id: TaskId, failure: Failure) {
+        self.record_details(id);
         let Some((task, running)) = self.core.reader.running(id) else {
             return self.core.anomaly(format_args!("{id} has no attempt under way that could fail"));
         };
@@ -208,6 +214,7 @@ impl Attempts<'_, '_> {
 
     /// Records that the attempt of a task was given back, and assigns its beneficiary to the agent.
     fn yielded(&mut self, id: TaskId, unknown: bool) {
+        self.record_details(id);
         let Some((task, running)) = self.core.reader.running(id) else {
             return self.core.anomaly(format_args!("{id} has no attempt under way that could be given back"));
         };

@@ -7,6 +7,7 @@ mod batches;
 mod control;
 mod dead;
 mod dispatch;
+mod heartbeats;
 mod preemption;
 mod rebalance;
 mod recovery;

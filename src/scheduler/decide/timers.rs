@@ -111,9 +111,7 @@ impl DueTimers<'_, '_> {
                 }
             }
             Stage::Running(running)
-                if task
-                    .attempt_until(self.core.reader.config.limits.cancel_grace)
-                    .is_some_and(|at| at <= self.tx.now) =>
+                if task.attempt_until(self.core.reader.state.since).is_some_and(|at| at <= self.tx.now) =>
             {
                 let agent = running.agent();
                 let (code, message) = match running.cancel() {
@@ -125,10 +123,16 @@ impl DueTimers<'_, '_> {
                         codes::YIELD_TIMEOUT,
                         "the attempt was requested back, and the agent did not answer within the grace period",
                     ),
+                    None if task.timeout().is_none_or(|at| at > self.tx.now) => {
+                        (codes::HEARTBEAT_TIMEOUT, "the attempt reported no heartbeat for its heartbeat timeout")
+                    }
                     None => (codes::ATTEMPT_TIMEOUT, "the attempt timed out"),
                 };
                 self.core.attempts(self.tx).failed(id, Failure::unknown(message).with_code(code));
                 self.core.dispatch(self.tx).settle(agent);
+            }
+            Stage::Running(_) if task.details_due().is_some_and(|at| at <= self.tx.now) => {
+                self.core.attempts(self.tx).record_details(id);
             }
             Stage::Blocked { .. }
             | Stage::Backoff { .. }

@@ -103,6 +103,12 @@ pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
     bounded("payload_depth", payload.depth() as usize, limits.sizes.depth())
 }
 
+/// Rejects details of a heartbeat that exceed the limits.
+pub(super) fn detailed(limits: &Limits, details: &Payload) -> Result<(), Rejected> {
+    bounded("details_bytes", details.bytes() as usize, limits.sizes.details_bytes)?;
+    fits(limits, details)
+}
+
 /// Rejects a failure whose data exceed the limits, or whose code is no code. Together with its causes, it may be as large
 /// as one payload.
 pub(super) fn explained(limits: &Limits, failure: &Failure) -> Result<(), Rejected> {

@@ -102,7 +102,7 @@ impl Account {
         self.active
     }
 
-    /// The bytes of the payloads of the tasks that are accepted and not finished.
+    /// The bytes of the tasks that are accepted and not finished.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -201,6 +201,11 @@ const STRIDE: usize = 256;
 const TOO_MANY: InconsistentEvent =
     InconsistentEvent("a tenant or kind has more tasks or attempts than can be counted");
 
+/// A number of bytes after the bytes of one task have changed.
+pub(super) fn resized(all: u64, before: u32, bytes: u32) -> Applied<u64> {
+    all.checked_sub(before.into()).and_then(|others| others.checked_add(bytes.into())).ok_or(TOO_MANY)
+}
+
 const NO_ACCOUNT: InconsistentEvent = InconsistentEvent("there is no tenant or kind at this index");
 
 impl Accounts {
@@ -288,6 +293,13 @@ impl Accounts {
         self.idle -= usize::from(account.active == 0);
         account.active = active;
         account.bytes = account.bytes.checked_add(bytes.into()).ok_or(TOO_MANY)?;
+        Ok(())
+    }
+
+    /// Counts that a task has this many bytes and not as many as before.
+    pub(super) fn resize(&mut self, at: Slot, before: u32, bytes: u32) -> Applied {
+        let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
+        account.bytes = resized(account.bytes, before, bytes)?;
         Ok(())
     }
 

@@ -29,7 +29,7 @@ use crate::base::name::Name;
 use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::task::{TaskSpec, Tier};
-use accounts::Accounts;
+use accounts::{Accounts, resized};
 use core::time::Duration;
 use lanes::{ByUrgency, Lanes};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub(crate) struct QueueRules {
 pub(crate) struct Intake {
     pub(crate) tenant: AccountIntake,
     pub(crate) kind: AccountIntake,
-    /// The bytes of the payloads of all unfinished tasks.
+    /// The bytes of all unfinished tasks.
     pub(crate) bytes: u64,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Queues {
     batches: BTreeMap<Name, Batch>,
     /// The empty name: that of the account of tasks without a tenant.
     no_tenant: Name,
-    /// The bytes of the payloads of the unfinished tasks.
+    /// The bytes of the payloads and of the recorded details of the unfinished tasks.
     bytes: u64,
     /// The classes that were reopened: their tasks may have become able to begin. Dispatch empties the list before a
     /// call ends.
@@ -300,7 +300,7 @@ impl Queues {
         self.update_gate(account, now, timers)
     }
 
-    /// Counts an accepted task with a payload of this many bytes.
+    /// Counts an accepted task with this many bytes.
     pub(crate) fn enter(&mut self, accounts: AccountIxs, bytes: u32) -> Applied {
         let all = self.bytes.checked_add(bytes.into());
         self.bytes = all.ok_or(InconsistentEvent("the payloads of all tasks have more bytes than can be counted"))?;
@@ -308,7 +308,7 @@ impl Queues {
         self.kinds.enter(accounts.kind.0, bytes)
     }
 
-    /// Counts the end of a task with a payload of this many bytes.
+    /// Counts the end of a task with this many bytes.
     pub(crate) fn leave(&mut self, accounts: AccountIxs, bytes: u32, now: Time) -> Applied {
         let left = self.bytes.checked_sub(bytes.into());
         self.bytes = left.ok_or(InconsistentEvent("more bytes of payloads have ended than were submitted"))?;
@@ -316,6 +316,13 @@ impl Queues {
         let is_even = |at| lanes.tag(TenantIx(at)) <= lanes.virtual_time();
         self.tenants.leave(accounts.tenant.0, bytes, now, is_even)?;
         self.kinds.leave(accounts.kind.0, bytes, now, |_| true)
+    }
+
+    /// Counts that a task has this many bytes and not as many as before.
+    pub(crate) fn resize(&mut self, accounts: AccountIxs, before: u32, bytes: u32) -> Applied {
+        self.bytes = resized(self.bytes, before, bytes)?;
+        self.tenants.resize(accounts.tenant.0, before, bytes)?;
+        self.kinds.resize(accounts.kind.0, before, bytes)
     }
 
     /// Counts the begin of an attempt, and returns the charge to its tenant.

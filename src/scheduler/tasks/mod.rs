@@ -1,9 +1,11 @@
 //! All known tasks: accepted ones with their stages and dependencies, and finished ones until they are forgotten.
 
 mod check;
+mod heartbeats;
 mod pace;
 mod task;
 
+pub(crate) use heartbeats::{Heartbeats, Since};
 pub(crate) use task::{Cancel, Ended, Held, Rare, Requests, Running, Stage, Submission, Task, Yielding};
 
 use super::inconsistent::{Applied, InconsistentEvent};
@@ -431,6 +433,7 @@ impl Tasks {
             }
             None => Box::new(ended),
         };
+        task.drop_heartbeats();
         let before = core::mem::replace(&mut task.stage, Stage::Ended(ended));
         if let Stage::Running(running) = before
             && self.spare.len() < SPARE
@@ -502,10 +505,10 @@ impl Tasks {
 
     /// Sets the task's timer to its next due time.
     #[inline]
-    pub(crate) fn set_timer(&mut self, at: TaskIx, grace: Duration, timers: &mut Timers) -> Applied {
+    pub(crate) fn set_timer(&mut self, at: TaskIx, since: Since, timers: &mut Timers) -> Applied {
         let task = self.at_mut(at)?;
         if task.timer.is_some() || task.may_be_due() {
-            move_timer(task, grace, timers);
+            move_timer(task, since, timers);
         }
         Ok(())
     }
@@ -549,8 +552,8 @@ impl Tasks {
 }
 
 #[inline(never)]
-fn move_timer(task: &mut Task, grace: Duration, timers: &mut Timers) {
-    let (alarm, due) = (Alarm::Task(task.spec.id), task.due(grace));
+fn move_timer(task: &mut Task, since: Since, timers: &mut Timers) {
+    let (alarm, due) = (Alarm::Task(task.spec.id), task.due(since));
     timers.set(&mut task.timer, alarm, due);
 }
 

@@ -1,5 +1,6 @@
 //! A task and its stage.
 
+use super::heartbeats::{Heartbeats, Since};
 use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::TimerKey;
@@ -35,8 +36,8 @@ pub(crate) struct Task {
 
 const _: () = assert!(size_of::<Option<Task>>() == 64, "a task fills one cache line");
 
-/// What only few tasks have: an estimate, or attempts that have ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What only few tasks have: an estimate, attempts that have ended, or heartbeats.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rare {
     /// The expected duration of an attempt, estimated at the submit and not updated, so that retries keep their
     /// position.
@@ -55,6 +56,8 @@ pub(crate) struct Rare {
     pub(crate) failed: Vec<u32>,
     /// The agent that the last attempt was assigned to, while the task waits.
     pub(crate) last: Option<AgentId>,
+    /// The heartbeats of its attempts.
+    pub(crate) heartbeats: Option<Box<Heartbeats>>,
 }
 
 impl Default for Rare {
@@ -73,6 +76,7 @@ impl Rare {
         avoid: Vec::new(),
         failed: Vec::new(),
         last: None,
+        heartbeats: None,
     };
 }
 
@@ -369,31 +373,31 @@ impl Task {
         timeout.map(|span| running.since + span)
     }
 
-    /// When the attempt under way is failed without an answer: after its timeout, or after the grace period of a
+    /// When the attempt under way is failed without an answer: after one of its timeouts, or after the grace period of a
     /// request.
-    pub(crate) fn attempt_until(&self, grace: Duration) -> Option<Time> {
+    pub(crate) fn attempt_until(&self, since: Since) -> Option<Time> {
         let running = self.running()?;
-        let cancelled = running.cancel().map(|cancel| cancel.at + grace);
-        let yielding = running.yielding().map(|yielding| yielding.at + grace);
-        [self.timeout(), cancelled, yielding].into_iter().flatten().min()
+        let cancelled = running.cancel().map(|cancel| cancel.at + since.grace);
+        let yielding = running.yielding().map(|yielding| yielding.at + since.grace);
+        [self.timeout(), self.silent_until(since.heartbeats), cancelled, yielding].into_iter().flatten().min()
     }
 
     /// Whether a time limit, a back-off or a grace period may apply. Most tasks have none.
     pub(super) const fn may_be_due(&self) -> bool {
         match &self.stage {
             Stage::Backoff { .. } => true,
-            Stage::Running(running) => self.traits.is_bounded() || running.is_requested(),
+            Stage::Running(running) => self.traits.is_bounded() || running.is_requested() || self.rare.is_some(),
             Stage::Blocked { .. } | Stage::Queued { .. } => self.traits.is_bounded(),
             Stage::Ended(_) => false,
         }
     }
 
     /// When its timer is due.
-    pub(super) fn due(&self, grace: Duration) -> Option<Time> {
+    pub(super) fn due(&self, since: Since) -> Option<Time> {
         let bound = self.bound().map(|(at, _)| at);
         let other = match &self.stage {
             Stage::Backoff { until } => Some(*until),
-            Stage::Running(_) => self.attempt_until(grace),
+            Stage::Running(_) => self.attempt_until(since).into_iter().chain(self.details_due()).min(),
             Stage::Blocked { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
         };
         [bound, other].into_iter().flatten().min()

@@ -100,6 +100,7 @@ impl Rules {
             Stage::Backoff(until) => [Some(*until), total, queue, deadline].into_iter().flatten().min(),
             Stage::Running(hold) => {
                 let timeout = policy.attempt_timeout().filter(|_| !hold.unstarted).map(|span| hold.since + span);
+                let timeout = timeout.into_iter().chain(task.silent_until(hold)).min();
                 let grace = self.grace?;
                 let asked = hold.cancel.into_iter().chain(hold.yielding).min().map(|since| since + grace);
                 // A cancelled attempt has its grace period, regardless of its earlier timeouts.

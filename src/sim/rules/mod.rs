@@ -16,6 +16,7 @@ use super::difference::difference;
 use super::oracle::{Oracle, Step};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::{Engine, EngineSnapshot};
@@ -84,6 +85,11 @@ struct Known {
     /// The failures of its attempts, if its policy has rules for failures.
     failures: Vec<Failure>,
     side_effects: SideEffects,
+    /// The last details that an event records, and the last ones that the engine has accepted.
+    details: Payload,
+    accepted: Payload,
+    /// The last heartbeat of an attempt.
+    heartbeat: Time,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -227,7 +233,11 @@ impl Rules {
         }
         let reported = step.verdict;
         match command {
-            Command::Agent(AgentCommand::Complete { by, attempt, .. } | AgentCommand::Fail { by, attempt, .. }) => {
+            Command::Agent(
+                AgentCommand::Complete { by, attempt, .. }
+                | AgentCommand::Fail { by, attempt, .. }
+                | AgentCommand::AttemptHeartbeat { by, attempt, .. },
+            ) => {
                 let task = self.tasks.get(&attempt.task());
                 let held = task
                     .is_some_and(|task| task.attempt() == *attempt && task.hold().is_some_and(|hold| hold.by == *by));
@@ -301,6 +311,7 @@ impl Rules {
         let by = match word {
             AgentCommand::Update { by, .. }
             | AgentCommand::Heartbeat { by }
+            | AgentCommand::AttemptHeartbeat { by, .. }
             | AgentCommand::Complete { by, .. }
             | AgentCommand::Poll { by, .. }
             | AgentCommand::Start { by, .. }
@@ -311,6 +322,11 @@ impl Rules {
         if let Some(member) = self.agents.get_mut(&by.agent()).filter(|member| member.by == by) {
             member.last_message = step.now;
         }
+        if let AgentCommand::AttemptHeartbeat { attempt, details, .. } = word
+            && let Some(known) = self.tasks.get_mut(&attempt.task())
+        {
+            known.note_heartbeat(details, step.now);
+        }
     }
 
     /// Each assigned attempt is dispatched, and no other.
@@ -318,9 +334,13 @@ impl Rules {
         let mut given: BTreeSet<(AttemptId, Incarnation)> = BTreeSet::new();
         for effect in step.effects {
             match effect {
-                Effect::Dispatch { attempt, to, .. } => given.extend([(*attempt, *to)]),
+                Effect::Dispatch { attempt, to, details, .. } => {
+                    tasks::judge_details(self, *attempt, details)?;
+                    given.extend([(*attempt, *to)]);
+                }
                 Effect::DispatchBatch { to, attempts, .. } => {
-                    given.extend(attempts.iter().map(|one| (one.attempt, *to)))
+                    attempts.iter().try_for_each(|one| tasks::judge_details(self, one.attempt, &one.details))?;
+                    given.extend(attempts.iter().map(|one| (one.attempt, *to)));
                 }
                 Effect::Scale { event, .. } => {
                     let stated = step.entries.iter().any(|entry| entry.seq == *event && is_advice(&entry.event));
@@ -392,7 +412,8 @@ impl Rules {
             }
             ControlEvent::RunsForgotten { runs } => return self.remove_runs(runs),
             ControlEvent::ClockConfirmed { .. } | ControlEvent::ClockReturned => {
-                return self.agents.values_mut().for_each(|member| member.last_message = self.now);
+                self.agents.values_mut().for_each(|member| member.last_message = self.now);
+                return self.tasks.values_mut().for_each(|known| known.heartbeat = self.now);
             }
             _ => return,
         };
@@ -487,6 +508,7 @@ impl Oracle for Rules {
         for member in self.agents.values_mut() {
             member.last_message = now;
         }
+        self.tasks.values_mut().for_each(|known| known.heartbeat = now);
     }
 
     fn end(&mut self, engine: &Engine, settled: bool) -> Result<(), String> {

@@ -5,6 +5,7 @@
 use super::runs::is_turn;
 use super::{Hold, Judged, Known, Rules, Stage, rule};
 use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::message::command::{AgentCommand, Command, TaskCommand};
 use crate::message::event::{Next, TaskEvent};
@@ -35,6 +36,7 @@ impl Rules {
             TaskEvent::Yielded { attempt, by, .. } => {
                 let attempt = attempt.of(id);
                 self.held(attempt, *by)?;
+                self.judge_recorded(attempt)?;
                 // A malformed answer to delegable work ends an attempt that was requested back, too.
                 let misread = self.is_delegable(id) && completes(step, attempt, *by);
                 let reported = gives_back(step, attempt) || reported_failure(step, attempt, *by).is_some() || misread;
@@ -69,6 +71,9 @@ impl Rules {
             TaskEvent::Discarded { .. } => {
                 let dead = self.known(id)?.ended() == Some(TaskStatus::DeadLettered);
                 rule(dead, || format!("{id} is not a dead letter"))
+            }
+            TaskEvent::Heartbeat { attempt, by, details } => {
+                judge_heartbeat(self, (attempt.of(id), *by), details, step)
             }
             TaskEvent::Used { attempt, by, usage } => {
                 let attempt = attempt.of(id);
@@ -166,11 +171,20 @@ impl Rules {
         }
         let policy = &self.known(attempt.task())?.spec.policy;
         let timeout = policy.attempt_timeout().filter(|_| !hold.unstarted).map(|span| hold.since + span);
+        let silent = self.known(attempt.task())?.silent_until(hold);
         let grace = self.grace.unwrap_or_default();
         let asked = hold.cancel.into_iter().chain(hold.yielding).map(|since| since + grace).min();
-        let due = [timeout, asked].into_iter().flatten().min();
+        let due = [timeout, silent, asked].into_iter().flatten().min();
         rule(due.is_some_and(|due| due <= now), || {
             format!("{attempt} of {by} ends at {now}, but {by} is registered and has until {due:?}")
+        })
+    }
+
+    /// An attempt that ends before its task has its last details recorded.
+    fn judge_recorded(&self, attempt: AttemptId) -> Judged {
+        let known = self.known(attempt.task())?;
+        rule(known.details == known.accepted, || {
+            format!("{attempt} ends, and its last details {} are not recorded", known.accepted)
         })
     }
 
@@ -183,6 +197,7 @@ impl Rules {
         step: &Step<'_>,
     ) -> Judged {
         let known = self.known(attempt.task())?;
+        self.judge_recorded(attempt)?;
         let reported = reported_failure(step, attempt, by);
         // A malformed answer to delegable work fails the attempt.
         let misread = self.is_delegable(attempt.task()) && completes(step, attempt, by);
@@ -310,7 +325,23 @@ impl Known {
             failed_by: Vec::new(),
             failures: Vec::new(),
             side_effects: SideEffects::None,
+            details: Payload::NULL,
+            accepted: Payload::NULL,
+            heartbeat: Time::ZERO,
         }
+    }
+
+    pub(super) fn note_heartbeat(&mut self, details: &Payload, now: Time) {
+        self.heartbeat = now;
+        if !details.is_null() {
+            self.accepted = details.clone();
+        }
+    }
+
+    /// When the attempt under way is failed unless it reports a heartbeat before.
+    pub(super) fn silent_until(&self, hold: &Hold) -> Option<Time> {
+        let span = self.spec.policy.heartbeat_timeout().filter(|_| !hold.unstarted)?;
+        Some(hold.since.max(self.heartbeat) + span)
     }
 
     fn learn(&mut self, event: &TaskEvent, unstarted: bool, at: Time) {
@@ -321,6 +352,9 @@ impl Known {
                 self.stage = Stage::Running(Hold { by: *to, since: at, unstarted, cancel: None, yielding: None });
             }
             TaskEvent::Started { .. } => self.with_hold(|hold| (hold.unstarted, hold.since) = (false, at)),
+            TaskEvent::Heartbeat { details, .. } => {
+                (self.details, self.accepted) = (details.clone(), details.clone());
+            }
             TaskEvent::YieldRequested { .. } => self.with_hold(|hold| hold.yielding = Some(at)),
             TaskEvent::CancelRequested { .. } => self.with_hold(|hold| hold.cancel = Some(at)),
             TaskEvent::Yielded { outcome_unknown, .. } => {
@@ -393,6 +427,31 @@ fn judge_avoided(rules: &Rules, known: &Known, to: Incarnation) -> Judged {
     rule(other.is_none(), || {
         format!("{to} failed {} and is assigned it again, although {:?} did not", known.spec.id, other.map(|it| it.by))
     })
+}
+
+/// The details of a heartbeat are the last ones that were accepted.
+fn judge_heartbeat(
+    rules: &Rules,
+    (attempt, by): (AttemptId, Incarnation),
+    details: &Payload,
+    step: &Step<'_>,
+) -> Judged {
+    rules.held(attempt, by)?;
+    let asked = match step.command {
+        Some(Command::Agent(AgentCommand::AttemptHeartbeat { attempt: which, details, .. }))
+            if *which == attempt && step.verdict.is_ok() && !details.is_null() =>
+        {
+            details
+        }
+        _ => &rules.known(attempt.task())?.accepted,
+    };
+    rule(asked == details, || format!("{attempt} reported {asked}, and {details} is recorded"))
+}
+
+/// An attempt gets the last details that an event records.
+pub(super) fn judge_details(rules: &Rules, attempt: AttemptId, details: &Payload) -> Judged {
+    let known = rules.known(attempt.task())?;
+    rule(known.details == *details, || format!("{attempt} gets {details} and not {}", known.details))
 }
 
 /// Whether the command completes an attempt.

@@ -6,6 +6,7 @@ use crate::base::time::Time;
 use crate::message::command::Command;
 use crate::message::event::{AgentEvent, Event, TaskEvent};
 use crate::sim::oracle::Step;
+use crate::task::codes;
 
 /// Timeouts and back-offs that end in one tick at the same time do so in the order of the ids of their tasks.
 pub(super) fn in_order(rules: &Rules, step: &Step<'_>) -> Judged {
@@ -32,7 +33,9 @@ fn due(rules: &Rules, task: TaskId, event: &TaskEvent) -> Option<Time> {
     let known = rules.tasks.get(&task)?;
     match (event, &known.stage) {
         (TaskEvent::Ready, Stage::Backoff(until)) => Some(*until),
-        (TaskEvent::AttemptFailed { .. }, Stage::Running(hold)) => {
+        (TaskEvent::AttemptFailed { failure, .. }, Stage::Running(hold))
+            if failure.code.as_ref().is_none_or(|code| code.as_str() != codes::HEARTBEAT_TIMEOUT) =>
+        {
             let asked = hold.cancel.is_some() || hold.yielding.is_some() || hold.unstarted;
             Some(hold.since + known.spec.policy.attempt_timeout().filter(|_| !asked)?)
         }

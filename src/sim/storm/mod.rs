@@ -239,6 +239,9 @@ fn set_up(seed: u64, flavour: Flavour) -> Config {
         2 => limits.with_unroutable_reported_after(SECOND * 20).with_unroutable_failed_after(Some(SECOND * 5)),
         _ => limits,
     };
+    let intervals = [Duration::ZERO, Duration::from_millis(700), SECOND * 5, SECOND * 3_600];
+    let interval = usize::try_from(seed / 3 % 4).ok().and_then(|at| intervals.get(at)).copied().unwrap_or_default();
+    limits = limits.with_details_interval(interval);
     let config = Config::default().with_seed(seed).with_story(0).with_limits(limits);
     match flavour {
         Flavour::Plain => config,

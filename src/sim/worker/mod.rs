@@ -1,5 +1,6 @@
 //! Simulated agents: the attempts that they hold, their work and their messages.
 
+mod reports;
 mod roster;
 
 use super::agent::AgentModel;
@@ -18,6 +19,7 @@ use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec, Usage};
 use crate::workflow::Attempt;
 use core::time::Duration;
+use reports::report_every;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -362,6 +364,9 @@ impl Crew {
                 span *= 100;
             }
             time.push(now + span, What::Done(number, generation, attempt));
+            if let Some(every) = report_every(&task) {
+                time.push(now + every, What::Report(number, generation, attempt));
+            }
         }
     }
 

@@ -281,6 +281,15 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.policy = work.policy.clone().with_attempt_timeout(span))
     }
 
+    /// Bounds the time between two heartbeats of an attempt.
+    #[must_use]
+    pub fn heartbeat_timeout(self, span: Duration) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.policy = work.policy.clone().with_heartbeat_timeout(span))
+    }
+
     /// Sets the tier of the task.
     #[must_use]
     pub fn tier(self, tier: Tier) -> Self

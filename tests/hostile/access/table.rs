@@ -68,6 +68,10 @@ fn of_agents() -> Vec<Row> {
             AgentCommand::Update { by: busy(world, tenant), spec }
         }),
         with("send a heartbeat", move |world, tenant, _| AgentCommand::Heartbeat { by: busy(world, tenant) }),
+        with("report on an attempt", move |world, tenant, _| {
+            let (by, attempt) = (busy(world, tenant), World::attempt(tenant, HELD));
+            AgentCommand::AttemptHeartbeat { by, attempt, details: Payload::of("page 4").unwrap() }
+        }),
         with("poll", move |world, tenant, _| AgentCommand::Poll { by: polling(world, tenant), most: 1 }),
         with("complete an attempt", move |world, tenant, _| {
             Command::complete(busy(world, tenant), World::attempt(tenant, HELD), Payload::NULL)

@@ -105,6 +105,7 @@ fn the_random_commands_reach_everything() {
         "submitted",
         "ready",
         "assigned",
+        "heartbeat",
         "attempt_failed",
         "succeeded",
         "cancel_requested",

@@ -5,7 +5,7 @@ use counterpoint::message::{AgentEvent, ControlEvent, Next, TaskEvent};
 use counterpoint::task::{Bound, Exhausted, Jitter, RetryRule, SideEffects};
 use counterpoint::{
     AgentCommand, AttemptId, Command, Entry, Event, Failure, FailureKind, Incarnation, Name, Payload, Retry,
-    TaskCommand, TaskId, TaskOutcome, TaskSpec,
+    TaskCommand, TaskId, TaskOutcome, TaskSpec, Time,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,6 +96,7 @@ impl Model {
                 );
                 self.attempt_failed(attempt.of(id), *by, failure, *next, cause)
             }
+            TaskEvent::Heartbeat { attempt, by, details } => self.heartbeat(attempt.of(id), *by, details, cause),
             TaskEvent::Succeeded { attempt, by, output } => self.succeeded(attempt.of(id), *by, output, cause),
             TaskEvent::CancelRequested { reason } => self.cancel_requested(id, reason, cause),
             TaskEvent::Cancelled { reason, side_effects } => self.cancelled(id, reason, side_effects, cause),
@@ -144,6 +145,9 @@ impl Model {
             by_rule: BTreeMap::new(),
             avoid: Vec::new(),
             stage,
+            details: None,
+            pending: None,
+            heartbeat: Time::ZERO,
         };
         self.tasks.insert(spec.id, task);
         Ok(())
@@ -214,6 +218,7 @@ impl Model {
         let task = self.under_way(attempt, by)?;
         let said = matches!(cause, Command::Agent(AgentCommand::Fail { by: who, attempt: which, failure: what, .. })
             if *who == by && *which == attempt && what == failure);
+        rule!(task.pending.is_none(), "{attempt} failed, and its last details {:?} are lost", task.pending);
         let late = task.given_up(&self.limits).is_some_and(|at| at <= self.now);
         let gone = self.living(by).is_none();
         rule!(said || late || gone, "{attempt} was taken from {by} without a reason");
@@ -247,6 +252,42 @@ impl Model {
         if said {
             self.agents.get_mut(&by.agent()).unwrap().heard = now;
         }
+        Ok(())
+    }
+
+    /// Details are recorded when they are reported, when their interval is over, or when their attempt fails.
+    fn heartbeat(&mut self, attempt: AttemptId, by: Incarnation, details: &Payload, cause: &Command) -> Judged {
+        let task = self.under_way(attempt, by)?;
+        let interval = self.limits.tasks.details_interval;
+        let over = task.details.as_ref().is_none_or(|(at, _)| *at + interval <= self.now);
+        let reported = matches!(cause, Command::Agent(AgentCommand::AttemptHeartbeat { attempt: which, details: said, .. })
+            if *which == attempt && said == details);
+        let failing = self.living(by).is_none()
+            || task.given_up(&self.limits).is_some_and(|at| at <= self.now)
+            || matches!(cause, Command::Agent(AgentCommand::Fail { attempt: which, .. }) if *which == attempt);
+        if !(reported && over) {
+            let waits = task.pending.as_ref().is_some_and(|(at, what)| what == details && (*at <= self.now || failing));
+            rule!(waits, "{details} of {attempt} are recorded, and what waits is {:?}", task.pending);
+        }
+        let now = self.now;
+        let task = self.tasks.get_mut(&attempt.task()).unwrap();
+        (task.details, task.pending) = (Some((now, details.clone())), None);
+        Ok(())
+    }
+
+    /// What a heartbeat does beyond facts.
+    pub fn note_heartbeat(&mut self, attempt: AttemptId, details: &Payload) -> Judged {
+        let (now, interval) = (self.now, self.limits.tasks.details_interval);
+        let task = self.tasks.get_mut(&attempt.task()).ok_or("a heartbeat of an unknown task counted")?;
+        task.heartbeat = now;
+        if details.is_null() {
+            return Ok(());
+        }
+        task.pending = match &task.details {
+            Some((_, known)) if known == details => None,
+            Some((at, _)) if *at + interval > now => Some((*at + interval, details.clone())),
+            _ => return Err(format!("{details} of {attempt} should be recorded")),
+        };
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 use super::unroutable::Group;
 use counterpoint::scheduler::{Discipline, TaskStatus};
 use counterpoint::task::Bound;
-use counterpoint::{AgentId, AgentSpec, AttemptId, Incarnation, Limits, Name, TaskId, TaskOutcome, TaskSpec, Time};
+use counterpoint::{
+    AgentId, AgentSpec, AttemptId, Incarnation, Limits, Name, Payload, TaskId, TaskOutcome, TaskSpec, Time,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,11 @@ pub struct MTask {
     pub by_rule: BTreeMap<usize, u32>,
     pub avoid: Vec<AgentId>,
     pub stage: MStage,
+    /// The last details that an event records, and later ones with the time at which one will.
+    pub details: Option<(Time, Payload)>,
+    pub pending: Option<(Time, Payload)>,
+    /// The last heartbeat of an attempt.
+    pub heartbeat: Time,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +78,11 @@ impl MTask {
         AttemptId::new(self.spec.id, self.attempts)
     }
 
+    /// Whose details its next attempt gets.
+    pub fn last_details(&self) -> Payload {
+        self.details.as_ref().map(|(_, details)| details.clone()).unwrap_or_default()
+    }
+
     /// The bound of time that ends the task where it stands now.
     pub fn bound(&self) -> Option<(Time, Bound)> {
         let policy = &self.spec.policy;
@@ -91,7 +103,9 @@ impl MTask {
         let MStage::Running { since, cancel, .. } = &self.stage else { return None };
         let timeout = self.spec.policy.attempt_timeout().map(|span| *since + span);
         let grace = cancel.as_ref().map(|(at, _)| *at + limits.cancel_grace);
-        timeout.into_iter().chain(grace).min()
+        let last = self.heartbeat.max(*since);
+        let silent = self.spec.policy.heartbeat_timeout().map(|span| last + span);
+        timeout.into_iter().chain(grace).chain(silent).min()
     }
 }
 
@@ -207,7 +221,8 @@ impl Model {
                 MStage::Backoff(until) => Some(until),
                 _ => None,
             };
-            [task.bound().map(|(at, _)| at), task.given_up(&self.limits), backoff]
+            let report = task.pending.as_ref().map(|(at, _)| *at);
+            [task.bound().map(|(at, _)| at), task.given_up(&self.limits), backoff, report]
         });
         let leases = self.agents.values().map(|agent| agent.spec.lease.map(|lease| agent.heard + lease));
         tasks.chain(leases).chain([self.unroutable_due()]).flatten().min()

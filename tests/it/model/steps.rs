@@ -39,6 +39,7 @@ enum Ask {
     Register { id: u64, what: u8 },
     Update { id: u64, what: u8, life: u8, foreign: bool },
     Heartbeat { id: u64, life: u8 },
+    Report { which: usize, odd: u8, what: u8 },
     Drain { id: u64 },
     Deregister { id: u64 },
     Complete { which: usize, odd: u8 },
@@ -97,7 +98,7 @@ fn asks() -> impl Strategy<Value = Ask> {
     let after = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0_u64..1_000, 1..3)];
     let odd = prop_oneof![5 => Just(0_u8), 1 => 1_u8..6];
     prop_oneof![
-        14 => (task.clone(), 0_u8..7, 0_u8..17, 0_u8..4, 0_u8..20, after)
+        14 => (task.clone(), 0_u8..7, 0_u8..20, 0_u8..4, 0_u8..20, after)
             .prop_map(|(id, what, policy, tier, deadline, after)| Ask::Submit { id, what, policy, tier, deadline, after }),
         1 => (task.clone(), 0_u8..7).prop_map(|(id, odd)| Ask::SubmitOdd { id, odd }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, changed)| Ask::Again { which, changed }),
@@ -108,6 +109,7 @@ fn asks() -> impl Strategy<Value = Ask> {
         3 => (agent.clone(), 0_u8..12, 0_u8..6, prop::bool::weighted(0.1))
             .prop_map(|(id, what, life, foreign)| Ask::Update { id, what, life, foreign }),
         3 => (agent.clone(), 0_u8..6).prop_map(|(id, life)| Ask::Heartbeat { id, life }),
+        9 => (any::<usize>(), odd.clone(), 0_u8..9).prop_map(|(which, odd, what)| Ask::Report { which, odd, what }),
         1 => agent.clone().prop_map(|id| Ask::Drain { id }),
         1 => agent.prop_map(|id| Ask::Deregister { id }),
         12 => (any::<usize>(), odd.clone()).prop_map(|(which, odd)| Ask::Complete { which, odd }),
@@ -172,6 +174,10 @@ impl Ask {
                 AgentCommand::Update { by, spec }.into()
             }
             Self::Heartbeat { id, life } => AgentCommand::Heartbeat { by: life_of(world, *id, *life) }.into(),
+            Self::Report { which, odd, what } => {
+                let (by, attempt) = word(world, *which, *odd);
+                AgentCommand::AttemptHeartbeat { by, attempt, details: details(*what, now) }.into()
+            }
             Self::Drain { id } => AgentCommand::Drain { agent: AgentId::new(*id) }.into(),
             Self::Deregister { id } => AgentCommand::Deregister { agent: AgentId::new(*id) }.into(),
             Self::Complete { which, odd } => {
@@ -202,7 +208,10 @@ fn policy_of(policy: u8) -> Policy {
     let millis = Duration::from_millis;
     let quick = Retry::exponential(3, millis(100), millis(150));
     match policy {
-        0 | 1 | 16.. => Policy::default(),
+        0 | 1 | 19.. => Policy::default(),
+        16 => Policy::default().with_heartbeat_timeout(millis(250)).with_retry(quick),
+        17 => Policy::default().with_heartbeat_timeout(millis(400)).with_attempt_timeout(millis(900)).with_retry(quick),
+        18 => Policy::default().with_heartbeat_timeout(millis(0)).with_retry(quick.with_attempts(2)),
         // Rules of every kind: by code, by prefix, by kind, for all; with no attempt, many, and a factor of 0, 1 and 3.
         12 => {
             let slow = RetryRule::on("net.*", 3).with_backoff(millis(20), 3_000, millis(100)).with_jitter(Jitter::None);
@@ -233,6 +242,18 @@ fn policy_of(policy: u8) -> Policy {
         9 => {
             Policy::default().with_retry(Retry::exponential(4, millis(0), millis(0))).with_attempt_timeout(millis(300))
         }
+    }
+}
+
+/// Nothing, the same again, something new, too much, too deep.
+fn details(what: u8, now: Time) -> Payload {
+    match what {
+        0 => Payload::NULL,
+        1 | 2 => Payload::of(&"same").unwrap(),
+        3 => Payload::of(&"x".repeat(35)).unwrap(),
+        4 => Payload::of(&[[[[1]]]]).unwrap(),
+        5 => Payload::of(&false).unwrap(),
+        _ => Payload::of(&now).unwrap(),
     }
 }
 

@@ -40,6 +40,11 @@ impl Model {
             AgentCommand::Heartbeat { by } => {
                 self.living(*by).map(|_| Accepted::Done).ok_or(Rejected::Stale(Stale::Incarnation(*by)))
             }
+            AgentCommand::AttemptHeartbeat { by, attempt, details } => {
+                self.fence(*by, *attempt)?;
+                at_most("details_bytes", details.bytes() as usize, self.limits.sizes.details_bytes)?;
+                self.fits(details)
+            }
             AgentCommand::Drain { agent } => {
                 let agent = self.agents.get(agent).ok_or(Rejected::Unknown(Unknown::Agent(*agent)))?;
                 Ok(if agent.draining { Accepted::Repeated } else { Accepted::Done })

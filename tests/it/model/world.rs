@@ -43,6 +43,8 @@ impl Setup {
             .with_cancel_grace(Duration::from_millis(700))
             // Steps to the end of time are no jumps of the clock here.
             .with_max_clock_step(None);
+        limits.sizes.details_bytes = 30;
+        limits.tasks.details_interval = Duration::from_millis([0, 150, 400, 3_000][(seed % 4) as usize]);
         limits.sizes.name_bytes = 24;
         limits.sizes.list_len = 4;
         limits.agent_capacity = 3;
@@ -145,6 +147,14 @@ impl World {
         {
             self.model.agents.get_mut(&by.agent()).ok_or("a word of a stranger counted")?.heard = self.model.now;
         }
+        if let (Ok(_), Command::Agent(AgentCommand::AttemptHeartbeat { by, attempt, details })) = (&verdict, command) {
+            self.model.agents.get_mut(&by.agent()).ok_or("a word of a stranger counted")?.heard = self.model.now;
+            self.model.note_heartbeat(*attempt, details)?;
+        }
+        // What has ended reports nothing more.
+        for task in self.model.tasks.values_mut().filter(|task| task.ended().is_some()) {
+            (task.details, task.pending) = (None, None);
+        }
         if command != &Command::Tick {
             follows(command, &verdict, out.entries())?;
         }
@@ -180,7 +190,8 @@ impl World {
                 let timeout = task.spec.policy.attempt_timeout().map(|span| entry.at + span);
                 let total = task.spec.policy.total_timeout().map(|span| task.submitted + span);
                 let until = timeout.into_iter().chain(total).min();
-                wanted.push((format!("dispatch {attempt} {to} {until:?} {:?}", task.spec), true));
+                let details = task.last_details();
+                wanted.push((format!("dispatch {attempt} {to} {until:?} {details} {:?}", task.spec), true));
             }
             TaskEvent::CancelRequested { .. } | TaskEvent::Expired { .. } => {
                 wanted.extend(living(*id).map(|(attempt, by)| (format!("cancel {attempt} {by}"), true)));
@@ -238,6 +249,9 @@ impl World {
         let snapshot = scheduler.snapshot();
         for record in &snapshot.tasks {
             let task = &self.model.tasks[&record.spec.id];
+            if record.details != task.details {
+                return Err(format!("{:?} for {:?}", record.details, task.details));
+            }
             if (record.outcome_unknown, &record.avoid, record.seq.get()) != (task.doubtful, &task.avoid, task.seq) {
                 return Err(format!("{:?} for {task:?}", record));
             }
@@ -284,7 +298,9 @@ fn same_effects(effects: &[Effect], wanted: &[(String, bool)]) -> Result<(), Str
     let mut wanted: Vec<(String, bool)> = wanted.to_vec();
     for effect in effects {
         let text = match effect {
-            Effect::Dispatch { attempt, to, task, until, .. } => format!("dispatch {attempt} {to} {until:?} {task:?}"),
+            Effect::Dispatch { attempt, to, task, until, details, .. } => {
+                format!("dispatch {attempt} {to} {until:?} {details} {task:?}")
+            }
             Effect::Cancel { attempt, from } => format!("cancel {attempt} {from}"),
             other => return Err(format!("an effect that the model does not know: {other:?}")),
         };
@@ -308,6 +324,7 @@ fn follows(command: &Command, verdict: &Result<Accepted, Rejected>, entries: &[E
     let count = |wanted: &dyn Fn(&Event) -> bool| entries.iter().filter(|entry| wanted(&entry.event)).count();
     let found = match command {
         Command::Agent(AgentCommand::Heartbeat { .. }) | Command::Tick => usize::from(entries.is_empty()),
+        Command::Agent(AgentCommand::AttemptHeartbeat { .. }) => usize::from(entries.len() <= 1),
         Command::Agent(AgentCommand::Register(_)) => {
             count(&|event| matches!(event, Event::Agent { event: AgentEvent::Registered { .. }, .. }))
         }

@@ -7,7 +7,7 @@ use counterpoint::protocol::{
     Verdict, WireLimits, schema,
 };
 use counterpoint::scheduler::TaskStatus;
-use counterpoint::task::{Identity, JournalId, Usage};
+use counterpoint::task::{Identity, JournalId, Progress, Usage};
 use counterpoint::{
     Accepted, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs, Outbox, Payload,
     Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, Tier, Time,
@@ -63,6 +63,7 @@ pub(super) fn examples() -> Vec<(String, Message)> {
         task: Arc::new(task()),
         until: Some(Time::from_secs(1_789_999_090)),
         identity: Some(Arc::new(Identity::new(JournalId::new(7)))),
+        details: Payload::new(json!({"page": 3})),
     };
     let (by, attempt) = (life(), attempt());
     let task_id = attempt.task();
@@ -103,7 +104,9 @@ pub(super) fn examples() -> Vec<(String, Message)> {
                 retry_after: Some(Duration::from_secs(3)),
             },
         ),
-        message("a7-6", Body::Progress { by, attempt, done: 1, of: Some(2), message: "first page".into() }),
+        message("a7-6", Body::Progress { by, attempt, progress: Progress::new(0.5, "first page").unwrap() }),
+        message("a7-11", Body::AttemptHeartbeat { by, attempt, details: Payload::new(json!({"page": 4})) }),
+        message("a7-12", Body::Emit { by, attempt, chunk: Payload::new(json!("Once upon ")) }),
         Message::from(&batch()),
         Message::from(&Effect::Yield { attempt, from: by, until: Time::from_secs(1_789_999_120) }),
         message("a7-9", Body::GiveBack { by, attempt }),

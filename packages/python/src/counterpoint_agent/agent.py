@@ -16,8 +16,9 @@ import traceback
 from typing import Any, Callable, Deque, Dict, Optional
 
 from . import typed
-from .attempt import Attempt, Cancelled, GiveBack
+from .attempt import Attempt, Cancelled, GiveBack, span
 from .failure import Failure
+from .reports import Reports
 from .wire import AccessDenied, Problem, Unavailable, Wire
 
 log = logging.getLogger("counterpoint")
@@ -236,6 +237,7 @@ class _Session:
         # Held by whoever decides for how many attempts the agent asks: a later request replaces an earlier one.
         self._asking = threading.Lock()
         self._is_polling = False
+        self._reports = Reports(lambda body: self._take(agent._send(body)), self._over)
 
     @property
     def registered(self) -> bool:
@@ -247,9 +249,9 @@ class _Session:
         answer = self._agent._send({"register": {"agent": card}})
         registered = answer[0]["body"]["registered"]
         self._by = registered["by"]
-        beat = _span(registered.get("heartbeat")) or 5.0
+        beat = span(registered.get("heartbeat")) or 5.0
         log.info("registered as agent %s", self._by["agent"])
-        for work in (self._poll, lambda: self._beat(beat)):
+        for work in (self._poll, lambda: self._beat(beat), lambda: self._reports.work(self._refused)):
             threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
         # Short waits, so that signals are handled in time.
         while not self._over.wait(0.2):
@@ -265,6 +267,7 @@ class _Session:
         with self._changed:
             attempts = list(self._running.values())
             self._changed.notify_all()
+        self._reports.wake()
         for attempt in attempts:
             attempt._cancelled.set()
 
@@ -294,13 +297,19 @@ class _Session:
 
     def _beat(self, every: float) -> None:
         while not self._over.wait(every):
-            with self._asking:
-                # An agent that asks for work gets cancellations with it; this request fetches those of a full agent.
-                with self._changed:
-                    fetch = not self._is_polling and not self._has_room()
-                body = {"poll": {"by": self._by, "most": 0}} if fetch else {"heartbeat": {"by": self._by}}
-                messages = self._patiently(body)
+            messages = self._fetch()
+            if messages is None:
+                messages = self._patiently({"heartbeat": {"by": self._by}})
             self._take(messages)
+
+    def _fetch(self) -> Optional[list]:
+        """The cancellations for a full agent; ``None`` if the agent asks for work, and gets them with it. Only this request
+        says for how many attempts the agent asks, so only this one must not overtake another such request."""
+        with self._asking:
+            with self._changed:
+                if self._is_polling or self._has_room():
+                    return None
+            return self._patiently({"poll": {"by": self._by, "most": 0}})
 
     def _poll(self) -> None:
         while not self._over.is_set() and not self._agent._stop.is_set():
@@ -380,6 +389,8 @@ class _Session:
         if self._over.is_set():
             return
         verdict = self._verdict(attempt)
+        # The details that were reported last are to reach the next attempt.
+        self._reports.finish(_name(attempt.id), self._refused)
         body = {"give_back": about} if verdict is None else {"result": dict(about, verdict=verdict)}
         self._report(body, about)
 
@@ -415,6 +426,18 @@ class _Session:
         if function.is_async and self._loop is not None:
             return typed.write(self._loop.run(function.function(*arguments), attempt))
         return typed.write(function.function(*arguments))
+
+    def _refused(self, name: str, problem: Problem) -> None:
+        """The server has rejected a report of an attempt."""
+        with self._changed:
+            attempt = self._running.get(name)
+        if attempt is None:
+            return
+        if problem.code in ENDED:
+            attempt._cancelled.set()
+        else:
+            log.warning("a report of attempt %s was rejected: %s", name, problem)
+            attempt._rejected = problem
 
     def _report(self, body: Dict[str, Any], about: Dict[str, Any]) -> bool:
         """Sends a message about an attempt until the server has received it; returns whether it has, and wants more."""
@@ -457,17 +480,3 @@ def _failed(failure: Failure) -> Dict[str, Any]:
 
 def _name(attempt: Dict[str, Any]) -> str:
     return f"{attempt['task']}.{attempt['number']}"
-
-
-def _span(text: Any) -> Optional[float]:
-    """A duration of the server, in seconds: nanoseconds, or a text such as ``"1m 30s"``."""
-    if text is None:
-        return None
-    if isinstance(text, (int, float)):
-        return text / 1e9
-    units = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "day": 86400.0, "days": 86400.0}
-    total = 0.0
-    for part in str(text).split():
-        digits = part.rstrip("abcdefghijklmnopqrstuvwxyz")
-        total += float(digits) * units[part[len(digits):]]
-    return total

@@ -127,6 +127,11 @@ class Client:
                     raise
             time.sleep(0.2)
 
+    def _reports(self, path: str) -> Iterator[Dict[str, Any]]:
+        for field, value in _fields(self._wire.stream(f"{path}/reports")):
+            if field == "data":
+                yield json.loads(value)
+
     def _request(self, method: str, path: str, body: Any = None, *, key: Optional[str] = None, wait: float = 0) -> Any:
         headers = {} if key is None else {"Idempotency-Key": key}
         end, delay = time.monotonic() + self._patience, 0.05
@@ -174,6 +179,15 @@ class Task:
         outcome = self._client._outcome(f"/v1/tasks/{self.id}", timeout)
         return _output(f"task {self.id}", outcome, timeout, TaskFailed)
 
+    def reports(self) -> Iterator[Dict[str, Any]]:
+        """What its attempts report, until it ends: objects with the ``attempt``, the ``kind`` of the task, and ``progress`` (an
+        object with ``share`` and perhaps ``text``) or ``chunk`` and its ``number``. The first ones are the last that were made
+        before. They are not kept: a reader that is slow misses the oldest.
+
+        :raises Unavailable: if the connection is lost.
+        """
+        return self._client._reports(f"/v1/tasks/{self.id}")
+
     def cancel(self, reason: str = "cancelled") -> None:
         """Cancels it."""
         self._client._request("DELETE", f"/v1/tasks/{self.id}?{urlencode({'reason': reason})}")
@@ -206,6 +220,10 @@ class Run:
         """Sends a signal to it. The request is not repeated, since a signal has no key: after :class:`Unavailable`, whether the
         run has received it is unknown."""
         self._client._wire.request("POST", f"/v1/runs/{self.id}/signals/{quote(name, safe='')}", payload, repeat=False)
+
+    def reports(self) -> Iterator[Dict[str, Any]]:
+        """What the attempts at its tasks report, until it ends: as :meth:`Task.reports`."""
+        return self._client._reports(f"/v1/runs/{self.id}")
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Cancels it; its completed steps are compensated."""

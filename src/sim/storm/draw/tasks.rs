@@ -127,6 +127,13 @@ impl Draw {
         if !self.one_in(4) {
             policy = policy.with_attempt_timeout(ms(self.between(3_000, 60_000)));
         }
+        // From a stream of its own, so that the other draws stay as they are.
+        match self.strange.below(12) {
+            0 => policy = policy.with_heartbeat_timeout(ms(500)),
+            1 | 2 => policy = policy.with_heartbeat_timeout(ms(9_000)),
+            3 => policy = policy.with_heartbeat_timeout(ms(60_000)),
+            _ => {}
+        }
         if self.one_in(10) {
             policy = policy.with_queue_timeout(ms(self.between(1_000, 60_000)));
         }

@@ -1,10 +1,14 @@
 //! The attempt that a step sees.
 
+#[cfg(feature = "reports")]
+mod reports;
+
+#[cfg(any(feature = "threads", feature = "async"))]
+use super::report::Line;
 #[cfg(any(feature = "threads", feature = "async"))]
 use crate::base::id::Incarnation;
 use crate::base::id::{AttemptId, TaskId};
 use crate::base::name::Name;
-#[cfg(any(feature = "threads", feature = "async"))]
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 #[cfg(any(feature = "threads", feature = "async"))]
@@ -38,13 +42,23 @@ pub struct Attempt {
     shared: Arc<Shared>,
     key: Option<IdempotencyKey>,
     deadline: Option<Time>,
+    /// The last details that an earlier attempt has reported.
+    #[cfg_attr(not(feature = "reports"), allow(dead_code, reason = "reports read it"))]
+    details: Payload,
 }
 
 /// What all clones of an attempt share: a single allocation.
 struct Shared {
     id: AttemptId,
     work: Work,
+    /// The way to the host; none for attempts of tests.
+    #[cfg(any(feature = "threads", feature = "async"))]
+    #[cfg_attr(not(feature = "reports"), allow(dead_code, reason = "reports read it"))]
+    line: Option<Arc<Line>>,
     cancelled: AtomicBool,
+    /// Whether it has answered, or the engine has given it up.
+    #[cfg_attr(not(feature = "reports"), allow(dead_code, reason = "reports read it"))]
+    ended: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -93,8 +107,32 @@ impl Attempt {
     }
 
     fn over(id: AttemptId, work: Work) -> Self {
-        let shared = Shared { id, work, cancelled: AtomicBool::new(false), state: Mutex::default() };
-        Self { shared: Arc::new(shared), key: None, deadline: None }
+        let shared = Shared {
+            id,
+            work,
+            #[cfg(any(feature = "threads", feature = "async"))]
+            line: None,
+            cancelled: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            state: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared), key: None, deadline: None, details: Payload::NULL }
+    }
+
+    /// An attempt of a host, which reports to it.
+    #[cfg(any(feature = "threads", feature = "async"))]
+    pub(crate) fn hosted(
+        id: AttemptId,
+        task: Arc<TaskSpec>,
+        identity: Option<Arc<Identity>>,
+        details: Payload,
+        line: &Arc<Line>,
+    ) -> Self {
+        let mut attempt = Self::over(id, Work::Task(task, identity));
+        if let Some(shared) = Arc::get_mut(&mut attempt.shared) {
+            shared.line = Some(Arc::clone(line));
+        }
+        Self { details, ..attempt }
     }
 
     /// Sets the idempotency key.
@@ -218,6 +256,12 @@ impl Attempt {
         Cancelled { shared: Arc::clone(&self.shared), key: None }
     }
 
+    /// Marks the attempt as ended: it reports nothing more.
+    #[cfg(any(feature = "threads", feature = "async"))]
+    pub(crate) fn end(&self) {
+        self.shared.ended.store(true, Ordering::Release);
+    }
+
     /// Cancels the attempt. Called by hosts and in tests of steps.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
@@ -232,6 +276,7 @@ impl Attempt {
     /// The command that reports the end of the attempt, with its usage.
     #[cfg(any(feature = "threads", feature = "async"))]
     pub(crate) fn answer(&self, by: Incarnation, result: Result<Payload, Failure>) -> Command {
+        self.end();
         let command = match result {
             Ok(output) => Command::complete(by, self.id(), output),
             Err(failure) => Command::fail(by, self.id(), failure),
