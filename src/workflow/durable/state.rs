@@ -116,7 +116,7 @@ impl State {
         }
     }
 
-    /// Nobody waits for the result of a call any more. The call itself goes on.
+    /// The result of a call is not awaited any more. The call itself goes on.
     pub(super) fn abandon(&mut self, id: &CallId) {
         match self.pending.get_mut(id) {
             Some(Pending::Open(waker)) => *waker = None,
