@@ -36,7 +36,7 @@ impl Rules {
             TaskEvent::Yielded { attempt, by, .. } => {
                 let attempt = attempt.of(id);
                 self.held(attempt, *by)?;
-                self.judge_recorded(attempt)?;
+                judge_recorded(self, attempt)?;
                 // A malformed answer to delegable work ends an attempt that was requested back, too.
                 let misread = self.is_delegable(id) && completes(step, attempt, *by);
                 let reported = gives_back(step, attempt) || reported_failure(step, attempt, *by).is_some() || misread;
@@ -180,14 +180,6 @@ impl Rules {
         })
     }
 
-    /// An attempt that ends before its task has its last details recorded.
-    fn judge_recorded(&self, attempt: AttemptId) -> Judged {
-        let known = self.known(attempt.task())?;
-        rule(known.details == known.accepted, || {
-            format!("{attempt} ends, and its last details {} are not recorded", known.accepted)
-        })
-    }
-
     fn judge_failed(
         &self,
         (attempt, by): (AttemptId, Incarnation),
@@ -197,7 +189,7 @@ impl Rules {
         step: &Step<'_>,
     ) -> Judged {
         let known = self.known(attempt.task())?;
-        self.judge_recorded(attempt)?;
+        judge_recorded(self, attempt)?;
         let reported = reported_failure(step, attempt, by);
         // A malformed answer to delegable work fails the attempt.
         let misread = self.is_delegable(attempt.task()) && completes(step, attempt, by);
@@ -426,6 +418,14 @@ fn judge_avoided(rules: &Rules, known: &Known, to: Incarnation) -> Judged {
     });
     rule(other.is_none(), || {
         format!("{to} failed {} and is assigned it again, although {:?} did not", known.spec.id, other.map(|it| it.by))
+    })
+}
+
+/// An attempt that ends before its task has its last details recorded.
+fn judge_recorded(rules: &Rules, attempt: AttemptId) -> Judged {
+    let known = rules.known(attempt.task())?;
+    rule(known.details == known.accepted, || {
+        format!("{attempt} ends, and its last details {} are not recorded", known.accepted)
     })
 }
 
