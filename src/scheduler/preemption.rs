@@ -63,7 +63,7 @@ impl Default for Preemption {
 pub(crate) struct PreemptionCandidates {
     /// Attempts of preemptible tasks below the critical tier: the lowest tier first, then the most recent attempt, then the
     /// most recent task. Task indices change with a restore, so they must not decide.
-    preemptible: BTreeSet<(Reverse<Tier>, Reverse<Time>, Reverse<Seq>, TaskIx)>,
+    preemptible: BTreeSet<(Reverse<(Tier, Time, Seq)>, TaskIx)>,
     /// Attempts that wait at their agents: that of the last task in the order of the discipline first.
     unstarted: BTreeSet<(Reverse<Rank>, TaskIx)>,
     /// For each beneficiary the task whose attempt was requested back.
@@ -88,7 +88,7 @@ impl PreemptionCandidates {
             return;
         }
         if task.traits.is_preemptible() {
-            self.preemptible.insert((Reverse(task.tier), Reverse(running.since), Reverse(task.seq), at));
+            self.preemptible.insert((Reverse((task.tier, running.since, task.seq)), at));
         }
         if running.unstarted {
             self.unstarted.insert((Reverse(rank), at));
@@ -97,7 +97,7 @@ impl PreemptionCandidates {
 
     pub(crate) fn remove(&mut self, candidate: Candidate<'_>) {
         let Candidate { at, task, running, rank } = candidate;
-        self.preemptible.remove(&(Reverse(task.tier), Reverse(running.since), Reverse(task.seq), at));
+        self.preemptible.remove(&(Reverse((task.tier, running.since, task.seq)), at));
         self.unstarted.remove(&(Reverse(rank), at));
     }
 
@@ -120,7 +120,7 @@ impl PreemptionCandidates {
 
     /// The attempts of preemptible tasks with the times at which they began, in the order of preemption.
     pub(crate) fn preemptible(&self) -> impl Iterator<Item = (Time, TaskIx)> {
-        self.preemptible.iter().map(|(_, since, _, at)| (since.0, *at))
+        self.preemptible.iter().map(|(Reverse((_, since, _)), at)| (*since, *at))
     }
 
     /// The attempts that wait at their agents and whose tasks come after this rank, the last one first.
