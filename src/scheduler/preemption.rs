@@ -57,13 +57,17 @@ impl Default for Preemption {
     }
 }
 
+/// How little is lost with an attempt, the least first: by the tier of its task, when it began, and the task's position among
+/// all submitted tasks.
+type Loss = Reverse<(Tier, Time, Seq)>;
+
 /// The attempts whose agents may be asked to give them back, in the order in which they would be asked, and the
 /// beneficiaries of the requests that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PreemptionCandidates {
     /// Attempts of preemptible tasks below the critical tier: the lowest tier first, then the most recent attempt, then the
     /// most recent task. Task indices change with a restore, so they must not decide.
-    preemptible: BTreeSet<(Reverse<(Tier, Time, Seq)>, TaskIx)>,
+    preemptible: BTreeSet<(Loss, TaskIx)>,
     /// Attempts that wait at their agents: that of the last task in the order of the discipline first.
     unstarted: BTreeSet<(Reverse<Rank>, TaskIx)>,
     /// For each beneficiary the task whose attempt was requested back.
