@@ -11,9 +11,7 @@ use counterpoint::message::{
 };
 use counterpoint::task::{IdempotencyKey, Identity, JournalId, NodeIx, Owner, Phase, codes};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{
-    Command, Engine, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunId, RunOutcome, RunSpec, TaskSpec,
-};
+use counterpoint::{Command, Engine, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunOutcome, TaskSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -479,14 +477,14 @@ fn a_turn_is_not_answered_from_the_cache_of_results() {
     let twice = [task("a").with_input(1)];
     world.turns(calls(twice.clone())).done("a", 5).turns(json!({ "done": 5 }));
     assert_eq!(world.output(), 5);
-    let again = RunSpec::new(RunId::new(2), "order").with_input(payload(1));
+    let again = counterpoint::RunSpec::new(counterpoint::RunId::new(2), "order").with_input(payload(1));
     world.say(Command::start(again)).unwrap();
     assert_eq!(world.busy(), ["turn"], "it is performed");
     world.turns(calls(twice));
     // The call is the same work, so it is answered; the turn after it is performed.
     assert_eq!(world.busy(), ["turn"]);
     world.turns(json!({ "done": 6 }));
-    let outcome = world.engine.run(RunId::new(2)).unwrap().outcome().unwrap();
+    let outcome = world.engine.run(counterpoint::RunId::new(2)).unwrap().outcome().unwrap();
     assert!(matches!(outcome, RunOutcome::Succeeded { output } if *output == payload(6)), "{outcome}");
 }
 
