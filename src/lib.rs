@@ -96,6 +96,7 @@
 //! | `time-zones` | schedules in time zones with names |
 //! | `learning` | routing strategies that learn from results; estimates of durations |
 //! | `resilience` | breakers, outlier ejection, adaptive concurrency, retry budgets, load shedding, caches, scaling advice |
+//! | `cluster` | `cluster`: many engines as shards of a deployment, placed on nodes |
 //! | `access` | `access`: roles, tenants, tokens, a decision on each command |
 //! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
 //! | `tracing` | spans of the crate tracing |
@@ -110,6 +111,8 @@
 #[cfg(feature = "access")]
 pub mod access;
 mod base;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 #[cfg(feature = "coordination")]
 pub mod coordination;
 // Runs use the aggregation of results and the detection of convergence; the rest is behind the feature.

@@ -78,16 +78,26 @@ macro_rules! id {
                 Self(hash & !ENGINE_MADE | OF_TENANT)
             }
 
+            /// The id with this serial number that the engine creates in a partition.
             #[allow(dead_code, reason = "one macro serves ids that the engine never makes, too")]
-            pub(crate) const fn engine_made(serial: u64) -> Self {
-                Self(serial | ENGINE_MADE)
+            pub(crate) const fn engine_made(partition: u16, serial: u64) -> Self {
+                Self(serial | ((partition as u64 & (PARTITIONS - 1)) << SERIAL_BITS) | ENGINE_MADE)
+            }
+
+            /// The partition of the id: the one that it carries if the engine created it, otherwise a hash of its number.
+            #[allow(dead_code, reason = "one macro serves ids of agents, too")]
+            pub(crate) const fn partition(self) -> u16 {
+                partition_of(self.0)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 if self.is_engine_made() {
-                    write!(f, concat!($letter, "_{}"), self.0 & !ENGINE_MADE)
+                    match self.0 & !ENGINE_MADE {
+                        number if number < 1 << SERIAL_BITS => write!(f, concat!($letter, "_{}"), number),
+                        number => write!(f, concat!($letter, "_{}_{}"), self.partition(), number & MOST_SERIALS),
+                    }
                 } else {
                     write!(f, concat!($letter, "{}"), self.0)
                 }
@@ -388,6 +398,103 @@ impl fmt::Debug for NodeIx {
     }
 }
 
+/// How ids that the engine creates begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum IdForm {
+    /// With the partition 0.
+    #[default]
+    Plain,
+    /// With the partition of the run for which they are created, so that the ids of several engines differ if no two engines
+    /// have runs of the same partition.
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "the feature sets it"))]
+    Partitioned,
+}
+
+impl IdForm {
+    /// The partition of the ids that are created for a run.
+    pub(crate) const fn partition_for(self, run: RunId) -> u16 {
+        match self {
+            Self::Plain => 0,
+            Self::Partitioned => run.partition(),
+        }
+    }
+}
+
+/// The number of partitions of ids. It never changes, because ids in journals carry partitions.
+pub(crate) const PARTITIONS: u64 = 1 << 12;
+/// The bits of an id below its partition: in ids that the engine creates they are a serial number.
+const SERIAL_BITS: u32 = 50;
+/// The largest serial number that an id can carry.
+const MOST_SERIALS: u64 = (1 << SERIAL_BITS) - 1;
+/// The bits of the ids of hosts and tenants that their partition depends on.
+const NUMBER: u64 = !(ENGINE_MADE | OF_TENANT);
+
+/// The serial number of an id that the engine created; none if it is none of its ids.
+pub(crate) const fn serial_of(id: u64) -> Option<u64> {
+    if id & (ENGINE_MADE | OF_TENANT) == ENGINE_MADE { Some(id & MOST_SERIALS) } else { None }
+}
+
+/// Orders the ids of runs so that each comes after that of its parent run: ids of hosts first, then those of the engine in the
+/// order in which it created them.
+pub(crate) const fn by_creation(id: RunId) -> (Option<u64>, RunId) {
+    (serial_of(id.get()), id)
+}
+
+const fn partition_of(id: u64) -> u16 {
+    number_partition(if id & ENGINE_MADE == 0 { scatter(id & NUMBER) } else { id })
+}
+
+/// The upper 12 of 62 bits.
+#[expect(clippy::cast_possible_truncation, reason = "no other bits are left")]
+const fn number_partition(bits: u64) -> u16 {
+    ((bits & NUMBER) >> SERIAL_BITS) as u16
+}
+
+/// Odd factors of [`scatter`], the 64-bit factors of MurmurHash3.
+const FACTORS: [u64; 2] = [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53];
+
+/// A permutation of the numbers of 62 bits that spreads consecutive numbers over the upper bits. It must never change, because
+/// it determines which engine knows an id.
+const fn scatter(number: u64) -> u64 {
+    let [first, second] = FACTORS;
+    let bits = number ^ (number >> 31);
+    let bits = bits.wrapping_mul(first) & NUMBER;
+    let bits = bits ^ (bits >> 31);
+    let bits = bits.wrapping_mul(second) & NUMBER;
+    bits ^ (bits >> 31)
+}
+
+/// The number that [`scatter`] maps to these bits.
+const fn gather(bits: u64) -> u64 {
+    let [first, second] = FACTORS;
+    let bits = bits ^ (bits >> 31);
+    let bits = bits.wrapping_mul(inverse(second)) & NUMBER;
+    let bits = bits ^ (bits >> 31);
+    let bits = bits.wrapping_mul(inverse(first)) & NUMBER;
+    bits ^ (bits >> 31)
+}
+
+/// The inverse of an odd number modulo 2^64, by Newton's method: each step doubles the correct bits, from three.
+const fn inverse(odd: u64) -> u64 {
+    let mut inverse = odd;
+    let mut step = 0;
+    while step < 5 {
+        inverse = inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
+}
+
+/// The partition of a text key. It must never change, because it determines which engine knows what belongs to the key.
+pub(crate) fn partition_of_key(key: &str) -> u16 {
+    number_partition(stable_hash(key.as_bytes()) >> 2)
+}
+
+/// The number of an id of a host in this partition, with 50 bits of a hash.
+pub(crate) const fn number_in(partition: u16, hash: u64) -> u64 {
+    gather(((partition as u64 & (PARTITIONS - 1)) << SERIAL_BITS) | (hash & MOST_SERIALS))
+}
+
 /// 64-bit FNV-1a with the final mix of MurmurHash3. It must never change, because journals contain ids derived from it.
 pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -413,10 +520,41 @@ mod tests {
     #[test]
     fn host_ids_and_engine_ids_never_meet() {
         assert!(!TaskId::from_key("x").is_engine_made());
-        assert!(TaskId::engine_made(3).is_engine_made());
-        assert_eq!(TaskId::engine_made(3).to_string(), "t_3");
+        assert!(TaskId::engine_made(0, 3).is_engine_made());
+        assert_eq!(TaskId::engine_made(0, 3).to_string(), "t_3");
+        assert_eq!(TaskId::engine_made(4_095, 3).to_string(), "t_4095_3");
         assert!(TaskId::of_tenant(u64::MAX).is_of_tenant() && !TaskId::of_tenant(u64::MAX).is_engine_made());
-        assert!(!TaskId::engine_made(u64::MAX).is_of_tenant() && !TaskId::from_key("x").is_of_tenant());
+        assert!(!TaskId::engine_made(u16::MAX, MOST_SERIALS).is_of_tenant() && !TaskId::from_key("x").is_of_tenant());
+    }
+
+    #[test]
+    fn ids_of_the_engine_carry_their_partition() {
+        for (partition, serial) in [(0, 1), (1, 1), (4_095, MOST_SERIALS), (77, 0)] {
+            let id = RunId::engine_made(partition, serial);
+            assert_eq!((id.partition(), serial_of(id.get())), (partition, Some(serial)));
+        }
+        assert_eq!(serial_of(RunId::new(7).get()), None);
+        assert!(by_creation(RunId::new(u64::MAX >> 2)) < by_creation(RunId::engine_made(4_095, 1)));
+        assert!(by_creation(RunId::engine_made(4_095, 1)) < by_creation(RunId::engine_made(0, 2)));
+    }
+
+    #[test]
+    fn partitions_are_stable_across_versions() {
+        // Which engine knows an id depends on these numbers.
+        let of = |number| TaskId::new(number).partition();
+        assert_eq!([of(0), of(1), of(2), of(980_258_162_596_327_327)], [0, 2312, 1685, 126]);
+    }
+
+    #[test]
+    fn a_number_can_be_made_for_every_partition() {
+        for number in (0..1_000_u64).chain([NUMBER, NUMBER / 2, 1 << 61]) {
+            assert_eq!(gather(scatter(number)), number);
+            assert_eq!(scatter(gather(number)), number);
+        }
+        for partition in 0..4_096 {
+            let id = TaskId::new(number_in(partition, mix(partition.into())));
+            assert!(!id.is_engine_made() && !id.is_of_tenant() && id.partition() == partition, "{partition}");
+        }
     }
 
     #[test]

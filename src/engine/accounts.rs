@@ -2,7 +2,7 @@
 
 use super::book::{Book, Folded, Inconsistency};
 use super::sum::{Overdrawn, Sum};
-use crate::base::id::{NodeIx, RunId};
+use crate::base::id::{NodeIx, RunId, by_creation};
 use crate::definition::Budget;
 use crate::message::run::{LimitReached, Measure};
 use crate::task::{Owner, Phase, Spending, Usage};
@@ -389,8 +389,8 @@ impl Book {
     /// Recomputes all accounts from the states of runs.
     pub(super) fn reopen_accounts(&mut self) -> Folded {
         let mut ids: Vec<RunId> = self.runs.iter().map(|run| run.id()).collect();
-        // Parent runs come before their child runs: they have smaller ids, or ids of the host.
-        ids.sort_unstable();
+        // Parent runs come before their child runs.
+        ids.sort_unstable_by_key(|id| by_creation(*id));
         self.accounts = Accounts::default();
         for id in &ids {
             self.open_accounts(*id)?;

@@ -6,7 +6,7 @@ use super::catalog::Catalog;
 use super::runs::{Runs, Wake};
 use super::schedules::Schedules;
 use crate::base::error::RestoreError;
-use crate::base::id::{RunId, Seq, TaskId};
+use crate::base::id::{IdForm, RunId, Seq, TaskId, serial_of};
 use crate::base::name::Name;
 use crate::base::structure::IdMap;
 use crate::base::time::Time;
@@ -15,7 +15,7 @@ use crate::message::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
 };
 use crate::message::run::{Cause, RunOutcome, RunSpec};
-use crate::scheduler::InconsistentEvent;
+use crate::scheduler::{Config, InconsistentEvent};
 use crate::task::{Failure, Owner, Phase, SideEffects, TaskSpec};
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{Begun, Commitment, Illegal, InstanceEnd, Run, RunInput, WorkInput, Worker};
@@ -69,9 +69,9 @@ pub(super) type Folded = Result<(), Inconsistency>;
 
 const UNKNOWN_RUN: &str = "an event of an unknown run";
 
-/// A bound on the ids that an engine creates: at a million per second it lasts for 146,000 years, so there is always a
-/// next id.
-pub(super) const MOST_IDS: u64 = u64::MAX >> 2;
+/// A bound on the ids that an engine creates: at a million per second it lasts for 17 years. An id has room for as many
+/// again.
+pub(super) const MOST_IDS: u64 = u64::MAX >> 15;
 
 /// Definitions and runs.
 #[derive(Debug, Default)]
@@ -91,6 +91,8 @@ pub(super) struct Book {
     last: Option<(TaskId, Owner)>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
+    /// How the ids that the engine creates begin.
+    pub(super) ids: IdForm,
     /// The unfinished runs without a parent run.
     pub(super) active: Active,
     /// Finished runs without a parent run, the oldest first.
@@ -98,8 +100,8 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn with(functions: Arc<Functions>) -> Self {
-        Self { functions, ..Self::default() }
+    pub(super) fn with(config: &Config) -> Self {
+        Self { functions: Arc::clone(config.functions()), ids: config.ids(), ..Self::default() }
     }
 
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
@@ -415,10 +417,8 @@ impl Book {
 
     /// Updates the serial number for an id that the engine created. Tasks and runs share the numbers.
     fn count_serial(&mut self, id: u64) -> Folded {
-        let serial = id & !TaskId::engine_made(0).get();
-        if serial > MOST_IDS {
-            return Err("an id of the engine exceeds the largest serial number".into());
-        }
+        let serial = serial_of(id).filter(|serial| *serial <= MOST_IDS);
+        let serial = serial.ok_or("an id of the engine exceeds the largest serial number")?;
         self.serial = self.serial.max(serial);
         Ok(())
     }

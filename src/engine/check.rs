@@ -2,7 +2,7 @@
 
 use super::book::{Book, MOST_IDS};
 use super::drive::Driver;
-use crate::base::id::{RunId, TaskId};
+use crate::base::id::{RunId, serial_of};
 use crate::scheduler::Reader;
 use crate::task::Owner;
 use crate::workflow::machine::{Run, Worker};
@@ -143,10 +143,9 @@ impl Check<'_> {
 
     /// No future id of the engine is in use.
     fn serial(&self) -> Result<(), String> {
-        let made = TaskId::engine_made(0).get();
         let tasks = self.reader.tasks().map(|task| task.spec().id.get());
         let runs = self.book.runs.iter().map(|run| run.id().get());
-        let last = tasks.chain(runs).filter(|id| id & made != 0).map(|id| id & !made).max().unwrap_or(0);
+        let last = tasks.chain(runs).filter_map(serial_of).max().unwrap_or(0);
         if last > self.book.serial {
             return Err(format!("the engine has created the id {last}, but counts only {}", self.book.serial));
         }

@@ -57,7 +57,7 @@ pub(super) struct Moving {
 
 impl Driver {
     pub(super) fn new(config: Config) -> Self {
-        let book = Book::with(Arc::clone(config.functions()));
+        let book = Book::with(&config);
         Self::with(Core::new(config), book)
     }
 
@@ -420,7 +420,11 @@ impl Book {
             origin: run.map(|run| run.workforce().origin_of(owner)).unwrap_or_default(),
             trace: spec.map(|spec| spec.trace.clone()).unwrap_or_default(),
             tenant: spec.and_then(|spec| spec.tenant.clone()),
-            ..TaskSpec::needing(TaskId::engine_made(self.serial + 1), template.kind.clone(), template.needs.clone())
+            ..TaskSpec::needing(
+                TaskId::engine_made(self.ids.partition_for(owner.run), self.serial + 1),
+                template.kind.clone(),
+                template.needs.clone(),
+            )
         }
     }
 
@@ -443,7 +447,8 @@ impl Book {
             (None, Some(child)) => (&child.id, None),
             (None, None) => return None,
         };
-        let spec = RunSpec::new(RunId::engine_made(self.serial + 1), plan.name.clone());
+        let spec =
+            RunSpec::new(RunId::engine_made(self.ids.partition_for(owner.run), self.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
         let (trace, tenant, origin) =
             (run.spec.trace.clone(), run.spec.tenant.clone(), run.workforce().origin_of(owner));

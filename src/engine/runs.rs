@@ -3,7 +3,7 @@
 use super::agenda::Agenda;
 use super::family::Families;
 use super::list::Register;
-use crate::base::id::{NodeIx, RunId};
+use crate::base::id::{NodeIx, RunId, by_creation};
 use crate::base::meter::Meter;
 use crate::base::structure::{Arena, IdMap, Slot, Wheel};
 use crate::base::time::Time;
@@ -87,10 +87,10 @@ impl Runs {
         &self.register
     }
 
-    /// Computes the families from the owners of the runs. A parent run has a smaller id than its child runs.
+    /// Computes the families from the owners of the runs. A parent run is older than its child runs.
     pub(super) fn recount_families(&mut self) {
         let mut ids: Vec<RunId> = self.iter().map(Run::id).collect();
-        ids.sort_unstable();
+        ids.sort_unstable_by_key(|id| by_creation(*id));
         self.families = Families::default();
         for id in ids {
             self.enter_family(id);

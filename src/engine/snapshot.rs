@@ -5,7 +5,7 @@ use super::book::Book;
 use super::drive::Driver;
 use super::schedules::{ScheduleRecord, Schedules};
 use crate::base::error::RestoreError;
-use crate::base::id::RunId;
+use crate::base::id::{RunId, by_creation};
 use crate::base::name::Name;
 use crate::base::packed;
 use crate::definition::{Definition, DefinitionId};
@@ -37,7 +37,7 @@ pub struct EngineSnapshot {
     pub in_use: Vec<Arc<Definition>>,
     /// The serial number of the last id that the engine created.
     pub serial: u64,
-    /// The runs by id; child runs come after their parents.
+    /// The runs of the host by id, then child runs in the order of their creation.
     runs: Vec<RunRecord>,
     /// The finished runs, in the order in which they ended.
     pub finished: Vec<RunId>,
@@ -88,8 +88,8 @@ impl EngineSnapshot {
 impl Driver {
     pub(super) fn snapshot(&self, log: &Log) -> EngineSnapshot {
         let mut runs: Vec<RunRecord> = self.book.runs.iter().map(|run| run.record()).collect();
-        // The id of a parent run is always smaller than that of its child run: ids of the engine are large and ascend.
-        runs.sort_by_key(|run| run.spec.id);
+        // A parent run is older than its child runs.
+        runs.sort_by_key(|run| by_creation(run.spec.id));
         EngineSnapshot {
             scheduler: self.core.snapshot(log),
             definitions: self.book.catalog.plans().map(|plan| Arc::clone(&plan.definition)).collect(),
@@ -117,7 +117,7 @@ impl Driver {
 
 impl Engine {
     pub(super) fn from_snapshot(config: Config, snapshot: &EngineSnapshot) -> Result<Self, RestoreError> {
-        let book = book(snapshot, config.functions()).map_err(|reason| RestoreError::Snapshot { reason })?;
+        let book = book(snapshot, &config).map_err(|reason| RestoreError::Snapshot { reason })?;
         let driver = Driver::with(Core::from_snapshot(config, &snapshot.scheduler)?, book);
         driver.check_books().map_err(|reason| RestoreError::Snapshot { reason })?;
         let log = Log::continue_after(snapshot.scheduler.last, snapshot.scheduler.at);
@@ -125,8 +125,9 @@ impl Engine {
     }
 }
 
-fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, String> {
-    let mut book = Book::with(Arc::clone(functions));
+fn book(snapshot: &EngineSnapshot, config: &Config) -> Result<Book, String> {
+    let functions = config.functions();
+    let mut book = Book::with(config);
     book.serial = snapshot.serial;
     for definition in &snapshot.definitions {
         book.catalog.define(plan(definition, functions)?);

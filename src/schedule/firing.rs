@@ -1,6 +1,6 @@
 //! What a run of a schedule was started for.
 
-use crate::base::id::RunId;
+use crate::base::id::{RunId, number_in, partition_of_key, stable_hash};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use core::fmt;
@@ -80,14 +80,14 @@ impl Firing {
     #[must_use]
     pub fn run(&self) -> RunId {
         let length = self.schedule.len();
-        match &self.occasion {
+        let key = match &self.occasion {
             Occasion::Nominal { at } | Occasion::Backfill { at } => {
-                RunId::from_key(&format!("schedule {length} {} at {}", self.schedule, at.as_nanos()))
+                format!("schedule {length} {} at {}", self.schedule, at.as_nanos())
             }
-            Occasion::Trigger { request, .. } => {
-                RunId::from_key(&format!("schedule {length} {} for {request}", self.schedule))
-            }
-        }
+            Occasion::Trigger { request, .. } => format!("schedule {length} {} for {request}", self.schedule),
+        };
+        // The run belongs to the partition of its schedule, because the same engine must know both.
+        RunId::new(number_in(partition_of_key(&self.schedule), stable_hash(key.as_bytes())))
     }
 
     /// Whether two firings are of the same run: a backfill of a nominal time is.

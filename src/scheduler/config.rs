@@ -5,6 +5,7 @@ use super::decide::{Admission, Recovery};
 use super::guards::Settings;
 use super::preemption::Preemption;
 use super::queue::{Batch, Discipline, Quota, Quotas};
+use crate::base::id::IdForm;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -44,6 +45,7 @@ pub struct Config {
     pub(super) guards: Settings,
     pub(super) recovery: Recovery,
     pub(super) identity: OutsideIdentity,
+    ids: IdForm,
     functions: Arc<Functions>,
 }
 
@@ -219,6 +221,21 @@ impl Config {
         self.identity.journal
     }
 
+    /// Gives the ids that an engine creates the [partition](crate::cluster::Partition) of the run for which it creates them. The
+    /// engines of the shards of a deployment need this: their ids then differ, and each id routes to its shard. By default the ids
+    /// of the first engine equal those of the second. The journal does not store the setting, and either value is safe for
+    /// every journal.
+    #[cfg(feature = "cluster")]
+    #[must_use]
+    pub const fn with_partitioned_ids(mut self) -> Self {
+        self.ids = IdForm::Partitioned;
+        self
+    }
+
+    pub(crate) const fn ids(&self) -> IdForm {
+        self.ids
+    }
+
     /// Sets how many of the last events an engine keeps for the [`story`](crate::Engine::story) of a task, an agent or
     /// a run; 0 for none. The default is 1,024.
     #[must_use]
@@ -241,6 +258,7 @@ impl Config {
             pools: self.pools.clone(),
             batches: self.batches.clone(),
             identity: self.identity.clone(),
+            ids: self.ids,
             functions: Arc::clone(&self.functions),
             ..Self::default()
         }
@@ -320,6 +338,7 @@ impl Default for Config {
             guards: Settings::default(),
             recovery: Recovery::default(),
             identity: OutsideIdentity::default(),
+            ids: IdForm::default(),
             functions: Arc::default(),
         }
     }

@@ -3,6 +3,8 @@
 use super::apply::State;
 use super::ix::{Place, TaskIx};
 use super::tasks::{Running, Task};
+#[cfg(feature = "cluster")]
+use crate::base::id::AttemptId;
 use crate::base::id::TaskId;
 use crate::message::effect::{Effect, Outbox};
 use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
@@ -88,6 +90,13 @@ impl<'a> Effects<'a> {
         let (attempt, identity) = (task.attempt().at(at.0.get()), self.identity.cloned());
         let (to, details) = (running.by, task.details().clone());
         Some(Effect::Dispatch { attempt, to, task: task.spec.clone(), until, identity, details })
+    }
+
+    /// The dispatch of the attempt under way at a task.
+    #[cfg(feature = "cluster")]
+    pub(super) fn dispatch_of(&self, id: TaskId) -> Option<(AttemptId, Effect)> {
+        let (_, task, _) = self.attempt(id, Place::ById)?;
+        Some((task.attempt(), self.dispatch(id, Place::ById)?))
     }
 
     fn yielding(&self, id: TaskId) -> Option<Effect> {

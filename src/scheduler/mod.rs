@@ -36,6 +36,8 @@ mod decide;
 mod effects;
 #[cfg(feature = "resilience")]
 mod guards;
+#[cfg(feature = "cluster")]
+mod heads;
 mod inconsistent;
 mod index;
 mod ix;

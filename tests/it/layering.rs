@@ -20,6 +20,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (41, &["scheduler"]),
     (42, &["engine"]),
     (43, &["planning/live"]),
+    (44, &["cluster"]),
     (50, &["host"]),
     (60, &["sim", "testing"]),
     (70, &["guide"]),

@@ -49,6 +49,8 @@ mod access;
 mod api;
 #[cfg(feature = "decompose")]
 mod blocks;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod complaints;
 #[cfg(feature = "coordination")]
 mod coordination;

@@ -493,6 +493,12 @@ impl Classes {
         self.classes.get(at.0).map(|class| &class.key)
     }
 
+    /// The number of waiting tasks of a class that may use this room.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn waiting(&self, at: ClassIx, room: Room) -> u32 {
+        self.classes.get(at.0).map_or(0, |class| class.waiting(room))
+    }
+
     /// Which skills imply which others.
     pub(crate) const fn skills(&self) -> &SkillMap {
         &self.skills

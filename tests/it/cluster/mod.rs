@@ -1,0 +1,6 @@
+//! Deployments of several shards.
+
+mod ids;
+mod lists;
+mod placement;
+mod quota;
