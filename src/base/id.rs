@@ -445,7 +445,6 @@ const fn partition_of(id: u64) -> u16 {
 }
 
 /// The upper 12 of 62 bits.
-#[expect(clippy::cast_possible_truncation, reason = "no other bits are left")]
 const fn number_partition(bits: u64) -> u16 {
     ((bits & NUMBER) >> SERIAL_BITS) as u16
 }

@@ -16,7 +16,7 @@ fn answer(shard: ShardId, list: &List, after: Option<Position>, most: usize) -> 
 }
 
 fn list() -> impl Strategy<Value = List> {
-    let row = (0_u64..6, 0_u64..4).prop_map(|(at, id)| Position { at: Time::from_secs(at), id });
+    let row = (0_u64..6, 0_u64..4).prop_map(|(at, id)| Position::new(Time::from_secs(at), id));
     prop::collection::btree_set(row, 0..12)
 }
 
@@ -68,7 +68,7 @@ proptest! {
 
 #[test]
 fn strange_answers_are_refused() {
-    let at = |secs| Position { at: Time::from_secs(secs), id: 0 };
+    let at = |secs| Position::new(Time::from_secs(secs), 0);
     let mut gather = Gather::new(Shards::new(2).unwrap(), ListCursor::default());
     let rows = |rows: Vec<(Position, u8)>| Rows::new(Seq::ZERO, rows);
     assert!(matches!(gather.answer(ShardId::new(2), rows(vec![])), Err(GatherError::Shards(_))));
