@@ -31,12 +31,13 @@ const MOST_NODES: usize = 1_024;
 /// ```
 /// use counterpoint::Time;
 /// use counterpoint::cluster::{Directory, Instruction, NodeId, Report, ShardId, Shards};
+/// use counterpoint::journal::Epoch;
 /// use core::time::Duration;
 ///
 /// let mut directory = Directory::new(Shards::new(2)?, Duration::from_secs(3));
 /// let (node, mut out) = (NodeId::new(1), Vec::new());
 /// directory.report(Time::ZERO, Report::new(node, 1, 2), &mut out)?;
-/// assert_eq!(out[0].tasks, [0, 1].map(|shard| Instruction::TakeOver { shard: ShardId::new(shard) }));
+/// assert_eq!(out[0].tasks, [0, 1].map(|shard| Instruction::TakeOver { shard: ShardId::new(shard), after: Epoch::default() }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -172,6 +173,8 @@ pub enum Instruction {
     TakeOver {
         /// The shard.
         shard: ShardId,
+        /// The largest epoch that is known. A node that hosts the shard in an earlier one was fenced without noticing it.
+        after: Epoch,
     },
     /// Finish its commands, store a snapshot, and host it no longer.
     Release {
@@ -185,7 +188,7 @@ impl Instruction {
     #[must_use]
     pub const fn shard(self) -> ShardId {
         match self {
-            Self::TakeOver { shard } | Self::Release { shard } => shard,
+            Self::TakeOver { shard, .. } | Self::Release { shard } => shard,
         }
     }
 }
@@ -396,7 +399,7 @@ impl Directory {
         let mut duties: BTreeMap<NodeId, Vec<Instruction>> = BTreeMap::new();
         for (shard, row) in &self.rows {
             let duty = match row.place {
-                Place::Assigned { to } => (to, Instruction::TakeOver { shard: *shard }),
+                Place::Assigned { to } => (to, Instruction::TakeOver { shard: *shard, after: row.epoch }),
                 Place::Leaving { from, .. } => (from, Instruction::Release { shard: *shard }),
                 Place::Vacant | Place::Hosted { .. } => continue,
             };

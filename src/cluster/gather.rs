@@ -17,7 +17,7 @@ use thiserror::Error;
 /// use counterpoint::{Seq, Time};
 ///
 /// let mut gather = Gather::new(Shards::new(2)?, ListCursor::default());
-/// let at = |secs| Position { at: Time::from_secs(secs), id: 0 };
+/// let at = |secs| Position::new(Time::from_secs(secs), 0);
 /// gather.answer(ShardId::new(0), Rows::new(Seq::new(7), vec![(at(1), "a"), (at(3), "c")]))?;
 /// assert_eq!(gather.missing().collect::<Vec<_>>(), [ShardId::new(1)]);
 /// gather.answer(ShardId::new(1), Rows::new(Seq::new(2), vec![(at(2), "b")]))?;
@@ -35,11 +35,20 @@ pub struct Gather<T> {
 
 /// The position of a row in a list: by time, then by id. Within a shard no two rows have the same position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Position {
     /// The time by which the list is ordered, such as that of the start of a run.
     pub at: Time,
     /// The number of the id.
     pub id: u64,
+}
+
+impl Position {
+    /// The position of a row with this time and id.
+    #[must_use]
+    pub const fn new(at: Time, id: u64) -> Self {
+        Self { at, id }
+    }
 }
 
 /// The end of a page: for each shard the position of its last row on this page or an earlier one. Each shard lists the rows

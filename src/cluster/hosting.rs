@@ -67,7 +67,7 @@ pub enum Stage {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HostingEffect {
-    /// Take over the journal of the shard and restore its engine, then call [`started`](Hosting::started) or
+    /// Drop the engine of the shard if there is one, take over the journal and restore the engine, then call [`started`](Hosting::started) or
     /// [`dropped`](Hosting::dropped).
     Start {
         /// The shard.
@@ -161,9 +161,12 @@ impl Hosting {
         self.order = instructions.order;
         for task in &instructions.tasks {
             match (*task, self.stages.get(&task.shard())) {
-                (Instruction::TakeOver { shard }, None) => {
-                    self.stages.insert(shard, Stage::Starting);
-                    out.push(HostingEffect::Start { shard });
+                (Instruction::TakeOver { shard, .. }, None) => self.start(shard, out),
+                (
+                    Instruction::TakeOver { shard, after },
+                    Some(Stage::Serving { epoch } | Stage::Releasing { epoch }),
+                ) if *epoch < after => {
+                    self.start(shard, out);
                 }
                 (Instruction::Release { shard }, Some(Stage::Serving { epoch })) => {
                     let epoch = *epoch;
@@ -176,6 +179,11 @@ impl Hosting {
             }
         }
         Ok(())
+    }
+
+    fn start(&mut self, shard: ShardId, out: &mut Vec<HostingEffect>) {
+        self.stages.insert(shard, Stage::Starting);
+        out.push(HostingEffect::Start { shard });
     }
 
     /// The host has taken over the journal and restored the engine. Then [report](Self::report).

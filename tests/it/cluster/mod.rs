@@ -1,6 +1,8 @@
 //! Deployments of several shards.
 
+mod explore;
 mod ids;
 mod lists;
+mod membership;
 mod placement;
 mod quota;
