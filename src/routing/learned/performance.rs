@@ -13,8 +13,9 @@ use core::time::Duration;
 /// agents for the kind if there are few observations (empirical Bayes, Efron and Morris 1977), so that a single failure
 /// has little influence and a new agent is expected to be like the others.
 ///
-/// An agent with few attempts of a kind is tried although others are expected to be better: of N attempts of a kind, at most
-/// `exploration · log2(2N)`, rounded up, are given to an agent for this reason.
+/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others are expected to be
+/// better: of N attempts of a kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. It pays
+/// where agents differ by kind, and costs where tasks of many kinds end with a tail of long ones, so it is off by default.
 ///
 /// A failure counts as at least the penalty and lowers the success rate, so that an agent that fails fast does not
 /// appear fast. Evaluates all candidates up to 64, and a random sample of eight of more.
@@ -36,9 +37,9 @@ pub struct Performance {
 }
 
 impl Default for Performance {
-    /// A half-life of a minute, a penalty of ten seconds and an exploration of 0.2.
+    /// A half-life of a minute, a penalty of ten seconds and no exploration.
     fn default() -> Self {
-        Self { half: HALF, penalty: PENALTY, exploration: Exploration::DEFAULT, history: History::default() }
+        Self { half: HALF, penalty: PENALTY, exploration: Exploration::new(0.0), history: History::default() }
     }
 }
 
@@ -57,7 +58,8 @@ impl Performance {
         self
     }
 
-    /// Sets the rate at which agents with few attempts are tried, clamped to 0 to 1. With 0, only expectations decide.
+    /// Sets the rate at which agents with few attempts are tried, clamped to 0 to 1. With 0, the default, only
+    /// expectations decide.
     #[must_use]
     pub const fn with_exploration(mut self, rate: f64) -> Self {
         self.exploration = Exploration::new(rate);

@@ -150,13 +150,14 @@ fn shares(
 }
 
 fn exploring() -> [(&'static str, Config, u64); 4] {
+    let performing = |rate| Config::default().with_strategy(Performance::default().with_exploration(rate));
     let with = |strategy: LinUcb| Config::default().with_strategy(strategy);
     [
         // The bound on the share of an agent that is tried only because little is known: rate times log2(2N).
         ("lin-ucb at 1", with(LinUcb::default().with_exploration(1.0)), 9),
         ("lin-ucb", with(LinUcb::default()), 2),
-        ("performance at 1", Config::default().with_strategy(Performance::default().with_exploration(1.0)), 9),
-        ("performance", Config::default().with_strategy(Performance::default()), 2),
+        ("performance at 1", performing(1.0), 9),
+        ("performance at 0.2", performing(0.2), 2),
     ]
 }
 
