@@ -14,8 +14,8 @@ use core::time::Duration;
 /// has little influence and a new agent is expected to be like the others.
 ///
 /// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others are expected to be
-/// better: of N attempts of a kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. It pays
-/// where agents differ by kind, and costs where tasks of many kinds end with a tail of long ones, so it is off by default.
+/// better: of N attempts of a kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. Such
+/// attempts may take longer than those of the agents that are known to be fast, so it is off by default.
 ///
 /// A failure counts as at least the penalty and lowers the success rate, so that an agent that fails fast does not
 /// appear fast. Evaluates all candidates up to 64, and a random sample of eight of more.

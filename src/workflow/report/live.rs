@@ -185,7 +185,8 @@ impl Subscriber {
         change(&mut queue);
         let waker = queue.waker.take();
         drop(queue);
-        self.arrived.notify_one();
+        // Several threads may share one subscription, and its end concerns all of them.
+        self.arrived.notify_all();
         if let Some(waker) = waker {
             waker.wake();
         }
