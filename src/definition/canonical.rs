@@ -41,7 +41,7 @@ impl Canonical for Action {
             Self::Wait { timer, signal: _ } => timer.is_canonical(),
             Self::Race { options } => options.is_canonical(),
             Self::States(states) => states.is_canonical(),
-            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => true,
+            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Stop | Self::Fail(_) => true,
         }
     }
 
@@ -55,7 +55,7 @@ impl Canonical for Action {
             Self::Wait { timer, signal: _ } => timer.make_canonical(),
             Self::Race { options } => options.make_canonical(),
             Self::States(states) => states.make_canonical(),
-            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {}
+            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Stop | Self::Fail(_) => {}
         }
     }
 }

@@ -127,6 +127,7 @@ impl Node {
             | Action::Wait { .. }
             | Action::Race { .. }
             | Action::Pass
+            | Action::Send(_)
             | Action::Stop
             | Action::Fail(_) => {}
         }

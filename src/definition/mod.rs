@@ -34,6 +34,7 @@ mod link;
 mod pattern;
 mod rename;
 mod save;
+mod send;
 mod states;
 mod trigger;
 mod variable;
@@ -55,6 +56,7 @@ pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, MapBounds, Repeat};
 pub use link::{Join, Link, On, Remaining};
 pub use save::SavePoint;
+pub use send::{Receivers, SendSignal};
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
 pub use variable::{Reducer, Variable, Write};
@@ -490,6 +492,8 @@ pub enum Action {
     },
     /// Passes its input through as its output: a point where branches meet.
     Pass,
+    /// Sends a signal to runs.
+    Send(SendSignal),
     /// Moves one token between states, which may form cycles. (WCP 10)
     States(States),
     /// Ends the run successfully, with the node's input as the output of the run. All nodes that have not ended are

@@ -3,7 +3,7 @@
 
 use super::{
     Action, Body, Boundary, Completion, Condition, Definition, Delegate, DurableFunction, Expr, Gather, Handler, Map,
-    Repeat, States, TermMut, WaitFor, Work,
+    Receivers, Repeat, SendSignal, States, TermMut, WaitFor, Work,
 };
 use crate::base::name::Name;
 use core::time::Duration;
@@ -81,6 +81,7 @@ impl Action {
                 options.iter_mut().for_each(|option| option.on = option.on.renamed(to));
                 Self::Race { options }
             }
+            Self::Send(send) => Self::Send(send.meaning()),
             Self::Choose { .. } | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => self.clone(),
         }
     }
@@ -104,6 +105,17 @@ impl States {
             }
         }
         states
+    }
+}
+
+impl SendSignal {
+    /// The same without the expression of the key, which is evaluated anew for each part of the receivers.
+    fn meaning(&self) -> Self {
+        let mut send = self.clone();
+        if let Receivers::Key { key, .. } = &mut send.to {
+            *key = Expr::default();
+        }
+        send
     }
 }
 

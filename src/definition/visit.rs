@@ -1,6 +1,8 @@
 //! Traversal of all expressions and conditions of a definition.
 
-use super::{Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Meta, Node, Repeat, State, Term, WaitFor};
+use super::{
+    Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Meta, Node, Receivers, Repeat, State, Term, WaitFor,
+};
 use crate::base::name::Name;
 use std::collections::BTreeSet;
 
@@ -54,7 +56,7 @@ impl Action {
                 ActionClass::Works
             }
             Self::Wait { .. } | Self::Race { .. } => ActionClass::Waits,
-            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => ActionClass::Immediate,
+            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Stop | Self::Fail(_) => ActionClass::Immediate,
         }
     }
 
@@ -97,6 +99,11 @@ impl Action {
             }
             Self::Wait { signal, .. } => parts.signals.extend(signal),
             Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
+            Self::Send(send) => {
+                if let Receivers::Key { key, .. } = &send.to {
+                    parts.expressions.push(key);
+                }
+            }
             Self::Do(_) | Self::Delegate(_) | Self::Function(_) | Self::Pass | Self::Stop => {}
         }
     }
@@ -131,6 +138,11 @@ impl Action {
                 }
             }
             Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
+            Self::Send(send) => {
+                if let Receivers::Key { key, .. } = &mut send.to {
+                    parts.expressions.push(key);
+                }
+            }
             Self::Do(_) | Self::Delegate(_) | Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
         }
         parts

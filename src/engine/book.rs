@@ -5,6 +5,7 @@ use super::active::Active;
 use super::catalog::Catalog;
 use super::runs::{Runs, Wake};
 use super::schedules::Schedules;
+use super::send::receive;
 use crate::base::error::RestoreError;
 use crate::base::id::{IdForm, RunId, Seq, TaskId, serial_of};
 use crate::base::name::Name;
@@ -278,6 +279,8 @@ impl Book {
             self.open_shares(id, ix)?;
         } else if let NodeEvent::Part { part, event: PartEvent::Ended { .. } } = event {
             self.close_share(id, ix, *part)?;
+        } else if let NodeEvent::Sent { signal, payload, to, .. } = event {
+            to.iter().try_for_each(|run| receive(self, *run, (signal, payload), now))?;
         }
         Ok(())
     }
@@ -390,7 +393,7 @@ impl Book {
     }
 
     /// Applies an input to a run, and schedules its next move.
-    fn apply(&mut self, id: RunId, input: RunInput<'_>, now: Time) -> Folded {
+    pub(super) fn apply(&mut self, id: RunId, input: RunInput<'_>, now: Time) -> Folded {
         self.runs.get_mut(id).ok_or(UNKNOWN_RUN)?.apply(input, now)?;
         self.runs.schedule(id);
         Ok(())

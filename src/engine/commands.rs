@@ -7,6 +7,7 @@ use crate::base::id::RunId;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::message::command::{Accepted, RunCommand, TaskCommand};
 use crate::message::event::{MapEvent, NodeEvent, RunEvent};
 use crate::message::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
@@ -15,7 +16,50 @@ use crate::scheduler::{Tx, bounded, fits, named};
 use crate::workflow::machine::{NoUpdate, NodeState, Run};
 use std::sync::Arc;
 
+/// What a run does with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reception {
+    /// It keeps the signal until a node consumes it, at the latest until a time.
+    Kept { until: Option<Time> },
+    /// No node waits for it, and the run does not keep it.
+    Dropped,
+}
+
 type Verdict = Result<Accepted, Rejected>;
+
+/// What a run does with a signal.
+///
+/// # Errors
+///
+/// The run cannot receive it.
+pub(super) fn reception(
+    driver: &Driver,
+    id: RunId,
+    (signal, payload): (&Name, &Payload),
+    tx: &Tx<'_>,
+) -> Result<Reception, Rejected> {
+    let limits = driver.core.config().limits();
+    let run = driver.running(id)?;
+    let (mut all, mut same) = (0, 0);
+    for (name, kept) in run.signals().counts(tx.now) {
+        all += kept;
+        same += if name == signal { kept } else { 0 };
+    }
+    if all >= limits.runs.signals as usize {
+        return Err(at_limit("signals", limits.runs.signals));
+    }
+    let rule = run.plan().definition.signal_rule(signal);
+    if let Some(most) = rule.and_then(|rule| rule.max_kept)
+        && same >= most as usize
+    {
+        return Err(at_limit(signal, most));
+    }
+    let transient = rule.is_some_and(|rule| rule.transient);
+    if transient && !driver.book.runs.has_waiting_node(id, (signal, payload), limits, &tx.meter) {
+        return panicked(run).map_or(Ok(Reception::Dropped), Err);
+    }
+    Ok(Reception::Kept { until: rule.and_then(|rule| rule.ttl).map(|span| tx.now + span) })
+}
 
 impl Driver {
     pub(super) fn run(&mut self, command: RunCommand, tx: &mut Tx<'_>) -> Verdict {
@@ -80,28 +124,13 @@ impl Driver {
         let limits = self.core.config().limits();
         named("signal", &signal, limits)?;
         fits(limits, &payload)?;
-        let run = self.running(id)?;
-        let (mut all, mut same) = (0, 0);
-        for (name, kept) in run.signals().counts(tx.now) {
-            all += kept;
-            same += if *name == signal { kept } else { 0 };
+        match reception(self, id, (&signal, &payload), tx)? {
+            Reception::Dropped => Ok(Accepted::Ignored),
+            Reception::Kept { until } => {
+                self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
+                Ok(Accepted::Done)
+            }
         }
-        if all >= limits.runs.signals as usize {
-            return Err(at_limit("signals", limits.runs.signals));
-        }
-        let rule = run.plan().definition.signals.iter().find(|rule| rule.name == signal);
-        if let Some(most) = rule.and_then(|rule| rule.max_kept)
-            && same >= most as usize
-        {
-            return Err(at_limit(&signal, most));
-        }
-        let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
-        let transient = rule.is_some_and(|rule| rule.transient);
-        if transient && !self.book.runs.has_waiting_node(id, (&signal, &payload), limits, &tx.meter) {
-            return panicked(self.running(id)?).map_or(Ok(Accepted::Ignored), Err);
-        }
-        self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
-        Ok(Accepted::Done)
     }
 
     fn update(&mut self, id: RunId, variable: Name, value: Payload, tx: &mut Tx<'_>) -> Verdict {

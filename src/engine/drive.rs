@@ -9,6 +9,7 @@ use super::function::turn_refused;
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use super::schedules::Scheduling;
+use super::send::{Sending, sent};
 use crate::base::id::{NodeIx, RunId, TaskId};
 use crate::base::limits::{FORGOTTEN_AT_ONCE, Limits};
 use crate::base::meter::EVENT;
@@ -161,6 +162,7 @@ impl Driver {
     /// Wakes runs and performs their moves until none is left or the bound on the work of the call is reached.
     fn settle(&mut self, tx: &mut Tx<'_>) {
         self.catch_up(tx);
+        self.book.schedules.begin_turns();
         while self.has_moves() {
             if !self.book.runs.wake_next(&tx.meter) && !self.move_next(tx) {
                 match self.book.runs.first_scheduled() {
@@ -258,6 +260,10 @@ impl Driver {
                     .delegation()
                     .split(PartOf { run: id, node, part }, parts)
                     .or_anomaly("a node delegates parts of unknown work")?;
+                self.emit_node(id, node, event, tx);
+            }
+            Move::Send { node, payload, key } => {
+                let event = sent(self, id, &Sending { node, payload, key }, tx)?;
                 self.emit_node(id, node, event, tx);
             }
             Move::Submit { owner, payload } => {
@@ -359,6 +365,9 @@ impl Book {
                 runs.iter().map(|run| 10 + 10 * self.runs.families().size(*run) as usize).sum()
             }
             Event::Node { event: NodeEvent::Called { calls }, .. } => calls.len(),
+            Event::Node { event: NodeEvent::Sent { to, .. }, .. } => {
+                to.iter().map(|run| self.runs.get(*run).map_or(0, |run| run.plan().nodes.len())).sum()
+            }
             Event::Schedule { event: ScheduleEvent::Requested { occasions, .. }, .. } => occasions.len(),
             Event::Agent { .. }
             | Event::Task { .. }

@@ -187,6 +187,22 @@ impl Register {
         self.by_key.get(&(workflow.clone(), key.clone()))
     }
 
+    /// The runs that were started after this event.
+    pub(super) fn later(&self, after: Seq) -> impl Iterator<Item = (Seq, RunId)> {
+        self.by_age.range((after.next(), RunId::new(0))..).copied()
+    }
+
+    /// The runs of a workflow with this business key that were started after this event.
+    pub(super) fn later_with_key(
+        &self,
+        workflow: &Name,
+        key: Option<&Name>,
+        after: Seq,
+    ) -> impl Iterator<Item = (Seq, RunId)> {
+        let runs = key.and_then(|key| self.of_key(workflow, key));
+        runs.into_iter().flat_map(move |runs| runs.range((after.next(), RunId::new(0))..).copied())
+    }
+
     /// The numbers of runs by age and by key.
     pub(super) fn len(&self) -> (usize, usize) {
         (self.by_age.len(), self.by_key.values().map(BTreeSet::len).sum())

@@ -66,6 +66,7 @@ mod query;
 mod recent;
 mod runs;
 mod schedules;
+mod send;
 mod snapshot;
 mod spending;
 mod sum;

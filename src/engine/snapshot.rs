@@ -44,6 +44,9 @@ pub struct EngineSnapshot {
     /// The schedules, by id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     schedules: Vec<ScheduleRecord>,
+    /// The schedule of the last event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_schedule: Option<Name>,
 }
 
 /// The beginning of the bytes of a snapshot; the last of these is the version.
@@ -100,6 +103,7 @@ impl Driver {
             runs,
             finished: self.book.finished.iter().copied().collect(),
             schedules: self.book.schedules.records(),
+            last_schedule: self.book.schedules.last().cloned(),
         }
     }
 }
@@ -158,7 +162,7 @@ fn book(snapshot: &EngineSnapshot, config: &Config) -> Result<Book, String> {
             .insert(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
     }
     book.finished.extend(&snapshot.finished);
-    book.schedules = Schedules::of(&snapshot.schedules)?;
+    book.schedules = Schedules::of(&snapshot.schedules, snapshot.last_schedule.clone())?;
     book.recount().map_err(|reason| reason.to_string())?;
     Ok(book)
 }

@@ -230,6 +230,7 @@ fn field_of(fault: &Fault) -> &'static str {
         Location::Precondition => "precondition",
         Location::Postcondition => "postcondition",
         Location::Failure => "fail",
+        Location::Receivers => "send",
         Location::Writes => "writes",
         Location::Variable(_) | Location::Updates(_) => "context",
         Location::State(_) => "",

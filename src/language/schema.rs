@@ -8,7 +8,7 @@ use super::flow::{ON_FAILURE, ON_UNDO_FAILURE, WITHIN};
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, TRANSITION};
 use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
-use super::waits::{DECISION, ESCALATION, FAIL, HANDLER, MILESTONE, RACE_OPTION, SIGNAL};
+use super::waits::{DECISION, ESCALATION, FAIL, HANDLER, MILESTONE, RACE_OPTION, RECEIVERS, SEND, SIGNAL};
 use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, RULE, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
@@ -140,6 +140,11 @@ fn task_field(name: &str) -> Value {
         "choose" => list(object(CASE, CASE, case)),
         "pick" => words(PICKS),
         "id" | "description" | "on_error" | "otherwise" => text(),
+        "send" => object(&["signal"], SEND, |name| match name {
+            "to" => words(RECEIVERS),
+            "key" => def("data"),
+            _ => text(),
+        }),
         "fail" => either(&[text(), object(&["message"], FAIL, fail)]),
         other => work_field(other),
     }

@@ -55,6 +55,7 @@ pub(super) const TASK: &[&str] = &[
     "pass",
     "stop",
     "fail",
+    "send",
 ];
 
 pub(super) const DEPENDENCY: &[&str] = &["task", "on", "case"];
@@ -66,7 +67,7 @@ pub(super) const WAIT: &[&str] = &["signal", "timer", "until"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
 /// The fields that make a task something other than work.
-const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail"];
+const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail", "send"];
 
 /// The bounds of a map, which can be expressions.
 pub(super) const BOUNDS: [&str; 3] = ["max_concurrent", "tolerate", "tolerate_percent"];
@@ -345,6 +346,7 @@ impl<'d> Reader<'_> {
     fn action(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Action {
         let (pass, stop) = (self.report.bool_at(fields, "pass", path), self.report.bool_at(fields, "stop", path));
         let fail = get(fields, "fail").map(|fail| Action::Fail(self.fail(fail, &path.field("fail"), names)));
+        let send = get(fields, "send").map(|send| self.send(send, &path.field("send"), names));
         let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait"), names));
         let race = self.race(fields, path, names);
         let states = self.states(fields, path, names);
@@ -362,7 +364,7 @@ impl<'d> Reader<'_> {
         let body = call.unwrap_or(body);
         let repeated = self.repeated(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(repeated)
+        plain.or(fail).or(send).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(repeated)
     }
 
     /// A string is the name of the workflow.

@@ -7,7 +7,8 @@ use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Boundary, Condition, Decision, Escalation, Expr, Fail, Handler, Milestone, RaceOption, SignalRule, WaitFor,
+    Action, Boundary, Condition, Decision, Escalation, Expr, Fail, Handler, Milestone, RaceOption, Receivers,
+    SendSignal, SignalRule, WaitFor,
 };
 use crate::task::FailureKind;
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub(super) const ESCALATION: &[&str] = &["after", "role"];
 pub(super) const HANDLER: &[&str] = &["name", "error", "timeout", "signal", "matching", "cancel", "beside"];
 pub(super) const MILESTONE: &[&str] = &["after", "until"];
 pub(super) const SIGNAL: &[&str] = &["transient", "kept_for", "most", "description"];
+pub(super) const SEND: &[&str] = &["signal", "to", "workflow", "key"];
 pub(super) const FAIL: &[&str] = &["message", "kind", "code", "details"];
 
 /// The fields of which a race option has exactly one, and those of which a handler has exactly one.
@@ -50,7 +52,46 @@ pub(super) fn signals(fields: &Fields, path: &Path<'_>, report: &mut Report) -> 
     read
 }
 
+/// The runs to which a signal is sent, other than those of a workflow.
+pub(super) const RECEIVERS: &[(&str, Relative)] =
+    &[("run", Relative::Run), ("parent", Relative::Parent), ("root", Relative::Root)];
+
+/// A run that is found from the sending one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Relative {
+    Run,
+    Parent,
+    Root,
+}
+
 impl<'d> Reader<'_> {
+    /// A signal to a run that is found from this one, or to runs of a workflow.
+    pub(super) fn send(&mut self, value: &'d Value, path: &Path<'_>, names: &Names<'d>) -> Action {
+        let Some(fields) = self.report.object(value, path, SEND) else { return Action::Pass };
+        let signal = self.report.text_at(fields, "signal", path).map(Name::from);
+        if get(fields, "signal").is_none() {
+            self.report.add(path, DocumentFaultKind::Missing { field: "signal".to_owned() });
+        }
+        let to = self.report.keyword_at(fields, "to", path, RECEIVERS);
+        let workflow = self.report.text_at(fields, "workflow", path).map(Name::from);
+        let key = get(fields, "key").map(|key| expression(key, &path.field("key"), names, &mut self.report));
+        if get(fields, "to").is_some() && get(fields, "workflow").is_some() {
+            self.report.add(path, DocumentFaultKind::Exclusive { one: "to", other: "workflow" });
+        } else if key.is_some() && get(fields, "workflow").is_none() {
+            self.report.add(path, DocumentFaultKind::Missing { field: "workflow".to_owned() });
+        }
+        let to = match (workflow, key) {
+            (Some(workflow), Some(key)) => Receivers::Key { workflow, key },
+            (Some(workflow), None) => Receivers::All { workflow },
+            (None, _) => match to.unwrap_or(Relative::Run) {
+                Relative::Run => Receivers::Run,
+                Relative::Parent => Receivers::Parent,
+                Relative::Root => Receivers::Root,
+            },
+        };
+        signal.map_or(Action::Pass, |signal| Action::Send(SendSignal::new(signal, to)))
+    }
+
     pub(super) fn race(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Action> {
         let options = get(fields, "race")?;
         let at = path.field("race");

@@ -331,6 +331,11 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
             format!("{at} is held for an operator: {}", line(&outcome.to_string(), SHOWN + 40))
         }
         NodeEvent::Reduced { variable, .. } => format!("{at} reads variable {variable}"),
+        NodeEvent::Sent { signal, to, .. } => match to.as_slice() {
+            [] => format!("{at}: no run receives signal {}", short(signal)),
+            [run] => format!("{at} sends signal {} to {run}", short(signal)),
+            runs => format!("{at} sends signal {} to {} runs", short(signal), runs.len()),
+        },
         NodeEvent::StateEntered { state, .. } => format!("{at} enters state {state}"),
         NodeEvent::Decision(DecisionEvent::Made { by, option, .. }) => {
             format!("{at}: {} decided for {}", short(by), short(option))
@@ -374,6 +379,7 @@ fn opening(what: &Opening, now: Time) -> String {
         Opening::Delegation => "work that can be delegated".to_owned(),
         Opening::Function => "a durable function".to_owned(),
         Opening::States => "a state machine".to_owned(),
+        Opening::Send => "a signal to runs".to_owned(),
         Opening::Race { .. } => "a race".to_owned(),
         Opening::Wait { until: None } => "a wait".to_owned(),
         Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),

@@ -1,5 +1,6 @@
 //! The state as data.
 
+use super::apply::State;
 use super::config::Config;
 use super::index::{Excluded, Gate, Group, GroupKey, GroupPast, Member, Room};
 use super::ix::TenantIx;
@@ -197,7 +198,12 @@ pub enum TaskStage {
         until: Time,
     },
     /// It waits for an agent.
-    Queued,
+    Queued {
+        /// The agents of the tasks from which it stays apart, as they were when it became ready, and those that it excludes
+        /// besides; empty if it stays apart from no task.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        excluded: Vec<AgentId>,
+    },
     /// An attempt is under way.
     Running {
         /// The agent that holds the attempt.
@@ -232,7 +238,7 @@ impl Core {
         let mut agents: Vec<AgentRecord> =
             state.index().fleet().iter().map(|(at, member)| agent_record(at.get(), member)).collect();
         agents.sort_by_key(|agent| agent.by.agent());
-        let mut tasks: Vec<TaskRecord> = state.tasks().iter().map(|(_, task)| task_record(task)).collect();
+        let mut tasks: Vec<TaskRecord> = state.tasks().iter().map(|(_, task)| task_record(state, task)).collect();
         tasks.sort_by_key(|task| task.seq);
         let queues = state.queues();
         let tenant = |(at, account): (TenantIx, &Account)| account_record(at.0.get(), account, queues.tag(at));
@@ -338,6 +344,13 @@ fn unroutable_record(group: &Group) -> UnroutableRecord {
     }
 }
 
+/// The agents that a queued task excludes, if some of them are those of other tasks.
+fn excluded_record(state: &State, task: &Task) -> Vec<AgentId> {
+    let stays_apart = task.spec.affinity.as_deref().is_some_and(|affinity| !affinity.apart_from.is_empty());
+    let class = task.class().filter(|_| stays_apart).and_then(|class| state.index().classes().key(class));
+    class.map(|key| key.excluded.parts().0.to_vec()).unwrap_or_default()
+}
+
 fn agent_record(index: u32, member: &Member) -> AgentRecord {
     AgentRecord {
         by: member.by,
@@ -353,7 +366,7 @@ const fn gate_record(gate: &Gate) -> GateRecord {
     GateRecord { guard: gate.guard, slots: gate.slots, until: gate.until }
 }
 
-fn task_record(task: &Task) -> TaskRecord {
+fn task_record(state: &State, task: &Task) -> TaskRecord {
     TaskRecord {
         seq: task.seq,
         submitted: task.submitted,
@@ -368,15 +381,15 @@ fn task_record(task: &Task) -> TaskRecord {
         failed: task.rare().failed.to_vec(),
         details: task.heartbeats().and_then(|beats| beats.recorded.clone()),
         last: task.last(),
-        stage: stage_record(&task.stage),
+        stage: stage_record(state, task),
     }
 }
 
-fn stage_record(stage: &Stage) -> TaskStage {
-    match stage {
+fn stage_record(state: &State, task: &Task) -> TaskStage {
+    match &task.stage {
         Stage::Blocked { .. } => TaskStage::Blocked,
         Stage::Backoff { until } => TaskStage::Backoff { until: *until },
-        Stage::Queued { .. } => TaskStage::Queued,
+        Stage::Queued { .. } => TaskStage::Queued { excluded: excluded_record(state, task) },
         Stage::Running(running) => TaskStage::Running {
             by: running.by,
             since: running.since,

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+static NULL: Value = Value::Null;
+
 /// The path of the first difference between the JSON forms, with both values. Omitted values are equal to null.
 pub(super) fn difference<T: Serialize + PartialEq>(here: &T, there: &T) -> Option<String> {
     if here == there {
@@ -19,9 +21,9 @@ fn first(path: String, here: &Value, there: &Value) -> Option<String> {
         return None;
     }
     let deeper = match (here, there) {
-        (Value::Object(here), Value::Object(there)) => here
-            .iter()
-            .find_map(|(name, value)| first(format!("{path}/{name}"), value, there.get(name).unwrap_or(&Value::Null))),
+        (Value::Object(here), Value::Object(there)) => here.keys().chain(there.keys()).find_map(|name| {
+            first(format!("{path}/{name}"), here.get(name).unwrap_or(&NULL), there.get(name).unwrap_or(&NULL))
+        }),
         (Value::Array(here), Value::Array(there)) if here.len() == there.len() => here
             .iter()
             .zip(there)
@@ -51,5 +53,6 @@ mod tests {
             difference(&here, &json!({"a": [1], "c": 3})).as_deref(),
             Some("/a is [1,{\"b\":2}] instead of [1]")
         );
+        assert_eq!(difference(&json!({}), &json!({"a": 1})).as_deref(), Some("/a is null instead of 1"));
     }
 }

@@ -56,8 +56,8 @@ pub struct Affinity {
     #[serde(skip_serializing_if = "<[(Name, Name)]>::is_empty")]
     pub not_labels: Box<[(Name, Name)]>,
     /// Excludes the agents to which these tasks were last assigned: separation of duties. The agents are determined
-    /// when this task becomes ready, as long as those tasks are retained, so this task should come
-    /// [`after`](crate::TaskSpec::after) them.
+    /// each time this task becomes ready for an attempt, as long as those tasks are retained, and stay the same while it waits,
+    /// so this task should come [`after`](crate::TaskSpec::after) them.
     #[serde(skip_serializing_if = "<[TaskId]>::is_empty")]
     pub apart_from: Box<[TaskId]>,
 }

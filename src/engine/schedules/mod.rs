@@ -36,7 +36,9 @@ pub(super) struct Scheduling<'a, 't> {
 pub(super) struct Schedules {
     by_id: BTreeMap<Name, Schedule>,
     agenda: BTreeSet<Name>,
-    /// The schedule that made the last move: it is the turn of the next one by name. Only for decisions.
+    /// The schedule of the last event: in the next call it is the turn of the next one by name.
+    last: Option<Name>,
+    /// The schedule that made the last move of the call, with an event or without. Only for decisions.
     served: Option<Name>,
     due: BTreeSet<(Time, Name)>,
 }
@@ -61,6 +63,7 @@ impl Schedules {
         } else {
             self.by_id.get_mut(id).ok_or(UNKNOWN)?.apply(event, at)?;
         }
+        self.last = Some(id.clone());
         self.agenda.insert(id.clone());
         Ok(())
     }
@@ -102,8 +105,13 @@ impl Schedules {
         self.by_id.values().map(|schedule| schedule.record.clone()).collect()
     }
 
-    pub(super) fn of(records: &[ScheduleRecord]) -> Result<Self, String> {
-        let mut schedules = Self::default();
+    /// The schedule of the last event.
+    pub(super) const fn last(&self) -> Option<&Name> {
+        self.last.as_ref()
+    }
+
+    pub(super) fn of(records: &[ScheduleRecord], last: Option<Name>) -> Result<Self, String> {
+        let mut schedules = Self { last, ..Self::default() };
         for record in records {
             let id = record.spec.id.clone();
             if schedules.by_id.insert(id.clone(), Schedule::of(record.clone())?).is_some() {
@@ -136,6 +144,11 @@ impl Schedules {
 impl Schedules {
     pub(super) fn has_work(&self) -> bool {
         !self.agenda.is_empty()
+    }
+
+    /// A call continues after the schedule of the last event, so that an engine that was restored before it decides the same.
+    pub(super) fn begin_turns(&mut self) {
+        self.served.clone_from(&self.last);
     }
 
     /// The schedule on the agenda after the one that was served last, in turn.

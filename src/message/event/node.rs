@@ -1,7 +1,7 @@
 //! Events of the nodes of a run.
 
 use super::Event;
-use crate::base::id::{NodeIx, RunId};
+use crate::base::id::{NodeIx, RunId, Seq};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
@@ -136,6 +136,19 @@ pub enum NodeEvent {
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         value: Payload,
     },
+    /// Runs have received the signal that the node sends.
+    Sent {
+        /// The name of the signal.
+        signal: Name,
+        /// The content.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        payload: Payload,
+        /// The runs, in the order in which they were started.
+        to: Vec<RunId>,
+        /// The next receivers were started after this event; none if there are no others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Seq>,
+    },
     /// The token of the node entered a state.
     StateEntered {
         /// The state's index in the node.
@@ -263,6 +276,8 @@ pub enum Opening {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
+    /// It sends a signal.
+    Send,
     /// It waits for the first of several offers.
     Race {
         /// When it began.

@@ -255,6 +255,7 @@ fn text_of(action: &Action) -> (Shape, Option<String>) {
             (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
         }
         Action::Pass => (Shape::Pass, None),
+        Action::Send(send) => (Shape::Pass, Some(format!("sends: {}", line(&send.signal, SHOWN)))),
         Action::States(states) => {
             (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.max_steps)))
         }

@@ -305,7 +305,7 @@ impl Progress {
             Opening::Wait { until } => node.until = *until,
             Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
             Opening::Delegation => node.items = Some(1),
-            Opening::Repeat | Opening::Rounds | Opening::States | Opening::Function => {}
+            Opening::Repeat | Opening::Rounds | Opening::States | Opening::Function | Opening::Send => {}
         }
     }
 

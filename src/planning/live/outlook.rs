@@ -177,7 +177,7 @@ fn slots(agent: &crate::scheduler::AgentRecord) -> u32 {
 }
 
 fn is_waiting(record: &TaskRecord) -> bool {
-    matches!(record.stage, TaskStage::Blocked | TaskStage::Backoff { .. } | TaskStage::Queued)
+    matches!(record.stage, TaskStage::Blocked | TaskStage::Backoff { .. } | TaskStage::Queued { .. })
 }
 
 fn expected(record: &TaskRecord, otherwise: Duration) -> Duration {

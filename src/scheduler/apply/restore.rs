@@ -2,8 +2,9 @@
 
 use super::State;
 use crate::base::error::RestoreError;
+use crate::base::id::AgentId;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
-use crate::scheduler::index::Bound;
+use crate::scheduler::index::{Bound, Excluded};
 use crate::scheduler::queue::AccountHistory;
 use crate::scheduler::snapshot::{
     AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
@@ -11,6 +12,7 @@ use crate::scheduler::snapshot::{
 use crate::scheduler::tasks::{
     Cancel, Ended, Heartbeats, Held, Origin, Rare, Requests, Running, Stage, Submission, Yielding,
 };
+use crate::task::TaskSpec;
 
 impl State {
     /// Fills an empty state from a snapshot.
@@ -90,8 +92,8 @@ impl State {
         let stage = match &record.stage {
             // Dependencies are restored after all tasks.
             TaskStage::Blocked => Stage::Blocked { on: 0 },
-            TaskStage::Queued => {
-                self.enqueue(task)?;
+            TaskStage::Queued { excluded } => {
+                self.enqueue_excluding(task, excluded_by(&record.spec, excluded)?)?;
                 return self.set_timer(task);
             }
             TaskStage::Backoff { until } => Stage::Backoff { until: *until },
@@ -133,6 +135,16 @@ impl State {
             self.tasks.block(task, &record.spec, Origin::Snapshot)?;
         }
         Ok(())
+    }
+}
+
+/// The agents that a queued task excludes, if some of them are those of other tasks.
+fn excluded_by(spec: &TaskSpec, agents: &[AgentId]) -> Applied<Option<Excluded>> {
+    let affinity = spec.affinity.as_deref();
+    match affinity.is_some_and(|affinity| !affinity.apart_from.is_empty()) {
+        true => Ok(Some(Excluded::of(affinity, agents.iter().copied()))),
+        false if agents.is_empty() => Ok(None),
+        false => Err(InconsistentEvent("a task that stays apart from no task excludes agents of tasks")),
     }
 }
 

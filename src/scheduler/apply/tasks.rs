@@ -102,8 +102,13 @@ impl State {
         self.set_timer(task)
     }
 
-    /// Queues a task in the class of its needs and of the agents that it avoids.
+    /// Queues a task that has become ready in the class of its needs and of the agents that it avoids.
     pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
+        self.enqueue_excluding(at, None)
+    }
+
+    /// Queues a task. The agents that it excludes are given if they were determined before, because it does not become ready.
+    pub(super) fn enqueue_excluding(&mut self, at: TaskIx, excluded: Option<Excluded>) -> Applied {
         let task = self.tasks.at(at)?;
         let room = task.room();
         let class = if task.rare().avoid.is_empty()
@@ -113,6 +118,7 @@ impl State {
             self.index.join_plain(&task.spec.needs, room)?
         } else {
             let key = ClassKey { avoid: task.rare().avoid.clone().into(), ..self.class_key(&task.spec) };
+            let key = ClassKey { excluded: excluded.unwrap_or(key.excluded), ..key };
             self.index.join(key, room)?
         };
         let task = self.tasks.queue(at, class)?;
@@ -144,13 +150,20 @@ impl State {
         for tenant in self.index.separate(tenants) {
             let mut classes = BTreeSet::new();
             for task in self.queues.queued_by(&tenant) {
+                let excluded = self.excluded(task)?;
                 self.dequeue(task, None)?;
-                self.enqueue(task)?;
+                self.enqueue_excluding(task, excluded)?;
                 classes.extend(self.tasks.at(task)?.class());
             }
             self.queues.reopen(classes);
         }
         Ok(())
+    }
+
+    /// The agents that a queued task excludes, as they were determined when it became ready; none if it is not queued.
+    pub(crate) fn excluded(&self, at: TaskIx) -> Applied<Option<Excluded>> {
+        let class = self.tasks.at(at)?.class();
+        Ok(class.and_then(|class| self.index.classes().key(class)).map(|key| key.excluded.clone()))
     }
 
     /// Sets the linger timer for a task of a batched kind.
@@ -167,11 +180,12 @@ impl State {
             return Err(InconsistentEvent("a task that changes its tier does not wait"));
         }
         let queued = task.class().is_some();
+        let excluded = self.excluded(at)?;
         if queued {
             self.dequeue(at, None)?;
         }
         self.tasks.set_tier(at, tier)?;
-        if queued { self.enqueue(at) } else { Ok(()) }
+        if queued { self.enqueue_excluding(at, excluded) } else { Ok(()) }
     }
 
     /// Ends a task.

@@ -10,7 +10,7 @@ use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AccountIx, AgentIx, ClassIx, KindIx, TaskIx};
 use crate::scheduler::queue::Turn;
 use crate::scheduler::tasks::FollowUp;
-use crate::scheduler::timers::Alarm;
+use crate::scheduler::timers::{Alarm, Timers};
 
 impl State {
     /// Records the time of a message from an agent.
@@ -73,20 +73,9 @@ impl State {
         self.queues.linger_due(kind, submitted, now, &mut self.timers)
     }
 
-    pub(crate) fn preempt_at(&mut self, at: Time) {
-        self.timers.preempt_at(at);
-    }
-
-    pub(crate) fn cancel_preemption(&mut self) {
-        self.timers.cancel_preemption();
-    }
-
-    pub(crate) fn rebalance_at(&mut self, at: Time) {
-        self.timers.rebalance_at(at);
-    }
-
-    pub(crate) const fn rebalanced(&mut self) {
-        self.timers.rebalanced();
+    /// Access for the timers of searches, which belong to no entity.
+    pub(crate) const fn timers_mut(&mut self) -> &mut Timers {
+        &mut self.timers
     }
 
     // ---- dispatch

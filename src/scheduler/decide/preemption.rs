@@ -62,7 +62,7 @@ impl Dispatch<'_, '_> {
             }
         }
         if let Some(at) = next_preemption(&self.core.reader.state, rules, class, self.tx.now) {
-            self.core.reader.state.preempt_at(at);
+            self.core.reader.state.timers_mut().preempt_at(at);
         }
     }
 
@@ -122,7 +122,7 @@ impl DueTimers<'_, '_> {
     /// The preemption timer has fired: attempts may have run long enough.
     pub(super) fn preemption(&mut self) {
         let state = &mut self.core.reader.state;
-        state.cancel_preemption();
+        state.timers_mut().cancel_preemption();
         let classes: Vec<ClassIx> = state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
         self.core.dispatch(self.tx).preempt_for_all(classes);
     }

@@ -11,7 +11,7 @@ impl Core {
         if let Some(every) = self.guards.rebalances_every()
             && self.reader.state.candidates().has_unstarted()
         {
-            self.reader.state.rebalance_at(now + every);
+            self.reader.state.timers_mut().rebalance_at(now + every);
         }
     }
 }
@@ -19,7 +19,7 @@ impl Core {
 impl DueTimers<'_, '_> {
     /// Compares the loads, and sets the timer again while any attempt waits at an agent.
     pub(super) fn rebalance(&mut self) {
-        self.core.reader.state.rebalanced();
+        self.core.reader.state.timers_mut().rebalanced();
         for id in self.core.guards.misplaced(&self.core.reader.state, self.tx.now) {
             // The event of an earlier step may have changed the attempt.
             let Some(task) = self.core.reader.state.tasks().by_id(id) else { continue };

@@ -143,6 +143,10 @@ impl Rules {
                 story.judge_signal(index, *signal)?;
                 rule(!story.ended.contains(&index), || format!("node {node} of {run} ends twice"))
             }
+            NodeEvent::Sent { to, .. } => {
+                let goes = |run: &RunId| self.runs.get(run).is_some_and(|story| !story.finished);
+                rule(to.iter().all(goes), || format!("node {node} of {run} sends a signal to a run that has ended"))
+            }
             NodeEvent::Compensated { outcome } => self.judge_compensated(run, index, outcome, step),
             NodeEvent::Part { part, event } => {
                 let (Some(parts), Some(delegate)) = (story.parts.get(&index), story.delegate(index)) else {

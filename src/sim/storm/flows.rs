@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Budget, Call, Case, Completion, Condition, Decision, Definition, Delegate, DurableFunction, Expr,
     Fail, FunctionCall, Handler, Link, Map, Node, Occurrence, OnCompensationFailure, OnFailure, Pick, Precondition,
-    RaceOption, Reducer, Repeat, SavePoint, SignalRule, State, States, Variable, WaitFor, Work,
+    RaceOption, Receivers, Reducer, Repeat, SavePoint, SendSignal, SignalRule, State, States, Variable, WaitFor, Work,
 };
 use crate::task::{FailureKind, Failures, Policy, Retry, RetryRule};
 use core::time::Duration;
@@ -24,6 +24,9 @@ pub(super) const GO: &str = "go";
 /// The variable that takes updates, and its reducer.
 pub(super) const VOTES: &str = "votes";
 pub(super) const ADD: &str = "add";
+
+/// The most attempts that the bound on the time of a case allows for.
+const MOST: u32 = 8;
 
 fn policy(attempts: u32) -> Policy {
     let retry = Retry::exponential(attempts, Duration::from_millis(500), Duration::from_secs(10));
@@ -59,6 +62,7 @@ pub(super) fn all() -> Vec<Definition> {
         desk(),
         crop(),
         code(),
+        notice(),
     ]
 }
 
@@ -68,6 +72,10 @@ pub(super) fn tuned(flow: &Definition, attempts: u32) -> Definition {
     let tune = |work: &mut Work| {
         let timeout = Duration::from_secs(20 + u64::from(attempts));
         work.policy = policy(attempts).with_attempt_timeout(timeout);
+        if attempts > MOST {
+            // A task whose attempts all fail must end, too.
+            work.policy = work.policy.clone().with_total_timeout(Duration::from_secs(120));
+        }
     };
     for node in &mut flow.nodes {
         if let Action::Do(Body::Task(work)) | Action::Map(Map { body: Body::Task(work), .. }) = &mut node.action {
@@ -76,7 +84,7 @@ pub(super) fn tuned(flow: &Definition, attempts: u32) -> Definition {
             *inner = tuned(inner, attempts).into();
         }
         if node.retry.is_some() {
-            node.retry = Some(run_retry(attempts));
+            node.retry = Some(run_retry(attempts.min(MOST)));
         }
     }
     flow
@@ -288,6 +296,24 @@ fn crop() -> Definition {
     Definition::new("crop")
         .with_node(Node::new("states", Action::States(states)).with_input(Expr::Input))
         .with_node(task("sell", "k1").with_link(Link::success("states")))
+}
+
+/// Signals that nodes send: to all runs of another workflow, and to the parent run, where a handler ends the node.
+fn notice() -> Definition {
+    let send =
+        |name: &str, to: Receivers| Node::new(name, Action::Send(SendSignal::new(GO, to))).with_input(Expr::Input);
+    let inner = Definition::new("raise")
+        .with_node(send("raise", Receivers::Parent))
+        .with_node(undoable("work", "k0").with_link(Link::success("raise")));
+    Definition::new("notice")
+        .with_node(send("tell", Receivers::All { workflow: "review".into() }))
+        .with_node(
+            Node::new("inner", Action::flow(inner))
+                .with_input(Expr::Input)
+                .with_link(Link::success("tell"))
+                .with_handler(Handler::signal("raised", GO)),
+        )
+        .with_node(task("after", "k1").with_link(Link::case("inner", "raised")))
 }
 
 /// A durable function. The outside system answers its turns.

@@ -8,7 +8,7 @@ use super::flows::{self, VOTES};
 use super::ledger::Ledger;
 use crate::base::id::{NodeIx, RunId, Seq, TaskId};
 use crate::definition::Expr;
-use crate::message::event::{CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
+use crate::message::event::{CatalogueEvent, Entry, Event, NodeEvent, Opening, RunEvent, TaskEvent};
 use crate::message::run::{CompensationOutcome, RunOutcome};
 use crate::sim::report::Report;
 use crate::task::{IdempotencyKey, Identity, JournalId, Owner, Phase, TaskSpec, TaskStatus};
@@ -103,6 +103,16 @@ impl Story {
     }
 }
 
+/// Work that has one idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Requested {
+    /// An instance of a node that was executed again so often.
+    Instance(Owner, u32),
+    /// A call of a durable function. A retried function requests a failed call as another instance. The workflow of the storm
+    /// requests each call once, with its key as the input.
+    Call((RunId, NodeIx), String),
+}
+
 /// The idempotency keys: equal for work that is requested again, different for all other work.
 #[derive(Default)]
 struct Keys {
@@ -111,8 +121,10 @@ struct Keys {
     /// The nodes with child runs since then.
     parents: BTreeSet<(RunId, NodeIx)>,
     /// The first task of each key, with its work.
-    works: BTreeMap<IdempotencyKey, (TaskId, Option<(Owner, u32)>)>,
-    keys: BTreeMap<(Owner, u32), IdempotencyKey>,
+    works: BTreeMap<IdempotencyKey, (TaskId, Option<Requested>)>,
+    keys: BTreeMap<Requested, IdempotencyKey>,
+    /// The nodes that execute durable functions.
+    functions: BTreeSet<(RunId, NodeIx)>,
     /// Nodes whose index has changed.
     migrated: BTreeSet<RunId>,
 }
@@ -135,6 +147,9 @@ impl Keys {
                     let nodes: Vec<_> = nodes.iter().map(|node| (*run, node.index)).filter(has_child).collect();
                     nodes.into_iter().for_each(|at| self.repeat(at));
                 }
+                Event::Node { run, node, event: NodeEvent::Opened { what: Opening::Function } } => {
+                    self.functions.insert((*run, node.index));
+                }
                 Event::Run { run, event: RunEvent::Migrated { .. } } => _ = self.migrated.insert(*run),
                 _ => {}
             }
@@ -147,9 +162,19 @@ impl Keys {
         *self.repeats.entry(at).or_default() += 1;
     }
 
+    fn requested(&self, owner: Owner, spec: &TaskSpec) -> Requested {
+        let at = (owner.run, owner.node);
+        match spec.payload.value().as_str() {
+            Some(call) if owner.phase == Phase::Do && self.functions.contains(&at) => {
+                Requested::Call(at, call.to_owned())
+            }
+            Some(_) | None => Requested::Instance(owner, self.repeats.get(&at).copied().unwrap_or(0)),
+        }
+    }
+
     fn submitted(&mut self, task: TaskId, spec: &TaskSpec, replays: Option<TaskId>) -> Result<(), String> {
         let key = Identity::new(JournalId::new(0)).key_of(spec);
-        let work = spec.owner.map(|owner| (owner, self.repeats.get(&(owner.run, owner.node)).copied().unwrap_or(0)));
+        let work = spec.owner.map(|owner| self.requested(owner, spec));
         if spec.owner.is_some_and(|owner| self.migrated.contains(&owner.run)) {
             return Ok(());
         }
@@ -158,7 +183,8 @@ impl Keys {
         {
             return Err(format!("{first} and {task} have the key {key}, but other work: {known:?}, {work:?}"));
         }
-        if let Some(known) = work.and_then(|work| self.keys.insert(work, key)).filter(|known| *known != key) {
+        let before = work.clone().and_then(|work| self.keys.insert(work, key));
+        if let Some(known) = before.filter(|known| *known != key) {
             return Err(format!("{task} has the key {key}, but the same work had {known}: {work:?}"));
         }
         self.works.entry(key).or_insert((task, work));

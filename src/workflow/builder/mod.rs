@@ -21,8 +21,8 @@ use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{
-    Action, Body, Budget, Call, Condition, Expr, Fail, Join, Map, On, RaceOption, Reducer, Remaining, Repeat, States,
-    Trigger,
+    Action, Body, Budget, Call, Condition, Expr, Fail, Join, Map, On, RaceOption, Receivers, Reducer, Remaining,
+    Repeat, SendSignal, States, Trigger,
 };
 use core::fmt;
 use core::marker::PhantomData;
@@ -545,6 +545,17 @@ impl<I, O> Workflow<I, O> {
     /// Adds a node that fails with this failure. The item of its expressions is `of`.
     pub fn fail_with<'f, T>(&'f self, fail: Fail, of: impl Source<'f, T>) -> Handle<'f, ()> {
         self.add(Sketch::new("fail", Action::Fail(fail)).with_input(self.datum(of)))
+    }
+
+    /// Adds a node that sends a signal with this content to runs. Its output is the number of runs that received it.
+    pub fn send<'f, T>(
+        &'f self,
+        signal: impl Into<Name>,
+        to: Receivers,
+        content: impl Source<'f, T>,
+    ) -> Handle<'f, u32> {
+        let send = SendSignal::new(signal, to);
+        self.add(Sketch::new("send", Action::Send(send)).with_input(self.datum(content)))
     }
 
     /// Adds a node that waits for a time.

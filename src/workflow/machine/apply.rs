@@ -135,6 +135,10 @@ impl Run {
                 state.reduce(*variable, value);
                 Ok(())
             }),
+            NodeEvent::Sent { to, after, .. } => {
+                let receivers = u32::try_from(to.len()).unwrap_or(u32::MAX);
+                self.change(ix, "a node sends a signal", |state, _| state.work_mut().sent(receivers, *after))
+            }
             NodeEvent::StateEntered { state: entered, item } => {
                 self.change(ix, "a token enters a state", |state, _| state.enter(*entered, item.as_ref()))
             }

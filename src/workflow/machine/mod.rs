@@ -32,7 +32,7 @@ pub(crate) use graph::BoundNode;
 pub(crate) use illegal::Illegal;
 pub(crate) use input::{RunInput, WorkInput};
 pub(crate) use needs::{Need, Waiting};
-pub(crate) use node::{Call, Claim, Commitment, InstanceEnd, Made, NodeState, Share, Worker, misread};
+pub(crate) use node::{Call, Claim, Commitment, InstanceEnd, Made, NodeState, NodeWork, Share, Worker, misread};
 pub(crate) use record::RunRecord;
 pub(crate) use values::Values;
 pub(crate) use variables::NoUpdate;

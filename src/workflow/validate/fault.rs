@@ -604,6 +604,9 @@ pub enum Fault {
     /// A call with a depth of zero.
     #[error("calls a workflow with depth 0, which allows no run of it")]
     NoDepth,
+    /// A business key of receivers that is a constant, but no string.
+    #[error("sends a signal to runs by a business key that is not a string")]
+    NoKey,
     /// A wait without a signal and without a timer.
     #[error("waits for neither a signal nor a timer")]
     EmptyWait,

@@ -23,6 +23,8 @@ pub enum Location {
     Postcondition,
     /// The failure of a node that always fails.
     Failure,
+    /// The business key of the runs to which a node sends a signal.
+    Receivers,
     /// The writes of a node to variables.
     Writes,
     /// The initial value of a variable.
@@ -47,6 +49,7 @@ impl fmt::Display for Location {
             Self::Precondition => f.write_str("its precondition"),
             Self::Postcondition => f.write_str("its postcondition"),
             Self::Failure => f.write_str("its failure"),
+            Self::Receivers => f.write_str("the business key of its receivers"),
             Self::Writes => f.write_str("its writes"),
             Self::Variable(variable) => write!(f, "variable `{}`", Short(variable)),
             Self::Updates(variable) => write!(f, "the condition on updates of variable `{}`", Short(variable)),

@@ -22,7 +22,9 @@ pub use location::Location;
 use crate::base::limits::{Limits, MOST_DEPTH};
 use crate::base::name::Name;
 use crate::base::nearest::nearest;
-use crate::definition::{Action, Body, Call, Definition, Expr, Fail, Map, Node, Repeat, Variable, Work};
+use crate::definition::{
+    Action, Body, Call, Definition, Expr, Fail, Map, Node, Receivers, Repeat, SendSignal, Variable, Work,
+};
 use crate::message::run::Measure;
 use crate::task::{Code, Retry, Usage};
 use data::{Site, Use};
@@ -276,6 +278,7 @@ impl<'d, 'r> Checker<'d, 'r> {
                 }
             }
             Action::Race { .. } => {}
+            Action::Send(send) => self.send(index, send),
             Action::States(states) => self.states(index, states),
             Action::Delegate(delegate) => self.delegate(index, delegate),
             Action::Function(function) => self.function(index, node, function),
@@ -288,6 +291,23 @@ impl<'d, 'r> Checker<'d, 'r> {
         }
         if let Some(Body::Task(work)) = node.action.body() {
             self.work(index, work);
+        }
+    }
+
+    fn send(&mut self, index: usize, send: &SendSignal) {
+        self.name(Some(index), "the signal", &send.signal);
+        match &send.to {
+            Receivers::Run | Receivers::Parent | Receivers::Root => {}
+            Receivers::All { workflow } => self.name(Some(index), "the workflow of the receivers", workflow),
+            Receivers::Key { workflow, key } => {
+                self.name(Some(index), "the workflow of the receivers", workflow);
+                self.expression(key, &Site::of(index, Location::Receivers, true));
+                if let Expr::Const(key) = key
+                    && !key.value().is_string()
+                {
+                    self.fault(Some(index), Fault::NoKey);
+                }
+            }
         }
     }
 

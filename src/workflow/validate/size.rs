@@ -91,6 +91,7 @@ fn ways(node: &Node) -> usize {
         | Action::Function(_)
         | Action::Wait { .. }
         | Action::Pass
+        | Action::Send(_)
         | Action::Stop
         | Action::Fail(_) => 0,
     };

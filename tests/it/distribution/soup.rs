@@ -8,7 +8,7 @@ use counterpoint::resilience::rate;
 use counterpoint::routing::FirstCapable;
 use counterpoint::scheduler::{Batch, Preemption, Quota};
 use counterpoint::scheduler::{Discipline, TaskStatus, TaskWait};
-use counterpoint::task::Scope;
+use counterpoint::task::{Affinity, Scope};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Entry, Event, Failure, Incarnation, Outbox, Payload,
     Scheduler, TaskCommand, TaskId, TaskSpec, Tier,
@@ -144,6 +144,10 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
                 if next.is_multiple_of(5) {
                     spec.needs = spec.needs.clone().and_amount("memory", 2);
                 }
+                if next.is_multiple_of(7) {
+                    let apart = Affinity::default().with_apart_from([task_id(*next - 1)]);
+                    spec = spec.with_affinity(apart);
+                }
                 if *tenant > 0 { spec.with_tenant(format!("t{tenant}")) } else { spec }
             });
             Command::submit_all(tasks.collect::<Vec<_>>())
@@ -271,12 +275,11 @@ fn finish(mut host: Host) -> Result<(), String> {
     for scope in [Scope::Tenant("t1".into()), Scope::Kind("k0".into()), Scope::Kind("k1".into())] {
         host.say(Command::resume(scope)).unwrap();
     }
-    let spec = AgentSpec::new(AgentId::new(9))
-        .with_amount("memory", 4)
-        .with_skill("k0", 1)
-        .with_skill("k1", 1)
-        .with_capacity(4);
-    host.say(Command::register(spec)).unwrap();
+    // A task stays apart from one other at most.
+    for id in [9, 10] {
+        let spec = AgentSpec::new(AgentId::new(id)).with_amount("memory", 4).with_capacity(4);
+        host.say(Command::register(spec.with_skill("k0", 1).with_skill("k1", 1))).unwrap();
+    }
     for _ in 0..10_000 {
         let held = host.scheduler.outstanding();
         let dispatch = held.iter().find_map(|effect| match effect {

@@ -3,8 +3,8 @@
 use super::{RUN, World, work};
 use counterpoint::definition::{
     Action, Body, Budget, Call, Case, Completion, Condition, Definition, Expr, Fail, Handler, Join, Link, Map,
-    Milestone, Node, On, Pick, Precondition, RaceOption, Reducer, Remaining, Repeat, SavePoint, State, States, Trigger,
-    Variable, WaitFor, Write,
+    Milestone, Node, On, Pick, Precondition, RaceOption, Receivers, Reducer, Remaining, Repeat, SavePoint, SendSignal,
+    State, States, Trigger, Variable, WaitFor, Write,
 };
 use counterpoint::definition::{OnCompensationFailure, OnFailure};
 use counterpoint::engine::{Awaited, RunStanding, Wait};
@@ -309,6 +309,10 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             let fail = Fail::new("a dead end").with_code("draw.end");
             Action::Fail(if draws.below(2) == 0 { fail } else { fail.with_kind(counterpoint::FailureKind::Transient) })
         }
+        9 if taste.races && draws.one_in(2) => {
+            let to = [Receivers::Run, Receivers::Parent, Receivers::Root, Receivers::All { workflow: "flow".into() }];
+            Action::Send(SendSignal::new(["red", "blue", "green"][draws.below(3)], to[draws.below(4)].clone()))
+        }
         9 => Action::Pass,
         10 | 11 => Action::Choose {
             pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
@@ -356,7 +360,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         _ => Action::Do(body(draws)),
     };
     let input = match &action {
-        Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
+        Action::Choose { .. } | Action::Pass | Action::Send(_) | Action::Stop | Action::States(_) => data(draws),
         Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), given("/list/0")]),
         Action::Do(_) => Expr::Input,
         Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })

@@ -7,6 +7,7 @@ mod hostile;
 mod page;
 mod saving;
 mod schema;
+mod sending;
 mod use_cases;
 mod words;
 

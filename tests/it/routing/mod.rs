@@ -11,7 +11,7 @@ use counterpoint::scheduler::{Routability, TaskStatus};
 use counterpoint::task::Affinity;
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs,
-    Outbox, Payload, Random, Scheduler, TaskId, TaskSpec, Time,
+    Outbox, Payload, Random, Scheduler, TaskCommand, TaskId, TaskSpec, Tier, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -136,6 +136,35 @@ fn whom_a_task_must_not_meet_it_does_not_meet() {
     let expected = [(TaskId::new(2), second), (TaskId::new(3), second), (TaskId::new(4), second)];
     assert_eq!(given, BTreeSet::from(expected));
     stage.check();
+}
+
+#[test]
+fn a_task_stays_apart_from_the_agents_of_the_time_when_it_became_ready() {
+    let mut stage = Stage::new(Config::default());
+    stage.register(agent(1));
+    stage.register(agent(2));
+    assert_eq!(stage.submit(task(1)), Some(AgentId::new(1)));
+    assert_eq!(stage.submit(task(2)), Some(AgentId::new(2)));
+    let apart = |of| Affinity::default().with_apart_from([TaskId::new(of)]);
+    // Task 3 waits when task 4 becomes ready; task 5 has the agent of task 2 to avoid.
+    assert_eq!(stage.submit(task(3).with_tier(Tier::High)), None);
+    assert_eq!(stage.submit(task(4).with_affinity(apart(3))), None);
+    assert_eq!(stage.submit(task(5).with_affinity(apart(2))), None);
+    assert_eq!(stage.done(2), [(TaskId::new(3), AgentId::new(2))]);
+    let check = |stage: &Stage| {
+        let snapshot = stage.scheduler.snapshot();
+        let restored = Scheduler::restore(Config::default(), Some(&snapshot), []).unwrap();
+        assert_eq!(restored.snapshot(), snapshot);
+    };
+    check(&stage);
+    let prioritise =
+        TaskCommand::Prioritise { tasks: vec![TaskId::new(4), TaskId::new(5)], tier: Tier::High, reason: "now".into() };
+    stage.tell(prioritise);
+    check(&stage);
+    stage.check();
+    assert_eq!(stage.done(3), [(TaskId::new(4), AgentId::new(2))], "it became ready before task 3 had an agent");
+    assert_eq!(stage.done(4), [], "task 5 excludes agent 2");
+    assert_eq!(stage.done(1), [(TaskId::new(5), AgentId::new(1))]);
 }
 
 #[test]

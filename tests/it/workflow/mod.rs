@@ -37,6 +37,7 @@ mod retrying;
 mod rounds;
 mod run_retries;
 mod saving;
+mod sending;
 mod standing;
 mod states;
 mod triggers;

@@ -1,15 +1,16 @@
 //! The next step of a node that goes forward.
 
 use super::{Decider, Decision, Kept, Move, Next};
+use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
-use crate::definition::Boundary;
+use crate::definition::{Action, Boundary, Receivers};
 use crate::message::event::NodeEvent;
 use crate::message::run::{LimitReached, Measure};
 use crate::task::{Phase, codes};
 use crate::workflow::machine::graph::{BoundNode, Turn};
 use crate::workflow::machine::node::{
-    Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, repeat, task,
+    Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, fit, repeat, task,
 };
 
 impl Decider<'_> {
@@ -87,6 +88,7 @@ impl Decider<'_> {
             NodeWork::Function(work) => work.next(instances, &sight),
             NodeWork::Wait(wait) => wait.next(node.awaited_signal(), &sight),
             NodeWork::Race(race) => race.next(node.offers(), &sight),
+            NodeWork::Send(send) => send.next(),
             NodeWork::Immediate => Err(Anomaly::new("a node is under way that ends when it starts")),
         }
     }
@@ -98,6 +100,7 @@ impl Decider<'_> {
             Step::Cancel(worker) => Move::cancel(worker).into(),
             Step::Record(event) => Move::Node(node.ix, event).into(),
             Step::Split { part, parts } => Move::Split { node: node.ix, part, parts }.into(),
+            Step::Send => self.send(node)?.into(),
             Step::Evaluate => {
                 let map = node.map().or_anomaly("the list of a node is to be evaluated that is no map")?;
                 // A list that is too large to be constructed is empty.
@@ -106,6 +109,37 @@ impl Decider<'_> {
             Step::Settle(parts) => Next::Keep(Kept::Settled(parts)),
             Step::End(ending) => self.end(node, ending).into(),
         })
+    }
+
+    /// Sends a signal to the next runs. The node fails if its content or the key of the receivers has no value.
+    fn send(&self, node: BoundNode<'_>) -> Result<Move, Anomaly> {
+        let Action::Send(send) = &node.definition.action else {
+            return Err(Anomaly::new("a node sends a signal by a definition that sends none"));
+        };
+        let sight = self.sight(node);
+        let input = match sight.input(Payload::NULL) {
+            Ok(input) => input,
+            Err(unfit) => return Ok(self.end(node, Ending::unfit(&unfit))),
+        };
+        let key = match &send.to {
+            Receivers::Run | Receivers::Parent | Receivers::Root | Receivers::All { .. } => None,
+            Receivers::Key { key, .. } => {
+                let key = fit(sight.eval(key, input.clone()), self.limits);
+                let text = key.map(|key| key.value().as_str().map(Name::from));
+                match text {
+                    Ok(Some(key)) => Some(key),
+                    Ok(None) => {
+                        let message = "the business key of the receivers is not a string";
+                        return Ok(self.end(node, Ending::failed(codes::INVALID_VALUE, message)));
+                    }
+                    Err(why) => {
+                        let message = format!("the business key of the receivers {why}");
+                        return Ok(self.end(node, Ending::failed(why.code(), message)));
+                    }
+                }
+            }
+        };
+        Ok(Move::Send { node: node.ix, payload: input, key })
     }
 
     /// Begins an instance.

@@ -36,6 +36,8 @@ pub(crate) enum Move {
     Submit { owner: Owner, payload: Payload },
     /// Determine which of these parts may be delegated, and record it.
     Split { node: NodeIx, part: u32, parts: Vec<Subtask> },
+    /// Determine which runs receive the signal of a node next, and record it.
+    Send { node: NodeIx, payload: Payload, key: Option<Name> },
     /// Start a child run with this input.
     Spawn { owner: Owner, input: Payload },
     /// Cancel a task.

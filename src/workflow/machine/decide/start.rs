@@ -53,6 +53,7 @@ impl Decider<'_> {
             Action::Delegate(_) => opened(Opening::Delegation),
             Action::Function(_) => opened(Opening::Function),
             Action::States(_) => opened(Opening::States),
+            Action::Send(_) => opened(Opening::Send),
             Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),
                 Err(ending) => self.end(node, ending),

@@ -58,6 +58,8 @@ pub(crate) enum Step {
     Record(NodeEvent),
     /// Split a part into parts, as its agent requested.
     Split { part: u32, parts: Vec<Subtask> },
+    /// Send a signal to the next runs.
+    Send,
     /// Evaluate and store the list of a map.
     Evaluate,
     /// Mark these parts as clean until they change.

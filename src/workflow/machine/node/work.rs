@@ -2,8 +2,9 @@
 
 use super::{
     Applied, Arrival, DelegateWork, FunctionWork, Illegal, Instance, Instances, MapWork, RaceWork, RoundsWork,
-    StatesWork, WaitWork,
+    SendWork, StatesWork, WaitWork,
 };
+use crate::base::id::Seq;
 use crate::base::payload::Payload;
 use crate::definition::{Action, FunctionCall, Join, Node};
 use crate::message::event::Opening;
@@ -29,6 +30,7 @@ pub(crate) enum NodeWork {
     Function(FunctionWork),
     Wait(WaitWork),
     Race(RaceWork),
+    Send(SendWork),
 }
 
 /// The kind of a node's work, from its definition.
@@ -44,6 +46,7 @@ pub(crate) enum NodeKind {
     Function,
     Wait,
     Race,
+    Send,
 }
 
 impl NodeKind {
@@ -58,6 +61,7 @@ impl NodeKind {
             Action::Function(_) => Self::Function,
             Action::Wait { .. } => Self::Wait,
             Action::Race { .. } => Self::Race,
+            Action::Send(_) => Self::Send,
             Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => Self::Immediate,
         }
     }
@@ -76,6 +80,7 @@ impl NodeWork {
             NodeKind::Function => Self::Function(FunctionWork::default()),
             NodeKind::Wait => Self::Wait(WaitWork::default()),
             NodeKind::Race => Self::Race(RaceWork::default()),
+            NodeKind::Send => Self::Send(SendWork::default()),
         }
     }
 
@@ -91,6 +96,7 @@ impl NodeWork {
             Self::Function(_) => NodeKind::Function,
             Self::Wait(_) => NodeKind::Wait,
             Self::Race(_) => NodeKind::Race,
+            Self::Send(_) => NodeKind::Send,
         }
     }
 
@@ -107,7 +113,7 @@ impl NodeWork {
             Self::Delegate(delegate) => delegate.results_so_far(instances),
             Self::Function(function) => function.result(),
             Self::Task | Self::Repeat => instances.last().map(Instance::output).unwrap_or_default(),
-            Self::Immediate | Self::States(_) | Self::Wait(_) | Self::Race(_) => Payload::NULL,
+            Self::Immediate | Self::States(_) | Self::Wait(_) | Self::Race(_) | Self::Send(_) => Payload::NULL,
         }
     }
 
@@ -123,7 +129,8 @@ impl NodeWork {
             | Self::Delegate(_)
             | Self::Function(_)
             | Self::Wait(_)
-            | Self::Race(_) => self.collected(instances),
+            | Self::Race(_)
+            | Self::Send(_) => self.collected(instances),
         }
     }
 
@@ -142,6 +149,7 @@ impl NodeWork {
             (Self::Function(function), Opening::Function) => function.open(),
             (Self::Wait(wait), Opening::Wait { until }) => wait.open(*until),
             (Self::Race(race), Opening::Race { since, until }) => race.open(*since, until),
+            (Self::Send(send), Opening::Send) => send.open(),
             (_, _) => return Err(Illegal::new("a node opens", "it is of another kind")),
         }
         Ok(())
@@ -160,7 +168,7 @@ impl NodeWork {
                 return Err(Illegal::new(INPUT, "the map has no such item"));
             }
             Self::Task | Self::Map(_) | Self::Repeat => {}
-            Self::Immediate | Self::Wait(_) | Self::Race(_) => {
+            Self::Immediate | Self::Wait(_) | Self::Race(_) | Self::Send(_) => {
                 return Err(Illegal::new(INPUT, "its node has no instances"));
             }
         }
@@ -184,13 +192,31 @@ impl NodeWork {
             | Self::States(_)
             | Self::Delegate(_)
             | Self::Wait(_)
-            | Self::Race(_) => Err(Illegal::new("a function requests calls", "the node is none")),
+            | Self::Race(_)
+            | Self::Send(_) => Err(Illegal::new("a function requests calls", "the node is none")),
         }
     }
 
     /// Computes what follows from the data of a snapshot. False if a part of it cannot be executed.
     pub(crate) fn restore(&mut self, functions: &Arc<Functions>) -> bool {
         if let Self::Function(function) = self { function.restore(functions) } else { true }
+    }
+
+    /// The runs that a sent signal has reached.
+    pub(crate) fn sent(&mut self, receivers: u32, after: Option<Seq>) -> Applied {
+        match self {
+            Self::Send(send) => send.sent(receivers, after),
+            Self::Immediate
+            | Self::Task
+            | Self::Map(_)
+            | Self::Repeat
+            | Self::Rounds(_)
+            | Self::States(_)
+            | Self::Delegate(_)
+            | Self::Function(_)
+            | Self::Wait(_)
+            | Self::Race(_) => Err(Illegal::new("a node sends a signal", "it is of another kind")),
+        }
     }
 
     /// Records a token on a link. Returns whether the node starts more than once.
@@ -208,6 +234,7 @@ impl NodeWork {
             Self::States(states) => states.reset(),
             Self::Wait(wait) => wait.reset(),
             Self::Function(function) => function.close(),
+            Self::Send(send) => send.reset(),
             Self::Immediate | Self::Task | Self::Repeat | Self::Delegate(_) | Self::Race(_) => {}
         }
     }
@@ -230,6 +257,7 @@ impl NodeWork {
             Self::Delegate(delegate) => delegate.parts().is_some(),
             Self::Function(function) => function.has_begun(),
             Self::Wait(wait) => *wait != WaitWork::NotBegun,
+            Self::Send(send) => *send != SendWork::NotBegun,
             Self::Race(race) => race.ruling().is_some(),
             Self::States(states) => states.is_sound(instances),
             Self::Repeat | Self::Rounds(_) => true,

@@ -5,7 +5,7 @@ use super::back::{Back, resolved};
 use core::cell::Cell;
 use counterpoint::definition::{
     Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, On, OnUnmet, Pick, RaceOption,
-    Reducer, Remaining, Repeat, Trigger, Variable, WaitFor,
+    Receivers, Reducer, Remaining, Repeat, Trigger, Variable, WaitFor,
 };
 use counterpoint::definition::{OnCompensationFailure, OnFailure};
 use counterpoint::message::{
@@ -14,7 +14,7 @@ use counterpoint::message::{
 use counterpoint::task::{Failures, Owner, Phase, SideEffects};
 use counterpoint::{Failure, FailureKind, Name, RunId, RunOutcome, Time};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -121,6 +121,9 @@ pub(super) struct Place {
     pub(super) unresolved: bool,
     /// Whether it has failed and waits for a word.
     pub(super) held: bool,
+    /// Of a signal that it sends: the runs that have received it, and whether no more will.
+    pub(super) receivers: BTreeSet<RunId>,
+    pub(super) sent: bool,
 }
 
 impl Place {
@@ -1174,6 +1177,10 @@ impl Flow {
                 }
                 input
             }
+            Action::Send(_) => {
+                ensure!(place.sent, "a node ends that has not sent its signal to all");
+                Value::from(place.receivers.len())
+            }
             Action::Wait { signal, .. } => {
                 ensure!(self.stand == Stand::Running, "a wait ends well in a run that was halted");
                 let Some(Opening::Wait { until }) = place.opened else { return Err("it does not wait".into()) };
@@ -1292,11 +1299,22 @@ impl Flow {
                 spent || lost
             }),
             Action::Fail(_) => self.may_start(at).is_ok(),
+            Action::Send(send) => {
+                let content = || self.eval(&node.input, &Value::Null);
+                let is_named = |key: &Expr| self.eval(key, &content()).is_string();
+                place.opened.is_some() && matches!(&send.to, Receivers::Key { key, .. } if !is_named(key))
+            }
             Action::Choose { .. } => {
                 self.may_start(at).is_ok() && self.cases(node, &self.eval(&node.input, &Value::Null)).is_empty()
             }
             _ => false,
         }
+    }
+
+    /// The value of an expression that a node reads.
+    pub(super) fn reads_with(&self, at: usize, expr: &Expr, item: &Value) -> Value {
+        self.reading.set(Some(at));
+        self.eval(expr, item)
     }
 
     pub(super) fn cases(&self, node: &Node, input: &Value) -> Vec<Name> {

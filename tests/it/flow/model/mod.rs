@@ -11,7 +11,7 @@ use counterpoint::message::{
     Opening, RunEvent, TaskEvent,
 };
 use counterpoint::task::{NodeIx, Owner, Phase, SideEffects};
-use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, TaskId, Time};
+use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, RunSpec, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ macro_rules! ensure {
 mod back;
 mod flow;
 mod ledger;
+mod sends;
 
 pub(crate) use flow::fires;
 
@@ -38,6 +39,7 @@ use ledger::Ledger;
 struct Model {
     definitions: BTreeMap<(Name, u32), Arc<Definition>>,
     flows: BTreeMap<RunId, Flow>,
+    specs: BTreeMap<RunId, Arc<RunSpec>>,
     /// Unfinished tasks of runs, and whether an attempt's outcome is unknown.
     tasks: BTreeMap<TaskId, (Owner, bool)>,
     seen: BTreeSet<TaskId>,
@@ -199,6 +201,7 @@ impl Model {
                     | NodeEvent::HandlerFired { .. }
                     | NodeEvent::Map(MapEvent::Completion)
                     | NodeEvent::StateEntered { .. }
+                    | NodeEvent::Sent { .. }
                     | NodeEvent::Decision(DecisionEvent::Escalated { .. }),
                 ..
             } => Some(*run),
@@ -251,6 +254,7 @@ impl Model {
                 self.ledger.started(run, &definition, spec.budget, *owner);
                 let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
                 ensure!(self.flows.insert(run, flow).is_none(), "a run starts twice");
+                self.specs.insert(run, Arc::clone(spec));
                 Ok(())
             }
             RunEvent::Migrated { version, definition, from, .. } => {
@@ -416,6 +420,7 @@ impl Model {
                 place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
                 Ok(())
             }
+            NodeEvent::Sent { .. } => self.sends(run, at, event),
             NodeEvent::Opened { what } => self.flow_mut(run)?.opens(at, what, now),
             NodeEvent::Finished { outcome, took, output, signal } => {
                 let output = output.as_ref().map(|output| output.value().clone());

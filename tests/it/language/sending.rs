@@ -1,0 +1,59 @@
+//! Tasks that send signals.
+
+use super::{compiled, wrong};
+use counterpoint::definition::{Action, Expr, Link, Node, Receivers, SendSignal};
+
+#[test]
+fn a_task_sends_a_signal_to_each_kind_of_receivers() {
+    let flow = compiled(
+        "
+name: flow
+tasks:
+  - {id: own, send: {signal: go}, inputs: {n: 1}}
+  - {id: up, send: {signal: go, to: parent}}
+  - {id: root, send: {signal: go, to: root}}
+  - {id: all, send: {signal: go, workflow: watch}}
+  - {id: key, depends_on: all, send: {signal: go, workflow: watch, key: '${item.key}'}, inputs: '${inputs}'}
+",
+    );
+    let key = Receivers::Key { workflow: "watch".into(), key: Expr::Item.at("/key") };
+    let node = |name: &str, to: Receivers| Node::new(name, Action::Send(SendSignal::new("go", to)));
+    let expected = [
+        node("own", Receivers::Run).with_input(Expr::Object([("n".into(), Expr::value(1))].into())),
+        node("up", Receivers::Parent),
+        node("root", Receivers::Root),
+        node("all", Receivers::All { workflow: "watch".into() }),
+        node("key", key).with_link(Link::success("all")).with_input(Expr::Input),
+    ];
+    for (node, expected) in flow.definition.nodes.iter().zip(expected) {
+        assert_eq!(node.action, expected.action, "{}", node.name);
+        assert_eq!(node.after, expected.after);
+    }
+}
+
+#[test]
+fn wrong_receivers_are_refused() {
+    let errors = wrong(
+        "
+name: flow
+tasks:
+  - {id: a, send: {to: run}}
+  - {id: b, send: {signal: go, to: all}}
+  - {id: c, send: {signal: go, to: run, workflow: other}}
+  - {id: d, send: {signal: go, key: x}}
+  - {id: e, send: go}
+  - {id: f, send: {signal: go}, wait: {timer: 1s}}
+",
+    );
+    assert_eq!(
+        errors,
+        [
+            "tasks[0].send: `signal` is missing",
+            "tasks[1].send.to: unknown keyword `all`",
+            "tasks[2].send: `to` and `workflow` exclude each other",
+            "tasks[3].send: `workflow` is missing",
+            "tasks[4].send: expected an object, found a string",
+            "tasks[5]: `wait` and `send` exclude each other",
+        ]
+    );
+}
