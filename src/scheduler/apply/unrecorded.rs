@@ -33,16 +33,19 @@ impl State {
     // ---- timers
 
     /// Removes and returns the due timers in the order of their actual times: a lease that was renewed expires later
-    /// than its timer.
+    /// than its timer, as does the heartbeat timeout of an attempt. A restored scheduler sets its timers to the actual times.
     pub(crate) fn take_due(&mut self, now: Time, most: usize) -> Vec<(Time, Alarm)> {
         if self.timers.next().is_none_or(|at| at > now) {
             return Vec::new();
         }
         let mut due = self.timers.advance(now, most);
         for (at, alarm) in &mut due {
-            if let Alarm::Lease(by) = alarm {
-                *at = self.index.fleet().lease_until(*by).unwrap_or(*at);
-            }
+            let actual = match alarm {
+                Alarm::Lease(by) => self.index.fleet().lease_until(*by),
+                Alarm::Task(task) => self.tasks.by_id(*task).and_then(|task| task.due(self.since)),
+                Alarm::Preemption | Alarm::Rebalance | Alarm::Gate(_) | Alarm::Rate(_) | Alarm::Linger(_) => None,
+            };
+            *at = actual.unwrap_or(*at);
         }
         due.sort_unstable();
         due

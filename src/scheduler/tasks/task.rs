@@ -393,7 +393,7 @@ impl Task {
     }
 
     /// When its timer is due.
-    pub(super) fn due(&self, since: Since) -> Option<Time> {
+    pub(crate) fn due(&self, since: Since) -> Option<Time> {
         let bound = self.bound().map(|(at, _)| at);
         let other = match &self.stage {
             Stage::Backoff { until } => Some(*until),
