@@ -193,7 +193,7 @@ fn what_one_shard_cannot_do_is_refused() {
 #[test]
 fn a_command_for_all_shards_has_one_answer() {
     let host = start(4);
-    let refuse = |_: &TaskSpec, _: &Attempt| Err::<Payload, _>(Failure::permanent("never"));
+    let refuse = |_: &TaskSpec, _: &Attempt| Err::<Payload, _>(Failure::transient("never"));
     host.add_custom_agent(agent(1), refuse).unwrap();
     let handles: Vec<_> = (1..=20).map(|id| host.submit(task(id)).unwrap()).collect();
     for handle in handles {

@@ -50,7 +50,7 @@ fn the_smallest_deployments_are_explored() {
         of(1, 1, &[2], (2, 0), (1, Faults::All, 1)),
         of(1, 2, &[1], (1, 0), (1, Faults::All, 1)),
         of(1, 1, &[1, 1], (1, 0), (1, Faults::All, 1)),
-        of(2, 1, &[1], (1, 0), (1, Faults::Takeovers, 2)),
+        of(2, 1, &[1], (1, 0), (1, Faults::Takeovers, 1)),
     ] {
         let states = explore(&Deployment::new(&setup), 100_000).unwrap_or_else(|found| panic!("{found:#?}"));
         println!("{states} states of {setup:?}");
