@@ -35,7 +35,9 @@ fn shards(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(TASKS)).sample_size(10).measurement_time(Duration::from_secs(5));
 
     let host = ThreadHost::start(Config::default()).unwrap();
-    (1..=AGENTS).for_each(|id| drop(host.add_custom_agent(agent(id), nothing).unwrap()));
+    for id in 1..=AGENTS {
+        host.add_custom_agent(agent(id), nothing).unwrap();
+    }
     let mut next = 1;
     group.bench_function("one engine", |bencher| bencher.iter(|| round(&mut next, |task| host.submit(task).unwrap())));
 
