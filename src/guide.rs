@@ -13,6 +13,7 @@
 //! | [Deploying a new version](deploy) | three deployments and a rollback while runs are in flight |
 //! | [Migrate a running workflow](migrate) | a waiting run that follows a new definition |
 //! | [Test your workflow without agents](testing) | a workflow tested in milliseconds |
+//! | [From one process to many machines](many) | several engines in one process, which share agents |
 //! | [Schedules](schedule) | runs at times that follow from cron expressions, calendars and intervals |
 //! | [Cookbook](cookbook) | short programs, one for each question |
 //! | [Coming from another system](coming_from) | the terms of other systems, translated, and the features that Counterpoint does not have |
@@ -33,6 +34,7 @@ macro_rules! page {
             "[tokio]: super::tokio\n[crash]: super::crash\n[simulate]: super::simulate\n[migrate]: super::migrate\n[deploy]: super::deploy\n",
             "[testing]: super::testing\n[cookbook]: super::cookbook\n[coming]: super::coming_from\n",
             "[comparison]: super::comparison\n[glossary]: super::glossary\n",
+            "[`ShardedHost`]: crate::host::thread::ShardedHost\n",
             "[`ThreadHost`]: crate::host::thread::ThreadHost\n[`Undo`]: crate::workflow::Undo\n",
             "[`Done`]: crate::workflow::Done\n[`routing`]: crate::routing\n[`Scheduler`]: crate::Scheduler\n",
             "[`RoutingStrategy`]: crate::routing::RoutingStrategy\n[`Journal`]: crate::journal::Journal\n",
@@ -85,6 +87,10 @@ pub mod migrate {}
 #[doc = page!("guide/long-work.md")]
 #[cfg(all(feature = "threads", feature = "reports"))]
 pub mod long_work {}
+
+#[doc = page!("guide/many.md")]
+#[cfg(all(feature = "cluster", feature = "threads"))]
+pub mod many {}
 
 #[doc = page!("guide/testing.md")]
 #[cfg(feature = "testing")]

@@ -96,7 +96,7 @@
 //! | `time-zones` | schedules in time zones with names |
 //! | `learning` | routing strategies that learn from results; estimates of durations |
 //! | `resilience` | breakers, outlier ejection, adaptive concurrency, retry budgets, load shedding, caches, scaling advice |
-//! | `cluster` | `cluster`: many engines as shards of a deployment, placed on nodes |
+//! | `cluster` | `cluster`: many engines as shards of a deployment, placed on nodes; with `threads`, `ShardedHost` of `host::thread` |
 //! | `access` | `access`: roles, tenants, tokens, a decision on each command |
 //! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
 //! | `tracing` | spans of the crate tracing |

@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::engine::Engine;
 use crate::journal::Epoch;
-use crate::message::command::{AgentCommand, Command};
+use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::effect::{Effect, Outbox};
 use crate::message::rejected::Rejected;
 use crate::task::agent::AgentSpec;
@@ -107,6 +107,14 @@ pub enum PollError {
         /// The later session.
         known: Session,
     },
+    /// The session has ended. This poll was sent before its end and arrives after it.
+    #[error("session {session:?} of agent {agent} has ended")]
+    Left {
+        /// The agent.
+        agent: AgentId,
+        /// The session.
+        session: Session,
+    },
     /// The session has sent a later poll to this shard, so the answer to this one has arrived.
     #[error("poll {number} of agent {agent} is older than poll {known}")]
     Old {
@@ -153,22 +161,24 @@ pub enum PollError {
 pub struct Counter {
     shard: ShardId,
     epoch: Epoch,
-    answered: BTreeMap<AgentId, Answered>,
+    /// One entry for each agent that has sent a message in this epoch.
+    last: BTreeMap<AgentId, (Session, Last)>,
 }
 
-/// The last answer to a session.
+/// The last message of a session of an agent.
 #[derive(Debug, Clone)]
-struct Answered {
-    session: Session,
-    number: u64,
-    assigned: Vec<AttemptId>,
+enum Last {
+    /// A poll, and its answer.
+    Poll { number: u64, assigned: Vec<AttemptId> },
+    /// The end of the session. Its polls that arrive later would register the agent again.
+    Leave,
 }
 
 impl Counter {
     /// The state at the beginning of an epoch.
     #[must_use]
     pub const fn new(shard: ShardId, epoch: Epoch) -> Self {
-        Self { shard, epoch, answered: BTreeMap::new() }
+        Self { shard, epoch, last: BTreeMap::new() }
     }
 
     /// Answers a poll: with the attempts that the engine assigns to the agent now, in its own order and by its own strategy. The
@@ -191,26 +201,50 @@ impl Counter {
         if poll.epoch != self.epoch {
             return Err(PollError::OtherEpoch { poll: poll.epoch, epoch: self.epoch });
         }
-        let by = self.register(now, engine, poll, out)?;
+        let before = self.before(poll)?;
+        let by = register(now, engine, poll, out)?;
         let agent = by.agent();
-        let known = self.answered.get(&agent).filter(|known| known.session == poll.session);
-        let assigned = match known {
-            Some(known) if known.number > poll.number => {
-                return Err(PollError::Old { agent, number: poll.number, known: known.number });
-            }
-            Some(known) if known.number == poll.number => {
-                let again = known.assigned.clone();
-                repeat(engine, agent, |attempt| again.contains(&attempt), out);
-                again
-            }
-            Some(_) | None => match repeat(engine, agent, |attempt| !poll.holding.contains(&attempt), out) {
+        let assigned = match before {
+            // Some may have ended since, by a timeout or a cancellation.
+            Some(again) => repeat(engine, agent, |attempt| again.contains(&attempt), out),
+            None => match repeat(engine, agent, |attempt| !poll.holding.contains(&attempt), out) {
                 unknown if unknown.is_empty() => assign(now, engine, by, poll.most, out)?,
                 unknown => unknown,
             },
         };
-        let answered = Answered { session: poll.session, number: poll.number, assigned: assigned.clone() };
-        self.answered.insert(agent, answered);
+        let last = Last::Poll { number: poll.number, assigned: assigned.clone() };
+        self.last.insert(agent, (poll.session, last));
         Ok(PollAnswer { shard: self.shard, agent, session: poll.session, number: poll.number, assigned })
+    }
+
+    /// The attempts that were assigned in answer to an earlier copy of the poll; None if it is the first.
+    fn before(&self, poll: &Poll) -> Result<Option<Vec<AttemptId>>, PollError> {
+        let (agent, session) = (poll.agent.id, poll.session);
+        match self.last.get(&agent) {
+            Some((known, _)) if *known > session => Err(PollError::OldSession { agent, session, known: *known }),
+            Some((known, _)) if *known < session => Ok(None),
+            Some((_, Last::Leave)) => Err(PollError::Left { agent, session }),
+            Some((_, Last::Poll { number, .. })) if *number > poll.number => {
+                Err(PollError::Old { agent, number: poll.number, known: *number })
+            }
+            Some((_, Last::Poll { number, assigned })) if *number == poll.number => Ok(Some(assigned.clone())),
+            Some((_, Last::Poll { .. })) | None => Ok(None),
+        }
+    }
+
+    /// Executes the result of an attempt that was sent to this epoch of the shard: a completion, a failure, or a yield. Both an
+    /// acceptance and a rejection confirm the result to its home. None if it was sent to another epoch: no answer may be sent
+    /// then. An engine that was replaced does not know the attempts of its successor, and its rejections need no append that
+    /// would be refused.
+    pub fn report(
+        &self,
+        now: Time,
+        engine: &mut Engine,
+        epoch: Epoch,
+        result: AgentCommand,
+        out: &mut Outbox,
+    ) -> Option<Result<Accepted, Rejected>> {
+        (epoch == self.epoch).then(|| engine.handle(now, result.into(), out))
     }
 
     /// Renews the leases of agents, for which their home vouches. Agents with another session, or without one, are skipped.
@@ -227,30 +261,30 @@ impl Counter {
     pub fn leave(&mut self, now: Time, engine: &mut Engine, agent: AgentId, session: Session, out: &mut Outbox) {
         if incarnation(engine, agent).is_some_and(|(known, _)| known == session) {
             let _ = engine.handle(now, AgentCommand::Deregister { agent }.into(), out);
-            self.answered.remove(&agent);
+        }
+        if self.last.get(&agent).is_none_or(|(known, _)| *known <= session) {
+            self.last.insert(agent, (session, Last::Leave));
         }
     }
+}
 
-    /// The present incarnation of the agent, which is registered if the poll is of a new session.
-    fn register(
-        &self,
-        now: Time,
-        engine: &mut Engine,
-        poll: &Poll,
-        out: &mut Outbox,
-    ) -> Result<Incarnation, PollError> {
-        let agent = poll.agent.id;
-        match incarnation(engine, agent) {
-            Some((known, by)) if known == poll.session => return Ok(by),
-            Some((known, _)) if known > poll.session => {
-                return Err(PollError::OldSession { agent, session: poll.session, known });
-            }
-            Some(_) | None => {}
+/// The present incarnation of the agent, which is registered if the poll is of a new session.
+fn register(now: Time, engine: &mut Engine, poll: &Poll, out: &mut Outbox) -> Result<Incarnation, PollError> {
+    let agent = poll.agent.id;
+    match incarnation(engine, agent) {
+        Some((known, by)) if known == poll.session => return Ok(by),
+        Some((known, _)) if known > poll.session => {
+            return Err(PollError::OldSession { agent, session: poll.session, known });
         }
-        let spec = AgentSpec::clone(&poll.agent).with_polls().with_label(SESSION, poll.session.get().to_string());
-        engine.handle(now, Command::register(spec), out)?;
-        incarnation(engine, agent).map(|(_, by)| by).ok_or_else(|| unknown(agent).into())
+        Some(_) | None => {}
     }
+    engine.handle(now, Command::register(registration(&poll.agent, poll.session)), out)?;
+    incarnation(engine, agent).map(|(_, by)| by).ok_or_else(|| unknown(agent).into())
+}
+
+/// The specification with which an agent is registered for a session.
+pub(crate) fn registration(agent: &AgentSpec, session: Session) -> AgentSpec {
+    agent.clone().with_polls().with_label(SESSION, session.get().to_string())
 }
 
 fn unknown(agent: AgentId) -> Rejected {

@@ -68,6 +68,8 @@ mod quota;
 mod route;
 mod shard;
 
+#[cfg(feature = "threads")]
+pub(crate) use counter::registration;
 pub use counter::{Counter, Poll, PollAnswer, PollError, Session};
 pub use digest::{ClassDigest, Digest, TaskRank};
 pub use directory::{Directory, Instruction, Instructions, Place, Report, ReportError};

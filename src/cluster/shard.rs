@@ -253,6 +253,17 @@ pub enum BadShards {
         /// The number of shards of the deployment.
         shards: u16,
     },
+    /// A journal contains tasks or runs of another shard: it belongs to that shard, or to a deployment with another number of
+    /// shards.
+    #[error("the journal of shard {shard} contains what belongs to shard {owner} of {shards}")]
+    Foreign {
+        /// The shard.
+        shard: ShardId,
+        /// The shard that owns a task or a run of the journal.
+        owner: ShardId,
+        /// The number of shards of the deployment.
+        shards: u16,
+    },
     /// Two parts of a deployment were set up with different numbers of shards.
     #[error("{theirs} shards were stated, but the deployment has {ours}")]
     Differ {

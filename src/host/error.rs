@@ -53,6 +53,18 @@ pub enum HostError {
     /// The input has no JSON form.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// No shard of the host can execute the command as it is.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Misrouted(#[from] crate::cluster::Misrouted),
+    /// The host has no such shard, or not this number of shards.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Shards(#[from] crate::cluster::BadShards),
+    /// The shards of the host cannot share the agent.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Home(#[from] crate::cluster::HomeError),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(String),

@@ -229,6 +229,13 @@ impl HostState {
         self.inside.enter(|| engine.handle(now, command, &mut batch.outbox))
     }
 
+    /// Calls the engine with the outbox of the present batch.
+    #[cfg(all(feature = "cluster", feature = "threads"))]
+    pub(super) fn call<T>(&mut self, call: impl FnOnce(&mut Engine, &mut Outbox) -> T) -> T {
+        let Self { engine, batch, .. } = self;
+        self.inside.enter(|| call(engine, &mut batch.outbox))
+    }
+
     pub(super) fn tick(&mut self, now: Time) {
         let ticked = self.handle(now, Command::Tick);
         debug_assert!(ticked.is_ok(), "a tick was rejected");

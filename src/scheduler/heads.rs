@@ -1,6 +1,8 @@
 //! What other engines of a deployment need to know of this one: the next task of each requirement class, and the attempts of an
 //! agent.
 
+#[cfg(feature = "threads")]
+use super::decide::agent_fits;
 use super::index::Room;
 use super::ix::{ClassIx, TaskIx};
 use super::queue::Rank;
@@ -9,7 +11,11 @@ use crate::base::id::{AgentId, AttemptId};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::message::effect::Effect;
+#[cfg(feature = "threads")]
+use crate::message::rejected::Rejected;
 use crate::task::Needs;
+#[cfg(feature = "threads")]
+use crate::task::agent::AgentSpec;
 
 /// The waiting tasks of a requirement class that may begin.
 #[derive(Debug, Clone)]
@@ -49,6 +55,12 @@ impl Reader {
         let key = classes.key(class)?;
         let waiting = [Room::Reserved, Room::Open].into_iter().map(|room| classes.waiting(class, room)).sum();
         Some(Head { needs: key.needs.clone(), tenant: key.tenant.clone(), key: rank.key, since, waiting })
+    }
+
+    /// Whether the engine would register an agent.
+    #[cfg(feature = "threads")]
+    pub(crate) fn check_agent(&self, spec: &AgentSpec) -> Result<(), Rejected> {
+        agent_fits(&self.config.limits, spec)
     }
 
     /// The dispatches of the attempts that an agent holds.

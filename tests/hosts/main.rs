@@ -24,6 +24,8 @@ mod identity;
 mod kit;
 mod report;
 mod reports;
+#[cfg(all(feature = "cluster", feature = "threads"))]
+mod sharded;
 #[cfg(all(feature = "protocol", feature = "tracing"))]
 mod spans;
 #[cfg(feature = "tower")]

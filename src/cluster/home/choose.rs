@@ -68,8 +68,14 @@ impl Kept {
 }
 
 impl Home {
+    /// Polls shards for the free slots of all agents. A random one is the first: the next task of a shard may be one that the first
+    /// agent must not get, because an attempt at it failed there, which a digest does not list.
     pub(super) fn search_all(&mut self, out: &mut Vec<HomeEffect>) {
-        let ids: Vec<AgentId> = self.agents.keys().copied().collect();
+        let mut ids: Vec<AgentId> = self.agents.keys().copied().collect();
+        if ids.len() > 1 {
+            let first = self.draw().below(ids.len());
+            ids.rotate_left(first);
+        }
         ids.into_iter().for_each(|agent| self.search(agent, out));
     }
 
@@ -106,10 +112,15 @@ impl Home {
         if let [only] = equal {
             return Some(*only);
         }
-        let mut random = Random::new(self.seed, self.draws);
-        self.draws = self.draws.wrapping_add(1);
+        let mut random = self.draw();
         let [one, other] = [(); 2].map(|()| equal.get(random.below(equal.len())).copied());
         let (one, other) = (one?, other?);
         Some(if other.waiting > one.waiting { other } else { one })
+    }
+
+    fn draw(&mut self) -> Random {
+        let random = Random::new(self.seed, self.draws);
+        self.draws = self.draws.wrapping_add(1);
+        random
     }
 }

@@ -87,6 +87,9 @@ impl HomeRules {
 /// The state is not durable. After a crash of a home its agents connect to another one with later sessions, and shards return
 /// the attempts of the earlier ones to their queues.
 ///
+/// Where messages can be lost or homes can crash, agents need a [lease](AgentSpec::with_lease): it returns the attempts of a session whose
+/// end does not arrive.
+///
 /// See [`Counter`](super::Counter) for an example.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -117,12 +120,15 @@ pub enum HomeEffect {
         /// The attempt.
         attempt: AttemptId,
     },
-    /// Send the result of the attempt to its shard again: the shard has not confirmed it.
+    /// Send the result of the attempt to its shard ([`Counter::report`](super::Counter::report)), for the first time or again
+    /// because the shard has not confirmed it.
     Report {
         /// The agent.
         agent: AgentId,
         /// The shard.
         shard: ShardId,
+        /// The epoch in which the home believes the shard to be.
+        epoch: Epoch,
         /// The attempt.
         attempt: AttemptId,
     },
@@ -329,12 +335,13 @@ impl Home {
             PollError::Rejected(_)
             | PollError::OtherEpoch { .. }
             | PollError::OtherShard { .. }
+            | PollError::Left { .. }
             | PollError::Old { .. } => {}
         }
         Ok(())
     }
 
-    /// An agent has ended an attempt: its slot is free. The host sends the result to the shard.
+    /// An agent has ended an attempt: its slot is free. The host retains the result until it is [confirmed](Self::confirmed).
     ///
     /// # Errors
     ///
@@ -348,9 +355,9 @@ impl Home {
     ) -> Result<(), HomeError> {
         self.advance(now);
         let connection = self.agents.get_mut(&agent).ok_or(HomeError::Unknown(agent))?;
-        if !connection.end(attempt, self.now) {
-            return Err(HomeError::NotHeld { agent, attempt });
-        }
+        let shard = connection.end(attempt, self.now).ok_or(HomeError::NotHeld { agent, attempt })?;
+        let epoch = self.epochs.get(&shard).copied().unwrap_or_default();
+        out.push(HomeEffect::Report { agent, shard, epoch, attempt });
         self.search(agent, out);
         Ok(())
     }
@@ -390,6 +397,12 @@ impl Home {
     pub fn sessions_at(&self, shard: ShardId) -> Vec<(AgentId, Session)> {
         let known = self.agents.iter().filter(|(_, connection)| connection.knows(shard));
         known.map(|(agent, connection)| (*agent, connection.session())).collect()
+    }
+
+    /// The session of an agent, if it is connected.
+    #[must_use]
+    pub fn session(&self, agent: AgentId) -> Option<Session> {
+        self.agents.get(&agent).map(Connection::session)
     }
 
     /// The attempts that an agent performs now.

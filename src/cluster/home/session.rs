@@ -35,6 +35,7 @@ struct Link {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Open {
     pub(super) most: u32,
+    epoch: Epoch,
     sent: Time,
 }
 
@@ -133,7 +134,7 @@ impl Connection {
     pub(super) fn poll(&mut self, shard: ShardId, epoch: Epoch, most: u32, now: Time) -> Poll {
         let link = self.links.entry(shard).or_default();
         link.last = link.last.saturating_add(1);
-        link.open = Some(Open { most, sent: now });
+        link.open = Some(Open { most, epoch, sent: now });
         let number = link.last;
         self.request(shard, epoch, number, most)
     }
@@ -165,14 +166,15 @@ impl Connection {
         true
     }
 
-    /// The agent has ended an attempt. False if it does not perform it.
-    pub(super) fn end(&mut self, attempt: AttemptId, now: Time) -> bool {
-        match self.attempts.get_mut(&attempt) {
-            Some(held @ Held::Running { .. }) => {
-                *held = Held::Ended { shard: held.shard(), sent: now };
-                true
+    /// The agent has ended an attempt of this shard. None if it does not perform it.
+    pub(super) fn end(&mut self, attempt: AttemptId, now: Time) -> Option<ShardId> {
+        match self.attempts.get_mut(&attempt)? {
+            held @ Held::Running { .. } => {
+                let shard = held.shard();
+                *held = Held::Ended { shard, sent: now };
+                Some(shard)
             }
-            Some(Held::Ended { .. }) | None => false,
+            Held::Ended { .. } => None,
         }
     }
 
@@ -193,7 +195,10 @@ impl Connection {
         let mut due = Vec::new();
         for (shard, link) in &mut self.links {
             if let Some(open) = link.open.as_mut().filter(|open| pass(*shard, open.sent)) {
-                open.sent = now;
+                // Only an answer of the epoch to which it is sent now may end the poll: a later epoch does not remember the answers
+                // of this one, so a copy that arrives there would be answered anew.
+                link.last = link.last.saturating_add(u64::from(open.epoch != epoch));
+                *open = Open { most: open.most, epoch, sent: now };
                 due.push((*shard, link.last, open.most));
             }
         }
@@ -206,7 +211,7 @@ impl Connection {
                 && pass(*shard, *sent)
             {
                 *sent = now;
-                out.push(HomeEffect::Report { agent, shard: *shard, attempt: *attempt });
+                out.push(HomeEffect::Report { agent, shard: *shard, epoch, attempt: *attempt });
             }
         }
     }

@@ -40,6 +40,9 @@ pub(super) enum Message {
         patience: Duration,
         reply: Reply<Stopped>,
     },
+    /// A request of the home of agents that several owners share.
+    #[cfg(feature = "cluster")]
+    Home(super::sharded::Request),
 }
 
 /// The answer; `None` if the owner ends without one. A message that is sent while the owner ends stays unread in its

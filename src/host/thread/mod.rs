@@ -37,6 +37,8 @@ mod functions;
 mod handle;
 mod message;
 mod owner;
+#[cfg(feature = "cluster")]
+mod sharded;
 mod snapshots;
 mod worker;
 
@@ -44,6 +46,8 @@ use super::{HostError, SnapshotStatus, Snapshots};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
+#[cfg(feature = "cluster")]
+pub use sharded::ShardedHost;
 
 use super::clock::Clock;
 use super::deploy::Deployment;
@@ -153,10 +157,21 @@ impl ThreadHost {
     }
 
     fn open_with(config: Config, journal: Box<dyn Journal>, persistence: Persistence) -> Result<Self, HostError> {
+        Self::open_as(config, journal, persistence, |_| {})
+    }
+
+    /// As [`open_with`](Self::open_with), with an owner that is prepared before it works.
+    fn open_as(
+        config: Config,
+        journal: Box<dyn Journal>,
+        persistence: Persistence,
+        prepare: impl FnOnce(&mut Owner),
+    ) -> Result<Self, HostError> {
         let (inbox, messages) = bounded(INBOX);
         let (alive, ended) = bounded(0);
         let ends = (inbox.clone(), ended.clone());
         let (mut owner, snapshots) = Owner::open(config, journal, persistence, messages, ends)?;
+        prepare(&mut owner);
         let clock = owner.clock();
         let failed: Arc<Mutex<Option<HostError>>> = Arc::default();
         let failure = Arc::clone(&failed);

@@ -1,11 +1,15 @@
 //! The thread that owns the engine.
 
 use super::message::{Message, Stopped};
+#[cfg(feature = "cluster")]
+use super::sharded::{Desk, ToHome};
 use super::snapshots::{Request, SnapshotThread};
 use super::worker::{self, Assignment};
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::structure::contain;
 use crate::base::time::Time;
+#[cfg(feature = "cluster")]
+use crate::cluster::ShardId;
 use crate::host::clock::Clock;
 use crate::host::snapshots::{Kept, Persistence};
 use crate::host::state::{Batch, Ended, HostState, Reply};
@@ -21,6 +25,7 @@ use crate::workflow::Attempt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::BTreeMap;
+use std::collections::btree_map;
 use std::sync::Arc;
 
 /// The number of messages that are handled before their entries are appended together.
@@ -51,6 +56,9 @@ pub(super) struct Owner {
     stop: Option<(Time, Reply<Stopped>)>,
     /// Why the host ends: its journal failed.
     failed: Option<HostError>,
+    /// If the engine is one of several, that share agents.
+    #[cfg(feature = "cluster")]
+    desk: Option<Desk>,
 }
 
 /// The function that wakes the owner when heartbeats wait. A full inbox needs no message: the owner works, and collects the
@@ -92,6 +100,8 @@ impl Owner {
             requested: Vec::new(),
             stop: None,
             failed: None,
+            #[cfg(feature = "cluster")]
+            desk: None,
         };
         Ok((owner, snapshots))
     }
@@ -100,10 +110,20 @@ impl Owner {
         self.clock
     }
 
+    /// Makes the engine one of several that share the agents of a home.
+    #[cfg(feature = "cluster")]
+    pub(super) fn share(&mut self, shard: ShardId, home: Sender<ToHome>) {
+        self.desk = Some(Desk::new(shard, self.epoch, home));
+    }
+
     /// Works until a stop is requested or the journal fails, and returns the failure. Waiting callers then get the error that
     /// the host has ended, because their reply channels are dropped; a caller that waits for the stop gets the failure.
     pub(super) fn work(&mut self) -> Option<HostError> {
         self.serve();
+        #[cfg(feature = "cluster")]
+        if let (Some(_), Some(desk)) = (&self.failed, &self.desk) {
+            desk.fail();
+        }
         if let (Some(failed), Some((_, reply))) = (&self.failed, self.stop.take()) {
             reply(Err(failed.clone()));
         }
@@ -115,7 +135,8 @@ impl Owner {
             let now = self.clock.now();
             let due = self.state.engine.next_wakeup().map_or(IDLE, |at| at.since(now));
             let left = self.stop.as_ref().map_or(IDLE, |(until, _)| until.since(now));
-            let received = self.inbox.recv_timeout(due.min(left));
+            let due = due.min(left).min(self.publish(now));
+            let received = self.inbox.recv_timeout(due);
             // One reading of the clock for all that is in the inbox by now.
             let now = self.clock.now();
             match received {
@@ -157,7 +178,22 @@ impl Owner {
                 self.state.drain(now);
                 self.stop = Some((now + patience, reply));
             }
+            #[cfg(feature = "cluster")]
+            Message::Home(request) => {
+                let Some(desk) = &mut self.desk else { return };
+                self.agents.extend(desk.take(now, &mut self.state, request));
+            }
         }
+    }
+
+    /// Sends the home of shared agents what waits. Returns after which time this is to be repeated.
+    fn publish(&mut self, now: Time) -> Duration {
+        #[cfg(feature = "cluster")]
+        if let Some(desk) = &mut self.desk {
+            return desk.publish(now, &self.state.engine).unwrap_or(IDLE);
+        }
+        let _ = now;
+        IDLE
     }
 
     fn join(&mut self, now: Time, mut spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {
@@ -238,8 +274,10 @@ impl Owner {
 
     fn assign(&mut self, to: Incarnation, attempt: Attempt, task: Arc<TaskSpec>) {
         let Some(agent) = self.agents.get(&to) else { return };
-        self.attempts.insert(attempt.id(), attempt.clone());
-        let assignment = Assignment { attempt, task };
+        // A shard answers a repeated poll with the same attempts.
+        let btree_map::Entry::Vacant(place) = self.attempts.entry(attempt.id()) else { return };
+        place.insert(attempt.clone());
+        let assignment = Assignment { by: to, attempt, task };
         // Not within the assertion: a release build would then send nothing.
         let sent = agent.send(assignment);
         debug_assert!(sent.is_ok(), "the threads of {to} have ended");

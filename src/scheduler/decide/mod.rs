@@ -22,4 +22,6 @@ pub use admission::Admission;
 pub(super) use recovery::Awaited;
 pub use recovery::Recovery;
 pub(crate) use submit::Reuse;
+#[cfg(all(feature = "cluster", feature = "threads"))]
+pub(super) use validate::agent as agent_fits;
 pub(crate) use validate::{bounded, fits, named};

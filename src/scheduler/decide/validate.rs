@@ -9,7 +9,7 @@ use crate::task::{Affinity, Failure, Needs, PreferredTerm, Retry, TaskSpec};
 use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
-pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
+pub(in crate::scheduler) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
     if spec.id.is_engine_made() {
         return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
     }

@@ -1,5 +1,6 @@
 //! Deployments of several shards.
 
+mod binding;
 mod explore;
 mod ids;
 mod lists;
