@@ -480,7 +480,7 @@ fn end_of(event: &TaskEvent) -> Option<InstanceEnd> {
             InstanceEnd::succeeded(SideEffects::Done(output.clone()))
         }
         TaskEvent::AttemptFailed { failure, next: Next::Fail | Next::DeadLetter, outcome_unknown, .. } => {
-            InstanceEnd::failed(possible(*outcome_unknown), failure.clone())
+            InstanceEnd::failed(possible(*outcome_unknown), (**failure).clone())
         }
         TaskEvent::Cancelled { side_effects, .. } => InstanceEnd::cancelled(side_effects.clone()),
         TaskEvent::Expired { bound, outcome_unknown } => {

@@ -96,7 +96,7 @@ use crate::message::effect::Outbox;
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
 use crate::message::run::{Migration, MigrationReport};
-use crate::scheduler::{Config, Log, Reader, Tx};
+use crate::scheduler::{Answers, Config, Log, Reader, Tx, handle_group};
 use crate::workflow::{NoAgents, check_against};
 use core::fmt;
 use core::ops::Deref;
@@ -178,6 +178,39 @@ impl Engine {
         let verdict = self.driver.handle(command, &mut tx);
         self.work = tx.meter.spent();
         verdict
+    }
+
+    /// Handles a group of commands in one call, and returns their answers in the order of the commands. Answers, entries and
+    /// effects are those of [`handle`](Self::handle) with each command in turn at this time.
+    ///
+    /// The call takes no further command once those before it have used the
+    /// [work of a call](crate::Limits::work_per_call), but at least one. The others stay in `commands` for the next call.
+    ///
+    /// ```
+    /// use counterpoint::{AgentId, AgentSpec, Command, Config, Engine, Outbox, TaskId, TaskSpec, Time};
+    ///
+    /// let (mut engine, mut outbox) = (Engine::new(Config::default()), Outbox::default());
+    /// let agent = Command::register(AgentSpec::new(AgentId::new(1)).with_skill("greet", 1));
+    /// let task = Command::submit(TaskSpec::new(TaskId::new(1), "greet"));
+    /// let mut commands = vec![agent, task.clone(), task].into_iter();
+    /// let mut answers = Vec::new();
+    /// while commands.len() > 0 {
+    ///     answers.extend(engine.handle_all(Time::ZERO, &mut commands, &mut outbox));
+    /// }
+    /// assert!(answers.iter().all(Result::is_ok));
+    /// assert_eq!(answers[2], Ok(counterpoint::Accepted::Repeated));
+    /// ```
+    #[must_use]
+    pub fn handle_all(
+        &mut self,
+        now: Time,
+        commands: &mut impl Iterator<Item = Command>,
+        out: &mut Outbox,
+    ) -> Vec<Result<Accepted, Rejected>> {
+        let most = self.driver.core.config().limits().work_per_call;
+        let Answers { all, work } = handle_group(most, commands, |command| (self.handle(now, command, out), self.work));
+        self.work = work;
+        all
     }
 
     /// The units of work of the last call, see [`Limits::work_per_call`](crate::Limits::work_per_call).

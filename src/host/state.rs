@@ -20,7 +20,7 @@ use crate::message::rejected::{Conflict, Invalid, Rejected, Unknown};
 use crate::message::run::{RunOutcome, RunSpec};
 #[cfg(feature = "reports")]
 use crate::scheduler::fits;
-use crate::scheduler::{Callback, Config, Quarantined};
+use crate::scheduler::{Callback, Config, Quarantined, bounded};
 use crate::task::agent::AgentSpec;
 use crate::task::{Failure, Identity, JournalId, TaskOutcome, TaskSpec, codes};
 use crate::workflow::Attempt;
@@ -43,6 +43,10 @@ pub(super) enum Ask {
     Command {
         command: Command,
         reply: Reply<Verdict>,
+    },
+    Commands {
+        commands: Vec<Command>,
+        reply: Reply<Result<Vec<Result<Accepted, Rejected>>, HostError>>,
     },
     Submit {
         spec: Arc<TaskSpec>,
@@ -236,6 +240,17 @@ impl HostState {
         self.inside.enter(|| call(engine, &mut batch.outbox))
     }
 
+    /// Handles the commands of a group, unless there are too many.
+    fn handle_all(&mut self, now: Time, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, Rejected> {
+        bounded("bulk", commands.len(), self.engine.limits().bulk)?;
+        let Self { engine, batch, .. } = self;
+        let (mut commands, mut answers) = (commands.into_iter(), Vec::new());
+        while commands.len() > 0 {
+            answers.extend(self.inside.enter(|| engine.handle_all(now, &mut commands, &mut batch.outbox)));
+        }
+        Ok(answers)
+    }
+
     pub(super) fn tick(&mut self, now: Time) {
         let ticked = self.handle(now, Command::Tick);
         debug_assert!(ticked.is_ok(), "a tick was rejected");
@@ -246,6 +261,10 @@ impl HostState {
             Ask::Command { command, reply } => {
                 let verdict = self.handle(now, command);
                 self.batch.answers.push(Answer::Command(reply, verdict));
+            }
+            Ask::Commands { commands, reply } => {
+                let answers = self.handle_all(now, commands);
+                self.answer(reply, answers.map_err(HostError::from));
             }
             Ask::Submit { spec, ticket } => {
                 let id = spec.id;

@@ -126,6 +126,12 @@ struct Header {
     v: u64,
 }
 
+impl Header {
+    fn check(&self) -> Result<(), Malformed> {
+        if self.v == u64::from(VERSION) { Ok(()) } else { Err(Malformed::Version { found: self.v }) }
+    }
+}
+
 impl Message {
     /// Decodes a message. Checks size, depth, syntax, version and fields, in this order.
     ///
@@ -133,17 +139,28 @@ impl Message {
     ///
     /// [`Malformed`] for the first check that fails.
     pub fn decode(bytes: &[u8], limits: &WireLimits) -> Result<Self, Malformed> {
-        if bytes.len() > limits.bytes {
-            return Err(Malformed::TooLarge { bytes: bytes.len(), limit: limits.bytes });
-        }
-        if depth(bytes) > limits.deepest() {
-            return Err(Malformed::TooDeep { limit: limits.deepest() });
-        }
-        let header: Header = serde_json::from_slice(bytes).map_err(|error| Malformed::from(&error))?;
-        if header.v != u64::from(VERSION) {
-            return Err(Malformed::Version { found: header.v });
-        }
-        serde_json::from_slice(bytes).map_err(|error| Malformed::from(&error))
+        check_size(bytes, limits.bytes, limits.deepest())?;
+        read::<Header>(bytes)?.check()?;
+        read(bytes)
+    }
+
+    /// Decodes a group: an array of messages. Its size in bytes is limited as that of one message.
+    ///
+    /// ```
+    /// use counterpoint::protocol::{Message, WireLimits};
+    ///
+    /// let beats = br#"[{"v":1,"id":"1","body":{"heartbeat":{"by":{"agent":"7","number":"3"}}}}]"#;
+    /// assert_eq!(Message::decode_all(beats, &WireLimits::default())?.len(), 1);
+    /// # Ok::<(), counterpoint::protocol::Malformed>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] for the first check that fails, as for [`decode`](Self::decode).
+    pub fn decode_all(bytes: &[u8], limits: &WireLimits) -> Result<Vec<Self>, Malformed> {
+        check_size(bytes, limits.bytes, limits.deepest().saturating_add(1))?;
+        read::<Vec<Header>>(bytes)?.iter().try_for_each(Header::check)?;
+        read(bytes)
     }
 
     /// Encodes a message as compact JSON within the same limits, so that the receiver can decode it.
@@ -165,6 +182,20 @@ impl Message {
         }
         Ok(text)
     }
+}
+
+fn check_size(bytes: &[u8], most: usize, deepest: u32) -> Result<(), Malformed> {
+    if bytes.len() > most {
+        return Err(Malformed::TooLarge { bytes: bytes.len(), limit: most });
+    }
+    if depth(bytes) > deepest {
+        return Err(Malformed::TooDeep { limit: deepest });
+    }
+    Ok(())
+}
+
+fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Malformed> {
+    serde_json::from_slice(bytes).map_err(|error| Malformed::from(&error))
 }
 
 /// The nesting depth of brackets outside of strings; exact for JSON, and harmless for other input.

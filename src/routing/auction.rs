@@ -213,7 +213,14 @@ mod tests {
             let failure = crate::Failure::permanent("no");
             let ended = if winner.get() == 1 {
                 let (outcome_unknown, beyond_budget) = (false, false);
-                TaskEvent::AttemptFailed { attempt, by, failure, next: Next::Fail, outcome_unknown, beyond_budget }
+                TaskEvent::AttemptFailed {
+                    attempt,
+                    by,
+                    failure: Box::new(failure),
+                    next: Next::Fail,
+                    outcome_unknown,
+                    beyond_budget,
+                }
             } else {
                 TaskEvent::Succeeded { attempt, by, output: crate::Payload::NULL }
             };

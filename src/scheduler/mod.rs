@@ -34,6 +34,7 @@ pub(crate) mod config;
 mod contained;
 mod decide;
 mod effects;
+mod group;
 #[cfg(feature = "resilience")]
 mod guards;
 #[cfg(feature = "cluster")]
@@ -63,6 +64,7 @@ pub(crate) use config::Config;
 pub use contained::{Callback, Quarantined};
 pub use decide::{Admission, Recovery};
 pub(crate) use decide::{Reuse, bounded, fits, named};
+pub(crate) use group::{Answers, handle_group};
 #[cfg(feature = "resilience")]
 pub use guards::{Concurrency, Pressure, Scaling};
 pub(crate) use inconsistent::InconsistentEvent;
@@ -167,6 +169,34 @@ impl Scheduler {
         };
         self.work = tx.meter.spent();
         verdict
+    }
+
+    /// Handles a group of commands in one call, and returns their answers in the order of the commands. Answers, entries and
+    /// effects are those of [`handle`](Self::handle) with each command in turn at this time.
+    ///
+    /// The call takes no further command once those before it have used the
+    /// [work of a call](crate::Limits::work_per_call), but at least one. The others stay in `commands` for the next call.
+    ///
+    /// ```
+    /// use counterpoint::{Command, Config, Outbox, Scheduler, TaskId, TaskSpec, Time};
+    ///
+    /// let (mut scheduler, mut outbox) = (Scheduler::new(Config::default()), Outbox::default());
+    /// let mut commands = (1..=3).map(|id| Command::submit(TaskSpec::new(TaskId::new(id), "greet")));
+    /// let answers = scheduler.handle_all(Time::ZERO, &mut commands, &mut outbox);
+    /// assert!(answers.iter().all(Result::is_ok));
+    /// assert_eq!((answers.len(), outbox.entries().len()), (3, 3));
+    /// ```
+    #[must_use]
+    pub fn handle_all(
+        &mut self,
+        now: Time,
+        commands: &mut impl Iterator<Item = Command>,
+        out: &mut Outbox,
+    ) -> Vec<Result<Accepted, Rejected>> {
+        let most = self.core.config().limits().work_per_call;
+        let Answers { all, work } = handle_group(most, commands, |command| (self.handle(now, command, out), self.work));
+        self.work = work;
+        all
     }
 
     /// The units of work of the last call, see [`Limits::work_per_call`](crate::Limits::work_per_call).

@@ -41,7 +41,7 @@ fn of_tasks() -> Vec<(TaskEvent, bool, bool)> {
     let failed = TaskEvent::AttemptFailed {
         attempt,
         by: BY,
-        failure: Failure::transient("no"),
+        failure: Box::new(Failure::transient("no")),
         next: Next::Fail,
         outcome_unknown: false,
         beyond_budget: false,

@@ -40,6 +40,17 @@ impl Host {
         verdict
     }
 
+    /// The same with several commands in one call.
+    pub fn say_all(&mut self, commands: Vec<Command>) -> Vec<Result<Accepted, Rejected>> {
+        let (mut out, mut left) = (Outbox::default(), commands.into_iter());
+        let verdicts = self.scheduler.handle_all(self.now, &mut left, &mut out);
+        assert_eq!(left.len(), 0, "the commands are more than the work of a call");
+        (self.effects, self.facts) = (out.effects().to_vec(), out.entries().to_vec());
+        self.journal.extend_from_slice(out.entries());
+        assert_eq!(self.scheduler.check(), Ok(()));
+        verdicts
+    }
+
     /// Lets time pass, with a call at the end of it.
     pub fn wait(&mut self, span: Duration) {
         self.now = self.now + span;

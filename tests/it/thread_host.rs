@@ -6,11 +6,11 @@ use counterpoint::host::{HostError, RunError, Snapshots};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::message::TaskEvent;
-use counterpoint::message::rejected::Conflict;
+use counterpoint::message::rejected::{Conflict, Invalid};
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
-    AgentId, AgentSpec, Config, Engine, Entry, Event, Failure, Limits, Payload, Policy, Rejected, Retry, RunId,
-    RunOutcome, Seq, TaskId, TaskOutcome, TaskSpec,
+    Accepted, AgentId, AgentSpec, Command, Config, Engine, Entry, Event, Failure, Limits, Payload, Policy, Rejected,
+    Retry, RunId, RunOutcome, Seq, TaskId, TaskOutcome, TaskSpec,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,6 +48,21 @@ fn a_task_is_done_and_its_outcome_told() {
         host.submit(task(1)).unwrap_err(),
         HostError::Rejected(Rejected::Conflict(Conflict::Task(TaskId::new(1))))
     );
+    host.shut_down(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_group_of_commands_is_answered_in_order() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let submit = |id| Command::submit(task(id));
+    let other = Command::submit(task(1).with_payload(Payload::of(&1).unwrap()));
+    let answers = host.command_all(vec![submit(1), submit(2), submit(1), other]).unwrap();
+    let conflict = Rejected::Conflict(Conflict::Task(TaskId::new(1)));
+    assert_eq!(answers, [Ok(Accepted::Done), Ok(Accepted::Done), Ok(Accepted::Repeated), Err(conflict)]);
+    let most = Limits::default().bulk as usize;
+    let many = host.command_all(vec![Command::Tick; most + 1]);
+    assert!(matches!(many, Err(HostError::Rejected(Rejected::Invalid(Invalid::TooLarge { .. })))), "{many:?}");
+    assert_eq!(host.command_all(vec![Command::Tick; most]).unwrap().len(), most);
     host.shut_down(PATIENCE).unwrap();
 }
 

@@ -1,15 +1,15 @@
-//! Remote agents: the messages of the protocol, one request each, and the list of agents.
+//! Remote agents: the messages of the protocol, one request each or in groups, and the list of agents.
 
 use crate::auth::{At, Caller, Given};
 use crate::refusal::{Refusal, id};
-use crate::{App, Parameters, wait};
+use crate::{App, Parameters, group, wait};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use counterpoint::host::Reported;
 use counterpoint::message::rejected::{Stale, Unknown};
-use counterpoint::protocol::{Body, Message, MessageId};
+use counterpoint::protocol::{Body, Malformed, Message, MessageId, WireLimits};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Payload, Rejected,
     Time,
@@ -24,7 +24,7 @@ const LEASE: Duration = Duration::from_secs(15);
 /// The longest lease that is accepted.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
 
-/// Handles a message, and answers with messages.
+/// Handles a message or a group of them, and answers with messages.
 pub(crate) async fn message(
     State(app): State<App>,
     parameters: Parameters,
@@ -32,10 +32,12 @@ pub(crate) async fn message(
     Given(content): Given,
 ) -> Result<Response, Refusal> {
     let (span, limits) = (wait(&parameters)?, app.limits);
-    let message = app.bodies.parse(content, move |bytes| Message::decode(bytes, &limits)).await??;
+    let message = match app.bodies.parse(content, move |bytes| Sent::decode(bytes, &limits)).await?? {
+        Sent::One(message) => *message,
+        Sent::Group(messages) => return Ok(Json(group::answer(&app, messages, &caller).await?).into_response()),
+    };
     let about = message.id().clone();
-    if message.token.is_some() {
-        let refusal = Refusal::invalid("token_in_message", "the token of a request is in the header `Authorization`");
+    if let Err(refusal) = without_token(&message) {
         return Ok(refused(&about, refusal));
     }
     match answer(&app, message, &caller, span).await {
@@ -49,11 +51,39 @@ pub(crate) async fn message(
     }
 }
 
-/// A rejection as a message of the protocol, with the status and headers of any other rejection.
-fn refused(about: &MessageId, refusal: Refusal) -> Response {
+/// The content of a request.
+enum Sent {
+    One(Box<Message>),
+    Group(Vec<Message>),
+}
+
+impl Sent {
+    fn decode(bytes: &[u8], limits: &WireLimits) -> Result<Self, Malformed> {
+        match bytes.trim_ascii_start().first() {
+            Some(b'[') => Message::decode_all(bytes, limits).map(Self::Group),
+            _ => Message::decode(bytes, limits).map(|message| Self::One(Box::new(message))),
+        }
+    }
+}
+
+/// The token of a caller is in the header.
+pub(crate) fn without_token(message: &Message) -> Result<(), Refusal> {
+    match message.token {
+        None => Ok(()),
+        Some(_) => Err(Refusal::invalid("token_in_message", "the token of a request is in the header `Authorization`")),
+    }
+}
+
+/// A rejection as a message of the protocol.
+pub(crate) fn rejection(about: &MessageId, refusal: &Refusal) -> Message {
     let (code, reason) = (refusal.0.code.as_str().into(), refusal.0.detail.as_str().into());
     let body = Body::Rejected { code, reason, retry_after: refusal.0.retry_after };
-    let answer = Message::new(made(about, "refused"), body).in_reply_to(about.clone());
+    Message::new(made(about, "refused"), body).in_reply_to(about.clone())
+}
+
+/// The same, with the status and headers of any other rejection.
+fn refused(about: &MessageId, refusal: Refusal) -> Response {
+    let answer = rejection(about, &refusal);
     let (parts, _) = refusal.into_response().into_parts();
     let mut response = Json([answer]).into_response();
     *response.status_mut() = parts.status;

@@ -9,6 +9,7 @@
 
 mod agents;
 mod auth;
+mod group;
 mod hub;
 mod observe;
 mod openapi;
@@ -207,6 +208,25 @@ impl App {
         let admitted = self.host.inspect(ask).await?;
         self.keep(&admitted.decision);
         Ok(admitted.granted?)
+    }
+
+    /// The same for several commands, by one state of the engine.
+    async fn admit_all(
+        &self,
+        caller: &Caller,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Command, Refusal>>, Refusal> {
+        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), caller.token.clone());
+        let ask = move |engine: &Engine| {
+            let admit = |command| gate.admit(now, Some(&token), command, engine);
+            commands.into_iter().map(admit).collect::<Vec<_>>()
+        };
+        let admitted = self.host.inspect(ask).await?.into_iter();
+        let granted = admitted.map(|admitted| {
+            self.keep(&admitted.decision);
+            Ok(admitted.granted?)
+        });
+        Ok(granted.collect())
     }
 
     /// Whether the caller may read everything.

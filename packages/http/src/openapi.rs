@@ -124,6 +124,7 @@ fn schemas() -> Value {
     let kinds = Kind::ALL.iter().map(|kind| json!({"$ref": format!("#/components/schemas/message_{kind}")}));
     schemas.insert("Message".to_owned(), json!({"oneOf": kinds.collect::<Vec<_>>()}));
     schemas.insert("Messages".to_owned(), json!({"type": "array", "items": reference("Message")}));
+    schemas.insert("Sent".to_owned(), json!({"oneOf": [reference("Message"), reference("Messages")]}));
     own(&mut schemas);
     schemas.into()
 }

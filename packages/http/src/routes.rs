@@ -117,11 +117,11 @@ fn of_tasks() -> Vec<Route> {
 
 fn of_agents() -> Vec<Route> {
     let one = "/v1/agents/{agent}";
-    let message = "A message of an agent or client. A `poll` is held open until there is work.";
+    let message = "A message of an agent or client, or an array of them. A `poll` is held open until there is work.";
     vec![
         Route::new("post", "/v1/messages", message, post(agents::message))
             .given(&["wait"])
-            .taking("Message")
+            .taking("Sent")
             .answering(200, "Messages")
             .refusing(&[404, 409, 422, 429]),
         Route::new("get", "/v1/agents", "Lists the agents.", get(agents::list)),

@@ -90,6 +90,65 @@ fn bad_input_is_told_apart() {
 }
 
 #[test]
+fn a_group_of_messages_is_one_request() {
+    let server = Server::start("group");
+    let group = |bodies: Vec<Value>| -> Value {
+        let messages =
+            (1..).zip(bodies).map(|(number, body): (u32, _)| json!({"v": 1, "id": format!("m{number}"), "body": body}));
+        messages.collect::<Vec<_>>().into()
+    };
+    let submit = |id: &str| json!({"submit": {"task": {"id": id, "kind": "square", "payload": {"number": 2}}}});
+    let other = json!({"submit": {"task": {"id": "2", "kind": "cube"}}});
+    let submitted =
+        server.post("client", "/v1/messages", &group(vec![submit("1"), submit("2"), other, submit("3"), submit("1")]));
+    assert_eq!((submitted.status, submitted.json().as_array().map(Vec::len)), (200, Some(1)), "{submitted:?}");
+    assert_eq!(submitted.json()[0]["re"], "m3");
+    assert_eq!(submitted.json()[0]["body"]["rejected"]["code"], "task_conflict");
+
+    let card = json!({"register": {"agent": {"id": 1, "skills": {"square": 1}, "capacity": 3, "lease": "30s"}}});
+    let by = server.say("agent-1", "/v1/messages", "hello", &card).json()[0]["body"]["registered"]["by"].clone();
+    let polled = server.say("agent-1", "/v1/messages?wait=5", "p", &json!({"poll": {"by": by, "most": 3}})).json();
+    let held: Vec<Value> =
+        polled.as_array().unwrap().iter().map(|one| one["body"]["assign"]["attempt"].clone()).collect();
+    assert_eq!(held.len(), 3, "{polled}");
+    let beat = |attempt: &Value| json!({"attempt_heartbeat": {"by": by, "attempt": attempt, "details": 7}});
+    let accept = |attempt: &Value| json!({"accept": {"by": by, "attempt": attempt}});
+    let result =
+        |attempt: &Value| json!({"result": {"by": by, "attempt": attempt, "verdict": {"succeeded": {"output": 4}}}});
+    let beats: Vec<Value> = held.iter().map(accept).chain(held.iter().map(beat)).collect();
+    let beats = server.post("agent-1", "/v1/messages", &group(beats));
+    assert_eq!((beats.status, beats.json()), (200, json!([])), "{beats:?}");
+    // Accepted attempts are not sent again.
+    let again = server.say("agent-1", "/v1/messages", "q", &json!({"poll": {"by": by, "most": 0}})).json();
+    assert_eq!(again, json!([]));
+    let poll = json!({"poll": {"by": by, "most": 1}});
+    let mut ends: Vec<Value> = held.iter().map(result).collect();
+    ends.extend([result(&held[0]), poll, json!({"heartbeat": {"by": by}})]);
+    let ended = server.post("agent-1", "/v1/messages", &group(ends));
+    let told: Vec<(Value, Value)> = ended
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["re"].clone(), one["body"]["rejected"]["code"].clone()))
+        .collect();
+    assert_eq!(told, [(json!("m4"), json!("stale_attempt")), (json!("m5"), json!("not_in_group"))], "{ended:?}");
+    for task in 1..=3 {
+        assert_eq!(server.get("client", &format!("/v1/tasks/{task}")).json()["outcome"]["succeeded"], 4);
+    }
+    // What one may not do is refused alone; a group that cannot be read is refused as a whole.
+    let mixed = server.post("agent-2", "/v1/messages", &group(vec![json!({"heartbeat": {"by": by}})]));
+    assert_eq!(mixed.json()[0]["body"]["rejected"]["code"], "denied", "{mixed:?}");
+    server.post("agent-1", "/v1/messages", &json!([{"v": 9, "id": "m", "body": {}}])).is(422, "version");
+    assert_eq!(server.post("agent-1", "/v1/messages", &json!([])).json(), json!([]));
+    let many = (0..2_001).map(|_| json!({"heartbeat": {"by": by}})).collect();
+    let file = server.folder.join("many.json");
+    std::fs::write(&file, group(many).to_string()).unwrap();
+    let file = format!("@{}", file.display());
+    server.curl(&["-H", "Authorization: Bearer agent-1", "--data-binary", &file, "/v1/messages"]).is(413, "too_large");
+}
+
+#[test]
 fn words_that_come_too_late_are_refused() {
     let server = Server::start("late");
     let say = |id: &str, body: Value| server.say("agent-1", "/v1/messages?wait=5", id, &body);

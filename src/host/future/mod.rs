@@ -317,6 +317,17 @@ impl FutureHost {
         self.ask(|reply| Message::Ask(Ask::Command { command, reply })).await?
     }
 
+    /// Sends a group of commands to the engine, which handles them in their order in one step of the host
+    /// ([`Engine::handle_all`]). Returns the answer to each, in the same order, once all of them are durable.
+    ///
+    /// # Errors
+    ///
+    /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
+    /// is no error of the group.
+    pub async fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
+        self.ask(|reply| Message::Ask(Ask::Commands { commands, reply })).await?
+    }
+
     /// Submits a task. The handle is a future of its outcome.
     ///
     /// # Errors

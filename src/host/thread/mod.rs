@@ -68,6 +68,7 @@ use crate::engine::Engine;
 use crate::journal::{AppendError, Journal, MemoryJournal};
 use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
+use crate::message::rejected::Rejected;
 use crate::message::run::RunSpec;
 use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
@@ -223,6 +224,17 @@ impl ThreadHost {
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
         self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
+    }
+
+    /// Sends a group of commands to the engine, which handles them in their order in one step of the host
+    /// ([`Engine::handle_all`]). Returns the answer to each, in the same order, once all of them are durable.
+    ///
+    /// # Errors
+    ///
+    /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
+    /// is no error of the group.
+    pub fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
+        self.ask(|reply| Message::Ask(Ask::Commands { commands, reply }))?
     }
 
     /// Submits a task. The handle waits for its outcome.

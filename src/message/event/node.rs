@@ -106,7 +106,7 @@ pub enum NodeEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<u32>,
         /// The failure.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// The node calls a workflow that is not defined: it begins nothing more, and fails when what it has begun is over.
     Unresolved {

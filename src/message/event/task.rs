@@ -64,7 +64,7 @@ pub enum TaskEvent {
         /// The agent that held it.
         by: Incarnation,
         /// The failure.
-        failure: Failure,
+        failure: Box<Failure>,
         /// What becomes of the task.
         next: Next,
         /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
@@ -245,8 +245,10 @@ impl TaskEvent {
     pub fn outcome(&self) -> Option<TaskOutcome> {
         Some(match self {
             Self::Succeeded { output, .. } | Self::Answered { output, .. } => TaskOutcome::Succeeded(output.clone()),
-            Self::AttemptFailed { failure, next: Next::Fail, .. } => TaskOutcome::Failed(failure.clone()),
-            Self::AttemptFailed { failure, next: Next::DeadLetter, .. } => TaskOutcome::DeadLettered(failure.clone()),
+            Self::AttemptFailed { failure, next: Next::Fail, .. } => TaskOutcome::Failed((**failure).clone()),
+            Self::AttemptFailed { failure, next: Next::DeadLetter, .. } => {
+                TaskOutcome::DeadLettered((**failure).clone())
+            }
             Self::Cancelled { reason, side_effects } => {
                 TaskOutcome::Cancelled { reason: reason.clone(), side_effects: side_effects.clone() }
             }

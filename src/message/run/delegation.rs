@@ -79,7 +79,7 @@ pub enum PartOutcome {
     /// It failed.
     Failed {
         /// Why.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// It reached a limit, and the excess was dropped.
     Limit {

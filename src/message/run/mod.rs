@@ -197,7 +197,7 @@ pub enum Cause {
         /// The node's name.
         node: Name,
         /// Its failure.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// A limit was reached, and nothing in the definition handles that.
     Limit {
@@ -221,7 +221,7 @@ pub enum Cause {
     /// All nodes ended, and the output of the run has no value, or one that is larger than a payload may be.
     Output {
         /// Why: with the code [`codes::TOO_LARGE`], [`codes::MISSING_VALUE`] or [`codes::INVALID_VALUE`].
-        failure: Failure,
+        failure: Box<Failure>,
     },
 }
 
@@ -240,7 +240,7 @@ impl Cause {
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Node { failure, .. } | Self::Output { failure } => failure.clone(),
+            Self::Node { failure, .. } | Self::Output { failure } => (**failure).clone(),
             Self::Limit { limit, path, .. } => path.iter().cloned().fold(limit.failure(), Failure::through),
             Self::Cancelled { .. } => Failure::permanent(self.to_string()).with_code(codes::CANCELLED),
         }

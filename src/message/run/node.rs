@@ -16,7 +16,7 @@ pub enum NodeOutcome {
     /// Its work failed. If `outcome_unknown` is set, the outcome of an attempt is unknown, and the node may have had side effects.
     Failed {
         /// Why.
-        failure: Failure,
+        failure: Box<Failure>,
         /// Whether side effects are possible.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         outcome_unknown: bool,

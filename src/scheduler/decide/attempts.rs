@@ -202,7 +202,7 @@ impl Attempts<'_, '_> {
                 TaskEvent::AttemptFailed {
                     attempt: task.attempt().number(),
                     by: running.by,
-                    failure,
+                    failure: Box::new(failure),
                     next,
                     outcome_unknown,
                     beyond_budget,

@@ -357,7 +357,7 @@ impl Known {
             TaskEvent::AttemptFailed { by, failure, next, outcome_unknown, .. } => {
                 // Only rules of retries depend on earlier failures.
                 if !self.spec.policy.retry().rules.is_empty() {
-                    self.failures.push(failure.clone());
+                    self.failures.push((**failure).clone());
                 }
                 self.outcome_unknown |= *outcome_unknown;
                 self.failed_by.push(by.agent());

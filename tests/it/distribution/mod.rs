@@ -5,6 +5,7 @@ mod batches;
 mod bulk;
 mod calls;
 mod deadlines;
+mod groups;
 mod prefetch;
 mod resources;
 mod retries;

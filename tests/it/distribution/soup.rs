@@ -17,20 +17,60 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
-enum Step {
-    Join { id: u64, capacity: u32, reserved: u32, prefetch: u32, polls: bool, skills: u8 },
-    Leave { id: u64 },
-    Drain { id: u64 },
-    Poll { id: u64, most: u32 },
-    Submit { kind: u8, tenant: u8, tier: usize, preemptible: bool, many: u8 },
-    Answer { nth: usize, how: u8 },
-    Cancel { nth: usize },
-    Prioritise { nth: usize, tier: usize },
-    Pause { what: u8, on: bool },
-    Wait { millis: u64 },
+pub(super) enum Step {
+    Join {
+        id: u64,
+        capacity: u32,
+        reserved: u32,
+        prefetch: u32,
+        polls: bool,
+        skills: u8,
+    },
+    Leave {
+        id: u64,
+    },
+    Drain {
+        id: u64,
+    },
+    Poll {
+        id: u64,
+        most: u32,
+    },
+    Submit {
+        kind: u8,
+        tenant: u8,
+        tier: usize,
+        preemptible: bool,
+        many: u8,
+    },
+    Answer {
+        nth: usize,
+        how: u8,
+    },
+    Cancel {
+        nth: usize,
+    },
+    Prioritise {
+        nth: usize,
+        tier: usize,
+    },
+    Pause {
+        what: u8,
+        on: bool,
+    },
+    Wait {
+        millis: u64,
+    },
+    /// The commands of several steps in one call.
+    Together(Vec<Self>),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// A step, or several in one call.
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![9 => step(), 1 => prop::collection::vec(step(), 1..6).prop_map(Step::Together)]
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let join = (1_u64..5, 1_u32..4, 0_u32..2, 0_u32..3, prop::bool::weighted(0.3), 1_u8..4).prop_map(
         |(id, capacity, reserved, prefetch, polls, skills)| Step::Join {
             id,
@@ -59,7 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// How the scheduler decides beside the order of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Plain,
     /// With a strategy that keeps nothing and without batches: the state that a snapshot contains decides alone.
     Stateless,
@@ -69,9 +109,9 @@ enum Mode {
 
 /// Whether tenants share fairly, and the mode.
 #[derive(Debug, Clone, Copy)]
-struct Setting(bool, Mode);
+pub(super) struct Setting(pub(super) bool, pub(super) Mode);
 
-fn config(Setting(fair, mode): Setting) -> Config {
+pub(super) fn config(Setting(fair, mode): Setting) -> Config {
     match mode {
         Mode::Plain => batched(plain(fair)),
         Mode::Stateless => plain(fair).with_strategy(FirstCapable::default()),
@@ -112,10 +152,29 @@ fn kind(number: u8) -> String {
     format!("k{number}")
 }
 
+/// The commands of a step, by the state before it. A wait is over when they are handled.
+pub(super) fn commands(host: &mut Host, step: &Step, next: &mut u64) -> Vec<Command> {
+    match step {
+        Step::Together(steps) => steps.iter().filter_map(|step| command(host, step, next)).collect(),
+        _ => command(host, step, next).into_iter().collect(),
+    }
+}
+
 fn play(host: &mut Host, step: &Step, next: &mut u64) {
     host.facts.clear();
+    let commands = commands(host, step, next);
+    let mut held = held(host);
+    if !commands.is_empty() {
+        host.say_all(commands);
+    }
+    reserves_were_kept(host, &mut held);
+    bounds_hold(host);
+    waits_are_told(host, *next);
+}
+
+fn command(host: &mut Host, step: &Step, next: &mut u64) -> Option<Command> {
     let living = |host: &Host, id: u64| host.scheduler.agent(agent_id(id)).map(|agent| agent.incarnation());
-    let command: Command = match step {
+    Some(match step {
         Step::Join { id, capacity, reserved, prefetch, polls, skills } => {
             let mut spec = AgentSpec::new(AgentId::new(*id)).with_capacity(*capacity).with_amount("memory", 3);
             spec = spec.with_reserved((*reserved).min(*capacity)).with_prefetch(*prefetch);
@@ -129,7 +188,7 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
         Step::Leave { id } => AgentCommand::Deregister { agent: agent_id(*id) }.into(),
         Step::Drain { id } => AgentCommand::Drain { agent: agent_id(*id) }.into(),
         Step::Poll { id, most } => {
-            let Some(by) = living(host, *id) else { return };
+            let by = living(host, *id)?;
             AgentCommand::Poll { by, most: *most }.into()
         }
         Step::Submit { kind: number, tenant, tier, preemptible, many } => {
@@ -158,7 +217,7 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
                 Effect::Dispatch { attempt, to, .. } => Some((*attempt, *to)),
                 _ => None,
             });
-            let Some((attempt, by)) = dispatches.clone().nth(nth % dispatches.count().max(1)) else { return };
+            let (attempt, by) = dispatches.clone().nth(nth % dispatches.count().max(1))?;
             match how {
                 0 => AgentCommand::Start { by, attempt }.into(),
                 1 => AgentCommand::Yield { by, attempt }.into(),
@@ -193,12 +252,8 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
             host.now = host.now + ms(*millis);
             Command::Tick
         }
-    };
-    let mut held = held(host);
-    let _verdict = host.say(command);
-    reserves_were_kept(host, &mut held);
-    bounds_hold(host);
-    waits_are_told(host, *next);
+        Step::Together(_) => return None,
+    })
 }
 
 /// Whoever waits says why; and between calls nobody waits whom an agent with room could take.
@@ -299,7 +354,7 @@ fn finish(mut host: Host) -> Result<(), String> {
     if left == 0 { Ok(()) } else { Err(format!("{left} are left: {:?}", host.scheduler.tenants().collect::<Vec<_>>())) }
 }
 
-fn mode() -> impl Strategy<Value = Mode> {
+pub(super) fn mode() -> impl Strategy<Value = Mode> {
     prop_oneof![Just(Mode::Plain), Just(Mode::Stateless), Just(Mode::Guarded)]
 }
 
@@ -312,7 +367,7 @@ proptest! {
 
     #[test]
     fn the_rules_hold_whatever_happens(
-        fair: bool, mode in mode(), steps in prop::collection::vec(step(), 10..90), cut in 0.0..1.0_f64
+        fair: bool, mode in mode(), steps in prop::collection::vec(steps(), 10..90), cut in 0.0..1.0_f64
     ) {
         let setting = Setting(fair, mode);
         let mut host = host(config(setting));

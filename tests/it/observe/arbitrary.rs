@@ -81,7 +81,14 @@ fn task_event() -> impl Strategy<Value = Event> {
                 1 | 2 => TaskEvent::Assigned { attempt, to: by },
                 3 => {
                     let (outcome_unknown, beyond_budget) = (false, false);
-                    TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, beyond_budget }
+                    TaskEvent::AttemptFailed {
+                        attempt,
+                        by,
+                        failure: Box::new(failure),
+                        next,
+                        outcome_unknown,
+                        beyond_budget,
+                    }
                 }
                 4 => TaskEvent::Succeeded { attempt, by, output: Payload::NULL },
                 5 if more == 0 => TaskEvent::CancelRequested { reason },
@@ -133,7 +140,7 @@ fn run_event() -> impl Strategy<Value = Event> {
     (0..4_u64, node_ref(), 0..7_u8, failure(), definition(), of, place()).prop_map(
         |(run, node, what, failure, definition, of, many)| {
             let run = RunId::new(run);
-            let cause = Cause::Node { node: "x".into(), failure };
+            let cause = Cause::Node { node: "x".into(), failure: Box::new(failure) };
             let event = match what {
                 0 if many % 2 == 1 => {
                     let changed = Definition::new("x").differences(&definition);

@@ -66,7 +66,7 @@ impl Script {
         let failed = TaskEvent::AttemptFailed {
             attempt: AttemptNumber::new(number),
             by: life(agent),
-            failure,
+            failure: Box::new(failure),
             next,
             outcome_unknown: false,
             beyond_budget: false,
@@ -207,12 +207,12 @@ pub(crate) fn turned_back() -> Script {
     let (run, child) = (RunId::new(1), RunId::new(2));
     let mut s = small();
     let failure = Failure::permanent("no paper");
-    let cause = Cause::Node { node: "label".into(), failure: failure.clone() };
+    let cause = Cause::Node { node: "label".into(), failure: Box::new(failure.clone()) };
     s.at(470).fail(41, 1, 1, failure.clone(), Next::DeadLetter);
-    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), outcome_unknown: false, limit: None });
+    s.node(2, 1, NodeOutcome::Failed { failure: Box::new(failure.clone()), outcome_unknown: false, limit: None });
     s.say(RunEvent::Failing { cause: cause.clone() }.of(child));
     s.say(RunEvent::Finished { outcome: RunOutcome::Failed { cause: cause.clone(), residue: vec![] } }.of(child));
-    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), outcome_unknown: false, limit: None });
+    s.node(1, 5, NodeOutcome::Failed { failure: Box::new(failure.clone()), outcome_unknown: false, limit: None });
     s.say(RunEvent::Failing { cause }.of(run));
     s.say(RunEvent::Compensating { nodes: vec![node_ref(1, 0)] }.of(run));
     s.step(60, "release", owner(1, 0, 0, "undo")).at(480).assign(60, 1, 3);

@@ -73,7 +73,7 @@ impl World {
         let run = self.engine.run(RUN).unwrap();
         let node = run.node("order").unwrap();
         match node.held().or(node.outcome()) {
-            Some(NodeOutcome::Failed { failure, .. }) => failure.clone(),
+            Some(NodeOutcome::Failed { failure, .. }) => (**failure).clone(),
             other => panic!("{other:?}, waiting for {:?}", run.waits_for()),
         }
     }

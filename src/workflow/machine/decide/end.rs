@@ -33,7 +33,7 @@ impl Decider<'_> {
     /// Ends the node, unless a guard or the policy of its workflow prevents it.
     pub(super) fn end(&self, node: BoundNode<'_>, ending: Ending) -> Move {
         let maybe = node.state.instances().outcome_unknown();
-        let failed = |failure, limit| NodeOutcome::Failed { failure, outcome_unknown: maybe, limit };
+        let failed = |failure, limit| NodeOutcome::Failed { failure: Box::new(failure), outcome_unknown: maybe, limit };
         let finished = match ending {
             Ending::Succeeded => Finished::new(NodeOutcome::Succeeded),
             Ending::With { took, output } => {

@@ -83,7 +83,7 @@ impl Decider<'_> {
         }
         let graph = &self.run.graph;
         let cause = graph.links_to(node.ix).find_map(|link| match graph.state(link.source)?.ended()? {
-            NodeOutcome::Failed { failure, .. } => Some(failure.clone()),
+            NodeOutcome::Failed { failure, .. } => Some((**failure).clone()),
             NodeOutcome::Succeeded
             | NodeOutcome::Skipped
             | NodeOutcome::UpstreamFailed

@@ -86,7 +86,7 @@ impl Decider<'_> {
         }
         Move::Run(match made {
             Ok(output) => RunEvent::Finished { outcome: RunOutcome::Succeeded { output } },
-            Err(unfit) => RunEvent::Failing { cause: Cause::Output { failure: unfit.of_output() } },
+            Err(unfit) => RunEvent::Failing { cause: Cause::Output { failure: Box::new(unfit.of_output()) } },
         })
     }
 
@@ -104,7 +104,7 @@ impl Decider<'_> {
                 | NodeOutcome::UpstreamFailed
                 | NodeOutcome::Cancelled { .. },
             )
-            | None => Cause::Node { node, failure: Failure::permanent("unknown") },
+            | None => Cause::Node { node, failure: Box::new(Failure::permanent("unknown")) },
         }
     }
 

@@ -216,7 +216,7 @@ impl DelegateWork {
         if let Some(end) = &whole.end {
             return Ok(Step::End(match end {
                 PartOutcome::Done => Ending::Succeeded,
-                PartOutcome::Failed { failure } => Ending::Failed { failure: failure.clone(), instance: None },
+                PartOutcome::Failed { failure } => Ending::Failed { failure: (**failure).clone(), instance: None },
                 PartOutcome::Limit { limit } => {
                     Ending::Limit { limit: *limit, partial: self.results_so_far(instances) }
                 }
@@ -337,13 +337,13 @@ fn ends(part: u32, end: PartOutcome, output: Option<Payload>) -> Step {
 }
 
 fn fails(part: u32, code: &str, message: impl Into<String>) -> Step {
-    ends(part, PartOutcome::Failed { failure: Failure::permanent(message).with_code(code) }, None)
+    ends(part, PartOutcome::Failed { failure: Box::new(Failure::permanent(message).with_code(code)) }, None)
 }
 
 /// The step after the answer for a part.
 fn after_answer(index: u32, part: &Part, end: &InstanceEnd, delegate: &Delegate) -> Step {
     if let Some(failure) = end.failure() {
-        return ends(index, PartOutcome::Failed { failure: failure.clone() }, None);
+        return ends(index, PartOutcome::Failed { failure: Box::new(failure.clone()) }, None);
     }
     let was_last = part.rounds().last().is_some_and(|round| round.last().is_some());
     match end.output().to::<Answer<Value>>() {
@@ -392,7 +392,7 @@ fn first_failure(parts: &Parts, round: &Round) -> PartOutcome {
     let mut ends = round.parts().filter_map(|part| parts.part(part)?.end.clone());
     let failed = ends.find(|end| !matches!(end, PartOutcome::Done | PartOutcome::Cancelled));
     failed.unwrap_or_else(|| PartOutcome::Failed {
-        failure: Failure::permanent("a part was cancelled").with_code(codes::CANCELLED),
+        failure: Box::new(Failure::permanent("a part was cancelled").with_code(codes::CANCELLED)),
     })
 }
 

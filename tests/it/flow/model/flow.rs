@@ -1050,7 +1050,7 @@ impl Flow {
         let place = &self.places[at];
         ensure!(place.end.is_none() && place.active() == 0, "a child run is retried while something is under way");
         ensure!(place.again.is_none() && !place.doubtful(), "a child run is retried twice, or may have left something");
-        let outcome = NodeOutcome::Failed { failure: failure.clone(), outcome_unknown: false, limit: None };
+        let outcome = NodeOutcome::Failed { failure: Box::new(failure.clone()), outcome_unknown: false, limit: None };
         ensure!(self.rule_left(at, &outcome) == Some(rule), "the rule should be {:?}", self.rule_left(at, &outcome));
         let retry = self.node(at).retry.as_ref().ok_or("it has no retries")?;
         let cap = rule.map_or(retry.cap, |rule| retry.rules[rule].cap);
