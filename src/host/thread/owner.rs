@@ -187,6 +187,7 @@ impl Owner {
     }
 
     /// Sends the home of shared agents what waits. Returns after which time this is to be repeated.
+    #[cfg_attr(not(feature = "cluster"), expect(clippy::needless_pass_by_ref_mut, reason = "only shards publish"))]
     fn publish(&mut self, now: Time) -> Duration {
         #[cfg(feature = "cluster")]
         if let Some(desk) = &mut self.desk {
