@@ -110,7 +110,7 @@ enum Requested {
     Instance(Owner, u32),
     /// A call of a durable function. A retried function requests a failed call as another instance. The workflow of the storm
     /// requests each call once, with its key as the input.
-    Call((RunId, NodeIx), String),
+    Call((RunId, NodeIx), u32, String),
 }
 
 /// The idempotency keys: equal for work that is requested again, different for all other work.
@@ -123,6 +123,8 @@ struct Keys {
     /// The first task of each key, with its work.
     works: BTreeMap<IdempotencyKey, (TaskId, Option<Requested>)>,
     keys: BTreeMap<Requested, IdempotencyKey>,
+    /// How often a node was executed again from its begin. A retried function keeps its calls.
+    restarts: BTreeMap<(RunId, NodeIx), u32>,
     /// The nodes that execute durable functions.
     functions: BTreeSet<(RunId, NodeIx)>,
     /// Nodes whose index has changed.
@@ -140,7 +142,10 @@ impl Keys {
                     self.parents.insert((owner.run, owner.node));
                 }
                 Event::Run { run, event: RunEvent::Restarted { nodes } } => {
-                    nodes.iter().for_each(|node| self.repeat((*run, node.index)));
+                    for at in nodes.iter().map(|node| (*run, node.index)) {
+                        *self.restarts.entry(at).or_default() += 1;
+                        self.repeat(at);
+                    }
                 }
                 Event::Run { run, event: RunEvent::Retried { nodes, .. } } => {
                     let has_child = |at: &(RunId, NodeIx)| self.parents.contains(at);
@@ -166,7 +171,7 @@ impl Keys {
         let at = (owner.run, owner.node);
         match spec.payload.value().as_str() {
             Some(call) if owner.phase == Phase::Do && self.functions.contains(&at) => {
-                Requested::Call(at, call.to_owned())
+                Requested::Call(at, self.restarts.get(&at).copied().unwrap_or(0), call.to_owned())
             }
             Some(_) | None => Requested::Instance(owner, self.repeats.get(&at).copied().unwrap_or(0)),
         }
