@@ -2,6 +2,7 @@
 
 use super::{Definition, Expr, SignalRule};
 use crate::base::name::Name;
+use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// Sends a signal to runs ([`Action::Send`](super::Action::Send)). The content of the signal is the input of the node, and the
@@ -43,6 +44,11 @@ impl Definition {
     /// The rule for signals of this name.
     pub(crate) fn signal_rule(&self, signal: &Name) -> Option<&SignalRule> {
         self.signals.iter().find(|rule| rule.name == *signal)
+    }
+
+    /// Until when a run keeps a signal of this name that arrives now; none for no limit.
+    pub(crate) fn kept_until(&self, signal: &Name, now: Time) -> Option<Time> {
+        self.signal_rule(signal)?.ttl.map(|span| now + span)
     }
 }
 

@@ -55,10 +55,11 @@ pub(super) fn reception(
         return Err(at_limit(signal, most));
     }
     let transient = rule.is_some_and(|rule| rule.transient);
+    tx.meter.begin_evaluation(limits.evaluation());
     if transient && !driver.book.runs.has_waiting_node(id, (signal, payload), limits, &tx.meter) {
         return panicked(run).map_or(Ok(Reception::Dropped), Err);
     }
-    Ok(Reception::Kept { until: rule.and_then(|rule| rule.ttl).map(|span| tx.now + span) })
+    Ok(Reception::Kept { until: run.plan().definition.kept_until(signal, tx.now) })
 }
 
 impl Driver {

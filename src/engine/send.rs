@@ -33,6 +33,8 @@ pub(super) struct Sending {
 struct Considered {
     runs: Vec<RunId>,
     after: Option<Seq>,
+    /// The number of entries of the list that were read.
+    read: usize,
 }
 
 /// The event by which the next runs receive the signal of a node.
@@ -45,18 +47,19 @@ pub(super) fn sent(driver: &Driver, id: RunId, sending: &Sending, tx: &Tx<'_>) -
     };
     let after = work.after().or_anomaly("a node sends a signal before it begins, or after it has ended")?;
     let mut considered = driver.book.runs.considered(run, to, sending.key.as_ref(), after);
-    tx.meter.visit(considered.runs.len());
+    tx.meter.visit(considered.read);
     let is_of_tenant = |receiver: &Run| receiver.spec.tenant == run.spec.tenant;
     let mut receivers = Vec::new();
-    for receiver in considered.runs {
+    let mut left = considered.runs.into_iter();
+    while let Some(receiver) = left.next() {
         let is_received = driver.book.runs.get(receiver).is_some_and(is_of_tenant)
             && reception(driver, receiver, (signal, &sending.payload), tx).is_ok_and(|it| it != Reception::Dropped);
         if is_received {
             tx.meter.visit(10);
             receivers.push(receiver);
         }
-        if receivers.len() >= RECEIVERS {
-            considered.after = driver.book.runs.get(receiver).map(|run| run.begun.seq).filter(|_| to.are_listed());
+        if (receivers.len() >= RECEIVERS || tx.meter.is_spent()) && left.len() > 0 {
+            considered.after = driver.book.runs.get(receiver).map(|run| run.begun.seq);
             break;
         }
     }
@@ -64,16 +67,9 @@ pub(super) fn sent(driver: &Driver, id: RunId, sending: &Sending, tx: &Tx<'_>) -
     Ok(NodeEvent::Sent { signal, payload, to: receivers, after: considered.after })
 }
 
-impl Receivers {
-    /// Whether they are found in the list of all runs, or of those with a key.
-    const fn are_listed(&self) -> bool {
-        matches!(self, Self::Key { .. } | Self::All { .. })
-    }
-}
-
 impl Runs {
     fn considered(&self, run: &Run, to: &Receivers, key: Option<&Name>, after: Seq) -> Considered {
-        let one = |run: Option<RunId>| Considered { runs: run.into_iter().collect(), after: None };
+        let one = |run: Option<RunId>| Considered { runs: run.into_iter().collect(), after: None, read: 1 };
         match to {
             Receivers::Run => one(Some(run.id())),
             Receivers::Parent => one(run.owner.map(|owner| owner.run)),
@@ -101,7 +97,8 @@ impl Runs {
         let considered: Vec<(Seq, RunId)> = entries.by_ref().take(CONSIDERED).collect();
         let after = considered.last().map(|(seq, _)| *seq).filter(|_| entries.next().is_some());
         let goes = |id: &RunId| self.get(*id).is_some_and(|run| !run.is_finished() && passes(run));
-        Considered { runs: considered.into_iter().map(|(_, id)| id).filter(goes).collect(), after }
+        let read = considered.len();
+        Considered { runs: considered.into_iter().map(|(_, id)| id).filter(goes).collect(), after, read }
     }
 }
 
@@ -111,7 +108,7 @@ pub(super) fn receive(book: &mut Book, id: RunId, (signal, payload): (&Name, &Pa
     if run.phase() != RunPhase::Running {
         return Err("a run that does not go forward receives a signal".into());
     }
-    let until = run.plan().definition.signal_rule(signal).and_then(|rule| rule.ttl).map(|span| now + span);
+    let until = run.plan().definition.kept_until(signal, now);
     let event = RunEvent::Signalled { signal: signal.clone(), payload: payload.clone(), until };
     book.apply(id, RunInput::Event(&event), now)?;
     book.runs.wake_descendants(id, Wake::Listening);

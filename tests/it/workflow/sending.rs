@@ -36,6 +36,13 @@ fn start(world: &mut World, id: u64, workflow: &str, change: impl FnOnce(RunSpec
     world.say(Command::start(spec)).unwrap();
 }
 
+/// What exceeds the bound on the work of a call is due at once.
+fn finish(world: &mut World) {
+    while world.engine.next_wakeup() == Some(world.engine.now()) {
+        world.say(Command::Tick).unwrap();
+    }
+}
+
 fn output(world: &World, id: u64) -> Value {
     match world.engine.run(RunId::new(id)).unwrap().outcome() {
         Some(RunOutcome::Succeeded { output }) => output.value().clone(),
@@ -155,12 +162,6 @@ fn every_receiver_gets_a_signal_once_whatever_crashes() {
     }
     let before = world.journal.len();
     start(&mut world, 1, "flow", |spec| spec.with_input(payload("once")));
-    // What exceeds the bound on the work of a call is due at once.
-    let finish = |world: &mut World| {
-        while world.engine.next_wakeup() == Some(world.engine.now()) {
-            world.say(Command::Tick).unwrap();
-        }
-    };
     finish(&mut world);
     let sent = |world: &World| {
         let receivers = world.journal.iter().filter_map(|entry| match &entry.event {
@@ -196,6 +197,30 @@ fn every_receiver_gets_a_signal_once_whatever_crashes() {
         }
         finish(&mut again);
         check(&again);
+    }
+}
+
+/// Conditions of receivers are evaluated with the units of one decision each, and within the work of a call.
+#[test]
+fn every_receiver_has_its_own_evaluation() {
+    const RUNS: u64 = 200;
+    for limits in [
+        Limits::default().with_evaluation_units(500).with_payload_bytes(4_000),
+        Limits::default().with_work_per_call(100),
+    ] {
+        let mut world = World::with(limits.with_max_clock_step(None));
+        let wanted = WaitFor::signal("go").matching(Condition::equal(Expr::Item, Expr::value("once")));
+        let race = Node::new("race", Action::Race { options: vec![RaceOption::new("sent", wanted)] });
+        define(&mut world, named("watch", [race]).with_signal(SignalRule::new("go").transient()));
+        define(&mut world, flow([send("tell", to_all("watch"))]));
+        for id in 0..RUNS {
+            start(&mut world, 1_000 + id, "watch", |spec| spec);
+        }
+        finish(&mut world);
+        start(&mut world, 1, "flow", |spec| spec.with_input(payload("once")));
+        finish(&mut world);
+        assert_eq!(output(&world, 1), json!(RUNS));
+        world.verify();
     }
 }
 
