@@ -1,7 +1,8 @@
 //! Choices and their cases.
 
 use super::draft::{Datum, Draft, Sketch};
-use super::handle::{Handle, Value};
+use super::handle::Handle;
+use super::value::Value;
 use crate::base::name::Name;
 use crate::definition::{Action, Case, Condition, Expr, On, Pick, RaceOption, States};
 use core::fmt;

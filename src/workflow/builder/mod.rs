@@ -8,12 +8,14 @@ mod handle;
 mod join;
 pub mod kind;
 mod source;
+mod value;
 mod variable;
 
 pub use choice::{CaseRef, Choice};
 pub use flow::Flow;
-pub use handle::{Handle, Value};
+pub use handle::Handle;
 pub use source::{Branches, Source};
+pub use value::Value;
 pub use variable::VariableRef;
 
 use super::validate::{DefinitionError, Fault, validate_with};

@@ -1,7 +1,8 @@
 //! Inputs of steps: handles, values, and tuples and lists of them.
 
 use super::draft::{Datum, Draft};
-use super::handle::{Handle, Value};
+use super::handle::Handle;
+use super::value::Value;
 use crate::definition::Expr;
 use sealed::{Hidden, Sealed};
 

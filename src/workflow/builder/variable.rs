@@ -1,7 +1,7 @@
 //! Variables of a run in the builder.
 
 use super::draft::{Datum, Draft};
-use super::handle::Value;
+use super::value::Value;
 use crate::base::name::Name;
 use crate::definition::{Condition, Expr, Reducer, Variable};
 use core::fmt;
