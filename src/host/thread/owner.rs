@@ -135,7 +135,9 @@ impl Owner {
             let now = self.clock.now();
             let due = self.state.engine.next_wakeup().map_or(IDLE, |at| at.since(now));
             let left = self.stop.as_ref().map_or(IDLE, |(until, _)| until.since(now));
-            let due = due.min(left).min(self.publish(now));
+            let due = due.min(left);
+            #[cfg(feature = "cluster")]
+            let due = due.min(self.publish(now));
             let received = self.inbox.recv_timeout(due);
             // One reading of the clock for all that is in the inbox by now.
             let now = self.clock.now();
@@ -187,14 +189,10 @@ impl Owner {
     }
 
     /// Sends the home of shared agents what waits. Returns after which time this is to be repeated.
-    #[cfg_attr(not(feature = "cluster"), expect(clippy::needless_pass_by_ref_mut, reason = "only shards publish"))]
+    #[cfg(feature = "cluster")]
     fn publish(&mut self, now: Time) -> Duration {
-        #[cfg(feature = "cluster")]
-        if let Some(desk) = &mut self.desk {
-            return desk.publish(now, &self.state.engine).unwrap_or(IDLE);
-        }
-        let _ = now;
-        IDLE
+        let desk = self.desk.as_mut();
+        desk.and_then(|desk| desk.publish(now, &self.state.engine)).unwrap_or(IDLE)
     }
 
     fn join(&mut self, now: Time, mut spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {

@@ -182,19 +182,10 @@ impl NodeWork {
 
     /// A function requests new calls.
     pub(crate) fn request(&mut self, calls: &[FunctionCall], functions: &Arc<Functions>) -> Applied {
-        match self {
-            Self::Function(function) => function.request(calls, functions),
-            Self::Immediate
-            | Self::Task
-            | Self::Map(_)
-            | Self::Repeat
-            | Self::Rounds(_)
-            | Self::States(_)
-            | Self::Delegate(_)
-            | Self::Wait(_)
-            | Self::Race(_)
-            | Self::Send(_) => Err(Illegal::new("a function requests calls", "the node is none")),
-        }
+        let Self::Function(function) = self else {
+            return Err(Illegal::new("a function requests calls", "the node is none"));
+        };
+        function.request(calls, functions)
     }
 
     /// Computes what follows from the data of a snapshot. False if a part of it cannot be executed.
@@ -204,19 +195,10 @@ impl NodeWork {
 
     /// The runs that a sent signal has reached.
     pub(crate) fn sent(&mut self, receivers: u32, after: Option<Seq>) -> Applied {
-        match self {
-            Self::Send(send) => send.sent(receivers, after),
-            Self::Immediate
-            | Self::Task
-            | Self::Map(_)
-            | Self::Repeat
-            | Self::Rounds(_)
-            | Self::States(_)
-            | Self::Delegate(_)
-            | Self::Function(_)
-            | Self::Wait(_)
-            | Self::Race(_) => Err(Illegal::new("a node sends a signal", "it is of another kind")),
-        }
+        let Self::Send(send) = self else {
+            return Err(Illegal::new("a node sends a signal", "it is of another kind"));
+        };
+        send.sent(receivers, after)
     }
 
     /// Records a token on a link. Returns whether the node starts more than once.
