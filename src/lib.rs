@@ -44,7 +44,7 @@
 #![cfg_attr(not(feature = "threads"), doc = "```ignore")]
 //! use counterpoint::host::thread::ThreadHost;
 //! use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
-//! use counterpoint::{AgentId, AgentSpec, Config, Failure, RunId};
+//! use counterpoint::{AgentId, AgentSpec, Config, Failure};
 //!
 //! struct Length;
 //! impl Step for Length {
@@ -60,7 +60,7 @@
 //! let flow = flow.output(flow.step(Length, flow.input()))?;
 //! let host = ThreadHost::start(Config::default())?;
 //! host.add_agent(AgentSpec::new(AgentId::new(1)), Steps::new().with(Length))?;
-//! assert_eq!(host.run(&flow, RunId::from_key("doc-1"), &"text".to_owned())?.wait()?, 4);
+//! assert_eq!(host.run(&flow, "doc-1", &"text".to_owned())?.wait()?, 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

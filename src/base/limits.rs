@@ -300,6 +300,22 @@ impl Default for UnroutableLimits {
     }
 }
 
+impl Limits {
+    /// Sets fields, such as those without a method of their own.
+    ///
+    /// ```
+    /// use counterpoint::Limits;
+    ///
+    /// let limits = Limits::default().with(|limits| limits.retention.dead_letters = 500);
+    /// assert_eq!(limits.retention.dead_letters, 500);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
 macro_rules! with {
     ($($(#[$doc:meta])* $method:ident => $($field:ident).+: $kind:ty),* $(,)?) => {
         impl Limits {
@@ -311,8 +327,6 @@ macro_rules! with {
 with! {
     /// Sets [`active`](TaskLimits::active) tasks.
     with_active_tasks => tasks.active: u32,
-    /// Sets [`urgent`](TaskLimits::urgent) tasks.
-    with_urgent_tasks => tasks.urgent: u32,
     /// Sets [`agents`](Self::agents).
     with_agents => agents: u32,
     /// Sets [`payload_bytes`](SizeLimits::payload_bytes).
@@ -323,54 +337,24 @@ with! {
     with_active_runs => runs.active_runs: u32,
     /// Sets [`work_per_call`](Self::work_per_call).
     with_work_per_call => work_per_call: u32,
-    /// Sets [`bulk`](Self::bulk).
-    with_bulk => bulk: u32,
-    /// Sets [`tenant_runs`](RunLimits::tenant_runs).
-    with_tenant_runs => runs.tenant_runs: u32,
-    /// Sets [`input_bytes`](RunLimits::input_bytes).
-    with_input_bytes => runs.input_bytes: u64,
-    /// Sets [`tenant_input_bytes`](RunLimits::tenant_input_bytes).
-    with_tenant_input_bytes => runs.tenant_input_bytes: u64,
     /// Sets [`runs`](FamilyLimits::runs) of the runs within one run.
     with_runs_within => families.runs: u32,
-    /// Sets [`runs_per_second`](FamilyLimits::runs_per_second).
-    with_runs_per_second => families.runs_per_second: u32,
     /// Sets [`depth`](FamilyLimits::depth).
     with_depth => families.depth: u32,
-    /// Sets [`bytes`](TaskLimits::bytes) of tasks.
-    with_waiting_bytes => tasks.bytes: u64,
-    /// Sets [`tenant_bytes`](TaskLimits::tenant_bytes) of tasks.
-    with_tenant_waiting_bytes => tasks.tenant_bytes: u64,
-    /// Sets [`links`](RunLimits::links).
-    with_links => runs.links: u32,
     /// Sets [`steps`](RunLimits::steps).
     with_steps => runs.steps: u32,
-    /// Sets [`analysis`](RunLimits::analysis).
-    with_analysis => runs.analysis: u32,
-    /// Sets [`evaluation_units`](RunLimits::evaluation_units).
-    with_evaluation_units => runs.evaluation_units: u32,
     /// Sets [`map_items`](RunLimits::map_items).
     with_map_items => runs.map_items: u32,
-    /// Sets [`signals`](RunLimits::signals).
-    with_signals => runs.signals: u32,
     /// Sets [`updates`](RunLimits::updates).
     with_updates => runs.updates: u32,
-    /// Sets [`schedules`](RunLimits::schedules).
-    with_schedules => runs.schedules: u32,
     /// Sets [`finished_tasks`](RetentionLimits::finished_tasks).
     with_finished_tasks => retention.finished_tasks: u32,
     /// Sets [`finished_runs`](RetentionLimits::finished_runs).
     with_finished_runs => retention.finished_runs: u32,
     /// Sets [`finished_for`](RetentionLimits::finished_for).
     with_finished_for => retention.finished_for: Option<Duration>,
-    /// Sets [`dead_letters`](RetentionLimits::dead_letters).
-    with_dead_letters => retention.dead_letters: u32,
     /// Sets [`record_bytes`](SizeLimits::record_bytes).
     with_record_bytes => sizes.record_bytes: u32,
-    /// Sets [`timers_per_call`](Self::timers_per_call).
-    with_timers_per_call => timers_per_call: u32,
-    /// Sets [`details_bytes`](SizeLimits::details_bytes).
-    with_details_bytes => sizes.details_bytes: u32,
     /// Sets [`details_interval`](TaskLimits::details_interval).
     with_details_interval => tasks.details_interval: Duration,
     /// Sets [`cancel_grace`](Self::cancel_grace).

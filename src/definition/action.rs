@@ -1,7 +1,7 @@
 //! What a node does, and the templates of tasks.
 
 use super::{
-    Call, Condition, Definition, Delegate, DurableFunction, Fail, Map, RaceOption, Repeat, SendSignal, States,
+    Call, Condition, Definition, Delegate, DurableFunction, Expr, Fail, Map, RaceOption, Repeat, SendSignal, States,
 };
 use crate::base::name::Name;
 use crate::task::{Needs, Policy, Tier, Usage};
@@ -111,13 +111,26 @@ pub struct Work {
     /// The expected usage of one attempt, at most [`Usage::MAX`]. A [`Budget`](super::Budget) reserves that much for each attempt.
     #[serde(default, skip_serializing_if = "Usage::is_nothing")]
     pub estimate: Usage,
+    /// Settings from data: an object that can contain `tier`, `attempts`, `attempt_timeout`, `heartbeat_timeout`,
+    /// `queue_timeout` and `total_timeout`, evaluated when a task begins, with its input as [`Expr::Item`]. A value in it
+    /// takes the place of the one above; null leaves it. A duration is a string such as `30s` or a number of nanoseconds.
+    /// Another value fails the node. Compensations and queries have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Expr>,
 }
 
 impl Work {
     /// A task of this kind.
     #[must_use]
     pub fn new(kind: impl Into<Name>) -> Self {
-        Self { kind: kind.into(), needs: None, tier: None, policy: Policy::default(), estimate: Usage::default() }
+        Self {
+            kind: kind.into(),
+            needs: None,
+            tier: None,
+            policy: Policy::default(),
+            estimate: Usage::default(),
+            overrides: None,
+        }
     }
 
     /// Sets the needs.
@@ -145,6 +158,22 @@ impl Work {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Sets the settings from data.
+    ///
+    /// ```
+    /// use counterpoint::definition::Work;
+    ///
+    /// // The customer decides how long the task may take; a large order is attempted more often.
+    /// let pack = Work::new("pack")
+    ///     .overridden_by("{total_timeout: inputs.within ?? null, attempts: if(item.total > 1000, 10, 3)}".parse()?);
+    /// # Ok::<(), counterpoint::definition::ExprError>(())
+    /// ```
+    #[must_use]
+    pub fn overridden_by(mut self, overrides: Expr) -> Self {
+        self.overrides = Some(overrides);
         self
     }
 }

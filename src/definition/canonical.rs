@@ -13,7 +13,7 @@ canonical!(Node { action, undo, query, handlers, budget, retry } beside {
     name, after, join, input, save, pivot, mutex, milestone, cancels, writes, guards,
 });
 canonical!(Budget { time } beside { attempts, cost, tokens });
-canonical!(Work { policy } beside { kind, needs, tier, estimate });
+canonical!(Work { policy } beside { kind, needs, tier, estimate, overrides });
 canonical!(SignalRule { ttl } beside { name, transient, max_kept });
 canonical!(Handler { on } beside { name, interrupts });
 canonical!(RaceOption { on } beside { name });

@@ -91,8 +91,7 @@ const fn is_zero(number: &u32) -> bool {
 
 impl Delegate {
     /// Whether sub-tasks may have this kind.
-    #[must_use]
-    pub fn allows(&self, kind: &Name) -> bool {
+    pub(crate) fn allows(&self, kind: &Name) -> bool {
         if self.kinds.is_empty() { self.work.kind == *kind } else { self.kinds.contains(kind) }
     }
 

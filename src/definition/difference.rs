@@ -157,9 +157,9 @@ impl Work {
 
     fn reduce(&mut self) {
         // Each field by name: of a new one it has to be decided whether runs depend on it.
-        let Self { kind: _, needs, tier, policy, estimate } = self;
+        let Self { kind: _, needs, tier, policy, estimate, overrides } = self;
         let retry = Policy::default().retry().clone().with_in_doubt(policy.retry().in_doubt);
-        (*needs, *tier, *estimate) = (None, None, Usage::default());
+        (*needs, *tier, *estimate, *overrides) = (None, None, Usage::default(), None);
         *policy = Policy::default().with_retry(retry);
     }
 }

@@ -32,6 +32,7 @@ mod function;
 mod guard;
 mod instances;
 mod link;
+mod overrides;
 mod pattern;
 mod rename;
 mod save;
@@ -57,6 +58,7 @@ pub use function::{DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn, 
 pub use guard::{Guards, OnUnmet, Precondition};
 pub use instances::{Completion, Map, MapBounds, Repeat};
 pub use link::{Join, Link, On, Remaining};
+pub(crate) use overrides::TaskOverrides;
 pub use save::SavePoint;
 pub use send::{Receivers, SendSignal};
 pub use states::{State, States, Transition};

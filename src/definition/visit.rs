@@ -68,6 +68,7 @@ impl Action {
     }
 
     fn add_parts<'d>(&'d self, parts: &mut Parts<'d>) {
+        parts.expressions.extend(self.bodies().filter_map(Body::overrides));
         match self {
             Self::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
             Self::Map(map) => {
@@ -104,7 +105,8 @@ impl Action {
                     parts.expressions.push(key);
                 }
             }
-            Self::Do(_) | Self::Delegate(_) | Self::Function(_) | Self::Pass | Self::Stop => {}
+            Self::Delegate(delegate) => parts.expressions.extend(&delegate.work.overrides),
+            Self::Do(_) | Self::Function(_) | Self::Pass | Self::Stop => {}
         }
     }
 
@@ -113,12 +115,16 @@ impl Action {
         let mut parts = PartsMut::default();
         match self {
             Self::Choose { cases, .. } => parts.conditions.extend(cases.iter_mut().map(|case| &mut case.when)),
+            Self::Do(body) => parts.expressions.extend(body.overrides_mut()),
+            Self::Delegate(delegate) => parts.expressions.extend(&mut delegate.work.overrides),
             Self::Map(map) => {
+                parts.expressions.extend(map.body.overrides_mut());
                 parts.expressions.push(&mut map.over);
                 parts.expressions.extend(&mut map.bounds);
                 parts.conditions.extend(map.completion.as_mut().map(|completion| &mut completion.when));
             }
             Self::Repeat(repeat) => {
+                parts.expressions.extend(repeat.body.overrides_mut());
                 parts.conditions.push(&mut repeat.until);
                 parts.conditions.extend(&mut repeat.while_);
             }
@@ -133,6 +139,7 @@ impl Action {
             }
             Self::States(states) => {
                 for state in &mut states.states {
+                    parts.expressions.extend(state.body.as_mut().and_then(Body::overrides_mut));
                     parts.expressions.push(&mut state.input);
                     parts.conditions.extend(state.next.iter_mut().map(|transition| &mut transition.when));
                 }
@@ -143,7 +150,7 @@ impl Action {
                     parts.expressions.push(key);
                 }
             }
-            Self::Do(_) | Self::Delegate(_) | Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
+            Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
         }
         parts
     }
@@ -173,6 +180,23 @@ impl Action {
             Body::Flow(flow) => Some(&**flow),
             Body::Task(_) | Body::Call(_) => None,
         })
+    }
+}
+
+impl Body {
+    /// The settings of its task that come from data.
+    const fn overrides(&self) -> Option<&Expr> {
+        match self {
+            Self::Task(work) => work.overrides.as_ref(),
+            Self::Flow(_) | Self::Call(_) => None,
+        }
+    }
+
+    const fn overrides_mut(&mut self) -> Option<&mut Expr> {
+        match self {
+            Self::Task(work) => work.overrides.as_mut(),
+            Self::Flow(_) | Self::Call(_) => None,
+        }
     }
 }
 

@@ -266,12 +266,15 @@ impl Driver {
                 let event = sent(self, id, &Sending { node, payload, key }, tx)?;
                 self.emit_node(id, node, event, tx);
             }
-            Move::Submit { owner, payload } => {
+            Move::Submit { owner, payload, overrides } => {
                 let node = self.book.runs.node_of(owner).or_anomaly("a submitted task has no node")?;
                 let template = node
                     .template(owner.item, owner.phase)
                     .or_anomaly("a node has no template for the task that it submits")?;
-                let (spec, estimate) = (self.book.task_spec(node, owner, &template, payload), template.estimate);
+                let (mut spec, estimate) = (self.book.task_spec(node, owner, &template, payload), template.estimate);
+                if let Some(overrides) = overrides {
+                    overrides.apply(&mut spec);
+                }
                 self.begin(owner, spec, estimate, tx);
             }
             Move::Spawn { owner, input } => {

@@ -54,7 +54,7 @@ impl Driver {
         }
         let plan = match (&migration.to, run.owner) {
             (MigrationTarget::Own(definition), _) => self.own_plan(run, definition)?,
-            (MigrationTarget::Version(version), None) => {
+            (MigrationTarget::Version(version), owner) if owner.is_none_or(|owner| is_free(&self.book, owner)) => {
                 let name = &run.plan().id.name;
                 let unknown = || Rejected::Unknown(Unknown::Workflow { name: name.clone(), version: Some(*version) });
                 self.book.catalog.get(name, *version).cloned().ok_or_else(unknown)?
@@ -65,7 +65,7 @@ impl Driver {
             (MigrationTarget::Version(_), Some(owner)) => {
                 return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
             }
-            (MigrationTarget::Parent, None) => {
+            (MigrationTarget::Version(_) | MigrationTarget::Parent, None) => {
                 return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: None }));
             }
         };
@@ -100,8 +100,7 @@ impl Book {
         let run = self.runs.get(id).ok_or("a migrated run is unknown")?;
         let plan = match (definition, run.owner) {
             (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
-            (None, None) => self.catalog.get(&run.plan().id.name, *version).cloned(),
-            (None, Some(owner)) => self.child_plan(owner),
+            (None, _) => self.plan_for(&run.spec, *version, run.owner),
         };
         let plan = plan.filter(|plan| plan.id.hash == *hash).ok_or("the definition of a migration is unknown")?;
         let mut once = BTreeSet::new();
@@ -138,4 +137,11 @@ impl Book {
             }
         }
     }
+}
+
+/// Whether a child run was started by a call that names no version, so that it can follow any.
+pub(super) fn is_free(book: &Book, owner: Owner) -> bool {
+    let node = book.runs.node_of(owner);
+    let call = node.and_then(|node| node.work_of(owner.item)).and_then(|work| work.call.as_ref());
+    call.is_some_and(|call| call.version.is_none())
 }

@@ -91,6 +91,8 @@ pub enum Awaited {
     Task {
         /// The task.
         task: TaskId,
+        /// Its kind.
+        kind: Name,
         /// What the task waits for.
         on: TaskWait,
         /// The latest time at which a time limit ends it.
@@ -173,9 +175,14 @@ impl Awaited {
 impl fmt::Display for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Task { task, on: TaskWait::Agent { by, .. }, .. } => write!(f, "task {task} at agent {by}"),
-            Self::Task { task, on, until: None } => write!(f, "task {task} ({on})"),
-            Self::Task { task, on, until: Some(at) } => write!(f, "task {task} ({on}; until {at})"),
+            Self::Task { task, kind, on: TaskWait::Agent { by, name: Some(name), .. }, .. } => {
+                write!(f, "task {kind} ({task}) at agent {name} ({by})")
+            }
+            Self::Task { task, kind, on: TaskWait::Agent { by, .. }, .. } => {
+                write!(f, "task {kind} ({task}) at agent {by}")
+            }
+            Self::Task { task, kind, on, until: None } => write!(f, "task {kind} ({task}: {on})"),
+            Self::Task { task, kind, on, until: Some(at) } => write!(f, "task {kind} ({task}: {on}; until {at})"),
             Self::Signal { signal } => write!(f, "signal {signal}"),
             Self::Decision { to: Some(to), .. } => write!(f, "decision by {to}"),
             Self::Decision { roles, to: None } => {
@@ -273,7 +280,8 @@ impl Waits<'_> {
         Some(match need {
             Need::Work(Worker::Task(task)) => {
                 let (on, until) = self.reader.wait_of(task, self.now)?;
-                Awaited::Task { task, on, until }
+                let kind = self.reader.task(task)?.spec().kind.clone();
+                Awaited::Task { task, kind, on, until }
             }
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },

@@ -40,8 +40,8 @@ use crate::workflow::{Attempt, Steps};
 
 /// Performs attempts, one call for each.
 ///
-/// The same work may be requested again after a failure or a crash: [`Attempt::task`] is the key by which an outside
-/// system recognises that the work has been done. [`Steps`] implements this trait, and so does every function with a
+/// The same work may be requested again after a failure or a crash: [`Attempt::idempotency_key`] is the key by which an
+/// outside system recognises that the work has been done. [`Steps`] implements this trait, and so does every function with a
 /// matching signature.
 ///
 /// ```

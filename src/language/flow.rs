@@ -224,6 +224,7 @@ fn field_of(fault: &Fault) -> &'static str {
         Location::Input => "inputs",
         Location::Over => "for_each",
         Location::Bounds => "max_concurrent",
+        Location::Overrides | Location::State(_) => "",
         Location::Until => "repeat",
         Location::Case(_) => "choose",
         Location::Output => "outputs",
@@ -233,7 +234,6 @@ fn field_of(fault: &Fault) -> &'static str {
         Location::Receivers => "send",
         Location::Writes => "writes",
         Location::Variable(_) | Location::Updates(_) => "context",
-        Location::State(_) => "",
     }
 }
 

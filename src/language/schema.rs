@@ -39,7 +39,8 @@ fn definitions() -> Value {
     let task: Vec<&str> = TASK.iter().chain(WORK).copied().collect();
     json!({
         "task": object(&["id"], &task, task_field),
-        "work": object(&[], WORK, work_field),
+        "work": object(&[], WORK, main_work_field),
+        "side_work": object(&[], WORK, work_field),
         "workflow": object(&["tasks"], WITHIN, document),
         "input": object(&[], INPUT, input),
         "budget": object(&[], BUDGET, |name| if name == "time" { def("span") } else { amount() }),
@@ -126,7 +127,7 @@ fn task_field(name: &str) -> Value {
         "budget" => def("budget"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
-        "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("work")]),
+        "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("side_work")]),
         "save_point" => either(&[integer(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),
@@ -146,7 +147,7 @@ fn task_field(name: &str) -> Value {
             _ => text(),
         }),
         "fail" => either(&[text(), object(&["message"], FAIL, fail)]),
-        other => work_field(other),
+        other => main_work_field(other),
     }
 }
 
@@ -155,7 +156,7 @@ fn delegate(name: &str) -> Value {
         "kinds" => either(&[text(), texts()]),
         "beyond" => words(BEYOND),
         "gather" => words(GATHERS),
-        "gather_by" => either(&[text(), def("work")]),
+        "gather_by" => either(&[text(), def("side_work")]),
         "rounds" => either(&[
             integer(),
             object(
@@ -172,6 +173,21 @@ fn save_point(name: &str) -> Value {
     if name == "again" { integer() } else { text() }
 }
 
+/// A field of the work of a task. Some can be computed.
+fn main_work_field(name: &str) -> Value {
+    let plain = work_field(name);
+    match name {
+        "priority" | "timeout" | "heartbeat_timeout" | "queue_timeout" | "total_timeout" => {
+            either(&[plain, computed()])
+        }
+        "retry" => {
+            let attempts = |name: &str| if name == "attempts" { either(&[integer(), computed()]) } else { retry(name) };
+            either(&[integer(), computed(), object(&[], RETRY, attempts)])
+        }
+        _ => plain,
+    }
+}
+
 fn work_field(name: &str) -> Value {
     match name {
         "requirements" | "retry" => def(name),
@@ -181,6 +197,11 @@ fn work_field(name: &str) -> Value {
         "estimate" => object(&[], ESTIMATE, |_| amount()),
         _ => text(),
     }
+}
+
+/// An expression instead of a word or a number.
+fn computed() -> Value {
+    either(&[json!({"type": "string", "pattern": "\\$\\{"}), only("from", text())])
 }
 
 fn retry(name: &str) -> Value {

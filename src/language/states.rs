@@ -5,7 +5,7 @@ use super::failures::failures;
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
-use super::work::{WORK, work};
+use super::work::{WORK, main_work};
 use crate::definition::{Action, Body, Condition, State, States, Transition, Work};
 use serde_json::Value;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl<'d> Reader<'_> {
             self.report.add(path, DocumentFaultKind::Exclusive { one, other });
         }
         let mut state = State::new(name.unwrap_or_default());
-        state.body = self.body(fields, name.unwrap_or_default(), path);
+        state.body = self.body(fields, name.unwrap_or_default(), path, names);
         let at = path.field("inputs");
         if let Some(data) = get(fields, "inputs") {
             state.input = expression(data, &at, names, &mut self.report);
@@ -60,7 +60,7 @@ impl<'d> Reader<'_> {
     }
 
     /// The work of a state: a kind, an object, or a nested workflow.
-    fn body(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Option<Body> {
+    fn body(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Option<Body> {
         let at = path.field("do");
         let task = get(fields, "do").and_then(|value| match value {
             Value::String(kind) => {
@@ -69,7 +69,7 @@ impl<'d> Reader<'_> {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 let fields = self.report.object(value, &at, WORK)?;
-                let work = work(fields, name, &at, &mut self.report);
+                let work = main_work(fields, name, &at, names, &mut self.report);
                 self.report.kind(&work.kind, &at.field("type"));
                 Some(work)
             }

@@ -5,7 +5,7 @@ use super::data::{Names, condition, expression, whole_expression};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
-use super::work::{WORK, retry, work};
+use super::work::{WORK, main_work, retry, work};
 use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, RaceOption, Remaining,
@@ -351,7 +351,7 @@ impl<'d> Reader<'_> {
         let race = self.race(fields, path, names);
         let states = self.states(fields, path, names);
         let choice = self.choice(fields, path, names);
-        let task = work(fields, id, path, &mut self.report);
+        let task = main_work(fields, id, path, names, &mut self.report);
         let has = |name: &&&str| get(fields, name).is_some();
         if OTHERS.iter().chain(&["workflow", "call"]).find(has).is_none() {
             let field = if get(fields, "type").is_some() { "type" } else { "id" };

@@ -1,10 +1,13 @@
 //! The work of a task: kind, requirements, priority, retries, timeouts.
 
+use super::data::{Names, expression};
 use super::failures::failures;
 use super::report::{Fields, Path, Report, get};
-use crate::definition::Work;
+use crate::base::name::Name;
+use crate::definition::{Work, folded_object};
 use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, RetryRule, Tier, Usage};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The fields of a task that describe its work.
 pub(super) const WORK: &[&str] = &[
@@ -34,7 +37,63 @@ pub(super) const JITTERS: &[(&str, Jitter)] =
 pub(super) const IN_DOUBT: &[(&str, InDoubt)] = &[("count", InDoubt::Count), ("insist", InDoubt::Insist)];
 pub(super) const EXHAUSTED: &[(&str, Exhausted)] = &[("dead_letter", Exhausted::DeadLetter), ("fail", Exhausted::Fail)];
 
-/// The work of a task; `otherwise` is the kind if none is given.
+/// The fields whose values can be expressions, with the names of the settings that they compute.
+const COMPUTED: [(&str, &str); 5] = [
+    ("priority", "tier"),
+    ("timeout", "attempt_timeout"),
+    ("heartbeat_timeout", "heartbeat_timeout"),
+    ("queue_timeout", "queue_timeout"),
+    ("total_timeout", "total_timeout"),
+];
+
+/// The work of a task, whose priority, timeouts and number of attempts can be expressions; `otherwise` is the kind if none is
+/// given.
+pub(super) fn main_work(
+    fields: &Fields,
+    otherwise: &str,
+    path: &Path<'_>,
+    names: &Names<'_>,
+    report: &mut Report,
+) -> Work {
+    let mut computed = BTreeMap::new();
+    let mut plain = fields.clone();
+    for (field, setting) in COMPUTED {
+        if let Some(value) = get(fields, field).filter(|value| is_expression(value)) {
+            computed.insert(Name::from(setting), expression(value, &path.field(field), names, report));
+            plain.remove(field);
+        }
+    }
+    let at = path.field("retry");
+    match get(fields, "retry") {
+        Some(value) if is_expression(value) => {
+            computed.insert(Name::from("attempts"), expression(value, &at, names, report));
+            plain.remove("retry");
+        }
+        Some(Value::Object(retry)) => {
+            if let Some(value) = get(retry, "attempts").filter(|value| is_expression(value)) {
+                computed.insert(Name::from("attempts"), expression(value, &at.field("attempts"), names, report));
+                let mut retry = retry.clone();
+                retry.remove("attempts");
+                plain.insert("retry".to_owned(), Value::Object(retry));
+            }
+        }
+        None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {}
+    }
+    let mut work = work(&plain, otherwise, path, report);
+    work.overrides = (!computed.is_empty()).then(|| folded_object(computed));
+    work
+}
+
+/// Whether a value is an expression and neither a number nor a word.
+fn is_expression(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${"),
+        Value::Object(fields) => fields.len() == 1 && fields.contains_key("from"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    }
+}
+
+/// The work of a task beside that of a node; `otherwise` is the kind if none is given.
 pub(super) fn work(fields: &Fields, otherwise: &str, path: &Path<'_>, report: &mut Report) -> Work {
     let kind = report.text_at(fields, "type", path).unwrap_or(otherwise);
     let mut work = Work::new(kind);

@@ -27,5 +27,5 @@ pub use event::{
 pub use run::{
     Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound, LimitReached,
     Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
-    Refusal, ResetObstacle, ResetPoint, RunPhase,
+    Refusal, ResetObstacle, ResetPoint, RunKey, RunPhase,
 };

@@ -72,8 +72,8 @@ impl Catalog {
         let Some(home) = self.runs.get(&run) else { return };
         let found = match (own, home.owner) {
             (Some(own), _) => Some(Arc::clone(own)),
-            (None, Some(owner)) => self.inner(owner).cloned(),
-            (None, None) => self.definitions.get(&(home.workflow.clone(), version)).cloned(),
+            (None, Some(owner)) if !self.is_called(owner, &home.workflow) => self.inner(owner).cloned(),
+            (None, _) => self.definitions.get(&(home.workflow.clone(), version)).cloned(),
         };
         if let Some(home) = self.runs.get_mut(&run) {
             home.definition = found;

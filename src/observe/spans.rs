@@ -8,9 +8,9 @@ use crate::base::name::Name;
 use crate::base::structure::Table;
 use crate::journal::Projection;
 use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
-use crate::message::run::{NodeOutcome, RunOutcome, RunSpec};
+use crate::message::run::{NodeOutcome, RunSpec};
 use crate::task::trace::TraceContext;
-use crate::task::{Owner, Phase, TaskOutcome, TaskSpec};
+use crate::task::{Failure, Owner, Phase, TaskOutcome, TaskSpec};
 use core::fmt::{self, Display};
 use std::collections::BTreeMap;
 use tracing::field::Empty;
@@ -32,7 +32,8 @@ type Joined = dyn Fn(&Span, &TraceContext) + Send;
 /// | `task` | its node, if any | `counterpoint.task`, `counterpoint.kind`, `counterpoint.tier`, `counterpoint.tenant`, `counterpoint.outcome` |
 /// | `attempt` | its task | `counterpoint.attempt`, `counterpoint.kind`, `counterpoint.outcome`, `gen_ai.operation.name` = `invoke_agent`, `gen_ai.agent.id`, `gen_ai.agent.name` |
 ///
-/// All have `otel.name`, and after a failure `error.type` and `otel.status_code`; a root span that belongs to a W3C
+/// All have `otel.name`, and after a failure `error.type` (its code, or its kind if it has none)
+/// and `otel.status_code`; a root span that belongs to a W3C
 /// trace has `traceparent`. Every event has `counterpoint.seq`, the number of the entry, and `counterpoint.at`, its
 /// time in nanoseconds. The `gen_ai` names follow OpenTelemetry's conventions for generative AI, which are still in
 /// development; the names of this crate are stable.
@@ -224,16 +225,16 @@ impl Spans {
             Event::Node { run, node, event: NodeEvent::Finished { outcome, .. } } => {
                 let open = self.runs.get_mut(run).and_then(|run| run.nodes.remove(&node.index));
                 if let Some(span) = open {
-                    close(&span, outcome, matches!(outcome, NodeOutcome::Failed { .. }).then(|| "failed".to_owned()));
+                    let bad = match outcome {
+                        NodeOutcome::Failed { failure, .. } => Some(error_type(failure)),
+                        _ => None,
+                    };
+                    close(&span, outcome, bad);
                 }
             }
             Event::Run { run, event: RunEvent::Finished { outcome } } => {
                 if let Some(open) = self.runs.remove(run) {
-                    let bad = match outcome {
-                        RunOutcome::Succeeded { .. } => None,
-                        RunOutcome::Compensated { .. } => Some("compensated".to_owned()),
-                        RunOutcome::Failed { .. } => Some("failed".to_owned()),
-                    };
+                    let bad = outcome.cause().map(|cause| error_type(&cause.failure()));
                     close(&open.span, outcome, bad);
                 }
             }
@@ -244,7 +245,7 @@ impl Spans {
     fn end_attempt(&mut self, task: TaskId, event: &TaskEvent) {
         let Some(task) = self.tasks.get_mut(&task) else { return };
         let (outcome, bad) = match event {
-            TaskEvent::AttemptFailed { failure, .. } => ("failed", Some(failure.kind.to_string())),
+            TaskEvent::AttemptFailed { failure, .. } => ("failed", Some(error_type(failure))),
             TaskEvent::Yielded { .. } => ("given back", None),
             TaskEvent::Succeeded { .. } => ("succeeded", None),
             TaskEvent::Cancelled { .. } => ("cancelled", None),
@@ -260,11 +261,16 @@ impl Spans {
         let Some(open) = self.tasks.remove(&task) else { return };
         let bad = match outcome {
             TaskOutcome::Succeeded(_) | TaskOutcome::Cancelled { .. } => None,
-            TaskOutcome::Failed(failure) | TaskOutcome::DeadLettered(failure) => Some(failure.kind.to_string()),
+            TaskOutcome::Failed(failure) | TaskOutcome::DeadLettered(failure) => Some(error_type(failure)),
             TaskOutcome::Expired(bound) => Some(bound.to_string()),
         };
         close(&open.span, outcome, bad);
     }
+}
+
+/// The code of a failure, which is a short name; its kind if it has none.
+fn error_type(failure: &Failure) -> String {
+    failure.code.as_ref().map_or_else(|| failure.kind.to_string(), ToString::to_string)
 }
 
 /// Records the outcome; the span closes when it is dropped.

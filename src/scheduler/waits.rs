@@ -37,6 +37,9 @@ pub enum TaskWait {
         attempt: AttemptId,
         /// The agent that holds it.
         by: Incarnation,
+        /// The name of the agent, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Name>,
     },
     /// The tasks that it depends on.
     Tasks {
@@ -104,7 +107,8 @@ impl fmt::Display for TaskWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let until = |f: &mut fmt::Formatter<'_>, at: &Option<Time>| at.map_or(Ok(()), |at| write!(f, " until {at}"));
         match self {
-            Self::Agent { by, .. } => write!(f, "waits for an answer of agent {by}"),
+            Self::Agent { by, name: Some(name), .. } => write!(f, "waits for an answer of agent {name} ({by})"),
+            Self::Agent { by, name: None, .. } => write!(f, "waits for an answer of agent {by}"),
             Self::Tasks { unfinished } => write!(f, "waits for {unfinished} other tasks"),
             Self::Retry { at } => write!(f, "the next attempt is at {at}"),
             Self::Room => f.write_str("the agents that meet its needs are busy"),
@@ -127,7 +131,10 @@ impl Reader {
         let task = self.state.tasks().by_id(id)?;
         let wait = match &task.stage {
             Stage::Ended(_) => return None,
-            Stage::Running(running) => TaskWait::Agent { attempt: task.attempt(), by: running.by },
+            Stage::Running(running) => {
+                let name = self.agent(running.by.agent()).and_then(|agent| agent.spec().name.clone());
+                TaskWait::Agent { attempt: task.attempt(), by: running.by, name }
+            }
             Stage::Blocked { on } => TaskWait::Tasks { unfinished: *on },
             Stage::Backoff { until } => TaskWait::Retry { at: *until },
             Stage::Queued { class } => self.queued_for(task, *class, now),

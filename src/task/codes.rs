@@ -27,7 +27,7 @@
 //! | `cp.value.invalid` | permanent | a value is not what the node needs: no list, no time, no answer of delegated work; or a function in an expression cannot be applied |
 //! | `cp.value.missing` | permanent | a path in an expression leads nowhere |
 //! | `cp.no_case` | permanent | no case of a choice and no transition of a state applies |
-//! | `cp.join` | permanent | a counting join can no longer reach its number |
+//! | `cp.join` | permanent | a counting join can no longer reach its number, and none of its branches failed |
 //! | `cp.undefined` | permanent | a called workflow is not defined |
 //! | `cp.function.changed` | permanent | a durable function requested a known call with another body or input |
 //! | `cp.function.key` | permanent | two calls of a durable function cannot be distinguished |

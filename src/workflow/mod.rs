@@ -39,7 +39,7 @@
 //!     type Input = Order;
 //!     type Output = Receipt;
 //!     fn run(&self, order: Order, attempt: &Attempt) -> Result<Receipt, Failure> {
-//!         let _same_over_all_attempts = attempt.task(); // what the bank recognises a repeated charge by
+//!         let _key = attempt.idempotency_key(); // sent to the bank, which recognises a repeated charge by it
 //!         Ok(Receipt { paid: order.cents })
 //!     }
 //! }

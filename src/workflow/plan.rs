@@ -8,7 +8,7 @@ use crate::base::name::Name;
 use crate::base::structure::IdMap;
 use crate::dag::Topology;
 use crate::definition::{
-    Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Node, On, Remaining, Work,
+    Action, Body, Boundary, Call, Definition, DefinitionId, Expr, Gather, Join, Node, On, Remaining, Work,
 };
 use crate::message::event::NodeRef;
 use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
@@ -127,6 +127,8 @@ pub(crate) struct Template {
     pub(crate) tier: Option<Tier>,
     pub(crate) policy: Policy,
     pub(crate) estimate: Usage,
+    /// Settings from data.
+    pub(crate) overrides: Option<Arc<Expr>>,
 }
 
 impl Template {
@@ -138,6 +140,7 @@ impl Template {
             needs: work.needs.clone().unwrap_or_else(|| Needs::skill(work.kind.clone())),
             tier: work.tier,
             estimate: work.estimate,
+            overrides: work.overrides.clone().map(Arc::new),
             policy: if pivot { policy.with_retry(retry.with_in_doubt(InDoubt::Insist)) } else { policy },
         }
     }

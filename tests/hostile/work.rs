@@ -26,7 +26,7 @@ const BEYOND: u64 = 12_000;
 fn config() -> Config {
     let limits = Limits::default()
         .with_work_per_call(BOUND)
-        .with_evaluation_units(8_000)
+        .with(|limits| limits.runs.evaluation_units = 8_000)
         .with_payload_bytes(64_000)
         .with_map_items(1_000_000)
         .with_depth(100_000)
@@ -500,7 +500,9 @@ fn recursion_is_bounded_by_default() {
 #[test]
 fn child_runs_begin_within_a_rate() {
     let inner = Definition::new("inner").with_node(Node::new("do", Action::task("do")));
-    let mut made = Counted::with(Config::default().with_limits(Limits::default().with_runs_per_second(10)));
+    let mut made = Counted::with(
+        Config::default().with_limits(Limits::default().with(|limits| limits.families.runs_per_second = 10)),
+    );
     made.start(of_each(Map::over(Expr::Input, Body::Flow(inner.into()))), numbers(25));
     made.tick();
     for second in 1..=2 {
@@ -515,7 +517,8 @@ fn child_runs_begin_within_a_rate() {
 #[test]
 fn the_bounds_on_runs_hold_after_a_restart() {
     fn config() -> Config {
-        Config::default().with_limits(Limits::default().with_runs_within(20).with_runs_per_second(8))
+        Config::default()
+            .with_limits(Limits::default().with_runs_within(20).with(|limits| limits.families.runs_per_second = 8))
     }
     let inner = Definition::new("inner").with_node(Node::new("do", Action::task("do")));
     let mut host = Host::new(config);
@@ -566,7 +569,8 @@ fn definitions_are_bounded() {
 
 #[test]
 fn tenants_have_a_number_of_runs() {
-    let mut made = Counted::with(Config::default().with_limits(Limits::default().with_tenant_runs(2)));
+    let mut made =
+        Counted::with(Config::default().with_limits(Limits::default().with(|limits| limits.runs.tenant_runs = 2)));
     made.send(Command::define(Definition::new("do").with_node(Node::new("do", Action::task("do"))))).unwrap();
     let start = |number: u64, tenant: &str| Command::start(RunSpec::new(RunId::new(number), "do").with_tenant(tenant));
     made.send(start(1, "a")).unwrap();
@@ -617,7 +621,7 @@ fn a_run_changes_its_tier_in_parts() {
 
 #[test]
 fn bulk_commands_are_bounded() {
-    let mut made = Counted::with(Config::default().with_limits(Limits::default().with_bulk(3)));
+    let mut made = Counted::with(Config::default().with_limits(Limits::default().with(|limits| limits.bulk = 3)));
     let tasks = |count: u64| (1..=count).map(|number| TaskSpec::new(TaskId::new(number), "do"));
     assert!(made.send(Command::submit_all(tasks(4))).unwrap_err().to_string().contains("bulk"));
     assert_eq!(made.send(Command::submit_all(tasks(3))), Ok(Accepted::Done));
@@ -625,7 +629,10 @@ fn bulk_commands_are_bounded() {
 
 #[test]
 fn bytes_are_bounded() {
-    let limits = Limits::default().with_waiting_bytes(1_000).with_tenant_waiting_bytes(300).with_input_bytes(500);
+    let limits = Limits::default()
+        .with(|limits| limits.tasks.bytes = 1_000)
+        .with(|limits| limits.tasks.tenant_bytes = 300)
+        .with(|limits| limits.runs.input_bytes = 500);
     let mut made = Counted::with(Config::default().with_limits(limits));
     let task = |number: u64, bytes: usize| {
         TaskSpec::new(TaskId::new(number), "do").with_payload(Payload::new(json!("x".repeat(bytes))))

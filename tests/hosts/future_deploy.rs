@@ -156,3 +156,34 @@ fn a_run_that_fails_or_is_compensated_stays_and_says_so() {
     });
     assert!(matches!(world.run(run), Err(RunError::Unsuccessful(RunOutcome::Compensated { .. }))));
 }
+
+/// Runs that a call has started are runs of the workflow, too; those of a call with a version keep it.
+#[test]
+fn a_deployment_migrates_called_runs() {
+    use counterpoint::definition::{Action as A, Body, Call};
+    let world = World::new();
+    world.join(agent(1), |_| async { Ok(Payload::NULL) });
+    world.run(world.host.define(flow(1))).unwrap();
+    let mut fixed = Call::of("flow");
+    fixed.version = Some(1);
+    let caller = Definition::new("caller")
+        .with_node(Node::new("any", A::Do(Body::Call(Call::of("flow")))))
+        .with_node(Node::new("fixed", A::Do(Body::Call(fixed))));
+    world.run(world.host.define(caller)).unwrap();
+    let _run = world.run(world.host.start_run::<()>(RunSpec::new(RunId::new(1), "caller"))).unwrap();
+    world.settle();
+    let moved = deploy(&world, flow(3), InFlight::Migrate).unwrap();
+    assert_eq!(moved.pinned, vec![]);
+    assert_eq!(moved.migrated.len(), 2, "the called run, and the one within it");
+    let versions = |engine: &counterpoint::Engine| {
+        let of = |run: &counterpoint::engine::RunView<'_>| {
+            (run.definition().name == "flow").then(|| run.definition().version)
+        };
+        engine.runs().filter_map(|run| of(&run)).collect::<Vec<_>>()
+    };
+    let mut versions = world.run(world.host.inspect(versions)).unwrap();
+    versions.sort_unstable();
+    assert_eq!(versions, [1, 3]);
+    let again = deploy(&world, flow(3), InFlight::Migrate).unwrap();
+    assert_eq!((again.migrated, again.pinned), (vec![], vec![]));
+}

@@ -184,7 +184,7 @@ fn a_subscriber_that_does_not_read_costs_a_bounded_amount_and_sees_the_gap() {
 
 #[test]
 fn bad_reports_get_typed_answers() {
-    let limits = Limits::default().with_details_bytes(8).with_payload_bytes(100);
+    let limits = Limits::default().with(|limits| limits.sizes.details_bytes = 8).with_payload_bytes(100);
     let world = World::open(Config::default().with_limits(limits), MemoryJournal::default());
     let kept: Arc<Mutex<Option<Attempt>>> = Arc::default();
     let keep = Arc::clone(&kept);

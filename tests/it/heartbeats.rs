@@ -178,7 +178,8 @@ fn a_failover_keeps_the_details_and_begins_the_timeout_anew() {
 
 #[test]
 fn bad_heartbeats_get_typed_answers_and_change_nothing() {
-    let mut host = host(Config::default().with_limits(Limits::default().with_details_bytes(10)));
+    let mut host =
+        host(Config::default().with_limits(Limits::default().with(|limits| limits.sizes.details_bytes = 10)));
     let by = host.join(agent(1));
     host.submit(long(1));
     let (attempt, _) = host.running(1);

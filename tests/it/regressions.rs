@@ -117,7 +117,7 @@ fn a_dependent_does_not_pass_more_urgent_tasks_in_line() {
 /// A task that is found expired in line takes those that wait for it along, in the same call.
 #[test]
 fn what_waits_for_a_task_found_expired_in_line_is_cancelled_at_once() {
-    let limits = Limits::default().with_timers_per_call(1);
+    let limits = Limits::default().with(|limits| limits.timers_per_call = 1);
     let mut host = host(Config::default().with_limits(limits));
     host.join(agent(1));
     let slow = |policy: Policy| policy.with_retry(Retry::never());

@@ -135,7 +135,8 @@ fn used_up_attempts_make_a_dead_letter_which_is_replayed_as_a_new_task() {
 
 #[test]
 fn a_dead_letter_is_discarded_and_the_oldest_is_forgotten_beyond_the_limit() {
-    let mut host = host(Config::default().with_limits(Limits::default().with_dead_letters(2)));
+    let mut host =
+        host(Config::default().with_limits(Limits::default().with(|limits| limits.retention.dead_letters = 2)));
     host.join(agent(1));
     let die = |host: &mut Host, id| {
         host.submit(task(id).with_policy(retrying(1, 0)));
@@ -630,7 +631,7 @@ fn a_full_queue_refuses_with_advice_and_loses_nothing() {
 /// Room is kept for the first tier, within a bound of its own; and the advice does not depend on earlier ends of tasks.
 #[test]
 fn a_full_queue_accepts_critical_tasks_within_their_own_bound() {
-    let limits = Limits::default().with_active_tasks(2).with_urgent_tasks(1);
+    let limits = Limits::default().with_active_tasks(2).with(|limits| limits.tasks.urgent = 1);
     let mut host = host(Config::default().with_limits(limits));
     host.join(agent(1));
     host.submit(task(1));
@@ -661,7 +662,7 @@ fn time_given_backwards_counts_as_the_last_time() {
 
 #[test]
 fn timers_beyond_the_bound_of_a_call_stay_due_and_each_call_makes_progress() {
-    let mut host = host(Config::default().with_limits(Limits::default().with_timers_per_call(3)));
+    let mut host = host(Config::default().with_limits(Limits::default().with(|limits| limits.timers_per_call = 3)));
     (1..=10).for_each(|id| host.submit(task(id).with_policy(Policy::default().with_queue_timeout(ms(id)))));
     host.now = Time::from_secs(1);
     for left in [7, 4, 1, 0] {

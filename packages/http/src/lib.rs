@@ -198,7 +198,23 @@ impl App {
     /// Sends a command to the engine, if the caller is allowed to.
     async fn command(&self, caller: &Caller, command: impl Into<Command>) -> Result<Accepted, Refusal> {
         let command = self.admit(caller, command.into()).await?;
-        Ok(self.host.command(command).await?)
+        self.perform(caller, command).await
+    }
+
+    /// Sends an admitted command to the engine. The reason of a rejection has the names of what it mentions, unless the caller
+    /// is confined to tenants: names can be those of others.
+    async fn perform(&self, caller: &Caller, command: Command) -> Result<Accepted, Refusal> {
+        let rejected = match self.host.command(command).await {
+            Err(HostError::Rejected(rejected)) if !caller.principal.is_confined() => rejected,
+            answer => return Ok(answer?),
+        };
+        let of = rejected.clone();
+        let reason = self.host.inspect(move |engine: &Engine| engine.explain(&of)).await;
+        let refusal = Refusal::from(rejected);
+        Err(match reason {
+            Ok(reason) => refusal.with_detail(reason),
+            Err(_) => refusal,
+        })
     }
 
     /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.

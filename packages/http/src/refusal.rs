@@ -21,6 +21,12 @@ impl Refusal {
         Self(Problem::new(status, code, detail))
     }
 
+    /// The same rejection with another text for people.
+    pub(crate) fn with_detail(mut self, detail: String) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
     /// A rejection of a malformed request.
     pub(crate) fn malformed(code: &str, detail: impl Into<String>) -> Self {
         Self(Problem::malformed(code, detail))

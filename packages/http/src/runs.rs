@@ -101,7 +101,7 @@ pub(crate) async fn start(
     let command = app.admit(&caller, Command::start(spec)).await?;
     // That of the engine, which differs for a confined caller.
     let run = if let Command::Run(RunCommand::Start(spec)) = &command { spec.id } else { named };
-    let accepted = app.host.command(command).await?;
+    let accepted = app.perform(&caller, command).await?;
     let status = if accepted.is_known() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
 }

@@ -99,7 +99,7 @@ pub(crate) async fn submit(
     let command = app.admit(&caller, Command::submit(spec)).await?;
     // That of the engine, which differs for a confined caller.
     let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
-    let accepted = app.host.command(command).await?;
+    let accepted = app.perform(&caller, command).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/tasks/{}", task.get());
     Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())

@@ -90,6 +90,22 @@ fn bad_input_is_told_apart() {
 }
 
 #[test]
+fn work_without_an_agent_shows_in_the_health_and_rejections_have_names() {
+    let server = Server::start("unroutable");
+    let card = json!({"register": {"agent": {"id": 1, "skills": {"square": 1}, "capacity": 1, "lease": "30s"}}});
+    server.say("agent-1", "/v1/messages", "hello", &card);
+    let health = || server.get("operator", "/health").json();
+    assert_eq!(health()["unroutable"], 0);
+    server.post("client", "/v1/tasks", &json!({"id": "5", "kind": "sqare"}));
+    assert_eq!((&health()["unroutable"], &health()["status"]), (&json!(1), &json!("ok")));
+    let metrics = server.get("operator", "/metrics").body;
+    assert!(metrics.contains("unroutable"), "{metrics}");
+    let conflict = server.post("client", "/v1/tasks", &json!({"id": "5", "kind": "cube"}));
+    assert_eq!(conflict.status, 409, "{conflict:?}");
+    assert!(conflict.json()["detail"].to_string().contains("(t5 is sqare)"), "{conflict:?}");
+}
+
+#[test]
 fn a_group_of_messages_is_one_request() {
     let server = Server::start("group");
     let group = |bodies: Vec<Value>| -> Value {

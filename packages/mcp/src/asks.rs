@@ -151,7 +151,8 @@ pub(crate) struct HandleTaskResponse {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportedFailure {
-    /// "transient": another attempt may succeed. "permanent": no attempt will. "unknown": the side effects are unknown.
+    /// "transient": another attempt may succeed. "overloaded": the same, and the agent or what it uses has too much work.
+    /// "permanent": no attempt will succeed. "unknown": the side effects are unknown.
     pub kind: FailureKind,
     /// A short name for programs, such as "card.declined": letters, digits, _, ., : and -, at most 64. Workflows handle
     /// failures by it.
@@ -160,6 +161,8 @@ pub(crate) struct ReportedFailure {
     pub message: String,
     /// Data for programs: any JSON value.
     pub details: Option<Value>,
+    /// The shortest time before another attempt, in seconds; only with the kind "overloaded".
+    pub retry_after_seconds: Option<u32>,
 }
 
 /// The effect of a failure on the next attempt.
@@ -168,6 +171,8 @@ pub(crate) struct ReportedFailure {
 pub(crate) enum FailureKind {
     /// Another attempt may succeed.
     Transient,
+    /// Another attempt may succeed, after some time.
+    Overloaded,
     /// No attempt will succeed.
     Permanent,
     /// The side effects are unknown.

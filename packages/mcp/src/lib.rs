@@ -142,7 +142,25 @@ impl Counterpoint {
         command: impl Into<Command>,
     ) -> Result<Accepted, Refusal> {
         let command = self.may(context, command.into()).await?;
-        Ok(self.host.command(command).await?)
+        self.perform(context, command).await
+    }
+
+    /// Sends an admitted command to the engine. The reason of a rejection has the names of what it mentions, unless the caller
+    /// is confined to tenants: names can be those of others.
+    async fn perform(&self, context: &RequestContext<RoleServer>, command: Command) -> Result<Accepted, Refusal> {
+        let rejected = match self.host.command(command).await {
+            Err(HostError::Rejected(rejected)) => rejected,
+            answer => return Ok(answer?),
+        };
+        let caller = self.token(context).and_then(|token| self.known.verify(&token, self.now()).ok());
+        let is_free = caller.is_some_and(|caller| !caller.is_confined());
+        let of = rejected.clone();
+        let reason = self.host.inspect(move |engine: &Engine| engine.explain(&of)).await.ok().filter(|_| is_free);
+        let refusal = Refusal::from(rejected);
+        Err(match reason {
+            Some(reason) => refusal.with_reason(reason),
+            None => refusal,
+        })
     }
 
     /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.

@@ -23,6 +23,12 @@ impl Refusal {
         Self { code: code.to_owned(), reason: reason.into() }
     }
 
+    /// The same rejection with another reason.
+    pub(crate) fn with_reason(mut self, reason: String) -> Self {
+        self.reason = reason;
+        self
+    }
+
     /// The rejection as the result of a tool, so that a model can read it and correct its call.
     pub(crate) fn result(&self) -> CallToolResult {
         CallToolResult::structured_error(json!({"code": self.code, "reason": self.reason}))

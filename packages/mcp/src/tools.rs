@@ -249,12 +249,12 @@ impl Counterpoint {
         // That of the engine, which differs for a confined caller.
         let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
         if span > Duration::ZERO && tasks::is_followed(context) {
-            self.host.command(command).await?;
+            self.perform(context, command).await?;
             return self.task_response(Work::Task(task)).await;
         }
         // Subscribed before the submission, so that no event of the task is missed.
         let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
-        self.host.command(command).await?;
+        self.perform(context, command).await?;
         let now = self.await_task(task, span, &mut events, context).await?;
         Ok(CallToolResult::structured(value(&now)).into())
     }
@@ -298,6 +298,10 @@ impl Counterpoint {
             (None, Some(report)) => {
                 let failure = match report.kind {
                     FailureKind::Transient => Failure::transient(report.message),
+                    FailureKind::Overloaded => {
+                        let seconds = report.retry_after_seconds.unwrap_or_default();
+                        Failure::overloaded(report.message, Duration::from_secs(seconds.into()))
+                    }
                     FailureKind::Permanent => Failure::permanent(report.message),
                     FailureKind::Unknown => Failure::unknown(report.message),
                 };
@@ -390,7 +394,7 @@ impl Counterpoint {
         let command = self.may(context, Command::start(spec)).await?;
         // That of the engine, which differs for a confined caller.
         let run = if let Command::Run(RunCommand::Start(spec)) = &command { spec.id } else { named };
-        self.host.command(command).await?;
+        self.perform(context, command).await?;
         if span > Duration::ZERO && tasks::is_followed(context) {
             return self.task_response(Work::Run(run)).await;
         }

@@ -280,12 +280,19 @@ async fn work_that_fails_is_a_task_that_is_completed_and_says_so() {
     assert_eq!((&answered["state"], &answered["outcome"]["failed"]["message"]), (&json!("failed"), &json!("no ink")));
 
     let run = ada.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
+    let busy = json!({"kind": "overloaded", "message": "two jobs before this", "retry_after_seconds": 0});
+    ops.answers(&incarnation, &ops.work().await, json!({"failure": busy})).await;
+    let details = json!({"cartridge": "black"});
+    let verdict =
+        json!({"failure": {"kind": "permanent", "message": "no ink", "code": "printer.ink", "details": details}});
     ops.answers(&incarnation, &ops.work().await, verdict).await;
     let done = ada.over(&run.task_id).await;
     assert!(message(&done).contains("node square failed"), "{done:?}");
     let answered = result(done);
     assert_eq!(answered, ada.call("get_status", json!({"run": answered["run"]})).await);
-    assert!(answered["outcome"].to_string().contains("no ink"), "{answered}");
+    let failure = answered["outcome"]["compensated"]["cause"]["node"]["failure"].clone();
+    assert_eq!((&failure["message"], &failure["code"]), (&json!("no ink"), &json!("printer.ink")), "{answered}");
+    assert_eq!((&failure["details"], &failure["path"][0]["node"]), (&details, &json!("square")), "{answered}");
 }
 
 #[tokio::test]

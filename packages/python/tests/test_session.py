@@ -258,6 +258,17 @@ class Session(unittest.TestCase):
         with self.assertRaises(ValueError):
             Failure("x", code="http 404")
 
+    def test_a_failure_that_is_shown_is_whole(self) -> None:
+        cause = {"kind": "overloaded", "message": "busy", "retry_after": "1m 30s 5ms"}
+        path = [{"workflow": "order", "node": "charge", "instance": 2}]
+        wire = {"kind": "permanent", "message": "no", "code": "card.no", "details": {"a": 1}, "path": path, "cause": cause}
+        failure = Failure.of_wire(wire)
+        self.assertEqual((failure.code, failure.details, failure.path), ("card.no", {"a": 1}, path))
+        assert failure.cause is not None
+        self.assertEqual((failure.cause.kind, failure.cause.retry_after, failure.cause.path), ("overloaded", 90.005, []))
+        self.assertIsNone(failure.cause.cause)
+        self.assertEqual(Failure.of_wire(failure.cause.to_wire()).retry_after, 90.005)
+
     def test_giving_back_without_a_request_is_a_failure(self) -> None:
         def reject(name: str, content: Dict[str, Any]) -> None:
             if name == "give_back":

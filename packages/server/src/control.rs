@@ -12,6 +12,7 @@ use axum::http::{Request, StatusCode, header};
 use axum::routing::post;
 use counterpoint::definition::{Action, RaceOption, WaitFor};
 use counterpoint::engine::Awaited;
+use counterpoint::host::HostError;
 use counterpoint::host::future::FutureHost;
 use counterpoint::message::NodeRemedy;
 use counterpoint::{Command, Engine, Name, Payload, RunCommand, RunId};
@@ -86,8 +87,14 @@ pub(crate) async fn apply(host: &FutureHost, run: RunId, operation: Operation) -
             (RunCommand::Operate { run, node: node.into(), remedy }, text)
         }
     };
-    host.command(Command::from(command)).await?;
-    Ok(text)
+    match host.command(Command::from(command)).await {
+        Ok(_) => Ok(text),
+        Err(HostError::Rejected(rejected)) => {
+            let reason = host.inspect(move |engine: &Engine| engine.explain(&rejected)).await?;
+            Err(Trouble::Refused(reason))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A decision that is awaited, with an option.

@@ -173,6 +173,12 @@ async fn watch(
 async fn waits(session: &Session, args: &RunArgs, told: &mut BTreeSet<String>) -> Result<(), Trouble> {
     let id = session.folder.id();
     let name = &session.folder.name;
+    let lacking = |engine: &Engine| engine.unroutable().map(|group| group.to_string()).collect::<Vec<_>>();
+    for text in session.host.inspect(lacking).await? {
+        if told.insert(text.clone()) {
+            terminal::say(&terminal::coloured(33, &text));
+        }
+    }
     let look = move |engine: &Engine| {
         let waits = engine.run(id).map(|run| run.waits()).unwrap_or_default();
         let options =

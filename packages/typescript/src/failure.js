@@ -12,7 +12,7 @@ export class Failure extends Error {
     }
     super(message);
     this.name = "Failure";
-    Object.assign(this, { kind, code, details, retryAfter });
+    Object.assign(this, { kind, code, details, retryAfter, path: [] });
   }
 
   /** The form in messages, whose durations are in nanoseconds. */
@@ -21,9 +21,22 @@ export class Failure extends Error {
     return { kind: this.kind, message: this.message, code: this.code, details: this.details, retry_after };
   }
 
-  static ofWire({ message = "", kind = "unknown", code, details }) {
-    return new Failure(message, { kind, code: code ?? undefined, details });
+  static ofWire({ message = "", kind = "unknown", code, details, retry_after, path = [], cause }) {
+    const failure = new Failure(message, { kind, code: code ?? undefined, details, retryAfter: milliseconds(retry_after) });
+    failure.path = path;
+    if (cause) failure.cause = Failure.ofWire(cause);
+    return failure;
   }
+}
+
+const UNITS = { year: 31557600e3, month: 2630016e3, day: 86400e3, h: 3600e3, m: 60e3, s: 1e3, ms: 1, us: 1e-3, ns: 1e-6 };
+
+/** The milliseconds of a duration in a message: a text such as "1m 30s", or nanoseconds. */
+function milliseconds(duration) {
+  if (typeof duration === "number") return duration / 1e6;
+  if (typeof duration !== "string") return undefined;
+  const parts = [...duration.matchAll(/(\d+)(year|month|day|h|ms|m|s|us|ns)s?\b/g)];
+  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit], 0);
 }
 
 export class GiveBack extends Error {

@@ -25,6 +25,18 @@ export class Failure extends Error {
   readonly code?: string;
   readonly details?: unknown;
   readonly retryAfter?: number;
+  /** Of a failure that the client shows: the nodes of workflows through which it passed, from the innermost on. */
+  readonly path: readonly Place[];
+  /** Of a failure that the client shows: the failure that caused it. */
+  readonly cause?: Failure;
+}
+
+/** A node of a workflow. */
+export interface Place {
+  readonly workflow: string;
+  readonly node: string;
+  /** The index of the instance that failed, if the node has several. */
+  readonly instance?: number;
 }
 
 /**

@@ -82,6 +82,16 @@ test("a failure whose details are no JSON is reported", async () => {
   assert.equal(results[0].failed.failure.code, "invalid-output");
 });
 
+test("a failure that is shown is whole", () => {
+  const cause = { kind: "overloaded", message: "busy", retry_after: "1m 30s 5ms" };
+  const path = [{ workflow: "order", node: "charge", instance: 2 }];
+  const failure = Failure.ofWire({ kind: "permanent", message: "no", code: "card.no", details: { a: 1 }, path, cause });
+  assert.deepEqual([failure.code, failure.details, failure.path], ["card.no", { a: 1 }, path]);
+  assert.deepEqual([failure.cause.kind, failure.cause.retryAfter, failure.cause.path], ["overloaded", 90005, []]);
+  assert.equal(failure.cause.cause, undefined);
+  assert.equal(Failure.ofWire(failure.cause.toWire()).retryAfter, 90005);
+});
+
 test("giving back without a request is a failure", async () => {
   const { results } = await session({
     given: [assign(3)],

@@ -12,7 +12,7 @@ use crate::host::deploy::Deployment;
 use crate::host::state::Ask;
 use crate::host::{Deployed, HostError, InFlight};
 use crate::message::command::{Accepted, Command, RunCommand};
-use crate::message::run::RunSpec;
+use crate::message::run::{RunKey, RunSpec};
 use crate::workflow::Flow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,7 +55,8 @@ impl FutureHost {
         Ok(deployment.done())
     }
 
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle is a future of
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it, under an id or under a key of the program such as
+    /// `"order-17"`. The handle is a future of
     /// the run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version
     /// of the workflow it follows.
     ///
@@ -66,10 +67,10 @@ impl FutureHost {
     pub async fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
-        id: RunId,
+        run: impl Into<RunKey>,
         input: &I,
     ) -> Result<RunHandle<O>, HostError> {
-        let (definition, spec) = (Arc::clone(flow.definition()), flow.run(id, input)?);
+        let (definition, spec) = (Arc::clone(flow.definition()), flow.run(run, input)?);
         self.define(Arc::clone(&definition)).await?;
         self.start_for(spec, Some(definition)).await
     }

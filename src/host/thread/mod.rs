@@ -69,7 +69,7 @@ use crate::journal::{AppendError, Journal, MemoryJournal};
 use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
-use crate::message::run::RunSpec;
+use crate::message::run::{RunKey, RunSpec};
 use crate::scheduler::{Config, Quarantined};
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
@@ -281,7 +281,8 @@ impl ThreadHost {
         Ok(deployment.done())
     }
 
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it. The handle waits for the
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it, under an id or under a key of the program such as
+    /// `"order-17"`. The handle waits for the
     /// run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version of
     /// the workflow it follows.
     ///
@@ -292,10 +293,10 @@ impl ThreadHost {
     pub fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
-        id: RunId,
+        run: impl Into<RunKey>,
         input: &I,
     ) -> Result<RunHandle<O>, HostError> {
-        let (definition, spec) = (Arc::clone(flow.definition()), flow.run(id, input)?);
+        let (definition, spec) = (Arc::clone(flow.definition()), flow.run(run, input)?);
         self.define(Arc::clone(&definition))?;
         self.start_for(spec, Some(definition))
     }

@@ -141,7 +141,7 @@ pub enum Misuse {
     /// The agent is assigned work as it comes and does not poll.
     #[error("agent {0} does not poll: it is assigned work as it comes")]
     DoesNotPoll(AgentId),
-    /// A child run follows its parent run or a definition of its own.
+    /// A child run follows its parent run or a definition of its own, unless a call without a version has started it.
     #[error("run {run} is {}", if .parent.is_some() { "a child run, and follows no version" } else { "not a child run" })]
     ChildRun {
         /// The run.

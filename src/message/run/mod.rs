@@ -80,8 +80,7 @@ impl RunSpec {
     /// [`Conflict::RunKey`](crate::message::rejected::Conflict::RunKey).
     #[must_use]
     pub fn keyed(key: impl Into<Name>, workflow: impl Into<Name>) -> Self {
-        let key = key.into();
-        Self::new(RunId::from_key(&key), workflow).with_key(key)
+        RunKey::from(&*key.into()).run_of(workflow)
     }
 
     /// Sets the key that the host derived the id from. The key is a part of the run's content: a run with the same id and
@@ -186,6 +185,46 @@ impl RunSpec {
 canonical!(RunSpec { budget } beside {
     id, workflow, version, input, tier, trace, business_key, exclusive, tenant, origin, firing,
 });
+
+/// The identity of a run that a host starts: an id, or a key such as an order number, from which the id is
+/// [derived](RunId::from_key) and which is kept beside it ([`RunSpec::keyed`]).
+///
+/// ```
+/// use counterpoint::RunId;
+/// use counterpoint::message::RunKey;
+///
+/// assert_ne!(RunKey::from("order-17"), RunKey::from(RunId::from_key("order-17"))); // without the key beside the id
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunKey {
+    id: RunId,
+    origin: Origin,
+}
+
+impl RunKey {
+    /// The id of the run.
+    #[cfg(all(feature = "cluster", feature = "threads"))]
+    pub(crate) const fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// A run of the default version of this workflow.
+    pub(crate) fn run_of(self, workflow: impl Into<Name>) -> RunSpec {
+        RunSpec { origin: self.origin, ..RunSpec::new(self.id, workflow) }
+    }
+}
+
+impl From<RunId> for RunKey {
+    fn from(id: RunId) -> Self {
+        Self { id, origin: Origin::Id }
+    }
+}
+
+impl From<&str> for RunKey {
+    fn from(key: &str) -> Self {
+        Self { id: RunId::from_key(key), origin: Origin::Key(key.into()) }
+    }
+}
 
 /// Why a run did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::task::Tier;
 use core::fmt;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The thresholds for raising and clearing alerts.
@@ -35,6 +36,9 @@ pub struct AlertRules {
     pub samples: usize,
     /// The number of attempts that a minute must contain for its value to count.
     pub attempts: usize,
+    /// How long tasks of a kind may wait without that one of them begins. It is checked every minute.
+    #[serde(with = "crate::base::time::span")]
+    pub standstill: Duration,
 }
 
 impl AlertRules {
@@ -61,6 +65,13 @@ impl AlertRules {
         self
     }
 
+    /// Sets how long tasks of a kind may wait without that one of them begins.
+    #[must_use]
+    pub const fn with_standstill(mut self, span: Duration) -> Self {
+        self.standstill = span;
+        self
+    }
+
     /// Sets the robust z-scores at which alerts are raised, and below which they are cleared.
     #[must_use]
     pub const fn with_z(mut self, raise: f64, clear: f64) -> Self {
@@ -72,9 +83,18 @@ impl AlertRules {
 
 impl Default for AlertRules {
     /// An objective of 0.99; a burn rate of 14.4, which would use a month's error budget in two days; a robust z-score
-    /// of 3.5, cleared below 2; 10 tasks, 8 values, 5 attempts.
+    /// of 3.5, cleared below 2; 10 tasks, 8 values, 5 attempts; a standstill of 10 minutes.
     fn default() -> Self {
-        Self { objective: 0.99, burn: 14.4, tasks: 10, z: 3.5, clear: 2.0, samples: 8, attempts: 5 }
+        Self {
+            objective: 0.99,
+            burn: 14.4,
+            tasks: 10,
+            z: 3.5,
+            clear: 2.0,
+            samples: 8,
+            attempts: 5,
+            standstill: Duration::from_secs(600),
+        }
     }
 }
 
@@ -91,6 +111,10 @@ pub enum Signal {
     RunTime(Name),
     /// The agent fails more often than the other agents.
     Failures(AgentId),
+    /// Tasks of the kind wait, and none of them has begun for the time of [`AlertRules::standstill`].
+    Standstill(Name),
+    /// No agent can perform tasks of the kind (see [`ControlEvent::Unroutable`](crate::message::ControlEvent::Unroutable)).
+    Unroutable(Name),
 }
 
 impl fmt::Display for Signal {
@@ -100,6 +124,8 @@ impl fmt::Display for Signal {
             Self::Deadlines(tier) => write!(f, "deadlines of {tier} tasks"),
             Self::RunTime(kind) => write!(f, "run time of {kind}"),
             Self::Failures(agent) => write!(f, "failures of {agent}"),
+            Self::Standstill(kind) => write!(f, "tasks of kind {kind} do not begin"),
+            Self::Unroutable(kind) => write!(f, "no agent for tasks of kind {kind}"),
         }
     }
 }
@@ -134,6 +160,13 @@ pub enum Statistic {
         /// The threshold: the z-score was at least this.
         threshold: f64,
     },
+    /// Tasks that wait.
+    Waiting {
+        /// Their number.
+        tasks: u64,
+        /// How long they have waited without that one began, in seconds.
+        seconds: f64,
+    },
 }
 
 impl fmt::Display for Statistic {
@@ -142,6 +175,8 @@ impl fmt::Display for Statistic {
             Self::BurnRate { short, long, threshold } => {
                 write!(f, "burn rate {short:.1} over 5 min and {long:.1} over 1 h, at most {threshold:.1} allowed")
             }
+            Self::Waiting { tasks: 1, seconds } => write!(f, "one task waits, for {seconds:.0} s"),
+            Self::Waiting { tasks, seconds } => write!(f, "{tasks} tasks wait, for {seconds:.0} s"),
             Self::RobustZ { z, value, median, samples, threshold, .. } => {
                 write!(
                     f,

@@ -5,10 +5,11 @@
 mod alert;
 mod burn;
 mod robust;
+mod standstill;
 
 pub use alert::{Alert, AlertRules, Signal, Statistic};
 
-use crate::base::id::{AgentId, AttemptId, TaskId};
+use crate::base::id::{AgentId, AttemptId, Seq, TaskId};
 use crate::base::name::Name;
 use crate::base::structure::Table;
 use crate::base::structure::median;
@@ -18,6 +19,7 @@ use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, Next, TaskEv
 use crate::task::{TaskSpec, Tier};
 use burn::Burn;
 use robust::standing;
+use standstill::Standstill;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 const MINUTE: u64 = 60_000_000_000;
@@ -38,6 +40,9 @@ const LEAST_SHARE: f64 = 0.05;
 /// - **Failures** ([`Signal::Failures`]): each agent's share of failed attempts in a minute against the shares of the
 ///   other agents, by robust z-score. An agent that fails every attempt is fast and often free, so routing would
 ///   otherwise prefer it.
+/// - **Standstills** ([`Signal::Standstill`]): tasks of a kind wait for agents, and none of them begins: the agents do not ask for
+///   work, a guard or a pause excludes them, or the strategy picks none. And tasks that no agent can perform
+///   ([`Signal::Unroutable`]).
 ///
 /// ```
 /// use counterpoint::observe::{AlertRules, Alerts, Signal};
@@ -73,6 +78,9 @@ pub struct Alerts {
     kinds: Table<Name, Kind>,
     agents: Table<AgentId, Minute>,
     names: Table<AgentId, Name>,
+    standstill: Standstill,
+    /// The open reports about tasks that no agent can perform.
+    unroutable: Table<Seq, Name>,
     active: BTreeMap<Signal, Alert>,
     changes: VecDeque<Alert>,
 }
@@ -83,6 +91,8 @@ struct Task {
     tier: Tier,
     deadline: Option<Time>,
     due: Option<Time>,
+    /// Since when it waits for an agent.
+    since: Option<Time>,
     /// Whether it is recorded that the task was assigned in time.
     judged: bool,
     held: Option<(AttemptId, Time)>,
@@ -124,6 +134,8 @@ impl Alerts {
             kinds: Table::new(1_024),
             agents: Table::new(16_384),
             names: Table::new(16_384),
+            standstill: Standstill::default(),
+            unroutable: Table::new(16_384),
             active: BTreeMap::new(),
             changes: VecDeque::new(),
         }
@@ -146,6 +158,7 @@ impl Alerts {
             self.close_minute();
             self.minute = now.as_nanos() / MINUTE;
             self.news = [true; 4];
+            self.check_standstill();
         }
         self.check_objectives();
     }
@@ -266,11 +279,12 @@ impl Alerts {
             tier: spec.tier,
             deadline: spec.deadline,
             due: None,
+            since: None,
             judged: false,
             held: None,
         };
-        if let Some((id, Task { due: Some(due), .. })) = self.tasks.insert(spec.id, task) {
-            self.due.remove(&(due, id));
+        if let Some((id, evicted)) = self.tasks.insert(spec.id, task) {
+            self.withdraw(id, &evicted);
         }
         if spec.after.is_empty() {
             self.waits(spec.id, now);
@@ -279,6 +293,10 @@ impl Alerts {
 
     fn waits(&mut self, id: TaskId, now: Time) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
+        if task.since.is_none() {
+            task.since = Some(now);
+            self.standstill.wait(&task.kind, id, now);
+        }
         if task.judged || task.due.is_some() {
             return;
         }
@@ -289,11 +307,17 @@ impl Alerts {
 
     fn assigned(&mut self, attempt: AttemptId, now: Time) {
         let Some(task) = self.tasks.get_mut(&attempt.task()) else { return };
+        let (kind, since) = (task.kind.clone(), task.since.take());
         task.held = Some((attempt, now));
         task.judged = true;
         if let Some(due) = task.due.take() {
             self.due.remove(&(due, attempt.task()));
             record(&mut self.latency, &mut self.news, task.tier, now, now <= due);
+        }
+        self.standstill.begin(&kind, now);
+        self.clear(&Signal::Standstill(kind.clone()));
+        if let Some(since) = since {
+            self.standstill.leave(&kind, attempt.task(), since);
         }
     }
 
@@ -330,8 +354,49 @@ impl Alerts {
     }
 
     fn forget(&mut self, id: TaskId) {
-        if let Some(Task { due: Some(due), .. }) = self.tasks.remove(&id) {
+        if let Some(task) = self.tasks.remove(&id) {
+            self.withdraw(id, &task);
+        }
+    }
+
+    /// Removes a task that is no longer known from the waiting ones.
+    fn withdraw(&mut self, id: TaskId, task: &Task) {
+        if let Some(due) = task.due {
             self.due.remove(&(due, id));
+        }
+        if let Some(since) = task.since
+            && self.standstill.leave(&task.kind, id, since)
+        {
+            self.clear(&Signal::Standstill(task.kind.clone()));
+        }
+    }
+
+    /// Raises alerts for kinds whose tasks do not begin.
+    fn check_standstill(&mut self) {
+        let idle: Vec<_> = self.standstill.idle(self.now).filter(|idle| idle.waited >= self.rules.standstill).collect();
+        for idle in idle {
+            let tasks = u64::try_from(idle.tasks).unwrap_or(u64::MAX);
+            let statistic = Statistic::Waiting { tasks, seconds: idle.waited.as_secs_f64() };
+            self.check(Signal::Standstill(idle.kind), true, false, statistic);
+        }
+    }
+
+    fn control(&mut self, seq: Seq, event: &ControlEvent) {
+        match event {
+            ControlEvent::TasksForgotten { tasks } => tasks.iter().for_each(|task| self.forget(*task)),
+            ControlEvent::Unroutable(report) => {
+                let seconds = (self.now - report.since).as_secs_f64();
+                let statistic = Statistic::Waiting { tasks: report.tasks.into(), seconds };
+                self.unroutable.insert(seq, report.kind.clone());
+                self.check(Signal::Unroutable(report.kind.clone()), true, false, statistic);
+            }
+            ControlEvent::Routable { report } => {
+                let Some(kind) = self.unroutable.remove(report) else { return };
+                if !self.unroutable.iter().any(|(_, other)| *other == kind) {
+                    self.clear(&Signal::Unroutable(kind));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -386,7 +451,7 @@ impl Projection for Alerts {
                 self.agents.remove(&agent.agent());
                 self.clear(&Signal::Failures(agent.agent()));
             }
-            Event::Control(ControlEvent::TasksForgotten { tasks }) => tasks.iter().for_each(|task| self.forget(*task)),
+            Event::Control(event) => self.control(entry.seq, event),
             _ => {}
         }
         self.check_objectives();

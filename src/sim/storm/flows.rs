@@ -265,13 +265,20 @@ fn trip() -> Definition {
         .with_node(task("cure", "k1").with_link(Link::case("dine", "sick")))
 }
 
-/// Nodes that exclude each other, a precondition, and a signal at the boundary of a node.
+/// Settings of a task from data: a variable that clients update, and constants.
+fn overrides() -> Expr {
+    let is_many = Condition::less(Expr::value(50), Expr::variable(VOTES));
+    let tier = Expr::If(Box::new((is_many, Expr::value("high"), Expr::value("low"))));
+    Expr::object([("tier", tier), ("attempts", Expr::value(2)), ("total_timeout", Expr::value("90s"))])
+}
+
+/// Nodes that exclude each other, a precondition, settings of a task from data, and a signal at the boundary of a node.
 fn desk() -> Definition {
     let wide = Condition::less(Expr::variable(VOTES), Expr::value(150));
     Definition::new("desk")
         .with_variable(Variable::new(VOTES, Reducer::Sum).with_initial(0).with_updates(Condition::True))
         .with_node(task("left", "k0").with_mutex("desk").with_handler(Handler::signal("called", GO)))
-        .with_node(task("right", "k1").with_mutex("desk"))
+        .with_node(Node::new("right", Action::Do(Body::Task(work("k1").overridden_by(overrides())))).with_mutex("desk"))
         .with_node(task("aside", "k2").with_link(Link::case("left", "called")))
         .with_node(
             task("more", "k0").with_link(Link::success("right")).with_precondition(Precondition::new(wide).or_skip()),

@@ -1,11 +1,10 @@
 //! Finished workflows with typed input and output.
 
 use crate::base::error::PayloadError;
-use crate::base::id::RunId;
 use crate::base::limits::Limits;
 use crate::base::payload::Payload;
 use crate::definition::{Definition, DefinitionId};
-use crate::message::run::RunSpec;
+use crate::message::run::{RunKey, RunSpec};
 use crate::routing::SkillMap;
 use crate::task::agent::AgentSpec;
 use crate::workflow::{DefinitionError, NoAgents, check_against, validate};
@@ -72,16 +71,16 @@ impl<I, O> Flow<I, O> {
         self.definition.id()
     }
 
-    /// A run of this version of the workflow.
+    /// A run of this version of the workflow, under an id or under a key of the host such as `"order-17"`.
     ///
     /// # Errors
     ///
     /// Returns an error if the input has no JSON form.
-    pub fn run(&self, id: RunId, input: &I) -> Result<RunSpec, PayloadError>
+    pub fn run(&self, run: impl Into<RunKey>, input: &I) -> Result<RunSpec, PayloadError>
     where
         I: Serialize,
     {
-        let run = RunSpec::new(id, &self.definition.name).with_version(self.definition.version);
+        let run = run.into().run_of(&self.definition.name).with_version(self.definition.version);
         Ok(run.with_input(Payload::of(input)?))
     }
 

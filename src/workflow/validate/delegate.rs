@@ -5,7 +5,7 @@ use crate::definition::{Delegate, Gather, Reducer};
 
 impl Checker<'_, '_> {
     pub(super) fn delegate(&mut self, index: usize, delegate: &Delegate) {
-        self.work(index, &delegate.work);
+        self.main_work(index, &delegate.work);
         delegate.kinds.iter().for_each(|kind| self.name(Some(index), "the kind of sub-tasks", kind));
         if delegate.max_concurrent == Some(0) {
             self.fault(Some(index), Fault::NoneAtOnce);
@@ -23,7 +23,7 @@ impl Checker<'_, '_> {
             self.fault(Some(index), Fault::NoDistance);
         }
         match &delegate.gather {
-            Gather::Work(work) => self.work(index, work),
+            Gather::Work(work) => self.side_work(index, "gathering task", work),
             Gather::Reduce(Reducer::Custom(name)) => {
                 self.fault(Some(index), Fault::CustomGather { reducer: name.clone() });
             }

@@ -387,6 +387,12 @@ pub enum Fault {
         /// What the node has.
         what: &'static str,
     },
+    /// The settings of a task other than the work of a node come from data.
+    #[error("has a {what} with overrides, which only the work of a node can have")]
+    OverridesOf {
+        /// The task.
+        what: &'static str,
+    },
     /// A bound of a durable function is zero.
     #[error("executes a function, but its `{what}` is zero")]
     NoCalls {

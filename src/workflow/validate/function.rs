@@ -5,7 +5,7 @@ use crate::definition::{DurableFunction, Node};
 
 impl Checker<'_, '_> {
     pub(super) fn function(&mut self, index: usize, node: &Node, function: &DurableFunction) {
-        self.work(index, &function.work);
+        self.side_work(index, "function", &function.work);
         for (what, is_set) in
             [("pivot", node.pivot), ("compensation", node.undo.is_some()), ("query", node.query.is_some())]
         {

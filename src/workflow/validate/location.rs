@@ -13,6 +13,8 @@ pub enum Location {
     Over,
     /// The bounds of a map.
     Bounds,
+    /// The settings of a task that come from data.
+    Overrides,
     /// The condition that ends a repeat.
     Until,
     /// The condition of this case of a choice.
@@ -43,6 +45,7 @@ impl fmt::Display for Location {
             Self::Input => f.write_str("its input"),
             Self::Over => f.write_str("the list that it maps over"),
             Self::Bounds => f.write_str("the bounds of its items"),
+            Self::Overrides => f.write_str("the overrides of its task"),
             Self::Until => f.write_str("the condition that ends it"),
             Self::Case(case) => write!(f, "the condition of its case `{}`", Short(case)),
             Self::State(state) => write!(f, "its state `{}`", Short(state)),

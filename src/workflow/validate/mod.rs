@@ -290,7 +290,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.call(index, call);
         }
         if let Some(Body::Task(work)) = node.action.body() {
-            self.work(index, work);
+            self.main_work(index, work);
         }
     }
 
@@ -341,7 +341,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             Some(Body::Flow(_) | Body::Call(_)) => self.fault(Some(index), Fault::UndoOfFlow),
             Some(Body::Task(_)) => {}
         }
-        self.work(index, undo);
+        self.side_work(index, "compensation", undo);
     }
 
     fn retry(&mut self, index: usize, node: &Node) {
@@ -372,7 +372,23 @@ impl<'d, 'r> Checker<'d, 'r> {
         }
     }
 
-    fn work(&mut self, index: usize, work: &Work) {
+    /// Checks the task of a node, which alone can have settings from data.
+    fn main_work(&mut self, index: usize, work: &Work) {
+        if let Some(overrides) = &work.overrides {
+            self.expression(overrides, &Site::of(index, Location::Overrides, true));
+        }
+        self.any_work(index, work);
+    }
+
+    /// Checks a task beside that of the node, such as its compensation.
+    fn side_work(&mut self, index: usize, what: &'static str, work: &Work) {
+        if work.overrides.is_some() {
+            self.fault(Some(index), Fault::OverridesOf { what });
+        }
+        self.any_work(index, work);
+    }
+
+    fn any_work(&mut self, index: usize, work: &Work) {
         self.name(Some(index), "the task's kind", &work.kind);
         for (measure, amount, limit) in [
             (Measure::Cost, work.estimate.cost, Usage::MAX.cost),

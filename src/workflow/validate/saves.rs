@@ -13,7 +13,7 @@ impl<'d> Checker<'d, '_> {
         } else if node.pivot {
             self.fault(Some(index), Fault::QueryOfPivot);
         }
-        self.work(index, query);
+        self.side_work(index, "query", query);
     }
 
     pub(super) fn save(&mut self, index: usize, node: &'d Node) {

@@ -25,10 +25,10 @@ impl<'d> Checker<'d, '_> {
                 self.call(index, call);
             }
             if let Some(Body::Task(work)) = &state.body {
-                self.work(index, work);
+                self.main_work(index, work);
             }
             match (&state.undo, &state.body) {
-                (Some(undo), Some(Body::Task(_))) => self.work(index, undo),
+                (Some(undo), Some(Body::Task(_))) => self.side_work(index, "compensation", undo),
                 (Some(_), Some(Body::Flow(_) | Body::Call(_))) => self.fault(Some(index), Fault::UndoOfFlow),
                 (Some(_), None) => self.fault(Some(index), Fault::UndoWithoutWork),
                 (None, _) => {}

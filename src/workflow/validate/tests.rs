@@ -271,6 +271,9 @@ fn the_largest_definitions_are_checked_in_time() {
             .with_input(Expr::List(input))
     };
     let large = of((0..640).map(node));
-    let limits = Limits::default().with_links(300_000).with_steps(10_000_000).with_analysis(1_000_000_000);
+    let limits = Limits::default()
+        .with(|limits| limits.runs.links = 300_000)
+        .with_steps(10_000_000)
+        .with(|limits| limits.runs.analysis = 1_000_000_000);
     assert_eq!(validate(&large, &limits), Ok(()));
 }

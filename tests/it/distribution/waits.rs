@@ -20,7 +20,7 @@ fn it_says_who_has_it_that_all_are_busy_or_that_nobody_can() {
     host.submit(task(1));
     assert_eq!(wait(&host, 1), (TaskWait::NoAgent, false));
     let by = host.join(agent(1));
-    assert_eq!(wait(&host, 1), (TaskWait::Agent { attempt: host.running(1).0, by }, true));
+    assert_eq!(wait(&host, 1), (TaskWait::Agent { attempt: host.running(1).0, by, name: None }, true));
     host.submit(task(2));
     assert_eq!(wait(&host, 2), (TaskWait::Room, true));
     host.drain(1);

@@ -247,6 +247,11 @@ fn patient(kind: &str) -> counterpoint::definition::Work {
     work(kind).with_policy(Policy::default().with_retry(retry)).with_estimate(estimate)
 }
 
+/// Settings from data: the tier depends on the input of the task.
+pub(crate) fn overrides() -> Expr {
+    "{tier: if(is_null(item), 'low', 'high'), attempts: 3}".parse().unwrap()
+}
+
 fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: usize, before: &Definition) -> Node {
     let name = format!("n{place}");
     let kind = format!("{path}/{name}");
@@ -254,7 +259,13 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         3 => Expr::variable(["list", "sum", "max", "last", "told"][draws.below(5)]),
         0 if !before.nodes.is_empty() => {
             // Only what is linked before may be used; the links see to that.
-            Expr::node(before.nodes[draws.below(before.nodes.len())].name.clone())
+            let name = &before.nodes[draws.below(before.nodes.len())].name;
+            if (path.len() + place) % 3 == 1 {
+                let status = Expr::First(vec![Expr::end(name.clone()).at("/status"), Expr::value("open")]);
+                Expr::List(vec![Expr::node(name.clone()), status])
+            } else {
+                Expr::node(name.clone())
+            }
         }
         1 => Expr::value(i64::try_from(draws.below(10)).unwrap()),
         _ => given("/k"),
@@ -269,6 +280,8 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                 1 => Call::of("flow").with_version(1),
                 _ => Call::of("flow").to_depth(2),
             })
+        } else if (path.len() + place) % 5 == 4 {
+            Body::Task(patient(&kind).overridden_by(overrides()))
         } else {
             Body::Task(patient(&kind))
         }
@@ -520,8 +533,8 @@ pub(crate) fn moved(old: &Definition, version: u32) -> (Definition, Vec<(Name, N
 
 fn renamed(expr: &mut Expr, rename: &dyn Fn(&Name) -> Name) {
     match expr {
-        Expr::Node(name) => *name = rename(name),
-        Expr::List(parts) => parts.iter_mut().for_each(|part| renamed(part, rename)),
+        Expr::Node(name) | Expr::End(name) => *name = rename(name),
+        Expr::List(parts) | Expr::First(parts) => parts.iter_mut().for_each(|part| renamed(part, rename)),
         Expr::At(of, _) => renamed(of, rename),
         _ => {}
     }

@@ -60,8 +60,10 @@ impl<'j> Seen<'j> {
             return Err(format!("{}: nobody reported that", told()));
         }
         let from = |one: &Failure| same(one, failure) && one.path() == before;
-        if !before.is_empty() && !self.of_runs.iter().any(from) {
-            return Err(format!("{}: no run has failed so", told()));
+        // A join fails with the failure of one of its branches, another node of its run.
+        let known = self.of_runs.iter().any(from) || self.of_nodes.iter().any(|one| from(one));
+        if !before.is_empty() && !known {
+            return Err(format!("{}: no run and no branch has failed so", told()));
         }
         self.of_nodes.push(failure);
         Ok(())

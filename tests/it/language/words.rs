@@ -519,6 +519,45 @@ tasks:
 }
 
 #[test]
+fn priorities_attempts_and_timeouts_from_data() {
+    let read = of("
+tasks:
+  - {id: a, priority: '${inputs.rank}', timeout: '${inputs.within}', retry: {attempts: '${item.tries}', delay: 1s}}
+  - {id: b, retry: {from: inputs.tries}, queue_timeout: '${duration(\"5m\") * 2}', total_timeout: 1h}
+  - {id: c, for_each: '${inputs.list}', heartbeat_timeout: '${item}'}
+  - {id: d, states: {start: s, most: 2, states: [{name: s, do: {type: s, priority: '${item.rank}'}}]}}
+");
+    let task = |id: &str, overrides: &str| Work::new(id).overridden_by(overrides.parse().unwrap());
+    let second = Duration::from_secs(1);
+    let mut retry = Retry::default();
+    retry.base = second;
+    let a = task("a", "{tier: inputs.rank, attempt_timeout: inputs.within, attempts: item.tries}");
+    let a = a.with_policy(Policy::default().with_retry(retry));
+    let b = task("b", "{attempts: inputs.tries, queue_timeout: duration('5m') * 2}");
+    let b = b.with_policy(Policy::default().with_total_timeout(3_600 * second));
+    let c = Map::over(Expr::Input.at("/list"), Body::Task(task("c", "{heartbeat_timeout: item}")));
+    let s = State::new("s").doing(task("s", "{tier: item.rank}"));
+    let nodes = [
+        Node::new("a", Action::Do(Body::Task(a))),
+        Node::new("b", Action::Do(Body::Task(b))),
+        Node::new("c", Action::Map(c)).with_input(Expr::Item),
+        Node::new("d", Action::States(States::from("s", 2).with(s))),
+    ];
+    assert_eq!(read, flow(nodes));
+    let lines = wrong(
+        "name: flow\ntasks: [{id: a, compensate: {priority: '${inputs.rank}', timeout: '${inputs.x}'}, timeout: '${b.output}'}]",
+    );
+    assert_eq!(
+        lines,
+        [
+            "tasks[0].timeout: unknown task `b`",
+            "tasks[0].compensate.priority: unknown keyword `${inputs.rank}`",
+            "tasks[0].compensate.timeout: invalid value `${inputs.x}`, expected a duration such as 250ms or 1m 30s",
+        ]
+    );
+}
+
+#[test]
 fn conditions_as_text_are_those_as_objects() {
     let of_when = |when: &str| of(&format!("inputs: {{a: null, b: null}}\ntasks: [{{id: t, when: {when}}}]"));
     for (text, object) in [

@@ -34,9 +34,9 @@ impl Setup {
     pub fn new(seed: u64, discipline: Discipline, routing: Routing) -> Self {
         let mut limits = Limits::default()
             .with_active_tasks(7)
-            .with_urgent_tasks(2)
+            .with(|limits| limits.tasks.urgent = 2)
             .with_agents(3)
-            .with_dead_letters(2)
+            .with(|limits| limits.retention.dead_letters = 2)
             .with_finished_tasks(3)
             .with_payload_bytes(40)
             .with_payload_depth(3)

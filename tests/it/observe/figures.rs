@@ -2,10 +2,11 @@
 
 use super::script::{Script, fleet, life, small};
 use counterpoint::journal::Projection;
-use counterpoint::message::{AgentEvent, Next, TaskEvent};
+use counterpoint::message::{AgentEvent, ControlEvent, Next, TaskEvent};
 use counterpoint::observe::{AlertRules, Alerts, Metrics, Signal, Statistic};
-use counterpoint::task::Bound;
-use counterpoint::{AgentId, AgentSpec, Failure, TaskId, TaskSpec, Tier, Time};
+use counterpoint::task::{Bound, SideEffects};
+use counterpoint::{AgentId, AgentSpec, Entry, Failure, Seq, TaskId, TaskSpec, Tier, Time};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,6 +163,60 @@ fn outliers_are_found_among_their_like() {
     gone.at(30 * 60_000).say(AgentEvent::Deregistered.of(life(3)));
     alerts.replay(&gone.entries);
     assert!(!alerts.active().any(|alert| matches!(alert.signal, Signal::Failures(_))));
+}
+
+/// Agents that could perform the tasks do not take them: nothing else reports that.
+#[test]
+fn tasks_that_no_agent_takes_raise_an_alert_until_one_begins() {
+    let mut alerts = Alerts::new(AlertRules::default().with_standstill(Duration::from_secs(300)));
+    let mut s = Script::new();
+    s.agent(1, "Ada").submit(1, "ring", Tier::Low).at(1_000).submit(2, "ring", Tier::Low).submit(3, "sing", Tier::Low);
+    s.at(60_000).assign(3, 1, 1);
+    s.at(200_000).assign(1, 1, 1).succeed(1, 1, 1);
+    alerts.replay(&s.entries);
+    let standstill = Signal::Standstill("ring".into());
+    let of = |alerts: &Alerts| alerts.active().find(|alert| alert.signal == standstill).cloned();
+    alerts.tick(Time::from_secs(480));
+    assert_eq!(of(&alerts), None, "one has begun less than five minutes ago");
+    alerts.tick(Time::from_secs(540));
+    let alert = of(&alerts).expect("the second waits, and none has begun since");
+    assert_eq!(alert.statistic, Statistic::Waiting { tasks: 1, seconds: 340.0 });
+    assert_eq!(alert.to_string(), "tasks of kind ring do not begin: one task waits, for 340 s");
+    assert!(!alerts.active().any(|alert| alert.signal == Signal::Standstill("sing".into())), "it has begun");
+    let mut later = alerts.clone();
+    let mut s = Script::new();
+    s.at(600_000).assign(2, 1, 1);
+    alerts.replay(&s.entries);
+    assert_eq!(of(&alerts), None);
+    let mut s = Script::new();
+    s.at(600_000)
+        .say(TaskEvent::Cancelled { reason: "enough".into(), side_effects: SideEffects::None }.of(TaskId::new(2)));
+    later.replay(&s.entries);
+    assert_eq!(of(&later), None, "no task waits any more");
+    assert_eq!(
+        later.take_changes().last().map(|alert| (&alert.signal, alert.until.is_some())),
+        Some((&standstill, true))
+    );
+}
+
+#[test]
+fn reports_about_tasks_without_an_agent_raise_alerts() {
+    let mut alerts = Alerts::default();
+    let report = |kind: &str| {
+        let text =
+            json!({"task": 1, "kind": kind, "needs": {}, "tasks": 2, "since": 0, "lack": {"skill": {"name": kind}}});
+        ControlEvent::Unroutable(Box::new(serde_json::from_value(text).unwrap()))
+    };
+    let mut s = Script::new();
+    s.at(5_000).say(report("rign")).say(report("rign"));
+    alerts.replay(&s.entries);
+    let active: Vec<String> = alerts.active().map(ToString::to_string).collect();
+    assert_eq!(active, ["no agent for tasks of kind rign: 2 tasks wait, for 5 s"]);
+    let ends: Vec<ControlEvent> = s.entries.iter().map(|entry| ControlEvent::Routable { report: entry.seq }).collect();
+    for (event, left) in ends.into_iter().zip([1, 0]) {
+        alerts.apply(&Entry { seq: Seq::new(99), at: Time::from_secs(6), event: event.into() });
+        assert_eq!(alerts.active().count(), left);
+    }
 }
 
 #[test]

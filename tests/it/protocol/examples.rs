@@ -142,7 +142,13 @@ fn batch() -> Effect {
 
 fn verdicts(by: Incarnation, attempt: AttemptId) -> [Message; 2] {
     let output = Payload::new(json!({"page": 1}));
-    let failure = Failure::overloaded("out of paper", Duration::from_secs(60));
+    // All that a failure can have, as one that passed through a workflow of the agent.
+    let failure: Failure = serde_json::from_value(json!({
+        "kind": "overloaded", "message": "out of paper", "retry_after": "1m", "code": "printer.paper", "details": {"tray": 2},
+        "path": [{"workflow": "print", "node": "pages", "instance": 1}],
+        "cause": {"kind": "transient", "message": "the tray is empty"},
+    }))
+    .unwrap();
     let usage = Usage::default().with_cost(1_250).with_tokens(640);
     [
         message("a7-7", Body::Result { by, attempt, verdict: Verdict::Succeeded { output, usage } }),

@@ -100,7 +100,7 @@ fn is(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// The four patterns that there are.
+/// The patterns that there are.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[!-~]{1,128}$" => (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
@@ -115,6 +115,11 @@ fn matches(pattern: &str, text: &str) -> bool {
             lengths == [2, 32, 16, 2] && parts.iter().take(4).all(|part| hex(part))
         }
         "^[0-9a-f]{32}$" => text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+        "^[A-Za-z0-9_.:-]{1,64}$" => {
+            let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+            (1..=64).contains(&text.len()) && text.bytes().all(is_known)
+        }
+        r"\$\{" => text.contains("${"),
         other => panic!("the validator does not know the pattern {other}"),
     }
 }

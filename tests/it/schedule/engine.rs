@@ -525,7 +525,7 @@ fn wake_ups_include_schedules() {
 
 #[test]
 fn a_bound_on_schedules() {
-    let mut world = World::with(Limits::default().with_schedules(1));
+    let mut world = World::with(Limits::default().with(|limits| limits.runs.schedules = 1));
     world.call(ScheduleCommand::create(hourly()));
     assert_eq!(world.call(ScheduleCommand::create(hourly())), Accepted::Repeated);
     let other = ScheduleSpec::new("t", "job", Timing::cron("0 * * * *"));

@@ -148,7 +148,10 @@ fn a_quorum_that_failures_farther_up_make_impossible_fails_too() {
     let mut world = World::running(flow(nodes), 0);
     world.failed("x").failed("y").done("z", "late");
     assert_eq!(world.status("a"), NodeStatus::UpstreamFailed);
-    assert!(matches!(world.outcome().cause(), Some(Cause::Node { node, .. }) if node == "join"));
+    let Some(Cause::Node { node, failure }) = world.outcome().cause() else { panic!("a node failed") };
+    assert_eq!((node.as_str(), &*failure.message), ("join", "x failed"), "with the failure of its first failed branch");
+    let path: Vec<&str> = failure.path().iter().map(|place| place.node.as_str()).collect();
+    assert_eq!(path, ["x", "join"]);
     world.verify();
 }
 

@@ -95,7 +95,8 @@ fn starts_are_refused() {
 
 #[test]
 fn signals_are_refused() {
-    let mut world = World::with(Limits::default().with_signals(1).with_payload_bytes(20)).begin(flow([step("a")]), 0);
+    let mut world = World::with(Limits::default().with(|limits| limits.runs.signals = 1).with_payload_bytes(20))
+        .begin(flow([step("a")]), 0);
     let signal = |run, name: &str, text: &str| RunCommand::Signal { run, signal: name.into(), payload: json(text) };
     let nobody = RunId::new(9);
     refused(&mut world, signal(nobody, "go", ""), &Rejected::Unknown(Unknown::Run(nobody)));

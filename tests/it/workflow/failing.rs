@@ -3,8 +3,8 @@
 
 use crate::flow::{World, flow, identity, json, step, work};
 use counterpoint::definition::{
-    Action, Body, Call, Condition, Definition, Delegate, Expr, Fail, Handler, Link, Map, Node, Precondition, Repeat,
-    State, States, Work,
+    Action, Body, Call, Condition, Definition, Delegate, Expr, Fail, Handler, Join, Link, Map, Node, Precondition,
+    Remaining, Repeat, State, States, Work,
 };
 use counterpoint::message::{Cause, NodeEvent, NodeStatus};
 use counterpoint::task::{Failures, codes};
@@ -41,7 +41,11 @@ fn around() -> Vec<(Node, &'static [&'static str])> {
     let over = || Expr::List(vec![Expr::Input]);
     let repeat = |body| Repeat::until(body, Condition::True, 3);
     let states = |body| States::from("s", 3).with(State::new("s").with_body(body).then("end")).with(State::new("end"));
+    let count = Join::Count { required: 1, remaining: Remaining::Ignore };
+    let mut counted = named("counted", job("b"));
+    counted = counted.with_node(Node::new("j", Action::Pass).with_link(Link::success("b")).with_join(count));
     vec![
+        (node(Action::Do(Body::Flow(Arc::new(counted)))), &["counted/b", "counted/j", "flow/a"]),
         (node(Action::Do(Body::Task(once("job")))), &["flow/a"]),
         (node(Action::Do(Body::Flow(inner()))), &["inner/b", "flow/a"]),
         (node(Action::Do(Body::Flow(deep))), &["inner/b", "middle/m", "flow/a"]),

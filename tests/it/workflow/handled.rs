@@ -12,7 +12,7 @@ use counterpoint::task::Failures;
 use counterpoint::{Command, Event, Name, RunId, RunOutcome, RunSpec};
 use proptest::prelude::*;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Plays with these answers until nothing is under way.
@@ -168,10 +168,18 @@ type Ends = BTreeMap<(RunId, Name), (NodeOutcome, Vec<Name>)>;
 
 fn ends(world: &World) -> Ends {
     let mut ends = Ends::new();
+    let mut operated = BTreeSet::new();
     for entry in &world.journal {
         match &entry.event {
+            Event::Node { run, node, event: NodeEvent::Operated { .. } } => {
+                operated.insert((*run, node.name.clone()));
+            }
             Event::Node { run, node, event: NodeEvent::Finished { outcome, took, .. } } => {
-                ends.insert((*run, node.name.clone()), (outcome.clone(), took.clone()));
+                let at = (*run, node.name.clone());
+                // An operator who skips a node decides about what it would have handled, as one who cancels it.
+                let is_skipped = *outcome == NodeOutcome::Skipped && operated.contains(&at);
+                let withdrawn = NodeOutcome::Cancelled { outcome_unknown: false };
+                ends.insert(at, (if is_skipped { withdrawn } else { outcome.clone() }, took.clone()));
             }
             Event::Run { run, event: RunEvent::Restarted { nodes } } => {
                 nodes.iter().for_each(|node| drop(ends.remove(&(*run, node.name.clone()))));

@@ -2,8 +2,8 @@
 
 use crate::flow::{RUN, World, flow, json, step, undoable, work};
 use counterpoint::definition::{
-    Action, Body, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, RaceOption, Remaining, State,
-    States, Trigger, WaitFor,
+    Action, Body, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, OnFailure, RaceOption,
+    Remaining, State, States, Trigger, WaitFor,
 };
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::message::rejected::{Invalid, Misuse, Unknown, WrongState};
@@ -495,4 +495,24 @@ fn conditions_of_handlers_go_by_the_new_names() {
     assert!(world.stopped.is_empty());
     world.signal("stop", 4).unwrap();
     assert_eq!(world.stopped.len(), 1);
+}
+
+/// A join that falls short of its number fails whether or not its milestone is reached.
+#[test]
+fn a_join_that_fell_short_before_its_milestone_is_no_obstacle() {
+    let count = Join::Count { required: 1, remaining: Remaining::Ignore };
+    let broken = Node::new("broken", Action::Map(Map::over(Expr::Input, Body::Task(work("broken")))));
+    let join = pass("join").with_join(count).with_link(Link::success("broken"));
+    let join = join.with_milestone(Milestone::between("other", "last"));
+    let mut definition = flow([broken, step("other"), join, after("last", "other")]);
+    definition.on_failure = OnFailure::Finish;
+    let mut world = World::running(definition.clone(), json!("no list"));
+    assert_eq!((world.status("join"), world.status("other")), (NodeStatus::Failed, NodeStatus::Running));
+    definition.version = 1;
+    definition.nodes.push(after("more", "last"));
+    let migrate = RunCommand::Migrate { run: RUN, migration: Migration::to_own(definition), reason: "more".into() };
+    assert_eq!(world.say(migrate.into()), Ok(Accepted::Done));
+    world.crash();
+    world.done("other", 0).done("last", 0).done("more", 0);
+    world.verify();
 }

@@ -30,6 +30,7 @@ mod keeping;
 mod many;
 mod migrating;
 mod operating;
+mod overriding;
 mod priority;
 mod races;
 mod resetting;

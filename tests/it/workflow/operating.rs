@@ -104,7 +104,7 @@ fn a_run_says_which_turn_and_which_milestone_it_waits_for() {
     ];
     let mut world = World::running(flow(nodes), 0);
     let waits = world.engine.run(RUN).unwrap().waits_for();
-    assert_eq!(waits, ["a: task t_1 at agent a1-1", "b: the end of node a", "c: the success of node b"]);
+    assert_eq!(waits, ["a: task a (t_1) at agent a1-1", "b: the end of node a", "c: the success of node b"]);
     world.done("a", 0).done("b", 0).done("c", 0).done("d", 0).verify();
 }
 

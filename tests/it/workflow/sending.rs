@@ -205,7 +205,7 @@ fn every_receiver_gets_a_signal_once_whatever_crashes() {
 fn every_receiver_has_its_own_evaluation() {
     const RUNS: u64 = 200;
     for limits in [
-        Limits::default().with_evaluation_units(500).with_payload_bytes(4_000),
+        Limits::default().with(|limits| limits.runs.evaluation_units = 500).with_payload_bytes(4_000),
         Limits::default().with_work_per_call(100),
     ] {
         let mut world = World::with(limits.with_max_clock_step(None));

@@ -37,9 +37,9 @@ fn what_an_agent_has_comes_by_itself_and_what_nobody_can_do_does_not() {
     let rare = Work::new("rare").with_needs(Needs::skill("rare"));
     let nodes = [step("a"), Node::new("b", Action::Do(Body::Task(rare))).with_link(Link::success("a"))];
     let mut world = World::running(flow(nodes), 0);
-    going(&world, &["r1 a: task t_1 at agent a1-1"]);
+    going(&world, &["r1 a: task a (t_1) at agent a1-1"]);
     world.done("a", 0);
-    stalled(&world, &["r1 b: task t_2 (no agent meets its needs)"]);
+    stalled(&world, &["r1 b: task rare (t_2: no agent meets its needs)"]);
     world.say(Command::register(AgentSpec::new(AgentId::new(2)).with_skill("rare", 1))).unwrap();
     assert_eq!(standing(&world).0, RunStanding::Going);
     world.done("rare", 0);
@@ -52,7 +52,7 @@ fn a_bound_comes_by_itself() {
     let policy = Policy::default().with_queue_timeout(Duration::from_secs(9));
     let rare = Work::new("rare").with_needs(Needs::skill("rare")).with_policy(policy);
     let world = World::running(flow([Node::new("b", Action::Do(Body::Task(rare)))]), 0);
-    going(&world, &["r1 b: task t_1 (no agent meets its needs; until 9s)"]);
+    going(&world, &["r1 b: task rare (t_1: no agent meets its needs; until 9s)"]);
 }
 
 #[test]
@@ -135,9 +135,9 @@ fn a_paused_tenant_or_kind_stalls_what_waits_for_it() {
     let mut world = World::new();
     world.say(Command::pause(Scope::Kind("a".into()), "repairs")).unwrap();
     let mut world = world.begin(flow([step("a")]), 0);
-    stalled(&world, &["r1 a: task t_1 (kind a is paused: repairs)"]);
+    stalled(&world, &["r1 a: task a (t_1: kind a is paused: repairs)"]);
     let waits = world.engine.run(RUN).unwrap().waits();
-    let Awaited::Task { task, on: TaskWait::Resume { .. }, until: None } = waits[0].on else { panic!("{waits:?}") };
+    let Awaited::Task { task, on: TaskWait::Resume { .. }, until: None, .. } = waits[0].on else { panic!("{waits:?}") };
     assert!(world.engine.waits_for(task).is_some());
     world.now = Time::from_secs(100);
     world.say(Command::resume(Scope::Kind("a".into()))).unwrap();

@@ -6,11 +6,11 @@ use counterpoint::definition::{
     Action, Body, Call, Definition, Delegate, Expr, Gather, Handler, Link, Map, Node, Repeat, State, States, Work,
 };
 use counterpoint::engine::EngineSnapshot;
-use counterpoint::message::rejected::Conflict;
+use counterpoint::message::rejected::{Conflict, Misuse};
 use counterpoint::message::{CatalogueEvent, Migration};
 use counterpoint::task::{Exhausted, InDoubt, Usage};
 use counterpoint::{
-    Accepted, Command, Engine, Event, Failure, Needs, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, Tier,
+    Accepted, Command, Config, Engine, Event, Failure, Needs, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, Tier,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -345,5 +345,44 @@ proptest! {
             Err(Rejected::Invalid(_) | Rejected::Unknown(_)) => {}
             other => prop_assert!(false, "{other:?}"),
         }
+    }
+}
+
+/// A run that a call has started follows a version of its own, as a run without a parent does.
+#[test]
+fn a_called_run_migrates_to_a_version_unless_its_call_names_one() {
+    let called = |version: u32, last: &str| {
+        let mut called = flow([step("one"), step(last).with_link(Link::success("one"))]);
+        (called.name, called.version) = ("called".into(), version);
+        called
+    };
+    for fixed in [None, Some(1)] {
+        let mut call = Call::of("called");
+        call.version = fixed;
+        let caller = flow([Node::new("call", Action::Do(Body::Call(call))).with_input(Expr::Input)]);
+        let mut world = World::new();
+        world.say(Command::define(called(1, "two"))).unwrap();
+        let mut world = world.begin(caller, 0);
+        let child = world.child();
+        world.say(Command::define(called(2, "three"))).unwrap();
+        let migration = Migration::to_version(2).without("two");
+        let migrate = RunCommand::Migrate { run: child, migration, reason: "new".into() };
+        if fixed.is_some() {
+            let refused = Rejected::Misuse(Misuse::ChildRun { run: child, parent: Some(RUN) });
+            assert_eq!(world.say(migrate.into()), Err(refused));
+            world.done("one", 1).done("two", 2).verify();
+            continue;
+        }
+        assert_eq!(world.say(migrate.clone().into()), Ok(Accepted::Done));
+        world.crash();
+        assert_eq!(world.say(migrate.into()), Ok(Accepted::Repeated));
+        assert_eq!(world.engine.run(child).unwrap().definition().version, 2);
+        let text = serde_json::to_string(&world.engine.snapshot()).unwrap();
+        let snapshot: EngineSnapshot = serde_json::from_str(&text).unwrap();
+        let restored = Engine::restore(Config::default(), Some(&snapshot), &[]);
+        assert_eq!(restored.unwrap().run(child).unwrap().definition().version, 2);
+        world.done("one", 1).done("three", 3);
+        assert_eq!(world.output(), json!(3));
+        world.verify();
     }
 }

@@ -184,7 +184,7 @@ fn a_run_says_what_it_waits_for() {
     let run = world.engine.run(RUN).unwrap();
     assert_eq!(
         run.waits_for(),
-        ["work: task t_1 at agent a1-1", "gate: signal go or 3600s", "bell: 3600s", "word: signal go"]
+        ["work: task work (t_1) at agent a1-1", "gate: signal go or 3600s", "bell: 3600s", "word: signal go"]
     );
     world.cancel().unwrap();
     world.failed("work");

@@ -17,7 +17,14 @@ class Failure(Exception):
     :param code: a short name for programs, of at most 64 letters, digits, ``_ . : -``. Retry rules and handlers match on it.
     :param details: data as JSON, for handlers and people.
     :param retry_after: the shortest delay before another attempt, in seconds.
+
+    The failure of a task or run, as :class:`Client` shows it, also has ``path``, the nodes of workflows through which it passed,
+    from the innermost on, each with ``workflow``, ``node`` and, of several instances, ``instance``; and ``cause``, the failure
+    that caused it.
     """
+
+    path: "list[dict]"
+    cause: "Optional[Failure]"
 
     def __init__(
         self,
@@ -38,6 +45,8 @@ class Failure(Exception):
         self.code = code
         self.details = details
         self.retry_after = retry_after
+        self.path = []
+        self.cause = None
 
     def to_wire(self) -> dict:
         wire: dict = {"kind": self.kind, "message": self.message}
@@ -53,9 +62,37 @@ class Failure(Exception):
     def of_wire(cls, wire: dict) -> "Failure":
         """The failure in an outcome."""
         # The codes of the server itself have the same form.
-        return cls(
+        failure = cls(
             wire.get("message", ""),
             kind=wire.get("kind", "unknown"),
             code=wire.get("code"),
             details=wire.get("details"),
+            retry_after=_seconds(wire.get("retry_after")),
         )
+        failure.path = list(wire.get("path", ()))
+        cause = wire.get("cause")
+        failure.cause = None if cause is None else cls.of_wire(cause)
+        return failure
+
+
+_UNITS = {
+    "year": 31_557_600.0,
+    "month": 2_630_016.0,
+    "day": 86_400.0,
+    "h": 3_600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "ns": 1e-9,
+}
+
+
+def _seconds(duration: Any) -> Optional[float]:
+    """The seconds of a duration in a message: a text such as ``1m 30s``, or nanoseconds."""
+    if isinstance(duration, (int, float)):
+        return duration / 1e9
+    if not isinstance(duration, str):
+        return None
+    parts = re.findall(r"(\d+)(year|month|day|h|ms|m|s|us|ns)s?\b", duration)
+    return sum(int(number) * _UNITS[unit] for number, unit in parts)

@@ -24,7 +24,7 @@ use crate::host::snapshots::{Codec, Persistence};
 use crate::host::{Agent, HostError, Snapshots, with_kinds};
 use crate::journal::{Journal, MemoryJournal};
 use crate::message::command::{Accepted, Command, RunCommand};
-use crate::message::run::RunSpec;
+use crate::message::run::{RunKey, RunSpec};
 use crate::scheduler::Config;
 use crate::task::TaskSpec;
 use crate::task::agent::AgentSpec;
@@ -292,14 +292,15 @@ impl ShardedHost {
     pub fn run<I: Serialize, O: DeserializeOwned>(
         &self,
         flow: &Flow<I, O>,
-        id: RunId,
+        run: impl Into<RunKey>,
         input: &I,
     ) -> Result<RunHandle<O>, HostError> {
-        let host = self.host_of(id)?;
+        let run = run.into();
+        let host = self.host_of(run.id())?;
         if self.shards.count() == 1 {
-            return host.run(flow, id, input);
+            return host.run(flow, run, input);
         }
-        let spec = flow.run(id, input)?;
+        let spec = flow.run(run, input)?;
         host.define(Arc::clone(flow.definition()))?;
         host.start_run(spec)
     }

@@ -187,7 +187,9 @@ impl Case<'_> {
         if !is_allowed {
             return Some(self.first_before(new.ix));
         }
-        let has_started = begun || state.has_succeeded() || state.has_failed();
+        // A join that fell short of its number has failed whether or not its milestone was reached.
+        let was_let_in = state.has_failed() && verdict == Some(Verdict::Starts);
+        let has_started = begun || state.has_succeeded() || was_let_in;
         let milestone = new.plan.milestone.filter(|_| has_started)?;
         let is_reached = self.new.graph.state(milestone.after).is_some_and(|state| state.has_succeeded());
         (!is_reached).then(|| Some(self.new.plan().name(milestone.after)))

@@ -55,6 +55,6 @@ impl Decider<'_> {
         let payload = json!({ "input": instance.input().value(), "output": output.value(), "certain": certain });
         self.meter.spend_copy(instance.input().bytes().saturating_add(output.bytes()));
         let owner = self.owner(node, index, Phase::Undo);
-        Move::Submit { owner, payload: Payload::new(payload) }.into()
+        Move::submit(owner, Payload::new(payload)).into()
     }
 }

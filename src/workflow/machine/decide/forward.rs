@@ -4,11 +4,11 @@ use super::{Decider, Decision, Kept, Move, Next};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
-use crate::definition::{Action, Boundary, Receivers};
+use crate::definition::{Action, Boundary, Expr, Receivers, TaskOverrides};
 use crate::message::event::NodeEvent;
-use crate::message::run::{LimitReached, Measure};
+use crate::message::run::{LimitReached, Measure, NodeOutcome};
 use crate::task::{Phase, codes};
-use crate::workflow::machine::graph::{BoundNode, Turn};
+use crate::workflow::machine::graph::{BoundNode, Turn, branches_to};
 use crate::workflow::machine::node::{
     Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, fit, repeat, task,
 };
@@ -27,7 +27,7 @@ impl Decider<'_> {
                 return Ok(self.retry(node, at));
             }
             if Self::is_refused(node) {
-                return Ok(self.after_refusal(node).into());
+                return Ok(self.after_refusal(node));
             }
         }
         match node.state.stage() {
@@ -47,10 +47,7 @@ impl Decider<'_> {
     fn begin_node(&self, node: BoundNode<'_>) -> Decision {
         let Some(verdict) = node.verdict() else { return Ok(Next::Wait) };
         Ok(match verdict {
-            Verdict::Short { of, taken } => {
-                let message = format!("only {taken} of the {of} required branches were taken");
-                self.end_unstarted(node, Ending::failed(codes::JOIN, message))
-            }
+            Verdict::Short { of, taken } => self.end_unstarted(node, self.short(node, of, taken)),
             Verdict::Skips => self.end_unstarted(node, Ending::Skipped),
             Verdict::UpstreamFailed => self.end_unstarted(node, Ending::UpstreamFailed),
             Verdict::Starts => match self.run.graph.turn(node) {
@@ -64,7 +61,29 @@ impl Decider<'_> {
         })
     }
 
-    /// Ends a node that does not start. A function that was retried may have calls under way, which are cancelled before.
+    /// The failure of a join that cannot reach its number: that of its first failed branch, as the failure of a map is that of an
+    /// item. It has one of its own if no branch failed.
+    fn short(&self, node: BoundNode<'_>, of: u32, taken: u32) -> Ending {
+        let graph = &self.run.graph;
+        let failure =
+            branches_to(graph, node.ix).into_iter().find_map(|branch| match graph.state(branch)?.ended()? {
+                NodeOutcome::Failed { failure, .. } => Some((**failure).clone()),
+                NodeOutcome::Succeeded
+                | NodeOutcome::Skipped
+                | NodeOutcome::UpstreamFailed
+                | NodeOutcome::Cancelled { .. } => None,
+            });
+        match failure {
+            Some(failure) => Ending::Failed { failure, instance: None },
+            None => {
+                let message = format!("only {taken} of the {of} required branches were taken");
+                Ending::failed(codes::JOIN, message)
+            }
+        }
+    }
+
+    /// Ends a node that does not start, or whose next instance cannot begin. A function that was retried may have calls under way, which are cancelled before, as
+    /// the other items of a map.
     fn end_unstarted(&self, node: BoundNode<'_>, ending: Ending) -> Next {
         let instances = node.state.instances();
         match instances.next_to_cancel() {
@@ -96,7 +115,7 @@ impl Decider<'_> {
     fn perform(&self, node: BoundNode<'_>, step: Step) -> Decision {
         Ok(match step {
             Step::Idle => Next::Wait,
-            Step::Begin(input) => self.begin(node, node.state.instances().len(), input).into(),
+            Step::Begin(input) => self.begin(node, node.state.instances().len(), input),
             Step::Cancel(worker) => Move::cancel(worker).into(),
             Step::Record(event) => Move::Node(node.ix, event).into(),
             Step::Split { part, parts } => Move::Split { node: node.ix, part, parts }.into(),
@@ -142,11 +161,29 @@ impl Decider<'_> {
         Ok(Move::Send { node: node.ix, payload: input, key })
     }
 
-    /// Begins an instance.
-    pub(super) fn begin(&self, node: BoundNode<'_>, index: u32, input: Payload) -> Move {
+    /// Begins an instance. If the settings of its task that come from data cannot be determined, the node fails after its other
+    /// instances have ended.
+    pub(super) fn begin(&self, node: BoundNode<'_>, index: u32, input: Payload) -> Next {
         let owner = self.owner(node, index, Phase::Do);
         let is_child = node.work_of(index).is_some_and(|work| work.child.is_some() || work.call.is_some());
-        if is_child { Move::Spawn { owner, input } } else { Move::Submit { owner, payload: input } }
+        if is_child {
+            return Move::Spawn { owner, input }.into();
+        }
+        let template = node.template(index, Phase::Do);
+        let overrides = template.as_ref().and_then(|template| template.overrides.as_deref());
+        match overrides.map(|overrides| self.overrides(node, overrides, &input)).transpose() {
+            Ok(overrides) => Move::Submit { owner, payload: input, overrides }.into(),
+            Err(ending) => self.end_unstarted(node, ending),
+        }
+    }
+
+    fn overrides(&self, node: BoundNode<'_>, overrides: &Expr, input: &Payload) -> Result<Box<TaskOverrides>, Ending> {
+        self.meter.spend_copy(input.bytes());
+        let value = fit(self.sight(node).eval(overrides, input.clone()), self.limits)
+            .map_err(|why| Ending::failed(why.code(), format!("the object of its overrides {why}")))?;
+        TaskOverrides::read(&value)
+            .map(Box::new)
+            .map_err(|fault| Ending::failed(codes::INVALID_VALUE, format!("the overrides of its task {fault}")))
     }
 
     /// A blocked node begins nothing more. Its instances under way are awaited, or cancelled if its time is over; then

@@ -1,6 +1,6 @@
 //! Guards of nodes: conditions before the start of a node and on its output.
 
-use super::{Decider, Move};
+use super::{Decider, Move, Next};
 use crate::base::payload::Payload;
 use crate::definition::{OnUnmet, Precondition};
 use crate::message::event::NodeEvent;
@@ -48,31 +48,31 @@ impl Decider<'_> {
     }
 
     /// The move after a guard did not hold: another instance, or the end of the node.
-    pub(super) fn after_refusal(&self, node: BoundNode<'_>) -> Option<Move> {
+    pub(super) fn after_refusal(&self, node: BoundNode<'_>) -> Next {
         let instances = node.state.instances();
         if let Some(worker) = instances.next_to_cancel() {
-            return Some(Move::cancel(worker));
+            return Move::cancel(worker).into();
         }
         if instances.active() > 0 {
-            return None;
+            return Next::Wait;
         }
         if node.state.is_waiting() {
             let skips =
                 node.definition.guards.precondition.as_ref().is_some_and(|guard| guard.otherwise == OnUnmet::Skip);
             let failed = || Ending::failed(codes::PRECONDITION, Refusal::Precondition.to_string());
-            return Some(self.end(node, if skips { Ending::Skipped } else { failed() }));
+            return self.end(node, if skips { Ending::Skipped } else { failed() }).into();
         }
         let attempts = node.plan.work.task.as_ref().map_or(1, |task| task.policy.retry().attempts);
         let is_repeated = matches!(node.state.work(), NodeWork::Task) && node.state.aside().refusals < attempts;
         if !is_repeated {
-            return Some(self.end(node, Ending::failed(codes::POSTCONDITION, Refusal::Postcondition.to_string())));
+            return self.end(node, Ending::failed(codes::POSTCONDITION, Refusal::Postcondition.to_string())).into();
         }
         let refused = instances.last().and_then(|instance| instance.end()).map(|end| end.output()).unwrap_or_default();
         self.meter.spend_copy(refused.bytes());
         let item = Payload::new(json!({ "output": refused.value() }));
-        Some(match self.sight(node).input(item) {
+        match self.sight(node).input(item) {
             Ok(input) => self.begin(node, instances.len(), input),
-            Err(unfit) => self.end(node, Ending::unfit(&unfit)),
-        })
+            Err(unfit) => self.end(node, Ending::unfit(&unfit)).into(),
+        }
     }
 }

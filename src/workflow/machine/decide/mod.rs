@@ -20,7 +20,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::base::time::Time;
-use crate::definition::Subtask;
+use crate::definition::{Subtask, TaskOverrides};
 use crate::message::event::{NodeEvent, RunEvent};
 use crate::message::run::{LimitReached, RunPhase};
 use crate::task::{Owner, Phase};
@@ -32,8 +32,8 @@ pub(crate) enum Move {
     Run(RunEvent),
     /// Record this event of a node.
     Node(NodeIx, NodeEvent),
-    /// Submit a task of a node, of its compensation or of a query, with this payload.
-    Submit { owner: Owner, payload: Payload },
+    /// Submit a task of a node, of its compensation or of a query, with this payload and these settings from data.
+    Submit { owner: Owner, payload: Payload, overrides: Option<Box<TaskOverrides>> },
     /// Determine which of these parts may be delegated, and record it.
     Split { node: NodeIx, part: u32, parts: Vec<Subtask> },
     /// Determine which runs receive the signal of a node next, and record it.
@@ -47,6 +47,11 @@ pub(crate) enum Move {
 }
 
 impl Move {
+    /// Submits a task with the settings of its template.
+    const fn submit(owner: Owner, payload: Payload) -> Self {
+        Self::Submit { owner, payload, overrides: None }
+    }
+
     const fn cancel(worker: Worker) -> Self {
         match worker {
             Worker::Task(task) => Self::CancelTask(task),
@@ -240,6 +245,6 @@ impl<'a> Decider<'a> {
         let (index, instance) = node.state.instances().next_query()?;
         self.meter.spend_copy(instance.input().bytes());
         let payload = Payload::new(serde_json::json!({ "input": instance.input().value() }));
-        Some(Move::Submit { owner: self.owner(node, index, Phase::Query), payload })
+        Some(Move::submit(self.owner(node, index, Phase::Query), payload))
     }
 }

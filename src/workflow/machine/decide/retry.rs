@@ -19,7 +19,7 @@ impl Decider<'_> {
         }
         let input = instances.last().map(|instance| instance.input().clone()).unwrap_or_default();
         self.meter.spend_copy(input.bytes());
-        self.begin(node, instances.len(), input).into()
+        self.begin(node, instances.len(), input)
     }
 
     /// The move instead of the failure of a node whose retries allow another child run.

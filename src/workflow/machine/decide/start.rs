@@ -23,7 +23,12 @@ impl Decider<'_> {
         let opened = |what| Move::Node(node.ix, NodeEvent::Opened { what });
         let next = match &node.definition.action {
             Action::Do(_) if node.definition.join.repeats() => opened(Opening::Rounds),
-            Action::Do(_) => self.with_input(node, |input| self.begin(node, 0, input)),
+            Action::Do(_) => {
+                return Ok(match self.sight(node).input(Payload::NULL) {
+                    Ok(input) => self.begin(node, 0, input),
+                    Err(unfit) => self.end(node, Ending::unfit(&unfit)).into(),
+                });
+            }
             Action::Fail(fail) => {
                 let failed = |failure| Ending::Failed { failure, instance: None };
                 self.end(node, self.failing(node, fail).map_or_else(|unfit| Ending::unfit(&unfit), failed))

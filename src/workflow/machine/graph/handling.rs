@@ -23,6 +23,14 @@ pub(super) fn is_handled(graph: &Graph, failed: BoundNode<'_>) -> bool {
 
 /// The nodes whose failures are unhandled because this node, which ended without running, does not handle them.
 pub(super) fn left_by(graph: &Graph, ix: NodeIx) -> Vec<NodeIx> {
+    let mut sources = branches_to(graph, ix);
+    sources.retain(|source| !graph.failures.contains(source) && graph.is_unhandled(*source));
+    sources
+}
+
+/// The nodes that lead to a node: those that it is linked to, and all nodes of the branches that a counting join counts. In the
+/// order of their indexes.
+pub(crate) fn branches_to(graph: &Graph, ix: NodeIx) -> Vec<NodeIx> {
     let mut sources: Vec<NodeIx> = graph.links_to(ix).map(|link| link.source).collect();
     if graph.plan.node(ix).is_some_and(|(node, _)| matches!(node.join, Join::Count { .. })) {
         let serving = graph.nodes().filter(|node| node.plan.serves.contains(&ix));
@@ -30,6 +38,5 @@ pub(super) fn left_by(graph: &Graph, ix: NodeIx) -> Vec<NodeIx> {
     }
     sources.sort_unstable();
     sources.dedup();
-    sources.retain(|source| !graph.failures.contains(source) && graph.is_unhandled(*source));
     sources
 }

@@ -10,6 +10,7 @@ mod reset;
 pub(crate) use bound::{BoundNode, Wanted};
 pub(crate) use dirty::Dirty;
 pub(crate) use flow::NodeEnd;
+pub(crate) use handling::branches_to;
 pub(crate) use links::{Obstruction, Turn};
 
 use super::illegal::{Applied, Illegal};

@@ -2,6 +2,7 @@
 
 use super::Ruling;
 use super::back::{Back, resolved};
+use crate::flow::draw;
 use core::cell::Cell;
 use counterpoint::definition::{
     Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, On, OnUnmet, Pick, RaceOption,
@@ -458,8 +459,17 @@ impl Flow {
         })
     }
 
+    /// Whether a task of the node may have no settings: the model knows no other than those that are drawn, which have values.
+    fn may_lack_settings(&self, at: usize) -> bool {
+        let node = self.node(at);
+        matches!(body(&node.action), Some(Body::Task(work)) if work.overrides.as_ref().is_some_and(|it| *it != draw::overrides()))
+    }
+
     /// Whether what a node does is no longer wanted.
     pub(super) fn withdraws(&self, at: usize) -> bool {
+        if self.may_lack_settings(at) {
+            return true;
+        }
         let place = &self.places[at];
         let lost = match self.node(at).action {
             Action::Map(Map { completion: Some(ref enough), .. }) if place.enough => enough.cancel_rest,
@@ -1267,6 +1277,9 @@ impl Flow {
     }
 
     pub(super) fn may_fail(&self, at: usize) -> bool {
+        if self.may_lack_settings(at) {
+            return true;
+        }
         let (place, node) = (&self.places[at], self.node(at));
         let (taken, open, _) = self.links(at);
         if self.turned_away(at) == Some(false) || place.exhausted.is_some() || place.unresolved {
@@ -1480,6 +1493,15 @@ impl Flow {
         match expr {
             Expr::Input => self.input.clone(),
             Expr::Node(name) => self.place_of(name).map(|at| self.places[at].output.clone()).unwrap_or_default(),
+            // Of how a node ended, only the status is drawn.
+            Expr::End(name) => match self.place_of(name).and_then(|at| self.places[at].end) {
+                None => Value::Null,
+                Some(Kind::Succeeded) => json!({"status": "succeeded"}),
+                Some(Kind::Failed) => json!({"status": "failed"}),
+                Some(Kind::Skipped) => json!({"status": "skipped"}),
+                Some(Kind::UpstreamFailed) => json!({"status": "upstream_failed"}),
+                Some(Kind::Cancelled) => json!({"status": "cancelled"}),
+            },
             Expr::Item => item.clone(),
             Expr::Variable(name) => self.variable(name),
             Expr::Const(value) => value.value().clone(),

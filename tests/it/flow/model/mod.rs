@@ -11,7 +11,7 @@ use counterpoint::message::{
     Opening, RunEvent, TaskEvent,
 };
 use counterpoint::task::{NodeIx, Owner, Phase, SideEffects};
-use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, RunSpec, TaskId, Time};
+use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, RunSpec, TaskId, Tier, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -115,6 +115,13 @@ impl Model {
             let payload = spec.payload.value().clone();
             let now = self.now;
             let flow = self.flow_mut(owner.run)?;
+            if owner.phase == Phase::Do
+                && let Some(Body::Task(work)) = flow.body_of(owner)
+                && work.overrides == Some(super::draw::overrides())
+            {
+                let tier = if payload.is_null() { Tier::Low } else { Tier::High };
+                ensure!(spec.tier == tier, "a task has tier {:?}, not {tier:?} as its overrides demand", spec.tier);
+            }
             return match owner.phase {
                 Phase::Do => flow.begins(owner, payload, None, now),
                 Phase::Undo => flow.undoes(owner, &payload),
@@ -264,6 +271,9 @@ impl Model {
                     (None, None) => self.definitions.get(&(flow.definition.name.clone(), *version)).cloned(),
                     (None, Some(owner)) => match self.flow(owner.run)?.body_of(owner) {
                         Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        Some(Body::Call(call)) if call.version.is_none() => {
+                            self.definitions.get(&(flow.definition.name.clone(), *version)).cloned()
+                        }
                         _ => None,
                     },
                 };
