@@ -6,6 +6,8 @@ mod clock;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod deploy;
 #[cfg(any(feature = "threads", feature = "async"))]
+mod durable;
+#[cfg(any(feature = "threads", feature = "async"))]
 mod error;
 #[cfg(feature = "async")]
 pub mod future;
@@ -23,9 +25,11 @@ mod ticket;
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use deploy::{Deployed, InFlight, Pinned};
 #[cfg(any(feature = "threads", feature = "async"))]
+pub use durable::Durable;
+#[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]
-pub use snapshots::{SnapshotStatus, Snapshots};
+pub use snapshots::SnapshotStatus;
 
 #[cfg(all(feature = "reports", any(feature = "threads", feature = "async")))]
 pub use crate::workflow::report::{Report, ReportContent, Reported, Reports};

@@ -89,10 +89,10 @@ pub use timer::{BoxFuture, Timer};
 pub use tower::{CallError, HostService, ServiceAgent};
 
 use super::reentry::Inside;
-use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
+use super::snapshots::{Codec, Persistence, SnapshotStatus, SnapshotWriter};
 use super::state::{Ask, HostState, Reply};
 use super::ticket::{Caller, Ticket};
-use super::{HostError, with_kinds};
+use super::{Durable, HostError, with_kinds};
 #[cfg(feature = "reports")]
 use super::{Reported, Reports};
 use crate::base::id::{AgentId, Incarnation, Seq};
@@ -120,6 +120,7 @@ use driver::Message;
 use followers::Followers;
 use futures_channel::oneshot;
 use futures_util::task::AtomicWaker;
+use journal::Waits;
 use snapshots::{Means, SnapshotTask};
 use std::sync::{Arc, Mutex, PoisonError};
 use submission::Submission;
@@ -174,7 +175,7 @@ impl FutureHost {
         Self::over(config, (journal, taken), timer, (Persistence::Nothing, None))
     }
 
-    /// A host that continues from a journal. The agents of the previous host ended with it: their attempts are retried
+    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The agents of the previous host ended with it: their attempts are retried
     /// as attempts with an unknown outcome.
     ///
     /// # Errors
@@ -189,18 +190,23 @@ impl FutureHost {
         Self::over(config, (journal, taken), timer, (Persistence::Events(Codec::packed()), None))
     }
 
-    /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A second
-    /// copy of the state [follows](crate::engine::Follower) the events and is serialised wherever `away` runs blocking
-    /// work; it needs the same amount of memory again. The engine continues meanwhile, and so do appends if the journal
-    /// has an [archive](AsyncJournal::archive).
+    /// A host that keeps its state in a journal, in one call: it continues from what the journal contains, takes snapshots
+    /// regularly, so that the journal stays short and a restart quick, and has patience with a journal that is held by the
+    /// previous host or fails for a while ([`Durable`]).
     ///
-    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol
-    /// `|work| smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the
-    /// duration of the snapshot.
+    /// The same program, started again, continues where the first one ended: tasks, runs, timers and schedules are restored;
+    /// agents are added again; attempts that were under way are retried as attempts with an unknown outcome; and a run that is
+    /// started again with its key is the run that is there.
+    ///
+    /// A second copy of the state [follows](crate::engine::Follower) the events and is serialised wherever `away` runs blocking
+    /// work; it needs the same amount of memory again. The engine continues meanwhile, and so do appends if the journal has an
+    /// [archive](AsyncJournal::archive). With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol
+    /// `|work| smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the duration of
+    /// the snapshot.
     ///
     /// ```
     /// use counterpoint::host::future::{Blocking, FutureHost};
-    /// use counterpoint::host::{HostError, Snapshots};
+    /// use counterpoint::host::{Durable, HostError};
     /// use counterpoint::journal::MemoryJournal;
     /// use counterpoint::{Config, TaskId, TaskSpec};
     /// # use std::{future::Future, pin::{pin, Pin}, task::{Context, Poll, Waker}, time::Duration};
@@ -216,10 +222,10 @@ impl FutureHost {
     /// # }
     ///
     /// let journal = MemoryJournal::default();
-    /// let (mine, often) = (journal.clone(), Snapshots::every(10_000));
+    /// let (mine, often) = (journal.clone(), Durable::new().snapshot_every(10_000));
     /// let away = |work: Blocking| drop(std::thread::spawn(work));
     /// let program = async {
-    ///     let (host, driver) = FutureHost::open_with_snapshots(Config::default(), mine, sleep, often, away).await?;
+    ///     let (host, driver) = FutureHost::durable(Config::default(), mine, sleep, often, away).await?;
     ///     join(driver, async {
     ///         let _task = host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
     ///         let at = host.take_snapshot().await?; // a snapshot on demand, for example before an upgrade
@@ -234,18 +240,21 @@ impl FutureHost {
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open).
-    pub async fn open_with_snapshots(
+    /// [`HostError::Journal`] when the journal is held by another host for longer than the patience
+    /// ([`JournalError::is_held`](crate::journal::JournalError::is_held)), cannot be reached, or is damaged or of another version
+    /// ([`JournalError::broken`](crate::journal::JournalError::broken)); [`HostError::Restore`] when its content is inconsistent.
+    pub async fn durable(
         config: Config,
         mut journal: impl AsyncJournal,
         timer: impl Timer,
-        snapshots: Snapshots,
+        durable: Durable,
         away: impl Fn(Blocking) + Send + 'static,
     ) -> Result<(Self, Driver), HostError> {
-        let taken = AsyncJournal::take_over(&mut journal).await?;
+        let persistence = Persistence::Snapshots(Codec::packed(), durable);
+        let taken = journal::take_over(&mut journal, persistence.patience(), &timer).await?;
         let archive = AsyncJournal::archive(&mut journal).await;
         let means = Means { archive, away: Box::new(away) };
-        Self::over(config, (journal, taken), timer, (Persistence::Snapshots(Codec::packed(), snapshots), Some(means)))
+        Self::over(config, (journal, taken), timer, (persistence, Some(means)))
     }
 
     fn over(
@@ -257,6 +266,7 @@ impl FutureHost {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || archive.flatten())?;
+        let handover = writer.as_ref().map(SnapshotWriter::handover).unwrap_or_default();
         let waker: Arc<AtomicWaker> = Arc::default();
         let driver = Arc::clone(&waker);
         let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail, move || driver.wake())?;
@@ -267,7 +277,9 @@ impl FutureHost {
         let clockwork = Clockwork::new(Arc::new(timer), state.engine.at());
         let (inbox, messages) = bounded(INBOX);
         let (commands, receiver) = unbounded();
-        let keeper = (Box::new(journal) as _, taken.epoch);
+        let (epoch, patience) = (taken.epoch, persistence.patience());
+        let waits = Waits { epoch, patience, clockwork: clockwork.clone(), handover };
+        let keeper = (Box::new(journal) as _, waits);
         let link = Arc::new(Link { commands, inside: state.inside.clone(), waker, failed: Mutex::default() });
         let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
         let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);

@@ -35,6 +35,7 @@ mod events;
 #[cfg(feature = "functions")]
 mod functions;
 mod handle;
+mod keeper;
 mod message;
 mod owner;
 #[cfg(feature = "cluster")]
@@ -42,7 +43,7 @@ mod sharded;
 mod snapshots;
 mod worker;
 
-use super::{HostError, SnapshotStatus, Snapshots};
+use super::{Durable, HostError, SnapshotStatus};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
@@ -115,7 +116,7 @@ impl ThreadHost {
         Self::open_with(config, Box::new(MemoryJournal::default()), Persistence::Nothing)
     }
 
-    /// A host that continues from a journal. The agents of the previous host ended with its threads: their attempts are
+    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The agents of the previous host ended with its threads: their attempts are
     /// retried as attempts with an unknown outcome.
     ///
     /// # Errors
@@ -125,19 +126,26 @@ impl ThreadHost {
         Self::open_with(config, Box::new(journal), Persistence::Events(Codec::packed()))
     }
 
-    /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A separate
-    /// thread [follows](crate::engine::Follower) the events and takes the snapshots; it needs the same amount of memory
+    /// A host that keeps its state in a journal, in one call: it continues from what the journal contains, takes snapshots
+    /// regularly, so that the journal stays short and a restart quick, and has patience with a journal that is held by the
+    /// previous host or fails for a while ([`Durable`]).
+    ///
+    /// The same program, started again, continues where the first one ended: tasks, runs, timers and schedules are restored;
+    /// agents are added again; attempts that were under way are retried as attempts with an unknown outcome; and a run that is
+    /// started again with its key is the run that is there.
+    ///
+    /// A separate thread [follows](crate::engine::Follower) the events and takes the snapshots; it needs the same amount of memory
     /// again. The engine continues meanwhile.
     ///
     /// ```
+    /// use counterpoint::host::Durable;
     /// use counterpoint::host::thread::ThreadHost;
-    /// use counterpoint::host::Snapshots;
     /// use counterpoint::journal::MemoryJournal;
     /// use counterpoint::{Config, TaskId, TaskSpec};
     /// use std::time::Duration;
     ///
     /// let journal = MemoryJournal::default();
-    /// let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(10_000))?;
+    /// let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(10_000))?;
     /// host.submit(TaskSpec::new(TaskId::new(1), "any"))?;
     /// let at = host.take_snapshot()?; // a snapshot on demand, for example before an upgrade
     /// assert_eq!(at.get(), 2);        // after the identity of the journal and the task
@@ -148,13 +156,12 @@ impl ThreadHost {
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open).
-    pub fn open_with_snapshots(
-        config: Config,
-        journal: impl Journal + 'static,
-        snapshots: Snapshots,
-    ) -> Result<Self, HostError> {
-        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::packed(), snapshots))
+    /// [`HostError::Journal`] when the journal is held by another host for longer than the patience
+    /// ([`JournalError::is_held`](crate::journal::JournalError::is_held)), cannot be reached, or is damaged or of another version
+    /// ([`JournalError::broken`](crate::journal::JournalError::broken)); [`HostError::Restore`] when its content is inconsistent;
+    /// [`HostError::Thread`] when a thread cannot be started.
+    pub fn durable(config: Config, journal: impl Journal + 'static, durable: Durable) -> Result<Self, HostError> {
+        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::packed(), durable))
     }
 
     fn open_with(config: Config, journal: Box<dyn Journal>, persistence: Persistence) -> Result<Self, HostError> {
