@@ -14,6 +14,10 @@
 
 mod async_steps;
 #[cfg(all(feature = "functions", feature = "threads"))]
+mod continuing;
+#[cfg(feature = "threads")]
+mod durable;
+#[cfg(all(feature = "functions", feature = "threads"))]
 mod functions;
 mod future;
 mod future_deploy;

@@ -92,6 +92,12 @@ pub enum NodeEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         calls: Vec<FunctionCall>,
     },
+    /// A durable function continues as new: it begins again with this input. Its calls and their child runs are forgotten.
+    Continued {
+        /// The input.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        input: Payload,
+    },
     /// A guard of the node did not hold. After a precondition the node ends; after a postcondition its work is done again, or
     /// it ends and its output is dropped.
     Refused {

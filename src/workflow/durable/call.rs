@@ -8,7 +8,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{FunctionCall, Work};
 use crate::task::{Failure, Needs, Policy, Retry, Tier, codes};
-use crate::workflow::kind::{Mapped, Tasks, Undoable, Waits};
+use crate::workflow::kind::{Decides, Mapped, Tasks, Undoable, Waits};
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
@@ -120,6 +120,27 @@ impl<O> FunctionFuture<O, Waits> {
         self.set(|request| {
             if let Shape::Signal { within, .. } = &mut request.shape {
                 *within = Some(span);
+            }
+        })
+    }
+}
+
+impl<O> FunctionFuture<O, Decides> {
+    /// Fails with the code [`DECISION_TIMEOUT`](codes::DECISION_TIMEOUT) without a decision within this time.
+    pub fn within(self, span: Duration) -> Self {
+        self.set(|request| {
+            if let Shape::Decision { within, .. } = &mut request.shape {
+                *within = Some(span);
+            }
+        })
+    }
+
+    /// Lets people with another role decide as well after a time without a decision.
+    pub fn escalated(self, after: Duration, role: impl Into<Name>) -> Self {
+        let role = role.into();
+        self.set(|request| {
+            if let Shape::Decision { decision, .. } = &mut request.shape {
+                *decision = decision.clone().escalated(after, role);
             }
         })
     }

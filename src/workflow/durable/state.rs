@@ -32,6 +32,8 @@ pub(super) struct State {
     waiting: usize,
     /// Why the turn fails, whatever the code does.
     fault: Option<Failure>,
+    /// The function that begins again, and its input.
+    again: Option<(&'static str, Payload)>,
 }
 
 #[derive(Debug)]
@@ -133,6 +135,11 @@ impl State {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
+    /// Ends this execution. The first request counts.
+    pub(super) fn continue_as_new(&mut self, function: &'static str, input: Payload) {
+        self.again.get_or_insert((function, input));
+    }
+
     /// Lets the turn fail. The first fault counts: what the code does after it does not matter.
     pub(super) fn fail(&mut self, code: &'static str, message: String) {
         self.fault.get_or_insert_with(|| Failure::permanent(message).with_code(code));
@@ -141,6 +148,11 @@ impl State {
 
 /// For the execution.
 impl State {
+    /// The function that the code has asked to begin again, and its input.
+    pub(super) fn again(&mut self) -> Option<(&'static str, Payload)> {
+        self.again.take()
+    }
+
     pub(super) fn allow(&mut self, most: u32) {
         self.most = most as usize;
     }

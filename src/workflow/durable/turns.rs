@@ -90,12 +90,14 @@ impl Turns {
         };
         execution.feed(facts);
         let kept = Arc::clone(&self.kept);
-        Ok(Turn { execution: Some(execution), kept, after: After { place, turn: next, seen: results } })
+        Ok(Turn { kind, execution: Some(execution), kept, after: After { place, turn: next, seen: results } })
     }
 }
 
 /// The future of the answer of a turn. It waits for nothing, but lets other futures of its thread be polled.
 pub(crate) struct Turn {
+    /// The name of the function.
+    kind: Name,
     execution: Option<Execution>,
     kept: Arc<Kept>,
     after: After,
@@ -122,6 +124,11 @@ impl Future for Turn {
             Stand::Fails(failure) => return Poll::Ready(Err(failure)),
             Stand::Ended(Ok(output)) => FunctionAnswer::Done(output),
             Stand::Ended(Err(failure)) => FunctionAnswer::Fail(failure),
+            Stand::Again(name, input) if name == self.kind.as_str() => FunctionAnswer::Again(input),
+            Stand::Again(name, _) => {
+                let message = format!("the function `{}` continues as the function `{name}`", self.kind);
+                return Poll::Ready(Err(Failure::permanent(message).with_code(codes::INVALID_VALUE)));
+            }
             Stand::Waits(calls) => {
                 let After { place, turn, seen } = self.after;
                 self.kept.keep(KeptFunction { place, turn, seen, execution });
