@@ -4,6 +4,8 @@
 
 pub(crate) mod canonical;
 pub(crate) mod clock;
+#[cfg(feature = "codecs")]
+pub(crate) mod codec;
 pub(crate) mod digest;
 #[cfg(any(feature = "observe", feature = "planning"))]
 #[allow(

@@ -3,6 +3,8 @@
 
 #[cfg(any(feature = "threads", feature = "async"))]
 mod clock;
+#[cfg(all(feature = "codecs", any(feature = "threads", feature = "async")))]
+mod codec;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod deploy;
 #[cfg(any(feature = "threads", feature = "async"))]
@@ -22,6 +24,8 @@ pub mod thread;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod ticket;
 
+#[cfg(feature = "codecs")]
+pub use crate::base::codec::{CodecError, Encoding, PayloadCodec};
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use deploy::{Deployed, InFlight, Pinned};
 #[cfg(any(feature = "threads", feature = "async"))]

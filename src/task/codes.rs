@@ -19,6 +19,7 @@
 //! | `cp.step.output` | unknown, permanent | the output of a step has no JSON form, or was refused as too large |
 //! | `cp.step.failure` | that of the failure | the failure that a step reported was refused as too large, or for its code |
 //! | `cp.step.no_key` | permanent | the attempt has no idempotency key, because the journal is not identified |
+//! | `cp.codec` | transient, unknown | a payload could not be decoded, or an output could not be encoded |
 //! | `cp.cancelled` | permanent | the work that a node needs was cancelled |
 //! | `cp.operator` | permanent | an operator failed the node |
 //! | `cp.guard.precondition`, `.postcondition` | permanent | a guard of the node did not hold |
@@ -59,6 +60,9 @@ pub const SIGNAL_TIMEOUT: &str = "cp.timeout.signal";
 pub const DECISION_TIMEOUT: &str = "cp.timeout.decision";
 /// No agent could perform a task of a run for the longest time that it may wait for one.
 pub const UNROUTABLE: &str = "cp.unroutable";
+/// The codec of the host could not decode the input of an attempt, or encode its output.
+#[cfg(feature = "codecs")]
+pub const CODEC: &str = "cp.codec";
 /// The agent of an attempt is gone.
 pub const AGENT_LOST: &str = "cp.agent.lost";
 /// The code of an agent panicked.

@@ -13,6 +13,8 @@
 )]
 
 mod async_steps;
+#[cfg(all(feature = "codecs", feature = "functions", feature = "threads"))]
+mod codecs;
 #[cfg(all(feature = "functions", feature = "threads"))]
 mod continuing;
 #[cfg(feature = "threads")]

@@ -88,6 +88,10 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
+#[cfg(feature = "codecs")]
+use super::Encoding;
+#[cfg(feature = "codecs")]
+use super::codec::{Known, encoded};
 use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, SnapshotWriter};
 use super::state::{Ask, HostState, Reply};
@@ -102,6 +106,8 @@ use crate::base::time::Time;
 use crate::engine::Engine;
 use crate::journal::EventFilter;
 use crate::journal::{Journal, MemoryJournal, Takeover};
+#[cfg(feature = "codecs")]
+use crate::message::command::TaskCommand;
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::event::Entry;
 use crate::message::rejected::{Overload, Rejected};
@@ -111,6 +117,8 @@ use crate::task::agent::AgentSpec;
 use crate::workflow::AsyncSteps;
 #[cfg(feature = "reports")]
 use crate::workflow::report::Origin;
+#[cfg(feature = "codecs")]
+use agent::Decoding;
 use agent::{Boxed, Performer};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
@@ -139,6 +147,8 @@ pub struct FutureHost {
     inbox: Sender<Message>,
     clockwork: Clockwork,
     link: Arc<Link>,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
 }
 
 /// What the handles of a host, of its tasks and of its runs share with its driver.
@@ -283,7 +293,14 @@ impl FutureHost {
         let link = Arc::new(Link { commands, inside: state.inside.clone(), waker, failed: Mutex::default() });
         let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
         let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);
-        Ok((Self { inbox, clockwork, link }, driver))
+        let host = Self {
+            inbox,
+            clockwork,
+            link,
+            #[cfg(feature = "codecs")]
+            encoding: None,
+        };
+        Ok((host, driver))
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity bounds the number
@@ -293,7 +310,7 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_agent(&self, spec: AgentSpec, steps: AsyncSteps) -> Result<Incarnation, HostError> {
-        self.join(with_kinds(spec, steps.kinds()), Arc::new(Boxed(steps))).await
+        self.join_decoding(with_kinds(spec, steps.kinds()), Arc::new(Boxed(steps))).await
     }
 
     /// Adds an agent with the skills of its specification.
@@ -302,7 +319,42 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_custom_agent(&self, spec: AgentSpec, agent: impl AsyncAgent) -> Result<Incarnation, HostError> {
-        self.join(spec, Arc::new(agent)).await
+        self.join_decoding(spec, Arc::new(agent)).await
+    }
+
+    /// Adds an agent that sees no encoded payloads.
+    async fn join_decoding(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
+        #[cfg(feature = "codecs")]
+        if let Some(encoding) = self.encoding.clone() {
+            return self.join(spec, Arc::new(Decoding { agent, encoding })).await;
+        }
+        self.join(spec, agent).await
+    }
+
+    /// Encodes the payloads that enter the engine through this handle and its clones from now on, and decodes those that leave it:
+    /// inputs, outputs, signals, updates of variables, items and notes of decisions, so that the journal has them in no other
+    /// form. Agents and callers see plain payloads. To be called before agents are added.
+    ///
+    /// What the engine itself reads stays as it is: names, keys, kinds, failures, details of heartbeats, the input of schedules,
+    /// the answers of queries, the data of the definitions. Expressions and conditions see encoded values; see [`Encoding`]. Nodes
+    /// that delegate cannot be used, because the engine reads the answers of their agents. [`inspect`](Self::inspect) and
+    /// subscriptions show encoded payloads.
+    #[cfg(feature = "codecs")]
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
+        self
+    }
+
+    /// A command with encoded payloads.
+    #[cfg(feature = "codecs")]
+    async fn encoded(&self, command: Command) -> Result<Command, HostError> {
+        let Some(encoding) = &self.encoding else { return Ok(command) };
+        let known = match Known::of(&command) {
+            Some(known) => self.inspect(move |engine| known.payload(engine)).await?,
+            None => None,
+        };
+        Ok(encoded(encoding, command, known.as_ref())?)
     }
 
     async fn join(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
@@ -326,6 +378,8 @@ impl FutureHost {
     /// When the engine rejects the command, or the host has ended.
     pub async fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
+        #[cfg(feature = "codecs")]
+        let command = self.encoded(command).await?;
         self.ask(|reply| Message::Ask(Ask::Command { command, reply })).await?
     }
 
@@ -337,6 +391,14 @@ impl FutureHost {
     /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
     /// is no error of the group.
     pub async fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
+        #[cfg(feature = "codecs")]
+        let commands = {
+            let mut all = Vec::with_capacity(commands.len());
+            for command in commands {
+                all.push(self.encoded(command).await?);
+            }
+            all
+        };
         self.ask(|reply| Message::Ask(Ask::Commands { commands, reply })).await?
     }
 
@@ -347,9 +409,16 @@ impl FutureHost {
     /// When the engine rejects the task, or the host has ended.
     pub async fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
+        #[cfg(feature = "codecs")]
+        let Command::Task(TaskCommand::Submit(spec)) = self.encoded(TaskCommand::Submit(spec).into()).await? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let submission = self.hand_in(|ticket| Ask::Submit { spec, ticket }).await?;
-        Ok(TaskHandle::new(id, submission, Arc::clone(&self.link)))
+        let handle = TaskHandle::new(id, submission, Arc::clone(&self.link));
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Submits a task as soon as the engine has capacity for it. While the engine is [at

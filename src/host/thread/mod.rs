@@ -50,7 +50,11 @@ pub use handle::{RunHandle, TaskHandle};
 #[cfg(feature = "cluster")]
 pub use sharded::ShardedHost;
 
+#[cfg(feature = "codecs")]
+use super::Encoding;
 use super::clock::Clock;
+#[cfg(feature = "codecs")]
+use super::codec::{Decoding, Known, encoded};
 use super::deploy::Deployment;
 use super::snapshots::{Codec, Persistence};
 use super::state::{Ask, Reply};
@@ -67,6 +71,8 @@ use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::journal::{AppendError, Journal, MemoryJournal};
+#[cfg(feature = "codecs")]
+use crate::message::command::TaskCommand;
 use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
@@ -104,6 +110,8 @@ pub struct ThreadHost {
     failed: Arc<Mutex<Option<HostError>>>,
     clock: Clock,
     snapshots: Option<SnapshotThread>,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
 }
 
 impl ThreadHost {
@@ -191,7 +199,17 @@ impl ThreadHost {
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
         let inside = thread.thread().id();
-        Ok(Self { inbox, owner: Mutex::new(Some(thread)), inside, ended, failed, clock, snapshots })
+        Ok(Self {
+            inbox,
+            owner: Mutex::new(Some(thread)),
+            inside,
+            ended,
+            failed,
+            clock,
+            snapshots,
+            #[cfg(feature = "codecs")]
+            encoding: None,
+        })
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity is the number of
@@ -210,7 +228,42 @@ impl ThreadHost {
     ///
     /// When the engine rejects the agent, a thread cannot be started, or the host has ended.
     pub fn add_custom_agent(&self, spec: AgentSpec, agent: impl Agent) -> Result<Incarnation, HostError> {
-        self.ask(|reply| Message::Join { spec, agent: Arc::new(agent), reply })?
+        let agent: Arc<dyn Agent> = Arc::new(agent);
+        #[cfg(feature = "codecs")]
+        if let Some(encoding) = self.encoding.clone() {
+            return self.join(spec, Arc::new(Decoding { agent, encoding }));
+        }
+        self.join(spec, agent)
+    }
+
+    fn join(&self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Result<Incarnation, HostError> {
+        self.ask(|reply| Message::Join { spec, agent, reply })?
+    }
+
+    /// Encodes the payloads that enter the engine from now on, and decodes those that leave it: inputs, outputs, signals, updates
+    /// of variables, items and notes of decisions, so that the journal has them in no other form. Agents and callers see plain
+    /// payloads. To be called before agents are added.
+    ///
+    /// What the engine itself reads stays as it is: names, keys, kinds, failures, details of heartbeats, the input of schedules,
+    /// the answers of queries, the data of the definitions. Expressions and conditions see encoded values; see [`Encoding`]. Nodes
+    /// that delegate cannot be used, because the engine reads the answers of their agents. [`inspect`](Self::inspect) and
+    /// subscriptions show encoded payloads.
+    #[cfg(feature = "codecs")]
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
+        self
+    }
+
+    /// A command with encoded payloads.
+    #[cfg(feature = "codecs")]
+    fn encoded(&self, command: Command) -> Result<Command, HostError> {
+        let Some(encoding) = &self.encoding else { return Ok(command) };
+        let known = match Known::of(&command) {
+            Some(known) => self.inspect(move |engine| known.payload(engine))?,
+            None => None,
+        };
+        Ok(encoded(encoding, command, known.as_ref())?)
     }
 
     /// Removes an agent at once, as if it had crashed: its attempts are retried by other agents, with an unknown
@@ -230,6 +283,8 @@ impl ThreadHost {
     /// When the engine rejects the command, or the host has ended.
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
+        #[cfg(feature = "codecs")]
+        let command = self.encoded(command)?;
         self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
     }
 
@@ -241,6 +296,8 @@ impl ThreadHost {
     /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
     /// is no error of the group.
     pub fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
+        #[cfg(feature = "codecs")]
+        let commands = commands.into_iter().map(|command| self.encoded(command)).collect::<Result<_, _>>()?;
         self.ask(|reply| Message::Ask(Ask::Commands { commands, reply }))?
     }
 
@@ -251,10 +308,17 @@ impl ThreadHost {
     /// When the engine rejects the task, or the host has ended.
     pub fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
+        #[cfg(feature = "codecs")]
+        let Command::Task(TaskCommand::Submit(spec)) = self.encoded(TaskCommand::Submit(spec).into())? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Submit { spec, ticket }), &verdict)??;
-        Ok(TaskHandle::new(id, outcome, self.inside))
+        let handle = TaskHandle::new(id, outcome, self.inside);
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Adds a workflow definition. The answer is [`Accepted::Done`], [`Accepted::Repeated`], or [`Accepted::Compatible`] with
@@ -322,10 +386,17 @@ impl ThreadHost {
         spec: RunSpec,
         needs: Option<Arc<Definition>>,
     ) -> Result<RunHandle<O>, HostError> {
+        #[cfg(feature = "codecs")]
+        let Command::Run(RunCommand::Start(spec)) = self.encoded(Command::start(spec))? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Start { spec, needs, ticket }), &verdict)??;
-        Ok(RunHandle::new(id, outcome, self.inside))
+        let handle = RunHandle::new(id, outcome, self.inside);
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle has its outcome.
@@ -336,7 +407,10 @@ impl ThreadHost {
     pub fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Attach { run, ticket }), &verdict)??;
-        Ok(RunHandle::new(run, outcome, self.inside))
+        let handle = RunHandle::new(run, outcome, self.inside);
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Sends a signal to a run.

@@ -65,8 +65,13 @@ use std::sync::{Arc, MutexGuard};
 pub struct Ctx(Arc<Shared>);
 
 impl Ctx {
-    pub(super) fn new() -> Self {
-        Self(Arc::default())
+    pub(super) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    #[cfg(feature = "codecs")]
+    pub(super) fn encoding(&self) -> Option<&crate::base::codec::Encoding> {
+        self.0.encoding()
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -73,7 +73,7 @@ impl Call {
         self.print
     }
 
-    pub(super) const fn input(&self) -> &Payload {
+    pub(crate) const fn input(&self) -> &Payload {
         &self.input
     }
 
