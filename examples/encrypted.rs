@@ -5,6 +5,8 @@
 //! cargo run --features codecs --example encrypted
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example shows its results")]
+
 use aes_gcm::aead::{Aead, Generate, Key, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use counterpoint::host::thread::ThreadHost;

@@ -5,6 +5,13 @@
 //! cargo run --release --features functions --example sleepers -- 100000 10000
 //! ```
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "an example shows and measures"
+)]
+
 use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::workflow::{Attempt, Ctx, DurableFunctions, FunctionSpec, StepSpec, Steps};

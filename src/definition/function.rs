@@ -207,13 +207,6 @@ impl FunctionCall {
         self
     }
 
-    /// Lets the run pass its pivot with this call.
-    #[must_use]
-    pub const fn as_pivot(mut self) -> Self {
-        self.pivot = true;
-        self
-    }
-
     /// A hash of the body and the input by which a repeated request is recognised, without what concerns only how tasks are
     /// attempted.
     pub(crate) fn print(&self) -> u64 {

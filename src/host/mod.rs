@@ -8,6 +8,7 @@ mod codec;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod deploy;
 #[cfg(any(feature = "threads", feature = "async"))]
+#[cfg_attr(not(feature = "durable"), allow(dead_code, unreachable_pub, reason = "durable hosts use it"))]
 mod durable;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod error;
@@ -28,7 +29,7 @@ mod ticket;
 pub use crate::base::codec::{CodecError, Encoding, PayloadCodec};
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use deploy::{Deployed, InFlight, Pinned};
-#[cfg(any(feature = "threads", feature = "async"))]
+#[cfg(all(feature = "durable", any(feature = "threads", feature = "async")))]
 pub use durable::Durable;
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};

@@ -54,6 +54,7 @@ impl Codec {
 
 /// The data that outlives a host.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "durable"), allow(dead_code, reason = "durable hosts take snapshots"))]
 pub(super) enum Persistence {
     /// Nothing: the journal is new and in memory.
     Nothing,

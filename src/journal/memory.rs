@@ -81,6 +81,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    #[cfg(feature = "durable")]
     fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
         self.state().admit(epoch)?;
         self.take_over().map(Some).map_err(|error| AppendError::Refused(error.to_string().into()))

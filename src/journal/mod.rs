@@ -112,6 +112,7 @@ pub trait Journal: Send {
     /// # Errors
     ///
     /// [`AppendError::Fenced`] if another writer has taken over; any other error lets the host try again later.
+    #[cfg(feature = "durable")]
     fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
         let _ = epoch;
         Ok(None)
@@ -176,6 +177,7 @@ pub struct JournalError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum JournalCause {
     Other,
+    #[cfg(feature = "durable")]
     Held,
     Broken(RestoreError),
 }
@@ -188,12 +190,14 @@ impl JournalError {
     }
 
     /// An error with this reason: another writer holds the journal.
+    #[cfg(feature = "durable")]
     #[must_use]
     pub fn held(reason: impl Into<String>) -> Self {
         Self { cause: JournalCause::Held, ..Self::new(reason) }
     }
 
     /// Whether another writer holds the journal.
+    #[cfg(feature = "durable")]
     #[must_use]
     pub const fn is_held(&self) -> bool {
         matches!(self.cause, JournalCause::Held)
@@ -204,7 +208,9 @@ impl JournalError {
     pub const fn broken(&self) -> Option<&RestoreError> {
         match &self.cause {
             JournalCause::Broken(broken) => Some(broken),
-            JournalCause::Other | JournalCause::Held => None,
+            JournalCause::Other => None,
+            #[cfg(feature = "durable")]
+            JournalCause::Held => None,
         }
     }
 }

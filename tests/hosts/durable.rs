@@ -87,7 +87,7 @@ impl Journal for Shaky {
     }
 
     fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
-        if self.reclaimed.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+        if self.reclaimed.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
             return Err(AppendError::Refused("the line is still broken".into()));
         }
         self.within.reclaim(epoch)

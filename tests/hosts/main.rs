@@ -17,7 +17,7 @@ mod async_steps;
 mod codecs;
 #[cfg(all(feature = "functions", feature = "threads"))]
 mod continuing;
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "durable", feature = "threads"))]
 mod durable;
 #[cfg(all(feature = "functions", feature = "threads"))]
 mod functions;
@@ -25,6 +25,7 @@ mod future;
 mod future_deploy;
 mod future_hostile;
 mod future_journal;
+#[cfg(feature = "durable")]
 mod future_snapshots;
 mod identity;
 mod kit;

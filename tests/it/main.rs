@@ -99,7 +99,7 @@ mod scheduler;
 mod sealed;
 #[cfg(feature = "full")]
 mod sim;
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "durable", feature = "threads"))]
 mod thread_host;
 #[cfg(not(feature = "resilience"))]
 mod unguarded;

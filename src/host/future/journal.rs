@@ -1,8 +1,12 @@
 //! Journals that append asynchronously.
 
-use super::timer::{BoxFuture, Clockwork, Timer};
+#[cfg(feature = "durable")]
+use super::timer::Timer;
+use super::timer::{BoxFuture, Clockwork};
 use crate::base::id::Seq;
-use crate::host::durable::{Handover, Patience, may_pass, missing};
+use crate::host::durable::{Handover, Patience};
+#[cfg(feature = "durable")]
+use crate::host::durable::{may_pass, missing};
 use crate::host::state::Batch;
 use crate::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use crate::message::event::Entry;
@@ -62,6 +66,7 @@ pub trait AsyncJournal: Send + 'static {
     /// # Errors
     ///
     /// [`AppendError::Fenced`] if another writer has taken over; any other error lets the host try again later.
+    #[cfg(feature = "durable")]
     fn reclaim(&mut self, epoch: Epoch) -> impl Future<Output = Result<Option<Takeover>, AppendError>> + Send {
         let _ = epoch;
         core::future::ready(Ok(None))
@@ -98,6 +103,7 @@ impl<J: Journal + 'static> AsyncJournal for J {
         Journal::append(self, epoch, after, entries)
     }
 
+    #[cfg(feature = "durable")]
     async fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
         Journal::reclaim(self, epoch)
     }
@@ -186,6 +192,7 @@ impl AsyncJournal for OffThread {
         self.returned(coming)
     }
 
+    #[cfg(feature = "durable")]
     fn reclaim(&mut self, epoch: Epoch) -> impl Future<Output = Result<Option<Takeover>, AppendError>> + Send {
         let coming = self.send(move |journal| journal.reclaim(epoch));
         self.returned(coming)
@@ -219,6 +226,7 @@ impl fmt::Debug for OffThread {
 
 /// What a host needs to append to its journal, and to wait for it.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "durable"), allow(dead_code, reason = "durable hosts wait"))]
 pub(super) struct Waits {
     /// The epoch of the writer, which changes when the journal is taken over again.
     pub(super) epoch: Epoch,
@@ -228,6 +236,7 @@ pub(super) struct Waits {
 }
 
 /// Takes a journal over. Waits while another host holds it.
+#[cfg(feature = "durable")]
 pub(super) async fn take_over(
     journal: &mut impl AsyncJournal,
     mut patience: Patience,
@@ -260,20 +269,13 @@ pub(super) struct Kept {
 }
 
 impl<J: AsyncJournal> Keeper for J {
-    fn append(mut self: Box<Self>, after: Seq, batch: Batch, mut waits: Waits) -> BoxFuture<Kept> {
+    fn append(mut self: Box<Self>, after: Seq, batch: Batch, waits: Waits) -> BoxFuture<Kept> {
         Box::pin(async move {
-            let mut epoch = waits.epoch;
             let entries = batch.outbox.entries();
-            let mut result = append_once(&mut *self, epoch, after, entries).await;
-            while let Err(error) = &result {
-                let Some(pause) = waits.patience.pause().filter(|_| may_pass(error)) else { break };
-                waits.clockwork.sleep(pause).await;
-                match append_again(&mut *self, (epoch, after), entries, &waits.handover).await {
-                    Again::Ended(new, ended) => (epoch, result) = (new, ended),
-                    Again::NotTaken => {}
-                    Again::Never => break,
-                }
-            }
+            #[cfg(feature = "durable")]
+            let (epoch, result) = append_patiently(&mut *self, after, entries, waits).await;
+            #[cfg(not(feature = "durable"))]
+            let (epoch, result) = (waits.epoch, append_once(&mut *self, waits.epoch, after, entries).await);
             Kept { keeper: self, epoch, batch, result }
         })
     }
@@ -285,6 +287,28 @@ impl<J: AsyncJournal> Keeper for J {
             (keeper, kept.map(|()| at))
         })
     }
+}
+
+/// Appends entries, with patience. Returns the epoch of the writer, too.
+#[cfg(feature = "durable")]
+async fn append_patiently(
+    journal: &mut impl AsyncJournal,
+    after: Seq,
+    entries: &[Entry],
+    mut waits: Waits,
+) -> (Epoch, Result<(), AppendError>) {
+    let mut epoch = waits.epoch;
+    let mut result = append_once(journal, epoch, after, entries).await;
+    while let Err(error) = &result {
+        let Some(pause) = waits.patience.pause().filter(|_| may_pass(error)) else { break };
+        waits.clockwork.sleep(pause).await;
+        match append_again(journal, (epoch, after), entries, &waits.handover).await {
+            Again::Ended(new, ended) => (epoch, result) = (new, ended),
+            Again::NotTaken => {}
+            Again::Never => break,
+        }
+    }
+    (epoch, result)
 }
 
 async fn append_once(
@@ -299,6 +323,7 @@ async fn append_once(
 }
 
 /// The result of another attempt at an append.
+#[cfg(feature = "durable")]
 enum Again {
     /// The journal could not be taken over, which may pass.
     NotTaken,
@@ -309,6 +334,7 @@ enum Again {
 }
 
 /// Takes a journal over again, and appends those of the entries that it does not contain.
+#[cfg(feature = "durable")]
 async fn append_again(
     journal: &mut impl AsyncJournal,
     (epoch, durable): (Epoch, Seq),

@@ -88,6 +88,8 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
+#[cfg(feature = "durable")]
+use super::Durable;
 #[cfg(feature = "codecs")]
 use super::Encoding;
 #[cfg(feature = "codecs")]
@@ -96,7 +98,7 @@ use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, SnapshotWriter};
 use super::state::{Ask, HostState, Reply};
 use super::ticket::{Caller, Ticket};
-use super::{Durable, HostError, with_kinds};
+use super::{HostError, with_kinds};
 #[cfg(feature = "reports")]
 use super::{Reported, Reports};
 use crate::base::id::{AgentId, Incarnation, Seq};
@@ -253,6 +255,7 @@ impl FutureHost {
     /// [`HostError::Journal`] when the journal is held by another host for longer than the patience
     /// ([`JournalError::is_held`](crate::journal::JournalError::is_held)), cannot be reached, or is damaged or of another version
     /// ([`JournalError::broken`](crate::journal::JournalError::broken)); [`HostError::Restore`] when its content is inconsistent.
+    #[cfg(feature = "durable")]
     pub async fn durable(
         config: Config,
         mut journal: impl AsyncJournal,

@@ -2,12 +2,15 @@
 
 use crate::base::id::Seq;
 use crate::base::structure::contain;
-use crate::host::durable::{Handover, Patience, may_pass, missing};
+use crate::host::durable::{Handover, Patience};
+#[cfg(feature = "durable")]
+use crate::host::durable::{may_pass, missing};
 use crate::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
 use crate::message::event::Entry;
 use core::time::Duration;
 
 /// A journal, with the epoch of its writer.
+#[cfg_attr(not(feature = "durable"), allow(dead_code, reason = "durable hosts have patience"))]
 pub(super) struct Keeper {
     journal: Box<dyn Journal>,
     epoch: Epoch,
@@ -31,6 +34,7 @@ impl Keeper {
         }
     }
 
+    #[cfg(feature = "cluster")]
     pub(super) const fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -44,7 +48,13 @@ impl Keeper {
         &mut *self.journal
     }
 
+    #[cfg(not(feature = "durable"))]
+    pub(super) fn append(&mut self, durable: Seq, entries: &[Entry]) -> Result<(), AppendError> {
+        self.append_once(durable, entries)
+    }
+
     /// Appends entries. After a failure, takes the journal over again and appends what is missing, until the patience is over.
+    #[cfg(feature = "durable")]
     pub(super) fn append(&mut self, durable: Seq, entries: &[Entry]) -> Result<(), AppendError> {
         let mut result = self.append_once(durable, entries);
         let mut waits = self.patience;

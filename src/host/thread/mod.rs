@@ -43,7 +43,9 @@ mod sharded;
 mod snapshots;
 mod worker;
 
-use super::{Durable, HostError, SnapshotStatus};
+#[cfg(feature = "durable")]
+use super::Durable;
+use super::{HostError, SnapshotStatus};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
@@ -168,6 +170,7 @@ impl ThreadHost {
     /// ([`JournalError::is_held`](crate::journal::JournalError::is_held)), cannot be reached, or is damaged or of another version
     /// ([`JournalError::broken`](crate::journal::JournalError::broken)); [`HostError::Restore`] when its content is inconsistent;
     /// [`HostError::Thread`] when a thread cannot be started.
+    #[cfg(feature = "durable")]
     pub fn durable(config: Config, journal: impl Journal + 'static, durable: Durable) -> Result<Self, HostError> {
         Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::packed(), durable))
     }

@@ -140,7 +140,8 @@ fn an_input_that_is_too_large_fails_the_function() {
 #[test]
 fn a_pivot_of_a_function_is_one_of_its_run() {
     let mut world = World::running(alone(), 1);
-    let pivot = inner("paid", Node::new("it", Action::Pass)).as_pivot();
+    let mut pivot = inner("paid", Node::new("it", Action::Pass));
+    pivot.pivot = true;
     world.done("turn", calls([undoable_task("pay")])).done("pay", 1);
     world.done("turn", calls([pivot]));
     check_snapshot(&world);
@@ -169,7 +170,8 @@ fn a_function_that_is_called_passes_the_pivot_of_its_own_run() {
     let called = DurableFunction::new(work("inner")).definition("called");
     let mut world = World::running(alone(), 1);
     world.done("turn", calls([FunctionCall::new("called", Body::Flow(called.into()))]));
-    let pivot = inner("paid", Node::new("it", Action::Pass)).as_pivot();
+    let mut pivot = inner("paid", Node::new("it", Action::Pass));
+    pivot.pivot = true;
     world.done("inner", calls([undoable_task("pay"), pivot])).done("pay", 1);
     // The parent run fails: the child run goes forward.
     world.cancel().unwrap();

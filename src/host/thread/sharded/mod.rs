@@ -19,9 +19,11 @@ use crate::cluster::{
 };
 use crate::definition::Definition;
 use crate::engine::Engine;
+#[cfg(feature = "durable")]
+use crate::host::Durable;
 use crate::host::clock::Clock;
 use crate::host::snapshots::{Codec, Persistence};
-use crate::host::{Agent, Durable, HostError, with_kinds};
+use crate::host::{Agent, HostError, with_kinds};
 use crate::journal::{Journal, MemoryJournal};
 use crate::message::command::{Accepted, Command, RunCommand};
 use crate::message::run::RunSpec;
@@ -106,6 +108,7 @@ impl ShardedHost {
     /// # Errors
     ///
     /// As for [`open`](Self::open).
+    #[cfg(feature = "durable")]
     pub fn durable<J: Journal + 'static>(
         shards: Shards,
         config: impl FnMut(ShardId) -> Config,
