@@ -111,7 +111,7 @@ pub(super) fn missing<'e>(
     Ok((same.last().map_or(durable, |entry| entry.seq), rest))
 }
 
-/// Tells the writer of snapshots that the host takes the journal over again. Clones share the notice.
+/// Announces to the writer of snapshots that the host takes the journal over again. Clones share the notice.
 #[derive(Clone, Default)]
 pub(super) struct Handover(Arc<Mutex<Notice>>);
 

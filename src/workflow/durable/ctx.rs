@@ -238,7 +238,7 @@ impl Ctx {
     ///
     /// const POLL: FunctionSpec<u64, u64> = FunctionSpec::new("poll");
     ///
-    /// /// Counts the days, until it is told to stop.
+    /// /// Counts the days, until a signal ends it.
     /// async fn poll(ctx: Ctx, days: u64) -> Result<u64, Failure> {
     ///     match ctx.signal::<()>("stop").within(Duration::from_secs(86_400)).await {
     ///         Ok(()) => Ok(days),
