@@ -71,6 +71,8 @@ mod guards;
 mod heartbeats;
 mod house;
 mod identity;
+#[cfg(feature = "full")]
+mod interop;
 mod kit;
 #[cfg(feature = "full")]
 mod language;
