@@ -195,10 +195,15 @@ fn slice(of: Expr, from: u64, to: Option<u64>) -> Expr {
     Expr::call(Function::Slice, [of, number(from)].into_iter().chain(to.map(number)))
 }
 
+/// All items of a list. Another value is an error.
+fn items(of: Expr) -> Expr {
+    each(EachKind::Map, of, local())
+}
+
 /// All items of a list, or all values of an object.
 fn all(of: Expr) -> Expr {
     let is_object = Condition::Is(Expr::call(Function::IsObject, [of.clone()]));
-    Expr::If(Box::new((is_object, Expr::call(Function::Values, [of.clone()]), of)))
+    Expr::If(Box::new((is_object, Expr::call(Function::Values, [of.clone()]), items(of))))
 }
 
 /// A step from one value, and whether it leads to a list of values.
@@ -206,7 +211,7 @@ fn of_one(step: &Step, value: Expr) -> (Expr, bool) {
     match step {
         Step::One(pointer) => (at(value, pointer), false),
         Step::All => (all(value), true),
-        Step::Slice(from, to) => (slice(value, *from, *to), true),
+        Step::Slice(from, to) => (slice(items(value), *from, *to), true),
     }
 }
 
@@ -279,10 +284,14 @@ pub(super) fn print(expr: &Expr, context: &Context<'_>) -> Option<String> {
             rest.split('/').skip(1).for_each(|part| push(&mut text, part));
             Some(text)
         }
-        Expr::If(choice) => print(&choice.2, context).map(|text| format!("{text}[*]")),
+        Expr::If(choice) => match &choice.1 {
+            Expr::Call(Function::Values, parts) => print(parts.first()?, context).map(|text| format!("{text}[*]")),
+            _ => None,
+        },
         Expr::Call(Function::Slice, parts) => {
             let (of, bounds) = parts.split_first()?;
-            Some(format!("{}{}", print(of, context)?, print_slice(bounds)?))
+            let Expr::Each(items) = of else { return None };
+            Some(format!("{}{}", print(&items.over, context)?, print_slice(bounds)?))
         }
         Expr::Each(map) if map.kind == EachKind::Map => {
             let Expr::Each(filter) = &map.over else { return None };
