@@ -101,6 +101,7 @@
 //! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
 //! | `tracing` | spans of the crate tracing |
 //! | `language` | `language`: workflow documents in YAML, JSON or TOML |
+//! | `interop` | `interop`: state machines of the Amazon States Language to definitions and back |
 //! | `protocol` | `protocol`: messages for agents and tools in other processes |
 //! | `coordination` | `coordination`, `team`: consensus, markets, hierarchies, reputation, teams |
 //! | `decompose` | `decompose`: from a goal to a workflow |
@@ -133,6 +134,8 @@ pub mod engine;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod host;
+#[cfg(feature = "interop")]
+pub mod interop;
 pub mod journal;
 #[cfg(feature = "language")]
 pub mod language;

@@ -4,6 +4,9 @@
 
 pub(crate) mod canonical;
 pub(crate) mod clock;
+#[cfg(feature = "codecs")]
+#[cfg_attr(not(any(feature = "threads", feature = "async")), allow(dead_code, reason = "hosts use it"))]
+pub(crate) mod codec;
 pub(crate) mod digest;
 #[cfg(any(feature = "observe", feature = "planning"))]
 #[allow(

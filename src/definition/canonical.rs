@@ -20,7 +20,7 @@ canonical!(RaceOption { on } beside { name });
 canonical!(Decision { escalation } beside { role, options, not_by });
 canonical!(Escalation { after } beside { role });
 canonical!(States { states } beside { start, max_steps });
-canonical!(State { body, undo } beside { name, input, next });
+canonical!(State { body, undo } beside { name, input, output, next });
 canonical!(Map { body } beside { over, max_concurrent, tolerate, tolerate_percent, bounds, completion, open });
 canonical!(Repeat { body } beside { until, while_, max_rounds });
 canonical!(Delegate { work, gather } beside {
@@ -28,7 +28,7 @@ canonical!(Delegate { work, gather } beside {
 });
 
 canonical!(DurableFunction { work } beside { max_calls, max_calls_per_turn });
-canonical!(FunctionCall { body, undo } beside { key, occurrence, input });
+canonical!(FunctionCall { body, undo } beside { key, occurrence, input, pivot });
 
 impl Canonical for Action {
     fn is_canonical(&self) -> bool {

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A durable function: code that decides which tasks and workflows are performed, while the engine performs and records them.
 ///
 /// The function is executed in turns. Each turn is a task of [`work`](Self::work) whose payload is a [`FunctionTurn`] and whose
-/// output is a [`FunctionAnswer`]: a result, a failure, or [calls](FunctionCall). Each call becomes an instance of the node: a
+/// output is a [`FunctionAnswer`]: a result, a failure, [calls](FunctionCall), or the input with which the function continues as new. Each call becomes an instance of the node: a
 /// task, a nested workflow or a called workflow. When a call has ended and no turn is under way, the next turn begins; results
 /// that arrive during a turn are given to the next one. The payload of a turn contains only numbers: the agent reads the results
 /// from the engine ([`NodeView::results`](crate::engine::NodeView::results)), so that a journal contains each of them once.
@@ -139,6 +139,10 @@ pub enum FunctionAnswer<T> {
     Done(T),
     /// The function failed. Calls that have not ended are cancelled.
     Fail(Failure),
+    /// The function continues as new with this input: it begins again, and what it has done so far is dropped, so a function that
+    /// never ends occupies a bounded amount of memory. Calls that have not ended are cancelled. The others are no longer
+    /// compensated if the function fails later.
+    Again(T),
     /// The function waits for its calls. Those listed are new or known; the list is empty if the function waits only for calls of
     /// earlier answers.
     Calls(Vec<FunctionCall>),
@@ -162,13 +166,24 @@ pub struct FunctionCall {
     /// The task that undoes the call, if its body is a task. Workflows have compensations of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
+    /// Whether the run passes its pivot with this call: from the request on nothing of the run is compensated, and it can no longer
+    /// be cancelled, only [aborted](crate::RunCommand::Abort).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pivot: bool,
 }
 
 impl FunctionCall {
     /// The first call of this key.
     #[must_use]
     pub fn new(key: impl Into<Name>, body: Body) -> Self {
-        Self { key: key.into(), occurrence: Occurrence::default(), body, input: Payload::NULL, undo: None }
+        Self {
+            key: key.into(),
+            occurrence: Occurrence::default(),
+            body,
+            input: Payload::NULL,
+            undo: None,
+            pivot: false,
+        }
     }
 
     /// Sets which of the calls with this key it is.

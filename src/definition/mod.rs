@@ -49,10 +49,12 @@ pub use budget::Budget;
 pub use call::Call;
 pub use delegate::{Answer, Delegate, Gather, OnLimit, Results, Rounds, Subtask};
 pub use difference::Difference;
+#[cfg(feature = "language")]
+pub(crate) use expr::type_name;
 pub use expr::{Condition, Each, EachKind, Expr, ExprError, Function, Meta};
 pub(crate) use expr::{NoValue, Scope, Term, TermMut};
-#[cfg(feature = "language")]
-pub(crate) use expr::{folded_list, folded_object, type_name};
+#[cfg(any(feature = "interop", feature = "language"))]
+pub(crate) use expr::{folded_list, folded_object};
 pub use failure::{Fail, OnCompensationFailure, OnFailure};
 pub use function::{DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn, Occurrence};
 pub use guard::{Guards, OnUnmet, Precondition};

@@ -99,8 +99,9 @@ impl States {
         for state in &mut states.states {
             state.body = state.body.as_ref().map(Body::kind);
             state.undo = None;
-            state.input = Expr::Item;
+            (state.input, state.output) = (Expr::Item, None);
             for transition in &mut state.next {
+                transition.output = None;
                 transition.when = transition.when.renamed(to);
             }
         }

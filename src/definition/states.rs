@@ -64,6 +64,10 @@ pub struct State {
     /// The input of the body; the token's value, as [`Expr::Item`], by default.
     #[serde(default = "item", skip_serializing_if = "is_item")]
     pub input: Expr,
+    /// The value of the token after the state, from `{"input", "result"}` as [`Expr::Item`]: the token's value before, and the
+    /// output of the body. Without it, the output of the body is the value. If it has no value, the state fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Expr>,
     /// The task that undoes the body. It is executed for each time that the token was in the state, in reverse order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
@@ -84,7 +88,7 @@ impl State {
     /// A final state without a body.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), body: None, input: Expr::Item, undo: None, next: Vec::new() }
+        Self { name: name.into(), body: None, input: Expr::Item, output: None, undo: None, next: Vec::new() }
     }
 
     /// Executes this task in the state.
@@ -108,6 +112,25 @@ impl State {
         self
     }
 
+    /// Sets the value of the token after the state, from `{"input", "result"}` as [`Expr::Item`].
+    ///
+    /// ```
+    /// use counterpoint::definition::{State, Work};
+    ///
+    /// // The price is added to the order, which stays as it was.
+    /// let price = State::new("price").doing(Work::new("price"));
+    /// let price = price.with_output("put(item.input, '/price', item.result.cents)".parse()?).then("pay");
+    /// // A failure is added to the order, too.
+    /// let price = price.on_failure("refuse").carrying("put(item.input, '/why', item.failure.message)".parse()?);
+    /// # let _ = price;
+    /// # Ok::<(), counterpoint::definition::ExprError>(())
+    /// ```
+    #[must_use]
+    pub fn with_output(mut self, output: Expr) -> Self {
+        self.output = Some(output);
+        self
+    }
+
     /// Sets the task that undoes the body.
     #[must_use]
     pub fn with_undo(mut self, undo: Work) -> Self {
@@ -118,7 +141,7 @@ impl State {
     /// Adds a transition that is taken if the condition holds for the state's output, given as [`Expr::Item`].
     #[must_use]
     pub fn when(mut self, when: Condition, to: impl Into<Name>) -> Self {
-        self.next.push(Transition { to: to.into(), when, on_failure: None });
+        self.next.push(Transition { to: to.into(), when, on_failure: None, output: None });
         self
     }
 
@@ -128,8 +151,8 @@ impl State {
         self.when(Condition::True, to)
     }
 
-    /// Adds a transition that is taken if the body fails. The token's value is then `{"failure": why}`, with the fields of
-    /// [`Failure`](crate::Failure).
+    /// Adds a transition that is taken if the body fails, or if its input or the output of the state has no value. The token's
+    /// value is then `{"failure": why}`, with the fields of [`Failure`](crate::Failure).
     #[must_use]
     pub fn on_failure(self, to: impl Into<Name>) -> Self {
         self.on_failures(Failures::any(), to)
@@ -138,7 +161,21 @@ impl State {
     /// Adds a transition that is taken if the body fails with one of these failures.
     #[must_use]
     pub fn on_failures(mut self, failures: impl Into<Failures>, to: impl Into<Name>) -> Self {
-        self.next.push(Transition { to: to.into(), when: Condition::True, on_failure: Some(failures.into()) });
+        self.next.push(Transition {
+            to: to.into(),
+            when: Condition::True,
+            on_failure: Some(failures.into()),
+            output: None,
+        });
+        self
+    }
+
+    /// Sets what the token carries along the transition that was added last ([`Transition::output`]).
+    #[must_use]
+    pub fn carrying(mut self, output: Expr) -> Self {
+        if let Some(last) = self.next.last_mut() {
+            last.output = Some(output);
+        }
         self
     }
 }
@@ -157,6 +194,11 @@ pub struct Transition {
     /// a body that was cancelled has the code `cp.cancelled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<Failures>,
+    /// The value of the token after the transition, from `{"input", "result"}` or `{"input", "failure"}` as [`Expr::Item`]: the
+    /// token's value before the state, and the output of the state or why it failed. Without it, the value is the output of
+    /// the state, or `{"failure": why}`. If it has no value, the node fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Expr>,
 }
 
 const fn always() -> Condition {

@@ -95,6 +95,8 @@ impl Action {
             Self::States(states) => {
                 for state in &states.states {
                     parts.expressions.push(&state.input);
+                    parts.expressions.extend(&state.output);
+                    parts.expressions.extend(state.next.iter().filter_map(|transition| transition.output.as_ref()));
                     parts.conditions.extend(state.next.iter().map(|transition| &transition.when));
                 }
             }
@@ -141,7 +143,11 @@ impl Action {
                 for state in &mut states.states {
                     parts.expressions.extend(state.body.as_mut().and_then(Body::overrides_mut));
                     parts.expressions.push(&mut state.input);
-                    parts.conditions.extend(state.next.iter_mut().map(|transition| &mut transition.when));
+                    parts.expressions.extend(&mut state.output);
+                    for transition in &mut state.next {
+                        parts.expressions.extend(&mut transition.output);
+                        parts.conditions.push(&mut transition.when);
+                    }
                 }
             }
             Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),

@@ -2,6 +2,7 @@
 
 use super::accounts::Accounts;
 use super::active::Active;
+use super::again::{continued, forget_family};
 use super::catalog::Catalog;
 use super::runs::{Runs, Wake};
 use super::schedules::Schedules;
@@ -68,7 +69,7 @@ impl From<InconsistentEvent> for Inconsistency {
 
 pub(super) type Folded = Result<(), Inconsistency>;
 
-const UNKNOWN_RUN: &str = "an event of an unknown run";
+pub(super) const UNKNOWN_RUN: &str = "an event of an unknown run";
 
 /// A bound on the ids that an engine creates: at a million per second it lasts for 17 years. An id has room for as many
 /// again.
@@ -270,7 +271,14 @@ impl Book {
     fn fold_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
         let ix = node.index;
         if let NodeEvent::Finished { .. } = event {
-            return self.end_node(id, node, event, now);
+            self.apply_passing(id, node, event, now)?;
+            return self.close_shares(id, ix);
+        }
+        if let NodeEvent::Called { .. } = event {
+            return self.apply_passing(id, node, event, now);
+        }
+        if let NodeEvent::Continued { .. } = event {
+            return continued(self, id, (node, event), now);
         }
         self.apply(id, RunInput::Node(node, event), now)?;
         if let NodeEvent::Opened { .. } | NodeEvent::Retrying { .. } = event {
@@ -285,14 +293,14 @@ impl Book {
         Ok(())
     }
 
-    fn end_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
+    /// Applies an event with which a run may pass its pivot.
+    fn apply_passing(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
         let has_passed_pivot = |run: &Run| run.rollback().has_passed_pivot();
         let run = self.runs.get_mut(id).ok_or(UNKNOWN_RUN)?;
         let before = has_passed_pivot(run);
         run.apply(RunInput::Node(node, event), now)?;
         let passes = !before && has_passed_pivot(run);
         self.runs.schedule(id);
-        self.close_shares(id, node.index)?;
         // A child run that has passed its pivot goes forward, even if its parent run fails.
         if passes { self.apply_to_parent(id, WorkInput::Committed(Commitment::Committed), now) } else { Ok(()) }
     }
@@ -372,17 +380,9 @@ impl Book {
         self.runs.node_of(owner)?.work_of(owner.item)?.child.clone()
     }
 
-    /// Forgets a run and its descendants.
+    /// Forgets a run without a parent run and its descendants.
     fn forget(&mut self, id: RunId) -> Folded {
-        let mut family = vec![id];
-        while let Some(id) = family.pop() {
-            let run = self.runs.remove(id).ok_or("an unknown run is forgotten")?;
-            if !run.is_finished() {
-                return Err("a forgotten run has not ended".into());
-            }
-            self.close_accounts(id);
-            family.extend(run.workforce().children());
-        }
+        forget_family(self, id)?;
         match self.finished.front() {
             Some(first) if *first == id => {
                 self.finished.pop_front();

@@ -9,7 +9,7 @@ use crate::message::event::{DecisionEvent, NodeEvent};
 use crate::message::rejected::{Forbidden, Rejected, Unknown, WrongState};
 use crate::message::run::RunPhase;
 use crate::scheduler::{Tx, fits, named};
-use crate::workflow::machine::{Made, Run};
+use crate::workflow::machine::{Call, Made, Run};
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -31,7 +31,9 @@ impl Driver {
         let limits = self.core.config().limits();
         named("by", &decider.by, limits)?;
         fits(limits, &note)?;
-        let (run, index) = self.node_of(id, &node)?;
+        let (run, index) = deciding(self, id, &node, tx)?;
+        let id = run.id();
+        let node = run.plan().name(index);
         if decided(run, index).is_some_and(|made| (&made.by, &made.option) == (&decider.by, &option)) {
             return Ok(Accepted::Repeated);
         }
@@ -55,7 +57,9 @@ impl Driver {
         let limits = self.core.config().limits();
         named("by", &decider.by, limits)?;
         named("to", &to, limits)?;
-        let (run, index) = self.node_of(id, &node)?;
+        let (run, index) = deciding(self, id, &node, tx)?;
+        let id = run.id();
+        let node = run.plan().name(index);
         may_decide(run, index, &node, decider)?;
         // A delegation must not circumvent the separation of duties.
         check_separation(run, index, &node, &to)?;
@@ -76,6 +80,34 @@ impl Driver {
             None => Err(Rejected::Unknown(Unknown::Node { run: id, node: node.clone() })),
         }
     }
+}
+
+/// The node of this name that decides, with its run: a node of the run, or the last call of this key of a durable function in it.
+fn deciding<'d>(driver: &'d Driver, id: RunId, node: &Name, tx: &Tx<'_>) -> Result<(&'d Run, NodeIx), Rejected> {
+    let found = driver.node_of(id, node);
+    if let Err(Rejected::Unknown(Unknown::Node { .. })) = &found
+        && let Some(called) = called(driver, id, node, tx)
+    {
+        return Ok(called);
+    }
+    found
+}
+
+/// The decision that is the last call of this key of a durable function: `release`, or with data `release=page 7`.
+fn called<'d>(driver: &'d Driver, id: RunId, key: &Name, tx: &Tx<'_>) -> Option<(&'d Run, NodeIx)> {
+    let runs = &driver.book.runs;
+    let mut functions =
+        runs.get(id)?.graph().nodes().filter_map(|node| Some((node.state.instances(), node.function_work()?)));
+    functions.find_map(|(instances, work)| {
+        let is_meant = |call: &&Call| {
+            tx.meter.visit(1);
+            call.key == *key || *key == *format!("{}{}", call.key, call.occurrence)
+        };
+        let call = work.calls().filter(is_meant).last()?;
+        let child = runs.get(instances.get(call.instance()?)?.worker().child()?)?;
+        let decides = |ix: &NodeIx| child.graph().node(*ix).is_some_and(|node| node.race_work().is_some());
+        Some((child, child.plan().index_of(&call.key).filter(decides)?))
+    })
 }
 
 fn may_decide(run: &Run, index: NodeIx, node: &Name, decider: &Decider) -> Result<(), Rejected> {

@@ -368,6 +368,9 @@ impl Book {
                 runs.iter().map(|run| 10 + 10 * self.runs.families().size(*run) as usize).sum()
             }
             Event::Node { event: NodeEvent::Called { calls }, .. } => calls.len(),
+            Event::Node { run, event: NodeEvent::Continued { .. }, .. } => {
+                20 * self.runs.families().size(*run) as usize
+            }
             Event::Node { event: NodeEvent::Sent { to, .. }, .. } => {
                 to.iter().map(|run| self.runs.get(*run).map_or(0, |run| run.plan().nodes.len())).sum()
             }

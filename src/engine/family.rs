@@ -72,10 +72,18 @@ impl Families {
         self.sizes.insert(place.root, size);
     }
 
-    /// Removes a run. The descendants of a root are removed with it.
+    /// Removes a run. The descendants of a root are removed after it.
     pub(super) fn leave(&mut self, run: &Run) {
         match run.owner {
-            Some(_) => drop(self.places.remove(&run.id())),
+            Some(_) => {
+                let root = self.places.remove(&run.id()).map(|place| place.root);
+                let size = root.and_then(|root| self.sizes.get(&root).copied().map(|size| (root, size)));
+                // If the root was removed before, the whole family leaves.
+                if let Some((root, mut size)) = size {
+                    size.all = size.all.saturating_sub(1);
+                    self.sizes.insert(root, size);
+                }
+            }
             None => drop(self.sizes.remove(&run.id())),
         }
     }

@@ -78,9 +78,20 @@ impl super::Engine {
         let (_, _, node) = view.parts();
         let (work, function) = (node.function_work()?, node.function()?);
         let of = |call: &Call| (call.key.clone(), call.occurrence.clone());
+        #[cfg(feature = "codecs")]
+        let input = |call: &Call| {
+            let instance = call.instance().and_then(|instance| node.state.instances().get(instance));
+            instance.map_or_else(|| call.input().clone(), |instance| instance.input().clone())
+        };
         let ended = |call: &'_ Call| {
             let result = view.call(call).result.unwrap_or_else(|| Err(Failure::permanent("the call has no result")));
-            EndedCall { id: of(call), print: call.print(), result }
+            EndedCall {
+                id: of(call),
+                print: call.print(),
+                #[cfg(feature = "codecs")]
+                input: input(call),
+                result,
+            }
         };
         let new = begun.results.checked_sub(begun.from)? as usize;
         let ended: Vec<EndedCall> = work.results(begun.from).take(new).map(ended).collect();
@@ -89,13 +100,18 @@ impl super::Engine {
             return Some(Facts { input: Payload::NULL, ended, open: Vec::new(), most });
         }
         let known: BTreeSet<_> = ended.iter().map(|call| &call.id).collect();
-        let open = work.calls().map(|call| OpenCall { id: of(call), print: call.print() });
+        let open = work.calls().map(|call| OpenCall {
+            id: of(call),
+            print: call.print(),
+            #[cfg(feature = "codecs")]
+            input: input(call),
+        });
         let open = open.filter(|call| !known.contains(&call.id)).collect();
         let turns = node.state.instances().iter().filter(|turn| turn.state() == 0);
         let mut inputs =
             turns.filter_map(|turn| Some(Payload::new(turn.input().value().pointer("/begin/input")?.clone())));
-        let input = inputs.next_back()?;
-        Some(Facts { input, ended, open, most })
+        let first = inputs.next_back()?;
+        Some(Facts { input: first, ended, open, most })
     }
 }
 

@@ -45,6 +45,7 @@
 mod access;
 mod accounts;
 mod active;
+mod again;
 mod agenda;
 mod book;
 mod catalog;

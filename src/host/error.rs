@@ -53,6 +53,10 @@ pub enum HostError {
     /// The input has no JSON form.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// A payload could not be encoded before it enters the engine, and nothing has changed; or an output could not be decoded.
+    #[cfg(feature = "codecs")]
+    #[error(transparent)]
+    Codec(#[from] crate::base::codec::CodecError),
     /// No shard of the host can execute the command as it is.
     #[cfg(feature = "cluster")]
     #[error(transparent)]
@@ -83,6 +87,10 @@ pub enum RunError {
     /// The output of the run has another type.
     #[error(transparent)]
     Output(PayloadError),
+    /// The output of the run cannot be decoded, for example without its key. It is in the journal.
+    #[cfg(feature = "codecs")]
+    #[error(transparent)]
+    Codec(#[from] crate::base::codec::CodecError),
     /// A callback of the host waited for the run. The host could not continue the run before the callback returns.
     #[error("a callback of the host waits for the run, and the host waits for the callback")]
     Reentrant,

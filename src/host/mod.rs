@@ -3,8 +3,13 @@
 
 #[cfg(any(feature = "threads", feature = "async"))]
 mod clock;
+#[cfg(all(feature = "codecs", any(feature = "threads", feature = "async")))]
+mod codec;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod deploy;
+#[cfg(any(feature = "threads", feature = "async"))]
+#[cfg_attr(not(feature = "durable"), allow(dead_code, unreachable_pub, reason = "durable hosts use it"))]
+mod durable;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod error;
 #[cfg(feature = "async")]
@@ -20,12 +25,16 @@ pub mod thread;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod ticket;
 
+#[cfg(feature = "codecs")]
+pub use crate::base::codec::{CodecError, Encoding, PayloadCodec};
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use deploy::{Deployed, InFlight, Pinned};
+#[cfg(all(feature = "durable", any(feature = "threads", feature = "async")))]
+pub use durable::Durable;
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]
-pub use snapshots::{SnapshotStatus, Snapshots};
+pub use snapshots::SnapshotStatus;
 
 #[cfg(all(feature = "reports", any(feature = "threads", feature = "async")))]
 pub use crate::workflow::report::{Report, ReportContent, Reported, Reports};

@@ -1,6 +1,7 @@
-//! Snapshots while the engine runs: their interval, their status, and the writer that takes them. The writer uses no thread, no
+//! Snapshots while the engine runs: their status, and the writer that takes them. The writer uses no thread, no
 //! channel and no future; each host runs it in its own way.
 
+use super::durable::{Durable, Handover, Patience};
 use crate::base::error::RestoreError;
 use crate::base::id::Seq;
 use crate::engine::{EngineSnapshot, Follower};
@@ -10,22 +11,6 @@ use crate::scheduler::Config;
 
 /// The result of a snapshot: the number of the last event that it covers.
 pub(super) type Kept = Result<Seq, AppendError>;
-
-/// The interval between snapshots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Snapshots {
-    every: usize,
-}
-
-impl Snapshots {
-    /// A snapshot after every `events` events; 0 counts as 1. A restart reads one snapshot, at most that many events, and those
-    /// that were appended while the last snapshot was written.
-    #[must_use]
-    pub const fn every(events: usize) -> Self {
-        Self { every: if events == 0 { 1 } else { events } }
-    }
-}
 
 /// The status of the snapshots of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,13 +54,14 @@ impl Codec {
 
 /// The data that outlives a host.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "durable"), allow(dead_code, reason = "durable hosts take snapshots"))]
 pub(super) enum Persistence {
     /// Nothing: the journal is new and in memory.
     Nothing,
     /// The events of the journal. An existing snapshot is read.
     Events(Codec),
     /// The events of the journal, and snapshots that are taken while the host runs.
-    Snapshots(Codec, Snapshots),
+    Snapshots(Codec, Durable),
 }
 
 impl Persistence {
@@ -84,6 +70,14 @@ impl Persistence {
         match self {
             Self::Nothing => Ok(None),
             Self::Events(codec) | Self::Snapshots(codec, _) => snapshot.map(codec.read).transpose(),
+        }
+    }
+
+    /// How long the host waits for its journal.
+    pub(super) const fn patience(self) -> Patience {
+        match self {
+            Self::Nothing | Self::Events(_) => Patience::NONE,
+            Self::Snapshots(_, durable) => Patience::of(durable),
         }
     }
 
@@ -96,12 +90,13 @@ impl Persistence {
         epoch: Epoch,
         archive: impl FnOnce() -> Option<Box<dyn Archive>>,
     ) -> Result<Option<SnapshotWriter>, RestoreError> {
-        let Self::Snapshots(codec, Snapshots { every }) = self else { return Ok(None) };
+        let Self::Snapshots(codec, durable) = self else { return Ok(None) };
         let follower = match snapshot {
             Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
             None => Follower::new(config),
         };
-        Ok(Some(SnapshotWriter { follower, codec, every, since: 0, epoch, archive: archive() }))
+        let (every, handover) = (durable.every(), Handover::default());
+        Ok(Some(SnapshotWriter { follower, codec, every, since: 0, epoch, archive: archive(), handover }))
     }
 }
 
@@ -115,6 +110,7 @@ pub(super) struct SnapshotWriter {
     epoch: Epoch,
     /// Stores snapshots beside the writer of the journal; `None` if only the journal itself can.
     archive: Option<Box<dyn Archive>>,
+    handover: Handover,
 }
 
 /// The result of a call to a [`SnapshotWriter`].
@@ -140,12 +136,25 @@ impl SnapshotWriter {
             return Step::Followed;
         }
         self.since = 0;
+        if let Some((epoch, archive)) = self.handover.take() {
+            (self.epoch, self.archive) = (epoch, archive);
+        }
         let (epoch, at) = (self.epoch, self.follower.last_seq());
         match ((self.codec.write)(&self.follower.snapshot()), &mut self.archive) {
             (Err(error), _) => Step::Kept(Err(error)),
-            (Ok(snapshot), Some(archive)) => Step::Kept(archive.keep_snapshot(epoch, at, snapshot).map(|()| at)),
+            (Ok(snapshot), Some(archive)) => match archive.keep_snapshot(epoch, at, snapshot) {
+                Err(AppendError::Fenced) if self.handover.is_under_way() => {
+                    Step::Kept(Err(refused("the host takes the journal over again")))
+                }
+                kept => Step::Kept(kept.map(|()| at)),
+            },
             (Ok(snapshot), None) => Step::Written(at, snapshot),
         }
+    }
+
+    /// Where the host announces that it takes the journal over again.
+    pub(super) fn handover(&self) -> Handover {
+        self.handover.clone()
     }
 
     /// The number of events until a snapshot is due.

@@ -81,6 +81,12 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    #[cfg(feature = "durable")]
+    fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
+        self.state().admit(epoch)?;
+        self.take_over().map(Some).map_err(|error| AppendError::Refused(error.to_string().into()))
+    }
+
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
         Archive::keep_snapshot(self, epoch, at, snapshot.to_vec())
     }

@@ -105,6 +105,19 @@ pub trait Journal: Send {
     /// See [`AppendError`]: each variant requires a different reaction.
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError>;
 
+    /// Takes the journal over again after an append that failed, if the caller is still its writer, with this epoch: a
+    /// [durable](crate::host::Durable) host then appends what is missing. `None`, the default: the journal cannot be taken over
+    /// again, and the host ends.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Fenced`] if another writer has taken over; any other error lets the host try again later.
+    #[cfg(feature = "durable")]
+    fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
+        let _ = epoch;
+        Ok(None)
+    }
+
     /// Stores a snapshot of the state after the entry `at`. Entries up to there can be dropped.
     ///
     /// # Errors
@@ -158,25 +171,52 @@ pub enum AppendError {
 #[error("the journal cannot be opened: {reason}")]
 pub struct JournalError {
     reason: Box<str>,
-    broken: Option<RestoreError>,
+    cause: JournalCause,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum JournalCause {
+    Other,
+    #[cfg(feature = "durable")]
+    Held,
+    Broken(RestoreError),
 }
 
 impl JournalError {
     /// An error with this reason.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into().into_boxed_str(), broken: None }
+        Self { reason: reason.into().into_boxed_str(), cause: JournalCause::Other }
     }
 
-    /// The fault in the stored data, if that is the reason.
+    /// An error with this reason: another writer holds the journal.
+    #[cfg(feature = "durable")]
+    #[must_use]
+    pub fn held(reason: impl Into<String>) -> Self {
+        Self { cause: JournalCause::Held, ..Self::new(reason) }
+    }
+
+    /// Whether another writer holds the journal.
+    #[cfg(feature = "durable")]
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(self.cause, JournalCause::Held)
+    }
+
+    /// The fault in the stored data, if that is the reason: damage, another version, another stream or key.
     #[must_use]
     pub const fn broken(&self) -> Option<&RestoreError> {
-        self.broken.as_ref()
+        match &self.cause {
+            JournalCause::Broken(broken) => Some(broken),
+            JournalCause::Other => None,
+            #[cfg(feature = "durable")]
+            JournalCause::Held => None,
+        }
     }
 }
 
 impl From<RestoreError> for JournalError {
     fn from(broken: RestoreError) -> Self {
-        Self { reason: broken.to_string().into_boxed_str(), broken: Some(broken) }
+        Self { reason: broken.to_string().into_boxed_str(), cause: JournalCause::Broken(broken) }
     }
 }

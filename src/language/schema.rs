@@ -298,6 +298,7 @@ fn state(name: &str) -> Value {
         "do" => either(&[text(), def("work")]),
         "next" => either(&[text(), list(either(&[text(), object(&["to"], TRANSITION, transition)]))]),
         "name" => text(),
+        "output" => task_field("inputs"),
         other => task_field(other),
     }
 }
@@ -306,6 +307,7 @@ fn transition(name: &str) -> Value {
     match name {
         "when" => def("condition"),
         "on_failure" => either(&[json!({"type": "boolean"}), kinds(), object(&[], ERROR, error)]),
+        "output" => task_field("inputs"),
         _ => text(),
     }
 }

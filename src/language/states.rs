@@ -11,8 +11,8 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) const STATES: &[&str] = &["start", "most", "states"];
-pub(super) const STATE: &[&str] = &["name", "do", "workflow", "call", "inputs", "compensate", "next"];
-pub(super) const TRANSITION: &[&str] = &["to", "when", "on_failure"];
+pub(super) const STATE: &[&str] = &["name", "do", "workflow", "call", "inputs", "output", "compensate", "next"];
+pub(super) const TRANSITION: &[&str] = &["to", "when", "on_failure", "output"];
 
 impl<'d> Reader<'_> {
     pub(super) fn states(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Action> {
@@ -50,6 +50,8 @@ impl<'d> Reader<'_> {
         if let Some(data) = get(fields, "inputs") {
             state.input = expression(data, &at, names, &mut self.report);
         }
+        state.output =
+            get(fields, "output").map(|data| expression(data, &path.field("output"), names, &mut self.report));
         let kind = match &state.body {
             Some(Body::Task(work)) => work.kind.to_string(),
             Some(Body::Flow(_) | Body::Call(_)) | None => name.unwrap_or_default().to_owned(),
@@ -82,7 +84,7 @@ impl<'d> Reader<'_> {
     fn transitions(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Vec<Transition> {
         let Some(transitions) = get(fields, "next") else { return Vec::new() };
         let at = path.field("next");
-        let to = |to: &str| Transition { to: to.into(), when: Condition::True, on_failure: None };
+        let to = |to: &str| Transition { to: to.into(), when: Condition::True, on_failure: None, output: None };
         if let Value::String(only) = transitions {
             return vec![to(only)];
         }
@@ -101,7 +103,9 @@ impl<'d> Reader<'_> {
             let fails = get(fields, "on_failure").is_some_and(|failures| *failures != Value::Bool(false));
             let on_failure = fails.then(|| failures(fields, "on_failure", &at, &mut self.report));
             if let Some(name) = self.report.text_at(fields, "to", &at) {
-                read.push(Transition { when: when.unwrap_or(Condition::True), on_failure, ..to(name) });
+                let output = get(fields, "output");
+                let output = output.map(|data| expression(data, &at.field("output"), names, &mut self.report));
+                read.push(Transition { when: when.unwrap_or(Condition::True), on_failure, output, ..to(name) });
             }
         }
         read

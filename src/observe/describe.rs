@@ -325,6 +325,7 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
             let keys: Vec<String> = calls.iter().map(|call| short(&call.key)).collect();
             format!("{at} requests {} calls: {}", calls.len(), list(&keys, keys.len()))
         }
+        NodeEvent::Continued { .. } => format!("{at} continues as new"),
         NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
         NodeEvent::Exhausted { limit } => format!("{at}: {limit}"),
         NodeEvent::Held { outcome } => {

@@ -19,6 +19,7 @@
 //! | `cp.step.output` | unknown, permanent | the output of a step has no JSON form, or was refused as too large |
 //! | `cp.step.failure` | that of the failure | the failure that a step reported was refused as too large, or for its code |
 //! | `cp.step.no_key` | permanent | the attempt has no idempotency key, because the journal is not identified |
+//! | `cp.codec` | transient, unknown | a payload could not be decoded, or an output could not be encoded |
 //! | `cp.cancelled` | permanent | the work that a node needs was cancelled |
 //! | `cp.operator` | permanent | an operator failed the node |
 //! | `cp.guard.precondition`, `.postcondition` | permanent | a guard of the node did not hold |
@@ -32,7 +33,7 @@
 //! | `cp.function.changed` | permanent | a durable function requested a known call with another body or input |
 //! | `cp.function.key` | permanent | two calls of a durable function cannot be distinguished |
 //! | `cp.function.stuck` | permanent | a durable function waits for nothing that the engine performs |
-//! | `cp.timeout.signal` | permanent | a durable function waited too long for a signal |
+//! | `cp.timeout.signal`, `cp.timeout.decision` | permanent | a durable function waited too long for a signal or a decision |
 //! | `cp.limit.calls` | permanent | a durable function requested more calls than it may |
 //! | `cp.limit.rounds`, `.steps`, `.items`, `.depth`, `.runs`, `.evaluation`, `.delegation_depth`, `.fan_out`, `.parts`, `.repeated_work` | permanent | the limit was reached |
 //! | `cp.budget.attempts`, `.time`, `.cost`, `.tokens` | permanent | the budget is used up |
@@ -54,8 +55,14 @@ pub const TOTAL_TIMEOUT: &str = "cp.timeout.total";
 /// A durable function waited for a signal longer than it was willing to.
 #[cfg(feature = "functions")]
 pub const SIGNAL_TIMEOUT: &str = "cp.timeout.signal";
+/// A durable function waited for a decision longer than it was willing to.
+#[cfg(feature = "functions")]
+pub const DECISION_TIMEOUT: &str = "cp.timeout.decision";
 /// No agent could perform a task of a run for the longest time that it may wait for one.
 pub const UNROUTABLE: &str = "cp.unroutable";
+/// The codec of the host could not decode the input of an attempt, or encode its output.
+#[cfg(feature = "codecs")]
+pub const CODEC: &str = "cp.codec";
 /// The agent of an attempt is gone.
 pub const AGENT_LOST: &str = "cp.agent.lost";
 /// The code of an agent panicked.

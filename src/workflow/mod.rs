@@ -118,7 +118,7 @@ pub use check::{Advice, Check, NoAgents, Unperformable, check, check_against};
 #[cfg(feature = "functions")]
 pub(crate) use durable::{Begun, EndedCall, Facts, OpenCall, Turns};
 #[cfg(feature = "functions")]
-pub use durable::{Ctx, DurableFunctions, FunctionFuture, FunctionSpec};
+pub use durable::{Ctx, Decided, DurableFunctions, FunctionFuture, FunctionSpec};
 #[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
 #[cfg(feature = "reports")]

@@ -1,6 +1,6 @@
 //! Journals that fail, and what hosts ask of them.
 
-use counterpoint::host::Snapshots;
+use counterpoint::host::Durable;
 use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::{Config, Engine, Entry, Seq, TaskId, TaskSpec};
@@ -54,7 +54,7 @@ fn a_host_without_snapshots_opens_no_archive() {
     assert!(host.take_snapshot().is_err());
     host.shut_down(Duration::ZERO).unwrap();
     assert_eq!(journal.opened.load(Ordering::Relaxed), 0);
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(1_000)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(1_000)).unwrap();
     host.shut_down(Duration::ZERO).unwrap();
     assert_eq!(journal.opened.load(Ordering::Relaxed), 1);
 }
@@ -63,7 +63,7 @@ fn a_host_without_snapshots_opens_no_archive() {
 #[test]
 fn without_its_archive_a_host_continues_from_entries() {
     let journal = Counting::default();
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(5)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(5)).unwrap();
     submit(&host, 30);
     // The regular snapshots are refused, and so is one on demand.
     while host.snapshots().unwrap().failed.is_none() {

@@ -4,7 +4,7 @@ use super::future_journal::{Gate, play};
 use super::world::{World, agent, identified, ms, task};
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::future::{Assignment, AsyncJournal, Blocking, FutureHost, OffThread};
-use counterpoint::host::{HostError, Snapshots};
+use counterpoint::host::{Durable, HostError};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::scheduler::TaskStatus;
 use counterpoint::testing::{Executor, VirtualClock};
@@ -12,14 +12,14 @@ use counterpoint::{Config, Engine, Entry, Payload, Seq, TaskId, TaskOutcome, Tim
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-const NEVER: Snapshots = Snapshots::every(1_000_000);
+const NEVER: Durable = Durable::new().snapshot_every(1_000_000);
 
-fn open(journal: impl AsyncJournal, snapshots: Snapshots) -> World {
+fn open(journal: impl AsyncJournal, snapshots: Durable) -> World {
     open_at(Time::ZERO, journal, snapshots)
 }
 
 /// A host whose snapshots are taken by another task of the same executor.
-fn open_at(at: Time, journal: impl AsyncJournal, snapshots: Snapshots) -> World {
+fn open_at(at: Time, journal: impl AsyncJournal, snapshots: Durable) -> World {
     let clock = VirtualClock::default();
     clock.advance_to(at);
     let executor = Executor::new(clock.clone());
@@ -31,7 +31,7 @@ fn open_at(at: Time, journal: impl AsyncJournal, snapshots: Snapshots) -> World 
 /// Work that is done when the test says so, or never.
 type Shelf = Arc<Mutex<Vec<Blocking>>>;
 
-fn shelved(journal: impl AsyncJournal, snapshots: Snapshots) -> (World, Shelf) {
+fn shelved(journal: impl AsyncJournal, snapshots: Durable) -> (World, Shelf) {
     let (clock, shelf) = (VirtualClock::default(), Shelf::default());
     let put = Arc::clone(&shelf);
     let away = move |work: Blocking| put.lock().unwrap().push(work);
@@ -42,10 +42,10 @@ fn around(
     clock: VirtualClock,
     executor: Executor,
     journal: impl AsyncJournal,
-    snapshots: Snapshots,
+    snapshots: Durable,
     away: impl Fn(Blocking) + Send + 'static,
 ) -> World {
-    let opened = FutureHost::open_with_snapshots(Config::default(), journal, clock.clone(), snapshots, away);
+    let opened = FutureHost::durable(Config::default(), journal, clock.clone(), snapshots, away);
     let (host, driver) = executor.block_on(opened).unwrap();
     World::around(clock, executor, host, driver)
 }
@@ -74,7 +74,7 @@ fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
 fn snapshots_are_taken_as_it_goes_and_hold_what_all_facts_would() {
     let journal = identified();
     let all: Arc<Mutex<Vec<Entry>>> = Arc::new(Mutex::new(journal.entries()));
-    let world = open(journal.clone(), Snapshots::every(50));
+    let world = open(journal.clone(), Durable::new().snapshot_every(50));
     let seen = Arc::clone(&all);
     world.run(world.host.watch(move |entry| seen.lock().unwrap().push(entry.clone()))).unwrap();
     busy(&world, 1..=300);
@@ -89,7 +89,7 @@ fn snapshots_are_taken_as_it_goes_and_hold_what_all_facts_would() {
     assert_eq!(engine.task(TaskId::new(300)).unwrap().status(), TaskStatus::Succeeded);
 
     // The next host goes on from there.
-    let world = open(journal.clone(), Snapshots::every(50));
+    let world = open(journal.clone(), Durable::new().snapshot_every(50));
     busy(&world, 301..=310);
     assert_eq!(world.ended(task(7)), Ok(TaskOutcome::Succeeded(Payload::NULL)), "the first host did it");
 }
@@ -103,7 +103,7 @@ fn one_more_than_the_tail_of_the_journal_is_enough() {
     };
     // A host that never lives as long as that would never take one, did the tail not count.
     let journal = MemoryJournal::with_entries(facts.clone());
-    let world = open(journal.clone(), Snapshots::every(facts.len() + 1));
+    let world = open(journal.clone(), Durable::new().snapshot_every(facts.len() + 1));
     world.settle();
     let status = world.run(world.host.snapshots()).unwrap().unwrap();
     assert_eq!(status.taken, 1, "the agent of the host before has been taken away");
@@ -314,7 +314,7 @@ impl AsyncJournal for Images {
 fn a_host_goes_on_after_a_crash_at_every_append_and_snapshot() {
     let first = Images::default();
     let scene = |journal: Images| {
-        let world = open(journal, Snapshots::every(7));
+        let world = open(journal, Durable::new().snapshot_every(7));
         let outcomes = play(&world.executor, &world.clock, &world.host);
         assert_eq!(world.ended_with(), Some(Ok(())));
         outcomes
@@ -359,7 +359,7 @@ fn journal_and_snapshots_may_block_on_other_threads() {
         };
         let scene = async {
             let clock = VirtualClock::default();
-            let opened = FutureHost::open_with_snapshots(Config::default(), journal, clock, NEVER, away);
+            let opened = FutureHost::durable(Config::default(), journal, clock, NEVER, away);
             let (host, driver) = opened.await.unwrap();
             let mut driver = Box::pin(driver);
             let mut work = Box::pin(async {

@@ -13,12 +13,19 @@
 )]
 
 mod async_steps;
+#[cfg(all(feature = "codecs", feature = "functions", feature = "threads"))]
+mod codecs;
+#[cfg(all(feature = "functions", feature = "threads"))]
+mod continuing;
+#[cfg(all(feature = "durable", feature = "threads"))]
+mod durable;
 #[cfg(all(feature = "functions", feature = "threads"))]
 mod functions;
 mod future;
 mod future_deploy;
 mod future_hostile;
 mod future_journal;
+#[cfg(feature = "durable")]
 mod future_snapshots;
 mod identity;
 mod kit;

@@ -13,7 +13,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (30, &["dag", "planning", "resilience", "routing"]),
     (31, &["saga", "team"]),
     (32, &["workflow"]),
-    (33, &["language"]),
+    (33, &["interop", "language"]),
     (34, &["decompose"]),
     (39, &["journal"]),
     (40, &["access", "observe", "protocol"]),

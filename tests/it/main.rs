@@ -71,6 +71,8 @@ mod guards;
 mod heartbeats;
 mod house;
 mod identity;
+#[cfg(feature = "full")]
+mod interop;
 mod kit;
 #[cfg(feature = "full")]
 mod language;
@@ -99,7 +101,7 @@ mod scheduler;
 mod sealed;
 #[cfg(feature = "full")]
 mod sim;
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "durable", feature = "threads"))]
 mod thread_host;
 #[cfg(not(feature = "resilience"))]
 mod unguarded;

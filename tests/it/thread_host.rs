@@ -2,7 +2,7 @@
 
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::thread::ThreadHost;
-use counterpoint::host::{HostError, RunError, Snapshots};
+use counterpoint::host::{Durable, HostError, RunError};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::message::TaskEvent;
@@ -260,7 +260,7 @@ fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
 #[test]
 fn snapshots_are_taken_as_it_goes_and_the_journal_stays_short() {
     let journal = MemoryJournal::default();
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(50)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(50)).unwrap();
     busy(&host, 1..=300);
     let live = host.inspect(Engine::snapshot).unwrap();
     host.shut_down(PATIENCE).unwrap();
@@ -273,7 +273,7 @@ fn snapshots_are_taken_as_it_goes_and_the_journal_stays_short() {
     }
     assert_eq!(engine.snapshot().scheduler.tasks, live.scheduler.tasks);
     // The next host goes on from there.
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(50)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(50)).unwrap();
     busy(&host, 301..=310);
     assert_eq!(ended(&host, task(7)), TaskOutcome::Succeeded(Payload::NULL), "the first host did it");
     host.shut_down(PATIENCE).unwrap();
@@ -322,7 +322,7 @@ fn a_host_that_is_behind_takes_the_newest_snapshot_alone() {
     let (sender, go) = std::sync::mpsc::channel();
     let within = MemoryJournal::default();
     let journal = Slow { within: within.clone(), go: Some(go) };
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(50)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(50)).unwrap();
     busy(&host, 1..=300);
     drop(sender);
     let at = host.take_snapshot().unwrap();
@@ -336,7 +336,7 @@ fn a_host_that_is_behind_takes_the_newest_snapshot_alone() {
 fn a_snapshot_on_demand_holds_what_was_durable() {
     let journal = MemoryJournal::default();
     let host =
-        ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(1_000_000)).unwrap();
+        ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(1_000_000)).unwrap();
     busy(&host, 1..=20);
     let last = host.inspect(Engine::last_seq).unwrap();
     assert_eq!(host.take_snapshot(), Ok(last));
@@ -379,7 +379,7 @@ impl Journal for Plain {
 fn a_journal_without_a_second_hand_keeps_snapshots_between_appends() {
     let within = MemoryJournal::default();
     let journal = Plain { within: within.clone(), refuses: false };
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(1_000_000)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(1_000_000)).unwrap();
     busy(&host, 1..=20);
     let before = within.len();
     let refused = host.take_snapshot();
@@ -420,7 +420,7 @@ fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
     let ((begun, begins), (tell, verdict)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let journal = Stuck { within: MemoryJournal::default(), appends: 0, begun, verdict };
     // The thread that takes snapshots asks the owner, too: for one after each fact.
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(1)).unwrap();
+    let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(1)).unwrap();
     let (heard, answers) = std::sync::mpsc::channel();
     let handle = host.submit(task(1)).unwrap();
     std::thread::scope(|scope| {

@@ -2,14 +2,14 @@
 //!
 //! ```
 //! use counterpoint::host::thread::ThreadHost;
-//! use counterpoint::host::Snapshots;
+//! use counterpoint::host::Durable;
 //! use counterpoint::journal::sealed::Stream;
 //! use counterpoint::Config;
 //! use counterpoint_journal_files::FileJournal;
 //!
 //! # let folder = std::env::temp_dir().join(format!("counterpoint-doc-{}", std::process::id()));
 //! let journal = FileJournal::new(&folder, Stream::new("orders"));
-//! let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(100_000))?;
+//! let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(100_000))?;
 //! // After a crash the next host that opens the folder continues from there.
 //! # host.shut_down(std::time::Duration::from_secs(1))?;
 //! # std::fs::remove_dir_all(&folder)?;
@@ -193,6 +193,9 @@ impl Journal for FileJournal {
     fn take_over(&mut self) -> Result<Takeover, JournalError> {
         self.begin().map_err(|problem| match problem {
             Problem::Broken(broken) => broken.into(),
+            Problem::Io(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                JournalError::held(format!("{}: {error}", self.folder.display()))
+            }
             Problem::Io(error) => JournalError::new(format!("{}: {error}", self.folder.display())),
         })
     }
@@ -212,6 +215,11 @@ impl Journal for FileJournal {
             writing.roll(&*self.disk, &self.folder, &self.stream, self.segment_bytes)?;
         }
         writing.append(entries)
+    }
+
+    /// While another writer holds the folder, this fails. The entries of one that has come and gone are in the take-over.
+    fn reclaim(&mut self, _: Epoch) -> Result<Option<Takeover>, AppendError> {
+        self.take_over().map(Some).map_err(|error| AppendError::Refused(error.to_string().into()))
     }
 
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {

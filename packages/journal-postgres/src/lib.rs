@@ -2,12 +2,12 @@
 //!
 //! ```no_run
 //! use counterpoint::host::thread::ThreadHost;
-//! use counterpoint::host::Snapshots;
+//! use counterpoint::host::Durable;
 //! use counterpoint::Config;
 //! use counterpoint_journal_postgres::PostgresJournal;
 //!
 //! let journal = PostgresJournal::new("host=/run/postgresql user=app dbname=app".parse()?, "orders");
-//! let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(100_000))?;
+//! let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(100_000))?;
 //! // After a crash the next host that takes over continues from there, on any machine.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -290,7 +290,7 @@ async fn work_that_fails_is_a_task_that_is_completed_and_says_so() {
     assert!(message(&done).contains("node square failed"), "{done:?}");
     let answered = result(done);
     assert_eq!(answered, ada.call("get_status", json!({"run": answered["run"]})).await);
-    let failure = answered["outcome"]["compensated"]["cause"]["node"]["failure"].clone();
+    let failure = answered["outcome"]["failed"]["cause"]["node"]["failure"].clone();
     assert_eq!((&failure["message"], &failure["code"]), (&json!("no ink"), &json!("printer.ink")), "{answered}");
     assert_eq!((&failure["details"], &failure["path"][0]["node"]), (&details, &json!("square")), "{answered}");
 }

@@ -4,6 +4,10 @@ use super::timer::BoxFuture;
 use crate::base::id::{AttemptId, Incarnation};
 use crate::base::payload::Payload;
 use crate::base::structure::Panic;
+#[cfg(feature = "codecs")]
+use crate::host::Encoding;
+#[cfg(feature = "codecs")]
+use crate::host::codec::{plain, unfit};
 use crate::message::command::Command;
 use crate::task::{Failure, TaskSpec, codes};
 use crate::workflow::{AsyncSteps, Attempt, Steps, unreadable_input};
@@ -127,6 +131,24 @@ pub(super) struct Boxed(pub(super) AsyncSteps);
 impl Performer for Boxed {
     fn work(self: Arc<Self>, Assignment { task, attempt }: Assignment) -> BoxFuture<Answer> {
         self.0.begin(&task.payload, &attempt)
+    }
+}
+
+/// An agent that sees no encoded payloads.
+#[cfg(feature = "codecs")]
+pub(super) struct Decoding {
+    pub(super) agent: Arc<dyn Performer>,
+    pub(super) encoding: Encoding,
+}
+
+#[cfg(feature = "codecs")]
+impl Performer for Decoding {
+    fn work(self: Arc<Self>, Assignment { task, attempt }: Assignment) -> BoxFuture<Answer> {
+        Box::pin(async move {
+            let task = Arc::new(plain(&self.encoding, &task)?);
+            let output = Arc::clone(&self.agent).work(Assignment { task, attempt }).await?;
+            self.encoding.encode(&output).map_err(|error| unfit(&error))
+        })
     }
 }
 

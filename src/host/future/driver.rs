@@ -4,7 +4,7 @@ use super::Link;
 use super::agent::{Assignment, Performer};
 use super::attempts::{Attempts, Spawn};
 use super::followers::Followers;
-use super::journal::{Keeper, Kept, KeptSnapshot};
+use super::journal::{Keeper, Kept, KeptSnapshot, Waits};
 use super::snapshots::SnapshotTask;
 use super::timer::{BoxFuture, Clockwork};
 use crate::base::id::{Incarnation, Seq};
@@ -12,7 +12,7 @@ use crate::base::time::Time;
 use crate::host::HostError;
 use crate::host::snapshots::SnapshotStatus;
 use crate::host::state::{Ask, Batch, Ended, HostState, Reply};
-use crate::journal::{AppendError, Epoch};
+use crate::journal::AppendError;
 use crate::message::command::{AgentCommand, Command};
 use crate::message::effect::Effect;
 use crate::message::event::Entry;
@@ -78,7 +78,7 @@ impl Driver {
     pub(super) fn new(
         mut state: HostState,
         followers: Followers,
-        (keeper, epoch): (Box<dyn Keeper>, Epoch),
+        (keeper, waits): (Box<dyn Keeper>, Waits),
         snapshots: Option<SnapshotTask>,
         (clockwork, link): (Clockwork, Arc<Link>),
         inbox: Receiver<Message>,
@@ -90,10 +90,10 @@ impl Driver {
             state,
             spare: Batch::default(),
             keeper: Some(keeper),
+            waits,
             appending: None,
             keeping: None,
             snapshots,
-            epoch,
             durable,
             inbox: Box::pin(inbox),
             commands: Box::pin(commands),
@@ -163,11 +163,11 @@ struct Work {
     spare: Batch,
     /// `None` while it appends or stores a snapshot.
     keeper: Option<Box<dyn Keeper>>,
+    waits: Waits,
     appending: Option<(BoxFuture<Kept>, Seq)>,
     keeping: Option<BoxFuture<KeptSnapshot>>,
     /// The task that takes snapshots.
     snapshots: Option<SnapshotTask>,
-    epoch: Epoch,
     /// The number of the last durable event.
     durable: Seq,
     inbox: Pin<Box<Receiver<Message>>>,
@@ -296,7 +296,7 @@ impl Work {
                     let lost = kept.batch.outbox.entries().len().saturating_add(self.state.undurable());
                     return Err(HostError::Append { error, durable: self.durable, lost });
                 }
-                self.durable = *last;
+                (self.durable, self.waits.epoch) = (*last, kept.epoch);
                 self.appending = None;
                 self.keeper = Some(kept.keeper);
                 self.let_out(kept.batch);
@@ -314,7 +314,7 @@ impl Work {
             if batch.outbox.entries().is_empty() {
                 self.let_out(batch);
             } else if let Some(keeper) = self.keeper.take() {
-                self.appending = Some((keeper.append(self.epoch, self.durable, batch), last));
+                self.appending = Some((keeper.append(self.durable, batch, self.waits.clone()), last));
             }
         }
     }
@@ -327,7 +327,7 @@ impl Work {
             && let Some((at, snapshot)) = snapshots.written()
             && let Some(keeper) = self.keeper.take()
         {
-            self.keeping = Some(keeper.keep_snapshot(self.epoch, at, snapshot));
+            self.keeping = Some(keeper.keep_snapshot(self.waits.epoch, at, snapshot));
         }
         let Some(keeping) = &mut self.keeping else { return false };
         let Poll::Ready((keeper, kept)) = keeping.as_mut().poll(cx) else { return false };

@@ -26,8 +26,11 @@ impl FutureHost {
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_functions(&self, spec: AgentSpec, functions: DurableFunctions) -> Result<Incarnation, HostError> {
         let spec = with_kinds(spec, functions.names());
+        let turns = Turns::new(functions);
+        #[cfg(feature = "codecs")]
+        let turns = turns.with_encoding(self.encoding.clone());
         // A strong handle would keep the host alive.
-        let agent = FunctionAgent { turns: Turns::new(functions), inbox: self.inbox.downgrade() };
+        let agent = FunctionAgent { turns, inbox: self.inbox.downgrade() };
         self.join(spec, Arc::new(agent)).await
     }
 }

@@ -1,7 +1,12 @@
 //! Journals that append asynchronously.
 
-use super::timer::BoxFuture;
+#[cfg(feature = "durable")]
+use super::timer::Timer;
+use super::timer::{BoxFuture, Clockwork};
 use crate::base::id::Seq;
+use crate::host::durable::{Handover, Patience};
+#[cfg(feature = "durable")]
+use crate::host::durable::{may_pass, missing};
 use crate::host::state::Batch;
 use crate::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use crate::message::event::Entry;
@@ -55,6 +60,18 @@ pub trait AsyncJournal: Send + 'static {
         entries: &[Entry],
     ) -> impl Future<Output = Result<(), AppendError>> + Send;
 
+    /// Takes the journal over again after an append that failed, if the caller is still its writer, with this epoch: see
+    /// [`Journal::reclaim`].
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Fenced`] if another writer has taken over; any other error lets the host try again later.
+    #[cfg(feature = "durable")]
+    fn reclaim(&mut self, epoch: Epoch) -> impl Future<Output = Result<Option<Takeover>, AppendError>> + Send {
+        let _ = epoch;
+        core::future::ready(Ok(None))
+    }
+
     /// Stores a snapshot that covers every event up to `at`; the journal may drop those events. Appends wait meanwhile.
     ///
     /// # Errors
@@ -84,6 +101,11 @@ impl<J: Journal + 'static> AsyncJournal for J {
 
     async fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
         Journal::append(self, epoch, after, entries)
+    }
+
+    #[cfg(feature = "durable")]
+    async fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
+        Journal::reclaim(self, epoch)
     }
 
     async fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
@@ -140,7 +162,7 @@ impl OffThread {
     }
 
     /// Takes the journal back with the result of a write.
-    async fn returned(&mut self, coming: Option<Coming<Result<(), AppendError>>>) -> Result<(), AppendError> {
+    async fn returned<T>(&mut self, coming: Option<Coming<Result<T, AppendError>>>) -> Result<T, AppendError> {
         let coming = coming.ok_or_else(|| AppendError::Refused("the journal is in use on another thread".into()))?;
         let (journal, kept) = coming.await.map_err(|_| AppendError::Unknown)?;
         self.journal = Some(journal);
@@ -170,6 +192,12 @@ impl AsyncJournal for OffThread {
         self.returned(coming)
     }
 
+    #[cfg(feature = "durable")]
+    fn reclaim(&mut self, epoch: Epoch) -> impl Future<Output = Result<Option<Takeover>, AppendError>> + Send {
+        let coming = self.send(move |journal| journal.reclaim(epoch));
+        self.returned(coming)
+    }
+
     fn keep_snapshot(
         &mut self,
         epoch: Epoch,
@@ -196,9 +224,38 @@ impl fmt::Debug for OffThread {
     }
 }
 
+/// What a host needs to append to its journal, and to wait for it.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "durable"), allow(dead_code, reason = "durable hosts wait"))]
+pub(super) struct Waits {
+    /// The epoch of the writer, which changes when the journal is taken over again.
+    pub(super) epoch: Epoch,
+    pub(super) patience: Patience,
+    pub(super) clockwork: Clockwork,
+    pub(super) handover: Handover,
+}
+
+/// Takes a journal over. Waits while another host holds it.
+#[cfg(feature = "durable")]
+pub(super) async fn take_over(
+    journal: &mut impl AsyncJournal,
+    mut patience: Patience,
+    timer: &impl Timer,
+) -> Result<Takeover, JournalError> {
+    loop {
+        match AsyncJournal::take_over(journal).await {
+            Ok(taken) => return Ok(taken),
+            Err(error) if error.broken().is_some() => return Err(error),
+            Err(error) => timer.sleep(patience.pause().ok_or(error)?).await,
+        }
+    }
+}
+
 /// A journal that is returned with its batch, so that an append is a future which borrows nothing.
 pub(super) trait Keeper: Send {
-    fn append(self: Box<Self>, epoch: Epoch, after: Seq, batch: Batch) -> BoxFuture<Kept>;
+    /// Appends the entries of a batch. After a failure, takes the journal over again and appends what is missing, until the
+    /// patience is over.
+    fn append(self: Box<Self>, after: Seq, batch: Batch, waits: Waits) -> BoxFuture<Kept>;
     fn keep_snapshot(self: Box<Self>, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> BoxFuture<KeptSnapshot>;
 }
 
@@ -206,17 +263,20 @@ pub(super) type KeptSnapshot = (Box<dyn Keeper>, Result<Seq, AppendError>);
 
 pub(super) struct Kept {
     pub(super) keeper: Box<dyn Keeper>,
+    pub(super) epoch: Epoch,
     pub(super) batch: Batch,
     pub(super) result: Result<(), AppendError>,
 }
 
 impl<J: AsyncJournal> Keeper for J {
-    fn append(mut self: Box<Self>, epoch: Epoch, after: Seq, batch: Batch) -> BoxFuture<Kept> {
+    fn append(mut self: Box<Self>, after: Seq, batch: Batch, waits: Waits) -> BoxFuture<Kept> {
         Box::pin(async move {
-            // After a panic of the journal it is unknown whether it has stored the entries.
-            let append = async { AsyncJournal::append(&mut *self, epoch, after, batch.outbox.entries()).await };
-            let result = AssertUnwindSafe(append).catch_unwind().await.unwrap_or(Err(AppendError::Unknown));
-            Kept { keeper: self, batch, result }
+            let entries = batch.outbox.entries();
+            #[cfg(feature = "durable")]
+            let (epoch, result) = append_patiently(&mut *self, after, entries, waits).await;
+            #[cfg(not(feature = "durable"))]
+            let (epoch, result) = (waits.epoch, append_once(&mut *self, waits.epoch, after, entries).await);
+            Kept { keeper: self, epoch, batch, result }
         })
     }
 
@@ -227,4 +287,73 @@ impl<J: AsyncJournal> Keeper for J {
             (keeper, kept.map(|()| at))
         })
     }
+}
+
+/// Appends entries, with patience. Returns the epoch of the writer, too.
+#[cfg(feature = "durable")]
+async fn append_patiently(
+    journal: &mut impl AsyncJournal,
+    after: Seq,
+    entries: &[Entry],
+    mut waits: Waits,
+) -> (Epoch, Result<(), AppendError>) {
+    let mut epoch = waits.epoch;
+    let mut result = append_once(journal, epoch, after, entries).await;
+    while let Err(error) = &result {
+        let Some(pause) = waits.patience.pause().filter(|_| may_pass(error)) else { break };
+        waits.clockwork.sleep(pause).await;
+        match append_again(journal, (epoch, after), entries, &waits.handover).await {
+            Again::Ended(new, ended) => (epoch, result) = (new, ended),
+            Again::NotTaken => {}
+            Again::Never => break,
+        }
+    }
+    (epoch, result)
+}
+
+async fn append_once(
+    journal: &mut impl AsyncJournal,
+    epoch: Epoch,
+    after: Seq,
+    entries: &[Entry],
+) -> Result<(), AppendError> {
+    // After a panic of the journal it is unknown whether it has stored the entries.
+    let append = async { AsyncJournal::append(journal, epoch, after, entries).await };
+    AssertUnwindSafe(append).catch_unwind().await.unwrap_or(Err(AppendError::Unknown))
+}
+
+/// The result of another attempt at an append.
+#[cfg(feature = "durable")]
+enum Again {
+    /// The journal could not be taken over, which may pass.
+    NotTaken,
+    /// It cannot be taken over.
+    Never,
+    /// The epoch of the writer, and the result.
+    Ended(Epoch, Result<(), AppendError>),
+}
+
+/// Takes a journal over again, and appends those of the entries that it does not contain.
+#[cfg(feature = "durable")]
+async fn append_again(
+    journal: &mut impl AsyncJournal,
+    (epoch, durable): (Epoch, Seq),
+    entries: &[Entry],
+    handover: &Handover,
+) -> Again {
+    handover.announce();
+    let reclaim = async { AsyncJournal::reclaim(journal, epoch).await };
+    let taken = match AssertUnwindSafe(reclaim).catch_unwind().await.unwrap_or(Err(AppendError::Unknown)) {
+        Ok(Some(taken)) => taken,
+        Ok(None) => return Again::Never,
+        Err(AppendError::Fenced) => return Again::Ended(epoch, Err(AppendError::Fenced)),
+        Err(_) => return Again::NotTaken,
+    };
+    handover.complete(taken.epoch, AsyncJournal::archive(journal).await);
+    let result = match missing(entries, durable, &taken) {
+        Ok((_, [])) => Ok(()),
+        Ok((after, rest)) => append_once(journal, taken.epoch, after, rest).await,
+        Err(error) => Err(error),
+    };
+    Again::Ended(taken.epoch, result)
 }

@@ -88,8 +88,14 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
+#[cfg(feature = "durable")]
+use super::Durable;
+#[cfg(feature = "codecs")]
+use super::Encoding;
+#[cfg(feature = "codecs")]
+use super::codec::{Known, encoded};
 use super::reentry::Inside;
-use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
+use super::snapshots::{Codec, Persistence, SnapshotStatus, SnapshotWriter};
 use super::state::{Ask, HostState, Reply};
 use super::ticket::{Caller, Ticket};
 use super::{HostError, with_kinds};
@@ -102,6 +108,8 @@ use crate::base::time::Time;
 use crate::engine::Engine;
 use crate::journal::EventFilter;
 use crate::journal::{Journal, MemoryJournal, Takeover};
+#[cfg(feature = "codecs")]
+use crate::message::command::TaskCommand;
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::event::Entry;
 use crate::message::rejected::{Overload, Rejected};
@@ -111,6 +119,8 @@ use crate::task::agent::AgentSpec;
 use crate::workflow::AsyncSteps;
 #[cfg(feature = "reports")]
 use crate::workflow::report::Origin;
+#[cfg(feature = "codecs")]
+use agent::Decoding;
 use agent::{Boxed, Performer};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
@@ -120,6 +130,7 @@ use driver::Message;
 use followers::Followers;
 use futures_channel::oneshot;
 use futures_util::task::AtomicWaker;
+use journal::Waits;
 use snapshots::{Means, SnapshotTask};
 use std::sync::{Arc, Mutex, PoisonError};
 use submission::Submission;
@@ -138,6 +149,8 @@ pub struct FutureHost {
     inbox: Sender<Message>,
     clockwork: Clockwork,
     link: Arc<Link>,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
 }
 
 /// What the handles of a host, of its tasks and of its runs share with its driver.
@@ -174,7 +187,7 @@ impl FutureHost {
         Self::over(config, (journal, taken), timer, (Persistence::Nothing, None))
     }
 
-    /// A host that continues from a journal. The agents of the previous host ended with it: their attempts are retried
+    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The agents of the previous host ended with it: their attempts are retried
     /// as attempts with an unknown outcome.
     ///
     /// # Errors
@@ -189,18 +202,23 @@ impl FutureHost {
         Self::over(config, (journal, taken), timer, (Persistence::Events(Codec::packed()), None))
     }
 
-    /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A second
-    /// copy of the state [follows](crate::engine::Follower) the events and is serialised wherever `away` runs blocking
-    /// work; it needs the same amount of memory again. The engine continues meanwhile, and so do appends if the journal
-    /// has an [archive](AsyncJournal::archive).
+    /// A host that keeps its state in a journal, in one call: it continues from what the journal contains, takes snapshots
+    /// regularly, so that the journal stays short and a restart quick, and has patience with a journal that is held by the
+    /// previous host or fails for a while ([`Durable`]).
     ///
-    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol
-    /// `|work| smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the
-    /// duration of the snapshot.
+    /// The same program, started again, continues where the first one ended: tasks, runs, timers and schedules are restored;
+    /// agents are added again; attempts that were under way are retried as attempts with an unknown outcome; and a run that is
+    /// started again with its key is the run that is there.
+    ///
+    /// A second copy of the state [follows](crate::engine::Follower) the events and is serialised wherever `away` runs blocking
+    /// work; it needs the same amount of memory again. The engine continues meanwhile, and so do appends if the journal has an
+    /// [archive](AsyncJournal::archive). With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol
+    /// `|work| smol::unblock(work).detach()`. On a single thread it is `|work| work()`, which blocks the host for the duration of
+    /// the snapshot.
     ///
     /// ```
     /// use counterpoint::host::future::{Blocking, FutureHost};
-    /// use counterpoint::host::{HostError, Snapshots};
+    /// use counterpoint::host::{Durable, HostError};
     /// use counterpoint::journal::MemoryJournal;
     /// use counterpoint::{Config, TaskId, TaskSpec};
     /// # use std::{future::Future, pin::{pin, Pin}, task::{Context, Poll, Waker}, time::Duration};
@@ -216,10 +234,10 @@ impl FutureHost {
     /// # }
     ///
     /// let journal = MemoryJournal::default();
-    /// let (mine, often) = (journal.clone(), Snapshots::every(10_000));
+    /// let (mine, often) = (journal.clone(), Durable::new().snapshot_every(10_000));
     /// let away = |work: Blocking| drop(std::thread::spawn(work));
     /// let program = async {
-    ///     let (host, driver) = FutureHost::open_with_snapshots(Config::default(), mine, sleep, often, away).await?;
+    ///     let (host, driver) = FutureHost::durable(Config::default(), mine, sleep, often, away).await?;
     ///     join(driver, async {
     ///         let _task = host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
     ///         let at = host.take_snapshot().await?; // a snapshot on demand, for example before an upgrade
@@ -234,18 +252,22 @@ impl FutureHost {
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open).
-    pub async fn open_with_snapshots(
+    /// [`HostError::Journal`] when the journal is held by another host for longer than the patience
+    /// ([`JournalError::is_held`](crate::journal::JournalError::is_held)), cannot be reached, or is damaged or of another version
+    /// ([`JournalError::broken`](crate::journal::JournalError::broken)); [`HostError::Restore`] when its content is inconsistent.
+    #[cfg(feature = "durable")]
+    pub async fn durable(
         config: Config,
         mut journal: impl AsyncJournal,
         timer: impl Timer,
-        snapshots: Snapshots,
+        durable: Durable,
         away: impl Fn(Blocking) + Send + 'static,
     ) -> Result<(Self, Driver), HostError> {
-        let taken = AsyncJournal::take_over(&mut journal).await?;
+        let persistence = Persistence::Snapshots(Codec::packed(), durable);
+        let taken = journal::take_over(&mut journal, persistence.patience(), &timer).await?;
         let archive = AsyncJournal::archive(&mut journal).await;
         let means = Means { archive, away: Box::new(away) };
-        Self::over(config, (journal, taken), timer, (Persistence::Snapshots(Codec::packed(), snapshots), Some(means)))
+        Self::over(config, (journal, taken), timer, (persistence, Some(means)))
     }
 
     fn over(
@@ -257,6 +279,7 @@ impl FutureHost {
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
         let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
         let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || archive.flatten())?;
+        let handover = writer.as_ref().map(SnapshotWriter::handover).unwrap_or_default();
         let waker: Arc<AtomicWaker> = Arc::default();
         let driver = Arc::clone(&waker);
         let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail, move || driver.wake())?;
@@ -267,11 +290,20 @@ impl FutureHost {
         let clockwork = Clockwork::new(Arc::new(timer), state.engine.at());
         let (inbox, messages) = bounded(INBOX);
         let (commands, receiver) = unbounded();
-        let keeper = (Box::new(journal) as _, taken.epoch);
+        let (epoch, patience) = (taken.epoch, persistence.patience());
+        let waits = Waits { epoch, patience, clockwork: clockwork.clone(), handover };
+        let keeper = (Box::new(journal) as _, waits);
         let link = Arc::new(Link { commands, inside: state.inside.clone(), waker, failed: Mutex::default() });
         let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
         let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);
-        Ok((Self { inbox, clockwork, link }, driver))
+        let host = Self {
+            inbox,
+            clockwork,
+            link,
+            #[cfg(feature = "codecs")]
+            encoding: None,
+        };
+        Ok((host, driver))
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity bounds the number
@@ -281,7 +313,7 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_agent(&self, spec: AgentSpec, steps: AsyncSteps) -> Result<Incarnation, HostError> {
-        self.join(with_kinds(spec, steps.kinds()), Arc::new(Boxed(steps))).await
+        self.join_decoding(with_kinds(spec, steps.kinds()), Arc::new(Boxed(steps))).await
     }
 
     /// Adds an agent with the skills of its specification.
@@ -290,7 +322,42 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_custom_agent(&self, spec: AgentSpec, agent: impl AsyncAgent) -> Result<Incarnation, HostError> {
-        self.join(spec, Arc::new(agent)).await
+        self.join_decoding(spec, Arc::new(agent)).await
+    }
+
+    /// Adds an agent that sees no encoded payloads.
+    async fn join_decoding(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
+        #[cfg(feature = "codecs")]
+        if let Some(encoding) = self.encoding.clone() {
+            return self.join(spec, Arc::new(Decoding { agent, encoding })).await;
+        }
+        self.join(spec, agent).await
+    }
+
+    /// Encodes the payloads that enter the engine through this handle and its clones from now on, and decodes those that leave it:
+    /// inputs, outputs, signals, updates of variables, items and notes of decisions, so that the journal has them in no other
+    /// form. Agents and callers see plain payloads. To be called before agents are added.
+    ///
+    /// What the engine itself reads stays as it is: names, keys, kinds, failures, details of heartbeats, the input of schedules,
+    /// the answers of queries, the data of the definitions. Expressions and conditions see encoded values; see [`Encoding`]. Nodes
+    /// that delegate cannot be used, because the engine reads the answers of their agents. [`inspect`](Self::inspect) and
+    /// subscriptions show encoded payloads.
+    #[cfg(feature = "codecs")]
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
+        self
+    }
+
+    /// A command with encoded payloads.
+    #[cfg(feature = "codecs")]
+    async fn encoded(&self, command: Command) -> Result<Command, HostError> {
+        let Some(encoding) = &self.encoding else { return Ok(command) };
+        let known = match Known::of(&command) {
+            Some(known) => self.inspect(move |engine| known.payload(engine)).await?,
+            None => None,
+        };
+        Ok(encoded(encoding, command, known.as_ref())?)
     }
 
     async fn join(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
@@ -314,6 +381,8 @@ impl FutureHost {
     /// When the engine rejects the command, or the host has ended.
     pub async fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
+        #[cfg(feature = "codecs")]
+        let command = self.encoded(command).await?;
         self.ask(|reply| Message::Ask(Ask::Command { command, reply })).await?
     }
 
@@ -325,6 +394,14 @@ impl FutureHost {
     /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
     /// is no error of the group.
     pub async fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
+        #[cfg(feature = "codecs")]
+        let commands = {
+            let mut all = Vec::with_capacity(commands.len());
+            for command in commands {
+                all.push(self.encoded(command).await?);
+            }
+            all
+        };
         self.ask(|reply| Message::Ask(Ask::Commands { commands, reply })).await?
     }
 
@@ -335,9 +412,16 @@ impl FutureHost {
     /// When the engine rejects the task, or the host has ended.
     pub async fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
+        #[cfg(feature = "codecs")]
+        let Command::Task(TaskCommand::Submit(spec)) = self.encoded(TaskCommand::Submit(spec).into()).await? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let submission = self.hand_in(|ticket| Ask::Submit { spec, ticket }).await?;
-        Ok(TaskHandle::new(id, submission, Arc::clone(&self.link)))
+        let handle = TaskHandle::new(id, submission, Arc::clone(&self.link));
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Submits a task as soon as the engine has capacity for it. While the engine is [at

@@ -90,9 +90,16 @@ impl FutureHost {
         spec: RunSpec,
         needs: Option<Arc<Definition>>,
     ) -> Result<RunHandle<O>, HostError> {
+        #[cfg(feature = "codecs")]
+        let Command::Run(RunCommand::Start(spec)) = self.encoded(Command::start(spec)).await? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let submission = self.hand_in(|ticket| Ask::Start { spec, needs, ticket }).await?;
-        Ok(RunHandle::new(id, submission, Arc::clone(&self.link)))
+        let handle = RunHandle::new(id, submission, Arc::clone(&self.link));
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle is ready.
@@ -102,7 +109,10 @@ impl FutureHost {
     /// When the run is unknown, or the host has ended.
     pub async fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
         let submission = self.hand_in(|ticket| Ask::Attach { run, ticket }).await?;
-        Ok(RunHandle::new(run, submission, Arc::clone(&self.link)))
+        let handle = RunHandle::new(run, submission, Arc::clone(&self.link));
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Sends a signal to a run.

@@ -22,9 +22,11 @@ impl ThreadHost {
     /// When the engine rejects the agent, a thread cannot be started, or the host has ended.
     pub fn add_functions(&self, spec: AgentSpec, functions: DurableFunctions) -> Result<Incarnation, HostError> {
         let spec = with_kinds(spec, functions.names());
-        let agent =
-            FunctionAgent { turns: Turns::new(functions), inbox: self.inbox.clone(), ended: self.ended.clone() };
-        self.add_custom_agent(spec, agent)
+        let turns = Turns::new(functions);
+        #[cfg(feature = "codecs")]
+        let turns = turns.with_encoding(self.encoding.clone());
+        let agent = FunctionAgent { turns, inbox: self.inbox.clone(), ended: self.ended.clone() };
+        self.join(spec, Arc::new(agent))
     }
 }
 

@@ -2,6 +2,10 @@
 
 use crate::base::id::{RunId, TaskId};
 use crate::base::structure::threads::thread::{self, ThreadId};
+#[cfg(feature = "codecs")]
+use crate::host::Encoding;
+#[cfg(feature = "codecs")]
+use crate::host::codec::{outcome_of, run_outcome_of};
 use crate::host::error::output_of;
 use crate::host::{HostError, RunError};
 use crate::message::run::RunOutcome;
@@ -18,11 +22,26 @@ pub struct TaskHandle {
     outcome: Receiver<TaskOutcome>,
     /// The thread that must not wait for the outcome: the owner's.
     inside: ThreadId,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
 }
 
 impl TaskHandle {
     pub(super) const fn new(id: TaskId, outcome: Receiver<TaskOutcome>, inside: ThreadId) -> Self {
-        Self { id, outcome, inside }
+        Self {
+            id,
+            outcome,
+            inside,
+            #[cfg(feature = "codecs")]
+            encoding: None,
+        }
+    }
+
+    /// Decodes the output.
+    #[cfg(feature = "codecs")]
+    pub(super) fn decoding(mut self, encoding: Option<Encoding>) -> Self {
+        self.encoding = encoding;
+        self
     }
 
     /// The task's id.
@@ -40,17 +59,24 @@ impl TaskHandle {
         if thread::current().id() == self.inside {
             return self.outcome.try_recv().map_err(|_| HostError::Reentrant);
         }
-        self.outcome.recv().map_err(|_| HostError::Ended)
+        let outcome = self.outcome.recv().map_err(|_| HostError::Ended)?;
+        #[cfg(feature = "codecs")]
+        let outcome = outcome_of(self.encoding.as_ref(), outcome)?;
+        Ok(outcome)
     }
 
-    /// Waits until the task has ended, or returns the handle after this time; a callback of the host does not wait.
+    /// Waits until the task has ended, or returns the handle after this time; a callback of the host does not wait. An output
+    /// that cannot be decoded is returned as the journal has it.
     ///
     /// # Errors
     ///
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<TaskOutcome, Self> {
         let patience = if thread::current().id() == self.inside { Duration::ZERO } else { patience };
-        self.outcome.recv_timeout(patience).map_err(|_| self)
+        let outcome = self.outcome.recv_timeout(patience);
+        #[cfg(feature = "codecs")]
+        let outcome = outcome.map(|outcome| outcome_of(self.encoding.as_ref(), outcome.clone()).unwrap_or(outcome));
+        outcome.map_err(|_| self)
     }
 }
 
@@ -66,12 +92,34 @@ pub struct RunHandle<O> {
     outcome: Receiver<RunOutcome>,
     /// The thread that must not wait for the outcome: the owner's.
     inside: ThreadId,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O: DeserializeOwned> RunHandle<O> {
     pub(super) const fn new(id: RunId, outcome: Receiver<RunOutcome>, inside: ThreadId) -> Self {
-        Self { id, outcome, inside, output: PhantomData }
+        Self {
+            id,
+            outcome,
+            inside,
+            #[cfg(feature = "codecs")]
+            encoding: None,
+            output: PhantomData,
+        }
+    }
+
+    /// Decodes the output.
+    #[cfg(feature = "codecs")]
+    pub(super) fn decoding(mut self, encoding: Option<Encoding>) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    fn output(&self, outcome: RunOutcome) -> Result<O, RunError> {
+        #[cfg(feature = "codecs")]
+        let outcome = run_outcome_of(self.encoding.as_ref(), outcome)?;
+        output_of(outcome)
     }
 
     /// The run's id.
@@ -87,9 +135,9 @@ impl<O: DeserializeOwned> RunHandle<O> {
     /// When the run did not succeed, its output is no `O`, the host ends first, or the caller is a callback of the host.
     pub fn wait(self) -> Result<O, RunError> {
         if thread::current().id() == self.inside {
-            return output_of(self.outcome.try_recv().map_err(|_| RunError::Reentrant)?);
+            return self.output(self.outcome.try_recv().map_err(|_| RunError::Reentrant)?);
         }
-        output_of(self.outcome.recv().map_err(|_| RunError::HostEnded)?)
+        self.output(self.outcome.recv().map_err(|_| RunError::HostEnded)?)
     }
 
     /// Waits until the run has ended, or returns the handle after this time; a callback of the host does not wait.
@@ -99,7 +147,10 @@ impl<O: DeserializeOwned> RunHandle<O> {
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<Result<O, RunError>, Self> {
         let patience = if thread::current().id() == self.inside { Duration::ZERO } else { patience };
-        self.outcome.recv_timeout(patience).map(output_of).map_err(|_| self)
+        match self.outcome.recv_timeout(patience) {
+            Ok(outcome) => Ok(self.output(outcome)),
+            Err(_) => Err(self),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod events;
 #[cfg(feature = "functions")]
 mod functions;
 mod handle;
+mod keeper;
 mod message;
 mod owner;
 #[cfg(feature = "cluster")]
@@ -42,14 +43,20 @@ mod sharded;
 mod snapshots;
 mod worker;
 
-use super::{HostError, SnapshotStatus, Snapshots};
+#[cfg(feature = "durable")]
+use super::Durable;
+use super::{HostError, SnapshotStatus};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
 #[cfg(feature = "cluster")]
 pub use sharded::ShardedHost;
 
+#[cfg(feature = "codecs")]
+use super::Encoding;
 use super::clock::Clock;
+#[cfg(feature = "codecs")]
+use super::codec::{Decoding, Known, encoded};
 use super::deploy::Deployment;
 use super::snapshots::{Codec, Persistence};
 use super::state::{Ask, Reply};
@@ -66,6 +73,8 @@ use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::journal::{AppendError, Journal, MemoryJournal};
+#[cfg(feature = "codecs")]
+use crate::message::command::TaskCommand;
 use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
@@ -103,6 +112,8 @@ pub struct ThreadHost {
     failed: Arc<Mutex<Option<HostError>>>,
     clock: Clock,
     snapshots: Option<SnapshotThread>,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
 }
 
 impl ThreadHost {
@@ -115,7 +126,7 @@ impl ThreadHost {
         Self::open_with(config, Box::new(MemoryJournal::default()), Persistence::Nothing)
     }
 
-    /// A host that continues from a journal. The agents of the previous host ended with its threads: their attempts are
+    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The agents of the previous host ended with its threads: their attempts are
     /// retried as attempts with an unknown outcome.
     ///
     /// # Errors
@@ -125,19 +136,26 @@ impl ThreadHost {
         Self::open_with(config, Box::new(journal), Persistence::Events(Codec::packed()))
     }
 
-    /// As [`open`](Self::open), with regular snapshots, so that the journal stays short and a restart quick. A separate
-    /// thread [follows](crate::engine::Follower) the events and takes the snapshots; it needs the same amount of memory
+    /// A host that keeps its state in a journal, in one call: it continues from what the journal contains, takes snapshots
+    /// regularly, so that the journal stays short and a restart quick, and has patience with a journal that is held by the
+    /// previous host or fails for a while ([`Durable`]).
+    ///
+    /// The same program, started again, continues where the first one ended: tasks, runs, timers and schedules are restored;
+    /// agents are added again; attempts that were under way are retried as attempts with an unknown outcome; and a run that is
+    /// started again with its key is the run that is there.
+    ///
+    /// A separate thread [follows](crate::engine::Follower) the events and takes the snapshots; it needs the same amount of memory
     /// again. The engine continues meanwhile.
     ///
     /// ```
+    /// use counterpoint::host::Durable;
     /// use counterpoint::host::thread::ThreadHost;
-    /// use counterpoint::host::Snapshots;
     /// use counterpoint::journal::MemoryJournal;
     /// use counterpoint::{Config, TaskId, TaskSpec};
     /// use std::time::Duration;
     ///
     /// let journal = MemoryJournal::default();
-    /// let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(10_000))?;
+    /// let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().snapshot_every(10_000))?;
     /// host.submit(TaskSpec::new(TaskId::new(1), "any"))?;
     /// let at = host.take_snapshot()?; // a snapshot on demand, for example before an upgrade
     /// assert_eq!(at.get(), 2);        // after the identity of the journal and the task
@@ -148,13 +166,13 @@ impl ThreadHost {
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open).
-    pub fn open_with_snapshots(
-        config: Config,
-        journal: impl Journal + 'static,
-        snapshots: Snapshots,
-    ) -> Result<Self, HostError> {
-        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::packed(), snapshots))
+    /// [`HostError::Journal`] when the journal is held by another host for longer than the patience
+    /// ([`JournalError::is_held`](crate::journal::JournalError::is_held)), cannot be reached, or is damaged or of another version
+    /// ([`JournalError::broken`](crate::journal::JournalError::broken)); [`HostError::Restore`] when its content is inconsistent;
+    /// [`HostError::Thread`] when a thread cannot be started.
+    #[cfg(feature = "durable")]
+    pub fn durable(config: Config, journal: impl Journal + 'static, durable: Durable) -> Result<Self, HostError> {
+        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::packed(), durable))
     }
 
     fn open_with(config: Config, journal: Box<dyn Journal>, persistence: Persistence) -> Result<Self, HostError> {
@@ -184,7 +202,17 @@ impl ThreadHost {
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
         let inside = thread.thread().id();
-        Ok(Self { inbox, owner: Mutex::new(Some(thread)), inside, ended, failed, clock, snapshots })
+        Ok(Self {
+            inbox,
+            owner: Mutex::new(Some(thread)),
+            inside,
+            ended,
+            failed,
+            clock,
+            snapshots,
+            #[cfg(feature = "codecs")]
+            encoding: None,
+        })
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity is the number of
@@ -203,7 +231,42 @@ impl ThreadHost {
     ///
     /// When the engine rejects the agent, a thread cannot be started, or the host has ended.
     pub fn add_custom_agent(&self, spec: AgentSpec, agent: impl Agent) -> Result<Incarnation, HostError> {
-        self.ask(|reply| Message::Join { spec, agent: Arc::new(agent), reply })?
+        let agent: Arc<dyn Agent> = Arc::new(agent);
+        #[cfg(feature = "codecs")]
+        if let Some(encoding) = self.encoding.clone() {
+            return self.join(spec, Arc::new(Decoding { agent, encoding }));
+        }
+        self.join(spec, agent)
+    }
+
+    fn join(&self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Result<Incarnation, HostError> {
+        self.ask(|reply| Message::Join { spec, agent, reply })?
+    }
+
+    /// Encodes the payloads that enter the engine from now on, and decodes those that leave it: inputs, outputs, signals, updates
+    /// of variables, items and notes of decisions, so that the journal has them in no other form. Agents and callers see plain
+    /// payloads. To be called before agents are added.
+    ///
+    /// What the engine itself reads stays as it is: names, keys, kinds, failures, details of heartbeats, the input of schedules,
+    /// the answers of queries, the data of the definitions. Expressions and conditions see encoded values; see [`Encoding`]. Nodes
+    /// that delegate cannot be used, because the engine reads the answers of their agents. [`inspect`](Self::inspect) and
+    /// subscriptions show encoded payloads.
+    #[cfg(feature = "codecs")]
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
+        self
+    }
+
+    /// A command with encoded payloads.
+    #[cfg(feature = "codecs")]
+    fn encoded(&self, command: Command) -> Result<Command, HostError> {
+        let Some(encoding) = &self.encoding else { return Ok(command) };
+        let known = match Known::of(&command) {
+            Some(known) => self.inspect(move |engine| known.payload(engine))?,
+            None => None,
+        };
+        Ok(encoded(encoding, command, known.as_ref())?)
     }
 
     /// Removes an agent at once, as if it had crashed: its attempts are retried by other agents, with an unknown
@@ -223,6 +286,8 @@ impl ThreadHost {
     /// When the engine rejects the command, or the host has ended.
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
+        #[cfg(feature = "codecs")]
+        let command = self.encoded(command)?;
         self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
     }
 
@@ -234,6 +299,8 @@ impl ThreadHost {
     /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
     /// is no error of the group.
     pub fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
+        #[cfg(feature = "codecs")]
+        let commands = commands.into_iter().map(|command| self.encoded(command)).collect::<Result<_, _>>()?;
         self.ask(|reply| Message::Ask(Ask::Commands { commands, reply }))?
     }
 
@@ -244,10 +311,17 @@ impl ThreadHost {
     /// When the engine rejects the task, or the host has ended.
     pub fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
         let spec: Arc<TaskSpec> = task.into();
+        #[cfg(feature = "codecs")]
+        let Command::Task(TaskCommand::Submit(spec)) = self.encoded(TaskCommand::Submit(spec).into())? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Submit { spec, ticket }), &verdict)??;
-        Ok(TaskHandle::new(id, outcome, self.inside))
+        let handle = TaskHandle::new(id, outcome, self.inside);
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Adds a workflow definition. The answer is [`Accepted::Done`], [`Accepted::Repeated`], or [`Accepted::Compatible`] with
@@ -316,10 +390,17 @@ impl ThreadHost {
         spec: RunSpec,
         needs: Option<Arc<Definition>>,
     ) -> Result<RunHandle<O>, HostError> {
+        #[cfg(feature = "codecs")]
+        let Command::Run(RunCommand::Start(spec)) = self.encoded(Command::start(spec))? else {
+            return Err(HostError::Ended);
+        };
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Start { spec, needs, ticket }), &verdict)??;
-        Ok(RunHandle::new(id, outcome, self.inside))
+        let handle = RunHandle::new(id, outcome, self.inside);
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle has its outcome.
@@ -330,7 +411,10 @@ impl ThreadHost {
     pub fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Attach { run, ticket }), &verdict)??;
-        Ok(RunHandle::new(run, outcome, self.inside))
+        let handle = RunHandle::new(run, outcome, self.inside);
+        #[cfg(feature = "codecs")]
+        let handle = handle.decoding(self.encoding.clone());
+        Ok(handle)
     }
 
     /// Sends a signal to a run.

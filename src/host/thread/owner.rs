@@ -1,12 +1,12 @@
 //! The thread that owns the engine.
 
+use super::keeper::Keeper;
 use super::message::{Message, Stopped};
 #[cfg(feature = "cluster")]
 use super::sharded::{Desk, ToHome};
 use super::snapshots::{Request, SnapshotThread};
 use super::worker::{self, Assignment};
 use crate::base::id::{AttemptId, Incarnation, Seq};
-use crate::base::structure::contain;
 use crate::base::time::Time;
 #[cfg(feature = "cluster")]
 use crate::cluster::ShardId;
@@ -14,7 +14,7 @@ use crate::host::clock::Clock;
 use crate::host::snapshots::{Kept, Persistence};
 use crate::host::state::{Batch, Ended, HostState, Reply};
 use crate::host::{Agent, HostError};
-use crate::journal::{AppendError, Epoch, Journal};
+use crate::journal::Journal;
 use crate::message::command::AgentCommand;
 use crate::message::effect::Effect;
 use crate::message::event::{AgentEvent, Entry, Event};
@@ -39,8 +39,7 @@ pub(super) struct Owner {
     state: HostState,
     /// Reused for the next batch.
     spare: Batch,
-    journal: Box<dyn Journal>,
-    epoch: Epoch,
+    keeper: Keeper,
     /// The number of the last durable event.
     durable: Seq,
     inbox: Receiver<Message>,
@@ -71,14 +70,18 @@ fn waking(inbox: &Sender<Message>) -> impl Fn() + Send + Sync + use<> {
 impl Owner {
     pub(super) fn open(
         config: Config,
-        mut journal: Box<dyn Journal>,
+        journal: Box<dyn Journal>,
         persistence: Persistence,
         inbox: Receiver<Message>,
         (sender, ended): (Sender<Message>, Receiver<()>),
     ) -> Result<(Self, Option<SnapshotThread>), HostError> {
-        let taken = journal.take_over()?;
+        let (mut keeper, taken) = Keeper::open(journal, persistence.patience())?;
         let snapshot = persistence.read(taken.snapshot.as_deref())?;
-        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, || journal.archive())?;
+        let archive = || keeper.journal().archive();
+        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, archive)?;
+        if let Some(writer) = &writer {
+            keeper.announce_to(writer.handover());
+        }
         let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail, waking(&sender))?;
         let thread = writer.map(|writer| SnapshotThread::start(writer, taken.tail, (sender.clone(), ended)));
         let (snapshots, follower) = thread.transpose()?.unzip();
@@ -88,8 +91,7 @@ impl Owner {
         let owner = Self {
             state,
             spare: Batch::default(),
-            journal,
-            epoch: taken.epoch,
+            keeper,
             durable,
             inbox,
             sender,
@@ -113,7 +115,7 @@ impl Owner {
     /// Makes the engine one of several that share the agents of a home.
     #[cfg(feature = "cluster")]
     pub(super) fn share(&mut self, shard: ShardId, home: Sender<ToHome>) {
-        self.desk = Some(Desk::new(shard, self.epoch, home));
+        self.desk = Some(Desk::new(shard, self.keeper.epoch(), home));
     }
 
     /// Works until a stop is requested or the journal fails, and returns the failure. Waiting callers then get the error that
@@ -173,8 +175,7 @@ impl Owner {
             Message::Snapshot { reply } => self.requested.push(reply),
             Message::Keep { at, snapshot, reply } => {
                 // The snapshot thread waits for the answer as long as the owner's thread runs.
-                let kept = contain(|| self.journal.keep_snapshot(self.epoch, at, &snapshot));
-                let _ = reply.send(kept.unwrap_or(Err(AppendError::Unknown)).map(|()| at));
+                let _ = reply.send(self.keeper.keep_snapshot(at, &snapshot).map(|()| at));
             }
             Message::Stop { patience, reply } => {
                 self.state.drain(now);
@@ -213,9 +214,7 @@ impl Owner {
         let (mut batch, last) = self.state.news(core::mem::take(&mut self.spare));
         let entries = batch.outbox.entries();
         if !entries.is_empty() {
-            // After a panic of the journal it is unknown whether it has stored the entries.
-            let appended = contain(|| self.journal.append(self.epoch, self.durable, entries));
-            if let Err(error) = appended.unwrap_or(Err(AppendError::Unknown)) {
+            if let Err(error) = self.keeper.append(self.durable, entries) {
                 let (durable, lost) = (self.durable, entries.len());
                 self.failed = Some(HostError::Append { error, durable, lost });
                 return false;

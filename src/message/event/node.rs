@@ -12,7 +12,7 @@ use crate::message::run::{
 };
 use crate::task::Failure;
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A node of a run: its index in the definition that the run follows at that time, and its name, for readers that do not have
 /// the definition.
@@ -92,6 +92,12 @@ pub enum NodeEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         calls: Vec<FunctionCall>,
     },
+    /// A durable function continues as new: it begins again with this input. Its calls and their child runs are forgotten.
+    Continued {
+        /// The input.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        input: Payload,
+    },
     /// A guard of the node did not hold. After a precondition the node ends; after a postcondition its work is done again, or
     /// it ends and its output is dropped.
     Refused {
@@ -153,8 +159,9 @@ pub enum NodeEvent {
     StateEntered {
         /// The state's index in the node.
         state: u32,
-        /// The token's payload for the first state; none for another, which gets what the state before it gave.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The token's payload: for the first state, and where an expression of the state before or of the transition gave it.
+        /// Without it, the token has what the body of the state before gave, or what it had.
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
         item: Option<Payload>,
     },
     /// Something happened to the decision that the node waits for.
@@ -166,6 +173,11 @@ pub enum NodeEvent {
     },
     /// An operator has a failed compensation tried again.
     CompensationRetried,
+}
+
+/// A payload that is there, null too.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(from).map(Some)
 }
 
 /// A change of the items of a map.

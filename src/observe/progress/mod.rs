@@ -280,6 +280,12 @@ impl Progress {
         match event {
             NodeEvent::Map(MapEvent::ItemsAdded { items }) => self.added(run, node, items.len()),
             NodeEvent::Opened { what } => self.opened(run, node, what),
+            NodeEvent::Continued { .. } => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.nodes.remove(&node);
+                }
+                self.opened(run, node, &Opening::Function);
+            }
             NodeEvent::Finished { outcome, .. } => self.set_status(run, node, outcome.into()),
             NodeEvent::Compensated { outcome } => self.compensated(run, node, outcome),
             NodeEvent::CompensationRetried => {

@@ -147,6 +147,13 @@ impl Rules {
                 let goes = |run: &RunId| self.runs.get(run).is_some_and(|story| !story.finished);
                 rule(to.iter().all(goes), || format!("node {node} of {run} sends a signal to a run that has ended"))
             }
+            NodeEvent::Continued { .. } => {
+                let own = story.instances.iter().filter(|((node, ..), _)| *node == index);
+                let over = |task: &TaskId| self.tasks.get(task).is_none_or(|task| task.ended().is_some());
+                rule(own.flat_map(|(_, tasks)| tasks).all(over), || {
+                    format!("node {node} of {run} continues as new while it is under way")
+                })
+            }
             NodeEvent::Compensated { outcome } => self.judge_compensated(run, index, outcome, step),
             NodeEvent::Part { part, event } => {
                 let (Some(parts), Some(delegate)) = (story.parts.get(&index), story.delegate(index)) else {
@@ -372,6 +379,10 @@ impl Rules {
                 story.compensated.remove(&node);
             }
             NodeEvent::Refused { .. } => _ = story.refused.insert(node),
+            NodeEvent::Continued { .. } => {
+                story.reset_nodes(&[node]);
+                remove_calls(&mut self.runs, run, node);
+            }
             _ => {}
         }
     }
@@ -392,6 +403,22 @@ fn judge_template(spec: &TaskSpec, owner: Owner, story: &Story) -> Judged {
     rule(spec.policy.attempt_timeout() == work.policy.attempt_timeout(), || {
         format!("{} does not have the timeout of the definition that {} follows", spec.id, owner.run)
     })
+}
+
+/// A function has continued as new: the child runs of its calls are forgotten.
+fn remove_calls(runs: &mut BTreeMap<RunId, Story>, run: RunId, node: NodeIx) {
+    let is_call = |owner: Owner| owner.run == run && owner.node == node;
+    let mut gone: BTreeSet<RunId> = BTreeSet::new();
+    loop {
+        let is_gone = |owner: Owner| is_call(owner) || gone.contains(&owner.run);
+        let more = runs.iter().filter(|(id, story)| !gone.contains(id) && story.owner.is_some_and(is_gone));
+        let more: Vec<RunId> = more.map(|(id, _)| *id).collect();
+        if more.is_empty() {
+            break;
+        }
+        gone.extend(more);
+    }
+    runs.retain(|id, _| !gone.contains(id));
 }
 
 fn indexes(nodes: &[NodeRef]) -> Vec<NodeIx> {

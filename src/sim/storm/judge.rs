@@ -82,7 +82,7 @@ impl Story {
                         | NodeEvent::Operated { .. },
                 } => _ = story.declared.insert((*run, node.index)),
                 // A postcondition that does not hold repeats the work of its node.
-                Event::Node { run, node, event: NodeEvent::Refused { .. } } => {
+                Event::Node { run, node, event: NodeEvent::Refused { .. } | NodeEvent::Continued { .. } } => {
                     story.restarted.entry((*run, node.index)).or_default().push(entry.seq);
                 }
                 _ => {}
@@ -154,6 +154,10 @@ impl Keys {
                 }
                 Event::Node { run, node, event: NodeEvent::Opened { what: Opening::Function } } => {
                     self.functions.insert((*run, node.index));
+                }
+                Event::Node { run, node, event: NodeEvent::Continued { .. } } => {
+                    *self.restarts.entry((*run, node.index)).or_default() += 1;
+                    self.repeat((*run, node.index));
                 }
                 Event::Run { run, event: RunEvent::Migrated { .. } } => _ = self.migrated.insert(*run),
                 _ => {}

@@ -179,6 +179,12 @@ fn turn(task: &TaskSpec, nature: Nature) -> Option<Payload> {
         FunctionTurn::Begin { results: 1..4, .. } => vec![reserve, look, rest, ship],
         FunctionTurn::Resume { results: 0..3, .. } => Vec::new(),
         FunctionTurn::Resume { results: 3, .. } => vec![ship],
+        // The first time around.
+        FunctionTurn::Begin { turn: 0..5, .. } | FunctionTurn::Resume { turn: 0..5, .. }
+            if matches!(nature, Nature::Slow(_)) =>
+        {
+            return Payload::of(&FunctionAnswer::Again("again")).ok();
+        }
         FunctionTurn::Begin { .. } | FunctionTurn::Resume { .. } => match nature {
             Nature::Infeasible => {
                 let failure = Failure::permanent("impossible").with_code("storm.impossible");

@@ -32,6 +32,11 @@ pub struct Delegating<B>(PhantomData<B>);
 #[derive(Debug)]
 pub struct Waits(());
 
+/// A call of a durable function that waits for a decision.
+#[cfg(feature = "functions")]
+#[derive(Debug)]
+pub struct Decides(());
+
 /// A node that starts when a number of its links are taken.
 #[derive(Debug)]
 pub struct Counted(());

@@ -8,7 +8,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{FunctionCall, Work};
 use crate::task::{Failure, Needs, Policy, Retry, Tier, codes};
-use crate::workflow::kind::{Mapped, Tasks, Undoable, Waits};
+use crate::workflow::kind::{Decides, Mapped, Tasks, Undoable, Waits};
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
@@ -125,6 +125,27 @@ impl<O> FunctionFuture<O, Waits> {
     }
 }
 
+impl<O> FunctionFuture<O, Decides> {
+    /// Fails with the code [`DECISION_TIMEOUT`](codes::DECISION_TIMEOUT) without a decision within this time.
+    pub fn within(self, span: Duration) -> Self {
+        self.set(|request| {
+            if let Shape::Decision { within, .. } = &mut request.shape {
+                *within = Some(span);
+            }
+        })
+    }
+
+    /// Lets people with another role decide as well after a time without a decision.
+    pub fn escalated(self, after: Duration, role: impl Into<Name>) -> Self {
+        let role = role.into();
+        self.set(|request| {
+            if let Shape::Decision { decision, .. } = &mut request.shape {
+                *decision = decision.clone().escalated(after, role);
+            }
+        })
+    }
+}
+
 impl<O: DeserializeOwned, L> Future for FunctionFuture<O, L> {
     type Output = Result<O, Failure>;
 
@@ -161,6 +182,18 @@ impl<O: DeserializeOwned, L> FunctionFuture<O, L> {
             return Poll::Pending;
         }
         drop(state);
+        #[cfg(feature = "codecs")]
+        let outcome = match (self.ctx.encoding(), outcome) {
+            (Some(encoding), Ok(output)) => match encoding.decode(&output) {
+                Ok(plain) => Ok(plain),
+                Err(error) => {
+                    self.ctx.state().fail_codec(&error);
+                    self.stage = Stage::Over;
+                    return Poll::Pending;
+                }
+            },
+            (_, outcome) => outcome,
+        };
         let output = outcome.and_then(|output| {
             let unreadable = |error| {
                 let message = format!("the output of the call `{}` {}: {error}", id.0, id.1);
@@ -207,13 +240,13 @@ fn request(
     let input = core::mem::replace(&mut request.input, Ok(Payload::NULL))?;
     let mut state = ctx.state();
     let Some(id) = state.identify(&request.key, request.data.take()) else { return Ok(None) };
-    let known = state.print(&id);
-    let input = match (known, compute) {
+    let known = state.known(&id);
+    let input = match (&known, compute) {
         (_, None) => input,
-        (Some(print), Some(_)) => {
+        (Some(known), Some(_)) => {
             // It was computed before: its output is the value.
             state.recall(&id);
-            return Ok(Some((id, Some(print))));
+            return Ok(Some((id, Some(known.print))));
         }
         (None, Some(compute)) => {
             // The code of the user does not run under the lock.
@@ -223,16 +256,53 @@ fn request(
             value
         }
     };
+    #[cfg(feature = "codecs")]
+    let input = {
+        // A codec is code of the user, too.
+        drop(state);
+        let encoded = encoded(ctx, &request.shape, known.as_ref(), input);
+        state = ctx.state();
+        match encoded {
+            Ok(input) => input,
+            Err(error) => {
+                state.fail_codec(&error);
+                return Ok(None);
+            }
+        }
+    };
     let call = in_answer(request, &id, input);
     match known {
         None => state.request(id.clone(), call),
-        Some(print) if print == call.print() => state.recall(&id),
+        Some(known) if known.print == call.print() => state.recall(&id),
         Some(_) => {
             state.fail(codes::FUNCTION_CHANGED, changed(&id));
             return Ok(None);
         }
     }
     Ok(Some((id, None)))
+}
+
+/// The input as the engine gets it. That of a known call is the known one, if it means the same.
+#[cfg(feature = "codecs")]
+fn encoded(
+    ctx: &Ctx,
+    shape: &Shape,
+    known: Option<&super::state::Known>,
+    input: Payload,
+) -> Result<Payload, crate::base::codec::CodecError> {
+    let Some(encoding) = ctx.encoding() else { return Ok(input) };
+    let encode = |plain: &Payload| match shape {
+        // The engine distributes the items, and reads the time.
+        Shape::Map { .. } => encoding.encode_list(plain),
+        Shape::SleepUntil => Ok(plain.clone()),
+        Shape::Body(_)
+        | Shape::Signal { .. }
+        | Shape::Decision { .. }
+        | Shape::Sleep(_)
+        | Shape::Value
+        | Shape::Pivot => encoding.encode(plain),
+    };
+    encoding.again(known.map(|known| &known.input), &input, encode)
 }
 
 /// The call in the form in which the engine computes its hash.

@@ -1,18 +1,21 @@
 //! The context of a durable function.
 
 use super::call::FunctionFuture;
+use super::decided::Decided;
 use super::request::{Request, Shape};
+use super::spec::FunctionSpec;
 use super::state::{Shared, State};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::Body;
+use crate::definition::{Body, Decision};
 use crate::task::{Failure, codes};
 use crate::workflow::Flow;
-use crate::workflow::kind::{AsStep, Mapped, Once, Plain, Waits};
+use crate::workflow::kind::{AsStep, Decides, Mapped, Once, Plain, Waits};
 use core::fmt;
 use core::time::Duration;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::{Arc, MutexGuard};
 
 /// The context of a durable function, through which it requests its calls. Clones refer to the same execution.
@@ -62,8 +65,13 @@ use std::sync::{Arc, MutexGuard};
 pub struct Ctx(Arc<Shared>);
 
 impl Ctx {
-    pub(super) fn new() -> Self {
-        Self(Arc::default())
+    pub(super) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    #[cfg(feature = "codecs")]
+    pub(super) fn encoding(&self) -> Option<&crate::base::codec::Encoding> {
+        self.0.encoding()
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -143,6 +151,113 @@ impl Ctx {
     ) -> FunctionFuture<O, Plain> {
         let request = Request::new(key.into(), Ok(Payload::NULL), Shape::Value);
         FunctionFuture::new(self, request, Some(Box::new(move || encode(&compute()))))
+    }
+
+    /// Waits for the decision of a person with a role, between these options, each of which must have a string as its JSON form:
+    /// the cases of an enum without data, or texts. A person decides with [`RunCommand::Decide`](crate::RunCommand::Decide), or
+    /// the method `decide` of a host, for the run of the function; the key of the call is the name of the node.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::{Ctx, Decided};
+    /// use serde::{Deserialize, Serialize};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Serialize, Deserialize, PartialEq)]
+    /// enum Verdict {
+    ///     Publish,
+    ///     Return,
+    /// }
+    ///
+    /// async fn publish(ctx: Ctx, _: ()) -> Result<bool, Failure> {
+    ///     let options = [Verdict::Publish, Verdict::Return];
+    ///     let decided: Decided<Verdict> = ctx
+    ///         .decision("release", "editor", &options)
+    ///         .escalated(Duration::from_secs(3_600), "chief editor")
+    ///         .within(Duration::from_secs(86_400))
+    ///         .await?;
+    ///     Ok(decided.option == Verdict::Publish)
+    /// }
+    /// ```
+    pub fn decision<T: Serialize + DeserializeOwned>(
+        &self,
+        key: impl Into<Name>,
+        role: impl Into<Name>,
+        options: &[T],
+    ) -> FunctionFuture<Decided<T>, Decides> {
+        let mut names = Vec::with_capacity(options.len());
+        let mut unfit = None;
+        for option in options {
+            match encode(option).map(|name| name.value().as_str().map(Name::from)) {
+                Ok(Some(name)) => names.push(name),
+                Ok(None) => unfit = Some("the JSON form of an option of a decision is not a string".to_owned()),
+                Err(failure) => unfit = Some(failure.message.to_string()),
+            }
+        }
+        let decision = Decision::by(role, names);
+        let shape = Shape::Decision { decision, within: None };
+        let input = match unfit {
+            Some(message) => Err(Failure::permanent(message).with_code(codes::INVALID_VALUE)),
+            None => Ok(Payload::NULL),
+        };
+        FunctionFuture::new(self, Request::new(key.into(), input, shape), None)
+    }
+
+    /// Passes the pivot of the run: once this is requested, nothing that the run has done is compensated any more, and the run can no
+    /// longer be cancelled, only aborted. It goes forward: if the function fails after it, the run fails, and its outcome names
+    /// the function as work whose side effects remain.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::{Ctx, StepSpec, UndoSpec};
+    ///
+    /// const CHARGE: UndoSpec<u32, String> = StepSpec::new("charge").undoable();
+    /// const SHIP: StepSpec<String, ()> = StepSpec::new("ship");
+    ///
+    /// async fn order(ctx: Ctx, cents: u32) -> Result<(), Failure> {
+    ///     let receipt = ctx.step("charge", CHARGE, &cents).undoable().await?;
+    ///     ctx.pivot("paid").await?; // from here on, the order is shipped
+    ///     ctx.step("ship", SHIP, &receipt).await
+    /// }
+    /// ```
+    pub fn pivot(&self, key: impl Into<Name>) -> FunctionFuture<(), Plain> {
+        self.request(key, &(), Shape::Pivot)
+    }
+
+    /// Ends this execution of the function, and begins it again with another input, within the same run: the run keeps its id, its key
+    /// and its signals, and a caller that waits for its result gets that of the last execution. What the function has done so far is
+    /// forgotten, so a function that never ends occupies a bounded amount of memory. Calls that have not ended are cancelled; what
+    /// the others did is not compensated any more. `function` must be the function itself.
+    ///
+    /// The future never completes, unless the input has no JSON form.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::{Ctx, FunctionSpec};
+    /// use std::time::Duration;
+    ///
+    /// const POLL: FunctionSpec<u64, u64> = FunctionSpec::new("poll");
+    ///
+    /// /// Counts the days, until a signal ends it.
+    /// async fn poll(ctx: Ctx, days: u64) -> Result<u64, Failure> {
+    ///     match ctx.signal::<()>("stop").within(Duration::from_secs(86_400)).await {
+    ///         Ok(()) => Ok(days),
+    ///         Err(_) => ctx.continue_as_new(POLL, &(days + 1)).await,
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the input has no JSON form.
+    pub async fn continue_as_new<I: Serialize, O>(
+        &self,
+        function: FunctionSpec<I, O>,
+        input: &I,
+    ) -> Result<O, Failure> {
+        let input = encode(input)?;
+        self.state().continue_as_new(function.name(), input);
+        core::future::pending().await
     }
 
     fn request<O, L>(

@@ -35,6 +35,8 @@ pub(super) enum Stand {
     Ended(Result<Payload, Failure>),
     /// It waits for calls, of which these are new.
     Waits(Vec<FunctionCall>),
+    /// The function of this name begins again with this input.
+    Again(&'static str, Payload),
     /// The turn fails.
     Fails(Failure),
 }
@@ -92,15 +94,21 @@ impl Execution {
         let Some(running) = &mut self.running else { return Poll::Pending };
         let waker = Waker::from(Arc::clone(&self.woken));
         let polled = contain(|| running.as_mut().poll(&mut Context::from_waker(&waker)));
-        let fault = self.ctx.state().fault();
+        let (fault, again) = {
+            let mut state = self.ctx.state();
+            (state.fault(), state.again())
+        };
         let stand = match (polled, fault) {
             (Err(panic), _) => {
                 let failure = Failure::transient(format!("the code of the function panicked: {panic}"));
                 Stand::Fails(failure.with_code(codes::AGENT_PANICKED))
             }
             (Ok(_), Some(fault)) => Stand::Fails(fault),
-            (Ok(Poll::Ready(ended)), None) => Stand::Ended(ended),
-            (Ok(Poll::Pending), None) => return Poll::Pending,
+            (Ok(polled), None) => match (again, polled) {
+                (Some((name, input)), _) => Stand::Again(name, input),
+                (None, Poll::Ready(ended)) => Stand::Ended(ended),
+                (None, Poll::Pending) => return Poll::Pending,
+            },
         };
         self.discard();
         Poll::Ready(stand)

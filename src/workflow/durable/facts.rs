@@ -14,6 +14,9 @@ pub(crate) struct EndedCall {
     pub(crate) id: CallId,
     /// The hash of its body and its input.
     pub(crate) print: u64,
+    /// Its input.
+    #[cfg(feature = "codecs")]
+    pub(crate) input: Payload,
     pub(crate) result: Result<Payload, Failure>,
 }
 
@@ -22,6 +25,9 @@ pub(crate) struct EndedCall {
 pub(crate) struct OpenCall {
     pub(crate) id: CallId,
     pub(crate) print: u64,
+    /// Its input.
+    #[cfg(feature = "codecs")]
+    pub(crate) input: Payload,
 }
 
 /// What a turn is given by the engine.

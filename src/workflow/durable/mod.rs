@@ -5,6 +5,7 @@
 
 mod call;
 mod ctx;
+mod decided;
 mod execution;
 mod facts;
 mod functions;
@@ -15,6 +16,7 @@ mod turns;
 
 pub use call::FunctionFuture;
 pub use ctx::Ctx;
+pub use decided::Decided;
 pub(crate) use facts::{EndedCall, Facts, OpenCall};
 pub use functions::DurableFunctions;
 pub use spec::FunctionSpec;

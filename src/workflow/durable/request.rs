@@ -4,7 +4,7 @@ use super::facts::CallId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{
-    Action, Body, Definition, Expr, Fail, FunctionCall, Link, Map, Node, RaceOption, WaitFor, Work,
+    Action, Body, Decision, Definition, Expr, Fail, FunctionCall, Link, Map, Node, RaceOption, WaitFor, Work,
 };
 use crate::task::{Failure, codes};
 use core::time::Duration;
@@ -30,9 +30,11 @@ pub(super) enum Shape {
     Body(Body),
     Map { body: Body, max_concurrent: Option<u32> },
     Signal { signal: Name, within: Option<Duration> },
+    Decision { decision: Decision, within: Option<Duration> },
     Sleep(Duration),
     SleepUntil,
     Value,
+    Pivot,
 }
 
 impl Request {
@@ -47,9 +49,11 @@ impl Request {
             Shape::Body(_)
             | Shape::Map { .. }
             | Shape::Signal { .. }
+            | Shape::Decision { .. }
             | Shape::Sleep(_)
             | Shape::SleepUntil
-            | Shape::Value => None,
+            | Shape::Value
+            | Shape::Pivot => None,
         }
     }
 
@@ -61,6 +65,7 @@ impl Request {
 
     /// As an answer of a turn lists it.
     pub(super) fn call(self, (key, occurrence): CallId, input: Payload) -> FunctionCall {
+        let is_pivot = matches!(self.shape, Shape::Pivot);
         let (body, undo) = match self.shape {
             Shape::Body(body) => (body, self.undo),
             Shape::Map { body, max_concurrent } => {
@@ -70,16 +75,24 @@ impl Request {
             Shape::Signal { signal, within: None } => {
                 (wait(&key, Action::Wait { signal: Some(signal), timer: None }), None)
             }
-            Shape::Signal { signal, within: Some(span) } => (within(&key, signal, span), None),
+            Shape::Signal { signal, within: Some(span) } => {
+                let late = format!("no signal `{signal}` arrived in time");
+                let option = RaceOption::new("signal", WaitFor::signal(signal));
+                (within(&key, option, span, Fail::new(late.as_str()).with_code(codes::SIGNAL_TIMEOUT)), None)
+            }
+            Shape::Decision { decision, within: span } => {
+                let option = RaceOption::new("decision", decision.into());
+                (decided(&key, option, span), None)
+            }
             Shape::Sleep(span) => (wait(&key, Action::Wait { signal: None, timer: Some(span) }), None),
             Shape::SleepUntil => {
                 let options = vec![RaceOption::new("then", WaitFor::At(Expr::Input))];
                 (wait(&key, Action::Race { options }), None)
             }
-            Shape::Value => (wait(&key, Action::Pass), None),
+            Shape::Value | Shape::Pivot => (wait(&key, Action::Pass), None),
         };
         let mut call = FunctionCall::new(key, body).with_occurrence(occurrence);
-        (call.input, call.undo) = (input, undo);
+        (call.input, call.undo, call.pivot) = (input, undo, is_pivot);
         call
     }
 }
@@ -95,13 +108,31 @@ fn wait(key: &Name, action: Action) -> Body {
 }
 
 /// A wait for a signal that fails after a time.
-fn within(key: &Name, signal: Name, span: Duration) -> Body {
-    let options =
-        vec![RaceOption::new("signal", WaitFor::signal(signal.clone())), RaceOption::new("late", WaitFor::After(span))];
-    let late = Fail::new(format!("no signal `{signal}` arrived in time").as_str()).with_code(codes::SIGNAL_TIMEOUT);
+fn within(key: &Name, option: RaceOption, span: Duration, late: Fail) -> Body {
+    let options = vec![option, RaceOption::new("late", WaitFor::After(span))];
     let flow = Definition::new(key.clone())
         .with_node(Node::new(IT, Action::Race { options }))
         .with_node(Node::new("late", Action::Fail(late)).with_link(Link::case(IT, "late")))
         .with_output(Expr::node(IT));
+    Body::Flow(flow.into())
+}
+
+/// A wait for a decision, at a node that is named after the call.
+fn decided(key: &Name, option: RaceOption, span: Option<Duration>) -> Body {
+    // An option of the decision may have any name, so the time has one that none has.
+    let taken = |name: &Name| matches!(&option.on, WaitFor::Decision(decision) if decision.options.contains(name));
+    let mut late = Name::from("late");
+    while taken(&late) || late == *key {
+        late = Name::from(format!("{late}_"));
+    }
+    let mut options = vec![option];
+    let mut flow = Definition::new(key.clone());
+    if let Some(span) = span {
+        let fail = Fail::new(format!("nobody has decided `{key}` in time").as_str());
+        let fail = Node::new(late.clone(), Action::Fail(fail.with_code(codes::DECISION_TIMEOUT)));
+        flow = flow.with_node(fail.with_link(Link::case(key.clone(), late.clone())));
+        options.push(RaceOption::new(late, WaitFor::After(span)));
+    }
+    let flow = flow.with_node(Node::new(key.clone(), Action::Race { options })).with_output(Expr::node(key.clone()));
     Body::Flow(flow.into())
 }

@@ -21,7 +21,7 @@ pub(super) struct State {
     /// How many calls of each key the code has requested with a number.
     numbered: BTreeMap<Name, Numbered>,
     /// The calls that the engine knew when the function began, until the code requests them.
-    known: BTreeMap<CallId, u64>,
+    known: BTreeMap<CallId, Known>,
     /// Results that the code has not requested yet: it was changed.
     early: BTreeMap<CallId, Outcome>,
     /// New calls of this turn.
@@ -32,6 +32,17 @@ pub(super) struct State {
     waiting: usize,
     /// Why the turn fails, whatever the code does.
     fault: Option<Failure>,
+    /// The function that begins again, and its input.
+    again: Option<(&'static str, Payload)>,
+}
+
+/// A call that the engine knew when the function began.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    /// The hash of its body and its input.
+    pub(super) print: u64,
+    #[cfg(feature = "codecs")]
+    pub(super) input: Payload,
 }
 
 #[derive(Debug)]
@@ -48,11 +59,26 @@ struct Numbered {
 
 /// A state behind a lock: a panic of the code leaves it as it was.
 #[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<State>);
+pub(super) struct Shared {
+    state: Mutex<State>,
+    #[cfg(feature = "codecs")]
+    encoding: Option<crate::base::codec::Encoding>,
+}
 
 impl Shared {
+    #[cfg(feature = "codecs")]
+    pub(super) fn with_encoding(mut self, encoding: Option<crate::base::codec::Encoding>) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    #[cfg(feature = "codecs")]
+    pub(super) const fn encoding(&self) -> Option<&crate::base::codec::Encoding> {
+        self.encoding.as_ref()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,9 +105,9 @@ impl State {
         None
     }
 
-    /// The hash of a call that the engine knew when the function began.
-    pub(super) fn print(&self, id: &CallId) -> Option<u64> {
-        self.known.get(id).copied()
+    /// A call that the engine knew when the function began.
+    pub(super) fn known(&self, id: &CallId) -> Option<Known> {
+        self.known.get(id).cloned()
     }
 
     /// Adds a call of which the engine knows nothing.
@@ -133,6 +159,17 @@ impl State {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
+    /// Ends this execution. The first request counts.
+    pub(super) fn continue_as_new(&mut self, function: &'static str, input: Payload) {
+        self.again.get_or_insert((function, input));
+    }
+
+    /// Lets the turn fail, because a payload cannot be encoded or decoded.
+    #[cfg(feature = "codecs")]
+    pub(super) fn fail_codec(&mut self, error: &crate::base::codec::CodecError) {
+        self.fault.get_or_insert_with(|| Failure::transient(error.to_string()).with_code(codes::CODEC));
+    }
+
     /// Lets the turn fail. The first fault counts: what the code does after it does not matter.
     pub(super) fn fail(&mut self, code: &'static str, message: String) {
         self.fault.get_or_insert_with(|| Failure::permanent(message).with_code(code));
@@ -141,13 +178,18 @@ impl State {
 
 /// For the execution.
 impl State {
+    /// The function that the code has asked to begin again, and its input.
+    pub(super) fn again(&mut self) -> Option<(&'static str, Payload)> {
+        self.again.take()
+    }
+
     pub(super) fn allow(&mut self, most: u32) {
         self.most = most as usize;
     }
 
     pub(super) fn know(&mut self, ended: &[EndedCall], open: &[OpenCall]) {
-        let open = open.iter().map(|call| (call.id.clone(), call.print));
-        self.known.extend(ended.iter().map(|call| (call.id.clone(), call.print)).chain(open));
+        let open = open.iter().map(|call| (call.id.clone(), call.known()));
+        self.known.extend(ended.iter().map(|call| (call.id.clone(), call.known())).chain(open));
     }
 
     /// Makes a result available. Returns the waker of the future that waits for it.
@@ -185,5 +227,25 @@ impl State {
             numbered.is_open = false;
         }
         self.pending.insert(id, Pending::Ended(outcome));
+    }
+}
+
+impl EndedCall {
+    fn known(&self) -> Known {
+        Known {
+            print: self.print,
+            #[cfg(feature = "codecs")]
+            input: self.input.clone(),
+        }
+    }
+}
+
+impl OpenCall {
+    fn known(&self) -> Known {
+        Known {
+            print: self.print,
+            #[cfg(feature = "codecs")]
+            input: self.input.clone(),
+        }
     }
 }

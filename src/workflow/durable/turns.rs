@@ -4,6 +4,9 @@ use super::ctx::Ctx;
 use super::execution::{Execution, Stand};
 use super::facts::Facts;
 use super::functions::DurableFunctions;
+use super::state::Shared;
+#[cfg(feature = "codecs")]
+use crate::base::codec::Encoding;
 use crate::base::id::RunId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -21,6 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Turns {
     functions: DurableFunctions,
     kept: Arc<Kept>,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
 }
 
 /// A turn that was begun and lacks what its engine knows.
@@ -54,7 +59,27 @@ struct Place {
 impl Turns {
     pub(crate) fn new(functions: DurableFunctions) -> Self {
         let kept = Kept { room: functions.most_kept(), all: Mutex::default() };
-        Self { functions, kept: Arc::new(kept) }
+        Self {
+            functions,
+            kept: Arc::new(kept),
+            #[cfg(feature = "codecs")]
+            encoding: None,
+        }
+    }
+
+    /// Encodes what functions request and return, and decodes what they are given.
+    #[cfg(feature = "codecs")]
+    pub(crate) fn with_encoding(mut self, encoding: Option<Encoding>) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// The context of a function that begins.
+    fn context(&self) -> Ctx {
+        let shared = Shared::default();
+        #[cfg(feature = "codecs")]
+        let shared = shared.with_encoding(self.encoding.clone());
+        Ctx::new(shared)
     }
 
     /// Begins the turn of a task: with a function that was kept, or from the start of its code.
@@ -79,23 +104,41 @@ impl Turns {
     /// Executes the turn with what the engine knows.
     pub(crate) fn execute(&self, begun: Begun, facts: Facts) -> Result<Turn, Failure> {
         let Begun { kind, place, next, results, execution, .. } = begun;
-        let mut execution = match execution {
-            Some(execution) => execution,
+        let (mut execution, facts) = match execution {
+            Some(execution) => (execution, facts),
             None => {
                 let code = self.functions.code(&kind).ok_or_else(|| unknown_step(&kind, self.functions.names()))?;
-                let ctx = Ctx::new();
+                let ctx = self.context();
+                #[cfg(feature = "codecs")]
+                let facts = match &self.encoding {
+                    Some(encoding) => {
+                        Facts { input: encoding.decode(&facts.input).map_err(|why| failed(&why))?, ..facts }
+                    }
+                    None => facts,
+                };
                 let running = code(ctx.clone(), &facts.input)?;
-                Execution::new(ctx, running, &facts)
+                (Execution::new(ctx, running, &facts), facts)
             }
         };
         execution.feed(facts);
         let kept = Arc::clone(&self.kept);
-        Ok(Turn { execution: Some(execution), kept, after: After { place, turn: next, seen: results } })
+        Ok(Turn {
+            kind,
+            #[cfg(feature = "codecs")]
+            encoding: self.encoding.clone(),
+            execution: Some(execution),
+            kept,
+            after: After { place, turn: next, seen: results },
+        })
     }
 }
 
 /// The future of the answer of a turn. It waits for nothing, but lets other futures of its thread be polled.
 pub(crate) struct Turn {
+    /// The name of the function.
+    kind: Name,
+    #[cfg(feature = "codecs")]
+    encoding: Option<Encoding>,
     execution: Option<Execution>,
     kept: Arc<Kept>,
     after: After,
@@ -120,8 +163,19 @@ impl Future for Turn {
         };
         let answer = match stand {
             Stand::Fails(failure) => return Poll::Ready(Err(failure)),
-            Stand::Ended(Ok(output)) => FunctionAnswer::Done(output),
+            Stand::Ended(Ok(output)) => match self.encoded(output) {
+                Ok(output) => FunctionAnswer::Done(output),
+                Err(failure) => return Poll::Ready(Err(failure)),
+            },
             Stand::Ended(Err(failure)) => FunctionAnswer::Fail(failure),
+            Stand::Again(name, input) if name == self.kind.as_str() => match self.encoded(input) {
+                Ok(input) => FunctionAnswer::Again(input),
+                Err(failure) => return Poll::Ready(Err(failure)),
+            },
+            Stand::Again(name, _) => {
+                let message = format!("the function `{}` continues as the function `{name}`", self.kind);
+                return Poll::Ready(Err(Failure::permanent(message).with_code(codes::INVALID_VALUE)));
+            }
             Stand::Waits(calls) => {
                 let After { place, turn, seen } = self.after;
                 self.kept.keep(KeptFunction { place, turn, seen, execution });
@@ -131,6 +185,29 @@ impl Future for Turn {
         let unfit = |error| Failure::permanent(format!("its answer: {error}")).with_code(codes::INVALID_VALUE);
         Poll::Ready(Payload::of(&answer).map_err(unfit))
     }
+}
+
+impl Turn {
+    /// A result as the engine gets it.
+    #[cfg(feature = "codecs")]
+    fn encoded(&self, plain: Payload) -> Result<Payload, Failure> {
+        match &self.encoding {
+            Some(encoding) => encoding.encode(&plain).map_err(|why| failed(&why)),
+            None => Ok(plain),
+        }
+    }
+
+    #[cfg(not(feature = "codecs"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with codecs")]
+    fn encoded(&self, plain: Payload) -> Result<Payload, Failure> {
+        Ok(plain)
+    }
+}
+
+/// The failure of a turn whose payloads cannot be encoded or decoded.
+#[cfg(feature = "codecs")]
+fn failed(error: &crate::base::codec::CodecError) -> Failure {
+    Failure::transient(error.to_string()).with_code(codes::CODEC)
 }
 
 impl Turn {

@@ -4,7 +4,7 @@ use super::change::Renewal;
 use super::decide::Evaluated;
 use super::graph::NodeEnd;
 use super::illegal::{Applied, Illegal};
-use super::node::{Blocked, HandlerEffect, MapWork};
+use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new};
 use super::{NodeState, Run, RunInput};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -116,7 +116,14 @@ impl Run {
                     let is_working = state.is_working();
                     let requested = |state: &mut NodeState| state.work_mut().request(calls, &functions);
                     if is_working { requested(state) } else { Err(Illegal::new(INPUT, "its node is not under way")) }
-                })
+                })?;
+                if let Some(node) = self.graph.node(ix).filter(|_| calls.iter().any(|call| call.pivot)) {
+                    self.rollback.step_ended(&node);
+                }
+                Ok(())
+            }
+            NodeEvent::Continued { input } => {
+                self.change(ix, "a function continues as new", |state, _| continue_as_new(state, input))
             }
             NodeEvent::Operated { remedy } => self.change(ix, "an operator decides", |state, _| state.operate(remedy)),
             NodeEvent::Map(event) => self.change(ix, "items change", |state, _| state.change_items(event)),

@@ -34,6 +34,7 @@ pub(crate) use input::{RunInput, WorkInput};
 pub(crate) use needs::{Need, Waiting};
 pub(crate) use node::{Call, Claim, Commitment, InstanceEnd, Made, NodeState, NodeWork, Share, Worker, misread};
 pub(crate) use record::RunRecord;
+pub(crate) use rollback::{leaves_effects, note_continued};
 pub(crate) use values::Values;
 pub(crate) use variables::NoUpdate;
 pub(crate) use workforce::{SpentBefore, Workforce};

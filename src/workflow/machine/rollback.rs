@@ -3,17 +3,24 @@
 use super::change::Renewal;
 use super::graph::BoundNode;
 use super::illegal::{Applied, Illegal};
-use super::node::NodeState;
+use super::node::{FunctionWork, NodeState, keep_spent};
 use super::{Run, RunPhase};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::message::run::{Cause, CompensationOutcome};
 use crate::saga::{CompensationEnd, CompensationState, Goal, ResetMode, Rollback, RollbackError, Step, Steps};
+use crate::task::Spending;
 use std::collections::BTreeSet;
 
 impl Step for BoundNode<'_> {
     fn is_pivot(&self) -> bool {
         self.definition.pivot
+    }
+
+    /// A function may have passed a pivot before its end.
+    fn is_passed_pivot(&self) -> bool {
+        let by_call = self.function_work().is_some_and(FunctionWork::has_passed_pivot);
+        by_call || self.is_pivot() && (self.has_succeeded() || self.has_effects() && !self.is_compensable())
     }
 
     fn is_compensable(&self) -> bool {
@@ -197,4 +204,21 @@ impl Run {
             self.left_behind = self.left_behind.iter().cloned().chain(new).collect();
         }
     }
+}
+
+/// A function has continued as new, and its child runs are forgotten: their usage counts as that of the node. `leaves` is whether
+/// side effects remain that have a compensation.
+pub(crate) fn note_continued(run: &mut Run, ix: NodeIx, spent: Spending, leaves: bool) {
+    if !spent.is_nothing() {
+        run.graph.keep(ix, |state| keep_spent(state, spent));
+    }
+    let name = run.plan().name(ix);
+    if leaves && !run.left_behind.contains(&name) {
+        run.left_behind = run.left_behind.iter().cloned().chain([name]).collect();
+    }
+}
+
+/// Whether side effects of a run remain that would have been compensated, had it been undone.
+pub(crate) fn leaves_effects(run: &Run) -> bool {
+    !run.residue().is_empty()
 }

@@ -33,7 +33,7 @@ pub enum Location {
     Variable(Name),
     /// The condition on updates of a variable.
     Updates(Name),
-    /// A state: its input and the conditions of its transitions.
+    /// A state: its input and output, and the conditions and outputs of its transitions.
     State(Name),
     /// The output of the workflow.
     Output,

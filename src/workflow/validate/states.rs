@@ -20,7 +20,9 @@ impl<'d> Checker<'d, '_> {
             if indexes.insert(&state.name, at).is_some() {
                 self.fault(Some(index), Fault::DuplicateState { state: state.name.clone() });
             }
-            self.expression(&state.input, &Site::of(index, Location::State(state.name.clone()), true));
+            for data in [Some(&state.input), state.output.as_ref()].into_iter().flatten() {
+                self.expression(data, &Site::of(index, Location::State(state.name.clone()), true));
+            }
             if let Some(Body::Call(call)) = &state.body {
                 self.call(index, call);
             }
@@ -44,7 +46,9 @@ impl<'d> Checker<'d, '_> {
         states.states.iter().flat_map(|state| &state.next).for_each(|way| known(&way.to));
         for state in &states.states {
             for way in &state.next {
-                self.condition(&way.when, &Site::of(index, Location::State(state.name.clone()), true));
+                let site = Site::of(index, Location::State(state.name.clone()), true);
+                self.condition(&way.when, &site);
+                way.output.iter().for_each(|output| self.expression(output, &site));
                 self.failures(index, way.on_failure.as_ref());
             }
         }

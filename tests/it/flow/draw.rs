@@ -40,6 +40,11 @@ impl<'a> Draws<'a> {
     fn one_in(&mut self, bound: usize) -> bool {
         self.below(bound) == bound - 1
     }
+
+    /// By the next number, which is not used up.
+    fn peek(&self, bound: usize) -> usize {
+        self.0.as_slice().first().map_or(0, |number| usize::from(*number) / 7 % bound)
+    }
 }
 
 /// What a definition may hold.
@@ -300,6 +305,9 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                     }
                     state = state.with_body(body);
                 }
+                let parts = [("was", Expr::Item.at("/input")), ("is", Expr::Item.at("/result"))];
+                let [(_, was), (_, is)] = parts.clone();
+                state.output = [Expr::object(parts), was, is, Expr::default()].into_iter().nth(draws.peek(16));
                 if draws.below(3) > 0 {
                     let to = draws.below(count);
                     state = state.when(less(draws.below(10)), format!("s{to}"));
@@ -309,6 +317,9 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                 }
                 if draws.one_in(4) {
                     state = state.on_failure("end");
+                    if draws.peek(2) == 1 {
+                        state = state.carrying(Expr::Item.at("/input"));
+                    }
                 }
                 if at + 1 == count {
                     state = state.then("end");

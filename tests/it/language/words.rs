@@ -295,7 +295,11 @@ tasks:
         - name: review
           do: criticise
           inputs: {text: '${item}'}
-          next: [{to: done, when: {greater: ['${item.grade}', 7]}}, {to: failed, on_failure: true}, draft]
+          output: {text: '${item.input}', grade: '${item.result.grade}'}
+          next:
+            - {to: done, when: {greater: ['${item.grade}', 7]}}
+            - {to: failed, on_failure: true, output: '${item.input}'}
+            - draft
         - {name: failed, call: {workflow: apologise, depth: 2}, next: done}
         - {name: done}
 ");
@@ -304,14 +308,18 @@ tasks:
     let write = Work::new("write").with_policy(Policy::default().with_retry(retry));
     let good = Condition::less(Expr::value(7), Expr::Item.at("/grade"));
     let text = Expr::object([("text", Expr::Item)]);
+    let graded = [("text", Expr::Item.at("/input")), ("grade", Expr::Item.at("/result/grade"))];
+    let graded = Expr::object(graded);
     let states = States::from("draft", 20)
         .with(State::new("draft").doing(write).with_undo(Work::new("write.undo")).then("review"))
         .with(
             State::new("review")
                 .doing(Work::new("criticise"))
                 .with_input(text)
+                .with_output(graded)
                 .when(good, "done")
                 .on_failure("failed")
+                .carrying(Expr::Item.at("/input"))
                 .then("draft"),
         )
         .with(State::new("failed").with_body(Body::Call(Call::of("apologise").to_depth(2))).then("done"))

@@ -17,6 +17,7 @@ mod checking;
 mod commands;
 mod computing;
 mod context;
+mod continuing;
 mod delegating;
 mod endings;
 mod enough;

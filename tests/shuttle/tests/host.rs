@@ -3,7 +3,7 @@
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::Agent;
 use counterpoint::host::thread::ThreadHost;
-use counterpoint::host::{HostError, Snapshots};
+use counterpoint::host::{Durable, HostError};
 use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::scheduler::TaskStatus;
@@ -168,7 +168,8 @@ fn a_journal_that_fails_leaves_nobody_waiting() {
     check(|| {
         let within = MemoryJournal::default();
         let journal = Failing { within: within.clone(), left: below(6), second_hand: below(2) == 0 };
-        let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(2)).unwrap();
+        let durable = Durable::new().snapshot_every(2).patience(Duration::ZERO);
+        let host = ThreadHost::durable(Config::default(), journal, durable).unwrap();
         let host = Arc::new(host);
         let counting = Counting::default();
         let spec = AgentSpec::new(AgentId::new(1)).with_skill("work", 1);
@@ -229,7 +230,7 @@ fn snapshots_and_the_facts_after_them_are_the_whole() {
         let second_hand = below(2) == 0;
         let journal = Failing { within: within.clone(), left: u32::MAX, second_hand };
         let every = 1 + below(6) as usize;
-        let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(every)).unwrap();
+        let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(every)).unwrap();
         let host = Arc::new(host);
         Counting::default().join(&host, 1, 2);
         let kept = beside(&host, |host| {

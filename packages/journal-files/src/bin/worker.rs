@@ -5,7 +5,7 @@
 //! effects in `<folder>/world`, each in a file named after the id of its task, so a repeated request has no further
 //! effect.
 
-use counterpoint::host::Snapshots;
+use counterpoint::host::Durable;
 use counterpoint::host::thread::ThreadHost;
 use counterpoint::journal::sealed::{Key, Stream};
 use counterpoint::message::RunEvent;
@@ -86,7 +86,7 @@ fn tell(line: &str) {
 fn open(folder: &Path) -> Result<ThreadHost, Box<dyn Error>> {
     let stream = Stream::new("orders").with_key(Key::new(*b"a key that is not in the sources"));
     let journal = FileJournal::new(folder.join("journal"), stream).with_segment_bytes(20_000);
-    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(150))?;
+    let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(150))?;
     host.watch(|entry| {
         let content = serde_json::to_string(entry).unwrap_or_default();
         tell(&format!("event {} {content}", entry.seq.get()));

@@ -19,9 +19,11 @@ use crate::cluster::{
 };
 use crate::definition::Definition;
 use crate::engine::Engine;
+#[cfg(feature = "durable")]
+use crate::host::Durable;
 use crate::host::clock::Clock;
 use crate::host::snapshots::{Codec, Persistence};
-use crate::host::{Agent, HostError, Snapshots, with_kinds};
+use crate::host::{Agent, HostError, with_kinds};
 use crate::journal::{Journal, MemoryJournal};
 use crate::message::command::{Accepted, Command, RunCommand};
 use crate::message::run::{RunKey, RunSpec};
@@ -101,18 +103,19 @@ impl ShardedHost {
         Self::open_with(shards, config, |shard| Ok(Box::new(journal(shard)?)), Persistence::Events(Codec::packed()))
     }
 
-    /// As [`open`](Self::open), with regular [snapshots](ThreadHost::open_with_snapshots) of each shard.
+    /// As [`open`](Self::open), with snapshots of each shard and patience with its journal: see [`ThreadHost::durable`].
     ///
     /// # Errors
     ///
     /// As for [`open`](Self::open).
-    pub fn open_with_snapshots<J: Journal + 'static>(
+    #[cfg(feature = "durable")]
+    pub fn durable<J: Journal + 'static>(
         shards: Shards,
         config: impl FnMut(ShardId) -> Config,
         mut journal: impl FnMut(ShardId) -> Result<J, HostError>,
-        snapshots: Snapshots,
+        durable: Durable,
     ) -> Result<Self, HostError> {
-        let persistence = Persistence::Snapshots(Codec::packed(), snapshots);
+        let persistence = Persistence::Snapshots(Codec::packed(), durable);
         Self::open_with(shards, config, |shard| Ok(Box::new(journal(shard)?)), persistence)
     }
 

@@ -73,7 +73,7 @@ impl Call {
         self.print
     }
 
-    pub(super) const fn input(&self) -> &Payload {
+    pub(crate) const fn input(&self) -> &Payload {
         &self.input
     }
 
@@ -87,7 +87,12 @@ impl Call {
 
     /// Whether it can be compensated: by a task, or as a child run.
     pub(crate) fn can_be_undone(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.undo.is_some()) || self.is_run()
+        self.declares_undo() || self.is_run()
+    }
+
+    /// Whether a task undoes it.
+    pub(super) fn declares_undo(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.undo.is_some())
     }
 
     fn is_run(&self) -> bool {

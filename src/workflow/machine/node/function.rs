@@ -46,6 +46,11 @@ struct State {
     seen: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     tally: Tally,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pivot: Pivot,
+    /// The last time it has continued as new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<Again>,
     /// Follows from the calls.
     #[serde(skip)]
     index: Index,
@@ -53,10 +58,27 @@ struct State {
 
 impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
-        let counts = |state: &Self| (state.next, state.turns, state.seen, state.tally);
-        (&self.calls, &self.turn, &self.results) == (&other.calls, &other.turn, &other.results)
+        let counts = |state: &Self| (state.next, state.turns, state.seen, state.tally, state.pivot);
+        (&self.calls, &self.turn, &self.results, &self.again)
+            == (&other.calls, &other.turn, &other.results, &other.again)
             && counts(self) == counts(other)
     }
+}
+
+/// Whether the function has passed a pivot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Pivot {
+    #[default]
+    Ahead,
+    Passed,
+}
+
+/// The input with which a function has continued as new.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Again {
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    input: Payload,
 }
 
 /// Where the turns of a function stand.
@@ -104,6 +126,20 @@ impl FunctionWork {
         self.0.as_ref().map(|state| state.tally).unwrap_or_default()
     }
 
+    /// Whether it has passed a pivot.
+    pub(crate) fn has_passed_pivot(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.pivot == Pivot::Passed)
+    }
+
+    /// Whether a call with a compensation of its own has had side effects.
+    pub(crate) fn leaves_effects(&self, instances: &Instances) -> bool {
+        let had_effect = |call: &Call| {
+            let instance = call.instance().and_then(|instance| instances.get(instance));
+            call.declares_undo() && instance.is_some_and(Instance::had_effect)
+        };
+        self.0.as_ref().is_some_and(|state| state.calls.iter().any(had_effect))
+    }
+
     /// The calls that the function can request again.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
         self.0.iter().flat_map(|state| state.calls.iter().filter(|call| !call.is_forgotten()))
@@ -143,7 +179,7 @@ impl FunctionWork {
                 calls.make_canonical();
                 calls
             }
-            Ok(FunctionAnswer::Done(_)) => return None,
+            Ok(FunctionAnswer::Done(_) | FunctionAnswer::Again(_)) => return None,
             Ok(FunctionAnswer::Fail(failure)) => {
                 let is_valid = failure.code.as_ref().is_none_or(Code::is_valid);
                 let message = || "its answer has a failure with an invalid code".to_owned();
@@ -221,10 +257,13 @@ impl FunctionWork {
         }
         let results = u32::try_from(state.results.len()).unwrap_or(u32::MAX);
         let turn = match &state.turn {
-            Turn::First => around.input(Payload::NULL).map(|input| {
-                let input = input.value().clone();
-                FunctionTurn::Begin { turn: state.turns, input, results }
-            }),
+            Turn::First => {
+                let again = state.again.as_ref().map(|again| Ok(again.input.clone()));
+                again.unwrap_or_else(|| around.input(Payload::NULL)).map(|input| {
+                    let input = input.value().clone();
+                    FunctionTurn::Begin { turn: state.turns, input, results }
+                })
+            }
             Turn::Waits if results > state.seen => {
                 Ok(FunctionTurn::Resume { turn: state.turns, from: state.seen, results })
             }
@@ -241,6 +280,9 @@ impl State {
         if answer.value().get("done").is_some() {
             return cancel_then(instances, || Ending::Succeeded);
         }
+        if let Some(input) = answer.value().get("again") {
+            return continue_as_new(input.clone(), instances);
+        }
         match answer.to::<FunctionAnswer<Value>>() {
             Ok(FunctionAnswer::Calls(mut calls)) => {
                 calls.retain(|call| self.index.find(&self.calls, call).is_none());
@@ -249,8 +291,18 @@ impl State {
             }
             Ok(FunctionAnswer::Fail(failure)) => cancel_then(instances, || Ending::Failed { failure, instance: None }),
             Ok(FunctionAnswer::Done(_)) => cancel_then(instances, || Ending::Succeeded),
+            Ok(FunctionAnswer::Again(input)) => continue_as_new(input, instances),
             Err(error) => cancel_then(instances, || Ending::failed(codes::INVALID_VALUE, error.to_string())),
         }
+    }
+}
+
+/// Continues as new, once no call is under way.
+fn continue_as_new(input: Value, instances: &Instances) -> Step {
+    match instances.next_to_cancel() {
+        Some(worker) => Step::Cancel(worker),
+        None if instances.active() > 0 => Step::Idle,
+        None => Step::Record(NodeEvent::Continued { input: Payload::new(input) }),
     }
 }
 
@@ -292,8 +344,23 @@ impl FunctionWork {
         }
         for call in calls {
             state.index.add(&mut state.calls, call, functions)?;
+            if call.pivot {
+                state.pivot = Pivot::Passed;
+            }
         }
         state.turn = Turn::Waits;
+        Ok(())
+    }
+
+    /// Continues as new: it forgets its calls, and begins again with this input.
+    pub(super) fn continue_as_new(&mut self, input: &Payload) -> Applied {
+        const INPUT: &str = "a function continues as new";
+        let state = self.state_mut(INPUT)?;
+        if !matches!(state.turn, Turn::Answered { .. }) {
+            return Err(Illegal::new(INPUT, "no turn has answered"));
+        }
+        let again = Some(Again { input: input.clone() });
+        *state = State { turns: state.turns, pivot: state.pivot, again, ..State::default() };
         Ok(())
     }
 

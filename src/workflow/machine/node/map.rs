@@ -258,6 +258,7 @@ mod tests {
     use super::super::step::fixture::{self, Alone, fail, payload, succeeded};
     use super::*;
     use crate::definition::{Body, Completion, Expr, Work};
+    use crate::task::{Failure, SideEffects, codes};
 
     fn map() -> Map {
         Map::over(Expr::Input, Body::Task(Work::new("each")))
@@ -301,6 +302,20 @@ mod tests {
         fail(&mut instances, second);
         assert!(matches!(next(&work(2), &map(), &instances), Step::End(Ending::Failed { .. })));
         assert!(matches!(next(&work(2), &map().tolerate(2), &instances), Step::End(Ending::Succeeded)));
+    }
+
+    #[test]
+    fn the_failure_is_not_that_of_an_item_that_was_cancelled_because_of_it() {
+        let mut instances = Instances::default();
+        let [first, second] = [fixture::begin(&mut instances), fixture::begin(&mut instances)];
+        let cancelled = Failure::permanent("cancelled").with_code(codes::CANCELLED);
+        let end = InstanceEnd::failed(SideEffects::None, cancelled);
+        instances.change("ends", first, |one| one.finish(end)).unwrap();
+        fail(&mut instances, second);
+        let Step::End(Ending::Failed { failure, instance }) = next(&work(2), &map(), &instances) else {
+            panic!("the map fails")
+        };
+        assert_eq!((&*failure.message, instance), ("broken", Some(second)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The input and the output of the machine of a node.
 
-use super::{Instances, Worker};
+use super::{InstanceEnd, Instances, Worker};
 use crate::base::limits::Limits;
 use crate::base::meter::Meter;
 use crate::base::name::Name;
@@ -10,7 +10,7 @@ use crate::base::time::Time;
 use crate::definition::{Condition, Expr, NoValue, Subtask};
 use crate::message::event::NodeEvent;
 use crate::message::run::LimitReached;
-use crate::task::{Failure, codes};
+use crate::task::{Code, Failure, codes};
 use core::fmt;
 
 /// The values, signals, time and limits of the run that a machine can read.
@@ -202,10 +202,16 @@ pub(super) fn cancel_then(instances: &Instances, end: impl FnOnce() -> Ending) -
     }
 }
 
-/// The end of a node of which too many instances failed.
+/// The end of a node of which too many instances failed: with the failure of the first one that was not cancelled, since the
+/// others are cancelled because of it.
 pub(super) fn first_failure(instances: &Instances, cancelled: &str) -> Ending {
-    let mut ends = instances.indexed().filter_map(|(index, instance)| Some((index, instance.end()?)));
-    match ends.find(|(_, end)| !end.is_success()) {
+    let ends = || instances.indexed().filter_map(|(index, instance)| Some((index, instance.end()?)));
+    let is_own = |end: &InstanceEnd| {
+        let code = end.failure().map(|failure| failure.code.as_ref().map(Code::as_str));
+        code.is_some_and(|code| code != Some(codes::CANCELLED))
+    };
+    let first = ends().find(|(_, end)| !end.is_success() && is_own(end));
+    match first.or_else(|| ends().find(|(_, end)| !end.is_success())) {
         Some((index, end)) => Ending::failed_in(index, end.failure_or(cancelled)),
         None => Ending::failed(codes::CANCELLED, cancelled),
     }

@@ -12,7 +12,7 @@ use crate::base::time::Time;
 use crate::definition::{Action, Join, Node};
 use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
 use crate::message::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
-use crate::task::SideEffects;
+use crate::task::{SideEffects, Spending};
 use crate::workflow::machine::change::Renewal;
 
 /// Whether a node starts with an input or was already under way.
@@ -38,6 +38,30 @@ fn begun_again(mut node: NodeState) -> NodeState {
     }
     again.tidy();
     again
+}
+
+/// The function of a node continues as new with this input. The instances of the node, none of which is under way, are dropped.
+pub(crate) fn continue_as_new(node: &mut NodeState, input: &Payload) -> Applied {
+    const INPUT: &str = "a function continues as new";
+    if !node.is_working() || node.instances.active() > 0 {
+        return Err(Illegal::new(INPUT, "its node is not under way, or calls are"));
+    }
+    let NodeWork::Function(function) = &mut node.work else {
+        return Err(Illegal::new(INPUT, "its node executes none"));
+    };
+    function.continue_as_new(input)?;
+    let spent_before = node.spent();
+    node.instances = super::Instances::default();
+    let aside = node.aside_mut();
+    (aside.spent_before, aside.repeats) = (spent_before, aside.repeats.saturating_add(1));
+    Ok(())
+}
+
+/// Counts usage of child runs that were forgotten as usage of a node.
+pub(crate) fn keep_spent(node: &mut NodeState, spent: Spending) {
+    let aside = node.aside_mut();
+    aside.spent_before = aside.spent_before + spent;
+    node.tidy();
 }
 
 /// The links.

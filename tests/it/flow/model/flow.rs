@@ -6,7 +6,7 @@ use crate::flow::draw;
 use core::cell::Cell;
 use counterpoint::definition::{
     Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, On, OnUnmet, Pick, RaceOption,
-    Receivers, Reducer, Remaining, Repeat, Trigger, Variable, WaitFor,
+    Receivers, Reducer, Remaining, Repeat, Transition, Trigger, Variable, WaitFor,
 };
 use counterpoint::definition::{OnCompensationFailure, OnFailure};
 use counterpoint::message::{
@@ -594,23 +594,54 @@ impl Flow {
         let Action::States(states) = &self.node(at).action else { return None };
         let place = &self.places[at];
         let walk = place.walk.as_ref()?;
-        if states.states[walk.state].body.is_none() {
-            return Some((walk.value.clone(), false));
-        }
-        let piece = place.pieces.last().filter(|_| walk.begun)?;
-        let ok = piece.end?;
-        Some((ok.then(|| given(piece)), !ok))
+        let state = &states.states[walk.state];
+        let result = if state.body.is_none() {
+            walk.value.clone()
+        } else {
+            let piece = place.pieces.last().filter(|_| walk.begun)?;
+            if !piece.end? {
+                return Some((None, true));
+            }
+            Some(given(piece))
+        };
+        Some((self.combined(state.output.as_ref(), walk, result), false))
+    }
+
+    /// What an expression makes of what the token carried and of a result; the result if there is no expression, and none
+    /// if the model does not know them.
+    fn combined(&self, output: Option<&Expr>, walk: &Walk, result: Option<Value>) -> Option<Value> {
+        let Some(output) = output else { return result };
+        let (input, result) = (walk.value.clone()?, result?);
+        Some(self.eval(output, &json!({ "input": input, "result": result })))
+    }
+
+    /// What the token carries on, and whether the event contains it.
+    fn carried(&self, at: usize) -> Option<(Option<Value>, bool)> {
+        let Action::States(states) = &self.node(at).action else { return None };
+        let (value, failed) = self.state_gave(at)?;
+        let walk = self.places[at].walk.as_ref()?;
+        let state = &states.states[walk.state];
+        let way = self.transition(at)?;
+        let is_computed = way.output.is_some() || state.output.is_some() && !failed;
+        // What a failure looks like as data the model does not know, and the expressions of the tests do not read it.
+        let result = if failed { way.output.as_ref().map(|_| Value::Null) } else { value };
+        Some((self.combined(way.output.as_ref(), walk, result), is_computed))
     }
 
     /// The way that the token must go; none if it stays.
     fn way(&self, at: usize) -> Option<usize> {
         let Action::States(states) = &self.node(at).action else { return None };
+        let way = self.transition(at)?;
+        states.states.iter().position(|state| state.name == way.to)
+    }
+
+    fn transition(&self, at: usize) -> Option<&Transition> {
+        let Action::States(states) = &self.node(at).action else { return None };
         let (value, failed) = self.state_gave(at)?;
         let value = value.unwrap_or_default();
         let walk = self.places[at].walk.as_ref()?;
         let ways = states.states[walk.state].next.iter();
-        let way = ways.filter(|way| way.on_failure.is_some() == failed).find(|way| self.holds(&way.when, &value))?;
-        states.states.iter().position(|state| state.name == way.to)
+        ways.filter(|way| way.on_failure.is_some() == failed).find(|way| self.holds(&way.when, &value))
     }
 
     pub(super) fn enters(&mut self, at: usize, to: usize, item: Option<Value>) -> Ruling {
@@ -629,7 +660,12 @@ impl Flow {
             Some(input)
         } else {
             ensure!(self.way(at) == Some(to), "it should go to {:?}", self.way(at));
-            self.state_gave(at).ok_or("the state is not over")?.0
+            let (value, is_computed) = self.carried(at).ok_or("the state is not over")?;
+            ensure!(item.is_some() == is_computed, "what the token carries is written down wrongly");
+            if let (Some(value), Some(item)) = (&value, &item) {
+                ensure!(value == item, "it should carry {value}, not {item}");
+            }
+            value.or(item)
         };
         self.places[at].walk = Some(Walk { state: to, entered: entered + 1, value, begun: false });
         Ok(())
