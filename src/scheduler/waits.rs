@@ -38,7 +38,7 @@ pub enum TaskWait {
         /// The agent that holds it.
         by: Incarnation,
     },
-    /// The tasks that it depends on.
+    /// The tasks that it depends on, or the equal task for whose result it waits.
     Tasks {
         /// How many of them have not ended.
         unfinished: u32,
@@ -129,6 +129,7 @@ impl Reader {
             Stage::Ended(_) => return None,
             Stage::Running(running) => TaskWait::Agent { attempt: task.attempt(), by: running.by },
             Stage::Blocked { on } => TaskWait::Tasks { unfinished: *on },
+            Stage::Joined { .. } => TaskWait::Tasks { unfinished: 1 },
             Stage::Backoff { until } => TaskWait::Retry { at: *until },
             Stage::Queued { class } => self.queued_for(task, *class, now),
         };
