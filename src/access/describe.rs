@@ -60,6 +60,7 @@ fn of_task(command: &TaskCommand) -> String {
         TaskCommand::ReplayAll { first, .. } => format!("replay dead letters from {first} on"),
         TaskCommand::DiscardAll { reason, .. } => format!("discard dead letters: {reason}"),
         TaskCommand::Discard { dead, reason } => format!("discard {dead}: {reason}"),
+        TaskCommand::Rate { task, rating } => format!("rate {task}: {rating}"),
     }
 }
 

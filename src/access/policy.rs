@@ -84,7 +84,9 @@ impl Action {
                 | AgentCommand::Yield { .. }
                 | AgentCommand::Fail { .. },
             ) => Self::Report,
-            Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_)) => Self::Submit,
+            Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_) | TaskCommand::Rate { .. }) => {
+                Self::Submit
+            }
             Command::Task(TaskCommand::Cancel { .. }) => Self::Cancel,
             Command::Task(TaskCommand::Prioritise { .. }) => Self::ManageRuns,
             Command::Task(

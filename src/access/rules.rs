@@ -179,6 +179,7 @@ impl<S: AccessState> Rules<'_, S> {
                 TaskCommand::Replay { dead, fresh: self.fresh_task(self.state.tenant_of(dead).flatten(), fresh) }
             }
             TaskCommand::Discard { dead, reason } => TaskCommand::Discard { dead: self.known_task(dead)?, reason },
+            TaskCommand::Rate { task, rating } => TaskCommand::Rate { task: self.known_task(task)?, rating },
             TaskCommand::ReplayAll { filter, first, tier } => {
                 self.dead_letters(&filter)?;
                 let first = self.fresh_task(filter.tenant.as_ref(), first);

@@ -114,9 +114,9 @@ impl Router {
             TaskCommand::SubmitAll(tasks) => self.together(tasks.iter().flat_map(|task| tasks_of(task))),
             TaskCommand::Prioritise { tasks, .. } => self.together(tasks.iter().copied()),
             TaskCommand::Replay { dead, fresh } => self.together([*dead, *fresh].into_iter()),
-            TaskCommand::Cancel { task, .. } | TaskCommand::Discard { dead: task, .. } => {
-                Ok(Target::One(self.task(*task)))
-            }
+            TaskCommand::Cancel { task, .. }
+            | TaskCommand::Discard { dead: task, .. }
+            | TaskCommand::Rate { task, .. } => Ok(Target::One(self.task(*task))),
             TaskCommand::ReplayAll { first, .. } if self.0.count() > 1 => Err(Misrouted::ManyIds { first: *first }),
             TaskCommand::ReplayAll { .. } | TaskCommand::DiscardAll { .. } => Ok(Target::Every),
         }

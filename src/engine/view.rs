@@ -9,7 +9,9 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::Definition;
-use crate::message::run::{Cause, CompensationOutcome, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
+use crate::message::run::{
+    Cause, CompensationOutcome, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec,
+};
 use crate::task::{Owner, Tier};
 use crate::workflow::machine::{BoundNode, Run};
 use core::fmt;
@@ -96,6 +98,15 @@ impl<'a> RunView<'a> {
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         let (run, book) = (self.run, &self.driver.book);
         run.graph().nodes().map(move |node| NodeView { run, book, node })
+    }
+
+    /// The nodes that an operator skipped ([`NodeRemedy::Skip`]): their work was not done, or not completed, although the run
+    /// may have succeeded. Nodes of child runs are those of the child runs.
+    pub fn skipped_by_operator(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
+        self.nodes().filter(|node| {
+            let is_skip = matches!(node.node.state.aside().remedy, Some(NodeRemedy::Skip { .. }));
+            is_skip && matches!(node.outcome(), Some(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }))
+        })
     }
 
     /// The node with this name.

@@ -30,7 +30,8 @@ impl Command {
                 | TaskCommand::Replay { .. }
                 | TaskCommand::ReplayAll { .. }
                 | TaskCommand::DiscardAll { .. }
-                | TaskCommand::Discard { .. } => {}
+                | TaskCommand::Discard { .. }
+                | TaskCommand::Rate { .. } => {}
             },
             Self::Run(RunCommand::Start(spec)) => spec.make_canonical(),
             Self::Schedule(ScheduleCommand::Create(spec) | ScheduleCommand::Update(spec)) => spec.make_canonical(),

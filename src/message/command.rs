@@ -12,7 +12,7 @@ use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::message::run::{CompensationRemedy, Migration, NodeRemedy, ResetPoint, RunSpec};
 use crate::task::agent::{AgentSpec, Scope};
-use crate::task::{Failure, FailureKind, JournalId, TaskSpec, Tier, Usage};
+use crate::task::{Failure, FailureKind, JournalId, Rating, TaskSpec, Tier, Usage};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -186,6 +186,15 @@ pub enum TaskCommand {
         dead: TaskId,
         /// The reason.
         reason: Name,
+    },
+    /// Rates the result of a task that has ended and that an agent has performed: a grade of a user, a test that the result
+    /// passed, a reward. Strategies that learn take it into account for the agent and the kind. A task has one rating; the same
+    /// again changes nothing, and another one is rejected.
+    Rate {
+        /// The task.
+        task: TaskId,
+        /// The rating.
+        rating: Rating,
     },
 }
 

@@ -142,7 +142,8 @@ fn task_actor(event: &TaskEvent) -> Actor {
         TaskEvent::Submitted { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Cancelled { .. }
-        | TaskEvent::Discarded { .. } => Actor::Host,
+        | TaskEvent::Discarded { .. }
+        | TaskEvent::Rated { .. } => Actor::Host,
         TaskEvent::AttemptFailed { failure, .. } if matches!(failure.kind, FailureKind::Unknown) => Actor::Core,
         TaskEvent::AttemptFailed { by, .. }
         | TaskEvent::Yielded { by, .. }

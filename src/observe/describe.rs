@@ -191,6 +191,7 @@ fn task(named: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String 
             }
             out
         }
+        TaskEvent::Joined { to } => format!("{id} waits for the result of {}", named.task(*to)),
         TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {}", named.task(*from)),
         TaskEvent::Succeeded { attempt, by, .. } => format!("{} succeeded on {}", of(*attempt), named.incarnation(*by)),
         TaskEvent::CancelRequested { reason } => format!("{id}: cancellation requested: {}", short(reason)),
@@ -212,6 +213,9 @@ fn task(named: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String 
             format!("{id} expired: {bound}")
         }
         TaskEvent::Discarded { reason } => format!("dead letter {id} discarded: {}", short(reason)),
+        TaskEvent::Rated { agent, rating, .. } => {
+            format!("the result of {id} by {} is rated {rating}", named.agent(*agent))
+        }
     }
 }
 

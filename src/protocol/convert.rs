@@ -288,6 +288,7 @@ impl TryFrom<&Command> for Body {
                 | TaskCommand::ReplayAll { .. }
                 | TaskCommand::DiscardAll { .. }
                 | TaskCommand::Discard { .. }
+                | TaskCommand::Rate { .. }
                 | TaskCommand::Prioritise { .. },
             )
             | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })

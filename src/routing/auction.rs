@@ -83,7 +83,8 @@ impl Auction {
         self
     }
 
-    /// Weights bids by the reputation of their bidders, which is updated when attempts end.
+    /// Weights bids by the reputation of their bidders, which is updated when attempts end and when results are rated: a rating
+    /// of at least a half is a good result, and a lower one counts as two bad ones.
     #[must_use]
     pub fn with_reputation(mut self, reputation: Reputation) -> Self {
         self.reputation = Some((reputation, Attempts::default()));
@@ -169,6 +170,11 @@ impl RoutingStrategy for Auction {
         match attempts.note(entry) {
             Some(Seen::Ended { agent, end: End::Succeeded, .. }) => reputation.note(agent, true, entry.at),
             Some(Seen::Ended { agent, end: End::Failed, .. }) => reputation.note(agent, false, entry.at),
+            Some(Seen::Rated { agent, rating, .. }) => {
+                // A bad rating also takes back the good result that the end of the task was.
+                let times = if rating >= 0.5 { 1 } else { 2 };
+                (0..times).for_each(|_| reputation.note(agent, rating >= 0.5, entry.at));
+            }
             Some(Seen::Ended { .. } | Seen::Began { .. }) | None => {}
         }
     }

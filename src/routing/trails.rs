@@ -15,7 +15,7 @@ use core::time::Duration;
 /// are preferred.
 ///
 /// A success adds the deposit times the ratio of the kind's mean duration to its own, at most four deposits; a failure
-/// adds nothing. Trails do not evaporate below a floor, so that an agent that has failed is tried again. Evaluates all
+/// adds nothing. The deposits of an agent are multiplied by the mean rating of its results. Trails do not evaporate below a floor, so that an agent that has failed is tried again. Evaluates all
 /// candidates up to 64, and a random sample of eight of more.
 ///
 /// The strategy adapts to changes and specialises agents by kind. If agents are alike,
@@ -41,6 +41,8 @@ pub struct Trails {
     attempts: Attempts,
     /// By agent, then by kind.
     trails: ByAgent<Vec<Option<Trail>>>,
+    /// The ratings, by agent, then by kind.
+    ratings: ByAgent<Vec<Record>>,
     /// The durations over all agents, by kind.
     kinds: Vec<Record>,
 }
@@ -66,6 +68,7 @@ impl Default for Trails {
             beta: 2.0,
             attempts: Attempts::default(),
             trails: ByAgent::default(),
+            ratings: ByAgent::default(),
             kinds: Vec::new(),
         }
     }
@@ -119,6 +122,8 @@ impl Trails {
             record.note(now, took, true, MEMORY);
             share = (record.mean(0.0, 0.0) / took.as_secs_f64().max(1e-9)).min(MOST);
         }
+        let rated = self.ratings.get(agent).and_then(|ratings| ratings.get(kind)).copied().unwrap_or_default();
+        let share = share * rated.rating(1.0, 2.0);
         let (rules, tick) = (self.rules, self.ticks(now));
         self.trails.change(agent, |trails| {
             if kind >= trails.len() {
@@ -150,8 +155,15 @@ impl RoutingStrategy for Trails {
 
     fn observe(&mut self, entry: &Entry) {
         self.trails.note(entry);
-        if let Some(Seen::Ended { kind, agent, took, end: End::Succeeded, .. }) = self.attempts.note(entry) {
-            self.lay(agent, kind, took, entry.at);
+        self.ratings.note(entry);
+        match self.attempts.note(entry) {
+            Some(Seen::Ended { kind, agent, took, end: End::Succeeded, .. }) => self.lay(agent, kind, took, entry.at),
+            Some(Seen::Rated { kind, agent, rating, .. }) => self.ratings.change(agent, |ratings| {
+                let least = ratings.len().max(kind + 1);
+                ratings.resize(least, Record::default());
+                ratings.get_mut(kind).into_iter().for_each(|record| record.note_rating(entry.at, rating, MEMORY));
+            }),
+            Some(Seen::Ended { .. } | Seen::Began { .. }) | None => {}
         }
     }
 }

@@ -73,9 +73,7 @@ pub(crate) use machine::Core;
 pub use preemption::Preemption;
 pub use queue::{Batch, Discipline, Quota};
 pub use reader::Reader;
-pub use snapshot::{
-    AccountRecord, AgentRecord, GateRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
-};
+pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub use standing::{ClockJump, Standing};
 pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;

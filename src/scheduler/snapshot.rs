@@ -17,7 +17,7 @@ use crate::base::time::Time;
 use crate::message::event::YieldReason;
 use crate::resilience::rate::Gcra;
 use crate::task::agent::{AgentSpec, AgentStatus, Guard};
-use crate::task::{Needs, TaskOutcome, TaskSpec, Tier};
+use crate::task::{Needs, Rating, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -36,16 +36,16 @@ pub struct SchedulerSnapshot {
     pub incarnations: u64,
     /// The virtual time of fair sharing: the tag of the tenant whose task began last.
     #[serde(with = "wide", default, skip_serializing_if = "is_zero")]
-    pub virtual_time: u128,
+    pub(crate) virtual_time: u128,
     /// The accounts of the tenants that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tenants: Vec<AccountRecord>,
+    pub(crate) tenants: Vec<AccountRecord>,
     /// The accounts of the kinds that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kinds: Vec<AccountRecord>,
+    pub(crate) kinds: Vec<AccountRecord>,
     /// The tenants that have requirement classes of their own, because an agent is or was confined to them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub separate: BTreeSet<Name>,
+    pub(crate) separate: BTreeSet<Name>,
     /// The registered agents, by id.
     pub agents: Vec<AgentRecord>,
     /// The known tasks, in the order in which they were submitted.
@@ -56,7 +56,7 @@ pub struct SchedulerSnapshot {
     pub dead: Vec<TaskId>,
     /// The waiting tasks that no agent can perform, grouped by requirements, in the order in which the groups began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unroutable: Vec<UnroutableRecord>,
+    pub(crate) unroutable: Vec<UnroutableRecord>,
     /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
     #[serde(default, skip_serializing_if = "Standing::is_default")]
     pub standing: Standing,
@@ -64,62 +64,59 @@ pub struct SchedulerSnapshot {
 
 /// Waiting tasks with the same requirements that no agent can perform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct UnroutableRecord {
+pub(crate) struct UnroutableRecord {
     /// Their needs.
-    pub needs: Needs,
+    pub(crate) needs: Needs,
     /// Their tenant, if it has requirement classes of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<Name>,
+    pub(crate) tenant: Option<Name>,
     /// The agents that they exclude.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_agents: Vec<AgentId>,
+    pub(crate) not_agents: Vec<AgentId>,
     /// The labels of agents that they exclude.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_labels: Vec<(Name, Name)>,
+    pub(crate) not_labels: Vec<(Name, Name)>,
     /// Whether they are of the critical tier.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub critical: bool,
+    pub(crate) critical: bool,
     /// Since when tasks with these requirements wait without an agent.
-    pub since: Time,
+    pub(crate) since: Time,
     /// The number of the event that reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<Seq>,
+    pub(crate) report: Option<Seq>,
 }
 
 /// The account of a tenant or a kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AccountRecord {
+pub(crate) struct AccountRecord {
     /// Its name; empty for the account of the tasks without a tenant.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Its index among the accounts of its sort.
-    pub index: u32,
+    pub(crate) index: u32,
     /// The reason for which it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paused: Option<Name>,
+    pub(crate) paused: Option<Name>,
     /// The state of its rate limit.
     #[serde(default)]
-    pub rate: Gcra,
+    pub(crate) rate: Gcra,
     /// The average duration of its attempts; zero if none has ended.
     #[serde(with = "crate::base::time::span", default)]
-    pub mean: Duration,
+    pub(crate) mean: Duration,
     /// The service that it has received, in virtual time.
     #[serde(with = "wide", default, skip_serializing_if = "is_zero")]
-    pub tag: u128,
+    pub(crate) tag: u128,
 }
 
 /// A bound that a guard sets on an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct GateRecord {
+pub(crate) struct GateRecord {
     /// The guard.
-    pub guard: Guard,
+    pub(crate) guard: Guard,
     /// How many attempts the agent may hold.
-    pub slots: u32,
+    pub(crate) slots: u32,
     /// When the guard evaluates the agent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Time>,
+    pub(crate) until: Option<Time>,
 }
 
 /// A registered agent.
@@ -139,7 +136,7 @@ pub struct AgentRecord {
     pub paused: Option<Name>,
     /// The bounds that guards set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gates: Vec<GateRecord>,
+    pub(crate) gates: Vec<GateRecord>,
 }
 
 /// A known task.
@@ -181,6 +178,9 @@ pub struct TaskRecord {
     /// The agent that the last attempt was assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<AgentId>,
+    /// How its result was rated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rating: Option<Rating>,
     /// Its stage.
     pub stage: TaskStage,
 }
@@ -192,6 +192,11 @@ pub struct TaskRecord {
 pub enum TaskStage {
     /// It waits for other tasks.
     Blocked,
+    /// It waits for the result of an equal task.
+    Joined {
+        /// The equal task.
+        to: TaskId,
+    },
     /// It waits for its next attempt.
     Backoff {
         /// When the next attempt may begin.
@@ -381,6 +386,7 @@ fn task_record(state: &State, task: &Task) -> TaskRecord {
         failed: task.rare().failed.to_vec(),
         details: task.heartbeats().and_then(|beats| beats.recorded.clone()),
         last: task.last(),
+        rating: task.end().and_then(|ended| ended.rating),
         stage: stage_record(state, task),
     }
 }
@@ -388,6 +394,7 @@ fn task_record(state: &State, task: &Task) -> TaskRecord {
 fn stage_record(state: &State, task: &Task) -> TaskStage {
     match &task.stage {
         Stage::Blocked { .. } => TaskStage::Blocked,
+        Stage::Joined { .. } => state.tasks().joined_to(task).map_or(TaskStage::Blocked, |to| TaskStage::Joined { to }),
         Stage::Backoff { until } => TaskStage::Backoff { until: *until },
         Stage::Queued { .. } => TaskStage::Queued { excluded: excluded_record(state, task) },
         Stage::Running(running) => TaskStage::Running {

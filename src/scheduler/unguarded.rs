@@ -42,9 +42,14 @@ impl Unguarded {
         self.reroutings.observe(entry);
     }
 
-    /// Whether results are cached.
-    pub(super) const fn caches(&self) -> bool {
+    /// Whether tasks of the kind are pure.
+    pub(super) const fn is_pure(&self, _: &TaskSpec) -> bool {
         false
+    }
+
+    /// The equal task that is performed.
+    pub(super) const fn lead(&self, _: &State, _: &TaskSpec) -> Option<TaskId> {
+        None
     }
 
     /// The cached result of an equal task.

@@ -8,7 +8,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::task::agent::{AgentSpec, AgentStatus, Guard};
-use crate::task::{TaskOutcome, TaskSpec, TaskStatus, Tier};
+use crate::task::{Rating, TaskOutcome, TaskSpec, TaskStatus, Tier};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn status(&self) -> TaskStatus {
         match &self.task.stage {
-            Stage::Blocked { .. } => TaskStatus::Blocked,
+            Stage::Blocked { .. } | Stage::Joined { .. } => TaskStatus::Blocked,
             Stage::Backoff { .. } => TaskStatus::Backoff,
             Stage::Queued { .. } => TaskStatus::Queued,
             Stage::Running(running) if running.cancel().is_some() => TaskStatus::Cancelling,
@@ -77,6 +77,12 @@ impl<'a> TaskView<'a> {
     #[cfg(feature = "sim")]
     pub(crate) fn has_pending_details(&self) -> bool {
         self.task.details_due().is_some()
+    }
+
+    /// How the result of the task was rated ([`TaskCommand::Rate`](crate::TaskCommand::Rate)).
+    #[must_use]
+    pub fn rating(&self) -> Option<Rating> {
+        self.task.end()?.rating
     }
 
     /// The outcome and the time at which the task ended.

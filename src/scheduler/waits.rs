@@ -41,7 +41,7 @@ pub enum TaskWait {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<Name>,
     },
-    /// The tasks that it depends on.
+    /// The tasks that it depends on, or the equal task for whose result it waits.
     Tasks {
         /// How many of them have not ended.
         unfinished: u32,
@@ -136,6 +136,7 @@ impl Reader {
                 TaskWait::Agent { attempt: task.attempt(), by: running.by, name }
             }
             Stage::Blocked { on } => TaskWait::Tasks { unfinished: *on },
+            Stage::Joined { .. } => TaskWait::Tasks { unfinished: 1 },
             Stage::Backoff { until } => TaskWait::Retry { at: *until },
             Stage::Queued { class } => self.queued_for(task, *class, now),
         };

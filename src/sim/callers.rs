@@ -114,7 +114,7 @@ impl Confined<'_> {
                 let earlier = |place: usize| ids.get(..place).unwrap_or_default();
                 specs.iter().enumerate().find_map(|(place, spec)| self.submitted(spec, earlier(place)))
             }
-            TaskCommand::Cancel { task, .. } => self.task(*task),
+            TaskCommand::Cancel { task, .. } | TaskCommand::Rate { task, .. } => self.task(*task),
             TaskCommand::Prioritise { tasks, .. } => tasks.iter().find_map(|task| self.task(*task)),
             TaskCommand::Replay { dead, .. } | TaskCommand::Discard { dead, .. } => self.task(*dead),
             TaskCommand::ReplayAll { filter, .. } | TaskCommand::DiscardAll { filter, .. } => {

@@ -30,6 +30,7 @@ pub(crate) mod outcome;
 pub(crate) mod policy;
 #[cfg(feature = "reports")]
 mod progress;
+mod rating;
 pub(crate) mod status;
 pub(crate) mod trace;
 mod usage;
@@ -50,6 +51,7 @@ pub use policy::{Exhausted, InDoubt, Jitter, RetryRule};
 pub(crate) use policy::{Policy, Retry};
 #[cfg(feature = "reports")]
 pub use progress::{Progress, ProgressError};
+pub use rating::{Rating, RatingError};
 pub(crate) use status::TaskStatus;
 pub use trace::{BadTrace, TraceContext, Traced};
 pub use usage::{Spending, Usage};

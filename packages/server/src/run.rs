@@ -297,7 +297,11 @@ async fn summary(session: &Session, json: bool) -> Result<(), Trouble> {
     }
     let cause = outcome.cause().map(ToString::to_string);
     let because = cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"));
-    let text = format!("run {name} {word} after {}{because}", humantime::format_duration(took));
+    let skipped = progress.map(|progress| progress.skipped_by_operator).unwrap_or_default();
+    let names: Vec<&str> = skipped.iter().map(|node| node.as_str()).collect();
+    let without =
+        if names.is_empty() { String::new() } else { format!("; skipped by an operator: {}", names.join(", ")) };
+    let text = format!("run {name} {word} after {}{because}{without}", humantime::format_duration(took));
     terminal::say(&terminal::coloured(colour, &text));
     let output = match &outcome {
         RunOutcome::Succeeded { output } => output.value().clone(),
@@ -307,7 +311,7 @@ async fn summary(session: &Session, json: bool) -> Result<(), Trouble> {
         let nodes: Map<String, Value> = nodes.into_iter().map(|(node, state)| (node, Value::from(state))).collect();
         let seconds = took.as_secs_f64();
         crate::output::line(
-            &json!({"run": name, "outcome": word, "output": output, "cause": cause, "seconds": seconds, "nodes": nodes}),
+            &json!({"run": name, "outcome": word, "output": output, "cause": cause, "seconds": seconds, "nodes": nodes, "skipped_by_operator": skipped}),
         );
     } else if !output.is_null() {
         crate::output::pretty(&output);

@@ -69,6 +69,12 @@ impl SharedView {
         self.get().progress.run(run)
     }
 
+    /// When the run will end, as a text, if anything is known of durations.
+    pub(crate) fn forecast(&self, run: RunId, now: Time) -> Option<String> {
+        let forecast = self.get().progress.forecast(run, now)?;
+        (!forecast.remaining(1.0).is_zero()).then(|| forecast.to_string())
+    }
+
     /// The workflow of the run with the states of its nodes, as SVG.
     pub(crate) fn graph(&self, run: RunId) -> Option<String> {
         self.get().progress.picture(run).map(|picture| picture.to_svg())

@@ -85,7 +85,10 @@ impl Subjects {
         about.extend(self.steps.get(&task).map(|run| Subject::Run(*run)));
         about.extend(event.holder().map(|by| Subject::Agent(by.agent())));
         match event {
-            TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),
+            TaskEvent::Joined { to: other } | TaskEvent::Answered { from: other, .. } => {
+                about.push(Subject::Task(*other))
+            }
+            TaskEvent::Rated { agent, .. } => about.push(Subject::Agent(*agent)),
             TaskEvent::Submitted { replays, .. } => about.extend(replays.map(Subject::Task)),
             TaskEvent::YieldRequested { reason, .. } => about.extend(reason.by().map(Subject::Task)),
             _ => {}

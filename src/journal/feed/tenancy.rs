@@ -61,6 +61,7 @@ impl Tenancy {
                 let named = reason.by();
                 self.tasks.get(&task).is_some() && named.is_none_or(|by| self.tasks.get(&by).is_some())
             }
+            TaskEvent::Joined { to } => self.tasks.get(&task).is_some() && self.tasks.get(to).is_some(),
             TaskEvent::Ready
             | TaskEvent::Assigned { .. }
             | TaskEvent::Started { .. }
@@ -73,7 +74,8 @@ impl Tenancy {
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. } => self.tasks.get(&task).is_some(),
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Rated { .. } => self.tasks.get(&task).is_some(),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Events of tasks and their attempts.
 
 use super::Event;
-use crate::base::id::{AttemptNumber, Incarnation, TaskId};
+use crate::base::id::{AgentId, AttemptNumber, Incarnation, TaskId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::task::{Bound, Failure, SideEffects, TaskOutcome, TaskSpec, Tier, Usage};
+use crate::task::{Bound, Failure, Rating, SideEffects, TaskOutcome, TaskSpec, Tier, Usage};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -93,7 +93,13 @@ pub enum TaskEvent {
         /// The details, which replace earlier ones of the task.
         details: Payload,
     },
-    /// The task succeeded without an attempt, with a cached result.
+    /// The task is of a pure kind, and an equal one is waiting or under way: it waits for the result of that one. It is answered
+    /// with it, or becomes ready if the other one does not succeed.
+    Joined {
+        /// The equal task.
+        to: TaskId,
+    },
+    /// The task succeeded without an attempt, with the result of an equal one.
     Answered {
         /// The task that gave the result.
         from: TaskId,
@@ -136,6 +142,15 @@ pub enum TaskEvent {
     Discarded {
         /// The operator's reason.
         reason: Name,
+    },
+    /// The result of the task, which has ended, was rated.
+    Rated {
+        /// The agent of its last attempt.
+        agent: AgentId,
+        /// Its kind. A strategy can learn from the event alone, also after a restore from a snapshot.
+        kind: Name,
+        /// The rating.
+        rating: Rating,
     },
 }
 
@@ -215,11 +230,13 @@ impl TaskEvent {
             | Self::Succeeded { attempt, .. } => Some(*attempt),
             Self::Submitted { .. }
             | Self::Ready
+            | Self::Joined { .. }
             | Self::Answered { .. }
             | Self::CancelRequested { .. }
             | Self::Cancelled { .. }
             | Self::Expired { .. }
-            | Self::Discarded { .. } => None,
+            | Self::Discarded { .. }
+            | Self::Rated { .. } => None,
         }
     }
 
@@ -237,6 +254,19 @@ impl TaskEvent {
         } else {
             None
         }
+    }
+
+    /// Whether this event ends the task.
+    #[cfg(feature = "resilience")]
+    pub(crate) const fn ends_task(&self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded { .. }
+                | Self::Answered { .. }
+                | Self::Cancelled { .. }
+                | Self::Expired { .. }
+                | Self::AttemptFailed { next: Next::Fail | Next::DeadLetter, .. }
+        )
     }
 
     /// How the task ended, if this event ends it.

@@ -39,9 +39,12 @@ impl Rejected {
 
 fn of_state(state: &WrongState) -> Vec<Mention> {
     match state {
-        WrongState::TaskEnded(task) | WrongState::TaskBegun(task) | WrongState::NotDead(task) => {
-            vec![Mention::Task(*task)]
-        }
+        WrongState::TaskEnded(task)
+        | WrongState::TaskBegun(task)
+        | WrongState::TaskNotEnded(task)
+        | WrongState::NothingToRate(task)
+        | WrongState::TaskRated(task)
+        | WrongState::NotDead(task) => vec![Mention::Task(*task)],
         WrongState::DeadDependency { dead, .. } => vec![Mention::Task(*dead)],
         WrongState::NotRequestedBack(attempt) => vec![Mention::Task(attempt.task())],
         WrongState::PastPivot(run)

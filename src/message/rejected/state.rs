@@ -54,6 +54,15 @@ pub enum WrongState {
     /// The task is assigned to an agent.
     #[error("task {0} has begun")]
     TaskBegun(TaskId),
+    /// The task has not ended, so its result cannot be rated.
+    #[error("task {0} has not ended")]
+    TaskNotEnded(TaskId),
+    /// No agent has performed the task, so there is nothing to rate.
+    #[error("task {0} was performed by no agent")]
+    NothingToRate(TaskId),
+    /// The task has another rating.
+    #[error("task {0} has another rating")]
+    TaskRated(TaskId),
     /// The task is not a dead letter.
     #[error("task {0} is not a dead letter")]
     NotDead(TaskId),
@@ -158,6 +167,9 @@ impl WrongState {
         match self {
             Self::TaskEnded(_) => "task_ended",
             Self::TaskBegun(_) => "task_begun",
+            Self::TaskNotEnded(_) => "task_not_ended",
+            Self::NothingToRate(_) => "nothing_to_rate",
+            Self::TaskRated(_) => "task_rated",
             Self::NotDead(_) => "not_dead",
             Self::DeadDependency { .. } => "dead_dependency",
             Self::NotRequestedBack(_) => "not_requested_back",

@@ -310,7 +310,9 @@ pub enum NodeRemedy {
         reason: Name,
     },
     /// Skips the node if it has not begun, and cancels it if it has. A skipped node is no failure: the run may succeed
-    /// although the node's work was never done. Complete or fail the node where that matters to its successors.
+    /// although the node's work was never done. Such runs are marked:
+    /// [`RunView::skipped_by_operator`](crate::engine::RunView::skipped_by_operator) lists the nodes, as do the progress and the
+    /// report of the run. Complete or fail the node where that matters to its successors.
     Skip {
         /// The reason.
         reason: Name,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
+mod courses;
 mod report;
 mod state;
 
@@ -18,8 +19,9 @@ use crate::journal::Projection;
 use crate::message::event::{
     ControlEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening, RunEvent, TaskEvent,
 };
-use crate::message::run::{CompensationOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
+use crate::message::run::{CompensationOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec};
 use crate::task::{Owner, Phase};
+use courses::Past;
 use state::{NodeState, RunState, WHOLE};
 use std::sync::Arc;
 
@@ -27,10 +29,11 @@ use std::sync::Arc;
 const DEPTH: u32 = 32;
 /// The depth up to which nested workflows are coloured.
 const PAINTED: usize = 16;
-/// The number of waits, and of child runs, in a report.
+/// The number of waits, of child runs, and of skipped nodes in a report.
 const LISTED: usize = 16;
 
-/// The progress of each run, including its child runs: for progress bars, and to show what a run waits for.
+/// The progress of each run, including its child runs: for progress bars, to show what a run waits for, and to
+/// [forecast](Self::forecast) when it ends.
 ///
 /// Feed it from the first entry on, because it needs the definitions. For a run with an unknown definition it has only
 /// the nodes that occur in events.
@@ -68,6 +71,9 @@ pub struct Progress {
     catalog: Catalog,
     runs: Table<RunId, RunState>,
     steps: Table<TaskId, Step>,
+    past: Past,
+    /// The time of the last entry.
+    now: Time,
 }
 
 /// A task that performs a step and has not ended.
@@ -81,7 +87,13 @@ struct Step {
 impl Default for Progress {
     /// With capacity for 1,024 definitions, 100,000 runs and a million tasks under way.
     fn default() -> Self {
-        Self { catalog: Catalog::new(1_024, 100_000), runs: Table::new(100_000), steps: Table::new(1_000_000) }
+        Self {
+            catalog: Catalog::new(1_024, 100_000),
+            runs: Table::new(100_000),
+            steps: Table::new(1_000_000),
+            past: Past::default(),
+            now: Time::ZERO,
+        }
     }
 }
 
@@ -114,6 +126,7 @@ impl Progress {
             more_waits: u32::try_from(all_waits.saturating_sub(waits.len())).unwrap_or(u32::MAX),
             waits,
             children: state.nodes.values().flat_map(|node| &node.children).take(LISTED).copied().collect(),
+            skipped_by_operator: state.skipped_by_operator().take(LISTED).collect(),
         })
     }
 
@@ -214,9 +227,10 @@ impl Progress {
 
     fn step_began(&mut self, task: TaskId, owner: Owner, kind: &Name) {
         self.drop_step(task);
+        let now = self.now;
         let Some(node) = self.node_mut(owner.run, owner.node) else { return };
         node.tasks.insert(task);
-        node.began(owner.phase);
+        node.began(owner.phase, now);
         let out = self.steps.insert(task, Step { owner, kind: kind.clone(), agent: None });
         if let Some((task, step)) = out
             && let Some(node) = self.node_mut(step.owner.run, step.owner.node)
@@ -286,7 +300,17 @@ impl Progress {
                 }
                 self.opened(run, node, &Opening::Function);
             }
-            NodeEvent::Finished { outcome, .. } => self.set_status(run, node, outcome.into()),
+            NodeEvent::Finished { outcome, .. } => {
+                if let Some(state) = self.runs.get(&run) {
+                    self.past.note(state, node, outcome, self.now);
+                }
+                self.set_status(run, node, outcome.into());
+            }
+            NodeEvent::Operated { remedy } => {
+                if let Some(node) = self.node_mut(run, node) {
+                    node.is_to_be_skipped = matches!(remedy, NodeRemedy::Skip { .. });
+                }
+            }
             NodeEvent::Compensated { outcome } => self.compensated(run, node, outcome),
             NodeEvent::CompensationRetried => {
                 self.set_status(run, node, NodeStatus::Compensating);
@@ -304,8 +328,9 @@ impl Progress {
     }
 
     fn opened(&mut self, run: RunId, node: NodeIx, what: &Opening) {
+        let now = self.now;
         let Some(node) = self.node_mut(run, node) else { return };
-        node.began(Phase::Do);
+        node.began(Phase::Do, now);
         match what {
             Opening::Map { items, .. } => node.items = Some(*items),
             Opening::Wait { until } => node.until = *until,
@@ -348,7 +373,7 @@ impl Progress {
         if let Some(owner) = owner
             && let Some(node) = self.node_mut(owner.run, owner.node)
         {
-            node.began(owner.phase);
+            node.began(owner.phase, now);
             node.children.insert(spec.id);
             node.last_child = Some(spec.id);
         }
@@ -432,7 +457,9 @@ impl Progress {
 
 impl Projection for Progress {
     fn apply(&mut self, entry: &Entry) {
+        self.now = self.now.max(entry.at);
         self.catalog.apply(&entry.event);
+        self.past.estimates.apply(entry);
         match &entry.event {
             Event::Task { task, event } => self.task(*task, event),
             Event::Run { run, event } => self.run_event(*run, event, entry.at),

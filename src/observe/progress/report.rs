@@ -39,6 +39,10 @@ pub struct RunProgress {
     pub more_waits: u32,
     /// The child runs that are under way, up to a maximum of 16.
     pub children: Vec<RunId>,
+    /// The nodes that an operator skipped, up to a maximum of 16: their work was not done, or not completed, although the run may
+    /// have succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_by_operator: Vec<Name>,
 }
 
 impl RunProgress {
@@ -47,6 +51,14 @@ impl RunProgress {
     pub fn bar(&self, width: u16) -> String {
         let full = (0..width).take_while(|cell| (f64::from(*cell) + 0.5) / f64::from(width) <= self.share).count();
         (0..usize::from(width)).map(|cell| if cell < full { '█' } else { '░' }).collect()
+    }
+}
+
+impl RunProgress {
+    /// The names of the nodes that an operator skipped, as a text; none if there are none.
+    pub(in crate::observe) fn skipped_text(&self) -> Option<String> {
+        let names: Vec<&str> = self.skipped_by_operator.iter().map(Name::as_str).collect();
+        (!names.is_empty()).then(|| format!("skipped by an operator: {}", names.join(", ")))
     }
 }
 
@@ -64,6 +76,9 @@ impl fmt::Display for RunProgress {
                 nodes.compensated,
                 nodes.compensated.saturating_add(nodes.compensating)
             )?;
+        }
+        if let Some(skipped) = self.skipped_text() {
+            write!(f, ", {skipped}")?;
         }
         for (at, wait) in self.waits.iter().enumerate() {
             write!(f, "{} {wait}", if at == 0 { "; waits for" } else { "," })?;

@@ -37,6 +37,8 @@ pub(super) struct NodeState {
     pub(super) status: NodeStatus,
     /// The number of items of a map.
     pub(super) items: Option<u32>,
+    /// When it began.
+    pub(super) began: Option<Time>,
     /// The end of a wait.
     pub(super) until: Option<Time>,
     /// The items of a map, or rounds of a repeat, that have ended.
@@ -45,6 +47,8 @@ pub(super) struct NodeState {
     pub(super) tasks: BTreeSet<TaskId>,
     pub(super) children: BTreeSet<RunId>,
     pub(super) last_child: Option<RunId>,
+    /// Whether an operator has decided to skip it.
+    pub(super) is_to_be_skipped: bool,
 }
 
 impl RunState {
@@ -79,6 +83,14 @@ impl RunState {
 
     pub(super) fn name_of(&self, ix: NodeIx) -> Name {
         self.defined(ix).map_or_else(|| Name::from(format!("#{}", ix.get())), |node| node.name.clone())
+    }
+
+    /// The nodes that an operator skipped.
+    pub(super) fn skipped_by_operator(&self) -> impl Iterator<Item = Name> {
+        let is_skipped = |node: &NodeState| {
+            node.is_to_be_skipped && matches!(node.status, NodeStatus::Skipped | NodeStatus::Cancelled)
+        };
+        self.nodes.iter().filter(move |(_, node)| is_skipped(node)).map(|(ix, _)| self.name_of(*ix))
     }
 
     /// What the node itself waits for, apart from tasks and child runs.
@@ -161,9 +173,11 @@ impl RunState {
 }
 
 impl NodeState {
-    pub(super) fn began(&mut self, phase: Phase) {
+    pub(super) fn began(&mut self, phase: Phase, now: Time) {
         match phase {
-            Phase::Do if self.status == NodeStatus::Waiting => self.status = NodeStatus::Running,
+            Phase::Do if self.status == NodeStatus::Waiting => {
+                (self.status, self.began) = (NodeStatus::Running, Some(now));
+            }
             Phase::Do | Phase::Query => {}
             Phase::Undo => self.status = NodeStatus::Compensating,
         }

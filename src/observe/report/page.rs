@@ -68,11 +68,12 @@ fn header(report: &Report, progress: &RunProgress) -> String {
         (agents.len().to_string(), "agents"),
         (report.runs.len().saturating_sub(1).to_string(), "child runs"),
     ];
+    let skipped = progress.skipped_text().map_or_else(String::new, |skipped| format!("; {skipped}"));
     let mut out = format!(
         "<header>\n<p class=\"kicker\">Run {}</p>\n<h1>{}</h1>\n<p class=\"lead\">The run {}.</p>\n<div class=\"keys\">\n",
         text(&progress.run),
         text(&progress.workflow),
-        text(&if outcome.is_some() { stands } else { format!("is {stands}") }),
+        text(&if outcome.is_some() { format!("{stands}{skipped}") } else { format!("is {stands}{skipped}") }),
     );
     for (number, meaning) in keys {
         let number = text(&number);

@@ -2,7 +2,7 @@
 
 use super::history::{ByAgent, End, Exploration, HALF, History, PENALTY, Seen, cheapest};
 use crate::base::id::{AgentId, TaskId};
-use crate::base::structure::{IdMap, Random};
+use crate::base::structure::{IdMap, Random, Table};
 use crate::message::event::{AgentEvent, Entry, Event, TaskEvent};
 use crate::routing::capability::margin;
 use crate::routing::{Candidate, Candidates, RoutingStrategy};
@@ -20,7 +20,8 @@ type Vector = [f64; D];
 /// for uncertainty (LinUCB, Li et al. 2010, with one model for all agents and exponential forgetting).
 ///
 /// The reward of a failed attempt is 0. That of a successful one is between 0 and 1: one half at the mean duration of
-/// its kind, and more for shorter durations. The features are room, success rate, speed and surplus of skill. The bonus
+/// its kind, and more for shorter durations. A rating ([`TaskCommand::Rate`](crate::TaskCommand::Rate)) is another reward for
+/// the attempt, and lowers or raises the success rate of its agent. The features are room, success rate, speed and surplus of skill. The bonus
 /// is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a random sample of
 /// eight of more.
 ///
@@ -45,6 +46,8 @@ pub struct LinUcb {
     model: Model,
     agents: ByAgent<Load>,
     tasks: IdMap<TaskId, Followed>,
+    /// The features of attempts that ended their tasks, for ratings of these.
+    ended: Table<TaskId, Vector>,
 }
 
 /// An agent as the journal describes it.
@@ -72,9 +75,13 @@ impl Default for LinUcb {
             model: Model::default(),
             agents: ByAgent::default(),
             tasks: IdMap::default(),
+            ended: Table::new(ENDED),
         }
     }
 }
+
+/// The number of ended tasks that are remembered until they are rated. Features of others are those at the time of the rating.
+const ENDED: usize = 4_096;
 
 /// The upper bound of the bonus for uncertainty.
 const MOST_BONUS: f64 = 0.25;
@@ -162,7 +169,21 @@ impl LinUcb {
         }
         if self.history.attempts.follows(task) {
             self.tasks.insert(task, Followed { spec, running: None });
+        } else if let Some((_, features)) = running {
+            self.ended.insert(task, features);
         }
+    }
+
+    /// Updates the model with a rating, which is a reward for the features of the attempt.
+    fn rated(&mut self, task: TaskId, kind: usize, agent: AgentId, rating: f64) {
+        let features = self.ended.remove(&task).unwrap_or_else(|| {
+            let load = self.agents.get(agent).and_then(|load| {
+                let capacity = load.spec.as_ref()?.capacity.max(1);
+                Some(f64::from(load.in_flight) / f64::from(capacity))
+            });
+            self.features_of(Some(kind), agent, load.unwrap_or(1.0), 0.0)
+        });
+        self.model.learn(&features, rating, self.keep);
     }
 }
 
@@ -201,6 +222,7 @@ impl RoutingStrategy for LinUcb {
                 };
                 self.ended(task, agent, reward);
             }
+            Some(Seen::Rated { task, kind, agent, rating }) => self.rated(task, kind, agent, rating),
             None => self.forget_ended(entry),
         }
     }

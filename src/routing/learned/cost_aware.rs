@@ -1,6 +1,6 @@
 //! Routing by cost under a deadline.
 
-use super::history::{HALF, History, PENALTY, cheapest};
+use super::history::{Exploration, HALF, History, PENALTY, cheapest};
 use crate::base::id::AgentId;
 use crate::base::structure::Random;
 use crate::message::event::Entry;
@@ -17,6 +17,10 @@ use core::time::Duration;
 /// makes unreliable agents expensive. An agent that declares no cost is free. Evaluates all candidates up to 64, and a
 /// random sample of eight of more.
 ///
+/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others are expected to be cheaper: of N attempts of a
+/// kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason, and none that is expected to end
+/// after the deadline of the task. It is off by default.
+///
 /// ```
 /// use counterpoint::{AgentId, AgentSpec, Config};
 /// use counterpoint::routing::CostAware;
@@ -30,13 +34,14 @@ use core::time::Duration;
 pub struct CostAware {
     half: Duration,
     penalty: Duration,
+    exploration: Exploration,
     history: History,
 }
 
 impl Default for CostAware {
-    /// A half-life of a minute and a penalty of ten seconds.
+    /// A half-life of a minute, a penalty of ten seconds and no exploration.
     fn default() -> Self {
-        Self { half: HALF, penalty: PENALTY, history: History::default() }
+        Self { half: HALF, penalty: PENALTY, exploration: Exploration::OFF, history: History::default() }
     }
 }
 
@@ -52,6 +57,14 @@ impl CostAware {
     #[must_use]
     pub const fn with_penalty(mut self, span: Duration) -> Self {
         self.penalty = span;
+        self
+    }
+
+    /// Sets the rate at which agents with few attempts are tried, clamped to 0 to 1. With 0, the default, only
+    /// expectations decide.
+    #[must_use]
+    pub const fn with_exploration(mut self, rate: f64) -> Self {
+        self.exploration = Exploration::new(rate);
         self
     }
 }
@@ -85,7 +98,10 @@ impl RoutingStrategy for CostAware {
             let tries = nanos(1.0 / expected.success);
             let dear = u128::from(price(agent, expected.seconds)) * u128::from(tries) / 1_000_000_000;
             let (first, second) = (u64::try_from(dear).unwrap_or(u64::MAX), nanos(expected.seconds / expected.success));
-            if late { (true, second, first) } else { (false, first, second) }
+            match late {
+                true => (true, u64::MAX, second, first),
+                false => (false, self.history.untried(agent.id(), kind, self.exploration), first, second),
+            }
         });
         best.map(|agent| agent.id())
     }

@@ -28,10 +28,27 @@ pub(in crate::routing) enum End {
 }
 
 /// An observation of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::routing) enum Seen {
-    Began { task: TaskId, kind: usize, agent: AgentId },
-    Ended { task: TaskId, kind: usize, agent: AgentId, took: Duration, end: End },
+    Began {
+        task: TaskId,
+        kind: usize,
+        agent: AgentId,
+    },
+    Ended {
+        task: TaskId,
+        kind: usize,
+        agent: AgentId,
+        took: Duration,
+        end: End,
+    },
+    /// The result of a task that has ended was rated, from 0 to 1.
+    Rated {
+        task: TaskId,
+        kind: usize,
+        agent: AgentId,
+        rating: f64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,14 +81,13 @@ impl Attempts {
         let (task, at) = (*task, entry.at);
         match event {
             TaskEvent::Submitted { spec, .. } => {
-                let next = self.kinds.len().min(KINDS - 1);
-                let kind = match self.kinds.get(&spec.kind) {
-                    Some(kind) => *kind,
-                    None if self.kinds.len() < KINDS => *self.kinds.entry(spec.kind.clone()).or_insert(next),
-                    None => next,
-                };
+                let kind = self.join(&spec.kind);
                 self.open.insert(task, Open { kind, running: None });
                 None
+            }
+            // The task may have ended before the first observed entry.
+            TaskEvent::Rated { agent, kind, rating } => {
+                Some(Seen::Rated { task, kind: self.join(kind), agent: *agent, rating: rating.share() })
             }
             TaskEvent::Assigned { to, .. } => {
                 let mut open = *self.open.get(&task)?;
@@ -97,6 +113,16 @@ impl Attempts {
                 self.ended(task, at, End::Dropped, false)
             }
             _ => None,
+        }
+    }
+
+    /// The index of a kind of tasks, which may be new.
+    fn join(&mut self, name: &Name) -> usize {
+        let next = self.kinds.len().min(KINDS - 1);
+        match self.kinds.get(name) {
+            Some(kind) => *kind,
+            None if self.kinds.len() < KINDS => *self.kinds.entry(name.clone()).or_insert(next),
+            None => next,
         }
     }
 
@@ -159,13 +185,15 @@ impl<T: Default> ByAgent<T> {
     }
 }
 
-/// Numbers of attempts and successes and the duration of attempts, all with exponentially decaying weights.
+/// Numbers of attempts, successes and ratings, and the duration of attempts, all with exponentially decaying weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(in crate::routing) struct Record {
     pub(in crate::routing) tries: f64,
     pub(in crate::routing) successes: f64,
     /// The duration of all attempts in seconds.
     pub(in crate::routing) seconds: f64,
+    /// The number of ratings, and their sum.
+    rated: (f64, f64),
     at: Time,
     /// The number of attempts that have begun, without decay.
     begun: u64,
@@ -174,11 +202,30 @@ pub(in crate::routing) struct Record {
 impl Record {
     /// Counts an attempt. The charged duration may exceed the actual one.
     pub(in crate::routing) fn note(&mut self, at: Time, charged: Duration, succeeded: bool, half: Duration) {
+        self.age(at, half);
+        self.tries += 1.0;
+        self.successes += f64::from(u8::from(succeeded));
+        self.seconds += charged.as_secs_f64();
+    }
+
+    /// Counts a rating from 0 to 1.
+    pub(in crate::routing) fn note_rating(&mut self, at: Time, rating: f64, half: Duration) {
+        self.age(at, half);
+        self.rated = (self.rated.0 + 1.0, self.rated.1 + rating);
+    }
+
+    fn age(&mut self, at: Time, half: Duration) {
         let kept = decay(at.since(self.at), half);
         self.at = self.at.max(at);
-        self.tries = self.tries * kept + 1.0;
-        self.successes = self.successes * kept + f64::from(u8::from(succeeded));
-        self.seconds = self.seconds * kept + charged.as_secs_f64();
+        self.tries *= kept;
+        self.successes *= kept;
+        self.seconds *= kept;
+        self.rated = (self.rated.0 * kept, self.rated.1 * kept);
+    }
+
+    /// The mean rating, shrunk towards `prior` with the weight of `weight` ratings.
+    pub(in crate::routing) fn rating(&self, prior: f64, weight: f64) -> f64 {
+        (self.rated.1 + prior * weight) / (self.rated.0 + weight)
     }
 
     /// The success rate, shrunk towards `prior` with the weight of `weight` attempts.
@@ -206,7 +253,7 @@ const SHRINK: f64 = 4.0;
 /// The expectation for an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::routing) struct Expected {
-    /// The success rate, above 0.
+    /// The success rate times the mean rating, above 0.
     pub(in crate::routing) success: f64,
     /// The duration in seconds.
     pub(in crate::routing) seconds: f64,
@@ -223,6 +270,9 @@ impl History {
         match seen {
             Seen::Began { kind, agent, .. } => self.change(kind, agent, |record| record.begun += 1),
             Seen::Ended { end: End::Dropped, .. } => {}
+            Seen::Rated { kind, agent, rating, .. } => {
+                self.change(kind, agent, |record| record.note_rating(entry.at, rating, half));
+            }
             Seen::Ended { kind, agent, took, end, .. } => {
                 let succeeded = end == End::Succeeded;
                 let charged = if succeeded { took } else { took.max(penalty) };
@@ -262,14 +312,17 @@ impl History {
         let common = kind.and_then(|kind| self.kinds.get(kind)).copied().unwrap_or_default();
         // Without any record, a success within a second is expected.
         let (rate, mean) = (common.rate(1.0, 1.0), if common.tries > 0.0 { common.mean(0.0, 0.0) } else { 1.0 });
+        // Without any rating, results are as good as they can be.
+        let rating = common.rating(1.0, 1.0);
         let Some((all, kinds)) = self.agents.get(agent) else {
-            return Expected { success: rate, seconds: mean, tries: 0.0 };
+            return Expected { success: (rate * rating).max(1e-6), seconds: mean, tries: 0.0 };
         };
         let own = kind.and_then(|kind| kinds.get(kind)).copied().unwrap_or_default();
-        // The prior of the success rate is that of the agent for all kinds.
+        // The prior of the success rate, and of the rating, is that of the agent for all kinds.
         let prior = all.rate(rate, SHRINK);
+        let liked = own.rating(all.rating(rating, SHRINK), SHRINK);
         Expected {
-            success: own.rate(prior, SHRINK).max(1e-6),
+            success: (own.rate(prior, SHRINK) * liked).max(1e-6),
             seconds: own.mean(mean, SHRINK).max(1e-9),
             tries: own.tries,
         }
@@ -292,6 +345,7 @@ pub(in crate::routing) struct Exploration(f64);
 
 impl Exploration {
     pub(in crate::routing) const DEFAULT: Self = Self(0.2);
+    pub(in crate::routing) const OFF: Self = Self(0.0);
 
     /// A rate, clamped to 0 to 1.
     pub(in crate::routing) const fn new(rate: f64) -> Self {

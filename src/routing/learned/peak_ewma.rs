@@ -12,7 +12,7 @@ use core::time::Duration;
 /// Draws two different candidates and picks the one with the smaller product of latency and attempts under way. The
 /// latency is a moving average that follows increases at once and decays slowly (Finagle's peak EWMA, 2015).
 ///
-/// Differences to the original: the product is divided by the success rate and a failure counts as at least the
+/// Differences to the original: the product is divided by the square of the success rate times the mean rating, and a failure counts as at least the
 /// penalty, so that an agent that fails fast does not attract work; the average decays by time and not by count; and an
 /// agent without a record is assumed to have the recent median latency.
 ///
@@ -80,8 +80,8 @@ impl PeakEwma {
         });
         // Squared, since otherwise a few failures would weigh less than the differences in latency between healthy
         // agents.
-        let success = record.rate(1.0, 2.0);
-        seconds.max(1e-9) / (success * success) * (f64::from(agent.in_flight()) + 1.0)
+        let success = record.rate(1.0, 2.0) * record.rating(1.0, 2.0);
+        seconds.max(1e-9) / (success * success).max(1e-9) * (f64::from(agent.in_flight()) + 1.0)
             / f64::from(agent.spec().capacity.max(1))
     }
 }
@@ -99,7 +99,11 @@ impl RoutingStrategy for PeakEwma {
 
     fn observe(&mut self, entry: &Entry) {
         self.agents.note(entry);
-        let Some(Seen::Ended { agent, took, end, .. }) = self.attempts.note(entry) else { return };
+        let (half, seen) = (self.half, self.attempts.note(entry));
+        if let Some(Seen::Rated { agent, rating, .. }) = seen {
+            self.agents.change(agent, |(_, record)| record.note_rating(entry.at, rating, half.max(HALF)));
+        }
+        let Some(Seen::Ended { agent, took, end, .. }) = seen else { return };
         let took = match end {
             End::Dropped => return,
             End::Succeeded => took,
@@ -112,7 +116,6 @@ impl RoutingStrategy for PeakEwma {
             // Equal relative steps up and down converge to the median.
             self.middle *= if seconds > self.middle { 1.02 } else { 1.0 / 1.02 };
         }
-        let half = self.half;
         self.agents.change(agent, |(peak, record)| {
             record.note(entry.at, took, end == End::Succeeded, half.max(HALF));
             let seconds = match *peak {

@@ -13,6 +13,9 @@ use core::time::Duration;
 /// agents for the kind if there are few observations (empirical Bayes, Efron and Morris 1977), so that a single failure
 /// has little influence and a new agent is expected to be like the others.
 ///
+/// Ratings of results ([`TaskCommand::Rate`](crate::TaskCommand::Rate)) are learned in the same way, and the success rate is
+/// multiplied by their mean.
+///
 /// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others are expected to be
 /// better: of N attempts of a kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. Such
 /// attempts may take longer than those of the agents that are known to be fast, so it is off by default.
@@ -39,7 +42,7 @@ pub struct Performance {
 impl Default for Performance {
     /// A half-life of a minute, a penalty of ten seconds and no exploration.
     fn default() -> Self {
-        Self { half: HALF, penalty: PENALTY, exploration: Exploration::new(0.0), history: History::default() }
+        Self { half: HALF, penalty: PENALTY, exploration: Exploration::OFF, history: History::default() }
     }
 }
 

@@ -90,8 +90,8 @@ impl State {
             self.queues.enter(accounts, self.tasks.at(task)?.bytes())?;
         }
         let stage = match &record.stage {
-            // Dependencies are restored after all tasks.
-            TaskStage::Blocked => Stage::Blocked { on: 0 },
+            // Dependencies, and results that tasks wait for, are restored after all tasks.
+            TaskStage::Blocked | TaskStage::Joined { .. } => Stage::Blocked { on: 0 },
             TaskStage::Queued { excluded } => {
                 self.enqueue_excluding(task, excluded_by(&record.spec, excluded)?)?;
                 return self.set_timer(task);
@@ -120,7 +120,7 @@ impl State {
             }
             TaskStage::Ended { at, outcome } => {
                 let (at, outcome, begun, last) = (*at, outcome.clone(), record.attempts, record.last);
-                Stage::Ended(Box::new(Ended { at, outcome, begun, last }))
+                Stage::Ended(Box::new(Ended { at, outcome, begun, last, rating: record.rating }))
             }
         };
         self.tasks.put_stage(task, stage)?;
@@ -133,6 +133,12 @@ impl State {
         for record in records.iter().filter(|record| matches!(record.stage, TaskStage::Blocked)) {
             let task = self.tasks.known(record.spec.id)?;
             self.tasks.block(task, &record.spec, Origin::Snapshot)?;
+        }
+        for record in records {
+            if let TaskStage::Joined { to } = record.stage {
+                let task = self.tasks.known(record.spec.id)?;
+                self.tasks.put_joined(task, to)?;
+            }
         }
         Ok(())
     }

@@ -55,11 +55,12 @@ impl State {
             }
             TaskEvent::Answered { output, .. } => {
                 let task = self.tasks.find(id, place)?;
-                if self.tasks.at(task)?.class().is_none() {
-                    return Err(InconsistentEvent("a task that is answered from the cache is not queued"));
+                if self.tasks.at(task)?.class().is_none() && self.tasks.at(task)?.flight().is_none() {
+                    return Err(InconsistentEvent("a task that is answered is not queued and waits for no result"));
                 }
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
+            TaskEvent::Joined { to } => self.joined(self.tasks.find(id, place)?, *to),
             TaskEvent::CancelRequested { reason } => self.cancel_requested(at, self.tasks.find(id, place)?, reason),
             TaskEvent::Cancelled { reason, side_effects } => {
                 let task = self.tasks.find(id, place)?;
@@ -72,6 +73,7 @@ impl State {
                 self.end(at, task, TaskOutcome::Expired(*bound))
             }
             TaskEvent::Discarded { .. } => self.tasks.discard(id),
+            TaskEvent::Rated { agent, rating, .. } => self.tasks.rate(id, *agent, *rating),
         }
     }
 
@@ -100,6 +102,15 @@ impl State {
         let task = self.tasks.make_ready(id)?;
         self.enqueue(task)?;
         self.set_timer(task)
+    }
+
+    fn joined(&mut self, at: TaskIx, to: TaskId) -> Applied {
+        if self.tasks.at(at)?.class().is_none() {
+            return Err(InconsistentEvent("a task that is to wait for a result is not queued"));
+        }
+        self.dequeue(at, None)?;
+        self.tasks.join(at, to)?;
+        self.set_timer(at)
     }
 
     /// Queues a task that has become ready in the class of its needs and of the agents that it avoids.

@@ -18,7 +18,7 @@ use crate::scheduler::machine::{Core, Rest};
 use crate::scheduler::queue::Turn;
 use crate::scheduler::reader::Reader;
 use crate::scheduler::tasks::{FollowUp, Task};
-use crate::task::{Bound, Failure, SideEffects, codes};
+use crate::task::{Bound, Failure, SideEffects, TaskOutcome, codes};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -287,6 +287,7 @@ impl Dispatch<'_, '_> {
                     let reason = "a dependency did not succeed".into();
                     self.core.emit(TaskEvent::Cancelled { reason, side_effects: SideEffects::None }.of(id), self.tx);
                 }
+                FollowUp::Answered => self.answer(id),
             }
             // Applying the event must have removed the follow-up; otherwise this loop would not end.
             if self.core.reader.state.drop_follow_up(follow_up, id) {
@@ -294,6 +295,19 @@ impl Dispatch<'_, '_> {
             }
         }
         ready
+    }
+
+    /// Ends a task with the result of the equal one for which it has waited.
+    fn answer(&mut self, id: TaskId) {
+        let tasks = self.core.reader.state.tasks();
+        let lead = tasks.by_id(id).and_then(|task| tasks.by_id(tasks.joined_to(task)?));
+        let result = lead.and_then(|lead| {
+            let TaskOutcome::Succeeded(output) = &lead.end()?.outcome else { return None };
+            Some((lead.id(), output.clone()))
+        });
+        if let Some((from, output)) = result {
+            self.core.emit(TaskEvent::Answered { from, output }.of(id), self.tx);
+        }
     }
 
     /// Queues the task, and returns its class.

@@ -4,9 +4,8 @@ use super::admission::{Admission, Earlier};
 use super::validate::bounded;
 use crate::base::id::TaskId;
 use crate::message::command::Accepted;
-use crate::message::event::TaskEvent;
+use crate::message::event::{ControlEvent, TaskEvent};
 use crate::message::rejected::{Conflict, Rejected};
-use crate::scheduler::ix::TaskIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::task::TaskSpec;
@@ -36,36 +35,36 @@ impl Core {
 
     /// Accepts a task without a check of the limits. Tasks of accepted runs are always accepted.
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, reuse: Reuse, tx: &mut Tx<'_>) {
-        let at = self.accept(spec, replays, reuse, tx);
-        match at.and_then(|at| self.reader.state.tasks().get(at)).and_then(|task| task.class()) {
+        let id = spec.id;
+        self.accept(spec, replays, reuse, tx);
+        match self.reader.class_for(id) {
             Some(class) => self.dispatch(tx).class(class),
             None => self.dispatch(tx).settle(None),
         }
     }
 
-    /// Accepts a task, and ends it if a result for it is cached. Returns its place.
-    fn accept(
-        &mut self,
-        spec: Arc<TaskSpec>,
-        replays: Option<TaskId>,
-        reuse: Reuse,
-        tx: &mut Tx<'_>,
-    ) -> Option<TaskIx> {
+    /// Accepts a task. Ends it if a result for it is cached, or lets it wait for the result of an equal one.
+    fn accept(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, reuse: Reuse, tx: &mut Tx<'_>) {
         let (id, expected) = (spec.id, self.admission(tx.now).expected(&spec));
         self.emit(TaskEvent::Submitted { spec, replays, expected }.of(id), tx);
         let at = self.reader.state.tasks().submitted(id);
         let Some(task) = at.and_then(|at| self.reader.state.tasks().get(at)) else {
             self.anomaly(format_args!("{id} was accepted and is unknown"));
-            return None;
+            return;
         };
-        if reuse == Reuse::OfEqual
-            && self.guards.caches()
-            && task.class().is_some()
-            && let Some((from, output)) = self.guards.answer(&task.spec, tx.now)
-        {
-            self.emit(TaskEvent::Answered { from, output }.of(id), tx);
+        if reuse != Reuse::OfEqual || !self.guards.is_pure(&task.spec) || task.class().is_none() {
+            return;
         }
-        at
+        if let Some((from, output)) = self.guards.answer(&task.spec, tx.now) {
+            self.emit(TaskEvent::Answered { from, output }.of(id), tx);
+        } else if let Some(to) = self.guards.lead(&self.reader.state, &task.spec) {
+            let tier = task.tier;
+            self.emit(TaskEvent::Joined { to }.of(id), tx);
+            if let Some(lead) = self.reader.lead_below(id, tier) {
+                let reason = "an equal task is more urgent".into();
+                self.emit(ControlEvent::TasksPrioritised { tasks: vec![lead], tier, reason }, tx);
+            }
+        }
     }
 
     /// Accepts all tasks or rejects all.

@@ -135,6 +135,7 @@ impl DueTimers<'_, '_> {
                 self.core.attempts(self.tx).record_details(id);
             }
             Stage::Blocked { .. }
+            | Stage::Joined { .. }
             | Stage::Backoff { .. }
             | Stage::Queued { .. }
             | Stage::Running(_)

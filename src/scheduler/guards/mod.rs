@@ -81,7 +81,7 @@ impl Guards {
         let on = settings.watches_agents()
             || settings.watches_waits()
             || settings.retries.is_some()
-            || settings.cache.is_some();
+            || !settings.pure.is_empty();
         Self { settings, seed, on, ..Self::default() }
     }
 
@@ -107,6 +107,9 @@ impl Guards {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "guards read what they use")]
     fn task_event(&mut self, state: &State, (task, place): (TaskId, Place), event: &TaskEvent, (seq, at): (Seq, Time)) {
+        if event.ends_task() {
+            self.over(state, task);
+        }
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 if let Some(scaling) = &self.settings.scaling {
@@ -115,6 +118,14 @@ impl Guards {
                 }
                 if self.settings.watches_waits() && spec.after.is_empty() {
                     self.waits.note_submit(&self.settings, state, spec, at);
+                }
+                if spec.after.is_empty() {
+                    self.results.is_performed(&self.settings, spec);
+                }
+            }
+            TaskEvent::Ready => {
+                if let Some(task) = state.tasks().by_id(task).filter(|_| !self.settings.pure.is_empty()) {
+                    self.results.is_performed(&self.settings, &task.spec);
                 }
             }
             TaskEvent::Assigned { attempt, to } => {
@@ -132,7 +143,7 @@ impl Guards {
             }
             TaskEvent::Succeeded { output, .. } => {
                 self.ended(task, Ending::Success, seq, at);
-                if self.caches()
+                if self.settings.cache.is_some()
                     && let Some(task) = state.tasks().by_id(task)
                 {
                     self.results.learn(&self.settings, &task.spec, output, at, &mut Random::new(self.seed, seq.get()));
@@ -188,6 +199,14 @@ impl Guards {
         self.attempts.insert(task, Attempt { guards: slot, by: to, since: at, ticket });
     }
 
+    /// Forgets a task of a pure kind that has ended.
+    fn over(&mut self, state: &State, task: TaskId) {
+        if let Some(task) = state.tasks().by_id(task).filter(|task| !self.settings.pure.is_empty() && task.has_ended())
+        {
+            self.results.over(&self.settings, &task.spec);
+        }
+    }
+
     fn ended(&mut self, task: TaskId, ending: Ending, seq: Seq, at: Time) {
         let under_way = self.attempts.len();
         let Some(Attempt { guards, by, since, ticket }) = self.attempts.remove(&task) else { return };
@@ -204,9 +223,15 @@ impl Guards {
         self.record_ending(by.agent(), ending, at);
     }
 
-    /// Whether results are cached.
-    pub(super) const fn caches(&self) -> bool {
-        self.settings.cache.is_some()
+    /// Whether tasks of the kind are pure.
+    #[inline]
+    pub(super) fn is_pure(&self, spec: &TaskSpec) -> bool {
+        !self.settings.pure.is_empty() && self.settings.pure.contains(&spec.kind)
+    }
+
+    /// The equal task that is waiting or under way, for whose result a task waits.
+    pub(super) fn lead(&self, state: &State, spec: &TaskSpec) -> Option<TaskId> {
+        self.results.lead(&self.settings, state, spec)
     }
 
     /// The cached result of an equal task, and the id of that task.
@@ -238,6 +263,7 @@ impl Guards {
         if self.settings.watches_waits() {
             self.waits.restore(&self.settings, state, at);
         }
+        self.results.restore(&self.settings, state);
     }
 
     /// Records that the strategy of a kind, or the general one, has changed its routing.

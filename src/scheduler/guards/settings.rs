@@ -199,7 +199,10 @@ impl Config {
     }
 
     /// Declares tasks of this kind as pure: they have no side effects, and their result depends only on their payload.
-    /// With a [result cache](Self::with_result_cache), a task is answered with the result of an equal one that has
+    /// Equal ones of a tenant, with the same payload and needs, are performed once at a time (single flight): a task that is
+    /// submitted while another one waits or is under way waits for the result of that one, which gets its tier if that is more
+    /// urgent. If the other one fails for good, expires or is cancelled, the one that was submitted next is performed.
+    /// With a [result cache](Self::with_result_cache), a task is also answered with the result of an equal one that has
     /// succeeded recently.
     #[must_use]
     pub fn with_pure(mut self, kind: impl Into<Name>) -> Self {

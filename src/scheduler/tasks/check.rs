@@ -26,6 +26,7 @@ impl Tasks {
         if active != self.active as usize {
             return Err(format!("{active} tasks are active, {} are counted", self.active));
         }
+        self.check_flights()?;
         self.check_ended()
     }
 

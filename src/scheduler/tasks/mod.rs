@@ -1,6 +1,7 @@
 //! All known tasks: accepted ones with their stages and dependencies, and finished ones until they are forgotten.
 
 mod check;
+mod flights;
 mod heartbeats;
 mod pace;
 mod task;
@@ -17,8 +18,9 @@ use crate::base::payload::Payload;
 use crate::base::structure::{Arena, NearMap, Slot};
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
-use crate::task::{Failure, TaskOutcome, TaskSpec, Tier};
+use crate::task::{Failure, Rating, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
+use flights::Flights;
 use pace::Pace;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -31,6 +33,8 @@ pub(crate) enum FollowUp {
     Ready,
     /// A dependency of the task did not succeed: it is cancelled.
     Unsatisfiable,
+    /// The equal task for whose result it waits has succeeded: it is answered.
+    Answered,
 }
 
 /// Whether a task was submitted now or comes from a snapshot.
@@ -68,6 +72,7 @@ pub(crate) struct Tasks {
     unsettled: VecDeque<Unsettled>,
     /// Events that must be emitted. Empty between calls, unless the last one has exceeded its bound on work.
     follow_ups: BTreeSet<(FollowUp, TaskId)>,
+    flights: Flights,
     /// Finished tasks that are no dead letters, the oldest first.
     finished: VecDeque<TaskId>,
     /// Dead letters, the oldest first.
@@ -194,13 +199,14 @@ impl Tasks {
     // ---- follow-ups
 
     pub(crate) fn next_follow_up(&self) -> Option<(FollowUp, TaskId)> {
-        self.follow_ups.first().copied()
+        let answered = || self.flights.next_answered().map(|task| (FollowUp::Answered, task));
+        self.follow_ups.first().copied().or_else(answered)
     }
 
     /// Whether events must be emitted, or dependents of ended tasks be updated. No ended task may be forgotten then: after
     /// a restore, an unknown dependency counts as one that has succeeded.
     pub(crate) fn has_unsettled(&self) -> bool {
-        !self.follow_ups.is_empty() || !self.unsettled.is_empty()
+        !self.follow_ups.is_empty() || !self.unsettled.is_empty() || self.flights.has_landed()
     }
 
     /// Updates up to `most` dependents of ended tasks. Returns their number.
@@ -224,7 +230,10 @@ impl Tasks {
 
     /// Removes a follow-up. False if there was none.
     pub(crate) fn drop_follow_up(&mut self, follow_up: FollowUp, id: TaskId) -> bool {
-        self.follow_ups.remove(&(follow_up, id))
+        match follow_up {
+            FollowUp::Answered => self.flights.drop_answered(id),
+            FollowUp::Orphaned | FollowUp::Ready | FollowUp::Unsatisfiable => self.follow_ups.remove(&(follow_up, id)),
+        }
     }
 
     pub(crate) fn is_orphaned(&self, id: TaskId) -> bool {
@@ -263,7 +272,11 @@ impl Tasks {
         }
         match &mut self.at_mut(at)?.stage {
             Stage::Blocked { on } => *on = open,
-            Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Running(_) | Stage::Ended(_) => {
+            Stage::Joined { .. }
+            | Stage::Backoff { .. }
+            | Stage::Queued { .. }
+            | Stage::Running(_)
+            | Stage::Ended(_) => {
                 return Err(InconsistentEvent("dependencies are recorded for a task that has begun"));
             }
         }
@@ -286,7 +299,11 @@ impl Tasks {
         let at = self.known(id)?;
         match self.at(at)?.stage {
             Stage::Blocked { on: 0 } | Stage::Backoff { .. } => {}
-            Stage::Blocked { .. } | Stage::Queued { .. } | Stage::Running(_) | Stage::Ended(_) => {
+            Stage::Blocked { .. }
+            | Stage::Joined { .. }
+            | Stage::Queued { .. }
+            | Stage::Running(_)
+            | Stage::Ended(_) => {
                 return Err(InconsistentEvent("a task that becomes ready did not wait"));
             }
         }
@@ -425,7 +442,7 @@ impl Tasks {
         let id = task.id();
         let succeeded = matches!(outcome, TaskOutcome::Succeeded(_));
         let dead = outcome.is_dead_letter();
-        let ended = Ended { at: now, outcome, begun: task.begun(), last: task.last() };
+        let ended = Ended { at: now, outcome, begun: task.begun(), last: task.last(), rating: None };
         let ended = match self.spare_ends.pop() {
             Some(mut spare) => {
                 *spare = ended;
@@ -434,6 +451,7 @@ impl Tasks {
             None => Box::new(ended),
         };
         task.drop_heartbeats();
+        let (seq, flight) = (task.seq, task.flight());
         let before = core::mem::replace(&mut task.stage, Stage::Ended(ended));
         if let Stage::Running(running) = before
             && self.spare.len() < SPARE
@@ -449,6 +467,10 @@ impl Tasks {
         self.active =
             self.active.checked_sub(1).ok_or(InconsistentEvent("more tasks have ended than were submitted"))?;
         self.pace.note(now);
+        if let Some(flight) = flight {
+            self.flights.leave(flight, (seq, id));
+        }
+        self.land(id, succeeded);
         if self.dependents.len() > 0
             && let Some(dependents) = self.dependents.remove(&id)
         {
@@ -469,6 +491,19 @@ impl Tasks {
         if *on == 0 && !self.follow_ups.contains(&(FollowUp::Unsatisfiable, waiting)) {
             self.follow_ups.insert((FollowUp::Ready, waiting));
         }
+        Ok(())
+    }
+
+    /// Records the rating of an ended task that this agent performed last.
+    pub(crate) fn rate(&mut self, id: TaskId, agent: AgentId, rating: Rating) -> Applied {
+        let at = self.known(id)?;
+        let Stage::Ended(ended) = &mut self.at_mut(at)?.stage else {
+            return Err(InconsistentEvent("a rated task has not ended"));
+        };
+        if ended.last != Some(agent) || ended.rating.is_some() {
+            return Err(InconsistentEvent("a rated task was performed by another agent, or has a rating"));
+        }
+        ended.rating = Some(rating);
         Ok(())
     }
 

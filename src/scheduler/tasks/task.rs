@@ -1,5 +1,6 @@
 //! A task and its stage.
 
+use super::flights::FlightIx;
 use super::heartbeats::{Heartbeats, Since};
 use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::base::name::Name;
@@ -7,7 +8,7 @@ use crate::base::structure::TimerKey;
 use crate::base::time::Time;
 use crate::message::event::YieldReason;
 use crate::scheduler::ix::{AccountIxs, AgentIx, ClassIx, Room};
-use crate::task::{Bound, SideEffects, TaskOutcome, TaskSpec, Tier};
+use crate::task::{Bound, Rating, SideEffects, TaskOutcome, TaskSpec, Tier};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -127,6 +128,8 @@ impl Traits {
 pub(crate) enum Stage {
     /// Waits for this number of tasks to succeed.
     Blocked { on: u32 },
+    /// Waits for the result of an equal task.
+    Joined { flight: FlightIx },
     /// Waits for its next attempt.
     Backoff { until: Time },
     /// Waits for an agent, in the queue of a class.
@@ -220,6 +223,8 @@ pub(crate) struct Ended {
     pub(crate) begun: u32,
     /// The agent that the last attempt was assigned to.
     pub(crate) last: Option<AgentId>,
+    /// How its result was rated.
+    pub(crate) rating: Option<Rating>,
 }
 
 /// The data of an accepted task.
@@ -257,7 +262,9 @@ impl Task {
         match &self.stage {
             Stage::Running(running) => running.number,
             Stage::Ended(ended) => ended.begun,
-            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => self.rare().begun,
+            Stage::Blocked { .. } | Stage::Joined { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
+                self.rare().begun
+            }
         }
     }
 
@@ -266,7 +273,9 @@ impl Task {
         match &self.stage {
             Stage::Running(running) => Some(running.by.agent()),
             Stage::Ended(ended) => ended.last,
-            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => self.rare().last,
+            Stage::Blocked { .. } | Stage::Joined { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
+                self.rare().last
+            }
         }
     }
 
@@ -338,6 +347,11 @@ impl Task {
         if let Stage::Queued { class } = &self.stage { Some(*class) } else { None }
     }
 
+    /// The flight in which it waits for the result of an equal task.
+    pub(crate) const fn flight(&self) -> Option<FlightIx> {
+        if let Stage::Joined { flight } = &self.stage { Some(*flight) } else { None }
+    }
+
     pub(crate) const fn end(&self) -> Option<&Ended> {
         if let Stage::Ended(ended) = &self.stage { Some(ended) } else { None }
     }
@@ -357,7 +371,7 @@ impl Task {
         match self.stage {
             Stage::Ended(_) => None,
             Stage::Running(_) => total,
-            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
+            Stage::Blocked { .. } | Stage::Joined { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
                 let queue = policy.queue_timeout().map(|span| (self.submitted + span, Bound::Queue));
                 let deadline = self.spec.deadline.map(|at| (at + INSTANT, Bound::Deadline));
                 [deadline, queue, total].into_iter().flatten().min()
@@ -387,7 +401,7 @@ impl Task {
         match &self.stage {
             Stage::Backoff { .. } => true,
             Stage::Running(running) => self.traits.is_bounded() || running.is_requested() || self.rare.is_some(),
-            Stage::Blocked { .. } | Stage::Queued { .. } => self.traits.is_bounded(),
+            Stage::Blocked { .. } | Stage::Joined { .. } | Stage::Queued { .. } => self.traits.is_bounded(),
             Stage::Ended(_) => false,
         }
     }
@@ -398,7 +412,7 @@ impl Task {
         let other = match &self.stage {
             Stage::Backoff { until } => Some(*until),
             Stage::Running(_) => self.attempt_until(since).into_iter().chain(self.details_due()).min(),
-            Stage::Blocked { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
+            Stage::Blocked { .. } | Stage::Joined { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
         };
         [bound, other].into_iter().flatten().min()
     }

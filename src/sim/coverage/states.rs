@@ -193,6 +193,7 @@ fn of_task(engine: &Engine, command: &TaskCommand) -> Place {
         }
         TaskCommand::Replay { dead, .. } => ("replay", task(engine, *dead)),
         TaskCommand::Discard { dead, .. } => ("discard", task(engine, *dead)),
+        TaskCommand::Rate { task: id, .. } => ("rate", task(engine, *id)),
         TaskCommand::ReplayAll { .. } => ("replay all", dead_letters(engine)),
         TaskCommand::DiscardAll { .. } => ("discard all", dead_letters(engine)),
     }

@@ -96,7 +96,7 @@ impl Rules {
         let deadline = task.spec.deadline.map(|at| at + Duration::from_nanos(1));
         match &task.stage {
             Stage::Ended(_) => None,
-            Stage::Blocked | Stage::Queued => [total, queue, deadline].into_iter().flatten().min(),
+            Stage::Blocked | Stage::Joined(_) | Stage::Queued => [total, queue, deadline].into_iter().flatten().min(),
             Stage::Backoff(until) => [Some(*until), total, queue, deadline].into_iter().flatten().min(),
             Stage::Running(hold) => {
                 let timeout = policy.attempt_timeout().filter(|_| !hold.unstarted).map(|span| hold.since + span);

@@ -26,7 +26,7 @@ use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::message::rejected::{Conflict, Invalid, Rejected};
 use crate::message::run::RunSpec;
 use crate::task::agent::{AgentSpec, Scope};
-use crate::task::{Failure, SideEffects, TaskSpec, TaskStatus, Tier};
+use crate::task::{Failure, Rating, SideEffects, TaskSpec, TaskStatus, Tier};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,11 +90,15 @@ struct Known {
     accepted: Payload,
     /// The last heartbeat of an attempt.
     heartbeat: Time,
+    /// How its result was rated.
+    rating: Option<Rating>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Stage {
     Blocked,
+    /// Waits for the result of an equal task.
+    Joined(TaskId),
     Backoff(Time),
     Queued,
     Running(Hold),
@@ -124,7 +128,7 @@ impl Known {
     fn hold(&self) -> Option<&Hold> {
         match &self.stage {
             Stage::Running(hold) => Some(hold),
-            Stage::Blocked | Stage::Backoff(_) | Stage::Queued | Stage::Ended(_) => None,
+            Stage::Blocked | Stage::Joined(_) | Stage::Backoff(_) | Stage::Queued | Stage::Ended(_) => None,
         }
     }
 
@@ -139,7 +143,7 @@ impl Known {
     const fn ended(&self) -> Option<TaskStatus> {
         match self.stage {
             Stage::Ended(status) => Some(status),
-            Stage::Blocked | Stage::Backoff(_) | Stage::Queued | Stage::Running(_) => None,
+            Stage::Blocked | Stage::Joined(_) | Stage::Backoff(_) | Stage::Queued | Stage::Running(_) => None,
         }
     }
 

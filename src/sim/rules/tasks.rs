@@ -5,14 +5,15 @@
 use super::runs::is_turn;
 use super::{Hold, Judged, Known, Rules, Stage, rule};
 use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
+use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::message::command::{AgentCommand, Command, TaskCommand};
 use crate::message::event::{Next, TaskEvent};
 use crate::sim::oracle::Step;
 use crate::task::{
-    Bound, Exhausted, Failure, FailureKind, InDoubt, Jitter, Retry, SideEffects, TaskOutcome, TaskSpec, TaskStatus,
-    Tier,
+    Bound, Exhausted, Failure, FailureKind, InDoubt, Jitter, Rating, Retry, SideEffects, TaskOutcome, TaskSpec,
+    TaskStatus, Tier, Usage,
 };
 use core::time::Duration;
 use std::sync::Arc;
@@ -46,9 +47,8 @@ impl Rules {
                 let (held, next) = ((attempt.of(id), *by), (*next, *beyond_budget));
                 self.judge_failed(held, failure, next, *outcome_unknown, step)
             }
-            TaskEvent::Answered { .. } => {
-                rule(self.known(id)?.stage == Stage::Queued, || format!("{id} is answered but does not wait"))
-            }
+            TaskEvent::Joined { to } => judge_joined(self, id, *to),
+            TaskEvent::Answered { from, output } => judge_answered(self, id, *from, output),
             TaskEvent::Succeeded { attempt, by, output } => {
                 let attempt = attempt.of(id);
                 let hold = self.held(attempt, *by)?;
@@ -72,24 +72,11 @@ impl Rules {
                 let dead = self.known(id)?.ended() == Some(TaskStatus::DeadLettered);
                 rule(dead, || format!("{id} is not a dead letter"))
             }
+            TaskEvent::Rated { kind, rating, .. } => judge_rated(self, id, (kind, *rating), step),
             TaskEvent::Heartbeat { attempt, by, details } => {
                 judge_heartbeat(self, (attempt.of(id), *by), details, step)
             }
-            TaskEvent::Used { attempt, by, usage } => {
-                let attempt = attempt.of(id);
-                self.held(attempt, *by)?;
-                let reported = match step.command {
-                    Some(Command::Agent(
-                        AgentCommand::Complete { attempt, usage, .. } | AgentCommand::Fail { attempt, usage, .. },
-                    )) => Some((*attempt, *usage)),
-                    _ => None,
-                };
-                // Without a report the usage consists of the cost of the agent.
-                rule(
-                    reported.is_none_or(|(which, reported)| which != attempt || reported.tokens == usage.tokens),
-                    || format!("{attempt} used {usage:?}, but its agent reported {reported:?}"),
-                )
-            }
+            TaskEvent::Used { attempt, by, usage } => judge_used(self, (attempt.of(id), *by), usage, step),
         }
     }
 
@@ -127,6 +114,11 @@ impl Rules {
                     self.tasks.get(before).is_some_and(|task| task.ended() != Some(TaskStatus::Succeeded))
                 });
                 rule(open.is_none(), || format!("{id} is ready before {open:?} has succeeded"))
+            }
+            Stage::Joined(lead) => {
+                let end = self.tasks.get(&lead).map(Known::ended);
+                let is_left = end.is_none_or(|end| end.is_some_and(|end| end != TaskStatus::Succeeded));
+                rule(is_left, || format!("{id} is ready although {lead} may give its result"))
             }
             Stage::Queued | Stage::Running(_) | Stage::Ended(_) => Err(format!("{id} did not wait")),
         }
@@ -246,7 +238,7 @@ impl Rules {
                 self.judge_cause(known.attempt(), by, reported, step.now)
             }
             Stage::Ended(status) => Err(format!("{id} has {status} already")),
-            Stage::Blocked | Stage::Backoff(_) | Stage::Queued => {
+            Stage::Blocked | Stage::Joined(_) | Stage::Backoff(_) | Stage::Queued => {
                 let dead = known.spec.after.iter().any(|before| {
                     self.tasks
                         .get(before)
@@ -320,6 +312,7 @@ impl Known {
             details: Payload::NULL,
             accepted: Payload::NULL,
             heartbeat: Time::ZERO,
+            rating: None,
         }
     }
 
@@ -339,6 +332,7 @@ impl Known {
     fn learn(&mut self, event: &TaskEvent, unstarted: bool, at: Time) {
         match event {
             TaskEvent::Ready => self.stage = Stage::Queued,
+            TaskEvent::Joined { to } => self.stage = Stage::Joined(*to),
             TaskEvent::Assigned { attempt, to } => {
                 self.attempts = attempt.get();
                 self.stage = Stage::Running(Hold { by: *to, since: at, unstarted, cancel: None, yielding: None });
@@ -374,6 +368,7 @@ impl Known {
             }
             TaskEvent::Cancelled { side_effects, .. } => self.side_effects = side_effects.clone(),
             TaskEvent::Discarded { .. } => self.discard(),
+            TaskEvent::Rated { rating, .. } => self.rating = Some(*rating),
             _ => {}
         }
         if let Some(outcome) = event.outcome() {
@@ -418,6 +413,50 @@ fn judge_avoided(rules: &Rules, known: &Known, to: Incarnation) -> Judged {
     });
     rule(other.is_none(), || {
         format!("{to} failed {} and is assigned it again, although {:?} did not", known.spec.id, other.map(|it| it.by))
+    })
+}
+
+/// A task of a pure kind waits for the result of an equal one that is performed.
+fn judge_joined(rules: &Rules, id: TaskId, to: TaskId) -> Judged {
+    let (known, lead) = (rules.known(id)?, rules.known(to)?);
+    let is_equal = known.spec.kind == lead.spec.kind
+        && known.spec.tenant == lead.spec.tenant
+        && known.spec.payload == lead.spec.payload;
+    let is_open = lead.ended().is_none() && !matches!(lead.stage, Stage::Joined(_));
+    rule(is_equal && is_open && id != to && known.stage == Stage::Queued, || {
+        format!("{id} waits for the result of {to}, which is not equal or not performed")
+    })
+}
+
+fn judge_answered(rules: &Rules, id: TaskId, from: TaskId, output: &Payload) -> Judged {
+    let waits = matches!(rules.known(id)?.stage, Stage::Queued | Stage::Joined(_));
+    rule(waits, || format!("{id} is answered but does not wait"))?;
+    // The task may be forgotten whose result was cached.
+    let gave = rules.tasks.get(&from).is_none_or(|from| from.side_effects == SideEffects::Done(output.clone()));
+    rule(gave, || format!("{id} is answered with another result than that of {from}"))
+}
+
+fn judge_rated(rules: &Rules, id: TaskId, (kind, rating): (&Name, Rating), step: &Step<'_>) -> Judged {
+    let known = rules.known(id)?;
+    let asked = matches!(step.command, Some(Command::Task(TaskCommand::Rate { task, rating: asked }))
+        if *task == id && *asked == rating);
+    rule(asked && known.rating.is_none(), || format!("{id} is rated {rating} without a request"))?;
+    rule(known.ended().is_some() && known.attempts > 0 && known.spec.kind == *kind, || {
+        format!("{id} is rated, but has not ended after an attempt")
+    })
+}
+
+fn judge_used(rules: &Rules, (attempt, by): (AttemptId, Incarnation), usage: &Usage, step: &Step<'_>) -> Judged {
+    rules.held(attempt, by)?;
+    let reported = match step.command {
+        Some(Command::Agent(
+            AgentCommand::Complete { attempt, usage, .. } | AgentCommand::Fail { attempt, usage, .. },
+        )) => Some((*attempt, *usage)),
+        _ => None,
+    };
+    // Without a report the usage consists of the cost of the agent.
+    rule(reported.is_none_or(|(which, reported)| which != attempt || reported.tokens == usage.tokens), || {
+        format!("{attempt} used {usage:?}, but its agent reported {reported:?}")
     })
 }
 

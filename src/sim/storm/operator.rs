@@ -16,7 +16,7 @@ use crate::message::effect::Effect;
 use crate::message::run::{CompensationRemedy, Migration, NodeRemedy, NodeStatus, ResetPoint, RunOutcome, RunPhase};
 use crate::sim::simulation::Operation;
 use crate::task::agent::{AgentStatus, Scope};
-use crate::task::{TaskStatus, Tier};
+use crate::task::{Rating, TaskStatus, Tier};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -128,8 +128,15 @@ fn about_task(engine: &Engine, random: &mut Random) -> Option<Command> {
         3 => TaskCommand::Prioritise { tasks: vec![task], tier: Tier::High, reason }.into(),
         // A replay has the policy of the task, which the bound of the case contains for each task twice.
         4 => TaskCommand::Replay { dead: task, fresh: TaskId::new(50_000_000 + task.get() % 1_000) }.into(),
+        // The same draw decides both, so that the draws of a case do not move.
+        _ if task.get().is_multiple_of(2) => TaskCommand::Rate { task, rating: rating(task) }.into(),
         _ => TaskCommand::Discard { dead: task, reason }.into(),
     })
+}
+
+/// A rating that differs by task.
+fn rating(task: TaskId) -> Rating {
+    u16::try_from(task.get() % 1_001).ok().and_then(|permille| Rating::new(permille).ok()).unwrap_or(Rating::WORST)
 }
 
 const fn held_task(effect: &Effect) -> Option<TaskId> {

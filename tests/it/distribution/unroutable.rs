@@ -66,7 +66,7 @@ fn an_agent_that_registers_later_ends_the_report() {
     host.join(agent(2).with_skill("paint", 1));
     assert_eq!(host.running(1).1.agent(), agent_id(2));
     assert_eq!((told(&host).1, host.scheduler.unroutable().count()), (1, 0));
-    assert_eq!(host.scheduler.snapshot().unroutable, []);
+    assert!(!serde_json::to_string(&host.scheduler.snapshot()).unwrap().contains("unroutable"));
     // Another one for the same requirements.
     host.leave(2);
     assert_eq!(tick(&mut host).0.len(), 1, "the only agent of the other task is gone");

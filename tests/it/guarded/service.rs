@@ -184,3 +184,152 @@ fn the_like_of_a_pure_task_is_answered_without_an_attempt() {
         assert_eq!(again.snapshot(), host.snapshot());
     }
 }
+
+fn pure_host() -> Host {
+    host(Config::default().with_pure("work"))
+}
+
+fn asks(id: u64, what: &str) -> counterpoint::TaskSpec {
+    task(id).with_payload(Payload::of(what).unwrap())
+}
+
+fn begun(host: &Host) -> Vec<u64> {
+    let assigned = |entry: &counterpoint::Entry| match &entry.event {
+        Event::Task { task, event: TaskEvent::Assigned { .. } } => Some(task.get()),
+        _ => None,
+    };
+    host.journal.iter().filter_map(assigned).collect()
+}
+
+fn statuses<const N: usize>(host: &Host, ids: [u64; N]) -> [TaskStatus; N] {
+    ids.map(|id| host.status(id))
+}
+
+#[test]
+fn equal_pure_tasks_at_once_are_performed_once() {
+    let mut host = pure_host();
+    host.join(agent(1).with_capacity(9));
+    (1..=5).for_each(|id| host.submit(asks(id, "6 * 7")));
+    host.submit(asks(6, "6 * 8"));
+    host.submit(asks(7, "6 * 7").with_tenant("acme"));
+    host.submit(asks(8, "6 * 7").with_needs(counterpoint::Needs::nothing()));
+    // A task that depends on one that waits for a result.
+    host.submit(asks(9, "then").with_after([counterpoint::TaskId::new(3)]));
+    assert_eq!(begun(&host), [1, 6, 7, 8], "others, tenants and other needs are not equal");
+    assert_eq!(statuses(&host, [2, 3, 4, 5]), [TaskStatus::Blocked; 4]);
+    assert_eq!(
+        host.scheduler.waits_for(counterpoint::TaskId::new(2)),
+        Some(counterpoint::scheduler::TaskWait::Tasks { unfinished: 1 })
+    );
+    let snapshot = host.snapshot();
+    let text = serde_json::to_string(&snapshot).unwrap();
+    let read = serde_json::from_str(&text).unwrap();
+    let restored = counterpoint::Scheduler::restore(Config::default(), Some(&read), &[]).unwrap();
+    assert_eq!((restored.check(), restored.snapshot()), (Ok(()), snapshot));
+    let (attempt, by) = host.running(1);
+    host.say(Command::complete(by, attempt, Payload::of(&42).unwrap())).unwrap();
+    let expected = TaskOutcome::Succeeded(Payload::of(&42).unwrap());
+    for id in 1..=5 {
+        assert_eq!(host.scheduler.task(counterpoint::TaskId::new(id)).unwrap().outcome().unwrap().0, &expected);
+    }
+    assert_eq!(host.status(9), TaskStatus::Running, "its dependency has succeeded");
+    // There is no cache: an equal task after the end is performed.
+    host.submit(asks(10, "6 * 7"));
+    assert_eq!(host.status(10), TaskStatus::Running);
+    // What became facts needs no configuration.
+    let again = counterpoint::Scheduler::restore(Config::default(), None, &host.journal).unwrap();
+    assert_eq!(again.snapshot(), host.snapshot());
+}
+
+#[test]
+fn impure_tasks_are_each_performed() {
+    let mut host = host(Config::default().with_pure("other"));
+    host.join(agent(1).with_capacity(9));
+    (1..=3).for_each(|id| host.submit(asks(id, "6 * 7")));
+    assert_eq!(begun(&host), [1, 2, 3]);
+}
+
+#[test]
+fn if_the_one_that_is_performed_gives_no_result_the_next_is_performed() {
+    let mut host = pure_host();
+    host.join(agent(1).with_capacity(9));
+    (1..=5).for_each(|id| host.submit(asks(id, "6 * 7")));
+    host.fail(1, counterpoint::Failure::permanent("no"));
+    assert_eq!(statuses(&host, [1, 2, 3]), [TaskStatus::Failed, TaskStatus::Running, TaskStatus::Blocked]);
+    // One that waits is cancelled, which concerns no other.
+    host.cancel(3).unwrap();
+    host.cancel(2).unwrap();
+    assert_eq!(statuses(&host, [2, 3, 4]), [TaskStatus::Cancelling, TaskStatus::Cancelled, TaskStatus::Blocked]);
+    host.complete(2);
+    assert_eq!(statuses(&host, [2, 4, 5]), [TaskStatus::Cancelled, TaskStatus::Running, TaskStatus::Blocked]);
+    // A failure that is tried again is no end.
+    host.fail(4, counterpoint::Failure::transient("not now"));
+    assert_eq!(statuses(&host, [4, 5]), [TaskStatus::Backoff, TaskStatus::Blocked]);
+    host.submit(asks(6, "6 * 7"));
+    host.wait(Duration::from_secs(60));
+    host.complete(4);
+    assert_eq!(statuses(&host, [4, 5, 6]), [TaskStatus::Succeeded; 3]);
+    assert_eq!(begun(&host), [1, 2, 4, 4]);
+    // The last one that waits is performed without anybody behind it, and leads the next ones.
+    (11..=12).for_each(|id| host.submit(asks(id, "6 * 9")));
+    host.fail(11, counterpoint::Failure::permanent("no"));
+    host.submit(asks(13, "6 * 9"));
+    assert_eq!(statuses(&host, [12, 13]), [TaskStatus::Running, TaskStatus::Blocked]);
+    host.complete(12);
+    assert_eq!(host.status(13), TaskStatus::Succeeded);
+}
+
+/// A task does not wait for the result of a less urgent one longer than if it were performed itself.
+#[test]
+fn the_task_that_is_performed_gets_the_most_urgent_tier() {
+    let mut host = pure_host();
+    host.submit(asks(1, "6 * 7").with_tier(Tier::Low));
+    host.submit(asks(2, "other").with_tier(Tier::Normal));
+    host.submit(asks(3, "6 * 7").with_tier(Tier::High));
+    host.submit(asks(4, "6 * 7").with_tier(Tier::Normal));
+    let tier = |host: &Host, id| host.scheduler.task(counterpoint::TaskId::new(id)).unwrap().tier();
+    assert_eq!((tier(&host, 1), tier(&host, 4)), (Tier::High, Tier::Normal));
+    let tasks = vec![counterpoint::TaskId::new(4)];
+    let sooner = counterpoint::TaskCommand::Prioritise { tasks, tier: Tier::Critical, reason: "now".into() };
+    host.say(sooner).unwrap();
+    assert_eq!((tier(&host, 1), tier(&host, 4)), (Tier::Critical, Tier::Critical));
+    host.join(agent(1));
+    assert_eq!(host.served(9), [1, 2]);
+    assert_eq!(statuses(&host, [3, 4]), [TaskStatus::Succeeded; 2]);
+}
+
+/// The time limits of a task that waits for a result are its own.
+#[test]
+fn a_task_that_waits_for_a_result_expires_by_itself() {
+    let mut host = pure_host();
+    host.join(agent(1));
+    host.submit(asks(1, "6 * 7"));
+    host.submit(asks(2, "6 * 7").with_deadline(Time::from_secs(1)));
+    host.submit(asks(3, "6 * 7"));
+    host.wait(Duration::from_secs(2));
+    assert_eq!(statuses(&host, [1, 2, 3]), [TaskStatus::Running, TaskStatus::Expired, TaskStatus::Blocked]);
+    // The agent leaves in the middle of it: the attempt is repeated, and everybody waits on.
+    host.leave(1);
+    host.join(agent(2));
+    host.wait(Duration::from_secs(60));
+    host.complete(1);
+    assert_eq!(statuses(&host, [1, 3]), [TaskStatus::Succeeded; 2]);
+}
+
+/// However many wait: a call answers as many as its work allows, and the next one goes on.
+#[test]
+fn waiting_tasks_are_answered_within_the_work_of_a_call() {
+    let limits = counterpoint::Limits::default().with_work_per_call(2_000);
+    let mut host = host(Config::default().with_pure("work").with_limits(limits));
+    host.join(agent(1));
+    (1..=3_000).for_each(|id| host.submit(asks(id, "6 * 7")));
+    host.complete(1);
+    let answered = |host: &Host| (1..=3_000).filter(|id| host.status(*id) == TaskStatus::Succeeded).count();
+    assert!(answered(&host) < 3_000 && host.scheduler.next_wakeup() == Some(host.now));
+    let restored = counterpoint::Scheduler::restore(Config::default(), Some(&host.snapshot()), &[]).unwrap();
+    assert_eq!(restored.snapshot(), host.snapshot());
+    for _ in 0..3_000 {
+        host.wait(Duration::ZERO);
+    }
+    assert_eq!((answered(&host), begun(&host)), (3_000, vec![1]));
+}

@@ -114,6 +114,15 @@ impl Model {
                 rule!(asked, "{id} is discarded unasked");
                 self.bury(id)
             }
+            TaskEvent::Rated { agent, kind, rating } => {
+                let asked = matches!(cause, Command::Task(TaskCommand::Rate { task, rating: asked })
+                    if *task == id && asked == rating);
+                let known = self.known(id)?;
+                rule!(asked && known.ended().is_some() && known.rating.is_none(), "{id} is rated unasked");
+                rule!(known.last == Some(*agent) && known.spec.kind == *kind, "{agent} did not perform {id}");
+                self.tasks.get_mut(&id).unwrap().rating = Some(*rating);
+                Ok(())
+            }
             other => Err(format!("an event that the model does not know: {other:?}")),
         }
     }
@@ -148,6 +157,8 @@ impl Model {
             details: None,
             pending: None,
             heartbeat: Time::ZERO,
+            last: None,
+            rating: None,
         };
         self.tasks.insert(spec.id, task);
         Ok(())
@@ -195,6 +206,7 @@ impl Model {
         let since = self.now;
         let task = self.tasks.get_mut(&id).unwrap();
         task.attempts += 1;
+        task.last = Some(to.agent());
         task.stage = MStage::Running { by: to, since, cancel: None };
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::unroutable::Group;
 use counterpoint::scheduler::{Discipline, TaskStatus};
-use counterpoint::task::Bound;
+use counterpoint::task::{Bound, Rating};
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Incarnation, Limits, Name, Payload, TaskId, TaskOutcome, TaskSpec, Time,
 };
@@ -26,6 +26,9 @@ pub struct MTask {
     pub pending: Option<(Time, Payload)>,
     /// The last heartbeat of an attempt.
     pub heartbeat: Time,
+    /// The agent of the last attempt, and how its result was rated.
+    pub last: Option<AgentId>,
+    pub rating: Option<Rating>,
 }
 
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::world::{Routing, Setup, World};
 use counterpoint::scheduler::Discipline;
-use counterpoint::task::{Exhausted, Jitter, RetryRule};
+use counterpoint::task::{Exhausted, Jitter, Rating, RetryRule};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, AttemptId, Command, Failure, FailureKind, Incarnation, Needs, Payload, Policy,
     Retry, TaskCommand, TaskId, TaskSpec, Tier, Time,
@@ -36,6 +36,7 @@ enum Ask {
     Cancel { which: usize, id: u64 },
     Replay { which: usize, id: u64, fresh: u64 },
     Discard { which: usize, id: u64 },
+    Rate { id: u64, permille: u16 },
     Register { id: u64, what: u8 },
     Update { id: u64, what: u8, life: u8, foreign: bool },
     Heartbeat { id: u64, life: u8 },
@@ -104,7 +105,8 @@ fn asks() -> impl Strategy<Value = Ask> {
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, changed)| Ask::Again { which, changed }),
         5 => (any::<usize>(), task.clone()).prop_map(|(which, id)| Ask::Cancel { which, id }),
         2 => (any::<usize>(), task.clone(), task.clone()).prop_map(|(which, id, fresh)| Ask::Replay { which, id, fresh }),
-        1 => (any::<usize>(), task).prop_map(|(which, id)| Ask::Discard { which, id }),
+        1 => (any::<usize>(), task.clone()).prop_map(|(which, id)| Ask::Discard { which, id }),
+        3 => (task, 0_u16..3).prop_map(|(id, grade)| Ask::Rate { id, permille: grade * 500 }),
         5 => (agent.clone(), 0_u8..20).prop_map(|(id, what)| Ask::Register { id, what }),
         3 => (agent.clone(), 0_u8..12, 0_u8..6, prop::bool::weighted(0.1))
             .prop_map(|(id, what, life, foreign)| Ask::Update { id, what, life, foreign }),
@@ -166,6 +168,9 @@ impl Ask {
             }
             Self::Discard { which, id } => {
                 TaskCommand::Discard { dead: dead(world, *which, *id), reason: "no use".into() }.into()
+            }
+            Self::Rate { id, permille } => {
+                TaskCommand::Rate { task: TaskId::new(*id), rating: Rating::new(*permille).unwrap() }.into()
             }
             Self::Register { id, what } => Command::register(agent(*id, *what)),
             Self::Update { id, what, life, foreign } => {

@@ -116,6 +116,16 @@ impl Model {
                 self.admissible(&spec)
             }
             TaskCommand::Discard { dead, .. } => self.dead_letter(*dead).map(|_| Accepted::Done),
+            TaskCommand::Rate { task, rating } => {
+                let known = self.tasks.get(task).ok_or(Rejected::Unknown(Unknown::Task(*task)))?;
+                match (known.ended(), known.last, known.rating) {
+                    (None, ..) => Err(Rejected::State(WrongState::TaskNotEnded(*task))),
+                    (_, None, _) => Err(Rejected::State(WrongState::NothingToRate(*task))),
+                    (_, _, Some(before)) if before == *rating => Ok(Accepted::Repeated),
+                    (_, _, Some(_)) => Err(Rejected::State(WrongState::TaskRated(*task))),
+                    (_, _, None) => Ok(Accepted::Done),
+                }
+            }
             other => panic!("a command that the model does not know: {other:?}"),
         }
     }

@@ -249,6 +249,10 @@ impl World {
         let snapshot = scheduler.snapshot();
         for record in &snapshot.tasks {
             let task = &self.model.tasks[&record.spec.id];
+            let rating = scheduler.task(record.spec.id).and_then(|task| task.rating());
+            if rating != task.rating {
+                return Err(format!("{rating:?} for {:?}", task.rating));
+            }
             if record.details != task.details {
                 return Err(format!("{:?} for {:?}", record.details, task.details));
             }

@@ -10,7 +10,7 @@ use counterpoint::message::{
 use counterpoint::observe::{
     Alerts, Audit, Counts, Lineage, Metrics, Names, Picture, Progress, Story, SvgOptions, Timeline, to_prometheus,
 };
-use counterpoint::task::{AttemptNumber, Bound, NodeIx, SideEffects};
+use counterpoint::task::{AttemptNumber, Bound, NodeIx, Rating, SideEffects};
 use counterpoint::{
     AgentId, AgentSpec, Entry, Event, Failure, Incarnation, Payload, RunId, RunOutcome, RunSpec, Seq, TaskId, TaskSpec,
     Tier, Time,
@@ -68,7 +68,7 @@ fn submitted() -> impl Strategy<Value = Event> {
 }
 
 fn task_event() -> impl Strategy<Value = Event> {
-    (0..6_u64, 0..4_u32, life(), 0..9_u8, failure(), time(), 0..4_u8).prop_map(
+    (0..6_u64, 0..4_u32, life(), 0..10_u8, failure(), time(), 0..4_u8).prop_map(
         |(task, number, by, what, failure, at, more)| {
             let (attempt, task, reason) = (AttemptNumber::new(number), TaskId::new(task), "why".into());
             let next = match more {
@@ -95,6 +95,7 @@ fn task_event() -> impl Strategy<Value = Event> {
                 5 => TaskEvent::Cancelled { reason, side_effects: SideEffects::Possible },
                 6 => TaskEvent::Expired { bound: Bound::Total, outcome_unknown: false },
                 7 => TaskEvent::Discarded { reason },
+                8 => TaskEvent::Rated { agent: by.agent(), kind: reason, rating: Rating::BEST },
                 _ => return ControlEvent::TasksForgotten { tasks: vec![task] }.into(),
             };
             event.of(task)

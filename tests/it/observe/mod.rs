@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
     reason = "helpers of tests may panic as tests do"
 )]
 
@@ -12,6 +13,7 @@ mod arbitrary;
 mod exposition;
 mod feed;
 mod figures;
+mod forecast;
 mod golden;
 mod known;
 mod names;

@@ -1,13 +1,18 @@
 //! Strategies that learn from results, and those of `coordination`.
 
 use super::{Make, Stage, agent, task};
+use counterpoint::coordination::Reputation;
+use counterpoint::message::rejected::{Unknown, WrongState};
 use counterpoint::resilience::outlier;
 use counterpoint::routing::{
     Adaptive, Affine, Auction, Candidate, CostAware, LeastLoaded, LinUcb, MultiFactor, PeakEwma, Performance, Roster,
-    RoutingStrategy, TwoChoices,
+    RoutingStrategy, Trails, TwoChoices,
 };
-use counterpoint::task::{Affinity, Exhausted};
-use counterpoint::{AgentId, Command, Config, Failure, Needs, Payload, Policy, Random, Retry, TaskId, TaskSpec, Time};
+use counterpoint::task::{Affinity, Exhausted, Rating};
+use counterpoint::{
+    Accepted, AgentId, Command, Config, Failure, Needs, Payload, Policy, Random, Rejected, Retry, TaskCommand, TaskId,
+    TaskSpec, Time,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -149,7 +154,7 @@ fn shares(
     given
 }
 
-fn exploring() -> [(&'static str, Config, u64); 4] {
+fn exploring() -> [(&'static str, Config, u64); 7] {
     let performing = |rate| Config::default().with_strategy(Performance::default().with_exploration(rate));
     let with = |strategy: LinUcb| Config::default().with_strategy(strategy);
     [
@@ -158,6 +163,9 @@ fn exploring() -> [(&'static str, Config, u64); 4] {
         ("lin-ucb", with(LinUcb::default()), 2),
         ("performance at 1", performing(1.0), 9),
         ("performance at 0.2", performing(0.2), 2),
+        ("cost aware", Config::default().with_strategy(CostAware::default().with_exploration(1.0)), 9),
+        ("cost aware at 0.2", Config::default().with_strategy(CostAware::default().with_exploration(0.2)), 2),
+        ("score", Config::default().with_strategy(MultiFactor::default().with_exploration(1.0)), 9),
     ]
 }
 
@@ -169,6 +177,24 @@ fn agents_that_look_alike_are_tried() {
         let slow = given.get(&("work".to_owned(), 1)).copied().unwrap_or(0);
         assert!((1..=bound + 2).contains(&slow), "{name}: {given:?}");
     }
+}
+
+/// An unknown agent is not tried with a task whose deadline it is expected to miss.
+#[test]
+fn nothing_is_tried_that_is_expected_to_be_late() {
+    let mut stage = Stage::new(Config::default().with_strategy(CostAware::default().with_exploration(1.0)));
+    stage.register(agent(1));
+    stage.register(agent(3));
+    for (id, who, takes) in (0..20).map(|id| (id, 1 + id % 2 * 2, if id % 2 == 0 { 1 } else { 90 })) {
+        stage.submit(task(id).with_affinity(Affinity::default().with_not_agents([AgentId::new(4 - who)])));
+        stage.now = stage.now + Duration::from_secs(takes);
+        stage.done(id);
+    }
+    // Nothing is known of the second agent, which is expected to be like the others.
+    stage.register(agent(2));
+    assert_eq!(stage.submit(task(100).with_deadline(stage.now + Duration::from_secs(5))), Some(AgentId::new(1)));
+    stage.done(100);
+    assert_eq!(stage.submit(task(101).with_deadline(stage.now + Duration::from_secs(100))), Some(AgentId::new(2)));
 }
 
 #[test]
@@ -183,6 +209,111 @@ fn each_specialist_gets_its_kind() {
             assert!(given.get(&wrong).copied().unwrap_or(0) <= bound + 6, "{name}: {given:?}");
         }
     }
+}
+
+fn rate(task: u64, permille: u16) -> Command {
+    TaskCommand::Rate { task: TaskId::new(task), rating: Rating::new(permille).unwrap() }.into()
+}
+
+/// Two agents that take equally long; the results of the first one are of no use. What the second one is given of the last
+/// hundred of two hundred tasks, if the results are rated and if not.
+fn useful(strategy: Make, seed: u64) -> [u32; 2] {
+    [true, false].map(|is_rated| {
+        let mut stage = Stage::new(Config::default().with_strategy(strategy()).with_seed(seed));
+        (1..=2).for_each(|id| drop(stage.register(agent(id))));
+        let mut second = 0;
+        for id in 0..200 {
+            let to = stage.submit(task(id)).unwrap().get();
+            second += u32::from(id >= 100 && to == 2);
+            stage.now = stage.now + Duration::from_secs(1);
+            stage.done(id);
+            if is_rated {
+                stage.tell(rate(id, if to == 1 { 0 } else { 1_000 }));
+            }
+        }
+        stage.check();
+        second
+    })
+}
+
+#[test]
+fn ratings_after_the_fact_reach_every_learned_strategy() {
+    let strategies: [(&str, Make); 7] = [
+        ("performance", || Box::new(Performance::default())),
+        ("cost aware", || Box::new(CostAware::default())),
+        ("score", || Box::new(MultiFactor::default())),
+        ("peak ewma", || Box::new(PeakEwma::default())),
+        ("lin-ucb", || Box::new(LinUcb::default())),
+        ("trails", || Box::new(Trails::default())),
+        ("auction", || {
+            let equal = |_: &TaskSpec, _: &Candidate<'_>, _: Time| Some(100);
+            Box::new(Auction::new(equal).with_reputation(Reputation::default()))
+        }),
+    ];
+    for (name, strategy) in strategies {
+        let found = [1, 2, 3, 4].map(|seed| useful(strategy, seed));
+        let [rated, unrated] = [0, 1].map(|which| found.iter().map(|shares| shares[which]).sum::<u32>());
+        assert!(rated >= 320 && rated > unrated, "{name}: {rated} of 400 with ratings, {unrated} without: {found:?}");
+    }
+}
+
+#[test]
+fn a_rating_is_part_of_the_task_and_given_once() {
+    let mut host = crate::kit::host(Config::default().with_strategy(Performance::default()));
+    for id in 1..=2 {
+        host.join(agent(id));
+    }
+    host.submit(task(1));
+    let rejected = |state: WrongState| Err(Rejected::State(state));
+    assert_eq!(host.say(rate(1, 500)), rejected(WrongState::TaskNotEnded(TaskId::new(1))));
+    assert_eq!(host.say(rate(9, 500)), Err(Rejected::Unknown(Unknown::Task(TaskId::new(9)))));
+    let first = host.holder(1);
+    host.wait(Duration::from_secs(1));
+    host.complete(1);
+    assert_eq!(host.say(rate(1, 0)), Ok(Accepted::Done));
+    assert_eq!(host.say(rate(1, 0)), Ok(Accepted::Repeated));
+    assert_eq!(host.say(rate(1, 500)), rejected(WrongState::TaskRated(TaskId::new(1))));
+    // A task that no agent has performed.
+    host.submit(TaskSpec::new(TaskId::new(2), "other"));
+    host.cancel(2).unwrap();
+    assert_eq!(host.say(rate(2, 500)), rejected(WrongState::NothingToRate(TaskId::new(2))));
+
+    let config = || Config::default().with_strategy(Performance::default());
+    let replayed = counterpoint::Scheduler::restore(config(), None, &host.journal).unwrap();
+    assert_eq!(replayed.snapshot(), host.snapshot());
+    let text = serde_json::to_string(&host.snapshot()).unwrap();
+    let snapshot = serde_json::from_str(&text).unwrap();
+    // A replay has learned the rating; a snapshot contains it, but not what was learned from it.
+    for (mut restored, to) in
+        [(replayed, 3 - first), (counterpoint::Scheduler::restore(config(), Some(&snapshot), &[]).unwrap(), first)]
+    {
+        assert_eq!(restored.task(TaskId::new(1)).unwrap().rating(), Some(Rating::WORST));
+        let mut out = counterpoint::Outbox::default();
+        restored.resume(host.now, &mut out);
+        let mut host = crate::kit::Host::over(restored);
+        host.submit(task(3));
+        assert_eq!(host.holder(3), to);
+    }
+}
+
+/// The event of a rating names agent and kind: a strategy learns from it although it knows nothing of the task.
+#[test]
+fn a_rating_counts_for_a_task_of_before_a_snapshot() {
+    let config = || Config::default().with_strategy(Performance::default());
+    let mut host = crate::kit::host(config());
+    for id in 1..=2 {
+        host.join(agent(id));
+    }
+    host.submit(task(1));
+    let first = host.holder(1);
+    host.wait(Duration::from_secs(1));
+    host.complete(1);
+    let mut restored = counterpoint::Scheduler::restore(config(), Some(&host.snapshot()), &[]).unwrap();
+    restored.resume(host.now, &mut counterpoint::Outbox::default());
+    let mut host = crate::kit::Host::over(restored);
+    host.say(rate(1, 0)).unwrap();
+    host.submit(task(2));
+    assert_eq!(host.holder(2), 3 - first);
 }
 
 #[derive(Debug, Clone, Default)]
@@ -223,7 +354,14 @@ fn a_bandit_learns_the_same_from_a_replay() {
         }
         let takes = if host.holder(id) == 1 { 40 } else { 900 };
         host.wait(Duration::from_millis(takes));
-        if id % 9 == 0 { host.fail(id, Failure::permanent("no")) } else { host.complete(id) }
+        if id % 9 == 0 {
+            host.fail(id, Failure::permanent("no"))
+        } else {
+            host.complete(id)
+        }
+        if id % 4 == 0 {
+            host.say(rate(id - 3, 700)).unwrap();
+        }
     }
     let live = strategy.0.lock().unwrap().explain();
     let mut replayed = LinUcb::default();

@@ -93,6 +93,43 @@ fn a_node_can_be_made_to_fail_or_left_out() {
     assert_eq!(world.phase(), RunPhase::Finished);
 }
 
+/// The nodes that an operator skipped are named by the run, by its progress and by its report, also after a crash.
+#[test]
+fn a_run_that_succeeds_without_skipped_nodes_is_marked() {
+    let nodes = [step("a"), step("b").with_link(Link::success("a")), step("c")];
+    let skipped = |world: &World| {
+        let run = world.engine.run(RUN).unwrap();
+        run.skipped_by_operator().map(|node| node.name().to_string()).collect::<Vec<_>>()
+    };
+    let mut world = World::running(flow(nodes), 0);
+    let skip = || NodeRemedy::Skip { reason: "not needed".into() };
+    assert!(skipped(&world).is_empty());
+    operate(&mut world, "b", skip()).unwrap();
+    operate(&mut world, "c", skip()).unwrap();
+    assert_eq!(skipped(&world), ["b"], "the work of the other one has not ended");
+    world.failed("c").done("a", 1);
+    world.crash();
+    assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
+    assert_eq!(skipped(&world), ["b", "c"]);
+    #[cfg(feature = "observe")]
+    {
+        use counterpoint::journal::Projection;
+        use counterpoint::observe::{Progress, Report};
+        let (mut progress, mut report) = (Progress::default(), Report::of(RUN));
+        for entry in &world.journal {
+            progress.apply(entry);
+            report.apply(entry);
+        }
+        let now = progress.run(RUN).unwrap();
+        assert_eq!(now.skipped_by_operator, ["b", "c"]);
+        assert!(now.to_string().ends_with(", skipped by an operator: b, c"), "{now}");
+        assert!(report.to_html().unwrap().contains("The run succeeded; skipped by an operator: b, c."));
+    }
+    let mut world = World::running(flow([step("a")]), 0);
+    world.done("a", 1);
+    assert!(skipped(&world).is_empty());
+}
+
 #[test]
 fn a_run_says_which_turn_and_which_milestone_it_waits_for() {
     use counterpoint::definition::Milestone;

@@ -155,18 +155,20 @@ pub(super) async fn run(State(site): State<Site>, headers: HeaderMap, Path(id): 
         Err(answer) => return *answer,
     };
     let id = RunId::new(id);
-    let found = match site.app.host().inspect(move |engine| of_run(engine, id)).await {
+    let found = match site.app.host().inspect(move |engine| Some((of_run(engine, id)?, engine.now()))).await {
         Ok(found) => found,
         Err(error) => return broken(error),
     };
-    let Some((title, top, bottom)) = found else { return missing() };
+    let Some(((title, top, bottom), now)) = found else { return missing() };
+    let forecast =
+        site.view.forecast(id, now).map_or_else(String::new, |text| format!("<p>Forecast: {}</p>", escaped(&text)));
     let graph =
         site.view.graph(id).map_or_else(String::new, |svg| format!("<h2>Graph</h2><div class=picture>{svg}</div>"));
     let timeline = site
         .view
         .timeline_of(id)
         .map_or_else(String::new, |svg| format!("<h2>Timeline</h2><div class=picture>{svg}</div>"));
-    let content = format!("{top}{graph}{timeline}{bottom}");
+    let content = format!("{top}{forecast}{graph}{timeline}{bottom}");
     Html(page(&title, Some(&format!("?run={}", id.get())), visitor.principal.name.as_str(), &content)).into_response()
 }
 
@@ -175,8 +177,13 @@ fn of_run(engine: &Engine, id: RunId) -> Option<(String, String, String)> {
     let (class, word) = state(&run);
     let cause = run.outcome().and_then(|outcome| outcome.cause().map(ToString::to_string));
     let cause = cause.map_or_else(String::new, |cause| format!(": {}", escaped(&cause)));
+    let skipped: Vec<String> = run.skipped_by_operator().map(|node| escaped(&node.name())).collect();
+    let skipped = match skipped.is_empty() {
+        true => String::new(),
+        false => format!("; skipped by an operator: {}", skipped.join(", ")),
+    };
     let mut top = format!(
-        "<p><span class={class}>{word}</span>{cause}<br><span class=dim>{} version {}, began {}</span></p>",
+        "<p><span class={class}>{word}</span>{cause}{skipped}<br><span class=dim>{} version {}, began {}</span></p>",
         escaped(&run.definition().name),
         run.definition().version,
         clock(run.began())

@@ -5,7 +5,7 @@ mod weights;
 pub use weights::{WeightError, Weights};
 
 use super::cost_aware::price;
-use super::history::{HALF, History, PENALTY, cheapest};
+use super::history::{Exploration, HALF, History, PENALTY, cheapest};
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::structure::Random;
@@ -40,6 +40,9 @@ struct Extra {
 /// the order of the others. The success rate multiplies, so that no other factor can compensate for it. Skills are a
 /// filter before they are a factor. Evaluates all candidates up to 64, and a random sample of eight of more.
 ///
+/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others have a higher score: of N attempts of a
+/// kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. It is off by default.
+///
 /// ```
 /// use counterpoint::Config;
 /// use counterpoint::routing::{MultiFactor, Weights};
@@ -57,11 +60,12 @@ pub struct MultiFactor {
     reference: (Duration, u64),
     half: Duration,
     penalty: Duration,
+    exploration: Exploration,
     history: History,
 }
 
 impl Default for MultiFactor {
-    /// The default weights, and references of one second and one whole unit of cost.
+    /// The default weights, references of one second and one whole unit of cost, and no exploration.
     fn default() -> Self {
         Self {
             weights: Weights::default(),
@@ -69,6 +73,7 @@ impl Default for MultiFactor {
             reference: (Duration::from_secs(1), 1_000_000),
             half: HALF,
             penalty: PENALTY,
+            exploration: Exploration::OFF,
             history: History::default(),
         }
     }
@@ -111,6 +116,14 @@ impl MultiFactor {
     #[must_use]
     pub const fn with_half_life(mut self, span: Duration) -> Self {
         self.half = span;
+        self
+    }
+
+    /// Sets the rate at which agents with few attempts are tried, clamped to 0 to 1. With 0, the default, only
+    /// expectations decide.
+    #[must_use]
+    pub const fn with_exploration(mut self, rate: f64) -> Self {
+        self.exploration = Exploration::new(rate);
         self
     }
 
@@ -170,7 +183,12 @@ impl RoutingStrategy for MultiFactor {
     }
 
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
-        cheapest(among, random, |agent| -self.score(task, agent, among, |_, _, _| {}).0).map(|agent| agent.id())
+        let kind = self.history.kind(&task.kind);
+        let best = cheapest(among, random, |agent| {
+            let untried = self.history.untried(agent.id(), kind, self.exploration);
+            (untried, -self.score(task, agent, among, |_, _, _| {}).0)
+        });
+        best.map(|agent| agent.id())
     }
 
     fn observe(&mut self, entry: &Entry) {

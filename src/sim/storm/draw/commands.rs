@@ -7,7 +7,7 @@ use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::message::command::{AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 use crate::task::agent::Scope;
-use crate::task::{FailureKind, Jitter, JournalId, Policy, Retry, TaskSpec};
+use crate::task::{FailureKind, Jitter, JournalId, Policy, Rating, Retry, TaskSpec};
 
 impl Draw {
     pub(super) fn command(&mut self, number: u32, at: Time) -> Command {
@@ -94,6 +94,7 @@ impl Draw {
     fn dead_letters(&mut self, number: u64) -> Command {
         let (dead, fresh) = (self.some_task_id(), TaskId::new(number));
         match self.below(4) {
+            0 if number.is_multiple_of(2) => TaskCommand::Rate { task: dead, rating: Rating::WORST },
             0 => TaskCommand::Discard { dead, reason: "old".into() },
             1 => {
                 let policy = self.tasks.iter().find(|task| task.id == dead).map(|task| task.policy.clone());
