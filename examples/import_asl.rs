@@ -4,6 +4,8 @@
 //! cargo run --example import_asl --features interop -- examples/state-machines/order.json
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
 use counterpoint::interop::asl::{Options, export, import};
 use std::error::Error;
 

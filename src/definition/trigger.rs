@@ -188,10 +188,10 @@ impl fmt::Display for Trigger {
 /// How many inputs of a node have ended so far, and how.
 ///
 /// ```
-/// use counterpoint::definition::Inputs;
+/// use counterpoint::definition::{Inputs, Trigger};
 ///
-/// assert!(!Inputs::new(2).succeeded(1).all_ended());
-/// assert!(Inputs::new(2).succeeded(1).skipped(1).all_ended());
+/// assert_eq!(Trigger::AllDone.verdict(Inputs::new(2).succeeded(1)), None);
+/// assert_eq!(Trigger::AllDone.verdict(Inputs::new(2).succeeded(1).skipped(1)), Some(true));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -244,8 +244,7 @@ impl Inputs {
     }
 
     /// Whether all have ended.
-    #[must_use]
-    pub const fn all_ended(self) -> bool {
+    pub(crate) const fn all_ended(self) -> bool {
         let unsuccessful = self.failed.saturating_add(self.upstream_failed);
         self.succeeded.saturating_add(unsuccessful).saturating_add(self.skipped) >= self.total
     }

@@ -49,13 +49,6 @@ impl<S: RoutingStrategy> Affine<S> {
     pub fn new(inner: S) -> Self {
         Self { inner, sessions: ConsistentHash::default(), spread: Spread::default(), room: AgentSet::default() }
     }
-
-    /// Sets the strategy for tasks with session keys.
-    #[must_use]
-    pub fn with_sessions(mut self, sessions: ConsistentHash) -> Self {
-        self.sessions = sessions;
-        self
-    }
 }
 
 impl<S: RoutingStrategy> RoutingStrategy for Affine<S> {

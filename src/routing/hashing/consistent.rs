@@ -27,7 +27,6 @@ use crate::task::TaskSpec;
 #[non_exhaustive]
 pub struct ConsistentHash {
     percent: u32,
-    points: u32,
     rings: Tables<Ring>,
 }
 
@@ -42,13 +41,16 @@ struct Ring {
     serves: usize,
 }
 
+/// The number of points of an agent with mean weight.
+const POINTS: u32 = 64;
+
 /// The number of points that are skipped before the least loaded agent is picked instead.
 const PASSED: usize = 4_096;
 
 impl Default for ConsistentHash {
     /// A bound of 125 % and about 64 points per agent.
     fn default() -> Self {
-        Self { percent: 125, points: 64, rings: Tables::default() }
+        Self { percent: 125, rings: Tables::default() }
     }
 }
 
@@ -59,24 +61,16 @@ impl ConsistentHash {
         self.percent = if percent < 100 { 100 } else { percent };
         self
     }
-
-    /// Sets the number of points of an agent with mean weight, from 1 to 1,024. More points distribute keys more evenly
-    /// and use more memory.
-    #[must_use]
-    pub fn with_points(mut self, points: u32) -> Self {
-        self.points = points.clamp(1, 1_024);
-        self
-    }
 }
 
 impl Ring {
-    fn new(among: &Candidates<'_>, points: u32) -> Self {
+    fn new(among: &Candidates<'_>) -> Self {
         let weight: u64 = among.eligible().map(|agent| u64::from(agent.weight())).sum();
         let count = among.eligible_len() as u64;
-        let mut ring = Vec::with_capacity(among.eligible_len().saturating_mul(points as usize));
+        let mut ring = Vec::with_capacity(among.eligible_len().saturating_mul(POINTS as usize));
         for agent in among.eligible() {
-            let fair = (u64::from(points) * u64::from(agent.weight()) * count).checked_div(weight);
-            let own = fair.unwrap_or_else(|| points.into()).clamp(1, u64::from(points) * 16);
+            let fair = (u64::from(POINTS) * u64::from(agent.weight()) * count).checked_div(weight);
+            let own = fair.unwrap_or_else(|| POINTS.into()).clamp(1, u64::from(POINTS) * 16);
             ring.extend((0..own).map(|n| (point(agent.id().get(), n), agent.index())));
         }
         ring.sort_unstable();
@@ -114,8 +108,7 @@ impl RoutingStrategy for ConsistentHash {
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, _: &mut Random) -> Option<AgentId> {
         let least = || among.least_loaded().map(|agent| agent.id());
         let Some(key) = key(task) else { return least() };
-        let points = self.points;
-        let ring = self.rings.of(among, |among| Ring::new(among, points))?;
+        let ring = self.rings.of(among, |among| Ring::new(among))?;
         let share = u128::from(ring.held(among) + 1) * u128::from(self.percent);
         let whole = u128::from(ring.weight) * 100;
         // The bound is rounded up: held < percent * total * weight / sum of weights.
