@@ -34,7 +34,12 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/engine/active.rs", 1, "the bytes with those of one more run are compared with a limit"),
     ("src/engine/commands.rs", 2, "the number of items is compared with a limit, and an error names a size"),
     ("src/engine/drive.rs", 9, "the surplus of retained runs, sizes of batches, and units of work"),
-    ("src/engine/family.rs", 4, "depths, counts of runs that only grow and are compared with limits, and a time"),
+    (
+        "src/engine/family.rs",
+        5,
+        "depths, counts of runs that only grow and are compared with limits, a time, and the size of a family, in which each \
+         removed member was counted",
+    ),
     ("src/engine/runs.rs", 2, "the depth of a recursion, which is limited, and units of work"),
     ("src/engine/recent.rs", 1, "the size of a buffer from the configuration"),
     (
@@ -117,8 +122,8 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     (
         "src/workflow/machine/node/transitions.rs",
-        3,
-        "counts refusals and rollbacks, only upwards, and is compared with limits; counts repetitions, only upwards",
+        4,
+        "counts refusals and rollbacks, only upwards, and is compared with limits; counts repetitions and executions of a function, only upwards",
     ),
     ("src/workflow/machine/node/work.rs", 1, "the number of items without a result"),
     ("src/workflow/machine/values.rs", 1, "the number of the next attempt, which an expression reads"),

@@ -96,6 +96,8 @@ proptest! {
                 for by in lives {
                     world.step(now, &AgentCommand::Heartbeat { by }.into()).map_err(TestCaseError::fail)?;
                 }
+                // Without agents nobody has said one: what is due fires now.
+                world.step(now, &Command::Tick).map_err(TestCaseError::fail)?;
                 cut = (world.journal.len(), now, world.calls.len());
             }
             let (now, command) = step.command(&world);

@@ -65,6 +65,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("prioritise", TASK),
     ("replay", TASK),
     ("discard", TASK),
+    ("rate", TASK),
     ("replay all", DEAD),
     ("discard all", DEAD),
     ("pause", SCOPE),

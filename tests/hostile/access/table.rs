@@ -12,7 +12,7 @@ use counterpoint::access::{AccessError, Gate, Policy, Token};
 use counterpoint::journal::EventFilter;
 use counterpoint::message::{CompensationRemedy, DeadFilter, Migration, NodeRemedy, ResetPoint};
 use counterpoint::schedule::{ScheduleSpec, Timing};
-use counterpoint::task::{JournalId, Scope};
+use counterpoint::task::{JournalId, Rating, Scope};
 use counterpoint::{
     AgentCommand, AgentSpec, Command, ControlCommand, Failure, Name, Outbox, Payload, RunCommand, RunSpec,
     ScheduleCommand, TaskCommand, Tier,
@@ -133,6 +133,7 @@ fn of_tasks() -> Vec<Row> {
             first: tenant.task(60),
             tier: None,
         }),
+        row("rate a task", |tenant| TaskCommand::Rate { task: tenant.task(DEAD), rating: Rating::WORST }),
         row("discard a dead letter", |tenant| TaskCommand::Discard { dead: tenant.task(DEAD), reason: reason() }),
         row("discard the dead letters of a tenant", move |tenant| TaskCommand::DiscardAll {
             filter: dead(tenant),

@@ -9,7 +9,7 @@ use super::world::order;
 use counterpoint::access::{Gate, IdKey, Policy, Principal, Role, Token, Unauthenticated};
 use counterpoint::journal::EventFilter;
 use counterpoint::message::DeadFilter;
-use counterpoint::task::{Affinity, Exhausted, Jitter, Scope};
+use counterpoint::task::{Affinity, Exhausted, Jitter, Rating, Scope};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Engine, Failure, Needs, Outbox, Payload,
     Policy as Tries, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId, TaskSpec, Tier, Time,
@@ -66,6 +66,7 @@ enum Act {
     Replay(Guess, Guess),
     ReplayAll(Guess),
     Discard(Guess),
+    Rate(Guess),
     Start { id: Guess, key: Option<u8>, tenant: usize },
     Signal(Guess),
     Decide(Guess),
@@ -194,6 +195,7 @@ impl Side {
                 TaskCommand::ReplayAll { filter, first: first.task(), tier: None }.into()
             }
             Act::Discard(dead) => TaskCommand::Discard { dead: dead.task(), reason: reason() }.into(),
+            Act::Rate(task) => TaskCommand::Rate { task: task.task(), rating: Rating::WORST }.into(),
             Act::Start { id, key, tenant } => {
                 let run = RunSpec::new(id.run(), "order").with_tenant(TENANTS[tenant]);
                 Command::start(match key {
@@ -327,6 +329,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (guess(), guess()).prop_map(|(dead, fresh)| Act::Replay(dead, fresh)),
         1 => guess().prop_map(Act::ReplayAll),
         1 => guess().prop_map(Act::Discard),
+        1 => guess().prop_map(Act::Rate),
         1 => guess().prop_map(Act::Read),
         1 => guess().prop_map(Act::Report),
     ];
