@@ -108,7 +108,7 @@ impl RoutingStrategy for ConsistentHash {
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, _: &mut Random) -> Option<AgentId> {
         let least = || among.least_loaded().map(|agent| agent.id());
         let Some(key) = key(task) else { return least() };
-        let ring = self.rings.of(among, |among| Ring::new(among))?;
+        let ring = self.rings.of(among, Ring::new)?;
         let share = u128::from(ring.held(among) + 1) * u128::from(self.percent);
         let whole = u128::from(ring.weight) * 100;
         // The bound is rounded up: held < percent * total * weight / sum of weights.
