@@ -69,7 +69,7 @@ pub mod strategy {}
 pub mod tokio {}
 
 #[doc = page!("guide/crash.md")]
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", feature = "durable"))]
 pub mod crash {}
 
 #[doc = page!("guide/simulate.md")]
