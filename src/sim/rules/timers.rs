@@ -7,17 +7,20 @@ use crate::message::command::Command;
 use crate::message::event::{AgentEvent, Event, TaskEvent};
 use crate::sim::oracle::Step;
 use crate::task::codes;
+use std::collections::BTreeSet;
 
-/// Timeouts and back-offs that end in one tick at the same time do so in the order of the ids of their tasks.
+/// Timeouts and back-offs that end in one tick at the same time do so in the order of the ids of their tasks. Only the first
+/// timer of a task counts: the others are set in the tick itself, as after an attempt whose timeout and back-off are zero.
 pub(super) fn in_order(rules: &Rules, step: &Step<'_>) -> Judged {
     let is_lost = |event: &Event| matches!(event, Event::Agent { event: AgentEvent::Lost, .. });
     if !matches!(step.command, Some(Command::Tick)) || step.entries.iter().any(|entry| is_lost(&entry.event)) {
         return Ok(());
     }
     let mut last: Option<(Time, TaskId)> = None;
+    let mut fired: BTreeSet<TaskId> = BTreeSet::new();
     for entry in step.entries {
         let Event::Task { task, event } = &entry.event else { continue };
-        let Some(due) = due(rules, *task, event) else { continue };
+        let Some(due) = due(rules, *task, event).filter(|_| fired.insert(*task)) else { continue };
         if let Some((at, other)) = last.filter(|(at, _)| *at == due) {
             rule(other < *task, || {
                 format!("the timer of {task} and that of {other}, both of {at}, fire in another order")
