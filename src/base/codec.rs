@@ -174,8 +174,8 @@ impl Encoding {
         }
     }
 
-    /// The encoded form of what is submitted again: that which is known, if it means the same. So a repetition is recognised, although
-    /// a codec may encode the same payload in many ways.
+    /// The encoded form of what is submitted again: that which is known, if it means the same. So a repetition is
+    /// recognised, although a codec may encode the same payload in many ways.
     pub(crate) fn again(
         &self,
         known: Option<&Payload>,

@@ -2,58 +2,38 @@
 
 #[cfg(feature = "threads")]
 use super::Agent;
-use super::HostError;
 use crate::base::codec::{CodecError, Encoding};
-use crate::base::id::{RunId, TaskId};
 use crate::base::payload::Payload;
-use crate::engine::Engine;
 use crate::message::command::{Command, RunCommand, TaskCommand};
-use crate::message::run::RunOutcome;
-use crate::task::{Failure, TaskOutcome, TaskSpec, codes};
+use crate::message::run::{NodeRemedy, RunSpec};
+use crate::task::{Failure, TaskSpec, codes};
 #[cfg(feature = "threads")]
 use crate::workflow::Attempt;
 use std::sync::Arc;
 
-/// What is submitted or started, and may be known.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Known {
-    Task(TaskId),
-    Run(RunId),
+/// A task with an encoded payload: the known one, if it means the same.
+pub(super) fn task(encoding: &Encoding, spec: &TaskSpec, known: Option<&Payload>) -> Result<Arc<TaskSpec>, CodecError> {
+    let payload = encoding.again(known, &spec.payload, |plain| encoding.encode(plain))?;
+    Ok(Arc::new(TaskSpec { payload, ..spec.clone() }))
 }
 
-impl Known {
-    /// What a command submits or starts.
-    pub(super) fn of(command: &Command) -> Option<Self> {
-        if let Command::Task(TaskCommand::Submit(spec)) = command {
-            Some(Self::Task(spec.id))
-        } else if let Command::Run(RunCommand::Start(spec)) = command {
-            Some(Self::Run(spec.id))
-        } else {
-            None
-        }
-    }
-
-    /// The payload with which it was submitted or started before.
-    pub(super) fn payload(self, engine: &Engine) -> Option<Payload> {
-        match self {
-            Self::Task(task) => engine.task(task).map(|task| task.spec().payload.clone()),
-            Self::Run(run) => engine.run(run).map(|run| run.spec().input.clone()),
-        }
-    }
+/// A run with an encoded input: the known one, if it means the same.
+pub(super) fn run(encoding: &Encoding, spec: RunSpec, known: Option<&Payload>) -> Result<RunSpec, CodecError> {
+    let input = encoding.again(known, &spec.input, |plain| encoding.encode(plain))?;
+    Ok(spec.with_input(input))
 }
 
-/// A command with encoded payloads. `known`: the payload of the task or run, if it is known.
-pub(super) fn encoded(encoding: &Encoding, command: Command, known: Option<&Payload>) -> Result<Command, CodecError> {
-    let again = |plain: &Payload| encoding.again(known, plain, |plain| encoding.encode(plain));
+/// A command with encoded payloads. `known`: the payloads of the tasks or of the run that it submits or starts, if they are known.
+pub(super) fn command(encoding: &Encoding, command: Command, known: &[Option<Payload>]) -> Result<Command, CodecError> {
+    let first = || known.first().and_then(Option::as_ref);
     Ok(match command {
-        Command::Task(TaskCommand::Submit(spec)) => {
-            let payload = again(&spec.payload)?;
-            TaskCommand::Submit(Arc::new(TaskSpec { payload, ..(*spec).clone() })).into()
+        Command::Task(TaskCommand::Submit(spec)) => TaskCommand::Submit(task(encoding, &spec, first())?).into(),
+        Command::Task(TaskCommand::SubmitAll(specs)) => {
+            let known = known.iter().map(Option::as_ref).chain(core::iter::repeat(None));
+            let specs = specs.iter().zip(known).map(|(spec, known)| task(encoding, spec, known));
+            TaskCommand::SubmitAll(specs.collect::<Result<_, _>>()?).into()
         }
-        Command::Run(RunCommand::Start(spec)) => {
-            let input = again(&spec.input)?;
-            Command::start(spec.with_input(input))
-        }
+        Command::Run(RunCommand::Start(spec)) => Command::start(run(encoding, spec, first())?),
         Command::Run(RunCommand::Signal { run, signal, payload }) => {
             RunCommand::Signal { run, signal, payload: encoding.encode(&payload)? }.into()
         }
@@ -67,6 +47,10 @@ pub(super) fn encoded(encoding: &Encoding, command: Command, known: Option<&Payl
         Command::Run(RunCommand::Decide { run, node, by, roles, option, note }) => {
             RunCommand::Decide { run, node, by, roles, option, note: encoding.encode(&note)? }.into()
         }
+        Command::Run(RunCommand::Operate { run, node, remedy: NodeRemedy::Complete { output, reason } }) => {
+            let remedy = NodeRemedy::Complete { output: encoding.encode(&output)?, reason };
+            RunCommand::Operate { run, node, remedy }.into()
+        }
         other @ (Command::Agent(_)
         | Command::Task(_)
         | Command::Run(_)
@@ -74,24 +58,6 @@ pub(super) fn encoded(encoding: &Encoding, command: Command, known: Option<&Payl
         | Command::Control(_)
         | Command::Tick) => other,
     })
-}
-
-/// The outcome of a task with a decoded output.
-pub(super) fn outcome_of(encoding: Option<&Encoding>, outcome: TaskOutcome) -> Result<TaskOutcome, HostError> {
-    match (encoding, outcome) {
-        (Some(encoding), TaskOutcome::Succeeded(output)) => Ok(TaskOutcome::Succeeded(encoding.decode(&output)?)),
-        (_, outcome) => Ok(outcome),
-    }
-}
-
-/// The outcome of a run with a decoded output.
-pub(super) fn run_outcome_of(encoding: Option<&Encoding>, outcome: RunOutcome) -> Result<RunOutcome, CodecError> {
-    match (encoding, outcome) {
-        (Some(encoding), RunOutcome::Succeeded { output }) => {
-            Ok(RunOutcome::Succeeded { output: encoding.decode(&output)? })
-        }
-        (_, outcome) => Ok(outcome),
-    }
 }
 
 /// The task as its agent gets it: with a decoded payload.

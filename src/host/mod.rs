@@ -6,6 +6,8 @@ mod clock;
 #[cfg(all(feature = "codecs", any(feature = "threads", feature = "async")))]
 mod codec;
 #[cfg(any(feature = "threads", feature = "async"))]
+mod coder;
+#[cfg(any(feature = "threads", feature = "async"))]
 mod deploy;
 #[cfg(any(feature = "threads", feature = "async"))]
 #[cfg_attr(not(feature = "durable"), allow(dead_code, unreachable_pub, reason = "durable hosts use it"))]

@@ -5,13 +5,14 @@ use counterpoint::definition::{Body, Definition, Expr, Node, Work};
 use counterpoint::host::thread::ThreadHost;
 use counterpoint::host::{CodecError, Encoding, HostError, PayloadCodec, RunError};
 use counterpoint::journal::MemoryJournal;
+use counterpoint::message::NodeRemedy;
 use counterpoint::task::codes;
 use counterpoint::workflow::{
     AsyncSteps, Attempt, Ctx, Done, DurableFunctions, Flow, FunctionSpec, StepSpec, Steps, UndoSpec, Workflow,
 };
 use counterpoint::{
-    AgentId, AgentSpec, Config, Entry, Event, Failure, Payload, Policy, Retry, RunId, RunSpec, TaskId, TaskOutcome,
-    TaskSpec,
+    Accepted, AgentId, AgentSpec, Command, Config, Entry, Event, Failure, Payload, Policy, Retry, RunCommand, RunId,
+    RunSpec, TaskId, TaskOutcome, TaskSpec,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,6 +126,37 @@ fn threads_see_plain_payloads_and_the_journal_does_not() {
     assert!(matches!(other, Err(HostError::Rejected(_))), "{other:?}");
     host.shut_down(ms(1_000)).unwrap();
     assert_eq!(seen(&effects), ["seal a secret", "seal a secret!", "seal secret task"]);
+    no_plain_text(&journal);
+}
+
+/// What enters the engine in a group, by an operator, or is read in a callback.
+#[test]
+fn groups_operators_and_callbacks_are_no_gaps() {
+    let (journal, effects) = (identified(), Effects::default());
+    let host = ThreadHost::open(Config::default(), journal.clone()).unwrap().with_encoding(Toy::with(7));
+    host.add_agent(agent(1), steps(&effects)).unwrap();
+    let task =
+        |id: u64| TaskSpec::new(TaskId::new(id), "seal").with_payload(Payload::of(&format!("secret {id}")).unwrap());
+    let group = || Command::submit_all([task(1), task(2)]);
+    assert_eq!(host.command(group()), Ok(Accepted::Done));
+    assert_eq!(host.command(group()), Ok(Accepted::Repeated), "although each encoding differs");
+    let both = host.command_all(vec![group(), Command::submit(task(3))]).unwrap();
+    assert_eq!(both, [Ok(Accepted::Repeated), Ok(Accepted::Done)]);
+    let done = Ok(TaskOutcome::Succeeded(Payload::of(&"secret 3!").unwrap()));
+    assert_eq!(host.submit(task(3)).unwrap().wait(), done);
+    let ended = host.submit(task(3)).unwrap();
+    assert_eq!(host.inspect(move |_| ended.wait()).unwrap(), done, "in a callback");
+
+    let held = Workflow::<String, String>::named("held");
+    let held = held.output(held.step(StepSpec::<String, String>::new("nobody"), held.input())).unwrap();
+    host.define(Arc::clone(held.definition())).unwrap();
+    let run = host.start_run::<String>(held.run(RUN, &"a secret".to_owned()).unwrap()).unwrap();
+    let output = Payload::of(&"a secret of an operator").unwrap();
+    let remedy = NodeRemedy::Complete { output, reason: "by hand".into() };
+    let node = held.definition().nodes[0].name.clone();
+    host.command(RunCommand::Operate { run: RUN, node, remedy }).unwrap();
+    assert_eq!(run.wait(), Ok("a secret of an operator".to_owned()));
+    host.shut_down(ms(1_000)).unwrap();
     no_plain_text(&journal);
 }
 

@@ -28,7 +28,7 @@ impl FutureHost {
         let spec = with_kinds(spec, functions.names());
         let turns = Turns::new(functions);
         #[cfg(feature = "codecs")]
-        let turns = turns.with_encoding(self.encoding.clone());
+        let turns = turns.with_encoding(self.coder.encoding().cloned());
         // A strong handle would keep the host alive.
         let agent = FunctionAgent { turns, inbox: self.inbox.downgrade() };
         self.join(spec, Arc::new(agent)).await

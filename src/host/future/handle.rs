@@ -3,10 +3,7 @@
 use super::Link;
 use super::submission::Submission;
 use crate::base::id::{RunId, TaskId};
-#[cfg(feature = "codecs")]
-use crate::host::Encoding;
-#[cfg(feature = "codecs")]
-use crate::host::codec::{outcome_of, run_outcome_of};
+use crate::host::coder::Coder;
 use crate::host::error::output_of;
 use crate::host::{HostError, RunError};
 use crate::message::command::{Command, RunCommand, TaskCommand};
@@ -73,25 +70,17 @@ impl<T> Drop for Handle<T> {
 pub struct TaskHandle {
     id: TaskId,
     handle: Handle<TaskOutcome>,
-    #[cfg(feature = "codecs")]
-    encoding: Option<Encoding>,
+    coder: Coder,
 }
 
 impl TaskHandle {
-    pub(super) const fn new(id: TaskId, submission: Arc<Submission<TaskOutcome>>, link: Arc<Link>) -> Self {
-        Self {
-            id,
-            handle: Handle { subject: Subject::Task(id), submission, link, armed: false },
-            #[cfg(feature = "codecs")]
-            encoding: None,
-        }
-    }
-
-    /// Decodes the output.
-    #[cfg(feature = "codecs")]
-    pub(super) fn decoding(mut self, encoding: Option<Encoding>) -> Self {
-        self.encoding = encoding;
-        self
+    pub(super) const fn new(
+        id: TaskId,
+        submission: Arc<Submission<TaskOutcome>>,
+        link: Arc<Link>,
+        coder: Coder,
+    ) -> Self {
+        Self { id, handle: Handle { subject: Subject::Task(id), submission, link, armed: false }, coder }
     }
 
     /// Cancels the task if the handle is dropped before the task has ended.
@@ -112,9 +101,7 @@ impl Future for TaskHandle {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = self.handle.poll(cx).map(|ended| ended.unwrap_or(Err(HostError::Reentrant)));
-        #[cfg(feature = "codecs")]
-        let ended = ended.map(|ended| outcome_of(self.encoding.as_ref(), ended?));
-        ended
+        ended.map(|ended| self.coder.outcome(ended?))
     }
 }
 
@@ -129,28 +116,14 @@ impl fmt::Debug for TaskHandle {
 pub struct RunHandle<O> {
     id: RunId,
     handle: Handle<RunOutcome>,
-    #[cfg(feature = "codecs")]
-    encoding: Option<Encoding>,
+    coder: Coder,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> RunHandle<O> {
-    pub(super) const fn new(id: RunId, submission: Arc<Submission<RunOutcome>>, link: Arc<Link>) -> Self {
+    pub(super) const fn new(id: RunId, submission: Arc<Submission<RunOutcome>>, link: Arc<Link>, coder: Coder) -> Self {
         let handle = Handle { subject: Subject::Run(id), submission, link, armed: false };
-        Self {
-            id,
-            handle,
-            #[cfg(feature = "codecs")]
-            encoding: None,
-            output: PhantomData,
-        }
-    }
-
-    /// Decodes the output.
-    #[cfg(feature = "codecs")]
-    pub(super) fn decoding(mut self, encoding: Option<Encoding>) -> Self {
-        self.encoding = encoding;
-        self
+        Self { id, handle, coder, output: PhantomData }
     }
 
     /// Cancels the run if the handle is dropped before the run has ended. Completed steps of the run are then
@@ -173,12 +146,7 @@ impl<O: DeserializeOwned> Future for RunHandle<O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.handle.poll(cx).map(|ended| match ended {
             None => Err(RunError::Reentrant),
-            Some(outcome) => {
-                let outcome = outcome.map_err(|_| RunError::HostEnded)?;
-                #[cfg(feature = "codecs")]
-                let outcome = run_outcome_of(self.encoding.as_ref(), outcome)?;
-                output_of(outcome)
-            }
+            Some(outcome) => output_of(self.coder.run_outcome(outcome.map_err(|_| RunError::HostEnded)?)?),
         })
     }
 }

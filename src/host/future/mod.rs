@@ -51,9 +51,9 @@
 //! behind. The engine rejects submissions beyond its [`Limits`](crate::Limits) and those that it sheds;
 //! [`FutureHost::submit_when_room`] waits for both.
 //!
-//! **Cancellation**: an attempt is notified through its [`Attempt`](crate::workflow::Attempt); after its grace period its future is dropped.
-//! The future is also dropped at the attempt's timeout and when its agent is removed. When the driver is dropped,
-//! everything stops at once; the journal contains everything that was durable.
+//! **Cancellation**: an attempt is notified through its [`Attempt`](crate::workflow::Attempt); after its grace period its
+//! future is dropped. The future is also dropped at the attempt's timeout and when its agent is removed. When the driver is
+//! dropped, everything stops at once; the journal contains everything that was durable.
 //!
 //! **WebAssembly**: the standard library has no clock on that target, so the [`Timer`] must supply one. Futures are
 //! `Send` on every target; a future that is not (a JavaScript promise) needs a `Send` wrapper, as with other runtimes
@@ -62,6 +62,7 @@
 mod agent;
 mod attempts;
 mod driver;
+mod encoding;
 mod events;
 #[cfg_attr(not(feature = "observe"), path = "no_followers.rs")]
 mod followers;
@@ -90,10 +91,7 @@ pub use tower::{CallError, HostService, ServiceAgent};
 
 #[cfg(feature = "durable")]
 use super::Durable;
-#[cfg(feature = "codecs")]
-use super::Encoding;
-#[cfg(feature = "codecs")]
-use super::codec::{Known, encoded};
+use super::coder::Coder;
 use super::reentry::Inside;
 use super::snapshots::{Codec, Persistence, SnapshotStatus, SnapshotWriter};
 use super::state::{Ask, HostState, Reply};
@@ -108,8 +106,6 @@ use crate::base::time::Time;
 use crate::engine::Engine;
 use crate::journal::EventFilter;
 use crate::journal::{Journal, MemoryJournal, Takeover};
-#[cfg(feature = "codecs")]
-use crate::message::command::TaskCommand;
 use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::event::Entry;
 use crate::message::rejected::{Overload, Rejected};
@@ -119,8 +115,6 @@ use crate::task::agent::AgentSpec;
 use crate::workflow::AsyncSteps;
 #[cfg(feature = "reports")]
 use crate::workflow::report::Origin;
-#[cfg(feature = "codecs")]
-use agent::Decoding;
 use agent::{Boxed, Performer};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
@@ -149,8 +143,7 @@ pub struct FutureHost {
     inbox: Sender<Message>,
     clockwork: Clockwork,
     link: Arc<Link>,
-    #[cfg(feature = "codecs")]
-    encoding: Option<Encoding>,
+    coder: Coder,
 }
 
 /// What the handles of a host, of its tasks and of its runs share with its driver.
@@ -187,8 +180,8 @@ impl FutureHost {
         Self::over(config, (journal, taken), timer, (Persistence::Nothing, None))
     }
 
-    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The agents of the previous host ended with it: their attempts are retried
-    /// as attempts with an unknown outcome.
+    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The
+    /// agents of the previous host ended with it: their attempts are retried as attempts with an unknown outcome.
     ///
     /// # Errors
     ///
@@ -296,14 +289,7 @@ impl FutureHost {
         let link = Arc::new(Link { commands, inside: state.inside.clone(), waker, failed: Mutex::default() });
         let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
         let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);
-        let host = Self {
-            inbox,
-            clockwork,
-            link,
-            #[cfg(feature = "codecs")]
-            encoding: None,
-        };
-        Ok((host, driver))
+        Ok((Self { inbox, clockwork, link, coder: Coder::default() }, driver))
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity bounds the number
@@ -313,7 +299,8 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_agent(&self, spec: AgentSpec, steps: AsyncSteps) -> Result<Incarnation, HostError> {
-        self.join_decoding(with_kinds(spec, steps.kinds()), Arc::new(Boxed(steps))).await
+        let spec = with_kinds(spec, steps.kinds());
+        self.join(spec, self.decoding(Arc::new(Boxed(steps)))).await
     }
 
     /// Adds an agent with the skills of its specification.
@@ -322,42 +309,7 @@ impl FutureHost {
     ///
     /// When the engine rejects the agent, or the host has ended.
     pub async fn add_custom_agent(&self, spec: AgentSpec, agent: impl AsyncAgent) -> Result<Incarnation, HostError> {
-        self.join_decoding(spec, Arc::new(agent)).await
-    }
-
-    /// Adds an agent that sees no encoded payloads.
-    async fn join_decoding(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
-        #[cfg(feature = "codecs")]
-        if let Some(encoding) = self.encoding.clone() {
-            return self.join(spec, Arc::new(Decoding { agent, encoding })).await;
-        }
-        self.join(spec, agent).await
-    }
-
-    /// Encodes the payloads that enter the engine through this handle and its clones from now on, and decodes those that leave it:
-    /// inputs, outputs, signals, updates of variables, items and notes of decisions, so that the journal has them in no other
-    /// form. Agents and callers see plain payloads. To be called before agents are added.
-    ///
-    /// What the engine itself reads stays as it is: names, keys, kinds, failures, details of heartbeats, the input of schedules,
-    /// the answers of queries, the data of the definitions. Expressions and conditions see encoded values; see [`Encoding`]. Nodes
-    /// that delegate cannot be used, because the engine reads the answers of their agents. [`inspect`](Self::inspect) and
-    /// subscriptions show encoded payloads.
-    #[cfg(feature = "codecs")]
-    #[must_use]
-    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = Some(encoding);
-        self
-    }
-
-    /// A command with encoded payloads.
-    #[cfg(feature = "codecs")]
-    async fn encoded(&self, command: Command) -> Result<Command, HostError> {
-        let Some(encoding) = &self.encoding else { return Ok(command) };
-        let known = match Known::of(&command) {
-            Some(known) => self.inspect(move |engine| known.payload(engine)).await?,
-            None => None,
-        };
-        Ok(encoded(encoding, command, known.as_ref())?)
+        self.join(spec, self.decoding(Arc::new(agent))).await
     }
 
     async fn join(&self, spec: AgentSpec, agent: Arc<dyn Performer>) -> Result<Incarnation, HostError> {
@@ -380,9 +332,7 @@ impl FutureHost {
     ///
     /// When the engine rejects the command, or the host has ended.
     pub async fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
-        let command = command.into();
-        #[cfg(feature = "codecs")]
-        let command = self.encoded(command).await?;
+        let command = self.encoded(command.into()).await?;
         self.ask(|reply| Message::Ask(Ask::Command { command, reply })).await?
     }
 
@@ -394,14 +344,7 @@ impl FutureHost {
     /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
     /// is no error of the group.
     pub async fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
-        #[cfg(feature = "codecs")]
-        let commands = {
-            let mut all = Vec::with_capacity(commands.len());
-            for command in commands {
-                all.push(self.encoded(command).await?);
-            }
-            all
-        };
+        let commands = self.encoded_all(commands).await?;
         self.ask(|reply| Message::Ask(Ask::Commands { commands, reply })).await?
     }
 
@@ -411,17 +354,10 @@ impl FutureHost {
     ///
     /// When the engine rejects the task, or the host has ended.
     pub async fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
-        let spec: Arc<TaskSpec> = task.into();
-        #[cfg(feature = "codecs")]
-        let Command::Task(TaskCommand::Submit(spec)) = self.encoded(TaskCommand::Submit(spec).into()).await? else {
-            return Err(HostError::Ended);
-        };
+        let spec = self.encoded_task(task.into()).await?;
         let id = spec.id;
         let submission = self.hand_in(|ticket| Ask::Submit { spec, ticket }).await?;
-        let handle = TaskHandle::new(id, submission, Arc::clone(&self.link));
-        #[cfg(feature = "codecs")]
-        let handle = handle.decoding(self.encoding.clone());
-        Ok(handle)
+        Ok(TaskHandle::new(id, submission, Arc::clone(&self.link), self.coder.clone()))
     }
 
     /// Submits a task as soon as the engine has capacity for it. While the engine is [at

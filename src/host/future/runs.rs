@@ -55,10 +55,9 @@ impl FutureHost {
         Ok(deployment.done())
     }
 
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it, under an id or under a key of the program such as
-    /// `"order-17"`. The handle is a future of
-    /// the run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version
-    /// of the workflow it follows.
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it, under an id or under a key of
+    /// the program such as `"order-17"`. The handle is a future of the run's output. If the run was started before, nothing
+    /// changes and the handle waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
@@ -75,8 +74,8 @@ impl FutureHost {
         self.start_for(spec, Some(definition)).await
     }
 
-    /// Starts a run of a workflow whose definition was added, whether or not agents can perform its tasks yet. If the run was started before, nothing changes and the handle
-    /// waits for that run, whatever version of the workflow it follows.
+    /// Starts a run of a workflow whose definition was added, whether or not agents can perform its tasks yet. If the run
+    /// was started before, nothing changes and the handle waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
@@ -90,16 +89,10 @@ impl FutureHost {
         spec: RunSpec,
         needs: Option<Arc<Definition>>,
     ) -> Result<RunHandle<O>, HostError> {
-        #[cfg(feature = "codecs")]
-        let Command::Run(RunCommand::Start(spec)) = self.encoded(Command::start(spec)).await? else {
-            return Err(HostError::Ended);
-        };
+        let spec = self.encoded_run(spec).await?;
         let id = spec.id;
         let submission = self.hand_in(|ticket| Ask::Start { spec, needs, ticket }).await?;
-        let handle = RunHandle::new(id, submission, Arc::clone(&self.link));
-        #[cfg(feature = "codecs")]
-        let handle = handle.decoding(self.encoding.clone());
-        Ok(handle)
+        Ok(RunHandle::new(id, submission, Arc::clone(&self.link), self.coder.clone()))
     }
 
     /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle is ready.
@@ -109,10 +102,7 @@ impl FutureHost {
     /// When the run is unknown, or the host has ended.
     pub async fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
         let submission = self.hand_in(|ticket| Ask::Attach { run, ticket }).await?;
-        let handle = RunHandle::new(run, submission, Arc::clone(&self.link));
-        #[cfg(feature = "codecs")]
-        let handle = handle.decoding(self.encoding.clone());
-        Ok(handle)
+        Ok(RunHandle::new(run, submission, Arc::clone(&self.link), self.coder.clone()))
     }
 
     /// Sends a signal to a run.

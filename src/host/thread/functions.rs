@@ -24,7 +24,7 @@ impl ThreadHost {
         let spec = with_kinds(spec, functions.names());
         let turns = Turns::new(functions);
         #[cfg(feature = "codecs")]
-        let turns = turns.with_encoding(self.encoding.clone());
+        let turns = turns.with_encoding(self.coder.encoding().cloned());
         let agent = FunctionAgent { turns, inbox: self.inbox.clone(), ended: self.ended.clone() };
         self.join(spec, Arc::new(agent))
     }

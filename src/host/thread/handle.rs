@@ -2,10 +2,7 @@
 
 use crate::base::id::{RunId, TaskId};
 use crate::base::structure::threads::thread::{self, ThreadId};
-#[cfg(feature = "codecs")]
-use crate::host::Encoding;
-#[cfg(feature = "codecs")]
-use crate::host::codec::{outcome_of, run_outcome_of};
+use crate::host::coder::Coder;
 use crate::host::error::output_of;
 use crate::host::{HostError, RunError};
 use crate::message::run::RunOutcome;
@@ -22,26 +19,12 @@ pub struct TaskHandle {
     outcome: Receiver<TaskOutcome>,
     /// The thread that must not wait for the outcome: the owner's.
     inside: ThreadId,
-    #[cfg(feature = "codecs")]
-    encoding: Option<Encoding>,
+    coder: Coder,
 }
 
 impl TaskHandle {
-    pub(super) const fn new(id: TaskId, outcome: Receiver<TaskOutcome>, inside: ThreadId) -> Self {
-        Self {
-            id,
-            outcome,
-            inside,
-            #[cfg(feature = "codecs")]
-            encoding: None,
-        }
-    }
-
-    /// Decodes the output.
-    #[cfg(feature = "codecs")]
-    pub(super) fn decoding(mut self, encoding: Option<Encoding>) -> Self {
-        self.encoding = encoding;
-        self
+    pub(super) const fn new(id: TaskId, outcome: Receiver<TaskOutcome>, inside: ThreadId, coder: Coder) -> Self {
+        Self { id, outcome, inside, coder }
     }
 
     /// The task's id.
@@ -57,12 +40,9 @@ impl TaskHandle {
     /// When the host ends first, or the caller is a callback of the host.
     pub fn wait(self) -> Result<TaskOutcome, HostError> {
         if thread::current().id() == self.inside {
-            return self.outcome.try_recv().map_err(|_| HostError::Reentrant);
+            return self.coder.outcome(self.outcome.try_recv().map_err(|_| HostError::Reentrant)?);
         }
-        let outcome = self.outcome.recv().map_err(|_| HostError::Ended)?;
-        #[cfg(feature = "codecs")]
-        let outcome = outcome_of(self.encoding.as_ref(), outcome)?;
-        Ok(outcome)
+        self.coder.outcome(self.outcome.recv().map_err(|_| HostError::Ended)?)
     }
 
     /// Waits until the task has ended, or returns the handle after this time; a callback of the host does not wait. An output
@@ -73,10 +53,8 @@ impl TaskHandle {
     /// The handle itself, to wait again.
     pub fn wait_for(self, patience: Duration) -> Result<TaskOutcome, Self> {
         let patience = if thread::current().id() == self.inside { Duration::ZERO } else { patience };
-        let outcome = self.outcome.recv_timeout(patience);
-        #[cfg(feature = "codecs")]
-        let outcome = outcome.map(|outcome| outcome_of(self.encoding.as_ref(), outcome.clone()).unwrap_or(outcome));
-        outcome.map_err(|_| self)
+        let Ok(outcome) = self.outcome.recv_timeout(patience) else { return Err(self) };
+        Ok(self.coder.outcome(outcome.clone()).unwrap_or(outcome))
     }
 }
 
@@ -92,34 +70,17 @@ pub struct RunHandle<O> {
     outcome: Receiver<RunOutcome>,
     /// The thread that must not wait for the outcome: the owner's.
     inside: ThreadId,
-    #[cfg(feature = "codecs")]
-    encoding: Option<Encoding>,
+    coder: Coder,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O: DeserializeOwned> RunHandle<O> {
-    pub(super) const fn new(id: RunId, outcome: Receiver<RunOutcome>, inside: ThreadId) -> Self {
-        Self {
-            id,
-            outcome,
-            inside,
-            #[cfg(feature = "codecs")]
-            encoding: None,
-            output: PhantomData,
-        }
-    }
-
-    /// Decodes the output.
-    #[cfg(feature = "codecs")]
-    pub(super) fn decoding(mut self, encoding: Option<Encoding>) -> Self {
-        self.encoding = encoding;
-        self
+    pub(super) const fn new(id: RunId, outcome: Receiver<RunOutcome>, inside: ThreadId, coder: Coder) -> Self {
+        Self { id, outcome, inside, coder, output: PhantomData }
     }
 
     fn output(&self, outcome: RunOutcome) -> Result<O, RunError> {
-        #[cfg(feature = "codecs")]
-        let outcome = run_outcome_of(self.encoding.as_ref(), outcome)?;
-        output_of(outcome)
+        output_of(self.coder.run_outcome(outcome)?)
     }
 
     /// The run's id.

@@ -31,6 +31,7 @@
 //! The loop is the one in the documentation of the crate: handle what is in the inbox, append all resulting entries at
 //! once, then answer and perform the effects. Answers, attempts and entries leave the host only after they are durable.
 
+mod encoding;
 mod events;
 #[cfg(feature = "functions")]
 mod functions;
@@ -52,11 +53,8 @@ pub use handle::{RunHandle, TaskHandle};
 #[cfg(feature = "cluster")]
 pub use sharded::ShardedHost;
 
-#[cfg(feature = "codecs")]
-use super::Encoding;
 use super::clock::Clock;
-#[cfg(feature = "codecs")]
-use super::codec::{Decoding, Known, encoded};
+use super::coder::Coder;
 use super::deploy::Deployment;
 use super::snapshots::{Codec, Persistence};
 use super::state::{Ask, Reply};
@@ -73,8 +71,6 @@ use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::journal::{AppendError, Journal, MemoryJournal};
-#[cfg(feature = "codecs")]
-use crate::message::command::TaskCommand;
 use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::message::event::Entry;
 use crate::message::rejected::Rejected;
@@ -112,8 +108,7 @@ pub struct ThreadHost {
     failed: Arc<Mutex<Option<HostError>>>,
     clock: Clock,
     snapshots: Option<SnapshotThread>,
-    #[cfg(feature = "codecs")]
-    encoding: Option<Encoding>,
+    coder: Coder,
 }
 
 impl ThreadHost {
@@ -126,8 +121,8 @@ impl ThreadHost {
         Self::open_with(config, Box::new(MemoryJournal::default()), Persistence::Nothing)
     }
 
-    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The agents of the previous host ended with its threads: their attempts are
-    /// retried as attempts with an unknown outcome.
+    /// A host that continues from a journal, without snapshots and without patience: see [`durable`](Self::durable). The
+    /// agents of the previous host ended with its threads: their attempts are retried as attempts with an unknown outcome.
     ///
     /// # Errors
     ///
@@ -202,17 +197,8 @@ impl ThreadHost {
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
         let inside = thread.thread().id();
-        Ok(Self {
-            inbox,
-            owner: Mutex::new(Some(thread)),
-            inside,
-            ended,
-            failed,
-            clock,
-            snapshots,
-            #[cfg(feature = "codecs")]
-            encoding: None,
-        })
+        let (owner, coder) = (Mutex::new(Some(thread)), Coder::default());
+        Ok(Self { inbox, owner, inside, ended, failed, clock, snapshots, coder })
     }
 
     /// Adds an agent that performs these steps. Its skills are the kinds of the steps; its capacity is the number of
@@ -231,42 +217,11 @@ impl ThreadHost {
     ///
     /// When the engine rejects the agent, a thread cannot be started, or the host has ended.
     pub fn add_custom_agent(&self, spec: AgentSpec, agent: impl Agent) -> Result<Incarnation, HostError> {
-        let agent: Arc<dyn Agent> = Arc::new(agent);
-        #[cfg(feature = "codecs")]
-        if let Some(encoding) = self.encoding.clone() {
-            return self.join(spec, Arc::new(Decoding { agent, encoding }));
-        }
-        self.join(spec, agent)
+        self.join(spec, self.decoding(Arc::new(agent)))
     }
 
     fn join(&self, spec: AgentSpec, agent: Arc<dyn Agent>) -> Result<Incarnation, HostError> {
         self.ask(|reply| Message::Join { spec, agent, reply })?
-    }
-
-    /// Encodes the payloads that enter the engine from now on, and decodes those that leave it: inputs, outputs, signals, updates
-    /// of variables, items and notes of decisions, so that the journal has them in no other form. Agents and callers see plain
-    /// payloads. To be called before agents are added.
-    ///
-    /// What the engine itself reads stays as it is: names, keys, kinds, failures, details of heartbeats, the input of schedules,
-    /// the answers of queries, the data of the definitions. Expressions and conditions see encoded values; see [`Encoding`]. Nodes
-    /// that delegate cannot be used, because the engine reads the answers of their agents. [`inspect`](Self::inspect) and
-    /// subscriptions show encoded payloads.
-    #[cfg(feature = "codecs")]
-    #[must_use]
-    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = Some(encoding);
-        self
-    }
-
-    /// A command with encoded payloads.
-    #[cfg(feature = "codecs")]
-    fn encoded(&self, command: Command) -> Result<Command, HostError> {
-        let Some(encoding) = &self.encoding else { return Ok(command) };
-        let known = match Known::of(&command) {
-            Some(known) => self.inspect(move |engine| known.payload(engine))?,
-            None => None,
-        };
-        Ok(encoded(encoding, command, known.as_ref())?)
     }
 
     /// Removes an agent at once, as if it had crashed: its attempts are retried by other agents, with an unknown
@@ -285,9 +240,7 @@ impl ThreadHost {
     ///
     /// When the engine rejects the command, or the host has ended.
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
-        let command = command.into();
-        #[cfg(feature = "codecs")]
-        let command = self.encoded(command)?;
+        let command = self.encoded(command.into())?;
         self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
     }
 
@@ -299,8 +252,7 @@ impl ThreadHost {
     /// When the group has more commands than [`Limits::bulk`](crate::Limits::bulk), or the host has ended. A rejected command
     /// is no error of the group.
     pub fn command_all(&self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Rejected>>, HostError> {
-        #[cfg(feature = "codecs")]
-        let commands = commands.into_iter().map(|command| self.encoded(command)).collect::<Result<_, _>>()?;
+        let commands = self.encoded_all(commands)?;
         self.ask(|reply| Message::Ask(Ask::Commands { commands, reply }))?
     }
 
@@ -310,18 +262,11 @@ impl ThreadHost {
     ///
     /// When the engine rejects the task, or the host has ended.
     pub fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
-        let spec: Arc<TaskSpec> = task.into();
-        #[cfg(feature = "codecs")]
-        let Command::Task(TaskCommand::Submit(spec)) = self.encoded(TaskCommand::Submit(spec).into())? else {
-            return Err(HostError::Ended);
-        };
+        let spec = self.encoded_task(task.into())?;
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Submit { spec, ticket }), &verdict)??;
-        let handle = TaskHandle::new(id, outcome, self.inside);
-        #[cfg(feature = "codecs")]
-        let handle = handle.decoding(self.encoding.clone());
-        Ok(handle)
+        Ok(TaskHandle::new(id, outcome, self.inside, self.coder.clone()))
     }
 
     /// Adds a workflow definition. The answer is [`Accepted::Done`], [`Accepted::Repeated`], or [`Accepted::Compatible`] with
@@ -355,10 +300,9 @@ impl ThreadHost {
         Ok(deployment.done())
     }
 
-    /// Adds a workflow definition, unless the engine has it already, and starts a run of it, under an id or under a key of the program such as
-    /// `"order-17"`. The handle waits for the
-    /// run's output. If the run was started before, nothing changes and the handle waits for that run, whatever version of
-    /// the workflow it follows.
+    /// Adds a workflow definition, unless the engine has it already, and starts a run of it, under an id or under a key of
+    /// the program such as `"order-17"`. The handle waits for the run's output. If the run was started before, nothing
+    /// changes and the handle waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
@@ -375,8 +319,8 @@ impl ThreadHost {
         self.start_for(spec, Some(definition))
     }
 
-    /// Starts a run of a workflow whose definition was added, whether or not agents can perform its tasks yet. If the run was started before, nothing changes and the handle
-    /// waits for that run, whatever version of the workflow it follows.
+    /// Starts a run of a workflow whose definition was added, whether or not agents can perform its tasks yet. If the run
+    /// was started before, nothing changes and the handle waits for that run, whatever version of the workflow it follows.
     ///
     /// # Errors
     ///
@@ -390,17 +334,11 @@ impl ThreadHost {
         spec: RunSpec,
         needs: Option<Arc<Definition>>,
     ) -> Result<RunHandle<O>, HostError> {
-        #[cfg(feature = "codecs")]
-        let Command::Run(RunCommand::Start(spec)) = self.encoded(Command::start(spec))? else {
-            return Err(HostError::Ended);
-        };
+        let spec = self.encoded_run(spec)?;
         let id = spec.id;
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Start { spec, needs, ticket }), &verdict)??;
-        let handle = RunHandle::new(id, outcome, self.inside);
-        #[cfg(feature = "codecs")]
-        let handle = handle.decoding(self.encoding.clone());
-        Ok(handle)
+        Ok(RunHandle::new(id, outcome, self.inside, self.coder.clone()))
     }
 
     /// A handle of a known run, whatever version of its workflow it follows. If it has ended, the handle has its outcome.
@@ -411,10 +349,7 @@ impl ThreadHost {
     pub fn attach<O: DeserializeOwned>(&self, run: RunId) -> Result<RunHandle<O>, HostError> {
         let (ticket, verdict, outcome) = ticket();
         self.send(Message::Ask(Ask::Attach { run, ticket }), &verdict)??;
-        let handle = RunHandle::new(run, outcome, self.inside);
-        #[cfg(feature = "codecs")]
-        let handle = handle.decoding(self.encoding.clone());
-        Ok(handle)
+        Ok(RunHandle::new(run, outcome, self.inside, self.coder.clone()))
     }
 
     /// Sends a signal to a run.

@@ -46,8 +46,9 @@ use std::sync::Arc;
 /// A task or a run is in the shard of its id, and each command goes to the shard that it concerns ([`Target`]). Tasks that
 /// depend on each other need ids of one [`PartitionKey`](crate::cluster::PartitionKey).
 ///
-/// An agent is shared by [late binding](crate::cluster::Home): a thread of its own, the home, offers each of its free slots to the shard whose
-/// next task ranks first. With one shard there is no home, and the shard is a [`ThreadHost`] like any other.
+/// An agent is shared by [late binding](crate::cluster::Home): a thread of its own, the home, offers each of its free slots
+/// to the shard whose next task ranks first. With one shard there is no home, and the shard is a [`ThreadHost`] like any
+/// other.
 ///
 /// ```
 /// use counterpoint::cluster::Shards;
