@@ -3,10 +3,14 @@
 use crate::base::nearest::nearest;
 use core::fmt;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
-/// The number of faults and notes that are listed; further ones are only counted.
+/// The number of faults that are listed; further ones are only counted.
 const MOST: usize = 100;
+
+/// The number of faults up to which names are suggested, since each suggestion compares a name with all known ones.
+const SUGGESTED: usize = 32;
 
 /// The number of characters of a text that a message shows.
 const SHOWN: usize = 64;
@@ -223,6 +227,8 @@ pub(super) struct Report {
     faults: Vec<ImportFault>,
     omitted: u64,
     notes: Vec<Note>,
+    /// What is noted, so that nothing is noted twice.
+    noted: BTreeSet<(String, String)>,
 }
 
 impl Report {
@@ -266,14 +272,15 @@ impl Report {
         name: &str,
         known: impl Iterator<Item = &'n str>,
     ) {
-        let suggestion = nearest(name, known).map(str::to_owned);
+        let is_early = self.faults.len() < SUGGESTED;
+        let suggestion = if is_early { nearest(name, known).map(str::to_owned) } else { None };
         self.add(place, ImportFaultKind::Unknown { what, name: shown(name), suggestion });
     }
 
     /// Adds a note, unless the same was noted at the place before.
     pub(super) fn note(&mut self, place: &Place<'_>, message: impl Into<String>) {
         let note = Note { place: place.to_string(), message: message.into() };
-        if self.notes.len() < MOST && !self.notes.contains(&note) {
+        if self.noted.insert((note.place.clone(), note.message.clone())) {
             self.notes.push(note);
         }
     }

@@ -5,12 +5,13 @@ use super::context::{Context, InRun, Part};
 use super::errors::{catchers, known_fields, reference};
 use super::path::at;
 use super::template::{path_in, template};
+use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{Action, Body, Budget, Definition, Expr, Function, Node, State, States, Transition};
 use crate::interop::report::{Fields, ImportFaultKind, Place, Report};
 use core::time::Duration;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The node that contains the states.
 pub(super) const NODE: &str = "states";
@@ -130,13 +131,12 @@ impl Importer<'_> {
         if self.report.has_faults() {
             return;
         }
+        let named: BTreeMap<&Name, &State> = states.states.iter().map(|state| (&state.name, state)).collect();
         let mut entered = BTreeSet::from([&states.start]);
         let mut work = vec![&states.start];
         while let Some(name) = work.pop() {
-            let state = states.states.iter().find(|state| state.name == *name);
-            work.extend(
-                state.into_iter().flat_map(|state| &state.next).map(|way| &way.to).filter(|to| entered.insert(to)),
-            );
+            let ways = named.get(name).into_iter().flat_map(|state| &state.next);
+            work.extend(ways.map(|way| &way.to).filter(|to| entered.insert(to)));
         }
         for state in states.states.iter().filter(|state| !entered.contains(&state.name)) {
             let message = "no state leads to it".to_owned();
@@ -163,7 +163,7 @@ impl Importer<'_> {
     }
 
     /// Reports the fields of a state that are not known or have no counterpart.
-    pub(super) fn fields(&mut self, at: &StateAt<'_>, known: &[&str]) {
+    pub(super) fn fields(&mut self, at: &StateAt<'_>, known: &[&[&str]]) {
         self.query_language(at.fields, at.place);
         let mut rest = Fields::new();
         for (name, value) in at.fields {
@@ -173,7 +173,7 @@ impl Importer<'_> {
             }
         }
         let common = ["Type", "Comment", "QueryLanguage"];
-        let known: Vec<&str> = common.iter().chain(known).copied().collect();
+        let known: Vec<&str> = common.iter().chain(known.iter().copied().flatten()).copied().collect();
         known_fields(&rest, &known, at.place, &mut self.report);
     }
 
@@ -191,13 +191,19 @@ impl Importer<'_> {
 impl Importer<'_> {
     /// The input of a state after `InputPath`.
     pub(super) fn effective(&mut self, at: &StateAt<'_>, root: Expr) -> Expr {
-        match at.fields.get("InputPath") {
-            None => root,
+        self.filtered(at, root, "InputPath")
+    }
+
+    /// A value after `OutputPath`.
+    pub(super) fn selected(&mut self, at: &StateAt<'_>, value: Expr) -> Expr {
+        self.filtered(at, value, "OutputPath")
+    }
+
+    fn filtered(&mut self, at: &StateAt<'_>, value: Expr, field: &str) -> Expr {
+        match at.fields.get(field) {
+            None => value,
             Some(Value::Null) => nothing(),
-            Some(_) => {
-                let context = at.context(root);
-                path_in(at.fields, "InputPath", &context, at.place, &mut self.report).unwrap_or_default()
-            }
+            Some(_) => path_in(at.fields, field, &at.context(value), at.place, &mut self.report).unwrap_or_default(),
         }
     }
 
@@ -216,18 +222,6 @@ impl Importer<'_> {
             self.report.expected(&place, "an object", value);
         }
         template(value, context, &place, &mut self.report)
-    }
-
-    /// A value after `OutputPath`.
-    pub(super) fn selected(&mut self, at: &StateAt<'_>, value: Expr) -> Expr {
-        match at.fields.get("OutputPath") {
-            None => value,
-            Some(Value::Null) => nothing(),
-            Some(_) => {
-                let context = at.context(value);
-                path_in(at.fields, "OutputPath", &context, at.place, &mut self.report).unwrap_or_default()
-            }
-        }
     }
 
     /// A result after `ResultPath` and `OutputPath`.

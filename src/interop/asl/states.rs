@@ -19,60 +19,30 @@ use serde_json::Value;
 /// The types of states.
 const TYPES: &[&str] = &["Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"];
 
-const PASS: &[&str] = &["Next", "End", "InputPath", "OutputPath", "Parameters", "Result", "ResultPath"];
-const TASK: &[&str] = &[
-    "Next",
-    "End",
-    "InputPath",
-    "OutputPath",
-    "Parameters",
-    "ResultSelector",
-    "ResultPath",
-    "Retry",
-    "Catch",
-    "Resource",
-    "TimeoutSeconds",
-    "HeartbeatSeconds",
-];
-const CHOICE: &[&str] = &["Choices", "Default", "InputPath", "OutputPath"];
-const WAIT: &[&str] =
-    &["Next", "End", "InputPath", "OutputPath", "Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-const SUCCEED: &[&str] = &["InputPath", "OutputPath"];
-const FAIL: &[&str] = &["Error", "ErrorPath", "Cause", "CausePath"];
-const PARALLEL: &[&str] = &[
-    "Next",
-    "End",
-    "InputPath",
-    "OutputPath",
-    "Parameters",
-    "ResultSelector",
-    "ResultPath",
-    "Retry",
-    "Catch",
-    "Branches",
-];
-const MAP: &[&str] = &[
-    "Next",
-    "End",
-    "InputPath",
-    "OutputPath",
-    "ResultSelector",
-    "ResultPath",
-    "Retry",
-    "Catch",
-    "ItemsPath",
-    "ItemSelector",
-    "Parameters",
-    "ItemProcessor",
-    "Iterator",
-    "MaxConcurrency",
-    "MaxConcurrencyPath",
+/// The fields of several types of states: what follows, the parts that are read and passed on, where a result goes, and failures.
+const NEXT: &[&str] = &["Next", "End"];
+const PATHS: &[&str] = &["InputPath", "OutputPath"];
+const RESULT: &[&str] = &["ResultSelector", "ResultPath"];
+const FAILURES: &[&str] = &["Retry", "Catch"];
+
+const PASS: &[&[&str]] = &[NEXT, PATHS, &["Parameters", "Result", "ResultPath"]];
+const TASK: &[&[&str]] =
+    &[NEXT, PATHS, RESULT, FAILURES, &["Parameters", "Resource", "TimeoutSeconds", "HeartbeatSeconds"]];
+const CHOICE: &[&[&str]] = &[PATHS, &["Choices", "Default"]];
+const WAIT: &[&[&str]] = &[NEXT, PATHS, &["Seconds", "SecondsPath", "Timestamp", "TimestampPath"]];
+const SUCCEED: &[&[&str]] = &[PATHS];
+const FAIL: &[&[&str]] = &[&["Error", "ErrorPath", "Cause", "CausePath"]];
+const PARALLEL: &[&[&str]] = &[NEXT, PATHS, RESULT, FAILURES, &["Parameters", "Branches"]];
+const ITEMS: &[&str] =
+    &["ItemsPath", "ItemSelector", "Parameters", "ItemProcessor", "Iterator", "MaxConcurrency", "MaxConcurrencyPath"];
+const TOLERATED: &[&str] = &[
     "ToleratedFailureCount",
     "ToleratedFailureCountPath",
     "ToleratedFailurePercentage",
     "ToleratedFailurePercentagePath",
     "Label",
 ];
+const MAP: &[&[&str]] = &[NEXT, PATHS, RESULT, FAILURES, ITEMS, TOLERATED];
 
 /// The suffix of resources whose task ends with an answer to a token.
 pub(super) const TOKEN: &str = ".waitForTaskToken";

@@ -102,6 +102,21 @@ fn a_document_is_bounded() {
     assert!(error.to_string().contains("nodes"), "{error}");
 }
 
+/// However long the document is, no difference is left out.
+#[test]
+fn every_difference_is_noted() {
+    let states: serde_json::Map<String, Value> = (0..300)
+        .map(|at| {
+            let next = format!("S{}", at + 1);
+            (format!("S{at}"), json!({"Type": "Task", "Resource": "ask.waitForTaskToken", "Next": next}))
+        })
+        .chain([("S300".to_owned(), json!({"Type": "Succeed"}))])
+        .collect();
+    let imported = import(&json!({"StartAt": "S0", "States": states}), &order()).unwrap();
+    let places: std::collections::BTreeSet<&str> = imported.notes.iter().map(|note| note.place.as_str()).collect();
+    assert_eq!(places.len(), 300);
+}
+
 #[test]
 fn a_state_that_nothing_leads_to_is_a_mistake() {
     let document = json!({"StartAt": "A", "States": {
