@@ -64,6 +64,6 @@ pub use decide::{Answer, Remedy, Work, WorkKind};
 pub use event::{IllegalEvent, SagaError, SagaEvent, SagaOutcome};
 pub(crate) use progress::{IllegalProgress, Progress};
 pub use rollback::RollbackError;
-pub(crate) use rollback::{Goal, Next, ResetMode, Rollback, RollbackRecord, Step, Steps};
+pub(crate) use rollback::{Goal, Next, Pivot, ResetMode, Rollback, RollbackRecord, Step, Steps};
 pub use spec::StepSpec;
 pub use state::{Saga, SagaPhase, Stage};

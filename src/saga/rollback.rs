@@ -141,7 +141,7 @@ pub(crate) struct Rollback<C> {
 /// Whether a pivot was passed: then no whole rollback compensates anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Pivot {
+pub(crate) enum Pivot {
     #[default]
     Ahead,
     Passed,

@@ -128,4 +128,6 @@ pub use step::{Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
 pub(crate) use steps::unreadable_input;
+#[cfg(feature = "observe")]
+pub(crate) use validate::graph::topology;
 pub use validate::{DefinitionError, Fault, Finding, Location, validate};

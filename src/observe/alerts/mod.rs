@@ -407,8 +407,9 @@ impl Alerts {
             TaskEvent::Assigned { attempt, .. } => self.assigned(attempt.of(id), now),
             TaskEvent::AttemptFailed { attempt, by, next, .. } => {
                 self.attempt_ended(attempt.of(id), by.agent(), false, now);
-                if matches!(next, Next::Fail | Next::DeadLetter) {
-                    self.ended(id, Some(false), now);
+                match next {
+                    Next::Fail | Next::DeadLetter => self.ended(id, Some(false), now),
+                    Next::Retry { at, .. } => self.waits(id, now.max(*at)),
                 }
             }
             TaskEvent::Succeeded { attempt, by, .. } => {

@@ -1,7 +1,7 @@
 //! Possible courses of a run: forecasts of its end.
 //!
-//! Drawn courses and not the propagation of means and variances: the latest of several branches, nodes that may be skipped and joins that do
-//! not wait for all of their links need no formulas then, and quantiles are read off.
+//! Drawn courses and not the propagation of means and variances: the latest of several branches, nodes that may be skipped
+//! and joins that do not wait for all of their links need no formulas then, and quantiles are read off.
 
 use super::state::{NodeState, RunState};
 use super::{Action, LISTED, Progress};
@@ -9,10 +9,12 @@ use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::structure::{Random, Table};
 use crate::base::time::Time;
+use crate::dag::Topology;
 use crate::definition::{Body, Definition, Join, On, Trigger};
 use crate::message::run::{NodeOutcome, NodeStatus, RunPhase};
 use crate::observe::forecast::{Estimates, Forecast, Sample, Spread};
-use std::collections::BTreeMap;
+use crate::workflow::topology;
+use std::sync::Arc;
 
 /// The number of nodes of which durations are kept.
 const NODES: usize = 8_192;
@@ -101,11 +103,11 @@ impl Progress {
         let left: Vec<Left> = self.left(state, flow, now);
         let named = flow.nodes.iter().zip(&left).filter(|(_, left)| matches!(left, Left::Unknown));
         let unknown = named.map(|(node, _)| node.name.clone()).take(LISTED).collect();
-        let plan = Plan::of(flow);
-        let visits = flow.nodes.len().saturating_add(plan.links).max(1);
+        let plan = Plan { flow, graph: topology(flow).ok()? };
+        let visits = flow.nodes.len().saturating_add(plan.graph.edge_count()).max(1);
         let courses = (VISITS / visits).clamp(COURSES.0, COURSES.1);
         let mut random = Random::new(run.get(), now.as_nanos());
-        let drawn = (0..courses).map(|_| plan.course(flow, &left, &mut random)).collect();
+        let drawn = (0..courses).map(|_| plan.course(&left, &mut random)).collect();
         Some(Forecast::new(now, unknown, drawn))
     }
 
@@ -179,55 +181,24 @@ fn unknown(action: &Action, was_skipped: bool) -> Left {
     }
 }
 
-/// The nodes of a definition in an order in which links lead forward.
+/// A definition with its graph.
 #[derive(Debug)]
-struct Plan {
-    order: Vec<usize>,
-    /// The indexes of the nodes before each node.
-    before: Vec<Vec<usize>>,
-    links: usize,
+struct Plan<'d> {
+    flow: &'d Definition,
+    graph: Arc<Topology>,
 }
 
-impl Plan {
-    fn of(flow: &Definition) -> Self {
-        let places: BTreeMap<&Name, usize> = flow.nodes.iter().enumerate().map(|(at, node)| (&node.name, at)).collect();
-        let before: Vec<Vec<usize>> = flow
-            .nodes
-            .iter()
-            .map(|node| node.after.iter().filter_map(|link| places.get(&link.node).copied()).collect())
-            .collect();
-        let mut after: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
-        let mut open: Vec<usize> = before.iter().map(Vec::len).collect();
-        for (at, sources) in before.iter().enumerate() {
-            for source in sources {
-                after.get_mut(*source).into_iter().for_each(|list| list.push(at));
-            }
-        }
-        let mut order: Vec<usize> = (0..before.len()).filter(|at| open.get(*at) == Some(&0)).collect();
-        let mut next = 0;
-        while let Some(at) = order.get(next).copied() {
-            next += 1;
-            for to in after.get(at).into_iter().flatten() {
-                let Some(count) = open.get_mut(*to) else { continue };
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    order.push(*to);
-                }
-            }
-        }
-        let links = before.iter().map(Vec::len).sum();
-        Self { order, before, links }
-    }
-
+impl Plan<'_> {
     /// The remaining seconds in one course.
-    fn course(&self, flow: &Definition, left: &[Left], random: &mut Random) -> f64 {
+    fn course(&self, left: &[Left], random: &mut Random) -> f64 {
         // When each node ends, and whether it is performed.
         let mut ends: Vec<(f64, bool)> = vec![(0.0, false); left.len()];
         let (mut last, mut stopped) = (0.0_f64, f64::INFINITY);
-        for at in &self.order {
-            let (Some(node), Some(own)) = (flow.nodes.get(*at), left.get(*at)) else { continue };
-            let sources: Vec<(f64, bool)> =
-                self.before.get(*at).into_iter().flatten().filter_map(|source| ends.get(*source).copied()).collect();
+        for ix in self.graph.order() {
+            let at = ix.index();
+            let (Some(node), Some(own)) = (self.flow.nodes.get(at), left.get(at)) else { continue };
+            let before = self.graph.predecessors(*ix).iter();
+            let sources: Vec<(f64, bool)> = before.filter_map(|source| ends.get(source.index()).copied()).collect();
             let reached = sources.is_empty() || sources.iter().any(|(_, performed)| *performed);
             let begin = begin(node.join, &sources);
             let (took, performed) = match own {
@@ -242,7 +213,7 @@ impl Plan {
                 }
             };
             let end = if performed { begin + took } else { begin };
-            ends.get_mut(*at).into_iter().for_each(|slot| *slot = (end, performed));
+            ends.get_mut(at).into_iter().for_each(|slot| *slot = (end, performed));
             if performed && matches!(node.action, Action::Stop) && !matches!(own, Left::Over { .. }) {
                 stopped = stopped.min(end);
             }

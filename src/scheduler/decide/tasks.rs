@@ -83,8 +83,9 @@ impl Core {
 
     /// Moves waiting tasks to another tier, and with them the tasks for whose results they wait, if those are less urgent.
     pub(crate) fn move_tasks(&mut self, mut tasks: Vec<TaskId>, tier: Tier, reason: Name, tx: &mut Tx<'_>) {
-        let leads: BTreeSet<TaskId> = tasks.iter().filter_map(|task| self.reader.lead_below(*task, tier)).collect();
-        tasks.extend(leads.into_iter().filter(|lead| !tasks.contains(lead)).collect::<Vec<_>>());
+        let mut leads: BTreeSet<TaskId> = tasks.iter().filter_map(|task| self.reader.lead_below(*task, tier)).collect();
+        tasks.iter().for_each(|task| _ = leads.remove(task));
+        tasks.extend(leads);
         self.emit(ControlEvent::TasksPrioritised { tasks: tasks.clone(), tier, reason }, tx);
         self.dispatch_tasks(&tasks, tx);
     }

@@ -2,10 +2,12 @@
 
 mod check;
 mod flights;
+mod follow_ups;
 mod heartbeats;
 mod pace;
 mod task;
 
+pub(crate) use follow_ups::FollowUp;
 pub(crate) use heartbeats::{Heartbeats, Since};
 pub(crate) use task::{Cancel, Ended, Held, Rare, Requests, Running, Stage, Submission, Task, Yielding};
 
@@ -23,19 +25,6 @@ use core::time::Duration;
 use flights::Flights;
 use pace::Pace;
 use std::collections::{BTreeSet, VecDeque};
-
-/// An event that must be emitted because of an earlier event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FollowUp {
-    /// The agent of the task's attempt is gone: the attempt fails with its outcome unknown.
-    Orphaned,
-    /// All dependencies of the task have succeeded: it becomes ready.
-    Ready,
-    /// A dependency of the task did not succeed: it is cancelled.
-    Unsatisfiable,
-    /// The equal task for whose result it waits has succeeded: it is answered.
-    Answered,
-}
 
 /// Whether a task was submitted now or comes from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,50 +183,6 @@ impl Tasks {
     /// The average time between two ends of tasks: after how long a rejected submit may be repeated.
     pub(crate) fn gap(&self) -> Option<Duration> {
         self.pace.gap()
-    }
-
-    // ---- follow-ups
-
-    pub(crate) fn next_follow_up(&self) -> Option<(FollowUp, TaskId)> {
-        let answered = || self.flights.next_answered().map(|task| (FollowUp::Answered, task));
-        self.follow_ups.first().copied().or_else(answered)
-    }
-
-    /// Whether events must be emitted, or dependents of ended tasks be updated. No ended task may be forgotten then: after
-    /// a restore, an unknown dependency counts as one that has succeeded.
-    pub(crate) fn has_unsettled(&self) -> bool {
-        !self.follow_ups.is_empty() || !self.unsettled.is_empty() || self.flights.has_landed()
-    }
-
-    /// Updates up to `most` dependents of ended tasks. Returns their number.
-    pub(crate) fn settle_dependents(&mut self, most: usize) -> Applied<usize> {
-        let mut settled = 0;
-        while settled < most
-            && let Some(first) = self.unsettled.front_mut()
-        {
-            let succeeded = first.succeeded;
-            match first.dependents.get(first.done).copied() {
-                Some(waiting) => {
-                    first.done += 1;
-                    settled += 1;
-                    self.dependency_ended(waiting, succeeded)?;
-                }
-                None => drop(self.unsettled.pop_front()),
-            }
-        }
-        Ok(settled)
-    }
-
-    /// Removes a follow-up. False if there was none.
-    pub(crate) fn drop_follow_up(&mut self, follow_up: FollowUp, id: TaskId) -> bool {
-        match follow_up {
-            FollowUp::Answered => self.flights.drop_answered(id),
-            FollowUp::Orphaned | FollowUp::Ready | FollowUp::Unsatisfiable => self.follow_ups.remove(&(follow_up, id)),
-        }
-    }
-
-    pub(crate) fn is_orphaned(&self, id: TaskId) -> bool {
-        self.follow_ups.contains(&(FollowUp::Orphaned, id))
     }
 
     // ---- changes

@@ -131,7 +131,8 @@ pub enum Fault {
     /// Two nodes have the same name.
     #[error("has the name of an earlier node")]
     DuplicateNode,
-    /// The workflow has more nodes than [`RunLimits::nodes`](crate::scheduler::RunLimits::nodes), including those of nested workflows.
+    /// The workflow has more nodes than [`RunLimits::nodes`](crate::scheduler::RunLimits::nodes), including those of nested
+    /// workflows.
     #[error("more than {limit} nodes in all")]
     TooManyNodes {
         /// The limit.

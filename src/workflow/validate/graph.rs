@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// of several nodes with one name the first is used.
 ///
 /// Returns a cycle as the error.
-pub(in crate::workflow) fn topology(definition: &Definition) -> Result<Arc<Topology>, Vec<usize>> {
+pub(crate) fn topology(definition: &Definition) -> Result<Arc<Topology>, Vec<usize>> {
     let mut indexes = BTreeMap::new();
     for (index, node) in definition.nodes.iter().enumerate() {
         indexes.entry(&node.name).or_insert(index);

@@ -132,8 +132,8 @@ struct Scope<'d> {
     definition: &'d Definition,
 }
 
-/// All nested definitions, the outermost first. None if they have more nodes, links or steps than allowed: one definition can be nested
-/// many times at no cost in memory, so the nodes are counted before anything else is checked.
+/// All nested definitions, the outermost first. None if they have more nodes, links or steps than allowed: one definition
+/// can be nested many times at no cost in memory, so the nodes are counted before anything else is checked.
 fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) -> Vec<Scope<'d>> {
     let mut scopes = vec![Scope { path: Vec::new(), definition }];
     let (mut next, mut nodes, mut size) = (0, 0_usize, Size::default());

@@ -199,6 +199,21 @@ fn tasks_that_no_agent_takes_raise_an_alert_until_one_begins() {
     );
 }
 
+/// A task whose agent is gone waits again, from the time of its next attempt.
+#[test]
+fn a_task_that_waits_for_another_attempt_stands_still_too() {
+    let mut alerts = Alerts::new(AlertRules::default().with_standstill(Duration::from_secs(300)));
+    let mut s = Script::new();
+    s.agent(1, "Ada").submit(1, "ring", Tier::Low).assign(1, 1, 1);
+    s.at(1_000).fail(1, 1, 1, Failure::transient("gone"), Next::Retry { at: Time::from_secs(61), tier: None });
+    alerts.replay(&s.entries);
+    alerts.tick(Time::from_secs(360));
+    assert_eq!(alerts.active().count(), 0, "it has waited for less than five minutes");
+    alerts.tick(Time::from_secs(420));
+    let active: Vec<&Signal> = alerts.active().map(|alert| &alert.signal).collect();
+    assert_eq!(active, [&Signal::Standstill("ring".into())]);
+}
+
 #[test]
 fn reports_about_tasks_without_an_agent_raise_alerts() {
     let mut alerts = Alerts::default();

@@ -82,8 +82,8 @@ impl Decider<'_> {
         }
     }
 
-    /// Ends a node that does not start, or whose next instance cannot begin. A function that was retried may have calls under way, which are cancelled before, as
-    /// the other items of a map.
+    /// Ends a node that does not start, or whose next instance cannot begin. Its instances under way are cancelled before:
+    /// calls of a function that was retried, or other items of a map.
     fn end_unstarted(&self, node: BoundNode<'_>, ending: Ending) -> Next {
         let instances = node.state.instances();
         match instances.next_to_cancel() {

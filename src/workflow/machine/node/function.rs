@@ -12,6 +12,7 @@ use crate::base::payload::Payload;
 use crate::base::structure::OrAnomaly;
 use crate::definition::{Definition, DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn};
 use crate::message::event::NodeEvent;
+use crate::saga::Pivot;
 use crate::task::{Code, Failure, codes};
 use crate::workflow::functions::Functions;
 use crate::workflow::plan::WorkPlan;
@@ -47,6 +48,7 @@ struct State {
     #[serde(default, skip_serializing_if = "is_default")]
     tally: Tally,
     #[serde(default, skip_serializing_if = "is_default")]
+    /// Whether the function has passed a pivot.
     pivot: Pivot,
     /// The last time it has continued as new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,15 +65,6 @@ impl PartialEq for State {
             == (&other.calls, &other.turn, &other.results, &other.again)
             && counts(self) == counts(other)
     }
-}
-
-/// Whether the function has passed a pivot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Pivot {
-    #[default]
-    Ahead,
-    Passed,
 }
 
 /// The input with which a function has continued as new.
