@@ -1,5 +1,5 @@
-//! What durable functions cost that wait: the memory of many that sleep, and the time of a restart with them; and a restart with one
-//! that has made many calls.
+//! What durable functions cost that wait: the memory of many that sleep, and the time of a restart with them; and a restart
+//! with one that has made many calls.
 //!
 //! ```text
 //! cargo run --release --features functions --example sleepers -- 100000 10000

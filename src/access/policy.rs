@@ -185,8 +185,8 @@ impl From<Policy> for Vec<Grant> {
 }
 
 impl Policy {
-    /// The standard roles: submitters submit, cancel and read tasks, start, signal and read runs; agents register and report; operators
-    /// do everything except acting as agents; auditors read.
+    /// The standard roles: submitters submit, cancel and read tasks, start, signal and read runs; agents register and
+    /// report; operators do everything except acting as agents; auditors read.
     #[must_use]
     pub fn standard() -> Self {
         let operates = |action: &Action| !matches!(action, Action::Register | Action::Report);

@@ -34,9 +34,9 @@ pub struct Limits {
     /// takes about 20 ns. The command of a call, and the step that exceeds the bound, are always completed, so a call
     /// performs the work of one command and of one evaluation ([`RunLimits::evaluation_units`]) beyond the bound.
     pub work_per_call: u32,
-    /// Tasks that one command submits, times that one command backfills, and dead letters that one command replays or discards. A submit of more is rejected;
-    /// of more dead letters, the oldest are taken, and the answer has their number. A command takes about 2 ms longer for
-    /// each 1,000.
+    /// Tasks that one command submits, times that one command backfills, and dead letters that one command replays or
+    /// discards. A submit of more is rejected; of more dead letters, the oldest are taken, and the answer has their number.
+    /// A command takes about 2 ms longer for each 1,000.
     pub bulk: u32,
     /// The grace period for the answer to a cancellation; after it the outcome of the attempt is unknown.
     #[serde(with = "crate::base::time::span")]

@@ -46,8 +46,8 @@ pub enum Action {
         timer: Option<Duration>,
     },
     /// Waits for the first of several options. When the first one occurs, the others are withdrawn together with their
-    /// timers and subscriptions. Links name the option that occurred ([`On::Case`](super::On::Case)). The output is the content of a signal,
-    /// null for a timer, and `{"by", "option", "note"}` for a decision. (WCP 16)
+    /// timers and subscriptions. Links name the option that occurred ([`On::Case`](super::On::Case)). The output is the
+    /// content of a signal, null for a timer, and `{"by", "option", "note"}` for a decision. (WCP 16)
     Race {
         /// The options.
         options: Vec<RaceOption>,

@@ -19,8 +19,8 @@ use serde_json::Value;
 /// node and of the run, of which a share can be reserved for a sub-task; and by the rule that no agent gets the same work
 /// (kind and payload) twice on the path from part 0 to a part: the work goes to another agent or is not accepted.
 /// [`on_limit`](Self::on_limit) decides what happens when a limit is reached. The node's outcome names that limit
-/// ([`LimitReached`](crate::message::LimitReached)), and the node's output is then the list of the results so far, without those that
-/// a combined result already includes.
+/// ([`LimitReached`](crate::message::LimitReached)), and the node's output is then the list of the results so far, without
+/// those that a combined result already includes.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Delegate, Definition, Expr, Gather, Node, Work};

@@ -12,10 +12,11 @@ use serde_json::Value;
 /// A durable function: code that decides which tasks and workflows are performed, while the engine performs and records them.
 ///
 /// The function is executed in turns. Each turn is a task of [`work`](Self::work) whose payload is a [`FunctionTurn`] and whose
-/// output is a [`FunctionAnswer`]: a result, a failure, [calls](FunctionCall), or the input with which the function continues as new. Each call becomes an instance of the node: a
-/// task, a nested workflow or a called workflow. When a call has ended and no turn is under way, the next turn begins; results
-/// that arrive during a turn are given to the next one. The payload of a turn contains only numbers: the agent reads the results
-/// from the engine ([`NodeView::results`](crate::engine::NodeView::results)), so that a journal contains each of them once.
+/// output is a [`FunctionAnswer`]: a result, a failure, [calls](FunctionCall), or the input with which the function
+/// continues as new. Each call becomes an instance of the node: a task, a nested workflow or a called workflow. When a call
+/// has ended and no turn is under way, the next turn begins; results that arrive during a turn are given to the next one.
+/// The payload of a turn contains only numbers: the agent reads the results from the engine
+/// ([`NodeView::results`](crate::engine::NodeView::results)), so that a journal contains each of them once.
 ///
 /// A call is identified by its key and its [occurrence](Occurrence). A function that begins again, because its process was
 /// restarted, requests the same calls again: calls that are known are not performed a second time. So the code of a function may

@@ -115,8 +115,8 @@ impl super::Engine {
     }
 }
 
-/// The command instead of an answer to a turn that cannot be accepted: a failure of the attempt. None if the command of the agent is
-/// something else.
+/// The command instead of an answer to a turn that cannot be accepted: a failure of the attempt. None if the command of the
+/// agent is something else.
 pub(super) fn turn_refused(
     book: &Book,
     config: &Config,

@@ -15,8 +15,9 @@ use core::time::Duration;
 /// are preferred.
 ///
 /// A success adds the deposit times the ratio of the kind's mean duration to its own, at most four deposits; a failure
-/// adds nothing. The deposits of an agent are multiplied by the mean rating of its results. Trails do not evaporate below a floor, so that an agent that has failed is tried again. Evaluates all
-/// candidates up to 64, and a random sample of eight of more.
+/// adds nothing. The deposits of an agent are multiplied by the mean rating of its results. Trails do not evaporate below a
+/// floor, so that an agent that has failed is tried again. Evaluates all candidates up to 64, and a random sample of eight
+/// of more.
 ///
 /// The strategy adapts to changes and specialises agents by kind. If agents are alike,
 /// [`LeastLoaded`](super::LeastLoaded) has shorter waits.

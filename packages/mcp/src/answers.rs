@@ -86,8 +86,8 @@ pub(crate) struct TaskState {
     pub agent: Option<String>,
     /// Null until the task has ended. Then an object with one field: {"succeeded": OUTPUT}, {"failed": FAILURE},
     /// {"dead_lettered": FAILURE} (its attempts are used up), {"cancelled": {"reason": TEXT}} or {"expired": LIMIT}. A FAILURE has
-    /// `kind` and `message`, and where they are known `code`, `details`, `retry_after`, `path` (the nodes of workflows through which
-    /// it passed, from the innermost on) and `cause` (the FAILURE that caused it).
+    /// `kind` and `message`, and where they are known `code`, `details`, `retry_after`, `path` (the nodes of workflows
+    /// through which it passed, from the innermost on) and `cause` (the FAILURE that caused it).
     pub outcome: Option<Map<String, Value>>,
 }
 

@@ -192,8 +192,8 @@ pub(crate) struct DecomposeGoal {
     pub about: Value,
     /// Rules, of which the first that fits the goal is used. Each is an object with `name`; `words`, lists of which the goal must
     /// contain one word each; and `steps`, each with `name` and optionally `kind` (the name by default), `after` (names of steps
-    /// before it; by default the previous step) and `goal` (decomposed in turn). Example: [{"name": "report", "words": [["report"]],
-    /// "steps": [{"name": "fetch"}, {"name": "write"}]}]
+    /// before it; by default the previous step) and `goal` (decomposed in turn). Example: [{"name": "report", "words":
+    /// [["report"]], "steps": [{"name": "fetch"}, {"name": "write"}]}]
     #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     pub rules: Option<Value>,
     /// The workflow itself: an object with `name` and `tasks`, each with `id` and optionally `type` (the kind of work; the id by

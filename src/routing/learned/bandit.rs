@@ -21,9 +21,9 @@ type Vector = [f64; D];
 ///
 /// The reward of a failed attempt is 0. That of a successful one is between 0 and 1: one half at the mean duration of
 /// its kind, and more for shorter durations. A rating ([`TaskCommand::Rate`](crate::TaskCommand::Rate)) is another reward for
-/// the attempt, and lowers or raises the success rate of its agent. The features are room, success rate, speed and surplus of skill. The bonus
-/// is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a random sample of
-/// eight of more.
+/// the attempt, and lowers or raises the success rate of its agent. The features are room, success rate, speed and surplus
+/// of skill. The bonus is bounded, so that exploration cannot overload an agent. Evaluates all candidates up to 64, and a
+/// random sample of eight of more.
 ///
 /// The features of agents that have performed nothing are alike, so the model alone may never try one of them. Of N attempts of a
 /// kind, up to `exploration · log2(2N)`, rounded up, are given to each agent whatever the model predicts.

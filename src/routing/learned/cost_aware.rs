@@ -17,9 +17,9 @@ use core::time::Duration;
 /// makes unreliable agents expensive. An agent that declares no cost is free. Evaluates all candidates up to 64, and a
 /// random sample of eight of more.
 ///
-/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others are expected to be cheaper: of N attempts of a
-/// kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason, and none that is expected to end
-/// after the deadline of the task. It is off by default.
+/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others are expected to
+/// be cheaper: of N attempts of a kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason,
+/// and none that is expected to end after the deadline of the task. It is off by default.
 ///
 /// ```
 /// use counterpoint::{AgentId, AgentSpec, Config};

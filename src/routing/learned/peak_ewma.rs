@@ -12,9 +12,9 @@ use core::time::Duration;
 /// Draws two different candidates and picks the one with the smaller product of latency and attempts under way. The
 /// latency is a moving average that follows increases at once and decays slowly (Finagle's peak EWMA, 2015).
 ///
-/// Differences to the original: the product is divided by the square of the success rate times the mean rating, and a failure counts as at least the
-/// penalty, so that an agent that fails fast does not attract work; the average decays by time and not by count; and an
-/// agent without a record is assumed to have the recent median latency.
+/// Differences to the original: the product is divided by the square of the success rate times the mean rating, and a
+/// failure counts as at least the penalty, so that an agent that fails fast does not attract work; the average decays by
+/// time and not by count; and an agent without a record is assumed to have the recent median latency.
 ///
 /// ```
 /// use counterpoint::Config;

@@ -203,9 +203,9 @@ impl Ctx {
         FunctionFuture::new(self, Request::new(key.into(), input, shape), None)
     }
 
-    /// Passes the pivot of the run: once this is requested, nothing that the run has done is compensated any more, and the run can no
-    /// longer be cancelled, only aborted. It goes forward: if the function fails after it, the run fails, and its outcome names
-    /// the function as work whose side effects remain.
+    /// Passes the pivot of the run: once this is requested, nothing that the run has done is compensated any more, and the
+    /// run can no longer be cancelled, only aborted. It goes forward: if the function fails after it, the run fails, and its
+    /// outcome names the function as work whose side effects remain.
     ///
     /// ```
     /// use counterpoint::Failure;
@@ -224,10 +224,11 @@ impl Ctx {
         self.request(key, &(), Shape::Pivot)
     }
 
-    /// Ends this execution of the function, and begins it again with another input, within the same run: the run keeps its id, its key
-    /// and its signals, and a caller that waits for its result gets that of the last execution. What the function has done so far is
-    /// forgotten, so a function that never ends occupies a bounded amount of memory. Calls that have not ended are cancelled; what
-    /// the others did is not compensated any more. `function` must be the function itself.
+    /// Ends this execution of the function, and begins it again with another input, within the same run: the run keeps its
+    /// id, its key and its signals, and a caller that waits for its result gets that of the last execution. What the
+    /// function has done so far is forgotten, so a function that never ends occupies a bounded amount of memory. Calls that
+    /// have not ended are cancelled; what the others did is not compensated any more. `function` must be the function
+    /// itself.
     ///
     /// The future never completes, unless the input has no JSON form.
     ///

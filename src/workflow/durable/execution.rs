@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Wake;
 
-/// How often code may wake itself without receiving a result. Combinators do so after every few dozen futures; code that spins does so
-/// for ever.
+/// How often code may wake itself without receiving a result. Combinators do so after every few dozen futures; code that
+/// spins does so for ever.
 const SPINS: u32 = 1_000;
 /// The number of results that are passed on before other futures on the thread are polled.
 const GROUP: u32 = 64;

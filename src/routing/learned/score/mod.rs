@@ -40,8 +40,9 @@ struct Extra {
 /// the order of the others. The success rate multiplies, so that no other factor can compensate for it. Skills are a
 /// filter before they are a factor. Evaluates all candidates up to 64, and a random sample of eight of more.
 ///
-/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others have a higher score: of N attempts of a
-/// kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. It is off by default.
+/// With [exploration](Self::with_exploration), an agent with few attempts of a kind is tried although others have a higher
+/// score: of N attempts of a kind, at most `exploration · log2(2N)`, rounded up, are given to an agent for this reason. It
+/// is off by default.
 ///
 /// ```
 /// use counterpoint::Config;
