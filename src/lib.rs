@@ -102,6 +102,7 @@
 //! | `tracing` | spans of the crate tracing |
 //! | `language` | `language`: workflow documents in YAML, JSON or TOML |
 //! | `interop` | `interop`: state machines of the Amazon States Language to definitions and back |
+//! | `bpmn` | `interop::bpmn`: processes in BPMN 2.0 XML to definitions; enables `interop` |
 //! | `protocol` | `protocol`: messages for agents and tools in other processes |
 //! | `coordination` | `coordination`, `team`: consensus, markets, hierarchies, reputation, teams |
 //! | `decompose` | `decompose`: from a goal to a workflow |

@@ -74,7 +74,8 @@ impl fmt::Display for ImportError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportFault {
-    /// The place in the document, as a JSON pointer.
+    /// The place in the document: a JSON pointer, or for XML the line, the column and the id of the element, as in
+    /// `12:5 (ship)`.
     pub place: String,
     /// What is wrong.
     pub kind: ImportFaultKind,
@@ -123,6 +124,12 @@ pub enum ImportFaultKind {
         /// The most similar name that is known.
         suggestion: Option<String>,
     },
+    /// The document cannot be read.
+    #[error("{message}")]
+    Syntax {
+        /// The reason.
+        message: String,
+    },
     /// A path or a function is not well formed.
     #[error("{message}")]
     Expression {
@@ -153,7 +160,7 @@ fn suggested(name: Option<&str>) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {
-    /// The place in the document, as a JSON pointer; for an export, in the document that was written.
+    /// The place in the document, as in [`ImportFault`]; for an export, in the document that was written.
     pub place: String,
     /// The difference.
     pub message: String,
@@ -169,6 +176,9 @@ impl fmt::Display for Note {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
     Root,
+    /// A place that is not in a JSON document.
+    #[cfg(feature = "bpmn")]
+    Text(&'a str),
     Field(&'a Self, &'a str),
     Item(&'a Self, usize),
 }
@@ -187,6 +197,8 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
+            #[cfg(feature = "bpmn")]
+            Self::Text(text) => f.write_str(text),
             Self::Field(outer, name) => write!(f, "{outer}/{}", token(name)),
             Self::Item(outer, index) => write!(f, "{outer}/{index}"),
         }

@@ -1,5 +1,6 @@
 //! Documents of the Amazon States Language: imported, performed, compared with an interpreter, and exported again.
 
+mod bpmn;
 mod mistakes;
 mod oracle;
 mod played;
