@@ -13,8 +13,8 @@ use super::graph::{FlowNode, Graph, Guard, Kind, Trigger, Way};
 use super::tokens::{Meeting, Part, Step, play};
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Call, Case, Condition, Definition, Expr, Fail, Handler, Join, Link, Node, Pick, RaceOption, Reducer,
-    Remaining, SendSignal, SignalRule, State, States, Variable, Write,
+    Action, Body, Call, Case, Condition, Definition, Expr, Fail, Handler, Join, Link, Node, Pick, RaceOption,
+    Receivers, Reducer, Remaining, SendSignal, SignalRule, State, States, Variable, Write,
 };
 use crate::interop::report::{ImportFaultKind, Place, Report};
 use serde_json::json;
@@ -338,6 +338,14 @@ impl Compiler<'_> {
                 work(node, Action::flow(inner));
             }
             Kind::Send(signal, to) => {
+                if region.entry.is_some() && *to == Receivers::Parent {
+                    let what = "an escalation within a cycle";
+                    self.unsupported(
+                        &flow.spot,
+                        what,
+                        "a round is a run of its own: throw the escalation after the cycle",
+                    );
+                }
                 node.action = Action::Send(SendSignal::new(signal.clone(), to.clone()));
                 node.input = data();
             }

@@ -12,7 +12,7 @@ use crate::definition::{Expr, Function, Receivers, WaitFor, Work};
 use crate::interop::report::{Place, shown};
 use crate::task::{Code, Failures};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What event definitions refer to, by id.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Names {
     signals: BTreeMap<String, String>,
     errors: BTreeMap<String, String>,
     escalations: BTreeMap<String, String>,
+    /// The signals for escalations that the present sub-process throws.
+    pub(super) escalated: BTreeSet<Name>,
     /// Activities that are compensation handlers.
     pub(super) undo: BTreeMap<String, super::graph::FlowNode>,
 }
@@ -40,6 +42,7 @@ impl Names {
             signals: all("signal", &["name"]),
             errors: all("error", &["errorCode", "name"]),
             escalations: all("escalation", &["escalationCode", "name"]),
+            escalated: BTreeSet::new(),
             undo: BTreeMap::new(),
         }
     }
@@ -234,7 +237,7 @@ impl Reader<'_> {
         Some(Kind::Start)
     }
 
-    pub(super) fn end_event(&mut self, at: Element<'_>, graph: &mut Graph) -> Option<Kind> {
+    pub(super) fn end_event(&mut self, at: Element<'_>) -> Option<Kind> {
         self.plain(at, &[]);
         match self.event(at)? {
             Event::None => Some(Kind::End),
@@ -248,7 +251,7 @@ impl Reader<'_> {
                 self.unsound(at, "an end event cannot have this definition");
                 None
             }
-            thrown => self.thrown(at, thrown, graph),
+            thrown => self.thrown(at, thrown),
         }
     }
 
@@ -265,7 +268,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn throw_event(&mut self, at: Element<'_>, graph: &mut Graph) -> Option<Kind> {
+    pub(super) fn throw_event(&mut self, at: Element<'_>) -> Option<Kind> {
         self.plain(at, &[]);
         match self.event(at)? {
             Event::None | Event::Link => Some(Kind::Pass),
@@ -277,12 +280,12 @@ impl Reader<'_> {
                 self.unsound(at, "an intermediate event cannot throw this");
                 None
             }
-            thrown => self.thrown(at, thrown, graph),
+            thrown => self.thrown(at, thrown),
         }
     }
 
     /// A message, signal or escalation that is thrown.
-    fn thrown(&mut self, at: Element<'_>, event: Event<'_>, graph: &mut Graph) -> Option<Kind> {
+    fn thrown(&mut self, at: Element<'_>, event: Event<'_>) -> Option<Kind> {
         match event {
             Event::Message(_) => {
                 self.note(at, "agents send the message");
@@ -293,7 +296,7 @@ impl Reader<'_> {
                 Some(Kind::Send(name, Receivers::All { workflow: self.process.clone() }))
             }
             Event::Escalation(Some(name)) if self.depth > 0 => {
-                graph.escalations.retain(|known| *known != name);
+                self.names.escalated.insert(name.clone());
                 Some(Kind::Send(name, Receivers::Parent))
             }
             Event::Escalation(_) => {

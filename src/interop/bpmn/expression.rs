@@ -9,10 +9,10 @@ use serde_json::{Number, Value};
 /// The most levels of an expression.
 const MOST_DEPTH: u32 = 32;
 /// The most bytes of an expression.
-const MOST_BYTES: usize = 16_384;
+pub(super) const MOST_BYTES: usize = 16_384;
 
 /// Words that are not names of variables.
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "and",
     "or",
     "not",

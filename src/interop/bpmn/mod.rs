@@ -2,10 +2,10 @@
 //!
 //! [`import`] makes a [`Definition`] of a process. Each element of the flow becomes a node of the same name (its id), tasks
 //! become tasks of that kind, and the variables of the process are the fields of the variable `data` of the run. A cycle
-//! becomes a node whose rounds are nested workflows.
+//! becomes a node whose rounds are nested workflows. [`export`] writes such a definition as a document again.
 //!
 //! ```
-//! use counterpoint::interop::bpmn::{Options, import};
+//! use counterpoint::interop::bpmn::{Options, export, import};
 //!
 //! let document = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL">
 //!   <process id="order">
@@ -26,20 +26,27 @@
 //! let imported = import(document, &Options::default())?;
 //! assert_eq!(imported.definition.name, "order");
 //! assert!(imported.notes.is_empty() && imported.definition.node("approve").is_some());
-//! # Ok::<(), counterpoint::interop::ImportError>(())
+//! let again = import(&export(&imported.definition)?, &Options::default())?;
+//! assert_eq!(again.definition, imported.definition);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod compile;
 mod cycles;
 mod events;
+mod export;
 mod expression;
 mod flows;
 mod graph;
+mod print;
 mod read;
 mod sub;
 mod times;
 mod tokens;
+mod write;
 mod xml;
+
+pub use export::{ExportError, export};
 
 use super::report::{ImportError, ImportFaultKind, Note, Place, Report};
 use crate::base::limits::Limits;

@@ -262,9 +262,9 @@ impl<'o> Reader<'o> {
         };
         let kind = match name {
             "startEvent" => self.start_event(at, graph),
-            "endEvent" => self.end_event(at, graph),
+            "endEvent" => self.end_event(at),
             "intermediateCatchEvent" => self.catch_event(at),
-            "intermediateThrowEvent" => self.throw_event(at, graph),
+            "intermediateThrowEvent" => self.throw_event(at),
             "exclusiveGateway" => Some(Kind::Exclusive),
             "parallelGateway" => Some(Kind::Parallel),
             "inclusiveGateway" => Some(Kind::Inclusive),
@@ -277,7 +277,7 @@ impl<'o> Reader<'o> {
                 self.task(at, name)
             }
             "receiveTask" => self.receive_task(at),
-            "subProcess" | "transaction" | "adHocSubProcess" => self.sub_process(at, name),
+            "subProcess" | "transaction" | "adHocSubProcess" => self.sub_process(at, name, graph),
             "callActivity" => self.call(at),
             "boundaryEvent" | "sequenceFlow" | "association" | "incoming" | "outgoing" | "extensionElements" => return,
             other if COMMENTS.contains(&other) => return,

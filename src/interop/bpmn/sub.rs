@@ -1,6 +1,6 @@
 //! Sub-processes and calls.
 
-use super::graph::Kind;
+use super::graph::{Graph, Kind};
 use super::read::Reader;
 use super::xml::Element;
 
@@ -8,7 +8,7 @@ use super::xml::Element;
 const MOST_DEPTH: usize = 16;
 
 impl Reader<'_> {
-    pub(super) fn sub_process(&mut self, at: Element<'_>, name: &str) -> Option<Kind> {
+    pub(super) fn sub_process(&mut self, at: Element<'_>, name: &str, outer: &mut Graph) -> Option<Kind> {
         match name {
             "transaction" => {
                 self.unsupported(
@@ -38,8 +38,14 @@ impl Reader<'_> {
         }
         self.depth = self.depth.saturating_add(1);
         let undo = core::mem::take(&mut self.names.undo);
+        let escalated = core::mem::take(&mut self.names.escalated);
         let inner = self.graph(at);
         self.names.undo = undo;
+        // The outer run drops what it does not wait for.
+        let thrown = core::mem::replace(&mut self.names.escalated, escalated);
+        outer.escalations.extend(thrown);
+        outer.escalations.sort();
+        outer.escalations.dedup();
         self.depth = self.depth.saturating_sub(1);
         Some(Kind::Sub(Box::new(inner)))
     }

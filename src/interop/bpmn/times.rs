@@ -45,6 +45,14 @@ fn amount(number: &str, seconds: u64) -> Option<Duration> {
     Some(Duration::new(whole.checked_mul(seconds)?, nanos))
 }
 
+/// The text of a duration.
+pub(super) fn print(span: Duration) -> String {
+    match (span.as_secs(), span.subsec_nanos()) {
+        (seconds, 0) => format!("PT{seconds}S"),
+        (seconds, nanos) => format!("PT{seconds}.{}S", format!("{nanos:09}").trim_end_matches('0')),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +71,7 @@ mod tests {
         for (text, millis) in known {
             let span = duration(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(span, Duration::from_millis(millis), "{text}");
+            assert_eq!(duration(&print(span)), Some(span), "{text}");
         }
         for text in
             ["", "P", "PT", "P1DT", "P1M", "P1Y", "1H", "PT1M1H", "PT1H1H", "PT-1S", "PT1.5H", "PT1", "R3/PT1S", "PTé"]

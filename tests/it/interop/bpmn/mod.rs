@@ -6,7 +6,7 @@ mod random;
 mod shapes;
 
 use counterpoint::interop::ImportError;
-use counterpoint::interop::bpmn::{Imported, Options, import};
+use counterpoint::interop::bpmn::{Imported, Options, export, import};
 use counterpoint::message::Cause;
 use counterpoint::testing::{Rehearsal, Reply, Script};
 use counterpoint::{AgentId, AgentSpec, Config, Failure, Payload, RunId, RunOutcome, RunSpec};
@@ -66,7 +66,17 @@ fn element(kind: &str) -> &str {
 }
 
 fn imported(document: &str) -> Imported {
-    import(document, &Options::default()).unwrap_or_else(|error| panic!("{error}:\n{document}"))
+    let imported = import(document, &Options::default()).unwrap_or_else(|error| panic!("{error}:\n{document}"));
+    exported(&imported, &Options::default());
+    imported
+}
+
+/// Exports what was imported, and imports it again.
+fn exported(imported: &Imported, options: &Options) {
+    let document = export(&imported.definition).unwrap_or_else(|error| panic!("{error}"));
+    let again = import(&document, options).unwrap_or_else(|error| panic!("{error}:\n{document}"));
+    assert_eq!(again.definition, imported.definition, "{document}");
+    assert_eq!(export(&again.definition).unwrap(), document);
 }
 
 fn refused(document: &str) -> ImportError {

@@ -62,7 +62,9 @@ fn the_rounds_of_a_cycle_are_bounded() {
     use counterpoint::interop::bpmn::{Options, import};
     let document =
         process("start s; xor j; task poll; xor g; end e; s>j; j>poll; poll>g; g>e ${tries < 0}; g>j default");
-    let imported = import(&document, &Options::default().with_max_rounds(5)).unwrap();
+    let options = Options::default().with_max_rounds(5);
+    let imported = import(&document, &options).unwrap();
+    super::exported(&imported, &options);
     let answers: Answers = Arc::new(|_, input| Ok(json!({"tries": input["tries"].as_i64().unwrap_or(0) + 1})));
     let mut rehearsal = rehearsal(&["poll".to_owned()], &answers);
     start(&mut rehearsal, &imported, &json!({}));
