@@ -28,7 +28,7 @@ canonical!(Delegate { work, gather } beside {
 });
 
 canonical!(DurableFunction { work } beside { max_calls, max_calls_per_turn });
-canonical!(FunctionCall { body, undo } beside { key, occurrence, input, pivot });
+canonical!(FunctionCall { body, undo } beside { key, occurrence, input, pivot, save });
 
 impl Canonical for Action {
     fn is_canonical(&self) -> bool {

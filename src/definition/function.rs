@@ -171,6 +171,13 @@ pub struct FunctionCall {
     /// be cancelled, only [aborted](crate::RunCommand::Abort).
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub pivot: bool,
+    /// Makes the end of the call a save-point, to which the function may roll back this many times. If the function fails later
+    /// and nothing handles the failure, the run does not fail: the calls that were requested after the save-point are cancelled
+    /// and compensated, and the function begins again, with the calls before it as they are. The result of the call is the
+    /// number of times that the function has rolled back to it, whatever its body returns. If the retries of the last
+    /// save-point are used up, the one before it counts. One before a pivot has no effect any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<u32>,
 }
 
 impl FunctionCall {
@@ -184,6 +191,7 @@ impl FunctionCall {
             input: Payload::NULL,
             undo: None,
             pivot: false,
+            save: None,
         }
     }
 
@@ -250,7 +258,7 @@ impl Default for Occurrence {
 }
 
 impl Occurrence {
-    fn is_first(&self) -> bool {
+    pub(crate) fn is_first(&self) -> bool {
         *self == Self::default()
     }
 

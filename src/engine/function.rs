@@ -63,7 +63,10 @@ impl<'a> NodeView<'a> {
             occurrence: &call.occurrence,
             task: worker.and_then(|worker| worker.task()),
             run: worker.and_then(|worker| worker.child()),
-            result: instance.and_then(|instance| instance.end()).map(result),
+            result: instance.and_then(|instance| instance.end()).map(result).map(|result| match call.rollbacks() {
+                Some(times) => result.map(|_| Payload::new(times.into())),
+                None => result,
+            }),
         }
     }
 }

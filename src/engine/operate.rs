@@ -119,7 +119,8 @@ impl Driver {
             (phase, ..) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
         let nodes = run.changes().nodes_from(to).map_err(|node| Rejected::Unknown(Unknown::Node { run: id, node }))?;
-        if run.rollback().is_reset(&nodes, ResetMode::new(undo), &reason) {
+        let call = if let ResetPoint::Call(call) = to { Some(call) } else { None };
+        if run.rollback().is_reset(&nodes, ResetMode::new(undo), &reason) && run.changes().is_reset_to(call) {
             return Ok(Accepted::Repeated);
         }
         let barred = |obstacle| Rejected::State(WrongState::NotResettable { run: id, obstacle });
@@ -129,7 +130,7 @@ impl Driver {
         }
         self.may_reopen(run)?;
         let nodes = run.plan().node_refs(&nodes);
-        self.emit(RunEvent::Reset { nodes, undo, reason }.of(id), tx);
+        self.emit(RunEvent::Reset { nodes, undo, reason, call: call.cloned() }.of(id), tx);
         Ok(Accepted::Done)
     }
 

@@ -25,7 +25,7 @@ pub use event::{
     RunEvent, ScheduleEvent, SkipReason, TaskEvent, Unroutable, YieldReason,
 };
 pub use run::{
-    Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound, LimitReached,
-    Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
-    Refusal, ResetObstacle, ResetPoint, RunKey, RunPhase,
+    CallPoint, Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound,
+    LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle,
+    PartOutcome, Refusal, ResetObstacle, ResetPoint, RunKey, RunPhase,
 };

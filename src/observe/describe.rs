@@ -272,9 +272,11 @@ fn run(named: Named<'_>, run: RunId, event: &RunEvent) -> String {
         RunEvent::Retried { nodes, reason } => {
             format!("{id} is retried, with nodes {}: {}", names(nodes), short(reason))
         }
-        RunEvent::Reset { nodes, undo, reason } => {
+        RunEvent::Reset { nodes, undo, reason, call } => {
             let compensated = if *undo { "compensated and " } else { "" };
-            format!("{id} is reset, with nodes {} {compensated}repeated: {}", names(nodes), short(reason))
+            let from =
+                call.as_ref().map(|call| format!(" from the call {} on", short(&call.to_string()))).unwrap_or_default();
+            format!("{id} is reset, with nodes {} {compensated}repeated{from}: {}", names(nodes), short(reason))
         }
         RunEvent::Signalled { signal, .. } => format!("{id} received signal {}", short(signal)),
         RunEvent::SignalMoved { from, signal, .. } => {
@@ -285,7 +287,14 @@ fn run(named: Named<'_>, run: RunId, event: &RunEvent) -> String {
         RunEvent::Updated { variable, .. } => format!("{id} updates variable {}", short(variable)),
         RunEvent::Reduced { variable, .. } => format!("{id} returns variable {variable}"),
         RunEvent::Failing { cause } => format!("{id} is failing: {}", line(&cause.to_string(), SHOWN + 40)),
-        RunEvent::RolledBack { to, cause } => {
+        RunEvent::RolledBack { cause, call: Some(call), .. } => {
+            format!(
+                "{id} rolls back to the call {}: {}",
+                short(&call.to_string()),
+                line(&cause.to_string(), SHOWN + 40)
+            )
+        }
+        RunEvent::RolledBack { to, cause, call: None } => {
             format!("{id} rolls back to {}: {}", names(to), line(&cause.to_string(), SHOWN + 40))
         }
         RunEvent::Restarted { nodes } => format!("{id} continues forward with nodes {}", names(nodes)),

@@ -57,6 +57,11 @@ pub(crate) trait Step {
         self.compensated().is_none() && self.has_effects_to_compensate()
     }
 
+    /// Whether it needs compensation if a partial rollback becomes a whole one.
+    fn needs_whole_compensation(&self) -> bool {
+        self.needs_compensation()
+    }
+
     /// Whether it has side effects that should have been compensated and were not.
     fn leaves_residue(&self) -> bool {
         match self.compensated() {
@@ -162,6 +167,8 @@ pub(crate) struct Partial<C> {
 pub(crate) enum Goal {
     /// The ends of these steps.
     SavePoints(Vec<NodeIx>),
+    /// A point within this step, from which the step itself continues.
+    Within(NodeIx),
     /// A point that an operator chose.
     Reset(ResetMode),
 }
@@ -277,7 +284,7 @@ impl<C> Partial<C> {
     pub(crate) fn save_points(&self) -> &[NodeIx] {
         match &self.goal {
             Goal::SavePoints(points) => points,
-            Goal::Reset(_) => &[],
+            Goal::Within(_) | Goal::Reset(_) => &[],
         }
     }
 }
@@ -363,7 +370,7 @@ impl<C> Rollback<C> {
         match self.pivot {
             Pivot::Passed => Vec::new(),
             Pivot::Ahead => {
-                let needs = |step: &NodeIx| steps.has(*step, |step| step.needs_compensation());
+                let needs = |step: &NodeIx| steps.has(*step, |step| step.needs_whole_compensation());
                 steps.topology().nodes().filter(needs).collect()
             }
         }
@@ -385,6 +392,15 @@ impl<C> Rollback<C> {
             return Err(RollbackError::NotCompleted(*point));
         }
         self.begin_partial(Partial { steps: steps.after(to), goal: Goal::SavePoints(to.to_vec()), cause })
+    }
+
+    /// A partial rollback begins: to a point within a step that has failed.
+    pub(crate) fn roll_back_within(&mut self, steps: &impl Steps, at: NodeIx, cause: C) -> Applied {
+        let mut scope = steps.after(&[at]);
+        if let Err(place) = scope.binary_search(&at) {
+            scope.insert(place, at);
+        }
+        self.begin_partial(Partial { steps: scope, goal: Goal::Within(at), cause })
     }
 
     /// A partial rollback begins: an operator chose these steps.

@@ -32,6 +32,7 @@ mod kit;
 mod report;
 mod reports;
 #[cfg(all(feature = "cluster", feature = "threads"))]
+mod rolling;
 mod sharded;
 #[cfg(all(feature = "protocol", feature = "tracing"))]
 mod spans;

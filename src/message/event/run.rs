@@ -6,7 +6,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::Definition;
-use crate::message::run::{Cause, RunOutcome, RunSpec};
+use crate::message::run::{CallPoint, Cause, RunOutcome, RunSpec};
 use crate::task::{Owner, Tier};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -69,6 +69,9 @@ pub enum RunEvent {
         undo: bool,
         /// The operator's reason.
         reason: Name,
+        /// The first call that a durable function performs again; those before it are kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<CallPoint>,
     },
     /// A signal arrived.
     Signalled {
@@ -124,6 +127,9 @@ pub enum RunEvent {
         to: Vec<NodeRef>,
         /// The cause.
         cause: Cause,
+        /// The save-point, if it is a call of a durable function that has failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<CallPoint>,
     },
     /// The run goes forward again from the save points, or from where an operator reset it to.
     Restarted {

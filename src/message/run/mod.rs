@@ -11,7 +11,7 @@ pub(crate) use failing::found;
 pub use failing::{CompensationOutcome, CompensationRemedy};
 pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
 pub use node::{LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal};
-pub use reset::{ResetObstacle, ResetPoint};
+pub use reset::{CallPoint, ResetObstacle, ResetPoint};
 
 use crate::base::canonical::canonical;
 use crate::base::id::RunId;

@@ -1,6 +1,7 @@
 //! Reset of a run to an earlier point.
 
 use crate::base::name::Name;
+use crate::definition::Occurrence;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,39 @@ pub enum ResetPoint {
     After(Vec<Name>),
     /// The beginnings of these nodes: they are executed again, and so are all nodes causally after any of them.
     Before(Vec<Name>),
+    /// The beginning of a call of a durable function that has not succeeded: the calls that the function requested before this one
+    /// are kept with their results, all others are performed again, and so are all nodes causally after the function.
+    ///
+    /// Calls under way are cancelled, those before the point, too, and are performed again when the function requests them.
+    Call(CallPoint),
+}
+
+/// A call of a durable function in a run.
+///
+/// ```
+/// use counterpoint::definition::Occurrence;
+/// use counterpoint::message::{CallPoint, ResetPoint};
+///
+/// let third = CallPoint { node: "order".into(), key: "pack".into(), occurrence: Occurrence::Number(2) };
+/// assert_eq!(third.to_string(), "order: pack #2");
+/// let _ = ResetPoint::Call(third);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "the identity of a call")]
+pub struct CallPoint {
+    /// The node of the function. A function that is a workflow of its own has a node of its name.
+    pub node: Name,
+    /// The key of the call.
+    pub key: Name,
+    /// Which of the calls with this key it is.
+    #[serde(default, skip_serializing_if = "Occurrence::is_first")]
+    pub occurrence: Occurrence,
+}
+
+impl fmt::Display for CallPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}", self.node, self.key, self.occurrence)
+    }
 }
 
 impl ResetPoint {
@@ -59,6 +93,11 @@ pub enum ResetObstacle {
     NotSucceeded {
         /// The node.
         node: Name,
+    },
+    /// The function has not requested the call, or the call was rolled back or is to be retried.
+    NotRequested {
+        /// The call.
+        call: CallPoint,
     },
     /// A pivot lies after that point, and has succeeded or is under way: in this node or in a child run of it.
     Pivot {
@@ -93,6 +132,7 @@ impl fmt::Display for ResetObstacle {
             Self::Nothing => f.write_str("nothing has begun after that point"),
             Self::RollingBack => f.write_str("the run is already rolling back or being reset"),
             Self::NotSucceeded { node } => write!(f, "{node} would keep its state, but has not succeeded"),
+            Self::NotRequested { call } => write!(f, "there is no call {call}"),
             Self::Pivot { node } => write!(f, "the pivot in {node} has succeeded or is under way"),
             Self::Compensated { node } => write!(f, "{node} would keep its state, but is compensated"),
             Self::Failed { node } => write!(f, "{node} would keep its state, but its failure is not handled"),

@@ -32,6 +32,8 @@ pub(super) struct Story {
     retried: BTreeSet<NodeIx>,
     /// The nodes that an operator resets, and whether they are compensated first.
     reset: Option<(Vec<NodeIx>, bool)>,
+    /// The function of which a reset keeps the first calls.
+    partly: Option<NodeIx>,
     /// The nodes whose work a guard rejected: it may be repeated.
     refused: BTreeSet<NodeIx>,
     /// The delegated work of nodes; and the part of a node that each task belongs to.
@@ -228,7 +230,7 @@ impl Rules {
             }
             let over = |task: &TaskId| self.tasks.get(task).is_none_or(|task| task.ended().is_some());
             rule(tasks.iter().all(over), || format!("{run} repeats node {node} while it is under way"))?;
-            if *undo && *phase == Phase::Do {
+            if *undo && *phase == Phase::Do && story.partly != Some(*node) {
                 self.judge_instance_compensated(run, story, (*node, *item), tasks)?;
             }
         }
@@ -349,8 +351,10 @@ impl Rules {
                 story.reset_nodes(&indexes(nodes));
                 story.reset = None;
             }
-            RunEvent::Reset { nodes, undo, .. } => {
+            RunEvent::Reset { nodes, undo, call, .. } => {
                 story.reset = Some((indexes(nodes), *undo));
+                let node = call.as_ref().and_then(|call| nodes.iter().find(|node| node.name == call.node));
+                story.partly = node.map(|node| node.index);
                 story.finished = false;
             }
             RunEvent::Retried { nodes, .. } => {

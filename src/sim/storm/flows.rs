@@ -7,6 +7,7 @@ use crate::definition::{
     Fail, FunctionCall, Handler, Link, Map, Node, Occurrence, OnCompensationFailure, OnFailure, Pick, Precondition,
     RaceOption, Receivers, Reducer, Repeat, SavePoint, SendSignal, SignalRule, State, States, Variable, WaitFor, Work,
 };
+use crate::message::run::CallPoint;
 use crate::task::{FailureKind, Failures, Policy, Retry, RetryRule};
 use core::time::Duration;
 use serde_json::json;
@@ -331,17 +332,28 @@ fn code() -> Definition {
         .with_node(task("after", "k0").with_link(Link::success("function")))
 }
 
-/// The calls of the function: two tasks that can be compensated, one that cannot, and a child run that waits.
+/// The calls of the function: two tasks that can be compensated, one that cannot, and a save-point that takes a while.
 pub(super) fn calls() -> [FunctionCall; 4] {
     let undo = || Work::new("k2").with_policy(policy(8));
     let task = |key: &str, kind: &str| FunctionCall::new(key, Body::Task(work(kind))).with_input(key);
     let rest = Definition::new("rest").with_node(Node::new("rest", pause(3)));
+    let mut saved = FunctionCall::new("rest", Body::Flow(rest.into()));
+    saved.save = Some(1);
     [
         task("reserve", "k0").with_undo(undo()),
         task("look", "k1").with_occurrence(Occurrence::Keyed("left".into())),
-        FunctionCall::new("rest", Body::Flow(rest.into())),
+        saved,
         task("ship", "k1").with_undo(undo()),
     ]
+}
+
+/// One of the calls of a function.
+pub(super) fn call_of(node: Name, which: usize) -> CallPoint {
+    let calls = calls();
+    let at = which % calls.len();
+    let [reserve, ..] = &calls;
+    let call = calls.get(at).unwrap_or(reserve);
+    CallPoint { node, key: call.key.clone(), occurrence: call.occurrence.clone() }
 }
 
 /// A misspelt kind, which a handler replaces once it is clear that no agent performs it.

@@ -7,9 +7,10 @@ use super::firings::Firings;
 use super::flows::{self, VOTES};
 use super::ledger::Ledger;
 use crate::base::id::{NodeIx, RunId, Seq, TaskId};
+use crate::base::name::Name;
 use crate::definition::Expr;
-use crate::message::event::{CatalogueEvent, Entry, Event, NodeEvent, Opening, RunEvent, TaskEvent};
-use crate::message::run::{CompensationOutcome, RunOutcome};
+use crate::message::event::{CatalogueEvent, Entry, Event, NodeEvent, NodeRef, Opening, RunEvent, TaskEvent};
+use crate::message::run::{CallPoint, CompensationOutcome, RunOutcome};
 use crate::sim::report::Report;
 use crate::task::{IdempotencyKey, Identity, JournalId, Owner, Phase, TaskSpec, TaskStatus};
 use serde_json::json;
@@ -127,6 +128,7 @@ struct Keys {
     restarts: BTreeMap<(RunId, NodeIx), u32>,
     /// The nodes that execute durable functions.
     functions: BTreeSet<(RunId, NodeIx)>,
+    calls: Calls,
     /// Nodes whose index has changed.
     migrated: BTreeSet<RunId>,
 }
@@ -141,8 +143,17 @@ impl Keys {
                 Event::Run { event: RunEvent::Started { owner: Some(owner), .. }, .. } => {
                     self.parents.insert((owner.run, owner.node));
                 }
+                Event::Run { run, event: RunEvent::RolledBack { call: Some(call), .. } } => {
+                    self.calls.going_back.insert(*run, (call.clone(), 1));
+                }
+                Event::Run { run, event: RunEvent::Reset { call: Some(call), .. } } => {
+                    self.calls.going_back.insert(*run, (call.clone(), 0));
+                }
+                Event::Run { run, event: RunEvent::Failing { .. } } => _ = self.calls.going_back.remove(run),
                 Event::Run { run, event: RunEvent::Restarted { nodes } } => {
-                    for at in nodes.iter().map(|node| (*run, node.index)) {
+                    let kept = self.calls.goes_back(*run, nodes);
+                    for at in nodes.iter().map(|node| (*run, node.index)).filter(|at| Some(*at) != kept) {
+                        self.calls.asked.remove(&at);
                         *self.restarts.entry(at).or_default() += 1;
                         self.repeat(at);
                     }
@@ -155,7 +166,12 @@ impl Keys {
                 Event::Node { run, node, event: NodeEvent::Opened { what: Opening::Function } } => {
                     self.functions.insert((*run, node.index));
                 }
+                Event::Node { run, node, event: NodeEvent::Called { calls } } => {
+                    let keys = calls.iter().map(|call| call.key.clone());
+                    self.calls.asked.entry((*run, node.index)).or_default().extend(keys);
+                }
                 Event::Node { run, node, event: NodeEvent::Continued { .. } } => {
+                    self.calls.asked.remove(&(*run, node.index));
                     *self.restarts.entry((*run, node.index)).or_default() += 1;
                     self.repeat((*run, node.index));
                 }
@@ -175,7 +191,8 @@ impl Keys {
         let at = (owner.run, owner.node);
         match spec.payload.value().as_str() {
             Some(call) if owner.phase == Phase::Do && self.functions.contains(&at) => {
-                Requested::Call(at, self.restarts.get(&at).copied().unwrap_or(0), call.to_owned())
+                let restarts = self.restarts.get(&at).copied().unwrap_or(0);
+                Requested::Call(at, restarts.saturating_add(self.calls.rolled_back(at, call)), call.to_owned())
             }
             Some(_) | None => Requested::Instance(owner, self.repeats.get(&at).copied().unwrap_or(0)),
         }
@@ -198,6 +215,36 @@ impl Keys {
         }
         self.works.entry(key).or_insert((task, work));
         Ok(())
+    }
+}
+
+/// The calls of durable functions, which roll back to one of them.
+#[derive(Default)]
+struct Calls {
+    /// The keys of the calls of a function in the order of their requests.
+    asked: BTreeMap<(RunId, NodeIx), Vec<Name>>,
+    /// The call to which a run rolls back, and the number of calls from it on that stay: a save-point does.
+    going_back: BTreeMap<RunId, (CallPoint, usize)>,
+    /// How often a call was rolled back: from then on it is other work.
+    rolled_back: BTreeMap<((RunId, NodeIx), Name), u32>,
+}
+
+impl Calls {
+    fn rolled_back(&self, at: (RunId, NodeIx), key: &str) -> u32 {
+        self.rolled_back.get(&(at, key.into())).copied().unwrap_or(0)
+    }
+
+    /// A run restarts these nodes. Returns the node of the function that keeps its first calls.
+    fn goes_back(&mut self, run: RunId, nodes: &[NodeRef]) -> Option<(RunId, NodeIx)> {
+        let (call, stay) = self.going_back.remove(&run)?;
+        let node = nodes.iter().find(|node| node.name == call.node)?;
+        let at = (run, node.index);
+        let asked = self.asked.entry(at).or_default();
+        let from = asked.iter().rposition(|key| *key == call.key)?.saturating_add(stay);
+        for key in asked.drain(from.min(asked.len())..) {
+            *self.rolled_back.entry((at, key)).or_default() += 1;
+        }
+        Some(at)
     }
 }
 

@@ -187,7 +187,11 @@ fn any_command(view: &RunView<'_>, random: &mut Random) -> RunCommand {
         6 => RunCommand::Prioritise { run, tier: Tier::High, reason },
         7 => RunCommand::Retry { run, node: None, reason },
         8 => {
-            let to = if random.below(2) == 0 { ResetPoint::Start } else { ResetPoint::Before(vec![node]) };
+            let to = match random.below(if node == "function" { 6 } else { 2 }) {
+                0 => ResetPoint::Start,
+                1 => ResetPoint::Before(vec![node]),
+                which => ResetPoint::Call(flows::call_of(node, which)),
+            };
             RunCommand::Reset { run, to, undo: random.below(3) > 0, reason }
         }
         9 | 10 => {

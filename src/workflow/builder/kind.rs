@@ -37,6 +37,11 @@ pub struct Waits(());
 #[derive(Debug)]
 pub struct Decides(());
 
+/// A call of a durable function that is a save-point.
+#[cfg(feature = "functions")]
+#[derive(Debug)]
+pub struct Saves(());
+
 /// A node that starts when a number of its links are taken.
 #[derive(Debug)]
 pub struct Counted(());

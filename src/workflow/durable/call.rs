@@ -8,7 +8,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::definition::{FunctionCall, Work};
 use crate::task::{Failure, Needs, Policy, Retry, Tier, codes};
-use crate::workflow::kind::{Decides, Mapped, Tasks, Undoable, Waits};
+use crate::workflow::kind::{Decides, Mapped, Saves, Tasks, Undoable, Waits};
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
@@ -141,6 +141,17 @@ impl<O> FunctionFuture<O, Decides> {
         self.set(|request| {
             if let Shape::Decision { decision, .. } = &mut request.shape {
                 *decision = decision.clone().escalated(after, role);
+            }
+        })
+    }
+}
+
+impl<O> FunctionFuture<O, Saves> {
+    /// Sets how often the function may roll back to the save-point; once by default.
+    pub fn retries(self, times: u32) -> Self {
+        self.set(|request| {
+            if let Shape::SavePoint { retries } = &mut request.shape {
+                *retries = times;
             }
         })
     }
@@ -300,7 +311,8 @@ fn encoded(
         | Shape::Decision { .. }
         | Shape::Sleep(_)
         | Shape::Value
-        | Shape::Pivot => encoding.encode(plain),
+        | Shape::Pivot
+        | Shape::SavePoint { .. } => encoding.encode(plain),
     };
     encoding.again(known.map(|known| &known.input), &input, encode)
 }

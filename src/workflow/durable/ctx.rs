@@ -11,7 +11,7 @@ use crate::base::time::Time;
 use crate::definition::{Body, Decision};
 use crate::task::{Failure, codes};
 use crate::workflow::Flow;
-use crate::workflow::kind::{AsStep, Decides, Mapped, Once, Plain, Waits};
+use crate::workflow::kind::{AsStep, Decides, Mapped, Once, Plain, Saves, Waits};
 use core::fmt;
 use core::time::Duration;
 use serde::Serialize;
@@ -222,6 +222,38 @@ impl Ctx {
     /// ```
     pub fn pivot(&self, key: impl Into<Name>) -> FunctionFuture<(), Plain> {
         self.request(key, &(), Shape::Pivot)
+    }
+
+    /// A save-point. If the function fails after it, and nothing handles the failure, the run does not fail: the calls that were
+    /// requested after the save-point are cancelled and compensated, and the function begins again. The calls before it are
+    /// kept, so the code continues from here. The result is the number of times that this has happened, with which the code may
+    /// choose another way.
+    ///
+    /// The function rolls back once, or as often as [`retries`](FunctionFuture::retries) allows. Then the save-point before this
+    /// one counts, and without one the run fails. A save-point before a [`pivot`](Self::pivot) has no effect any more.
+    ///
+    /// ```
+    /// use counterpoint::Failure;
+    /// use counterpoint::workflow::{Ctx, StepSpec, UndoSpec};
+    ///
+    /// const PACK: StepSpec<String, u64> = StepSpec::new("pack");
+    /// const BOOK: UndoSpec<(u64, String), String> = StepSpec::new("book").undoable();
+    /// const SHIP: StepSpec<String, ()> = StepSpec::new("ship");
+    ///
+    /// async fn order(ctx: Ctx, goods: String) -> Result<(), Failure> {
+    ///     let parcel = ctx.step("pack", PACK, &goods).await?;
+    ///     // A packed parcel stays packed. If the first carrier cannot ship it, its booking is cancelled and another one is asked.
+    ///     let carrier = match ctx.save_point("packed").retries(2).await? {
+    ///         0 => "fast",
+    ///         1 => "cheap",
+    ///         _ => "post",
+    ///     };
+    ///     let booking = ctx.step("book", BOOK, &(parcel, carrier.to_owned())).undoable().await?;
+    ///     ctx.step("ship", SHIP, &booking).await
+    /// }
+    /// ```
+    pub fn save_point(&self, key: impl Into<Name>) -> FunctionFuture<u32, Saves> {
+        self.request(key, &(), Shape::SavePoint { retries: 1 })
     }
 
     /// Ends this execution of the function, and begins it again with another input, within the same run: the run keeps its

@@ -35,6 +35,7 @@ pub(super) enum Shape {
     SleepUntil,
     Value,
     Pivot,
+    SavePoint { retries: u32 },
 }
 
 impl Request {
@@ -53,7 +54,8 @@ impl Request {
             | Shape::Sleep(_)
             | Shape::SleepUntil
             | Shape::Value
-            | Shape::Pivot => None,
+            | Shape::Pivot
+            | Shape::SavePoint { .. } => None,
         }
     }
 
@@ -66,6 +68,7 @@ impl Request {
     /// As an answer of a turn lists it.
     pub(super) fn call(self, (key, occurrence): CallId, input: Payload) -> FunctionCall {
         let is_pivot = matches!(self.shape, Shape::Pivot);
+        let save = if let Shape::SavePoint { retries } = self.shape { Some(retries) } else { None };
         let (body, undo) = match self.shape {
             Shape::Body(body) => (body, self.undo),
             Shape::Map { body, max_concurrent } => {
@@ -89,10 +92,10 @@ impl Request {
                 let options = vec![RaceOption::new("then", WaitFor::At(Expr::Input))];
                 (wait(&key, Action::Race { options }), None)
             }
-            Shape::Value | Shape::Pivot => (wait(&key, Action::Pass), None),
+            Shape::Value | Shape::Pivot | Shape::SavePoint { .. } => (wait(&key, Action::Pass), None),
         };
         let mut call = FunctionCall::new(key, body).with_occurrence(occurrence);
-        (call.input, call.undo, call.pivot) = (input, undo, is_pivot);
+        (call.input, call.undo, call.pivot, call.save) = (input, undo, is_pivot, save);
         call
     }
 }

@@ -5,6 +5,7 @@ use super::decide::Evaluated;
 use super::graph::NodeEnd;
 use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new};
+use super::rollback::{end_function_rollbacks, reset_to, roll_back_to};
 use super::{NodeState, Run, RunInput};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -38,8 +39,12 @@ impl Run {
         match event {
             RunEvent::Prioritised { tier, .. } => self.raised = Some(*tier),
             RunEvent::Retried { nodes, .. } => return self.retry(&indexes(nodes)),
-            RunEvent::Reset { nodes, undo, reason } => {
-                return self.reset(&indexes(nodes), ResetMode::new(*undo), reason);
+            RunEvent::Reset { nodes, undo, reason, call } => {
+                let (nodes, mode) = (indexes(nodes), ResetMode::new(*undo));
+                return match call {
+                    Some(call) => reset_to(self, &nodes, call, (mode, reason)),
+                    None => self.reset(&nodes, mode, reason),
+                };
             }
             RunEvent::Signalled { signal, payload, until } => self.receive(signal, payload.clone(), *until, now),
             RunEvent::Paused { reason } => self.paused = Some(reason.clone()),
@@ -52,9 +57,15 @@ impl Run {
             RunEvent::Failing { cause } => {
                 self.course.fail(cause)?;
                 self.rollback.fail();
+                if !self.rollback.is_partial() {
+                    end_function_rollbacks(self);
+                }
                 self.graph.wake_all();
             }
-            RunEvent::RolledBack { to, cause } => return self.roll_back(&indexes(to), cause),
+            RunEvent::RolledBack { to, cause, call: None } => return self.roll_back(&indexes(to), cause),
+            RunEvent::RolledBack { to, cause, call: Some(call) } => {
+                return roll_back_to(self, &indexes(to), call, cause);
+            }
             RunEvent::Compensating { nodes } => return self.compensate(&indexes(nodes)),
             RunEvent::Restarted { nodes } => return self.restart(&indexes(nodes)),
             RunEvent::Finished { outcome } => {

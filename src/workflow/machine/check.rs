@@ -58,6 +58,7 @@ impl Check<'_> {
         if let Some(partial) = self.run.rollback.partial() {
             let is_closed = match &partial.goal {
                 Goal::SavePoints(points) => self.run.graph.after(points) == partial.steps,
+                Goal::Within(at) => partial.steps.binary_search(at).is_ok() && self.run.graph.is_closed(&partial.steps),
                 Goal::Reset(_) => self.run.graph.is_closed(&partial.steps),
             };
             if !is_closed {
@@ -65,14 +66,19 @@ impl Check<'_> {
             }
         }
         self.run.graph.nodes().try_for_each(|node| self.compensation(node))?;
+        let cut = self.run.graph.nodes().find(|node| node.function_work().is_some_and(|work| work.cut().is_some()));
+        if let Some(node) = cut.filter(|node| !self.run.rollback.concerns(node.ix)) {
+            return Err(format!("has a node {} whose calls are rolled back without an order", node.ix));
+        }
         self.run.rollback.compensation().map_or(Ok(()), |compensation| compensation.check())
     }
 
     fn compensation(self, node: BoundNode<'_>) -> Result<(), String> {
         use CompensationState::{Active, Failed, Ready, Waiting};
         let instances = node.state.instances();
-        let idle = instances.iter().all(|instance| instance.is_undo_idle());
-        let active = instances.iter().any(|instance| matches!(instance.undo(), InstanceUndo::Active(_)));
+        let instances = || instances.iter().filter(|instance| !node.was_rolled_back(instance));
+        let idle = instances().all(|instance| instance.is_undo_idle());
+        let active = instances().any(|instance| matches!(instance.undo(), InstanceUndo::Active(_)));
         let can = node.has_effects_to_compensate();
         let compensated = node.compensated();
         let state = self.run.rollback.state(node.ix);

@@ -3,11 +3,11 @@
 use super::change::Renewal;
 use super::graph::BoundNode;
 use super::illegal::{Applied, Illegal};
-use super::node::{FunctionWork, NodeState, keep_spent};
+use super::node::{CallGoal, FunctionWork, NodeState, end_rollback, keep_spent, roll_back_node};
 use super::{Run, RunPhase};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
-use crate::message::run::{Cause, CompensationOutcome};
+use crate::message::run::{CallPoint, Cause, CompensationOutcome};
 use crate::saga::{CompensationEnd, CompensationState, Goal, ResetMode, Rollback, RollbackError, Step, Steps};
 use crate::task::Spending;
 use std::collections::BTreeSet;
@@ -70,9 +70,25 @@ impl Step for BoundNode<'_> {
         self.state.compensated().map(end_of)
     }
 
-    /// A child run may have passed a pivot of its own.
+    /// A child run may have passed a pivot of its own. Of a function that is rolled back to a call, only the calls from there on
+    /// count.
     fn is_irreversible(&self) -> bool {
-        self.state.instances().is_irreversible() || self.is_passed_pivot()
+        match self.function_work().and_then(|function| Some((function, function.cut()?))) {
+            Some((function, from)) => function.is_irreversible_from(from, self.state.instances()),
+            None => self.state.instances().is_irreversible() || self.is_passed_pivot(),
+        }
+    }
+
+    /// A function that was rolled back to a call still has the effects of the calls before it.
+    fn needs_whole_compensation(&self) -> bool {
+        match (self.function_work().filter(|function| function.cut().is_some()), self.compensated()) {
+            (None, _) => self.needs_compensation(),
+            (Some(function), None) => function.has_any_effects_to_undo(),
+            (Some(function), Some(CompensationEnd::Compensated | CompensationEnd::Declared)) => {
+                function.has_effects_before_cut()
+            }
+            (Some(_), Some(CompensationEnd::Failed | CompensationEnd::Abandoned)) => false,
+        }
     }
 }
 
@@ -148,6 +164,9 @@ impl Run {
         }
         let compensated = self.rollback.compensate(&self.graph, nodes, is_failing);
         compensated.map_err(Illegal::by("nodes are compensated"))?;
+        if is_failing {
+            end_function_rollbacks(self);
+        }
         self.graph.wake_these(self.rollback.ready());
         Ok(())
     }
@@ -204,6 +223,34 @@ impl Run {
             self.left_behind = self.left_behind.iter().cloned().chain(new).collect();
         }
     }
+}
+
+/// A failure of a function rolls back to a save-point of it.
+pub(super) fn roll_back_to(run: &mut Run, to: &[NodeIx], call: &CallPoint, cause: &Cause) -> Applied {
+    const INPUT: &str = "a function is rolled back";
+    run.course.require_running(INPUT)?;
+    let at = run.plan().index_of(&call.node).filter(|at| to == [*at]);
+    let at = at.ok_or_else(|| Illegal::by(INPUT)(RollbackError::OtherSteps))?;
+    run.rollback.roll_back_within(&run.graph, at, cause.clone()).map_err(Illegal::by(INPUT))?;
+    run.graph.change(INPUT, at, |state| roll_back_node(state, call, CallGoal::SavePoint))?;
+    run.graph.wake_all();
+    Ok(())
+}
+
+/// An operator resets the run: these nodes are rolled back, the function of one of them to a call.
+pub(super) fn reset_to(run: &mut Run, nodes: &[NodeIx], call: &CallPoint, undo: (ResetMode, &Name)) -> Applied {
+    const INPUT: &str = "a function is reset to a call";
+    let at = run.plan().index_of(&call.node).filter(|at| nodes.contains(at));
+    let at = at.ok_or_else(|| Illegal::by(INPUT)(RollbackError::OtherSteps))?;
+    run.reset(nodes, undo.0, undo.1)?;
+    run.graph.change(INPUT, at, |state| roll_back_node(state, call, CallGoal::Reset))
+}
+
+/// The whole run fails: no function continues from one of its calls.
+pub(super) fn end_function_rollbacks(run: &mut Run) {
+    let has_cut = |node: &BoundNode<'_>| node.function_work().is_some_and(|work| work.cut().is_some());
+    let cut: Vec<NodeIx> = run.graph.nodes().filter(has_cut).map(|node| node.ix).collect();
+    cut.into_iter().for_each(|ix| run.graph.keep(ix, end_rollback));
 }
 
 /// A function has continued as new, and its child runs are forgotten: their usage counts as that of the node. `leaves` is whether

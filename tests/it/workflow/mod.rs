@@ -36,6 +36,7 @@ mod priority;
 mod races;
 mod resetting;
 mod retrying;
+mod rolling;
 mod rounds;
 mod run_retries;
 mod saving;

@@ -333,7 +333,7 @@ fn a_journal_is_read_and_written_the_same() {
 #[test]
 fn the_event_as_json() {
     let nodes = [1, 2].map(|node| NodeRef::new(NodeIx::new(node), format!("step {node}"))).to_vec();
-    let event = RunEvent::Reset { nodes, undo: true, reason: "wrong".into() }.of(RUN);
+    let event = RunEvent::Reset { nodes, undo: true, reason: "wrong".into(), call: None }.of(RUN);
     let nodes = json!([{ "index": 1, "name": "step 1" }, { "index": 2, "name": "step 2" }]);
     let text = json!({ "reset": { "nodes": nodes, "undo": true, "reason": "wrong" } });
     let text = json!({ "run": { "run": 1, "event": text } });

@@ -166,9 +166,10 @@ impl Draw {
     }
 
     fn point(&mut self, node: Name) -> ResetPoint {
-        match self.below(3) {
+        match self.below(4) {
             0 => ResetPoint::Start,
             1 => ResetPoint::After(vec![node]),
+            2 => ResetPoint::Call(flows::call_of(node, self.index(4))),
             _ => ResetPoint::Before(vec![node]),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
-use crate::message::run::{ResetObstacle, ResetPoint};
+use crate::message::run::{CallPoint, ResetObstacle, ResetPoint};
 use crate::saga::{Step as _, Steps as _};
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::graph::BoundNode;
@@ -16,6 +16,7 @@ impl Changes<'_> {
             ResetPoint::Start => return Ok(self.run.graph.indexes().collect()),
             ResetPoint::After(names) => (names, true),
             ResetPoint::Before(names) => (names, false),
+            ResetPoint::Call(call) => (&vec![call.node.clone()], false),
         };
         let index = |name: &Name| self.run.plan().index_of(name).ok_or_else(|| name.clone());
         let points = names.iter().map(index).collect::<Result<Vec<NodeIx>, Name>>()?;
@@ -26,12 +27,23 @@ impl Changes<'_> {
         Ok(anew.into_iter().collect())
     }
 
+    /// Whether the reset under way is one to this call of a function, or to none.
+    pub(crate) fn is_reset_to(self, call: Option<&CallPoint>) -> bool {
+        let cuts = |node: BoundNode<'_>| Some((node.ix, node.function_work()?.cut()?));
+        let known = self.run.graph.nodes().find_map(cuts);
+        known == call.and_then(|call| self.first_call(call).ok())
+    }
+
     /// Whether these nodes can be restarted. Child runs are not checked.
     pub(crate) fn can_be_reset(self, anew: &[NodeIx], point: &ResetPoint) -> Result<(), ResetObstacle> {
         if self.run.rollback.is_partial() {
             return Err(ResetObstacle::RollingBack);
         }
         let is_anew = |ix: NodeIx| anew.binary_search(&ix).is_ok();
+        let cut = match point {
+            ResetPoint::Call(call) => Some(self.first_call(call)?),
+            ResetPoint::Start | ResetPoint::After(_) | ResetPoint::Before(_) => None,
+        };
         if let ResetPoint::After(points) = point {
             let has_succeeded = |ix: NodeIx| self.run.graph.state(ix).is_some_and(|state| state.has_succeeded());
             let is_open =
@@ -46,14 +58,34 @@ impl Changes<'_> {
             return Err(ResetObstacle::Nothing);
         }
         let obstacle = |node: BoundNode<'_>| {
-            if is_anew(node.ix) { self.cannot_be_renewed(node, anew) } else { self.cannot_stay(node) }
+            if is_anew(node.ix) { self.cannot_be_renewed(node, anew, cut) } else { self.cannot_stay(node) }
         };
         self.run.graph.nodes().find_map(obstacle).map_or(Ok(()), Err)
     }
 
-    /// The reason for which a node cannot be restarted.
-    fn cannot_be_renewed(self, node: BoundNode<'_>, anew: &[NodeIx]) -> Option<ResetObstacle> {
-        if node.is_irreversible() || node.has_pivot_under_way() {
+    /// The node of a function and the number of the first call that it performs again.
+    fn first_call(self, call: &CallPoint) -> Result<(NodeIx, u32), ResetObstacle> {
+        let node = self.run.plan().index_of(&call.node).and_then(|ix| self.run.graph.node(ix));
+        let found = node.and_then(|node| Some((node, node.function_work()?.number_of(&call.key, &call.occurrence)?)));
+        let (node, number) = found.ok_or_else(|| ResetObstacle::NotRequested { call: call.clone() })?;
+        if number > 0 && node.state.compensated().is_some() {
+            return Err(ResetObstacle::Compensated { node: node.name() });
+        }
+        Ok((node.ix, number))
+    }
+
+    /// The reason for which a node cannot be restarted, the function of one node from a call on.
+    fn cannot_be_renewed(
+        self,
+        node: BoundNode<'_>,
+        anew: &[NodeIx],
+        cut: Option<(NodeIx, u32)>,
+    ) -> Option<ResetObstacle> {
+        let is_irreversible = match (node.function_work(), cut) {
+            (Some(work), Some((ix, from))) if ix == node.ix => work.is_irreversible_from(from, node.state.instances()),
+            (_, _) => node.is_irreversible(),
+        };
+        if is_irreversible || node.has_pivot_under_way() {
             return Some(ResetObstacle::Pivot { node: node.name() });
         }
         let mut sources = self.run.graph.links_to(node.ix).map(|link| link.source);

@@ -5,8 +5,8 @@ use crate::base::id::NodeIx;
 use crate::base::payload::Payload;
 use crate::definition::OnFailure;
 use crate::message::event::RunEvent;
-use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
-use crate::saga::{Next, Steps as _};
+use crate::message::run::{CallPoint, Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
+use crate::saga::{Next, Step as _, Steps as _};
 use crate::task::Failure;
 use crate::workflow::machine::Values;
 use crate::workflow::machine::node::{NodeState, Unfit, fit};
@@ -58,13 +58,27 @@ impl Decider<'_> {
         let graph = &self.run.graph;
         let waits = self.run.plan().definition.on_failure == OnFailure::Finish && !graph.is_over();
         if let Some(failed) = graph.failures().first().filter(|_| !waits) {
-            let (to, cause) = (graph.save_points(*failed), self.cause_of(*failed));
+            let cause = self.cause_of(*failed);
+            if let Some(call) = self.save_point_within(*failed) {
+                let to = self.run.plan().node_refs(&[*failed]);
+                return Some(Move::Run(RunEvent::RolledBack { to, cause, call: Some(call) }));
+            }
+            let to = graph.save_points(*failed);
             return Some(Move::Run(match &to[..] {
                 [] => RunEvent::Failing { cause },
-                points => RunEvent::RolledBack { to: self.run.plan().node_refs(points), cause },
+                points => RunEvent::RolledBack { to: self.run.plan().node_refs(points), cause, call: None },
             }));
         }
         graph.is_over().then(|| self.succeed())
+    }
+
+    /// The save-point of the function of a node that has failed, if no pivot lies after it.
+    fn save_point_within(&self, failed: NodeIx) -> Option<CallPoint> {
+        let graph = &self.run.graph;
+        let call = graph.node(failed)?.call_to_continue_from()?;
+        self.meter.visit(self.run.plan().nodes.len());
+        let is_final = |ix: NodeIx| graph.has(ix, |node| node.is_irreversible());
+        (!graph.after(&[failed]).into_iter().any(|ix| ix != failed && is_final(ix))).then_some(call)
     }
 
     /// The run ends with its output. The variables that the output reads are reduced first.

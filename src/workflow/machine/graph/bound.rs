@@ -7,7 +7,7 @@ use crate::definition::{
     Action, Boundary, Condition, Decision, Delegate, DurableFunction, Handler, Map, Node, On, RaceOption, Repeat,
     States, WaitFor,
 };
-use crate::message::run::NodeOutcome;
+use crate::message::run::{CallPoint, NodeOutcome};
 use crate::task::{Needs, Owner, Phase};
 use crate::workflow::machine::node::{
     Call, DelegateWork, FunctionWork, Inflow, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork,
@@ -278,12 +278,26 @@ impl BoundNode<'_> {
     /// Whether an instance has a compensation.
     pub(crate) fn has_undo(&self, instance: &Instance) -> bool {
         if let Some(work) = self.function_work() {
-            return work.performed_by(instance).is_some_and(Call::can_be_undone);
+            let can_be = |call: &Call| call.can_be_undone() && !call.was_rolled_back();
+            return work.is_rolled_back_now(instance) && work.performed_by(instance).is_some_and(can_be);
         }
         match self.plan.states.get(instance.state() as usize) {
             Some(state) => state.can_be_undone(),
             None => self.plan.work.can_be_undone(),
         }
+    }
+
+    /// Whether an instance performed a call of a function that was rolled back to before it.
+    pub(crate) fn was_rolled_back(&self, instance: &Instance) -> bool {
+        let call = self.function_work().and_then(|work| work.performed_by(instance));
+        call.is_some_and(Call::was_rolled_back)
+    }
+
+    /// The save-point of its function to which a failure rolls back.
+    pub(crate) fn call_to_continue_from(&self) -> Option<CallPoint> {
+        let call = self.function_work()?.save_point(self.state.instances())?;
+        let (key, occurrence) = (call.key.clone(), call.occurrence.clone());
+        Some(CallPoint { node: self.definition.name.clone(), key, occurrence })
     }
 
     /// Whether its definition declares a compensation.

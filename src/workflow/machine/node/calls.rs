@@ -21,11 +21,14 @@ pub(crate) struct Call {
     /// A hash of its body and its input.
     print: u64,
     /// How often a call of this key and occurrence was performed before as other work: by another child run, whose side effects
-    /// were compensated, or with another body or input.
+    /// were compensated, with another body or input, or before a rollback.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) repeats: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     standing: Standing,
+    /// For a save-point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    save: Option<Save>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     instance: Option<u32>,
     /// Its input until it begins; then its instance has it.
@@ -55,11 +58,22 @@ enum Standing {
     Known,
     /// It had not succeeded when the function was retried.
     Forgotten,
+    /// The function was rolled back to before it: it was compensated, or its side effects were left in place.
+    RolledBack,
+}
+
+/// The rollbacks to a save-point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Save {
+    /// How many there may be.
+    retries: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    used: u32,
 }
 
 impl PartialEq for Call {
     fn eq(&self, other: &Self) -> bool {
-        let state = |call: &Self| (call.print, call.repeats, call.standing, call.instance);
+        let state = |call: &Self| (call.print, call.repeats, call.standing, call.save, call.instance);
         (&self.key, &self.occurrence, &self.input, &self.work)
             == (&other.key, &other.occurrence, &other.input, &other.work)
             && state(self) == state(other)
@@ -99,8 +113,30 @@ impl Call {
         self.work.as_ref().is_some_and(|work| matches!(work.body, Body::Flow(_) | Body::Call(_)))
     }
 
+    /// Whether it is performed once more when it is requested again.
     pub(super) fn is_forgotten(&self) -> bool {
-        self.standing == Standing::Forgotten
+        self.standing != Standing::Known
+    }
+
+    /// Whether the function was rolled back to before it.
+    pub(crate) fn was_rolled_back(&self) -> bool {
+        self.standing == Standing::RolledBack
+    }
+
+    /// How often the function has rolled back to it; none if it is no save-point.
+    pub(crate) fn rollbacks(&self) -> Option<u32> {
+        self.save.map(|save| save.used)
+    }
+
+    /// Whether the function may roll back to it once more.
+    pub(super) fn can_be_used(&self) -> bool {
+        !self.is_forgotten() && self.save.is_some_and(|save| save.used < save.retries)
+    }
+
+    pub(super) const fn use_save_point(&mut self) {
+        if let Some(save) = &mut self.save {
+            save.used = save.used.saturating_add(1);
+        }
     }
 
     pub(super) fn begin(&mut self, instance: u32) {
@@ -115,6 +151,10 @@ impl Call {
 
     pub(super) fn forget(&mut self) {
         (self.standing, self.input) = (Standing::Forgotten, Payload::NULL);
+    }
+
+    pub(super) fn roll_back(&mut self) {
+        (self.standing, self.input) = (Standing::RolledBack, Payload::NULL);
     }
 
     /// Prepares its work for execution. False if its workflow is not sound.
@@ -136,7 +176,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(super) fn add(&mut self, call: &Call, end: &InstanceEnd) {
-        if !call.can_be_undone() {
+        if !call.can_be_undone() || call.was_rolled_back() {
             return;
         }
         let (had_effect, is_done) = match end.side_effects() {
@@ -181,6 +221,12 @@ impl Index {
 
     pub(super) fn end(&mut self, call: u32) {
         self.open.remove(&call);
+    }
+
+    /// The number of the known call of this key and occurrence.
+    pub(super) fn number(&self, calls: &[Call], key: &Name, occurrence: &Occurrence) -> Option<u32> {
+        let number = *self.known.get(&(key.clone(), occurrence.clone()))?;
+        calls.get(number as usize).filter(|call| !call.is_forgotten()).map(|_| number)
     }
 
     fn last<'c>(&self, calls: &'c [Call], call: &FunctionCall) -> Option<&'c Call> {
@@ -245,9 +291,11 @@ impl Index {
             occurrence: call.occurrence.clone(),
             print: call.print(),
             repeats: before.map_or(0, |before| {
-                before.repeats.saturating_add((before.is_run() || before.print != call.print()).into())
+                let is_new = before.is_run() || before.was_rolled_back() || before.print != call.print();
+                before.repeats.saturating_add(is_new.into())
             }),
             standing: Standing::Known,
+            save: call.save.map(|retries| Save { retries, used: 0 }),
             instance: None,
             input: call.input.clone(),
             work: Some(Box::new(CallWork { body: call.body.clone(), undo: call.undo.clone() })),

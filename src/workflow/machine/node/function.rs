@@ -10,7 +10,7 @@ use crate::base::meter::{EVENT, Meter};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::OrAnomaly;
-use crate::definition::{Definition, DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn};
+use crate::definition::{Definition, DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn, Occurrence};
 use crate::message::event::NodeEvent;
 use crate::saga::Pivot;
 use crate::task::{Code, Failure, codes};
@@ -50,6 +50,12 @@ struct State {
     #[serde(default, skip_serializing_if = "is_default")]
     /// Whether the function has passed a pivot.
     pivot: Pivot,
+    /// The calls up to its last pivot: they are not rolled back any more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    firm: u32,
+    /// The rollback that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut: Option<Cut>,
     /// The last time it has continued as new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     again: Option<Again>,
@@ -60,11 +66,21 @@ struct State {
 
 impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
-        let counts = |state: &Self| (state.next, state.turns, state.seen, state.tally, state.pivot);
-        (&self.calls, &self.turn, &self.results, &self.again)
-            == (&other.calls, &other.turn, &other.results, &other.again)
+        let counts = |state: &Self| (state.next, state.turns, state.seen, state.tally, state.pivot, state.firm);
+        (&self.calls, &self.turn, &self.results, &self.cut, &self.again)
+            == (&other.calls, &other.turn, &other.results, &other.cut, &other.again)
             && counts(self) == counts(other)
     }
+}
+
+/// The calls that are rolled back, while the calls before them are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Cut {
+    /// The first of them.
+    from: u32,
+    /// Their effects.
+    #[serde(default, skip_serializing_if = "is_default")]
+    tally: Tally,
 }
 
 /// The input with which a function has continued as new.
@@ -114,9 +130,10 @@ impl FunctionWork {
         self.call_of(instance, instances)?.plan()
     }
 
-    /// The effects of its calls.
+    /// The effects of its calls; during a rollback, of those that are rolled back.
     pub(crate) fn tally(&self) -> Tally {
-        self.0.as_ref().map(|state| state.tally).unwrap_or_default()
+        let tally = |state: &State| state.cut.map_or(state.tally, |cut| cut.tally);
+        self.0.as_deref().map(tally).unwrap_or_default()
     }
 
     /// Whether it has passed a pivot.
@@ -128,7 +145,7 @@ impl FunctionWork {
     pub(crate) fn leaves_effects(&self, instances: &Instances) -> bool {
         let had_effect = |call: &Call| {
             let instance = call.instance().and_then(|instance| instances.get(instance));
-            call.declares_undo() && instance.is_some_and(Instance::had_effect)
+            call.declares_undo() && !call.was_rolled_back() && instance.is_some_and(Instance::had_effect)
         };
         self.0.as_ref().is_some_and(|state| state.calls.iter().any(had_effect))
     }
@@ -213,7 +230,7 @@ pub(crate) fn is_changed(failure: &Failure) -> bool {
 
 /// Why a call cannot be performed; none if it can.
 fn unsound(call: &FunctionCall, limits: &Limits, lacks: &dyn Fn(&Definition) -> Option<Name>) -> Option<String> {
-    if let crate::definition::Occurrence::Keyed(data) = &call.occurrence
+    if let Occurrence::Keyed(data) = &call.occurrence
         && data.len() > limits.sizes.name_bytes as usize
     {
         return Some(format!("the occurrence of a call has more than {} bytes", limits.sizes.name_bytes));
@@ -339,6 +356,7 @@ impl FunctionWork {
             state.index.add(&mut state.calls, call, functions)?;
             if call.pivot {
                 state.pivot = Pivot::Passed;
+                state.firm = u32::try_from(state.calls.len()).unwrap_or(u32::MAX);
             }
         }
         state.turn = Turn::Waits;
@@ -368,6 +386,9 @@ impl FunctionWork {
         };
         if let Some(call) = state.calls.get_mut(number as usize) {
             state.tally.add(call, &end);
+            if let Some(cut) = state.cut.as_mut().filter(|cut| number >= cut.from) {
+                cut.tally.add(call, &end);
+            }
             state.results.push(number);
             state.index.end(number);
             call.end();
@@ -375,9 +396,17 @@ impl FunctionWork {
         end
     }
 
+    /// Begins again, after a rollback or a retry.
+    pub(super) fn begin_again(&mut self, instances: &Instances) {
+        match self.cut() {
+            Some(from) => self.go_back(from, instances),
+            None => self.retry(instances),
+        }
+    }
+
     /// Begins again. Calls that have not begun are dropped, and calls that have failed are forgotten: both are performed when
     /// they are requested again. The others are kept, also those under way.
-    pub(super) fn retry(&mut self, instances: &Instances) {
+    fn retry(&mut self, instances: &Instances) {
         let Some(state) = self.0.as_deref_mut() else { return };
         state.calls.truncate(state.next as usize);
         for call in &mut state.calls {
@@ -388,6 +417,28 @@ impl FunctionWork {
         }
         state.results.retain(|call| state.calls.get(*call as usize).is_some_and(|call| !call.is_forgotten()));
         (state.turn, state.seen) = (Turn::First, 0);
+        state.index = Index::of(&state.calls, &state.results);
+    }
+
+    /// Begins again after a rollback: the calls that were rolled back are forgotten. The others are kept, with the failures that
+    /// the function has been given; calls that were cancelled with the function are performed again.
+    fn go_back(&mut self, from: u32, instances: &Instances) {
+        let Some(state) = self.0.as_deref_mut() else { return };
+        state.calls.truncate(state.next as usize);
+        for call in state.calls.iter_mut().skip(from as usize) {
+            call.roll_back();
+        }
+        for number in state.results.iter().skip(state.seen as usize) {
+            let Some(call) = state.calls.get_mut(*number as usize) else { continue };
+            let end = call.instance().and_then(|instance| instances.get(instance)?.end());
+            if !call.is_forgotten() && end.is_some_and(|end| !end.is_success()) {
+                call.forget();
+            }
+        }
+        state.results.retain(|call| state.calls.get(*call as usize).is_some_and(|call| !call.is_forgotten()));
+        (state.turn, state.seen, state.cut) = (Turn::First, 0, None);
+        state.firm = state.firm.min(from);
+        state.tally = tally_of(&state.calls, instances);
         state.index = Index::of(&state.calls, &state.results);
     }
 
@@ -408,7 +459,8 @@ impl FunctionWork {
     /// Checks the invariants.
     pub(crate) fn check(&self, instances: &Instances) -> Result<(), String> {
         let Some(state) = self.0.as_ref() else { return Ok(()) };
-        let (mut tally, mut ended) = (Tally::default(), 0_usize);
+        let (mut tally, mut behind, mut ended) = (Tally::default(), Tally::default(), 0_usize);
+        let from = state.cut.map_or(u32::MAX, |cut| cut.from);
         for (number, call) in (0..).zip(&state.calls) {
             let has_begun = number < state.next;
             let instance = call.instance().and_then(|instance| instances.get(instance));
@@ -418,11 +470,17 @@ impl FunctionWork {
             }
             if let Some(end) = instance.and_then(Instance::end) {
                 tally.add(call, end);
+                if number >= from {
+                    behind.add(call, end);
+                }
                 ended += usize::from(!call.is_forgotten());
             }
         }
         if tally != state.tally || ended != state.results.len() || state.seen as usize > ended {
             return Err(format!("counts {ended} results and {tally:?} in other ways"));
+        }
+        if state.cut.is_some_and(|cut| cut.tally != behind || cut.from as usize > state.calls.len()) {
+            return Err(format!("rolls back calls with {behind:?}, and counts {:?}", state.cut));
         }
         if state.index != Index::of(&state.calls, &state.results) {
             return Err("has calls that it does not find".to_owned());
@@ -433,5 +491,109 @@ impl FunctionWork {
             }
             Turn::UnderWay { .. } | Turn::First | Turn::Waits | Turn::Answered { .. } => Ok(()),
         }
+    }
+}
+
+/// The effects of the calls that were not rolled back.
+fn tally_of(calls: &[Call], instances: &Instances) -> Tally {
+    let mut tally = Tally::default();
+    for call in calls {
+        if let Some(end) = call.instance().and_then(|instance| instances.get(instance)?.end()) {
+            tally.add(call, end);
+        }
+    }
+    tally
+}
+
+/// Rollbacks to a call.
+impl FunctionWork {
+    /// The first call that is rolled back, while a rollback to a call is under way.
+    pub(crate) fn cut(&self) -> Option<u32> {
+        self.0.as_ref()?.cut.map(|cut| cut.from)
+    }
+
+    /// Whether a call is within the rollback that is under way. Without one, every call is.
+    pub(crate) fn is_rolled_back_now(&self, instance: &Instance) -> bool {
+        self.cut().is_none_or(|from| instance.state() > from)
+    }
+
+    /// Whether there are effects to compensate before the calls that are rolled back.
+    pub(crate) fn has_effects_before_cut(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.cut.is_some_and(|cut| state.tally.to_undo > cut.tally.to_undo))
+    }
+
+    /// Whether any of its calls has effects to compensate, also those before the calls that are rolled back.
+    pub(crate) fn has_any_effects_to_undo(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.tally.to_undo > 0)
+    }
+
+    /// The number of a known call.
+    pub(crate) fn number_of(&self, key: &Name, occurrence: &Occurrence) -> Option<u32> {
+        let state = self.0.as_ref()?;
+        state.index.number(&state.calls, key, occurrence)
+    }
+
+    /// Whether calls from this one on cannot be rolled back: one of them is a pivot, or a child run that has passed one.
+    pub(crate) fn is_irreversible_from(&self, from: u32, instances: &Instances) -> bool {
+        let Some(state) = self.0.as_ref() else { return false };
+        let is_final = |call: &Call| {
+            let instance = call.instance().and_then(|instance| instances.get(instance));
+            !call.was_rolled_back() && instance.is_some_and(Instance::is_irreversible)
+        };
+        state.firm > from || state.calls.iter().skip(from as usize).any(is_final)
+    }
+
+    /// The last save-point to which the function can roll back.
+    pub(crate) fn save_point(&self, instances: &Instances) -> Option<&Call> {
+        let state = self.0.as_ref()?;
+        let has_succeeded = |call: &Call| {
+            let end = call.instance().and_then(|instance| instances.get(instance)?.end());
+            end.is_some_and(InstanceEnd::is_success)
+        };
+        let numbered = (0_u32..).zip(&state.calls);
+        let (number, point) = numbered.filter(|(_, call)| call.can_be_used() && has_succeeded(call)).last()?;
+        (!self.is_irreversible_from(number.saturating_add(1), instances)).then_some(point)
+    }
+
+    /// The function rolls back to a save-point of it.
+    pub(super) fn roll_back(&mut self, key: &Name, occurrence: &Occurrence, instances: &Instances) -> Applied {
+        const INPUT: &str = "a function rolls back to a save-point";
+        let number = self.number_of(key, occurrence).ok_or(Illegal::new(INPUT, "it has not requested it"))?;
+        let state = self.state_mut(INPUT)?;
+        let point = state.calls.get_mut(number as usize).filter(|call| call.can_be_used());
+        point.ok_or(Illegal::new(INPUT, "the call is none, or its retries are used up"))?.use_save_point();
+        self.cut_at(number.saturating_add(1), instances)
+    }
+
+    /// An operator resets the function to the beginning of a call.
+    pub(super) fn reset(&mut self, key: &Name, occurrence: &Occurrence, instances: &Instances) -> Applied {
+        const INPUT: &str = "a function is reset to a call";
+        let number = self.number_of(key, occurrence).ok_or(Illegal::new(INPUT, "it has not requested it"))?;
+        self.cut_at(number, instances)
+    }
+
+    fn cut_at(&mut self, from: u32, instances: &Instances) -> Applied {
+        const INPUT: &str = "a function is rolled back";
+        let state = self.state_mut(INPUT)?;
+        if state.cut.is_some() {
+            return Err(Illegal::new(INPUT, "another rollback is under way"));
+        }
+        let behind = state.calls.get(from as usize..).unwrap_or_default();
+        state.cut = Some(Cut { from, tally: tally_of(behind, instances) });
+        Ok(())
+    }
+
+    /// The rollback has become one of the whole run. `is_undone`: the calls in its scope are compensated; then those are not
+    /// compensated again.
+    pub(super) fn end_rollback(&mut self, is_undone: bool, instances: &Instances) {
+        let Some(state) = self.0.as_deref_mut() else { return };
+        let Some(cut) = state.cut.take().filter(|_| is_undone) else { return };
+        for call in state.calls.iter_mut().skip(cut.from as usize) {
+            call.roll_back();
+        }
+        state.results.retain(|call| state.calls.get(*call as usize).is_some_and(|call| !call.is_forgotten()));
+        state.seen = state.seen.min(u32::try_from(state.results.len()).unwrap_or(u32::MAX));
+        state.tally = tally_of(&state.calls, instances);
+        state.index = Index::of(&state.calls, &state.results);
     }
 }

@@ -191,6 +191,11 @@ impl Instance {
         }
     }
 
+    /// Whether it is a child run with side effects that can no longer be withdrawn.
+    pub(crate) fn is_irreversible(&self) -> bool {
+        self.is_committed() && self.had_effect() && self.worker.child().is_some()
+    }
+
     /// The output of an instance that succeeded, null otherwise: outputs of cancelled work are not used.
     pub(crate) fn output(&self) -> Payload {
         self.end().filter(|end| end.is_success()).map(InstanceEnd::output).unwrap_or_default()
@@ -287,6 +292,13 @@ impl Instance {
     pub(crate) fn retry_undo(&mut self) {
         if let InstanceUndo::Failed(_) = self.undo {
             self.undo = InstanceUndo::Idle;
+        }
+    }
+
+    /// A failed compensation is not retried any more.
+    pub(crate) fn settle_undo(&mut self) {
+        if let InstanceUndo::Failed(_) = self.undo {
+            self.undo = InstanceUndo::Undone;
         }
     }
 

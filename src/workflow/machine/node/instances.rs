@@ -62,7 +62,6 @@ struct Count {
 impl Count {
     fn of(instance: &Instance) -> Self {
         let (is_active, had_effect) = (instance.is_active(), instance.had_effect());
-        let is_committed = instance.is_committed();
         Self {
             active: u32::from(is_active),
             failed: u32::from(has_failed(instance)),
@@ -71,7 +70,7 @@ impl Count {
             committed: u32::from(is_held(instance)),
             effects: u32::from(had_effect),
             to_undo: u32::from(instance.has_something_to_undo()),
-            irreversible: u32::from(is_committed && had_effect && instance.worker().child().is_some()),
+            irreversible: u32::from(instance.is_irreversible()),
             undoing: u32::from(is_undoing(instance)),
             undo_failed: u32::from(matches!(instance.undo(), InstanceUndo::Failed(_))),
             attempts: instance.attempts(),
@@ -407,14 +406,30 @@ impl Instances {
 
     /// Marks failed compensations to be tried again.
     pub(super) fn retry_undo(&mut self) {
+        self.change_all(Instance::retry_undo);
+    }
+
+    /// The failed compensations of these instances are not retried any more.
+    pub(super) fn settle_undo(&mut self, is_meant: impl Fn(&Instance) -> bool) {
+        let is_failed = |instance: &Instance| matches!(instance.undo(), InstanceUndo::Failed(_)) && is_meant(instance);
+        if self.iter().any(is_failed) {
+            self.change_all(|instance| {
+                if is_meant(instance) {
+                    instance.settle_undo();
+                }
+            });
+        }
+    }
+
+    fn change_all(&mut self, change: impl Fn(&mut Instance)) {
         match self.0.as_deref_mut() {
             None => {}
-            Some(List::One(instance)) => instance.retry_undo(),
+            Some(List::One(instance)) => change(instance),
             Some(List::Many(many)) => {
                 let all = core::mem::take(&mut many.all);
                 *many = Many::default();
                 for mut instance in all {
-                    instance.retry_undo();
+                    change(&mut instance);
                     many.push(instance);
                 }
             }

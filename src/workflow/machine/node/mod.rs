@@ -46,7 +46,7 @@ pub(crate) use rounds::{Arrival, Inflow, RoundsWork};
 pub(crate) use send::SendWork;
 pub(crate) use states::StatesWork;
 pub(crate) use step::{Ending, KeptSignal, Step, Surroundings, Unfit, fit};
-pub(crate) use transitions::{Start, continue_as_new, keep_spent};
+pub(crate) use transitions::{CallGoal, Start, continue_as_new, end_rollback, keep_spent, roll_back_node};
 pub(crate) use wait::WaitWork;
 pub(crate) use work::{NodeKind, NodeWork};
 

@@ -2,8 +2,8 @@
 
 use super::aside::{HandlerEffect, SavePointWay};
 use super::{
-    Applied, Arrival, Aside, Blocked, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeKind, NodeState,
-    NodeWork, Stage, Watch, Worker,
+    Applied, Arrival, Aside, Blocked, Call, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeKind,
+    NodeState, NodeWork, Stage, Watch, Worker,
 };
 use crate::base::id::AgentId;
 use crate::base::name::Name;
@@ -11,7 +11,7 @@ use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::definition::{Action, Join, Node};
 use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
-use crate::message::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
+use crate::message::run::{CallPoint, CompensationOutcome, NodeOutcome, NodeRemedy};
 use crate::task::{SideEffects, Spending};
 use crate::workflow::machine::change::Renewal;
 
@@ -29,7 +29,8 @@ fn not_ended(node: &NodeState, input: &'static str) -> Applied {
 /// The initial state of a function that keeps its instances.
 fn begun_again(mut node: NodeState) -> NodeState {
     if let NodeWork::Function(function) = &mut node.work {
-        function.retry(&node.instances);
+        function.begin_again(&node.instances);
+        node.instances.settle_undo(|instance| function.performed_by(instance).is_some_and(Call::was_rolled_back));
     }
     let mut again = NodeState { work: node.work, instances: node.instances, ..NodeState::default() };
     if let Some(aside) = node.aside {
@@ -55,6 +56,44 @@ pub(crate) fn continue_as_new(node: &mut NodeState, input: &Payload) -> Applied 
     let aside = node.aside_mut();
     (aside.spent_before, aside.repeats) = (spent_before, aside.repeats.saturating_add(1));
     Ok(())
+}
+
+/// The calls of a function from this one on are rolled back.
+pub(crate) fn roll_back_node(node: &mut NodeState, call: &CallPoint, goal: CallGoal) -> Applied {
+    let NodeWork::Function(function) = &mut node.work else {
+        return Err(Illegal::new("a function is rolled back", "its node executes none"));
+    };
+    match goal {
+        CallGoal::SavePoint => function.roll_back(&call.key, &call.occurrence, &node.instances),
+        CallGoal::Reset => function.reset(&call.key, &call.occurrence, &node.instances),
+    }
+}
+
+/// The rollback of a function to a call ends, because the whole run fails. If its calls in scope are compensated, it may be
+/// compensated again, for those before.
+pub(crate) fn end_rollback(node: &mut NodeState) {
+    let NodeWork::Function(function) = &mut node.work else { return };
+    if function.cut().is_none() {
+        return;
+    }
+    let Stage::Ended(ended) = &mut node.stage else { return function.end_rollback(false, &node.instances) };
+    let is_undone =
+        matches!(ended.compensated(), Some(CompensationOutcome::Compensated | CompensationOutcome::Declared { .. }));
+    let is_left = is_undone && function.has_effects_before_cut();
+    function.end_rollback(is_undone, &node.instances);
+    if is_left {
+        ended.set_compensated(None);
+        node.instances.settle_undo(|instance| function.performed_by(instance).is_some_and(Call::was_rolled_back));
+    }
+}
+
+/// What a function is rolled back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallGoal {
+    /// To the end of a save-point of it.
+    SavePoint,
+    /// To the beginning of a call, by an operator.
+    Reset,
 }
 
 /// Counts usage of child runs that were forgotten as usage of a node.

@@ -175,9 +175,10 @@ impl NodeWork {
         Ok(0)
     }
 
-    /// Whether the node keeps its instances when it is executed again: the calls of a function that is retried.
-    pub(crate) const fn keeps_instances(&self, renewal: Renewal) -> bool {
-        matches!(self, Self::Function(_)) && matches!(renewal, Renewal::Retry)
+    /// Whether the node keeps its instances when it is executed again: the calls of a function that is retried, or rolled back
+    /// to one of its calls.
+    pub(crate) fn keeps_instances(&self, renewal: Renewal) -> bool {
+        matches!(self, Self::Function(function) if renewal == Renewal::Retry || function.cut().is_some())
     }
 
     /// A function requests new calls.

@@ -322,7 +322,7 @@ impl Model {
                 ensure!(!past, "it is reset although a child run is past its pivot");
                 self.flow_mut(run)?.resets(nodes, *undo)
             }
-            RunEvent::RolledBack { to, cause } => {
+            RunEvent::RolledBack { to, cause, .. } => {
                 let to = self.named(run, to)?;
                 self.flow_mut(run)?.turns_back(to, cause)
             }
