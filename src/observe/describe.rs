@@ -161,6 +161,7 @@ fn task(named: Named<'_>, task: TaskId, event: &TaskEvent, now: Time) -> String 
     match event {
         TaskEvent::Submitted { spec, replays, expected } => submitted(named, spec, *replays, *expected),
         TaskEvent::Ready => format!("{id} is ready"),
+        TaskEvent::Deferred { until } => format!("{id} is deferred: only tasks that arrive before {until} overtake it"),
         TaskEvent::Assigned { attempt, to } => format!("{} assigned to {}", of(*attempt), named.incarnation(*to)),
         TaskEvent::Started { attempt } => format!("{} has begun", of(*attempt)),
         TaskEvent::YieldRequested { attempt, reason } => match reason {

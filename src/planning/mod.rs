@@ -7,12 +7,14 @@
 //! | take the best of several searches, run on the host's own threads | [`best_of`], [`Settings::each_seed`] |
 //! | trade makespan against cost | [`pareto_front`] |
 //! | continue from an existing plan | [`improve`] |
+//! | adapt a plan to what has happened, within milliseconds | [`repair`] |
 //! | map a task graph with communication costs to machines | [`list_schedule`], in one pass; [`search_schedule`] |
 //! | represent the probability of each assignment as an array | [`TaskTensor`] |
 //! | divide work and find the binding constraints | `allocate`, a linear program (feature `lp`) |
 //! | check a plan against its project | [`validate`], which shares no code with the solvers |
 //! | compute slack and draw a Gantt chart | [`Timeline`] |
 //! | make a project of a scheduler's state, of a run or of a definition | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`], [`TaskTensor::of_run`] |
+//! | keep a plan up to date while it is performed | [`RollingPlanner`] |
 //! | route tasks by a plan, and detect when the plan must be replaced | [`PlannedRouting`], a routing strategy, and its [`PlanTracker`] |
 //!
 //! The engine does not use this module, unless a host configures the strategy [`PlannedRouting`].
@@ -59,7 +61,7 @@ pub use assignment::{
 };
 pub use fault::{InvalidProject, ProjectFault};
 pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
-pub use live::{Outlook, PlanDeviation, PlanTracker, PlannedRouting, RunTensorError};
+pub use live::{Outlook, PlanDeviation, PlanTracker, PlannedRouting, Replan, RollingPlanner, RunTensorError};
 #[cfg(feature = "lp")]
 pub use lp::{
     Allocation, Constraint, LinearProgram, LpError, LpSolution, Relation, ShadowPrices, Variable, WorkShare, allocate,
@@ -69,8 +71,8 @@ pub use outline::{NodeEstimate, Outline, OutlineError, TaskOrigin};
 pub use plan::{Plan, PlannedTask};
 pub use problem::Problem;
 pub use project::{
-    Goal, Measure, ParetoFront, Progress, Rule, Scheme, Settings, Solution, best_of, generate, improve, pareto_front,
-    plan_project,
+    Goal, Measure, ParetoFront, Progress, Repair, Rule, Scheme, Settings, Solution, best_of, generate, improve,
+    pareto_front, plan_project, repair,
 };
 pub use tensor::{AssignmentRound, SinkhornSettings, TaskTensor, TensorAxis, TensorError};
 pub use timeline::{Bar, Phase, Profile, ProfileOf, Timeline};

@@ -37,6 +37,9 @@ pub struct SchedulerSnapshot {
     /// The virtual time of fair sharing: the tag of the tenant whose task began last.
     #[serde(with = "wide", default, skip_serializing_if = "is_zero")]
     pub(crate) virtual_time: u128,
+    /// How often tasks were deferred.
+    #[serde(default, skip_serializing_if = "DeferralRecord::is_default")]
+    pub(crate) deferrals: DeferralRecord,
     /// The accounts of the tenants that have tasks, or had some recently.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tenants: Vec<AccountRecord>,
@@ -60,6 +63,19 @@ pub struct SchedulerSnapshot {
     /// The decisions of guards that concern the whole scheduler, and the jump of its host's clock.
     #[serde(default, skip_serializing_if = "Standing::is_default")]
     pub standing: Standing,
+}
+
+/// How many tasks were submitted under a discipline that defers tasks, and how many were deferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct DeferralRecord {
+    pub(crate) submitted: u64,
+    pub(crate) deferred: u64,
+}
+
+impl DeferralRecord {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Waiting tasks with the same requirements that no agent can perform.
@@ -155,6 +171,9 @@ pub struct TaskRecord {
     /// The tier in which it waits, if that differs from its spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    /// Its virtual deadline since it was deferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deferred: Option<Time>,
     /// How many attempts have begun.
     pub attempts: u32,
     /// How many attempts were given back and do not count against the policy.
@@ -245,13 +264,14 @@ impl Core {
         agents.sort_by_key(|agent| agent.by.agent());
         let mut tasks: Vec<TaskRecord> = state.tasks().iter().map(|(_, task)| task_record(state, task)).collect();
         tasks.sort_by_key(|task| task.seq);
-        let queues = state.queues();
+        let (queues, deferrals) = (state.queues(), state.queues().deferrals().count);
         let tenant = |(at, account): (TenantIx, &Account)| account_record(at.0.get(), account, queues.tag(at));
         SchedulerSnapshot {
             last: log.last(),
             at: log.at(),
             incarnations: state.incarnations(),
             virtual_time: queues.virtual_time(),
+            deferrals: DeferralRecord { submitted: deferrals.submitted, deferred: deferrals.deferred },
             tenants: queues.tenants().map(tenant).collect(),
             kinds: queues.kinds().map(|(at, account)| account_record(at.0.get(), account, 0)).collect(),
             separate: state.index().classes().separated().clone(),
@@ -378,6 +398,7 @@ fn task_record(state: &State, task: &Task) -> TaskRecord {
         spec: Arc::clone(&task.spec),
         expected: task.rare().expected,
         tier: (task.tier != task.spec.tier).then_some(task.tier),
+        deferred: task.rare().deferred,
         attempts: task.begun(),
         yields: task.rare().yielded,
         preempted: task.rare().preempted,

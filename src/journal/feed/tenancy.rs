@@ -63,6 +63,7 @@ impl Tenancy {
             }
             TaskEvent::Joined { to } => self.tasks.get(&task).is_some() && self.tasks.get(to).is_some(),
             TaskEvent::Ready
+            | TaskEvent::Deferred { .. }
             | TaskEvent::Assigned { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::Yielded { .. }

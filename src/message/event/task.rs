@@ -28,6 +28,12 @@ pub enum TaskEvent {
     },
     /// The task can be assigned: its dependencies have succeeded, or its back-off is over.
     Ready,
+    /// The task was moved behind shorter ones, because more work waits than the discipline has patience for
+    /// ([`Discipline::Deferring`](crate::scheduler::Discipline::Deferring)).
+    Deferred {
+        /// Its virtual deadline from now on: a task that arrives after this time does not overtake it.
+        until: Time,
+    },
     /// An attempt was assigned to an agent.
     Assigned {
         /// The attempt.
@@ -230,6 +236,7 @@ impl TaskEvent {
             | Self::Succeeded { attempt, .. } => Some(*attempt),
             Self::Submitted { .. }
             | Self::Ready
+            | Self::Deferred { .. }
             | Self::Joined { .. }
             | Self::Answered { .. }
             | Self::CancelRequested { .. }

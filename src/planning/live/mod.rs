@@ -4,8 +4,10 @@
 
 mod outlook;
 mod planned;
+mod rolling;
 mod run_tensor;
 
 pub use outlook::Outlook;
 pub use planned::{PlanDeviation, PlanTracker, PlannedRouting};
+pub use rolling::{Replan, RollingPlanner};
 pub use run_tensor::RunTensorError;

@@ -73,6 +73,8 @@ impl Between<'_> {
                 return Err(format!("{} is queued at {position:?}, not {should:?}", task.id()));
             }
         }
+        let tasks = self.0.tasks.iter().filter(|(_, task)| task.class().is_some());
+        self.0.queues.deferrals().check(tasks.map(|(at, task)| (Arrival::of(task), at)))?;
         let counted: usize = self.0.queues.by_tier().iter().sum();
         if queued != counted {
             return Err(format!("{queued} tasks are queued, the counts by tier add up to {counted}"));

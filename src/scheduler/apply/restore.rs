@@ -5,9 +5,9 @@ use crate::base::error::RestoreError;
 use crate::base::id::AgentId;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::{Bound, Excluded};
-use crate::scheduler::queue::AccountHistory;
+use crate::scheduler::queue::{AccountHistory, DeferralCount};
 use crate::scheduler::snapshot::{
-    AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
+    AccountRecord, AgentRecord, DeferralRecord, SchedulerSnapshot, TaskRecord, TaskStage, UnroutableRecord,
 };
 use crate::scheduler::tasks::{
     Cancel, Ended, Heartbeats, Held, Origin, Rare, Requests, Running, Stage, Submission, Yielding,
@@ -26,6 +26,8 @@ impl State {
                 snapshot.incarnations
             )));
         }
+        let DeferralRecord { submitted, deferred } = snapshot.deferrals;
+        self.queues.deferrals_mut().count = DeferralCount { submitted, deferred };
         for (index, record) in snapshot.tenants.iter().map(|record| (record.index, record)) {
             let put = self.queues.put_tenant(index, &record.name, history(record));
             put.ok_or_else(|| wrong(format!("tenant {:?} cannot be restored at index {index}", record.name)))?;
@@ -83,6 +85,7 @@ impl State {
             avoid: record.avoid.clone(),
             failed: record.failed.clone(),
             last: record.last.filter(|_| waits),
+            deferred: record.deferred,
             heartbeats: record.details.as_ref().map(|(at, details)| Box::new(Heartbeats::recorded(*at, details))),
         };
         let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, record.tier, rare)?;

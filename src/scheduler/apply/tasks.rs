@@ -60,6 +60,7 @@ impl State {
                 }
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
+            TaskEvent::Deferred { until } => defer(self, self.tasks.find(id, place)?, *until),
             TaskEvent::Joined { to } => self.joined(self.tasks.find(id, place)?, *to),
             TaskEvent::CancelRequested { reason } => self.cancel_requested(at, self.tasks.find(id, place)?, reason),
             TaskEvent::Cancelled { reason, side_effects } => {
@@ -90,6 +91,7 @@ impl State {
             self.tasks.discard(dead)?;
         }
         self.queues.enter(accounts, spec.payload.bytes())?;
+        self.queues.deferrals_mut().submitted();
         if spec.after.is_empty() {
             self.enqueue(task)?;
         } else {
@@ -133,8 +135,7 @@ impl State {
             self.index.join(key, room)?
         };
         let task = self.tasks.queue(at, class)?;
-        let (key, tier, rank) = (sub_queue(task, class), task.tier, self.queues.rank(&Arrival::of(task)));
-        self.queues.push(key, tier, rank, at)?;
+        self.queues.push(sub_queue(task, class), &Arrival::of(task), at)?;
         if self.queues.has_batches() { self.linger(at) } else { Ok(()) }
     }
 
@@ -143,7 +144,7 @@ impl State {
         let task = self.tasks.at(at)?;
         let Some(class) = task.class() else { return Ok(()) };
         let (key, room) = (sub_queue(task, class), task.room());
-        self.queues.remove(at)?;
+        self.queues.remove(&Arrival::of(task), at)?;
         if self.queues.has_batches()
             && let Some(next) = self.queues.first_lingering(&key)
         {
@@ -230,6 +231,20 @@ impl State {
             avoid: Box::default(),
         }
     }
+}
+
+/// Moves a queued task behind others.
+fn defer(state: &mut State, at: TaskIx, until: Time) -> Applied {
+    if state.tasks.at(at)?.class().is_none() {
+        return Err(InconsistentEvent("a task that is deferred is not queued"));
+    }
+    let excluded = state.excluded(at)?;
+    state.dequeue(at, None)?;
+    if state.tasks.at_mut(at)?.defer(until).is_some() {
+        return Err(InconsistentEvent("a task is deferred for the second time"));
+    }
+    state.queues.deferrals_mut().deferred();
+    state.enqueue_excluding(at, excluded)
 }
 
 /// The sub-queue of a task that waits in a class.

@@ -285,7 +285,7 @@ impl AdmissionCheck<'_> {
             return None;
         }
         let (tier, deadline) = (spec.tier, spec.deadline);
-        let last = Arrival { tier, deadline, expected, submitted: self.now, seq: Seq::new(u64::MAX) };
+        let last = Arrival { tier, deadline, expected, submitted: self.now, seq: Seq::new(u64::MAX), deferred: None };
         let ahead = queues.count_ahead(class, queues.rank(&last), AHEAD);
         let each = mean.unwrap_or(own);
         // An attempt under way is assumed to be half done on average.

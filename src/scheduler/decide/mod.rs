@@ -6,6 +6,7 @@ mod attempts;
 mod batches;
 mod control;
 mod dead;
+mod deferral;
 mod dispatch;
 mod heartbeats;
 mod preemption;

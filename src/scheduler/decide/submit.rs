@@ -1,6 +1,7 @@
 //! Submits: of one task and of several tasks.
 
 use super::admission::{Admission, Earlier};
+use super::deferral::defer;
 use super::validate::bounded;
 use crate::base::id::TaskId;
 use crate::message::command::Accepted;
@@ -41,6 +42,7 @@ impl Core {
             Some(class) => self.dispatch(tx).class(class),
             None => self.dispatch(tx).settle(None),
         }
+        defer(self, tx);
     }
 
     /// Accepts a task. Ends it if a result for it is cached, or lets it wait for the result of an equal one.
@@ -97,5 +99,6 @@ impl Core {
             self.accept(spec, replays, Reuse::OfEqual, tx);
         }
         self.dispatch_tasks(&ids, tx);
+        defer(self, tx);
     }
 }

@@ -278,6 +278,17 @@ impl Fleet {
         }
     }
 
+    /// The number of online agents.
+    pub(crate) fn count_online(&self) -> u64 {
+        self.online.count_common(&self.online) as u64
+    }
+
+    /// The sum of the capacities of the online agents, and the number of agents that were visited for it.
+    pub(crate) fn online_capacity(&self) -> (u64, usize) {
+        let online = self.online.iter().filter_map(|at| self.members.get(at)?.as_ref());
+        online.fold((0, 0), |(sum, visited), member| (sum + u64::from(member.spec.capacity), visited + 1))
+    }
+
     /// The agents to which the candidates of a strategy must be restricted; none if all agents with room have such
     /// room.
     pub(crate) const fn only_room(&self, room: Room) -> Option<&Bits> {

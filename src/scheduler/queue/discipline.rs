@@ -1,5 +1,6 @@
 //! The order of waiting tasks.
 
+use super::deferral::is_deferrable;
 use super::lanes::Rank;
 use crate::base::id::Seq;
 use crate::base::time::Time;
@@ -51,6 +52,34 @@ pub enum Discipline {
         #[serde(with = "crate::base::time::span")]
         patience: Duration,
     },
+    /// Short tasks before long ones, within bounds; and while more work waits than the agents perform within the patience, the
+    /// longest tasks are put out of line, so that the others are in time.
+    ///
+    /// The virtual deadline is that of [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline), plus `patience` if the task
+    /// is [expected](crate::routing::Estimator) to take longer than `long`. When a task is submitted while the expected work of
+    /// all queued tasks, divided by the capacity of the online agents, is more than `patience`, the queued task with the
+    /// longest expected duration is deferred ([`TaskEvent::Deferred`](crate::message::TaskEvent::Deferred)): its virtual
+    /// deadline is then that of its tier plus three times the patience.
+    ///
+    /// - *Which:* tasks of the tiers normal and low without a deadline that are expected to take longer than `long` and longer
+    ///   than the mean of the queued tasks. If all tasks have the same estimate or none, the order is exactly that of
+    ///   `EarliestVirtualDeadline`.
+    /// - *How often:* each task at most once, and at most one in `one_in` of the tasks that were submitted. With 100, the 99th
+    ///   percentile of the waiting time belongs to the tasks that were not deferred.
+    /// - *How long:* only tasks that arrive before the virtual deadline of a task can overtake it. No task starves.
+    ///
+    /// A good `long` is the mean expected duration; a good `patience` the longest acceptable wait of those that are not
+    /// deferred. A task with a deadline of its own is ordered by that alone.
+    Deferring {
+        /// From which expected duration on a task gives way to shorter ones.
+        #[serde(with = "crate::base::time::span")]
+        long: Duration,
+        /// For how long it does.
+        #[serde(with = "crate::base::time::span")]
+        patience: Duration,
+        /// At most one task is deferred for this number of submitted ones; 0 counts as 1.
+        one_in: u32,
+    },
 }
 
 /// The properties of a waiting task that determine its position.
@@ -62,6 +91,8 @@ pub(crate) struct Arrival {
     pub(crate) expected: Option<Duration>,
     pub(crate) submitted: Time,
     pub(crate) seq: Seq,
+    /// Its virtual deadline since it was deferred.
+    pub(crate) deferred: Option<Time>,
 }
 
 impl Arrival {
@@ -72,6 +103,7 @@ impl Arrival {
             expected: task.rare().expected,
             submitted: task.submitted,
             seq: task.seq,
+            deferred: task.rare().deferred,
         }
     }
 }
@@ -86,6 +118,11 @@ impl Discipline {
             Self::EarliestVirtualDeadline | Self::WeightedFair => due(target),
             Self::ShortestExpected { stretch, patience } => {
                 due(target + arrival.expected.unwrap_or_default().saturating_mul(stretch).min(patience))
+            }
+            Self::Deferring { long, patience, .. } => {
+                let deferred = arrival.deferred.filter(|_| is_deferrable(arrival));
+                let long = arrival.expected.is_some_and(|expected| expected > long);
+                due(deferred.unwrap_or(if long { target + patience } else { target }))
             }
         };
         Rank { key, seq: arrival.seq }

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod batch;
+mod deferral;
 mod discipline;
 mod fair;
 mod lanes;
@@ -15,6 +16,7 @@ mod quota;
 
 pub(crate) use accounts::{Account, AccountHistory, AccountIntake, Gate};
 pub use batch::Batch;
+pub(crate) use deferral::{DeferralCount, Deferrals};
 pub(crate) use discipline::Arrival;
 pub use discipline::Discipline;
 pub(crate) use lanes::{Rank, SubQueueKey, Turn};
@@ -28,7 +30,7 @@ use super::timers::{Alarm, Timers};
 use crate::base::name::Name;
 use crate::base::structure::Bits;
 use crate::base::time::Time;
-use crate::task::{TaskSpec, Tier};
+use crate::task::TaskSpec;
 use accounts::{Accounts, resized};
 use core::time::Duration;
 use lanes::{ByUrgency, Lanes};
@@ -60,6 +62,7 @@ pub(crate) struct Intake {
 pub(crate) struct Queues {
     discipline: Discipline,
     lanes: Lanes,
+    deferrals: Deferrals,
     tenants: Accounts,
     kinds: Accounts,
     batches: BTreeMap<Name, Batch>,
@@ -77,6 +80,7 @@ impl Queues {
         let QueueRules { discipline, tenants, kinds, batches } = rules;
         Self {
             discipline,
+            deferrals: Deferrals::new(discipline),
             lanes: Lanes::new(discipline == Discipline::WeightedFair),
             tenants: Accounts::new(tenants),
             kinds: Accounts::new(kinds),
@@ -99,12 +103,23 @@ impl Queues {
 
     // ---- waiting tasks
 
-    pub(crate) fn push(&mut self, key: SubQueueKey, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
-        self.lanes.push(key, tier, rank, task)
+    pub(crate) fn push(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx) -> Applied {
+        self.deferrals.enter(arrival, task);
+        self.lanes.push(key, arrival.tier, self.rank(arrival), task)
     }
 
-    pub(crate) fn remove(&mut self, task: TaskIx) -> Applied {
+    pub(crate) fn remove(&mut self, arrival: &Arrival, task: TaskIx) -> Applied {
+        self.deferrals.leave(arrival, task)?;
         self.lanes.remove(task)
+    }
+
+    /// What is known for deferrals.
+    pub(crate) const fn deferrals(&self) -> &Deferrals {
+        &self.deferrals
+    }
+
+    pub(crate) const fn deferrals_mut(&mut self) -> &mut Deferrals {
+        &mut self.deferrals
     }
 
     /// The first task of a class that may begin in this room.

@@ -59,6 +59,8 @@ pub(crate) struct Rare {
     pub(crate) last: Option<AgentId>,
     /// The heartbeats of its attempts.
     pub(crate) heartbeats: Option<Box<Heartbeats>>,
+    /// Its virtual deadline since it was deferred.
+    pub(crate) deferred: Option<Time>,
 }
 
 impl Default for Rare {
@@ -78,6 +80,7 @@ impl Rare {
         failed: Vec::new(),
         last: None,
         heartbeats: None,
+        deferred: None,
     };
 }
 
@@ -288,6 +291,11 @@ impl Task {
     /// How many attempts count against the policy.
     pub(crate) fn counted(&self) -> u32 {
         self.begun().saturating_sub(self.rare().yielded)
+    }
+
+    /// Sets its virtual deadline, and returns the one that it got by an earlier deferral.
+    pub(crate) fn defer(&mut self, until: Time) -> Option<Time> {
+        self.rare.get_or_insert_default().deferred.replace(until)
     }
 
     /// Begins a stage in which the task waits.

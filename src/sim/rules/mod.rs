@@ -82,6 +82,8 @@ struct Known {
     outcome_unknown: bool,
     /// The agents that failed it.
     failed_by: Vec<AgentId>,
+    /// Whether it was deferred, which happens once.
+    deferred: bool,
     /// The failures of its attempts, if its policy has rules for failures.
     failures: Vec<Failure>,
     side_effects: SideEffects,

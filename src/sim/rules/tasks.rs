@@ -47,6 +47,11 @@ impl Rules {
                 let (held, next) = ((attempt.of(id), *by), (*next, *beyond_budget));
                 self.judge_failed(held, failure, next, *outcome_unknown, step)
             }
+            TaskEvent::Deferred { .. } => {
+                let known = self.known(id)?;
+                rule(matches!(known.stage, Stage::Queued), || format!("{id} is deferred and not queued"))?;
+                rule(!known.deferred, || format!("{id} is deferred twice"))
+            }
             TaskEvent::Joined { to } => judge_joined(self, id, *to),
             TaskEvent::Answered { from, output } => judge_answered(self, id, *from, output),
             TaskEvent::Succeeded { attempt, by, output } => {
@@ -307,6 +312,7 @@ impl Known {
             yields: 0,
             outcome_unknown: false,
             failed_by: Vec::new(),
+            deferred: false,
             failures: Vec::new(),
             side_effects: SideEffects::None,
             details: Payload::NULL,
@@ -332,6 +338,7 @@ impl Known {
     fn learn(&mut self, event: &TaskEvent, unstarted: bool, at: Time) {
         match event {
             TaskEvent::Ready => self.stage = Stage::Queued,
+            TaskEvent::Deferred { .. } => self.deferred = true,
             TaskEvent::Joined { to } => self.stage = Stage::Joined(*to),
             TaskEvent::Assigned { attempt, to } => {
                 self.attempts = attempt.get();

@@ -257,7 +257,12 @@ fn add(sum: &Payload, vote: &Payload) -> Payload {
 }
 
 fn shares(seed: u64, config: Config) -> Config {
-    let config = if seed.is_multiple_of(2) { config.with_discipline(Discipline::WeightedFair) } else { config };
+    let (long, patience) = (Duration::from_millis(20), Duration::from_millis(100));
+    let config = match seed % 6 {
+        0 | 2 | 4 => config.with_discipline(Discipline::WeightedFair),
+        3 => config.with_discipline(Discipline::Deferring { long, patience, one_in: 3 }),
+        _ => config,
+    };
     let config = config
         .with_shared("licence", 2)
         .with_tenant("t1", Quota::default().with_concurrent(2).with_weight(2))

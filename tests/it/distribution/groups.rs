@@ -1,6 +1,6 @@
 //! Groups of commands: each gets the answer that it would get alone, and the events are the same.
 
-use super::soup::{Setting, Step, commands, config, mode, step};
+use super::soup::{Setting, Step, commands, config, mode, order, step};
 use crate::kit::host;
 use counterpoint::definition::{Action, Body, Definition, Link, Node};
 use counterpoint::{
@@ -25,9 +25,9 @@ proptest! {
 
     #[test]
     fn a_group_is_handled_as_its_commands_one_after_the_other(
-        fair: bool, mode in mode(), work in work(), groups in prop::collection::vec(prop::collection::vec(step(), 1..8), 5..30)
+        order in order(), mode in mode(), work in work(), groups in prop::collection::vec(prop::collection::vec(step(), 1..8), 5..30)
     ) {
-        let limited = || config(Setting(fair, mode)).with_limits(bound(work));
+        let limited = || config(Setting(order, mode)).with_limits(bound(work));
         let (mut one, mut all, mut next) = (host(limited()), Scheduler::new(limited()), 0);
         for steps in groups {
             let group = commands(&mut one, &Step::Together(steps), &mut next);

@@ -5,6 +5,7 @@ mod batches;
 mod bulk;
 mod calls;
 mod deadlines;
+mod deferring;
 mod groups;
 mod prefetch;
 mod resources;

@@ -107,15 +107,29 @@ pub(super) enum Mode {
     Guarded,
 }
 
-/// Whether tenants share fairly, and the mode.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Setting(pub(super) bool, pub(super) Mode);
+/// The order of waiting tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Deadlines,
+    /// Tenants share fairly.
+    Fair,
+    /// The longest are put out of line.
+    Deferring,
+}
 
-pub(super) fn config(Setting(fair, mode): Setting) -> Config {
+pub(super) fn order() -> impl Strategy<Value = Order> {
+    prop_oneof![Just(Order::Deadlines), Just(Order::Fair), Just(Order::Deferring)]
+}
+
+/// The order and the mode.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting(pub(super) Order, pub(super) Mode);
+
+pub(super) fn config(Setting(order, mode): Setting) -> Config {
     match mode {
-        Mode::Plain => batched(plain(fair)),
-        Mode::Stateless => plain(fair).with_strategy(FirstCapable::default()),
-        Mode::Guarded => with_guards(batched(plain(fair))),
+        Mode::Plain => batched(plain(order)),
+        Mode::Stateless => plain(order).with_strategy(FirstCapable::default()),
+        Mode::Guarded => with_guards(batched(plain(order))),
     }
 }
 
@@ -133,9 +147,13 @@ fn batched(config: Config) -> Config {
     config.with_batch("k1", Batch::new(2, 3, ms(700)))
 }
 
-fn plain(fair: bool) -> Config {
+fn plain(order: Order) -> Config {
     let rate = rate::Rules::new(rate::Config::new(5, ms(1_000), 3)).unwrap();
-    let discipline = if fair { Discipline::WeightedFair } else { Discipline::EarliestVirtualDeadline };
+    let discipline = match order {
+        Order::Deadlines => Discipline::EarliestVirtualDeadline,
+        Order::Fair => Discipline::WeightedFair,
+        Order::Deferring => Discipline::Deferring { long: ms(100), patience: ms(150), one_in: 2 },
+    };
     let config = Config::default();
     #[cfg(feature = "resilience")]
     let config = config.with_rebalancing(counterpoint::resilience::capacity::rebalance::Rules::default(), ms(400));
@@ -196,6 +214,7 @@ fn command(host: &mut Host, step: &Step, next: &mut u64) -> Option<Command> {
                 *next += 1;
                 let mut spec = TaskSpec::new(task_id(*next), kind(*number)).with_tier(Tier::ALL[*tier]);
                 spec.preemptible = *preemptible;
+                spec.estimate = (*next % 4 > 0).then(|| ms(*next % 4 * 100));
                 // Some take a part of what all share, some of what an agent has.
                 if next.is_multiple_of(3) {
                     spec.needs = spec.needs.clone().and_shared("licence", 1 + *next % 2);
@@ -367,9 +386,9 @@ proptest! {
 
     #[test]
     fn the_rules_hold_whatever_happens(
-        fair: bool, mode in mode(), steps in prop::collection::vec(steps(), 10..90), cut in 0.0..1.0_f64
+        order in order(), mode in mode(), steps in prop::collection::vec(steps(), 10..90), cut in 0.0..1.0_f64
     ) {
-        let setting = Setting(fair, mode);
+        let setting = Setting(order, mode);
         let mut host = host(config(setting));
         let mut next = 0;
         // A scheduler restored from a snapshot, which gets the same commands from there on.

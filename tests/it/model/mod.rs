@@ -103,6 +103,7 @@ fn the_random_commands_reach_everything() {
         "deregistered",
         "lost",
         "submitted",
+        "deferred",
         "ready",
         "assigned",
         "heartbeat",

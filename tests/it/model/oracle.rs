@@ -87,6 +87,15 @@ impl Model {
                 self.submitted(spec, *replays, cause)
             }
             TaskEvent::Ready => self.ready(id),
+            TaskEvent::Deferred { until } => {
+                let due = self.to_defer();
+                rule!(due == Some((id, *until)), "{id} is deferred until {until}, and due is {due:?}");
+                let asked = matches!(cause, Command::Task(TaskCommand::Submit(_) | TaskCommand::Replay { .. }));
+                rule!(asked, "{id} is deferred and nothing is submitted");
+                self.deferred += 1;
+                self.tasks.get_mut(&id).unwrap().deferred = Some(*until);
+                Ok(())
+            }
             TaskEvent::Assigned { attempt, to } => self.assigned(attempt.of(id), *to),
             TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, .. } => {
                 let before = self.known(id)?.doubtful;
@@ -154,6 +163,7 @@ impl Model {
             by_rule: BTreeMap::new(),
             avoid: Vec::new(),
             stage,
+            deferred: None,
             details: None,
             pending: None,
             heartbeat: Time::ZERO,
@@ -161,6 +171,7 @@ impl Model {
             rating: None,
         };
         self.tasks.insert(spec.id, task);
+        self.submitted += 1;
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub struct MTask {
     pub spec: Arc<TaskSpec>,
     pub seq: u64,
     pub submitted: Time,
+    /// Its virtual deadline since it was deferred.
+    pub deferred: Option<Time>,
     pub attempts: u32,
     pub doubtful: bool,
     /// The failures so far to which each rule of its retries applied.
@@ -125,6 +127,9 @@ pub struct Model {
     pub limits: Limits,
     pub discipline: Discipline,
     pub tasks: BTreeMap<TaskId, MTask>,
+    /// How many tasks were submitted, and how many deferred.
+    pub submitted: u64,
+    pub deferred: u64,
     pub agents: BTreeMap<AgentId, MAgent>,
     /// Ended tasks that are no dead letters, and dead letters, each the oldest first.
     pub finished: Vec<TaskId>,
@@ -142,6 +147,8 @@ impl Model {
             limits,
             discipline,
             tasks: BTreeMap::new(),
+            submitted: 0,
+            deferred: 0,
             agents: BTreeMap::new(),
             finished: Vec::new(),
             dead: Vec::new(),
@@ -184,9 +191,39 @@ impl Model {
                 let target = task.submitted.as_nanos().saturating_add(target).saturating_add(span);
                 task.spec.deadline.map_or(target, |deadline| deadline.as_nanos())
             }
+            Discipline::Deferring { long, patience, .. } => {
+                let target = [100, 1_000, 10_000, 60_000][task.spec.tier as usize] * 1_000_000;
+                let is_long = task.spec.estimate.is_some_and(|estimate| estimate > long);
+                let span = if is_long { patience.as_nanos() as u64 } else { 0 };
+                let target = task.submitted.as_nanos().saturating_add(target).saturating_add(span);
+                let target = task.deferred.map_or(target, Time::as_nanos);
+                task.spec.deadline.map_or(target, |deadline| deadline.as_nanos())
+            }
             other => panic!("a discipline that the model does not know: {other:?}"),
         };
         (key, task.seq)
+    }
+
+    /// The task that is to be deferred now, if too much work waits, and its virtual deadline.
+    pub fn to_defer(&self) -> Option<(TaskId, Time)> {
+        let Discipline::Deferring { long, patience, one_in } = self.discipline else { return None };
+        let queued = || self.tasks.values().filter(|task| matches!(task.stage, MStage::Queued));
+        let spans: Vec<u128> = queued().filter_map(|task| Some(task.spec.estimate?.as_nanos())).collect();
+        let work: u128 = spans.iter().sum();
+        let slots: u32 = self.agents.values().filter(|agent| !agent.draining).map(|agent| agent.spec.capacity).sum();
+        if work <= patience.as_nanos() * u128::from(slots.max(1))
+            || (self.deferred + 1) * u64::from(one_in) > self.submitted
+        {
+            return None;
+        }
+        let may = |task: &&MTask| {
+            let is_long = task.spec.estimate.is_some_and(|estimate| estimate > long);
+            is_long && task.deferred.is_none() && task.spec.deadline.is_none() && task.spec.tier as usize >= 2
+        };
+        let longest = queued().filter(may).max_by_key(|task| (task.spec.estimate, task.seq))?;
+        let above = longest.spec.estimate?.as_nanos() * spans.len() as u128 > work;
+        let target = Duration::from_secs([10, 60][longest.spec.tier as usize - 2]);
+        above.then(|| (longest.spec.id, longest.submitted + target + patience * 3))
     }
 
     pub fn meets(task: &MTask, agent: &MAgent) -> bool {

@@ -52,7 +52,8 @@ pub fn setups() -> impl Strategy<Value = Setup> {
     let discipline = prop_oneof![
         Just(Discipline::Strict),
         Just(Discipline::EarliestVirtualDeadline),
-        Just(Discipline::ShortestExpected { stretch: 20, patience: Duration::from_secs(4) })
+        Just(Discipline::ShortestExpected { stretch: 20, patience: Duration::from_secs(4) }),
+        Just(Discipline::Deferring { long: Duration::from_millis(50), patience: Duration::from_millis(80), one_in: 3 })
     ];
     let routing = prop_oneof![
         Just(Routing::First),

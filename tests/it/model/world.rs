@@ -114,7 +114,12 @@ impl World {
             }
         }
         self.model.settled()?;
-        self.call(now, command)
+        let submitted = self.model.submitted;
+        self.call(now, command)?;
+        match self.model.to_defer().filter(|_| self.model.submitted > submitted) {
+            Some(due) => Err(format!("{due:?} is to be deferred after a submit, and is not")),
+            None => Ok(()),
+        }
     }
 
     fn call(&mut self, now: Time, command: &Command) -> Result<(), String> {

@@ -6,4 +6,5 @@ mod linear;
 mod lists;
 mod live;
 mod projects;
+mod repairs;
 mod tensors;

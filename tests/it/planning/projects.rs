@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// A random project with all features, or, if `plain`, one in which appending tasks to agents is enough.
-fn project(seed: u64, size: u64, plain: bool) -> Project {
+pub(super) fn project(seed: u64, size: u64, plain: bool) -> Project {
     let mut random = Random::new(seed, 1);
     let mut project = Project::default().with_resource(Resource::new("room", 3));
     for number in 0..3 {
