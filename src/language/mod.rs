@@ -41,6 +41,7 @@ mod fault;
 mod flow;
 mod inputs;
 mod marks;
+mod print;
 mod report;
 mod schema;
 mod states;
@@ -52,6 +53,7 @@ pub use document::Document;
 pub use fault::{DocumentError, DocumentFault, DocumentFaultKind};
 pub use inputs::{Input, InputType};
 pub use marks::Position;
+pub use print::{PrintError, PrintErrorKind};
 
 use crate::base::id::RunId;
 use crate::base::limits::Limits;
