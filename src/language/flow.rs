@@ -50,8 +50,11 @@ pub(super) struct Reader<'l> {
     /// The names of the tasks that contain the workflow that is being read.
     within: Vec<Name>,
     /// The paths of nodes in the document.
-    locations: BTreeMap<Vec<Name>, String>,
+    pub(super) locations: Locations,
 }
+
+/// The paths of nodes in a document, by the names of the nodes that lead to them.
+pub(super) type Locations = BTreeMap<Vec<Name>, String>;
 
 impl<'l> Reader<'l> {
     pub(super) fn new(limits: &'l Limits) -> Self {
