@@ -27,8 +27,8 @@ const RESERVED: &[&str] =
     &["inputs", "item", "context", "run", "this", "true", "false", "null", "in", "fail", "continue"];
 
 /// Suffixes of the additional nodes that a task becomes. Task ids contain no dot, so these names are unique.
-const GATE: &str = ".when";
-const ACCEPTED: &str = ".failed";
+pub(super) const GATE: &str = ".when";
+pub(super) const ACCEPTED: &str = ".failed";
 /// The policies for a failure that is not handled.
 pub(super) const ON_FAILURE: &[(&str, OnFailure)] =
     &[("fail", OnFailure::Fail), ("finish", OnFailure::Finish), ("hold", OnFailure::Hold)];
@@ -38,8 +38,8 @@ pub(super) const ON_UNDO_FAILURE: &[(&str, OnCompensationFailure)] = &[
     ("continue", OnCompensationFailure::Continue),
     ("stop", OnCompensationFailure::Stop),
 ];
-const YES: &str = "yes";
-const NO: &str = "no";
+pub(super) const YES: &str = "yes";
+pub(super) const NO: &str = "no";
 
 pub(super) struct Reader<'l> {
     pub(super) report: Report,
@@ -50,8 +50,11 @@ pub(super) struct Reader<'l> {
     /// The names of the tasks that contain the workflow that is being read.
     within: Vec<Name>,
     /// The paths of nodes in the document.
-    locations: BTreeMap<Vec<Name>, String>,
+    pub(super) locations: Locations,
 }
+
+/// The paths of nodes in a document, by the names of the nodes that lead to them.
+pub(super) type Locations = BTreeMap<Vec<Name>, String>;
 
 impl<'l> Reader<'l> {
     pub(super) fn new(limits: &'l Limits) -> Self {
@@ -164,8 +167,7 @@ impl<'l> Reader<'l> {
             self.report.add(path, DocumentFaultKind::Missing { field: "id".to_owned() });
         }
         let id = self.report.text_at(fields, "id", path)?;
-        let plain = id.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
-        if id.is_empty() || !plain || RESERVED.contains(&id) {
+        if !is_id(id) {
             let expected =
                 "a task id: letters, digits, _ and -, and no word with another meaning, such as inputs or continue";
             self.report.invalid(&path.field("id"), expected, id);
@@ -192,6 +194,12 @@ impl<'l> Reader<'l> {
         let dot = if task.is_empty() || field.is_empty() { "" } else { "." };
         format!("{task}{dot}{field}")
     }
+}
+
+/// Whether a text can be the id of a task.
+pub(super) fn is_id(text: &str) -> bool {
+    let plain = text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
+    !text.is_empty() && plain && !RESERVED.contains(&text)
 }
 
 /// The field of a task that a fault concerns, if there is one.

@@ -32,6 +32,7 @@
 //!
 #![doc = include_str!("../../docs/language.md")]
 
+mod advice;
 mod context;
 mod data;
 mod delegate;
@@ -41,6 +42,7 @@ mod fault;
 mod flow;
 mod inputs;
 mod marks;
+mod print;
 mod report;
 mod schema;
 mod states;
@@ -48,17 +50,20 @@ mod task;
 mod waits;
 mod work;
 
+pub use advice::DocumentAdvice;
 pub use document::Document;
 pub use fault::{DocumentError, DocumentFault, DocumentFaultKind};
 pub use inputs::{Input, InputType};
 pub use marks::Position;
+pub use print::{PrintError, PrintErrorKind};
 
 use crate::base::id::RunId;
 use crate::base::limits::Limits;
 use crate::base::payload::Payload;
 use crate::definition::Definition;
 use crate::message::run::RunSpec;
-use flow::Reader;
+use crate::workflow::check;
+use flow::{Locations, Reader};
 use report::{Path, get};
 use serde_json::Value;
 
@@ -111,12 +116,44 @@ impl Document {
     ///
     /// [`DocumentError`] with all errors, each with its path in the document.
     pub fn compile(&self, limits: &Limits) -> Result<CompiledDocument, DocumentError> {
+        self.read(limits).map(|(compiled, _)| compiled)
+    }
+
+    /// Advice on the workflow, such as a join that can never run or a wait for a signal that is never sent, each with its place. None
+    /// of it is a mistake.
+    ///
+    /// ```
+    /// use counterpoint::Limits;
+    /// use counterpoint::language::Document;
+    ///
+    /// let text = r#"{"name": "order", "tasks": [
+    ///     {"id": "paid", "wait": {"signal": "payment"}},
+    ///     {"id": "ship", "depends_on": "paid"}
+    /// ]}"#;
+    /// let advice = serde_json::from_str::<Document>(text)?.advice(&Limits::default())?;
+    /// let lines: Vec<String> = advice.iter().map(ToString::to_string).collect();
+    /// let line = "tasks[0]: node paid: waits for signal `payment`, which no node sends and no rule of signals names";
+    /// assert_eq!(lines, [line]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile).
+    pub fn advice(&self, limits: &Limits) -> Result<Vec<DocumentAdvice>, DocumentError> {
+        let (compiled, locations) = self.read(limits)?;
+        // What compiles is valid.
+        let advice = check(&compiled.definition, limits).map(|check| check.advice).unwrap_or_default();
+        Ok(advice.into_iter().map(|advice| DocumentAdvice::new(advice, &locations, self.marks())).collect())
+    }
+
+    /// The compiled document, and the paths of its nodes.
+    fn read(&self, limits: &Limits) -> Result<(CompiledDocument, Locations), DocumentError> {
         let mut reader = Reader::new(limits);
         let root = Path::Root;
         let Some(fields) = reader.report.object(self.value(), &root, DOCUMENT) else {
-            return reader
-                .report
-                .finish(CompiledDocument { definition: Definition::new(""), inputs: None }, self.marks());
+            let nothing = CompiledDocument { definition: Definition::new(""), inputs: None };
+            return reader.report.finish((nothing, Locations::new()), self.marks());
         };
         if get(fields, "name").is_none() {
             reader.report.add(root, DocumentFaultKind::Missing { field: "name".to_owned() });
@@ -125,6 +162,6 @@ impl Document {
         reader.report.kinds(fields, &root);
         let definition = reader.flow(fields, "unnamed", inputs.as_deref(), &root);
         reader.check(&definition);
-        reader.report.finish(CompiledDocument { definition, inputs }, self.marks())
+        reader.report.finish((CompiledDocument { definition, inputs }, reader.locations), self.marks())
     }
 }

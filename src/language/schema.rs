@@ -209,7 +209,7 @@ fn retry(name: &str) -> Value {
         "in_doubt" => words(IN_DOUBT),
         "rules" => list(object(&[], RULE, retry)),
         "on" => failures(),
-        "attempts" => integer(),
+        "attempts" | "escalate_after" => integer(),
         "factor" => json!({"type": "number", "minimum": 0}),
         "jitter" => words(JITTERS),
         _ => def("span"),
@@ -221,7 +221,11 @@ fn failures() -> Value {
 }
 
 fn requirement(name: &str) -> Value {
-    let inner = if name == "skills" { json!({"type": "integer", "minimum": 0, "maximum": u16::MAX}) } else { text() };
+    let inner = match name {
+        "skills" => json!({"type": "integer", "minimum": 0, "maximum": u16::MAX}),
+        "amounts" | "shared" => amount(),
+        _ => text(),
+    };
     json!({"type": "object", "additionalProperties": inner})
 }
 

@@ -24,12 +24,13 @@ pub(super) const WORK: &[&str] = &[
     "estimate",
 ];
 
-pub(super) const RETRY: &[&str] = &["attempts", "delay", "factor", "max_delay", "jitter", "in_doubt", "rules"];
+pub(super) const RETRY: &[&str] =
+    &["attempts", "delay", "factor", "max_delay", "jitter", "in_doubt", "escalate_after", "rules"];
 /// The fields of a rule of retries.
 pub(super) const RULE: &[&str] = &["on", "attempts", "delay", "factor", "max_delay", "jitter"];
 /// The fields of the expected usage of an attempt.
 pub(super) const ESTIMATE: &[&str] = &["cost", "tokens"];
-pub(super) const REQUIREMENTS: &[&str] = &["skills", "labels"];
+pub(super) const REQUIREMENTS: &[&str] = &["skills", "labels", "amounts", "shared"];
 pub(super) const TIERS: &[(&str, Tier)] =
     &[("critical", Tier::Critical), ("high", Tier::High), ("normal", Tier::Normal), ("low", Tier::Low)];
 pub(super) const JITTERS: &[(&str, Jitter)] =
@@ -38,7 +39,7 @@ pub(super) const IN_DOUBT: &[(&str, InDoubt)] = &[("count", InDoubt::Count), ("i
 pub(super) const EXHAUSTED: &[(&str, Exhausted)] = &[("dead_letter", Exhausted::DeadLetter), ("fail", Exhausted::Fail)];
 
 /// The fields whose values can be expressions, with the names of the settings that they compute.
-const COMPUTED: [(&str, &str); 5] = [
+pub(super) const COMPUTED: [(&str, &str); 5] = [
     ("priority", "tier"),
     ("timeout", "attempt_timeout"),
     ("heartbeat_timeout", "heartbeat_timeout"),
@@ -138,6 +139,15 @@ fn needs(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Needs>
         value.as_object()
     };
     let (skills, labels) = (open(report, "skills"), open(report, "labels"));
+    for name in ["amounts", "shared"] {
+        for resource in open(report, name).into_iter().flat_map(|resources| resources.keys()) {
+            let amount = fields.get(name).and_then(Value::as_object);
+            let amount = amount.and_then(|amounts| report.amount_at(amounts, resource, &at.field(name))).unwrap_or(0);
+            let resource = resource.as_str();
+            needs =
+                if name == "amounts" { needs.and_amount(resource, amount) } else { needs.and_shared(resource, amount) };
+        }
+    }
     for (skill, level) in skills.into_iter().flatten() {
         let at = at.field("skills");
         let index = at.field(skill);
@@ -193,6 +203,7 @@ pub(super) fn retry(value: &Value, path: &Path<'_>, report: &mut Report) -> Retr
     retry.cap = report.span_at(fields, "max_delay", path).unwrap_or(retry.cap);
     retry.jitter = report.keyword_at(fields, "jitter", path, JITTERS).unwrap_or(retry.jitter);
     retry.in_doubt = report.keyword_at(fields, "in_doubt", path, IN_DOUBT).unwrap_or(retry.in_doubt);
+    retry.escalate_after = report.integer_at(fields, "escalate_after", path);
     let at = path.field("rules");
     for (index, value) in get(fields, "rules").map_or(&[][..], |rules| report.list(rules, &at)).iter().enumerate() {
         retry.rules.extend(rule(value, &at.item(index), report));

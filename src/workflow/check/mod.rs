@@ -3,6 +3,8 @@
 mod agents;
 mod conditions;
 mod data;
+mod exclusive;
+mod signals;
 
 pub use agents::{NoAgents, Unperformable, check_against};
 
@@ -13,6 +15,8 @@ use crate::dag::{NodeIx, Topology};
 use crate::definition::{Action, ActionClass, Body, Case, Definition, Join, Link, Node, On, Pick, Trigger};
 use conditions::{constant, covers};
 use core::fmt;
+use exclusive::Certain;
+use signals::Known;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The result of the static analysis of a valid definition. None of the advice is a fault.
@@ -58,6 +62,24 @@ pub enum Advice {
         /// The node.
         node: Name,
     },
+    /// The join never runs: it needs two nodes that exclude each other, because a choice decides for one of them, or one follows the
+    /// success and the other one the failure of the same node.
+    NeverJoins {
+        /// The node.
+        node: Name,
+        /// One of the nodes that it needs.
+        one: Name,
+        /// The other one.
+        other: Name,
+    },
+    /// The node waits for a signal that no node of the workflow sends and that no rule of the workflow names
+    /// ([`Definition::signals`]). A rule says that the signal comes from outside.
+    NoSender {
+        /// The node.
+        node: Name,
+        /// The signal.
+        signal: Name,
+    },
     /// The case is never taken: its condition cannot hold, or an earlier one holds whenever it does.
     NeverTaken {
         /// The choice.
@@ -101,10 +123,34 @@ pub enum Advice {
     },
 }
 
+#[cfg(feature = "language")]
+impl Advice {
+    /// The node that it is about, or that contains it.
+    pub(crate) const fn node(&self) -> &Name {
+        match self {
+            Self::NeverStarts { node }
+            | Self::NeverJoins { node, .. }
+            | Self::NoSender { node, .. }
+            | Self::NeverTaken { node, .. }
+            | Self::MayTakeNone { node }
+            | Self::MayBeMissing { node, .. }
+            | Self::NotUndone { node, .. }
+            | Self::PivotWithin { node, .. }
+            | Self::Within { node, .. } => node,
+        }
+    }
+}
+
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeverStarts { node } => write!(f, "node {node}: never starts"),
+            Self::NeverJoins { node, one, other } => {
+                write!(f, "node {node}: never starts, because `{one}` and `{other}` exclude each other")
+            }
+            Self::NoSender { node, signal } => {
+                write!(f, "node {node}: waits for signal `{signal}`, which no node sends and no rule of signals names")
+            }
             Self::NeverTaken { node, case } => write!(f, "node {node}: never takes case `{case}`"),
             Self::MayTakeNone { node } => write!(f, "node {node}: fails if none of its conditions holds"),
             Self::MayBeMissing { node, from } => {
@@ -137,12 +183,12 @@ pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, Definiti
     let longest = graph.critical_path(|at| u64::from(works(&at)));
     check.critical_path =
         longest.path().iter().filter(|at| works(at)).filter_map(|at| Some(node(at)?.name.clone())).collect();
-    check.advice = advice(definition, &graph, None);
+    check.advice = advice(definition, &graph, None, &Known::of(definition));
     Ok(check)
 }
 
 /// Recurses as deep as the nesting, which validation bounds. `pivot` is one that comes after the definition as a whole.
-fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Vec<Advice> {
+fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>, signals: &Known<'_>) -> Vec<Advice> {
     let never = never(definition, graph);
     let mut stays = stays(definition, graph);
     if let Some(pivot) = pivot {
@@ -152,8 +198,14 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
     let sure = data::sure(definition, graph);
     let mut advice = Vec::new();
     for (index, node) in definition.nodes.iter().enumerate() {
-        if never.nodes.contains(node.name.as_str()) {
+        if let Some((one, other)) = never.joins.get(node.name.as_str()) {
+            let (one, other) = ((*one).clone(), (*other).clone());
+            advice.push(Advice::NeverJoins { node: node.name.clone(), one, other });
+        } else if never.nodes.contains(node.name.as_str()) {
             advice.push(Advice::NeverStarts { node: node.name.clone() });
+        }
+        for signal in signals.unsent(node) {
+            advice.push(Advice::NoSender { node: node.name.clone(), signal: signal.clone() });
         }
         for case in never.cases.get(node.name.as_str()).into_iter().flatten() {
             advice.push(Advice::NeverTaken { node: node.name.clone(), case: (*case).clone() });
@@ -176,7 +228,7 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
         }
         for flow in node.action.flows() {
             let Ok(graph) = topology(flow) else { continue };
-            let inner = self::advice(flow, &graph, stays.get(&index).copied());
+            let inner = self::advice(flow, &graph, stays.get(&index).copied(), signals);
             advice.extend(inner.into_iter().map(|inner| {
                 let advice = Box::new(inner);
                 Advice::Within { node: node.name.clone(), advice }
@@ -235,18 +287,24 @@ const fn is_task(action: &Action) -> bool {
 #[derive(Default)]
 struct Never<'d> {
     nodes: BTreeSet<&'d str>,
+    /// Those of the nodes whose sources exclude each other, with two such sources.
+    joins: BTreeMap<&'d str, (&'d Name, &'d Name)>,
     cases: BTreeMap<&'d str, Vec<&'d Name>>,
 }
 
 /// Goes along the topological order: a node that requires a node that never starts, never starts itself.
 fn never<'d>(definition: &'d Definition, graph: &Topology) -> Never<'d> {
     let mut never = Never::default();
+    let mut certain = Certain::new(definition);
     for node in graph.order().iter().filter_map(|at| definition.nodes.get(at.index())) {
         let dead = |link: &Link| is_dead(link, &never);
         let all = matches!(node.join, Join::All | Join::Trigger(Trigger::AllSucceeded));
         let some = matches!(node.join, Join::Any | Join::Count { .. });
         if !node.after.is_empty() && ((all && node.after.iter().any(dead)) || (some && node.after.iter().all(dead))) {
             never.nodes.insert(&node.name);
+        } else if let Some(pair) = certain.add(node) {
+            never.nodes.insert(&node.name);
+            never.joins.insert(&node.name, pair);
         } else if let Action::Choose { pick, cases, otherwise } = &node.action {
             let cases = untaken(*pick, cases, otherwise.as_ref());
             if !cases.is_empty() {

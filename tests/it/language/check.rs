@@ -56,3 +56,30 @@ fn a_case_after_one_that_always_holds_is_never_taken() {
     assert_eq!(advice(&yaml("first")), ["node r: never takes case `b`", "node r: never takes case `c`"]);
     assert_eq!(advice(&yaml("every")), ["node r: never takes case `c`"]);
 }
+
+/// Advice has a line and a column, also in nested workflows.
+#[test]
+fn advice_on_a_document_has_its_place() {
+    let yaml = r#"
+name: places
+tasks:
+  - {id: try}
+  - {id: good, depends_on: try}
+  - {id: bad, depends_on: {task: try, on: failure}}
+  - id: both
+    depends_on: [good, bad]
+  - id: sub
+    workflow:
+      tasks:
+        - {id: ask, wait: {signal: answer}}
+"#;
+    let advice = super::document(yaml).advice(&Limits::default()).unwrap();
+    let lines: Vec<String> = advice.iter().map(ToString::to_string).collect();
+    let expected = [
+        "7:5: tasks[3]: node both: never starts, because `good` and `bad` exclude each other",
+        "12:11: tasks[4].workflow.tasks[0]: node sub > node ask: waits for signal `answer`, which no node sends and no rule of signals names",
+    ];
+    assert_eq!(lines, expected);
+    assert!(super::document(&example("research.yaml")).advice(&Limits::default()).is_ok());
+    assert!(super::document("{name: x, tasks: 3}").advice(&Limits::default()).is_err());
+}

@@ -5,6 +5,7 @@ mod check;
 mod faults;
 mod hostile;
 mod page;
+mod printing;
 mod saving;
 mod schema;
 mod sending;

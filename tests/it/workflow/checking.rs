@@ -1,9 +1,14 @@
 //! What is said of sound definitions before they run.
 
-use crate::flow::{flow, step, undoable};
-use counterpoint::Limits;
-use counterpoint::definition::{Action, Case, Condition, Definition, Expr, Join, Link, Node, Pick};
-use counterpoint::workflow::check;
+use crate::flow::draw::{Draws, Taste, definition};
+use crate::flow::{RUN, World, flow, model, step, undoable};
+use counterpoint::definition::{
+    Action, Case, Condition, Definition, Expr, Handler, Join, Link, Node, Pick, RaceOption, Receivers, Remaining,
+    SendSignal, SignalRule, Trigger, WaitFor,
+};
+use counterpoint::message::{NodeEvent, NodeOutcome};
+use counterpoint::workflow::{Advice, check};
+use counterpoint::{Command, Event, Limits, Name, RunSpec};
 
 fn advice(definition: &Definition) -> Vec<String> {
     check(definition, &Limits::default()).unwrap().advice.iter().map(ToString::to_string).collect()
@@ -101,4 +106,119 @@ fn a_pivot_within_is_told_where_a_later_failure_would_turn_the_run_back() {
     assert_eq!(advice(&definition), ["node in: contains a pivot and could not be compensated if `ship` failed"]);
     assert!(advice(&flow([inner.clone()])).is_empty());
     assert!(advice(&flow([inner.as_pivot(), later()])).is_empty(), "it is one itself");
+}
+
+fn joins(definition: &Definition) -> Vec<String> {
+    advice(definition).into_iter().filter(|said| said.contains("exclude each other")).collect()
+}
+
+#[test]
+fn a_join_of_branches_that_exclude_each_other_never_runs() {
+    let branches = |last: Node| {
+        flow([
+            choice("which", [below(5), Condition::True]),
+            step("a").with_link(Link::case("which", "c0")),
+            step("b").with_link(Link::case("which", "c1")),
+            step("a2").with_link(Link::success("a")),
+            last,
+        ])
+    };
+    let meet = |join: Join| {
+        branches(step("meet").with_link(Link::success("a2")).with_link(Link::success("b")).with_join(join))
+    };
+    let said = ["node meet: never starts, because `a2` and `b` exclude each other"];
+    assert_eq!(joins(&meet(Join::All)), said);
+    assert_eq!(joins(&meet(Join::Trigger(Trigger::AllSucceeded))), said);
+    assert_eq!(joins(&meet(Join::Count { required: 2, remaining: Remaining::Ignore })), said);
+    for fine in
+        [Join::Any, Join::Trigger(Trigger::NoneFailed), Join::Count { required: 1, remaining: Remaining::Cancel }]
+    {
+        assert!(joins(&meet(fine)).is_empty(), "{fine:?}");
+    }
+    // Three links of which two are enough, and two of them go together.
+    let three = step("meet").with_link(Link::success("a")).with_link(Link::success("a2")).with_link(Link::success("b"));
+    let counted = |required| Join::Count { required, remaining: Remaining::Ignore };
+    assert!(joins(&branches(three.clone().with_join(counted(2)))).is_empty());
+    assert_eq!(joins(&branches(three.with_join(counted(3)))).len(), 1);
+    // A node that is not skipped because the other branch was taken.
+    let always = step("meet").with_link(Link::always("a2")).with_link(Link::success("b"));
+    assert!(joins(&branches(always)).is_empty());
+}
+
+#[test]
+fn a_join_after_the_success_and_the_failure_of_a_node_never_runs() {
+    let paths = |pick: Pick| {
+        let cases = vec![Case::new("x", below(5)), Case::new("y", below(7))];
+        flow([
+            step("try"),
+            step("good").with_link(Link::success("try")),
+            step("bad").with_link(Link::failure("try")),
+            step("both").with_link(Link::success("good")).with_link(Link::success("bad")),
+            Node::new("which", Action::Choose { pick, cases, otherwise: None }),
+            step("xs").with_link(Link::case("which", "x")),
+            step("ys").with_link(Link::case("which", "y")),
+            step("last").with_link(Link::success("xs")).with_link(Link::success("ys")),
+            step("after").with_link(Link::success("both")),
+        ])
+    };
+    let both = "node both: never starts, because `good` and `bad` exclude each other";
+    assert_eq!(joins(&paths(Pick::Every)), [both]);
+    let last = "node last: never starts, because `xs` and `ys` exclude each other";
+    assert_eq!(joins(&paths(Pick::First)), [both, last]);
+    assert!(advice(&paths(Pick::Every)).contains(&"node after: never starts".to_owned()));
+}
+
+#[test]
+fn a_wait_for_a_signal_that_nothing_sends_is_reported() {
+    let wait = || Node::new("wait", Action::Wait { signal: Some("go".into()), timer: None });
+    let said = ["node wait: waits for signal `go`, which no node sends and no rule of signals names"];
+    assert_eq!(advice(&flow([wait()])), said);
+    let sends = Node::new("send", Action::Send(SendSignal::new("go", Receivers::Run)));
+    assert!(advice(&flow([wait(), sends.clone()])).is_empty());
+    assert!(advice(&flow([wait()]).with_signal(SignalRule::new("go"))).is_empty());
+    // Also in nested workflows: from the inside to the outside, and the other way round.
+    let nested = |inner: Node| Node::new("sub", Action::flow(flow([inner])));
+    assert!(advice(&flow([wait(), nested(sends.clone())])).is_empty());
+    assert!(advice(&flow([nested(wait()), sends])).is_empty());
+    assert_eq!(advice(&flow([nested(wait())])), [format!("node sub > {}", said[0])]);
+    let options = ["go", "stop"].map(|name| RaceOption::new(name, WaitFor::signal(name)));
+    let race = Node::new("race", Action::Race { options: options.into() });
+    let handled = step("work").with_handler(Handler::signal("halt", "stop"));
+    let said = advice(&flow([race, handled]).with_signal(SignalRule::new("go")));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().all(|line| line.contains("signal `stop`")), "{said:?}");
+}
+
+proptest::proptest! {
+    #![proptest_config(crate::property(600))]
+
+    /// Whatever happens in a run, no join starts of which the advice says that it never does.
+    #[test]
+    fn a_join_that_is_said_never_to_run_never_runs(
+        shape in proptest::collection::vec(proptest::prelude::any::<u16>(), 0..150),
+        schedule in proptest::collection::vec(proptest::prelude::any::<u16>(), 0..120),
+        seed in proptest::prelude::any::<u64>(),
+    ) {
+        let mut draws = Draws::new(&shape);
+        let definition = definition(&mut draws, Taste { races: true, most: 10 });
+        let checked = check(&definition, &Limits::default()).unwrap();
+        let never: Vec<&Name> = checked.advice.iter().filter_map(|advice| match advice {
+            Advice::NeverJoins { node, .. } | Advice::NeverStarts { node } => Some(node),
+            _ => None,
+        }).collect();
+        let mut world = World::new();
+        world.say(Command::define(definition.clone())).unwrap();
+        world.say(Command::start(RunSpec::new(RUN, "flow"))).unwrap();
+        world.play(&mut Draws::new(&schedule), seed, RUN, true);
+        // The reference model has found the journal to be one that the rules allow.
+        model::check(&world.journal, true).unwrap();
+        for entry in &world.journal {
+            let Event::Node { run: RUN, node, event } = &entry.event else { continue };
+            let ran = matches!(
+                event,
+                NodeEvent::Opened { .. } | NodeEvent::Finished { outcome: NodeOutcome::Succeeded, .. }
+            );
+            proptest::prop_assert!(!(ran && never.contains(&&node.name)), "{:?}", entry.event);
+        }
+    }
 }
