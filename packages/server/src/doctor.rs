@@ -82,6 +82,7 @@ fn look(agent: &AgentPlan, folder: &Path, add: &mut impl FnMut(bool, String)) {
                 words.iter().chain(plan.environment.iter().map(|(_, value)| value)).collect()
             }
             How::Http(plan) => plan.headers.iter().map(|(_, value)| value).chain([&plan.url]).collect(),
+            How::Model(plan) => plan.templates().collect(),
             How::Ask(plan) => vec![&plan.question],
         };
         for name in templates.iter().flat_map(|template| template.variables()) {

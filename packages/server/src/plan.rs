@@ -83,6 +83,7 @@ pub(crate) fn print(file: &WorkFile) -> Result<(), Trouble> {
                     }
                 },
                 How::Http(http) => format!("{} {}", http.method, http.url),
+                How::Model(model) => format!("model {} at {}", model.name, model.url),
                 How::Ask(ask) => format!("ask: {}", ask.question),
             };
             crate::terminal::say(&format!("  {} performs {kind} by {how}", agent.name));

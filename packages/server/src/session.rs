@@ -129,6 +129,7 @@ impl Session {
         let guard = Arc::new(guard);
         let root = std::path::absolute(data.cache()).map_err(|error| Trouble::io(&data.cache(), &error))?;
         let around = Arc::new(Surroundings {
+            client: counterpoint_serving::Client::new(),
             folder: file.folder.clone(),
             cache: root,
             run: self.folder.name.clone(),

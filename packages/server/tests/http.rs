@@ -3,67 +3,8 @@
 mod common;
 
 use common::Place;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-
-/// A server that answers each request with the next text, and the last one again; an empty text closes the connection.
-struct Endpoint {
-    port: u16,
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Endpoint {
-    fn new(answers: &[&str]) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (answers, kept): (Vec<String>, _) = (answers.iter().map(ToString::to_string).collect(), Arc::clone(&seen));
-        thread::spawn(move || {
-            for (index, stream) in listener.incoming().enumerate() {
-                let answer = answers.get(index).or(answers.last()).cloned().unwrap_or_default();
-                let request = read(stream.as_ref().unwrap());
-                kept.lock().unwrap().push(request);
-                let mut stream = stream.unwrap();
-                if answer == "hang" {
-                    thread::spawn(move || stream.read(&mut [0; 1]));
-                    continue;
-                }
-                stream.write_all(answer.as_bytes()).unwrap();
-            }
-        });
-        Self { port, seen }
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-fn read(stream: &TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let (mut text, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or_default() == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap();
-        }
-        text.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    text + &String::from_utf8(body).unwrap()
-}
-
-fn answer(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
+use common::endpoint::{Endpoint, answer};
+use std::net::TcpListener;
 
 fn flow(port: u16, more: &str) -> String {
     format!(
@@ -137,4 +78,25 @@ fn an_endpoint_that_is_not_there_is_tried_again() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.contains("no-connection"), "{stderr}");
     place.run(["run", "flow.yaml"]).with(1).says("the environment has no variable `TOKEN_OF_TEST`");
+}
+
+#[test]
+fn certificates_are_verified() {
+    let (endpoint, certificate) = Endpoint::with_tls(&[&answer("200 OK", "{\"n\": 1}")]);
+    let place = Place::with(&flow(endpoint.port, "").replace("http://127.0.0.1", "https://localhost"));
+    place.write("ca.pem", &certificate);
+    let run = |trusted: bool, name: &str| {
+        let mut command = place.command(["run", "flow.yaml", "--json", "--run", name]);
+        command.env("TOKEN_OF_TEST", "x");
+        if trusted {
+            command.env("SSL_CERT_FILE", place.path("ca.pem"));
+        }
+        command.output().unwrap()
+    };
+    let trusted = run(true, "one");
+    assert!(String::from_utf8_lossy(&trusted.stdout).contains("{\"n\":1}"), "{trusted:?}");
+    let unknown = run(false, "two");
+    let stderr = String::from_utf8_lossy(&unknown.stderr);
+    assert!(unknown.status.code() == Some(1) && stderr.contains("certificate"), "{stderr}");
+    assert_eq!(endpoint.seen().len(), 1, "nothing is sent to an unknown server");
 }

@@ -16,6 +16,8 @@
 //! ```
 
 mod body;
+#[cfg(feature = "client")]
+mod client;
 mod connection;
 mod key;
 mod limits;
@@ -26,6 +28,8 @@ mod server;
 mod wire;
 
 pub use body::{Bodies, Content};
+#[cfg(feature = "client")]
+pub use client::{Client, Undelivered};
 pub use key::{Key, KeyError, Scope};
 pub use limits::{Limits, Options};
 pub use problem::Problem;

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod command;
 pub(crate) mod http;
+pub(crate) mod model;
 pub(crate) mod person;
 mod plan;
 pub(crate) mod reader;
@@ -15,6 +16,7 @@ use crate::view::SharedView;
 use counterpoint::host::future::{Assignment, AsyncAgent};
 use counterpoint::task::Code;
 use counterpoint::{Failure, Payload};
+use counterpoint_serving::Client;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +31,8 @@ pub(crate) struct Surroundings {
     pub(crate) cache: PathBuf,
     /// The name of the run.
     pub(crate) run: String,
+    /// Connections to endpoints.
+    pub(crate) client: Client,
     /// Ends process groups when this process is killed.
     pub(crate) guard: Arc<Guard>,
     /// Nodes whose first attempt fails, by request of the command line.
@@ -68,7 +72,8 @@ impl AsyncAgent for Agent {
         };
         match &method.how {
             How::Command(plan) => command::perform(plan, &subject, &self.around, &assignment).await,
-            How::Http(plan) => http::perform(plan, &subject, &assignment).await,
+            How::Http(plan) => http::perform(plan, &subject, &self.around, &assignment).await,
+            How::Model(plan) => model::perform(plan, &subject, &self.around, &assignment).await,
             How::Ask(plan) => person::perform(plan, &subject, &assignment).await,
         }
     }

@@ -1,5 +1,7 @@
 //! What the section `agents` declares, read from the document.
 
+use super::http::Http;
+use super::model::Model;
 use super::reader::{Fields, Reader, kind_of, shown};
 use super::template::Template;
 use crate::trouble::Mistake;
@@ -16,6 +18,7 @@ const METHOD: &[&str] = &[
     "command",
     "shell",
     "http",
+    "model",
     "ask",
     "answers",
     "stdin",
@@ -30,7 +33,8 @@ const METHOD: &[&str] = &[
     "cache",
     "simulate",
 ];
-const HTTP: &[&str] = &["url", "method", "headers", "body", "response", "timeout", "status"];
+/// What performs a task. A method has one of them.
+const METHODS: &[&str] = &["command", "shell", "http", "model", "ask"];
 const CACHE: &[&str] = &["reads", "writes"];
 const SIMULATE: &[&str] = &["takes", "fails", "output"];
 const EXIT: &[&str] = &["kind", "code", "retry_after"];
@@ -69,6 +73,7 @@ pub(crate) struct Method {
 pub(crate) enum How {
     Command(Command),
     Http(Http),
+    Model(Box<Model>),
     Ask(Ask),
 }
 
@@ -135,25 +140,6 @@ pub(crate) struct Exit {
 pub(crate) struct CachePlan {
     pub(crate) reads: Vec<Template>,
     pub(crate) writes: Vec<Template>,
-}
-
-/// An HTTP endpoint.
-#[derive(Debug)]
-pub(crate) struct Http {
-    pub(crate) url: Template,
-    pub(crate) method: String,
-    pub(crate) headers: Vec<(String, Template)>,
-    pub(crate) body: HttpBody,
-    pub(crate) response: Stdout,
-    pub(crate) timeout: Duration,
-    pub(crate) status: BTreeMap<i32, Exit>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HttpBody {
-    Json,
-    Text,
-    Nothing,
 }
 
 /// A question to the person at the terminal.
@@ -319,18 +305,22 @@ impl Reader<'_> {
 
     /// A method. Settings that it does not have are those of the agent.
     fn method(&mut self, of: Fields<'_>, agent: Option<Fields<'_>>) -> Option<Method> {
-        let given: Vec<&str> = ["command", "shell", "http", "ask"].into_iter().filter(|name| of.has(name)).collect();
+        let given: Vec<&str> = METHODS.iter().copied().filter(|name| of.has(name)).collect();
         let simulated = self.simulated(of);
         let how = match given.as_slice() {
             ["command" | "shell"] => How::Command(self.command(of, agent)?),
             ["http"] => How::Http(self.http(of)?),
+            ["model"] => How::Model(Box::new(self.model(of, agent)?)),
             ["ask"] => How::Ask(self.ask(of)?),
             [one, other, ..] => {
                 self.add(of.path, format!("`{one}` and `{other}` exclude each other"));
                 return None;
             }
             _ => {
-                self.add(of.path, "expected one of `command`, `shell`, `http`, `ask` or, for an agent, `performs`");
+                self.add(
+                    of.path,
+                    "expected one of `command`, `shell`, `http`, `model`, `ask` or, for an agent, `performs`",
+                );
                 return None;
             }
         };
@@ -338,8 +328,10 @@ impl Reader<'_> {
             self.add(of.at("answers"), "`answers` has no effect without `ask`");
         }
         if !matches!(how, How::Command(_)) {
-            for name in METHOD.iter().filter(|name| !["http", "ask", "answers", "simulate"].contains(name)) {
-                if of.has(name) {
+            let cached = matches!(how, How::Model(_));
+            for name in METHOD.iter().filter(|name| !METHODS.contains(name) && !["answers", "simulate"].contains(name))
+            {
+                if of.has(name) && !(cached && *name == "cache") {
                     self.add(of.at(name), format!("`{name}` has no effect without `command` or `shell`"));
                 }
             }
@@ -404,14 +396,20 @@ impl Reader<'_> {
         }
     }
 
-    fn stdout(&mut self, of: Fields<'_>, name: &str) -> Option<Stdout> {
+    pub(super) fn stdout(&mut self, of: Fields<'_>, name: &str) -> Option<Stdout> {
         let words =
             [("text", Stdout::Text), ("json", Stdout::Json), ("lines", Stdout::Lines), ("none", Stdout::Nothing)];
         self.word(of, name, &words)
     }
 
     /// Failures by exit code or status; `other` stands for all that are not listed.
-    fn exits(&mut self, of: Fields<'_>, name: &str, least: i32, most: i32) -> (BTreeMap<i32, Exit>, Option<Exit>) {
+    pub(super) fn exits(
+        &mut self,
+        of: Fields<'_>,
+        name: &str,
+        least: i32,
+        most: i32,
+    ) -> (BTreeMap<i32, Exit>, Option<Exit>) {
         let (mut found, mut other) = (BTreeMap::new(), None);
         let Some(value) = of.map.get(name) else { return (found, other) };
         let Value::Object(map) = value else {
@@ -449,7 +447,7 @@ impl Reader<'_> {
         Some(Exit { kind: self.word(fields, "kind", KINDS)?, code, retry_after })
     }
 
-    fn cache(&mut self, of: Fields<'_>) -> Option<CachePlan> {
+    pub(super) fn cache(&mut self, of: Fields<'_>) -> Option<CachePlan> {
         let path = of.at("cache");
         match of.map.get("cache")? {
             Value::Bool(true) => Some(CachePlan { reads: Vec::new(), writes: Vec::new() }),
@@ -459,45 +457,6 @@ impl Reader<'_> {
                 Some(CachePlan { reads: self.templates(fields, "reads"), writes: self.templates(fields, "writes") })
             }
         }
-    }
-
-    fn http(&mut self, of: Fields<'_>) -> Option<Http> {
-        let path = of.at("http");
-        let holder;
-        let value = match of.map.get("http")? {
-            Value::String(url) => {
-                holder = serde_json::json!({ "url": url });
-                &holder
-            }
-            value => value,
-        };
-        let fields = self.object(value, &path, HTTP)?;
-        if !fields.has("url") {
-            self.add(fields.path, "`url` is missing");
-        }
-        let url = self.template(fields, "url")?;
-        if let Some(text) = self.text(fields, "url")
-            && !text.starts_with("http://")
-            && !text.starts_with("${")
-        {
-            self.add(
-                fields.at("url"),
-                "expected a URL that begins with `http://`; put a local proxy before an endpoint that needs TLS",
-            );
-        }
-        let methods = [("GET", "GET"), ("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH"), ("DELETE", "DELETE")];
-        let bodies = [("json", HttpBody::Json), ("text", HttpBody::Text), ("none", HttpBody::Nothing)];
-        let method = self.word(fields, "method", &methods).unwrap_or("POST").to_owned();
-        let plain = if method == "GET" || method == "DELETE" { HttpBody::Nothing } else { HttpBody::Json };
-        Some(Http {
-            url,
-            headers: self.templates_by_name(fields, "headers"),
-            body: self.word(fields, "body", &bodies).unwrap_or(plain),
-            response: self.stdout(fields, "response").unwrap_or(Stdout::Json),
-            timeout: self.duration(fields, "timeout").unwrap_or(Duration::from_secs(60)),
-            status: self.exits(fields, "status", 100, 599).0,
-            method,
-        })
     }
 
     fn ask(&mut self, of: Fields<'_>) -> Option<Ask> {
@@ -570,7 +529,7 @@ mod tests {
             "a": {"comand": ["x"], "capacity": 0},
             "b": {"command": ["x", "${inptu}"], "exit": {"300": "transient", "2": "sometimes"}},
             "c": {"shell": "echo ${input.x}", "timeout": "soon"},
-            "d": {"http": {"url": "https://x", "methd": "GET"}},
+            "d": {"http": {"url": "ftp://x", "methd": "GET"}},
             "e": {"ask": "?", "command": ["x"]},
             "f": {"performs": {}},
             "g": 7,
@@ -589,7 +548,7 @@ mod tests {
                 "agents.c.shell: values do not become a part of a shell program: use `environment`, or `$(cat)` for the input",
                 "agents.c.timeout: expected a duration such as 500ms or 1m 30s, found `soon`",
                 "agents.d.http.methd: unknown field `methd`, did you mean `method`?",
-                "agents.d.http.url: expected a URL that begins with `http://`; put a local proxy before an endpoint that needs TLS",
+                "agents.d.http.url: expected a URL that begins with `http://` or `https://`",
                 "agents.e: `command` and `ask` exclude each other",
                 "agents.f.performs: expected at least one kind of task",
                 "agents.g: expected an object, found a number",

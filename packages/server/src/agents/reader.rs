@@ -92,7 +92,13 @@ impl Reader<'_> {
 
     /// A share from 0 to 1.
     pub(super) fn share(&mut self, of: Fields<'_>, name: &str) -> Option<f64> {
-        self.typed(of, name, "a number from 0 to 1", |value| value.as_f64().filter(|share| (0.0..=1.0).contains(share)))
+        self.decimal(of, name, 1.0)
+    }
+
+    /// A number from 0 on.
+    pub(super) fn decimal(&mut self, of: Fields<'_>, name: &str, most: f64) -> Option<f64> {
+        let what = format!("a number from 0 to {most}");
+        self.typed(of, name, &what, |value| value.as_f64().filter(|number| (0.0..=most).contains(number)))
     }
 
     pub(super) fn duration(&mut self, of: Fields<'_>, name: &str) -> Option<Duration> {
