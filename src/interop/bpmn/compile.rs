@@ -9,7 +9,8 @@
 //! cycle up to a flow that leads back to it or out of the cycle.
 
 use super::cycles::steps;
-use super::graph::{FlowNode, Graph, Guard, Kind, Trigger, Way};
+use super::graph::{Again, BoundaryEvent, EventPart, FlowNode, Graph, Guard, Kind, Trigger, Way};
+use super::repeat::{RESULTS, each, in_rounds};
 use super::tokens::{Meeting, Part, Step, play};
 use crate::base::name::Name;
 use crate::definition::{
@@ -26,6 +27,10 @@ pub(super) const DATA: &str = "data";
 pub(super) const CHANGES: &str = "changes";
 /// The first node of a round.
 pub(super) const ENTER: &str = "/enter";
+/// The first node of a process with event sub-processes.
+pub(super) const BEGIN: &str = "/begin";
+/// The node of a process with event sub-processes that has all the rest of it.
+pub(super) const BODY: &str = "/body";
 /// The end of the name of a node for a cycle.
 pub(super) const LOOP: &str = "/loop";
 /// The end of the name of a node that chooses among the flows of an activity.
@@ -57,7 +62,7 @@ impl Level {
         }
     }
 
-    fn variables(self, definition: Definition) -> Definition {
+    pub(super) fn variables(self, definition: Definition) -> Definition {
         let variable = |name: &str| Variable::new(name, Reducer::Merge).with_initial(json!({}));
         match self {
             Self::Whole => definition.with_variable(variable(DATA)),
@@ -93,20 +98,46 @@ pub(super) struct Compiler<'r> {
 }
 
 impl Compiler<'_> {
-    /// The definition of a process or sub-process.
+    /// The definition of a process or sub-process. Event sub-processes are handlers of a node with all the rest of it.
     pub(super) fn definition(&mut self, graph: &Graph, name: &Name, level: Level, spot: &str) -> Definition {
         let mut definition = level.variables(Definition::new(name.clone()));
-        let is_deeper = self.enter(spot);
-        if is_deeper {
-            let nodes: BTreeSet<usize> = (0..graph.nodes.len()).collect();
-            let edges: BTreeSet<usize> = (0..graph.edges.len()).collect();
-            self.unreached(graph);
-            definition.nodes = self.region(graph, &nodes, edges, BTreeSet::new(), None, level);
-            self.depth = self.depth.saturating_sub(1);
+        if !self.enter(spot) {
+            return definition;
         }
+        if graph.handlers.is_empty() {
+            definition = self.plain(graph, name, level);
+        } else {
+            let start = Node::new(BEGIN, Action::Pass).with_input(Expr::Input);
+            definition.nodes.push(Node { writes: vec![Write::new(DATA, "")], ..start });
+            let inner = self.plain(graph, name, Level::Part);
+            let mut body = Node::new(BODY, Action::flow(inner)).with_input(data()).with_link(Link::success(BEGIN));
+            body.writes = level.writes("");
+            body.handlers = graph.handlers.iter().map(|part| handler(&part.event)).collect();
+            definition.nodes.push(body);
+            for part in &graph.handlers {
+                definition.nodes.push(self.event_part(part, level));
+            }
+        }
+        self.depth = self.depth.saturating_sub(1);
         for signal in &graph.escalations {
             definition = definition.with_signal(SignalRule::new(signal.clone()).transient());
         }
+        definition.with_output(level.results())
+    }
+
+    fn event_part(&mut self, part: &EventPart, level: Level) -> Node {
+        let inner = self.definition(&part.graph, &part.event.id, Level::Part, &part.spot);
+        let node = Node::new(part.event.id.clone(), Action::flow(inner)).with_input(data());
+        Node { writes: level.writes(""), ..node }.with_link(Link::case(BODY, part.event.id.clone()))
+    }
+
+    /// The definition of a flow without its event sub-processes.
+    fn plain(&mut self, graph: &Graph, name: &Name, level: Level) -> Definition {
+        let mut definition = level.variables(Definition::new(name.clone()));
+        let nodes: BTreeSet<usize> = (0..graph.nodes.len()).collect();
+        let edges: BTreeSet<usize> = (0..graph.edges.len()).collect();
+        self.unreached(graph);
+        definition.nodes = self.region(graph, &nodes, edges, BTreeSet::new(), None, level);
         definition.with_output(level.results())
     }
 
@@ -304,7 +335,8 @@ impl Compiler<'_> {
         node.handlers = flow.boundary.iter().map(handler).collect();
         node.undo.clone_from(&flow.undo);
         self.action(region, at, flow, &mut node);
-        let mut made = vec![node];
+        let after = self.repeat(region, flow, &mut node);
+        let mut made: Vec<Node> = core::iter::once(node).chain(after).collect();
         self.choices(region, at, flow, &mut made);
         made.extend(region.leaving(&[at]));
         made
@@ -366,11 +398,31 @@ impl Compiler<'_> {
         }
     }
 
+    /// Repeats what a node does. Returns the node after it that has the list of results.
+    fn repeat(&self, region: &Region<'_>, flow: &FlowNode, node: &mut Node) -> Option<Node> {
+        let body = match (&flow.again, &node.action) {
+            (Again::Once, _) => return None,
+            (_, Action::Do(body)) => body.clone(),
+            _ => return None,
+        };
+        match &flow.again {
+            Again::Once => None,
+            Again::Each(instances) => {
+                node.writes.clear();
+                each(flow, instances, body, region.level, node)
+            }
+            Again::Rounds(rounds) => {
+                in_rounds(flow, rounds, body, self.max_rounds, region.level, node);
+                None
+            }
+        }
+    }
+
     /// The choice among the flows of an activity that have conditions.
     fn choices(&self, region: &Region<'_>, at: usize, flow: &FlowNode, made: &mut Vec<Node>) {
         if !flow.is_gateway() && region.graph.is_conditional(at) {
             let ways = Node::new(format!("{}{WAYS}", flow.id), choose(region.graph, at, Pick::Every));
-            made.push(ways.with_link(Link::success(flow.id.clone())).with_input(data()));
+            made.push(ways.with_link(Link::success(flow.last())).with_input(data()));
         }
     }
 }
@@ -378,6 +430,14 @@ impl Compiler<'_> {
 impl FlowNode {
     pub(super) const fn is_gateway(&self) -> bool {
         matches!(self.kind, Kind::Exclusive | Kind::Parallel | Kind::Inclusive)
+    }
+
+    /// The name of the node that the usual flows leave.
+    fn last(&self) -> Name {
+        match &self.again {
+            Again::Each(instances) if instances.results.is_some() => format!("{}{RESULTS}", self.id).into(),
+            Again::Once | Again::Each(_) | Again::Rounds(_) => self.id.clone(),
+        }
     }
 
     /// Whether the first of several tokens decides.
@@ -439,7 +499,7 @@ impl Region<'_> {
             (Way::Out, _) if !node.is_gateway() && self.graph.is_conditional(edge.from) => {
                 Link::case(format!("{}{WAYS}", node.id), edge.id.clone())
             }
-            (Way::Out, _) => Link::success(node.id.clone()),
+            (Way::Out, _) => Link::success(node.last()),
         })
     }
 }
@@ -456,7 +516,7 @@ fn choose(graph: &Graph, at: usize, pick: Pick) -> Action {
     Action::Choose { pick, cases, otherwise }
 }
 
-fn handler(event: &super::graph::BoundaryEvent) -> Handler {
+fn handler(event: &BoundaryEvent) -> Handler {
     let handler = match &event.on {
         Trigger::Error(failures) => Handler::error(event.id.clone(), failures.clone()),
         Trigger::After(span) => Handler::timeout(event.id.clone(), *span),

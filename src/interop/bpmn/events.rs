@@ -79,7 +79,7 @@ pub(super) const ESCALATION: &str = "escalation:";
 
 impl Reader<'_> {
     /// The definition of an event; none if it cannot be carried over.
-    fn event<'a>(&mut self, at: Element<'a>) -> Option<Event<'a>> {
+    pub(super) fn event<'a>(&mut self, at: Element<'a>) -> Option<Event<'a>> {
         let definitions: Vec<Element<'a>> =
             at.children().filter(|child| child.name().is_some_and(|name| name.ends_with("EventDefinition"))).collect();
         let refers = at.first("eventDefinitionRef").is_some();
@@ -218,6 +218,10 @@ impl Reader<'_> {
         if graph.nodes.iter().any(|node| matches!(node.kind, Kind::Start)) {
             self.unsupported(at, "a second start event", "a definition begins at one place");
             return None;
+        }
+        let scope = at.node.parent_element();
+        if scope.is_some_and(|scope| scope.attribute("triggeredByEvent") == Some("true")) {
+            return Some(Kind::Start);
         }
         match self.event(at)? {
             Event::None => {}

@@ -1,14 +1,17 @@
 //! Definitions as documents.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only some forms of definitions are those of a document")]
+
 use super::Options;
-use super::compile::{ENTER, LOOP, WAYS};
+use super::compile::{BEGIN, BODY, ENTER, LOOP, WAYS};
 use super::import;
+use super::repeat::RESULTS;
 use super::write::{Flow, Guarded, Page};
 use crate::base::limits::Limits;
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Boundary, Definition, Expr, Fail, Function, Handler, Join, Link, Node, On, Pick, RaceOption,
-    Receivers, State, States, WaitFor, Work,
+    Action, Body, Boundary, Condition, Definition, Expr, Fail, Function, Handler, Join, Link, Map, Node, On, Pick,
+    RaceOption, Receivers, State, States, Transition, WaitFor, Work,
 };
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +57,7 @@ pub fn export(definition: &Definition) -> Result<String, ExportError> {
     exporter.page.open_process(&definition.name);
     exporter.scope(definition)?;
     let document = exporter.page.finish();
-    let rounds = exporter.max_rounds.unwrap_or(Options::default().max_rounds);
+    let rounds = exporter.max_rounds.unwrap_or_else(|| Options::default().max_rounds);
     let limits = Limits::default().with(|limits| {
         limits.runs.nodes = u32::MAX;
         limits.runs.links = u32::MAX;
@@ -108,6 +111,7 @@ fn inner(node: &Node) -> Option<&Definition> {
     match &node.action {
         Action::Do(Body::Flow(inner)) => Some(inner),
         Action::States(states) => round(states).map(|(_, round)| round),
+        Action::Map(Map { body: Body::Flow(inner), .. }) => Some(inner),
         _ => None,
     }
 }
@@ -127,9 +131,12 @@ struct Exporter<'d> {
     path: Vec<Name>,
     process: &'d Name,
     max_rounds: Option<u32>,
+    /// The event of the event sub-process that begins.
+    event: Option<&'d Handler>,
 }
 
 /// The nodes of a process or sub-process by name, with those of the rounds of its cycles.
+#[derive(Default)]
 struct Known<'d> {
     nodes: BTreeMap<&'d Name, &'d Node>,
     /// Nodes over which a token leaves a round.
@@ -153,7 +160,13 @@ struct Source<'d> {
 
 impl<'d> Exporter<'d> {
     fn of(definition: &'d Definition) -> Self {
-        Self { page: Page::default(), path: vec![definition.name.clone()], process: &definition.name, max_rounds: None }
+        Self {
+            page: Page::default(),
+            path: vec![definition.name.clone()],
+            process: &definition.name,
+            max_rounds: None,
+            event: None,
+        }
     }
 
     fn fault(&self, node: &Name, reason: impl Into<String>) -> ExportError {
@@ -163,6 +176,27 @@ impl<'d> Exporter<'d> {
 
     /// Writes the elements and flows of a process or sub-process.
     fn scope(&mut self, definition: &'d Definition) -> Result<(), ExportError> {
+        let [begin, body, parts @ ..] = definition.nodes.as_slice() else { return self.flow_of(definition) };
+        let (true, Action::Do(Body::Flow(inner))) = (begin.name == BEGIN && body.name == BODY, &body.action) else {
+            return self.flow_of(definition);
+        };
+        self.flow_of(inner)?;
+        for (index, part) in parts.iter().enumerate() {
+            let (Action::Do(Body::Flow(inner)), Some(handler)) = (&part.action, body.handlers.get(index)) else {
+                return Err(self.fault(&part.name, "it is not an event sub-process"));
+            };
+            self.page.open("subProcess", &part.name, &[("triggeredByEvent", "true".to_owned())]);
+            self.path.push(part.name.clone());
+            self.event = Some(handler);
+            self.scope(inner)?;
+            self.path.pop();
+            self.page.close("subProcess");
+        }
+        Ok(())
+    }
+
+    /// Writes the elements and flows of a definition without event sub-processes.
+    fn flow_of(&mut self, definition: &'d Definition) -> Result<(), ExportError> {
         let mut known = Known::default();
         self.collect(definition, &mut known)?;
         for node in &known.order {
@@ -176,15 +210,19 @@ impl<'d> Exporter<'d> {
     /// Collects the nodes of a definition and of the rounds of its cycles.
     fn collect(&mut self, definition: &'d Definition, known: &mut Known<'d>) -> Result<(), ExportError> {
         for node in &definition.nodes {
-            if known.nodes.insert(&node.name, node).is_some() && node.name != ENTER {
+            // A flow that leaves several cycles has a node in each round; the innermost comes first and has its source.
+            let is_new = !known.nodes.contains_key(&node.name);
+            if is_new {
+                known.nodes.insert(&node.name, node);
+            } else if node.name != ENTER && !is_exit(node) {
                 return Err(self.fault(&node.name, "the name is used twice"));
             }
             for link in &node.after {
                 known.left.insert(&link.node);
             }
             match &node.action {
-                Action::States(states) => self.cycle(node, states, known)?,
-                _ if node.name == ENTER || node.name.ends_with(WAYS) => {}
+                Action::States(states) if node.name.ends_with(LOOP) => self.cycle(node, states, known)?,
+                _ if node.name == ENTER || node.name.ends_with(WAYS) || node.name.ends_with(RESULTS) => {}
                 Action::Pass if is_exit(node) => _ = known.exits.insert(&node.name),
                 _ => known.order.push(node),
             }
@@ -193,16 +231,21 @@ impl<'d> Exporter<'d> {
     }
 
     fn cycle(&mut self, node: &'d Node, states: &'d States, known: &mut Known<'d>) -> Result<(), ExportError> {
-        let found = round(states).filter(|_| node.name.ends_with(LOOP));
-        let Some((state, round)) = found else {
+        let Some((state, round)) = round(states) else {
             return Err(self.fault(&node.name, "these states are not the rounds of a cycle"));
         };
+        self.bound(node, states)?;
+        known.headers.insert(&round.name, (node, state));
+        self.collect(round, known)
+    }
+
+    /// The bound of all cycles and loops is one of the options of an import.
+    fn bound(&mut self, node: &Node, states: &States) -> Result<(), ExportError> {
         if self.max_rounds.is_some_and(|most| most != states.max_steps) {
             return Err(self.fault(&node.name, "another cycle has another bound"));
         }
         self.max_rounds = Some(states.max_steps);
-        known.headers.insert(&round.name, (node, state));
-        self.collect(round, known)
+        Ok(())
     }
 
     /// All flows, ordered as they leave their elements.
@@ -246,15 +289,16 @@ impl<'d> Exporter<'d> {
         let plain = |element: &'d Name| Source { element, id: None, guard: Guarded::None, number: 0 };
         let from = known.nodes.get(&link.node)?;
         let case = match &link.on {
+            On::Success if from.name.ends_with(RESULTS) => return Some(plain(&from.after.first()?.node)),
             On::Success => return Some(plain(&from.name)),
             On::Case(case) => case,
             On::Failure | On::Always | On::Each => return None,
         };
         match &from.action {
-            Action::States(_) => self.exit(case, known),
+            Action::States(_) if from.name.ends_with(LOOP) => self.exit(case, known),
             Action::Choose { cases, otherwise, pick } => {
                 let element = match from.name.strip_suffix(WAYS) {
-                    Some(_) => &from.after.first()?.node,
+                    Some(_) => self.source(from.after.first()?, known)?.element,
                     None => &from.name,
                 };
                 let found = cases.iter().position(|one| one.name == *case);
@@ -275,7 +319,7 @@ impl<'d> Exporter<'d> {
         let is_last = !known.left.contains(&node.name);
         let fault = |exporter: &Self, reason: &str| Err(exporter.fault(&node.name, reason));
         match &node.action {
-            Action::Pass if node.after.is_empty() => self.page.empty("startEvent", &id, &[]),
+            Action::Pass if node.after.is_empty() => self.start(node)?,
             Action::Pass if is_last => self.page.empty("endEvent", &id, &[]),
             Action::Pass => self.page.empty(gateway(node, known), &id, &[]),
             Action::Choose { pick: Pick::First, otherwise, .. } => {
@@ -289,19 +333,20 @@ impl<'d> Exporter<'d> {
                 let Some(definition) = self.error(fail) else { return fault(self, "its code is not a constant") };
                 self.page.event("endEvent", &id, &[], &definition);
             }
-            Action::Do(Body::Task(work)) => self.task(node, work, known),
-            Action::Do(Body::Call(call)) => {
-                let default = default_of(&node.name, known);
-                let called = [("calledElement", call.workflow.to_string())];
-                let attributes: Vec<(&str, String)> = called.into_iter().chain(default).collect();
-                self.page.empty("callActivity", &id, &attributes);
+            Action::Do(body) => self.activity(node, body, None, known)?,
+            Action::Map(map) => {
+                let Some(again) = self.instances(node, map, known) else {
+                    return fault(self, "its instances have no counterpart");
+                };
+                self.activity(node, &map.body, Some(again), known)?;
             }
-            Action::Do(Body::Flow(inner)) => {
-                self.page.open("subProcess", &id, &default_of(&node.name, known).into_iter().collect::<Vec<_>>());
-                self.path.push(id.clone());
-                self.scope(inner)?;
-                self.path.pop();
-                self.page.close("subProcess");
+            Action::States(states) => {
+                self.bound(node, states)?;
+                let body = super::repeat::round_of(states);
+                let (Some(again), Some(body)) = (self.page.rounds(states), body) else {
+                    return fault(self, "these states are neither a cycle nor a loop");
+                };
+                self.activity(node, body, Some(again), known)?;
             }
             Action::Send(send) => {
                 let definition = match &send.to {
@@ -329,10 +374,66 @@ impl<'d> Exporter<'d> {
         self.page.empty(element, id, &default);
     }
 
-    fn task(&mut self, node: &Node, work: &Work, known: &Known<'_>) {
-        let kind = (work.kind != node.name).then(|| ("implementation", work.kind.to_string()));
-        let attributes: Vec<(&str, String)> = kind.into_iter().chain(default_of(&node.name, known)).collect();
-        self.page.empty("serviceTask", &node.name, &attributes);
+    /// Writes the start event of a process, or of an event sub-process.
+    fn start(&mut self, node: &'d Node) -> Result<(), ExportError> {
+        let Some(handler) = self.event.take() else {
+            self.page.empty("startEvent", &node.name, &[]);
+            return Ok(());
+        };
+        let definition = self.trigger(node, handler)?;
+        let beside: Vec<(&str, String)> =
+            (!handler.interrupts).then(|| ("isInterrupting", "false".to_owned())).into_iter().collect();
+        self.page.event("startEvent", &node.name, &beside, &definition);
+        Ok(())
+    }
+
+    /// Writes an activity that does this, with the element that repeats it.
+    fn activity(
+        &mut self,
+        node: &'d Node,
+        body: &'d Body,
+        again: Option<String>,
+        known: &Known<'d>,
+    ) -> Result<(), ExportError> {
+        let default = default_of(&node.name, known);
+        let (element, own) = match body {
+            Body::Task(work) => {
+                ("serviceTask", (work.kind != node.name).then(|| ("implementation", work.kind.to_string())))
+            }
+            Body::Call(call) => ("callActivity", Some(("calledElement", call.workflow.to_string()))),
+            Body::Flow(_) => ("subProcess", None),
+        };
+        let attributes: Vec<(&str, String)> = own.into_iter().chain(default).collect();
+        let inner = match body {
+            Body::Flow(inner) => Some(inner),
+            Body::Task(_) | Body::Call(_) => None,
+        };
+        if inner.is_none() && again.is_none() {
+            self.page.empty(element, &node.name, &attributes);
+            return Ok(());
+        }
+        self.page.open(element, &node.name, &attributes);
+        if let Some(again) = again {
+            self.page.line(&again);
+        }
+        if let Some(inner) = inner {
+            self.path.push(node.name.clone());
+            self.scope(inner)?;
+            self.path.pop();
+        }
+        self.page.close(element);
+        Ok(())
+    }
+
+    /// The element of a multi-instance activity.
+    fn instances(&self, node: &Node, map: &Map, known: &Known<'_>) -> Option<String> {
+        let after = known.nodes.get(&Name::from(format!("{}{RESULTS}", node.name)));
+        let results = match after.map(|after| &after.input) {
+            Some(Expr::Object(fields)) => fields.keys().next().map(ToString::to_string),
+            Some(_) => return None,
+            None => None,
+        };
+        super::write::instances(map, &node.input, results)
     }
 
     fn error(&mut self, fail: &Fail) -> Option<String> {
@@ -383,8 +484,9 @@ impl<'d> Exporter<'d> {
         }
     }
 
-    fn boundary(&mut self, node: &Node, handler: &Handler) -> Result<(), ExportError> {
-        let definition = match &handler.on {
+    /// The definition of the event of a handler.
+    fn trigger(&mut self, node: &Node, handler: &Handler) -> Result<String, ExportError> {
+        Ok(match &handler.on {
             Boundary::Timeout(span) => super::write::timer("timeDuration", &super::times::print(*span)),
             Boundary::Signal { signal, .. } => match self.page.escalation(signal) {
                 Some(definition) => definition,
@@ -396,7 +498,11 @@ impl<'d> Exporter<'d> {
                 _ => return Err(self.fault(&node.name, "a handler of several codes has no counterpart")),
             },
             Boundary::Cancel => return Err(self.fault(&node.name, "a handler of cancellations has no counterpart")),
-        };
+        })
+    }
+
+    fn boundary(&mut self, node: &Node, handler: &Handler) -> Result<(), ExportError> {
+        let definition = self.trigger(node, handler)?;
         let host = ("attachedToRef", node.name.to_string());
         let beside = (!handler.interrupts).then(|| ("cancelActivity", "false".to_owned()));
         let attributes: Vec<(&str, String)> = core::iter::once(host).chain(beside).collect();
@@ -415,18 +521,6 @@ impl<'d> Exporter<'d> {
     }
 }
 
-impl Default for Known<'_> {
-    fn default() -> Self {
-        Self {
-            nodes: BTreeMap::new(),
-            exits: BTreeSet::new(),
-            headers: BTreeMap::new(),
-            order: Vec::new(),
-            left: BTreeSet::new(),
-        }
-    }
-}
-
 impl Source<'_> {
     fn to(self, to: &Name) -> Flow {
         let (from, id) = (self.element.to_string(), self.id.map(ToString::to_string));
@@ -435,9 +529,9 @@ impl Source<'_> {
 }
 
 /// The flow that a transition of a round names.
-fn exit_of(way: &crate::definition::Transition) -> Option<&str> {
+fn exit_of(way: &Transition) -> Option<&str> {
     match &way.when {
-        crate::definition::Condition::Equal(_, Expr::Const(exit)) => exit.value().as_str(),
+        Condition::Equal(_, Expr::Const(exit)) => exit.value().as_str(),
         _ => None,
     }
 }

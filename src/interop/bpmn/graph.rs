@@ -1,7 +1,7 @@
 //! The flow of a process or sub-process as a graph.
 
 use crate::base::name::Name;
-use crate::definition::{Condition, Receivers, WaitFor, Work};
+use crate::definition::{Completion, Condition, Expr, Receivers, WaitFor, Work};
 use crate::task::Failures;
 use core::time::Duration;
 
@@ -12,6 +12,8 @@ pub(super) struct Graph {
     pub(super) nodes: Vec<FlowNode>,
     /// Ordered by the node that they come from, and by their way out of it.
     pub(super) edges: Vec<Edge>,
+    /// The event sub-processes.
+    pub(super) handlers: Vec<EventPart>,
     /// Signals that are dropped if nothing waits for them.
     pub(super) escalations: Vec<Name>,
 }
@@ -25,6 +27,7 @@ pub(super) struct FlowNode {
     pub(super) boundary: Vec<BoundaryEvent>,
     /// The task of the compensation handler.
     pub(super) undo: Option<Work>,
+    pub(super) again: Again,
 }
 
 /// What a node of the flow is.
@@ -50,6 +53,39 @@ pub(super) enum Kind {
     Inclusive,
 }
 
+/// How often an activity is performed.
+#[derive(Debug)]
+pub(super) enum Again {
+    Once,
+    /// For each item of a list.
+    Each(Box<Instances>),
+    /// In rounds.
+    Rounds(Box<Rounds>),
+}
+
+/// A multi-instance activity.
+#[derive(Debug)]
+pub(super) struct Instances {
+    pub(super) over: Expr,
+    /// The variable of an instance that has the item.
+    pub(super) item: Option<Name>,
+    pub(super) is_sequential: bool,
+    pub(super) completion: Option<Completion>,
+    /// The variable that gets the list of results.
+    pub(super) results: Option<Name>,
+}
+
+/// An activity in a loop.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    /// Whether the condition is evaluated before the first round, too.
+    pub(super) is_before: bool,
+    /// The condition of another round, with the token of the rounds as the item.
+    pub(super) when: Condition,
+    /// The most rounds, after which the activity ends.
+    pub(super) most: Option<u32>,
+}
+
 /// An event at the boundary of an activity.
 #[derive(Debug)]
 pub(super) struct BoundaryEvent {
@@ -64,6 +100,14 @@ pub(super) enum Trigger {
     Error(Failures),
     After(Duration),
     Signal(Name),
+}
+
+/// An event sub-process.
+#[derive(Debug)]
+pub(super) struct EventPart {
+    pub(super) event: BoundaryEvent,
+    pub(super) graph: Graph,
+    pub(super) spot: String,
 }
 
 /// A sequence flow.

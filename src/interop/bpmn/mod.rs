@@ -40,6 +40,7 @@ mod flows;
 mod graph;
 mod print;
 mod read;
+mod repeat;
 mod sub;
 mod times;
 mod tokens;

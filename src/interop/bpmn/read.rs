@@ -69,6 +69,14 @@ const ATTRIBUTES: &[&str] = &[
     "operationRef",
     "parallelMultiple",
     "associationDirection",
+    "errorRef",
+    "signalRef",
+    "escalationRef",
+    "activityRef",
+    "waitForCompletion",
+    "testBefore",
+    "loopMaximum",
+    "isSequential",
 ];
 
 /// Reads the elements of a document.
@@ -248,6 +256,7 @@ impl<'o> Reader<'o> {
         self.links(scope, &mut graph, &indexes);
         self.compensation(scope, &mut graph, &indexes);
         self.event_gateways(scope, &mut graph, &indexes);
+        self.event_parts(scope, &mut graph);
         let starts = graph.nodes.iter().filter(|node| matches!(node.kind, Kind::Start)).count();
         if starts == 0 {
             self.unsupported(scope, "a process without a start event", "a definition begins at one place");
@@ -277,18 +286,26 @@ impl<'o> Reader<'o> {
                 self.task(at, name)
             }
             "receiveTask" => self.receive_task(at),
+            "subProcess" if at.attribute("triggeredByEvent") == Some("true") => return,
             "subProcess" | "transaction" | "adHocSubProcess" => self.sub_process(at, name, graph),
             "callActivity" => self.call(at),
-            "boundaryEvent" | "sequenceFlow" | "association" | "incoming" | "outgoing" | "extensionElements" => return,
+            "boundaryEvent"
+            | "sequenceFlow"
+            | "association"
+            | "incoming"
+            | "outgoing"
+            | "extensionElements"
+            | "multiInstanceLoopCharacteristics"
+            | "standardLoopCharacteristics" => return,
             other if COMMENTS.contains(&other) => return,
             other => return self.unknown_element(at, other),
         };
         let Some(kind) = kind else { return };
         self.quantities(at);
         let Some(id) = self.id(at) else { return };
-        self.again(at);
+        let again = self.again(at, &kind);
         let is_undo = at.attribute("isForCompensation") == Some("true");
-        let node = FlowNode { id: id.clone(), spot: at.spot(), kind, boundary: Vec::new(), undo: None };
+        let node = FlowNode { id: id.clone(), spot: at.spot(), kind, boundary: Vec::new(), undo: None, again };
         if is_undo {
             self.names.undo.insert(id.to_string(), node);
             return;
@@ -322,7 +339,7 @@ impl<'o> Reader<'o> {
 
     fn extensions(&mut self, at: Element<'_>) {
         for child in at.children() {
-            let is_known = matches!(child.node.tag_name().name(), "taskDefinition");
+            let is_known = matches!(child.node.tag_name().name(), "taskDefinition" | "loopCharacteristics");
             if !is_known {
                 self.note(child, format!("the extension `{}` is left out", child.shown()));
             }
@@ -392,15 +409,6 @@ impl<'o> Reader<'o> {
             _ => {}
         }
         Some(Kind::Task(self.work(at)))
-    }
-
-    /// Reports activities that are performed several times.
-    fn again(&mut self, at: Element<'_>) {
-        for one in
-            ["multiInstanceLoopCharacteristics", "standardLoopCharacteristics"].iter().filter_map(|name| at.first(name))
-        {
-            self.unsupported(one, format!("`{}`", one.shown()), "an activity is performed once");
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sub-processes and calls.
 
-use super::graph::{Graph, Kind};
+use super::graph::{BoundaryEvent, EventPart, Graph, Kind};
 use super::read::Reader;
 use super::xml::Element;
 
@@ -22,16 +22,13 @@ impl Reader<'_> {
                 self.unsupported(at, "an ad-hoc sub-process", "its activities have no order");
                 return None;
             }
-            _ if at.attribute("triggeredByEvent") == Some("true") => {
-                self.unsupported(
-                    at,
-                    "an event sub-process",
-                    "a handler belongs to one activity: use a boundary event at a sub-process",
-                );
-                return None;
-            }
             _ => {}
         }
+        Some(Kind::Sub(Box::new(self.inner(at, outer)?)))
+    }
+
+    /// The flow of a sub-process.
+    fn inner(&mut self, at: Element<'_>, outer: &mut Graph) -> Option<Graph> {
         if self.depth >= MOST_DEPTH {
             self.unsound(at, format!("sub-processes have more than {MOST_DEPTH} levels"));
             return None;
@@ -47,7 +44,28 @@ impl Reader<'_> {
         outer.escalations.sort();
         outer.escalations.dedup();
         self.depth = self.depth.saturating_sub(1);
-        Some(Kind::Sub(Box::new(inner)))
+        Some(inner)
+    }
+
+    /// Adds the event sub-processes.
+    pub(super) fn event_parts(&mut self, scope: Element<'_>, graph: &mut Graph) {
+        for at in scope.all("subProcess").filter(|at| at.attribute("triggeredByEvent") == Some("true")) {
+            let Some(id) = self.id(at) else { continue };
+            let starts: Vec<Element<'_>> = at.all("startEvent").collect();
+            let [start] = starts.as_slice() else {
+                self.unsound(at, "an event sub-process has one start event");
+                continue;
+            };
+            let interrupts = start.attribute("isInterrupting") != Some("false");
+            let Some(event) = self.event(*start) else { continue };
+            let Some(on) = self.trigger(*start, event, interrupts) else { continue };
+            if interrupts {
+                self.note(*start, "what the interrupted part has written is left out");
+            }
+            let Some(inner) = self.inner(at, graph) else { continue };
+            let event = BoundaryEvent { id, on, interrupts };
+            graph.handlers.push(EventPart { event, graph: inner, spot: at.spot() });
+        }
     }
 
     pub(super) fn call(&mut self, at: Element<'_>) -> Option<Kind> {

@@ -1,12 +1,15 @@
 //! The text of a document.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only some forms of expressions are those of a document")]
+
 use super::events::ESCALATION;
 use super::expression::Reads;
 use super::print;
 use super::read::variables;
+use super::repeat::{COUNTER, counters, in_token, item_of, rounds_of};
 use super::xml::MODEL;
 use crate::base::name::Name;
-use crate::definition::{Condition, Expr, Pick};
+use crate::definition::{Condition, Expr, Function, Map, Pick, States};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A sequence flow that is written.
@@ -48,6 +51,40 @@ pub(super) fn timer(element: &str, text: &str) -> String {
     format!("<timerEventDefinition><{element}>{}</{element}></timerEventDefinition>", escaped(text))
 }
 
+/// The element of a multi-instance activity.
+pub(super) fn instances(map: &Map, input: &Expr, results: Option<String>) -> Option<String> {
+    let root = super::compile::data();
+    let plain = |value: &Expr| {
+        let text = print::print_value(value, Reads { root: &root, named: &[] })?;
+        Some(escaped(&text))
+    };
+    let (mut inner, item) = (String::new(), item_of(input)?);
+    let item = match &map.over {
+        Expr::Call(Function::Range, parts) => {
+            let [_, count] = parts.as_slice() else { return None };
+            inner.push_str(&format!("<loopCardinality>{}</loopCardinality>", plain(count)?));
+            item.filter(|item| item != COUNTER)
+        }
+        over => {
+            inner.push_str(&format!("<loopDataInputRef>{}</loopDataInputRef>", plain(over)?));
+            item
+        }
+    };
+    if let Some(results) = results {
+        inner.push_str(&format!("<loopDataOutputRef>{}</loopDataOutputRef>", escaped(&results)));
+    }
+    if let Some(item) = item {
+        inner.push_str(&format!("<inputDataItem name=\"{}\"/>", escaped(&item)));
+    }
+    if let Some(completion) = &map.completion {
+        let text = print::print(&completion.when, Reads { root: &root, named: &counters() })?;
+        inner.push_str(&format!("<completionCondition>{}</completionCondition>", escaped(&text)));
+    }
+    let sequential = if map.max_concurrent == Some(1) { " isSequential=\"true\"" } else { "" };
+    let element = "multiInstanceLoopCharacteristics";
+    Some(format!("<{element}{sequential}>{inner}</{element}>"))
+}
+
 /// A document that is written.
 #[derive(Debug, Default)]
 pub(super) struct Page {
@@ -59,7 +96,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         for _ in 0..self.depth {
             self.text.push_str("  ");
         }
@@ -100,6 +137,17 @@ impl Page {
         self.open(element, id, attributes);
         self.line(definition);
         self.close(element);
+    }
+
+    /// The element of a loop.
+    pub(super) fn rounds(&self, states: &States) -> Option<String> {
+        let rounds = rounds_of(states)?;
+        let root = in_token();
+        let text = print::print(&rounds.when, Reads { root: &root, named: &[] })?;
+        let before = if rounds.is_before { " testBefore=\"true\"" } else { "" };
+        let most = rounds.most.map(|most| format!(" loopMaximum=\"{most}\"")).unwrap_or_default();
+        let condition = format!("<loopCondition>{}</loopCondition>", escaped(&text));
+        Some(format!("<standardLoopCharacteristics{before}{most}>{condition}</standardLoopCharacteristics>"))
     }
 
     /// An id that nothing has, which begins with this text.

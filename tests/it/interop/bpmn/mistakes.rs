@@ -1,6 +1,8 @@
 //! Documents that are wrong or hostile: each gives an error with its place.
 
-use super::{process, refused, xml};
+use super::{imported, process, refused, xml};
+use counterpoint::definition::{Action, Condition, Definition, Expr, Link, Node, Work};
+use counterpoint::interop::bpmn::{Options, export, import};
 
 /// The lines of the error, without those of the document before the process.
 fn lines(document: &str) -> Vec<String> {
@@ -128,4 +130,78 @@ fn a_flow_that_is_too_wide_to_examine_is_refused() {
     let found =
         refused(&process(&format!("start s; and and; or j; or k; end e; s>and; j>e; k>e; {gateways}"))).to_string();
     assert!(found.contains("too many choices"), "{found}");
+}
+
+#[test]
+fn what_has_no_counterpart_is_refused_with_the_node() {
+    let sub = "<startEvent id=\"s\"/><subProcess id=\"a\"><startEvent id=\"i\"/><serviceTask id=\"t\"/><endEvent id=\"j\"/>
+         <sequenceFlow id=\"k\" sourceRef=\"i\" targetRef=\"t\"/><sequenceFlow id=\"l\" sourceRef=\"t\" targetRef=\"j\"/></subProcess>
+         <endEvent id=\"e\"/><sequenceFlow id=\"in\" sourceRef=\"s\" targetRef=\"a\"/><sequenceFlow id=\"out\" sourceRef=\"a\" targetRef=\"e\"/>";
+    let whole = imported(&xml(sub)).definition;
+    let inner = |change: fn(&mut Node)| {
+        let mut whole = whole.clone();
+        let Action::Do(counterpoint::definition::Body::Flow(part)) = &mut whole.nodes[1].action else {
+            panic!("a sub-process")
+        };
+        change(&mut std::sync::Arc::make_mut(part).nodes[1]);
+        whole
+    };
+    let choice = imported(&process("start s; xor g; end e; end d; s>g; g>e ${x}; g>d default")).definition;
+    let mut odd = choice.clone();
+    let Action::Choose { cases, .. } = &mut odd.nodes[1].action else { panic!("a choice") };
+    cases[0].when = Condition::predicate("known", Expr::Item);
+    let alone = |node: Node| Definition::new("w").with_node(node);
+    let cases = [
+        (inner(|node| node.input = Expr::value(1)), "p/a/t: a part of it has no counterpart"),
+        (inner(|node| node.pivot = true), "p/a/t: a part of it has no counterpart"),
+        (
+            inner(|node| node.action = Action::Wait { signal: None, timer: None }),
+            "p/a/t: this action has no counterpart",
+        ),
+        (
+            inner(|node| node.undo = Some(Work::new("u").with_tier(counterpoint::Tier::Low))),
+            "p/a/t: the settings of its compensation have no counterpart",
+        ),
+        (inner(|node| node.after = vec![Link::always("i")]), "p/a/t: one of its links has no counterpart"),
+        (odd, "p/e: one of its links has no counterpart"),
+        (choice.clone().with_version(3), "p: a part of it has no counterpart"),
+        (alone(Node::new("a", Action::Pass).with_input(Expr::Input)), "w/a: a part of it has no counterpart"),
+        (alone(Node::new("a b", Action::Pass)), "w: the document would not be imported: 4:5 (a b): expected an id"),
+    ];
+    for (definition, expected) in cases {
+        let found = export(&definition).expect_err(expected).to_string();
+        assert!(found.starts_with(expected), "{found}, not {expected}");
+    }
+}
+
+#[test]
+fn damaged_documents_are_read_or_refused() {
+    let (mut read, mut refused) = (0, 0);
+    for name in ["order", "travel", "subscription", "review", "import", "payment"] {
+        let path = format!("{}/examples/processes/{name}.bpmn", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap().trim_end().to_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        for number in 0..lines.len() {
+            let (mut without, mut twice, mut swapped) = (lines.clone(), lines.clone(), lines.clone());
+            without.remove(number);
+            twice.insert(number, lines[number]);
+            swapped.swap(number, (number * 7 + 3) % lines.len());
+            for damaged in [without, twice, swapped] {
+                match import(&damaged.join("\n"), &Options::default()) {
+                    Ok(imported) => {
+                        super::exported(&imported, &Options::default());
+                        read += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.faults().iter().all(|fault| fault.place.contains(':')), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        for at in (0..text.len()).step_by(97).filter(|at| text.is_char_boundary(*at)) {
+            assert!(import(&text[..at], &Options::default()).is_err(), "{name} up to {at}");
+        }
+    }
+    assert!(read > 20 && refused > 100, "{read} read, {refused} refused");
 }

@@ -2,8 +2,10 @@
 
 mod game;
 mod mistakes;
+mod played;
 mod random;
 mod shapes;
+mod table;
 
 use counterpoint::interop::ImportError;
 use counterpoint::interop::bpmn::{Imported, Options, export, import};
