@@ -159,11 +159,18 @@ pub trait StepKind<I, O> {
     fn name(self) -> Name;
 }
 
-impl<I, O, N: Into<Name>> StepKind<I, O> for N {
-    fn name(self) -> Name {
-        self.into()
-    }
+// One implementation for all that converts into a name would hide the message above.
+macro_rules! names {
+    ($($name:ty),+) => {$(
+        impl<I, O> StepKind<I, O> for $name {
+            fn name(self) -> Name {
+                self.into()
+            }
+        }
+    )+};
 }
+
+names!(&str, String, Name, &Name);
 
 impl<I, O> StepKind<I, O> for StepSpec<I, O> {
     fn name(self) -> Name {

@@ -98,7 +98,8 @@ pub trait Step {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "the step `{Self}` cannot be undone",
-    note = "implement `counterpoint::workflow::Undo` for it; a workflow within the workflow undoes itself"
+    note = "implement `counterpoint::workflow::Undo` for it, or specify it by `StepSpec::new(..).undoable()`; a workflow within the \
+            workflow undoes itself"
 )]
 pub trait Undo: Step {
     /// Undoes the work. Like [`run`](Step::run), it may be performed more than once. It is also performed if it is

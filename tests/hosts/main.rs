@@ -29,10 +29,15 @@ mod future_journal;
 mod future_snapshots;
 mod identity;
 mod kit;
+#[cfg(all(feature = "functions", feature = "threads"))]
+mod mistakes;
+#[cfg(all(feature = "functions", feature = "threads"))]
+mod misuse;
 mod report;
 mod reports;
-#[cfg(all(feature = "cluster", feature = "threads"))]
+#[cfg(all(feature = "functions", feature = "threads"))]
 mod rolling;
+#[cfg(all(feature = "cluster", feature = "threads"))]
 mod sharded;
 #[cfg(all(feature = "protocol", feature = "tracing"))]
 mod spans;

@@ -60,29 +60,45 @@ impl<O, L> FunctionFuture<O, L> {
 }
 
 /// Settings of calls that perform a task, once or for each item of a list.
-impl<O, L: Tasks> FunctionFuture<O, L> {
+// The bounds are those of the methods: the message of an unmet bound names what to do.
+impl<O, L> FunctionFuture<O, L> {
     /// Sets retries and timeouts.
-    pub fn policy(self, policy: Policy) -> Self {
+    pub fn policy(self, policy: Policy) -> Self
+    where
+        L: Tasks,
+    {
         self.change(|work| work.policy = policy)
     }
 
     /// Sets the retries.
-    pub fn retry(self, retry: Retry) -> Self {
+    pub fn retry(self, retry: Retry) -> Self
+    where
+        L: Tasks,
+    {
         self.change(|work| work.policy = work.policy.clone().with_retry(retry))
     }
 
     /// Sets the longest time that an attempt may take.
-    pub fn attempt_timeout(self, span: Duration) -> Self {
+    pub fn attempt_timeout(self, span: Duration) -> Self
+    where
+        L: Tasks,
+    {
         self.change(|work| work.policy = work.policy.clone().with_attempt_timeout(span))
     }
 
     /// Sets the needs.
-    pub fn needs(self, needs: Needs) -> Self {
+    pub fn needs(self, needs: Needs) -> Self
+    where
+        L: Tasks,
+    {
         self.change(|work| work.needs = Some(needs))
     }
 
     /// Sets the tier.
-    pub fn tier(self, tier: Tier) -> Self {
+    pub fn tier(self, tier: Tier) -> Self
+    where
+        L: Tasks,
+    {
         self.change(|work| work.tier = Some(tier))
     }
 
@@ -95,10 +111,13 @@ impl<O, L: Tasks> FunctionFuture<O, L> {
     }
 }
 
-impl<O, L: Undoable> FunctionFuture<O, L> {
+impl<O, L> FunctionFuture<O, L> {
     /// Lets the step be compensated if the function fails or is cancelled after it. The calls of a function are compensated one
     /// after the other, the last first.
-    pub fn undoable(self) -> Self {
+    pub fn undoable(self) -> Self
+    where
+        L: Undoable,
+    {
         self.set(|request| request.undo = Some(L::undo(&request.kind())))
     }
 }
