@@ -10,6 +10,7 @@
 //! | [`Alerts`] | conditions that need the attention of an operator |
 //! | [`Progress`] | the progress of each run, what it waits for, and a [`Forecast`] of its end |
 //! | [`Estimates`] | the durations of tasks by kind and agent, with their uncertainty |
+//! | [`QuantileEstimator`] | quantiles of these durations as the expected durations of tasks, for deadlines and plans |
 //! | [`Timeline`] | the attempts of each agent over time; as SVG, and for trace viewers |
 //! | [`Report`] | all of this for one run, as an HTML page |
 //! | [`Lineage`] | the maker, the sources and the definition of each output; Mermaid and DOT |
@@ -58,7 +59,7 @@ mod trace;
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
 pub(crate) use describe::text_of;
-pub use forecast::{Estimate, Estimates, Forecast};
+pub use forecast::{Estimate, Estimates, Forecast, QuantileEstimator};
 pub use lineage::{Delegated, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Reports, ScheduleFigures,

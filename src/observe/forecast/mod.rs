@@ -1,9 +1,11 @@
 //! Forecasts: how long tasks and runs will take, with their uncertainty.
 
 mod estimates;
+mod quantile;
 mod sample;
 
 pub use estimates::Estimates;
+pub use quantile::QuantileEstimator;
 pub(super) use sample::{Sample, Spread};
 
 use crate::base::name::Name;

@@ -104,6 +104,8 @@ struct TrackerState {
     starts: BTreeMap<Key, PlannedStart>,
     gone: BTreeSet<AgentId>,
     report: PlanDeviation,
+    /// The number of tasks and agents that have arrived since the plan was made.
+    arrived: u32,
     /// The keys of tasks of runs, by the ids that the engine gave them.
     known: BTreeMap<TaskId, Key>,
 }
@@ -159,6 +161,11 @@ impl PlanTracker {
         report
     }
 
+    /// Whether tasks or agents have arrived since the plan was made.
+    pub(super) fn has_arrivals(&self) -> bool {
+        self.state().arrived > 0
+    }
+
     fn state(&self) -> MutexGuard<'_, TrackerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,6 +175,7 @@ impl TrackerState {
     fn set(&mut self, tasks: impl Iterator<Item = (Key, AgentId, Time)>) {
         self.starts = tasks.map(|(key, agent, start)| (key, PlannedStart { agent, start, has_begun: false })).collect();
         self.report = PlanDeviation::default();
+        self.arrived = 0;
     }
 
     fn key(&self, task: &TaskSpec) -> Key {
@@ -202,6 +210,7 @@ impl TrackerState {
         match event {
             AgentEvent::Registered { .. } => {
                 self.gone.remove(&agent);
+                self.arrived = self.arrived.saturating_add(1);
             }
             AgentEvent::Draining | AgentEvent::Deregistered | AgentEvent::Lost => {
                 self.gone.insert(agent);
@@ -212,6 +221,7 @@ impl TrackerState {
 
     fn observe_task(&mut self, task: TaskId, event: &TaskEvent, at: Time) {
         if let TaskEvent::Submitted { spec, .. } = event {
+            self.arrived = self.arrived.saturating_add(1);
             let key = self.key(spec);
             if key != Key::Task(task) {
                 self.known.insert(task, key);

@@ -11,10 +11,10 @@ use core::time::Duration;
 /// Keeps the plan of a [`PlannedRouting`](super::PlannedRouting) strategy up to date: it repairs the plan when the execution differs
 /// from it, and adopts better plans that a search finds in the background.
 ///
-/// A host calls [`react`](Self::react) after the commands that it handles. The planner repairs the plan only if an agent has left,
-/// an attempt went elsewhere, a task is in no plan, or a start is late by more than the tolerance. A repair is a single pass
-/// ([`repair`]); it takes milliseconds for a thousand tasks. For the search the host takes a [`Replan`], runs it where it has time
-/// for it, on a thread of its own or between two events, and gives the result to [`adopt`](Self::adopt).
+/// A host calls [`react`](Self::react) after the commands that it handles. The planner repairs the plan only if an agent has left
+/// or registered, a task was submitted, an attempt went elsewhere, or a start is late by more than the tolerance. A repair is a
+/// single pass ([`repair`]); it takes milliseconds for a thousand tasks. For the search the host takes a [`Replan`], runs it where
+/// it has time for it, on a thread of its own or between two events, and gives the result to [`adopt`](Self::adopt).
 ///
 /// Changes have a price, the stability: a repair moves a task to another agent only if it then ends earlier by more than that, and
 /// a plan of a search is adopted only if its makespan is shorter by more than that for each assignment that it changes.
@@ -105,10 +105,7 @@ impl RollingPlanner {
     ///
     /// [`InvalidProject`] if no agent that takes work can do one of the tasks. The plan stays as it is.
     pub fn react(&mut self, scheduler: &Scheduler, now: Time) -> Result<Option<Repair>, InvalidProject> {
-        let report = self.tracker.report(now);
-        let planned = u64::from(report.left);
-        let waiting = scheduler.queued().iter().sum::<usize>() as u64;
-        if !report.is_off(self.tolerance) && waiting <= planned {
+        if !self.tracker.has_arrivals() && !self.tracker.report(now).is_off(self.tolerance) {
             return Ok(None);
         }
         let Replan { problem, plan, outlook } = self.replan(scheduler, now)?;

@@ -265,3 +265,60 @@ fn branches_count_as_often_as_they_were_taken() {
     let kinds: Vec<String> = world.progress.estimates().kinds().map(ToString::to_string).collect();
     assert_eq!(kinds, ["paint", "send"]);
 }
+
+/// "Done by then with 90 %": the quantile is what nine in ten tasks keep, deadlines are accepted by it, and plans use it.
+#[test]
+fn quantiles_are_used_by_deadlines_and_plans() {
+    use counterpoint::message::TaskEvent;
+    use counterpoint::observe::QuantileEstimator;
+    use counterpoint::planning::{Outlook, Work};
+    use counterpoint::scheduler::Admission;
+    use counterpoint::{Event, Scheduler, TaskId, TaskSpec};
+    for probability in [0.5, 0.9] {
+        let config =
+            Config::default().with_estimator(QuantileEstimator::new(probability)).with_admission(Admission::Warn);
+        let (mut scheduler, mut out, mut now) = (Scheduler::new(config), Outbox::default(), Time::ZERO);
+        let agent = AgentSpec::new(AgentId::new(1)).with_skill("paint", 1);
+        let Ok(Accepted::Registered(by)) = scheduler.handle(now, Command::register(agent), &mut out) else { panic!() };
+        let (mut random, mut kept, mut counted) = (Random::new(3, 3), 0, 0);
+        for id in 1..=1_500 {
+            let takes = Duration::from_secs_f64(log_normal(&mut random, 0.6));
+            out.clear();
+            scheduler.handle(now, Command::submit(TaskSpec::new(TaskId::new(id), "paint")), &mut out).unwrap();
+            let expected = out.entries().iter().find_map(|entry| match &entry.event {
+                Event::Task { event: TaskEvent::Submitted { expected, .. }, .. } => *expected,
+                _ => None,
+            });
+            if let Some(expected) = expected.filter(|_| id > 100) {
+                (kept, counted) = (kept + u32::from(takes <= expected), counted + 1);
+            }
+            now = now + takes;
+            let attempt = AttemptId::new(TaskId::new(id), 1);
+            scheduler.handle(now, Command::complete(by, attempt, Payload::NULL), &mut out).unwrap();
+        }
+        let share = f64::from(kept) / f64::from(counted);
+        assert!((share - probability).abs() < 0.03, "{share} of {probability}");
+        // A deadline at the quantile is in time, and an earlier one is late.
+        out.clear();
+        scheduler.handle(now, Command::submit(TaskSpec::new(TaskId::new(9_001), "paint")), &mut out).unwrap();
+        scheduler.handle(now, Command::submit(TaskSpec::new(TaskId::new(9_002), "paint")), &mut out).unwrap();
+        let outlook = Outlook::of_scheduler(&scheduler, now, Duration::ZERO);
+        let Work::ByAgent(spans) = &outlook.project.tasks[0].work else { panic!("an agent does it") };
+        let expected = Duration::from_nanos(spans[&AgentId::new(1)]);
+        scheduler
+            .handle(now, Command::complete(by, AttemptId::new(TaskId::new(9_001), 1), Payload::NULL), &mut out)
+            .unwrap();
+        scheduler
+            .handle(now, Command::complete(by, AttemptId::new(TaskId::new(9_002), 1), Payload::NULL), &mut out)
+            .unwrap();
+        let quantile = |probability: f64| expected.mul_f64(probability);
+        for (id, deadline, is_late) in [(9_003, now + quantile(1.2), false), (9_004, now + quantile(0.5), true)] {
+            let task = TaskSpec::new(TaskId::new(id), "paint").with_deadline(deadline);
+            let accepted = scheduler.handle(now, Command::submit(task), &mut out).unwrap();
+            assert_eq!(matches!(accepted, Accepted::Late(_)), is_late, "{accepted:?} by {deadline} of {expected:?}");
+            scheduler
+                .handle(now, Command::complete(by, AttemptId::new(TaskId::new(id), 1), Payload::NULL), &mut out)
+                .unwrap();
+        }
+    }
+}

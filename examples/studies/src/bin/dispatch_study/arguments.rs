@@ -13,6 +13,8 @@ pub struct Arguments {
     pub seed: u64,
     /// A few seconds instead of a minute: shorter loads, fewer agents.
     pub small: bool,
+    /// Only the comparison of the orders.
+    pub orders: bool,
 }
 
 impl Arguments {
@@ -21,7 +23,7 @@ impl Arguments {
     /// When something is asked for that is not known.
     pub fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let data = std::env::var_os("COUNTERPOINT_DATA").map(PathBuf::from);
-        let mut asked = Self { data, out: "target/dispatch_study.svg".into(), seed: 1, small: false };
+        let mut asked = Self { data, out: "target/dispatch_study.svg".into(), seed: 1, small: false, orders: false };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
@@ -29,7 +31,12 @@ impl Arguments {
                 "--out" => asked.out = value()?.into(),
                 "--seed" => asked.seed = value()?.parse()?,
                 "--small" => asked.small = true,
-                _ => return Err(format!("unknown option {word}: expected --data, --out, --seed and --small").into()),
+                "--orders" => asked.orders = true,
+                _ => {
+                    return Err(
+                        format!("unknown option {word}: expected --data, --out, --seed, --small and --orders").into()
+                    );
+                }
             }
         }
         Ok(asked)

@@ -5,6 +5,7 @@
 //! cargo run --release -p studies --bin dispatch_study                       # generated loads only
 //! cargo run --release -p studies --bin dispatch_study -- --data FOLDER      # with the recorded loads in FOLDER/traces
 //! cargo run --release -p studies --bin dispatch_study -- --small            # a few seconds
+//! cargo run --release -p studies --bin dispatch_study -- --orders           # the orders over five seeds, and nothing else
 //! ```
 //!
 //! Everything runs in virtual time, so the figures depend on the seed and not on the speed of the machine. The
@@ -45,6 +46,11 @@ use std::fs;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let asked = Arguments::read(std::env::args().skip(1))?;
+    if asked.orders {
+        let (loads, missing) = loads(&asked)?;
+        print(&format!("# Orders\n\n{missing}{}", compared(&loads, asked.small)));
+        return Ok(());
+    }
     let (report, picture) = study(&asked)?;
     print(&report);
     if let Some(folder) = asked.out.parent() {
@@ -69,6 +75,12 @@ fn loads(asked: &Arguments) -> Result<(Vec<Load>, &'static str), Box<dyn Error>>
     };
     loads.extend(trace::read(data, if asked.small { jobs } else { usize::MAX })?);
     Ok((loads, ""))
+}
+
+/// Every order against central FIFO.
+fn compared(loads: &[Load], small: bool) -> String {
+    let (agents, seeds) = if small { (8, 2) } else { (16, 5) };
+    table::orders(loads, &study::orders(loads, agents, &[0.7, 0.85], seeds))
 }
 
 /// The report and the chart.
@@ -96,6 +108,7 @@ fn study(asked: &Arguments) -> Result<(String, String), Box<dyn Error>> {
     );
     let _ =
         writeln!(report, "\n## Effect of patience, {middle} agents, {busy}\n{}", table::patiences(&loads, &patiences));
+    let _ = writeln!(report, "\n## Orders, over several seeds\n{}", compared(&loads, asked.small));
     let _ = writeln!(report, "\n## Scenarios\n{}", table::scenarios(&found));
     let _ = writeln!(
         report,

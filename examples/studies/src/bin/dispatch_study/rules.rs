@@ -36,7 +36,28 @@ pub enum Order {
     Shortest,
     /// The same with the work of every job known beforehand: what no distributor can do.
     Clairvoyant,
+    /// Short jobs before long ones, and the longest out of line under overload.
+    Deferring,
+    /// The same with the work of every job known beforehand.
+    DeferringKnown,
+    /// Shortest expected processing time first (SEPT), without a bound: the index of Gittins where nothing is learned of a job
+    /// while it runs.
+    Sept,
+    /// Shortest remaining time with ageing: each job gains rank in proportion to its wait, without a bound. Attempts are not
+    /// preempted, so what remains of a waiting job is all of it.
+    Ageing,
 }
+
+/// The orders that are compared over several seeds.
+pub const ORDERS: [Order; 7] = [
+    Order::Virtual,
+    Order::Shortest,
+    Order::Sept,
+    Order::Ageing,
+    Order::Deferring,
+    Order::Clairvoyant,
+    Order::DeferringKnown,
+];
 
 pub const STRATEGIES: [&str; 18] = [
     "first capable",
@@ -79,6 +100,10 @@ impl Rule {
             Self::Order(Order::Fair) => "weighted fair",
             Self::Order(Order::Shortest) => "shortest expected",
             Self::Order(Order::Clairvoyant) => "shortest, lengths known",
+            Self::Order(Order::Deferring) => "deferring",
+            Self::Order(Order::DeferringKnown) => "deferring, lengths known",
+            Self::Order(Order::Sept) => "SEPT",
+            Self::Order(Order::Ageing) => "SRPT with ageing",
         }
     }
 
@@ -92,7 +117,7 @@ impl Rule {
                 World::new(jobs, workers, config.with_seed(seed)).run()
             }
             Self::Order(order) => {
-                let jobs: Vec<Job> = if order == Order::Clairvoyant {
+                let jobs: Vec<Job> = if matches!(order, Order::Clairvoyant | Order::DeferringKnown) {
                     jobs.iter().map(|job| Job { hint: Some(job.work), ..job.clone() }).collect()
                 } else {
                     jobs.to_vec()
@@ -108,12 +133,22 @@ pub fn ordered(order: Order, load: &Load) -> Config {
     let half = memory(load);
     let config = Config::default().with_strategy(Performance::default().with_half_life(half));
     let shortest = Discipline::ShortestExpected { stretch: stretch(load), patience: load.patience };
+    let unbounded = |stretch| Discipline::ShortestExpected { stretch, patience: Duration::MAX };
+    let deferring = Discipline::Deferring {
+        long: Duration::from_secs_f64(load.mean_work()),
+        patience: load.patience * 3 / 4,
+        one_in: 100,
+    };
     match order {
         Order::Strict => config.with_discipline(Discipline::Strict),
         Order::Virtual => config.with_discipline(Discipline::EarliestVirtualDeadline),
         Order::Fair => config.with_discipline(Discipline::WeightedFair),
         Order::Shortest => config.with_discipline(shortest).with_estimator(Credibility::default()),
         Order::Clairvoyant => config.with_discipline(shortest),
+        Order::Deferring => config.with_discipline(deferring).with_estimator(Credibility::default()),
+        Order::DeferringKnown => config.with_discipline(deferring),
+        Order::Sept => config.with_discipline(unbounded(1_000_000)).with_estimator(Credibility::default()),
+        Order::Ageing => config.with_discipline(unbounded(stretch(load))).with_estimator(Credibility::default()),
     }
 }
 

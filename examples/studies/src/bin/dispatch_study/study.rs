@@ -3,7 +3,7 @@
 use crate::fleet::{Worker, fleet, power};
 use crate::load::Load;
 use crate::outcome::Figures;
-use crate::rules::{MAIN, Order, Rule, STRATEGIES};
+use crate::rules::{MAIN, ORDERS, Order, Rule, STRATEGIES};
 use rayon::prelude::*;
 
 /// One simulation.
@@ -62,6 +62,45 @@ pub fn every_rule(loads: &[Load], agents: usize, share: f64, seed: u64) -> Vec<C
     let orders = [Order::Strict, Order::Virtual, Order::Fair, Order::Shortest].map(Rule::Order);
     let rules = [Rule::RoundRobin, Rule::CentralFifo].into_iter().chain(STRATEGIES.map(Rule::Strategy)).chain(orders);
     all(loads, &Grid { agents: vec![agents], shares: vec![share], seed }, &rules.collect::<Vec<_>>())
+}
+
+/// The orders on one load at one share, over several seeds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    pub load: usize,
+    pub share: f64,
+    pub order: Order,
+    /// Mean wait and 99th percentile, both relative to central FIFO, for each seed.
+    pub changes: Vec<(f64, f64)>,
+}
+
+/// Each order against central FIFO on the same jobs and agents, with a tenth of the jobs left out by each seed.
+pub fn orders(loads: &[Load], agents: usize, shares: &[f64], seeds: u64) -> Vec<Compared> {
+    let cases = (0..loads.len()).flat_map(|load| shares.iter().map(move |share| (load, *share)));
+    let cases: Vec<(usize, f64, u64)> =
+        cases.flat_map(|(load, share)| (1..=seeds).map(move |seed| (load, share, seed))).collect();
+    let simulated = cases.into_par_iter().filter_map(|(number, share, seed)| {
+        let load = loads.get(number)?.thinned(seed);
+        let workers = fleet(agents, &load, seed);
+        let fifo = simulate(Rule::CentralFifo, &load, &workers, share, seed);
+        let relative = |order: Order| {
+            let found = simulate(Rule::Order(order), &load, &workers, share, seed);
+            (order, (found.mean / fifo.mean - 1.0, found.p99 / fifo.p99 - 1.0))
+        };
+        Some((number, share, ORDERS.map(relative)))
+    });
+    let mut compared: Vec<Compared> = Vec::new();
+    for (load, share, changes) in simulated.collect::<Vec<_>>() {
+        for (order, change) in changes {
+            let same =
+                |one: &&mut Compared| (one.load, one.order) == (load, order) && one.share.total_cmp(&share).is_eq();
+            match compared.iter_mut().find(same) {
+                Some(known) => known.changes.push(change),
+                None => compared.push(Compared { load, share, order, changes: vec![change] }),
+            }
+        }
+    }
+    compared
 }
 
 /// What a fleet can be loaded with before the mean wait is what round robin has at half load.

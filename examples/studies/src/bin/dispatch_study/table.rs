@@ -1,10 +1,10 @@
 //! The results as tables.
 
-use crate::load::Load;
-use crate::outcome::Figures;
+use crate::load::{Load, count};
+use crate::outcome::{Figures, mean};
 use crate::rules::{Order, Rule};
 use crate::scenario::Finding;
-use crate::study::{Cell, HALF, Reach};
+use crate::study::{Cell, Compared, HALF, Reach};
 use std::fmt::Write;
 
 /// Three figures that count.
@@ -115,6 +115,30 @@ pub fn reach(loads: &[Load], found: &[Reach]) -> String {
         let _ = writeln!(out, "| {name} | {} | {HALF:.2} | {fifo:.2} | {shortest:.2} | {more} |", short(*wait));
     }
     out
+}
+
+/// The orders relative to central FIFO: the mean over the seeds with its 95 % confidence interval.
+pub fn orders(loads: &[Load], found: &[Compared]) -> String {
+    let mut out =
+        String::from("\n| load | busy | order | mean wait, relative to FIFO | p99 |\n|---|---|---|---|---|\n");
+    for Compared { load, share, order, changes } in found {
+        let name = loads.get(*load).map_or("", |load| &load.name);
+        let (means, tails): (Vec<f64>, Vec<f64>) = changes.iter().copied().unzip();
+        let (mean, tail) = (interval(&means), interval(&tails));
+        let _ = writeln!(out, "| {name} | {share} | {} | {mean} | {tail} |", Rule::Order(*order).name());
+    }
+    out
+}
+
+/// The mean of several shares in percent, and half the width of its 95 % confidence interval (Student's distribution).
+fn interval(values: &[f64]) -> String {
+    let mean = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    let freedom = values.len().saturating_sub(1);
+    let quantile =
+        [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26].get(freedom.wrapping_sub(1)).unwrap_or(&1.96);
+    let half = quantile * (squares / count(freedom.max(1)) / count(values.len().max(1))).sqrt();
+    format!("{:+.1} ± {:.1} %", 100.0 * mean, 100.0 * half)
 }
 
 /// Mean and p99 with other patiences.

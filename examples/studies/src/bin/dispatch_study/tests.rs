@@ -50,6 +50,25 @@ fn the_order_by_expected_length_beats_both_baselines_where_kinds_tell_something(
 }
 
 #[test]
+fn deferring_shortens_the_mean_and_not_the_tail_under_overload() {
+    // More work than the agents do for a third of the time, and less after it.
+    let mut load = load("log-normal", 3_000).with_patience(std::time::Duration::from_secs(30));
+    let pressed = |job: &crate::load::Job| if job.at.as_secs_f64() < 700.0 { 0.4 } else { 1.0 };
+    let mut at = counterpoint::Time::ZERO;
+    let mut before = counterpoint::Time::ZERO;
+    for job in &mut load.jobs {
+        let gap = job.at.since(before);
+        (before, at) = (job.at, at + gap.mul_f64(pressed(job)));
+        job.at = at;
+    }
+    let workers = fleet(8, &load, 1);
+    let fifo = run(Rule::CentralFifo, &load, &workers, 0.85);
+    let ours = run(Rule::Order(Order::Deferring), &load, &workers, 0.85);
+    assert!(ours.mean < 0.7 * fifo.mean, "{} {}", ours.mean, fifo.mean);
+    assert!(ours.p99 < 1.2 * fifo.p99, "{} {}", ours.p99, fifo.p99);
+}
+
+#[test]
 fn where_lengths_cannot_be_told_the_order_stays_that_of_arrival() {
     let load = load("pareto", 3_000);
     let workers = fleet(8, &load, 1);
@@ -57,6 +76,9 @@ fn where_lengths_cannot_be_told_the_order_stays_that_of_arrival() {
     let ours = run(Rule::Order(Order::Shortest), &load, &workers, 0.85);
     assert!(ours.mean < 1.05 * arrival.mean, "{} {}", ours.mean, arrival.mean);
     assert!(ours.p99 < 1.1 * arrival.p99, "{} {}", ours.p99, arrival.p99);
+    let deferring = run(Rule::Order(Order::Deferring), &load, &workers, 0.85);
+    assert!(deferring.mean < 1.05 * arrival.mean, "{} {}", deferring.mean, arrival.mean);
+    assert!(deferring.p99 < 1.1 * arrival.p99, "{} {}", deferring.p99, arrival.p99);
 }
 
 #[test]

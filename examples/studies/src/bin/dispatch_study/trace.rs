@@ -9,6 +9,7 @@ use std::time::Duration;
 type Read<T> = Result<T, Box<dyn Error>>;
 
 const AZURE: &str = "Azure public dataset, LLM inference trace 2023 (CC-BY-4.0)";
+const NASA: &str = "NASA Ames iPSC/860 log of 1993, Parallel Workloads Archive (Bill Nitzberg)";
 const ALIBABA: &str = "Alibaba cluster data, GenAI trace 2026 (cite the papers named there)";
 
 /// The recorded loads in the folder `traces` of this directory.
@@ -20,6 +21,8 @@ pub fn read(data: &Path, most: usize) -> Read<Vec<Load>> {
     let traces = data.join("traces");
     let code = azure(&traces.join("AzureLLMInferenceTrace_code.csv"), "code", most)?;
     let conversation = azure(&traces.join("AzureLLMInferenceTrace_conv.csv"), "conversation", most)?;
+    let batch = Load::new("nasa, batch", NASA, nasa(&traces.join("NASA-iPSC-1993-3.1-cln.swf"), most)?)
+        .with_patience(Duration::from_secs(14_400));
     let images = alibaba(&traces.join("alibaba2026_lora_request_trace.csv"), most)?;
     let images = Load::new("", ALIBABA, images).with_patience(Duration::from_secs(7_200));
     Ok(vec![
@@ -28,6 +31,7 @@ pub fn read(data: &Path, most: usize) -> Read<Vec<Load>> {
         images.clone().placed("alibaba, models by demand", Placement::ByDemand),
         images.clone().placed("alibaba, models on a quarter", Placement::Quarter),
         images.placed("alibaba, models everywhere", Placement::Everywhere),
+        batch,
     ])
 }
 
@@ -75,6 +79,27 @@ fn alibaba(path: &Path, most: usize) -> Read<Vec<Job>> {
     }
     jobs.sort_by_key(|job| job.at);
     jobs.truncate(most);
+    Ok(jobs)
+}
+
+/// Batch jobs in the standard workload format. The application is the kind. Each job takes one slot, whatever number of
+/// processors it had.
+fn nasa(path: &Path, most: usize) -> Read<Vec<Job>> {
+    let mut jobs = Vec::new();
+    for line in std::fs::read_to_string(path)?.lines().filter(|line| !line.starts_with(';')).take(most) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let field = |at: usize| fields.get(at).ok_or("a job has 18 fields");
+        jobs.push(Job {
+            at: Time::from_secs(field(1)?.parse()?),
+            work: Duration::from_secs(field(3)?.parse::<u64>()?.max(1)),
+            kind: format!("application {}", field(13)?).into(),
+            skill: "batch".into(),
+            hint: None,
+            tier: Tier::Normal,
+            within: None,
+        });
+    }
+    jobs.sort_by_key(|job| job.at);
     Ok(jobs)
 }
 
