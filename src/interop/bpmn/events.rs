@@ -389,6 +389,9 @@ impl Reader<'_> {
 
     /// What a boundary event, or the start of an event sub-process, waits for.
     pub(super) fn trigger(&mut self, at: Element<'_>, event: Event<'_>, interrupts: bool) -> Option<Trigger> {
+        if !interrupts && !matches!(event, Event::Timer(_)) {
+            self.note(at, "it fires once");
+        }
         match event {
             Event::Error(_) if !interrupts => {
                 self.unsound(at, "an error always interrupts");

@@ -41,6 +41,26 @@ const COMMENTS: &[&str] = &[
     "artifact",
 ];
 
+/// Elements that contain a flow, whose elements are read one by one.
+const SCOPES: &[&str] = &["process", "subProcess", "transaction", "adHocSubProcess"];
+
+/// Elements within others that are read with these.
+const PARTS: &[&str] = &[
+    "incoming",
+    "outgoing",
+    "multiInstanceLoopCharacteristics",
+    "standardLoopCharacteristics",
+    "eventDefinitionRef",
+    "conditionExpression",
+    "timeDuration",
+    "timeDate",
+    "timeCycle",
+    "condition",
+    "operationRef",
+    "source",
+    "target",
+];
+
 /// Attributes whose meaning is imported, or that say nothing about what is performed.
 const ATTRIBUTES: &[&str] = &[
     "id",
@@ -146,6 +166,7 @@ impl<'o> Reader<'o> {
         let process = self.chosen(root)?;
         let id = self.id(process)?;
         self.process = id;
+        self.named_elements(process);
         let graph = self.graph(process);
         Some((graph, process))
     }
@@ -215,6 +236,17 @@ impl<'o> Reader<'o> {
         }
     }
 
+    /// Notes that names are left out, once for all of them.
+    fn named_elements(&mut self, process: Element<'_>) {
+        let names_something = ["inputDataItem", "outputDataItem", "linkEventDefinition"];
+        let is_label = |node: &roxmltree::Node<'_, '_>| {
+            node.attribute("name").is_some() && !names_something.contains(&node.tag_name().name())
+        };
+        if process.node.descendants().filter(roxmltree::Node::is_element).any(|node| is_label(&node)) {
+            self.note(process, "names of elements are left out: nodes have their ids");
+        }
+    }
+
     fn unknown_element(&mut self, at: Element<'_>, name: &str) {
         self.report.unknown(&Place::Text(&at.spot()), "element", name, core::iter::empty());
     }
@@ -274,9 +306,9 @@ impl<'o> Reader<'o> {
             "endEvent" => self.end_event(at),
             "intermediateCatchEvent" => self.catch_event(at),
             "intermediateThrowEvent" => self.throw_event(at),
-            "exclusiveGateway" => Some(Kind::Exclusive),
-            "parallelGateway" => Some(Kind::Parallel),
-            "inclusiveGateway" => Some(Kind::Inclusive),
+            "exclusiveGateway" => self.gateway(at, Kind::Exclusive),
+            "parallelGateway" => self.gateway(at, Kind::Parallel),
+            "inclusiveGateway" => self.gateway(at, Kind::Inclusive),
             "eventBasedGateway" => self.event_gateway(at),
             "complexGateway" => {
                 self.unsupported(at, "a complex gateway", "its activation condition has no counterpart");
@@ -314,6 +346,11 @@ impl<'o> Reader<'o> {
         graph.nodes.push(node);
     }
 
+    fn gateway(&mut self, at: Element<'_>, kind: Kind) -> Option<Kind> {
+        self.plain(at, &[]);
+        Some(kind)
+    }
+
     /// Notes what an element has besides what is imported.
     pub(super) fn plain(&mut self, at: Element<'_>, known: &[&str]) {
         for child in at.children() {
@@ -321,7 +358,10 @@ impl<'o> Reader<'o> {
                 Some("extensionElements") => self.extensions(child),
                 Some(name) if known.contains(&name) => {}
                 Some(name) if COMMENTS.contains(&name) => self.note(child, format!("`{name}` is left out")),
-                _ => {}
+                _ if SCOPES.iter().any(|scope| at.name() == Some(scope)) => {}
+                Some(name) if PARTS.contains(&name) || name.ends_with("EventDefinition") => {}
+                Some(name) => self.unknown_element(child, name),
+                None => self.note(child, format!("`{}` is not of BPMN and is left out", child.shown())),
             }
         }
         for attribute in at.node.attributes() {

@@ -44,6 +44,23 @@ fn mistakes_are_listed_with_their_places() {
 }
 
 #[test]
+fn nothing_is_dropped_in_silence() {
+    let document = xml(
+        "<startEvent id=\"s\"/><serviceTask id=\"t\" odd=\"1\"><outgoing>g</outgoing></serviceTask><exclusiveGateway id=\"x\">
+         <documentation>why</documentation></exclusiveGateway><endEvent id=\"e\"><extra xmlns=\"urn:x\"/></endEvent>
+         <sequenceFlow id=\"f\" sourceRef=\"s\" targetRef=\"t\"/><sequenceFlow id=\"g\" sourceRef=\"t\" targetRef=\"x\"/>
+         <sequenceFlow id=\"h\" sourceRef=\"x\" targetRef=\"e\"/>",
+    );
+    let notes: Vec<String> = imported(&document).notes.iter().map(|note| note.message.clone()).collect();
+    assert_eq!(
+        notes,
+        ["the attribute `odd` is left out", "`documentation` is left out", "`extra` is not of BPMN and is left out",]
+    );
+    let found = lines(&document.replace("<outgoing>g</outgoing>", "<outgone>g</outgone>"));
+    assert_eq!(found, ["3:49 <outgone>: unknown element `outgone`"]);
+}
+
+#[test]
 fn expressions_that_are_not_well_formed() {
     let cases = [
         ("${a >}", "the expression ends too early"),

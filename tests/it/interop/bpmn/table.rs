@@ -278,6 +278,7 @@ fn documents(row: &str) -> Vec<String> {
         "`documentation`, text annotations, groups" => {
             vec![around("serviceTask", "<documentation>why</documentation>"), with("textAnnotation t; s>e")]
         }
+        "names of elements" => vec![with("task a; s>a; a>e").replace("<serviceTask", "<serviceTask name=\"Charge\"")],
         "extension elements and attributes of other formats" => vec![
             around("serviceTask", "<extensionElements><x:retries xmlns:x=\"urn:x\"/></extensionElements>"),
             with("task a; s>a; a>e").replace("<serviceTask", "<serviceTask xmlns:x=\"urn:x\" x:async=\"true\""),
