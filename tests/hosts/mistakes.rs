@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 /// What all programs begin with.
 const BEFORE: &str = r#"
@@ -263,7 +262,7 @@ fn libraries() -> Vec<PathBuf> {
         name.starts_with("libcounterpoint-") && name.ends_with(".rlib")
     };
     let files = std::fs::read_dir(compiled()).unwrap().map(|file| file.unwrap().path());
-    let mut found: Vec<(SystemTime, PathBuf)> =
+    let mut found: Vec<(_, PathBuf)> =
         files.filter(|path| is_ours(path)).map(|path| (path.metadata().unwrap().modified().unwrap(), path)).collect();
     found.sort();
     found.into_iter().rev().map(|(_, path)| path).collect()

@@ -298,9 +298,7 @@ fn a_durable_host_continues_when_the_server_is_started_again() {
     let steps = Steps::new().with_fn("double", |number: u64, _: &Attempt| Ok(number * 2));
     host.add_agent(AgentSpec::new(AgentId::new(1)), steps).unwrap();
     let task = |number: u64| TaskSpec::new(TaskId::new(number), "double").with_payload(Payload::of(&number).unwrap());
-    let is_done = |outcome: TaskOutcome, number: u64| {
-        matches!(outcome, TaskOutcome::Succeeded(output) if output == Payload::of(&(number * 2)).unwrap())
-    };
+    let is_done = |outcome: TaskOutcome, number: u64| matches!(outcome, TaskOutcome::Succeeded(output) if output == Payload::of(&(number * 2)).unwrap());
     assert!(is_done(host.submit(task(1)).unwrap().wait().unwrap(), 1));
     for number in 2..5 {
         server.kill();
