@@ -58,6 +58,27 @@ pub enum Action {
     Send(SendSignal),
     /// Moves one token between states, which may form cycles. (WCP 10)
     States(States),
+    /// Compensates nodes while the run goes forward: those of these names, or all if there are none, that have ended with side effects
+    /// which a compensation can undo, in the order of a rollback, the last first. What is compensated counts as not done: a
+    /// later failure does not undo it again. Nodes under way and nodes that have not begun are left as they are; once a pivot has
+    /// succeeded, nothing is compensated. The output is the list of the names of the compensated nodes. The node fails with
+    /// the code `cp.compensation` if a compensation was abandoned.
+    ///
+    /// ```
+    /// use counterpoint::definition::{Action, Definition, Link, Node, Work};
+    ///
+    /// // The seat is given back, and the run goes on with the train.
+    /// let seat = Node::new("seat", Action::task("reserve")).with_undo(Work::new("release"));
+    /// let back = Node::new("back", Action::Compensate { of: vec!["seat".into()] }).with_link(Link::success("seat"));
+    /// let train = Node::new("train", Action::task("train")).with_link(Link::success("back"));
+    /// let trip = Definition::new("trip").with_node(seat).with_node(back).with_node(train);
+    /// assert!(counterpoint::workflow::validate(&trip, &counterpoint::Limits::default()).is_ok());
+    /// ```
+    Compensate {
+        /// The nodes; all if there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        of: Vec<Name>,
+    },
     /// Ends the run successfully, with the node's input as the output of the run. All nodes that have not ended are
     /// cancelled. (WCP 43)
     Stop,

@@ -72,6 +72,22 @@ impl Handler {
         Self::new(name, Boundary::Signal { signal: signal.into(), matching: Condition::True })
     }
 
+    /// Matches when a condition holds while the node is under way ([`Boundary::When`]).
+    ///
+    /// ```
+    /// use counterpoint::definition::{Action, Handler, Node};
+    ///
+    /// // The search ends when enough was found elsewhere.
+    /// let enough = Handler::when("enough", "context.found >= 3".parse()?);
+    /// let search = Node::new("search", Action::task("search")).with_handler(enough);
+    /// assert_eq!(search.handlers.len(), 1);
+    /// # Ok::<(), counterpoint::definition::ExprError>(())
+    /// ```
+    #[must_use]
+    pub fn when(name: impl Into<Name>, condition: Condition) -> Self {
+        Self::new(name, Boundary::When(condition))
+    }
+
     /// Matches the cancellation of the node while the run goes on.
     #[must_use]
     pub fn cancel(name: impl Into<Name>) -> Self {
@@ -104,6 +120,8 @@ pub enum Boundary {
         #[serde(default = "anything", skip_serializing_if = "is_anything")]
         matching: Condition,
     },
+    /// A condition holds, evaluated as that of [`WaitFor::When`](super::WaitFor::When).
+    When(Condition),
     /// The node is cancelled, by a join, by another node or by an operator.
     Cancel,
 }

@@ -22,7 +22,7 @@ canonical!(Escalation { after } beside { role });
 canonical!(States { states } beside { start, max_steps });
 canonical!(State { body, undo } beside { name, input, output, next });
 canonical!(Map { body } beside { over, max_concurrent, tolerate, tolerate_percent, bounds, completion, open });
-canonical!(Repeat { body } beside { until, while_, max_rounds });
+canonical!(Repeat { body } beside { until, while_, max_rounds, finishes });
 canonical!(Delegate { work, gather } beside {
     depth, fan_out, max_parts, kinds, max_concurrent, tolerate, on_limit, rounds,
 });
@@ -41,7 +41,9 @@ impl Canonical for Action {
             Self::Wait { timer, signal: _ } => timer.is_canonical(),
             Self::Race { options } => options.is_canonical(),
             Self::States(states) => states.is_canonical(),
-            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Stop | Self::Fail(_) => true,
+            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Compensate { .. } | Self::Stop | Self::Fail(_) => {
+                true
+            }
         }
     }
 
@@ -55,7 +57,8 @@ impl Canonical for Action {
             Self::Wait { timer, signal: _ } => timer.make_canonical(),
             Self::Race { options } => options.make_canonical(),
             Self::States(states) => states.make_canonical(),
-            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Stop | Self::Fail(_) => {}
+            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Compensate { .. } | Self::Stop | Self::Fail(_) => {
+            }
         }
     }
 }
@@ -82,14 +85,14 @@ impl Canonical for Boundary {
     fn is_canonical(&self) -> bool {
         match self {
             Self::Timeout(span) => span.is_canonical(),
-            Self::Error { .. } | Self::Signal { .. } | Self::Cancel => true,
+            Self::Error { .. } | Self::Signal { .. } | Self::Cancel | Self::When(_) => true,
         }
     }
 
     fn make_canonical(&mut self) {
         match self {
             Self::Timeout(span) => span.make_canonical(),
-            Self::Error { .. } | Self::Signal { .. } | Self::Cancel => {}
+            Self::Error { .. } | Self::Signal { .. } | Self::Cancel | Self::When(_) => {}
         }
     }
 }
@@ -99,7 +102,7 @@ impl Canonical for WaitFor {
         match self {
             Self::After(span) => span.is_canonical(),
             Self::Decision(decision) => decision.is_canonical(),
-            Self::Signal { .. } | Self::At(_) => true,
+            Self::Signal { .. } | Self::At(_) | Self::When(_) => true,
         }
     }
 
@@ -107,7 +110,7 @@ impl Canonical for WaitFor {
         match self {
             Self::After(span) => span.make_canonical(),
             Self::Decision(decision) => decision.make_canonical(),
-            Self::Signal { .. } | Self::At(_) => {}
+            Self::Signal { .. } | Self::At(_) | Self::When(_) => {}
         }
     }
 }

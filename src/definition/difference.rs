@@ -128,6 +128,7 @@ impl Node {
             | Action::Race { .. }
             | Action::Pass
             | Action::Send(_)
+            | Action::Compensate { .. }
             | Action::Stop
             | Action::Fail(_) => {}
         }

@@ -234,8 +234,12 @@ pub struct Repeat {
     #[serde(default, rename = "while", skip_serializing_if = "Option::is_none")]
     pub while_: Option<Condition>,
     /// The largest number of rounds. If the loop has not ended after it, the node fails with the output of the last round as
-    /// its output.
+    /// its output, unless it [`finishes`](Self::finishes).
     pub max_rounds: u32,
+    /// Whether the node succeeds with the output of the last round if the loop has not ended after the largest number of
+    /// rounds.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub finishes: bool,
 }
 
 const fn never() -> Condition {
@@ -250,12 +254,19 @@ impl Repeat {
     /// Repeats the body until the condition holds for its output.
     #[must_use]
     pub const fn until(body: Body, until: Condition, max_rounds: u32) -> Self {
-        Self { body, until, while_: None, max_rounds }
+        Self { body, until, while_: None, max_rounds, finishes: false }
     }
 
     /// Repeats the body while the condition holds for its output.
     #[must_use]
     pub const fn while_(body: Body, while_: Condition, max_rounds: u32) -> Self {
-        Self { body, until: never(), while_: Some(while_), max_rounds }
+        Self { body, until: never(), while_: Some(while_), max_rounds, finishes: false }
+    }
+
+    /// Lets the node succeed with the output of the last round if the loop has not ended after the largest number of rounds.
+    #[must_use]
+    pub const fn finishing(mut self) -> Self {
+        self.finishes = true;
+        self
     }
 }

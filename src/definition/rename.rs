@@ -66,6 +66,7 @@ impl Action {
                 until: repeat.until.renamed(to),
                 while_: repeat.while_.as_ref().map(|while_| while_.renamed(to)),
                 max_rounds: repeat.max_rounds,
+                finishes: repeat.finishes,
             }),
             Self::Delegate(delegate) => {
                 let mut same = Delegate { work: Work::new(""), ..delegate.clone() };
@@ -82,6 +83,7 @@ impl Action {
                 Self::Race { options }
             }
             Self::Send(send) => Self::Send(send.meaning()),
+            Self::Compensate { of } => Self::Compensate { of: of.iter().map(to).collect() },
             Self::Choose { .. } | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => self.clone(),
         }
     }
@@ -126,6 +128,7 @@ impl WaitFor {
             Self::Signal { signal, matching } => {
                 Self::Signal { signal: signal.clone(), matching: matching.renamed(to) }
             }
+            Self::When(condition) => Self::When(condition.renamed(to)),
             Self::After(span) => Self::After(*span),
             // The time was fixed when the wait began.
             Self::At(_) => Self::At(Expr::default()),
@@ -146,6 +149,7 @@ impl Handler {
             Boundary::Signal { signal, matching } => {
                 Boundary::Signal { signal: signal.clone(), matching: matching.renamed(to) }
             }
+            Boundary::When(condition) => Boundary::When(condition.renamed(to)),
             Boundary::Timeout(_) => Boundary::Timeout(Duration::ZERO),
             Boundary::Error(_) | Boundary::Cancel => self.on.clone(),
         };

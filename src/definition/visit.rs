@@ -30,7 +30,7 @@ impl Node {
         parts.conditions.extend(&self.guards.postcondition);
         self.action.add_parts(&mut parts);
         parts.conditions.extend(self.handlers.iter().filter_map(|handler| match &handler.on {
-            Boundary::Signal { matching, .. } => Some(matching),
+            Boundary::Signal { matching: condition, .. } | Boundary::When(condition) => Some(condition),
             Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => None,
         }));
         parts
@@ -56,7 +56,9 @@ impl Action {
                 ActionClass::Works
             }
             Self::Wait { .. } | Self::Race { .. } => ActionClass::Waits,
-            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Stop | Self::Fail(_) => ActionClass::Immediate,
+            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Compensate { .. } | Self::Stop | Self::Fail(_) => {
+                ActionClass::Immediate
+            }
         }
     }
 
@@ -88,6 +90,7 @@ impl Action {
                             parts.conditions.push(matching);
                         }
                         WaitFor::At(time) => parts.expressions.push(time),
+                        WaitFor::When(condition) => parts.conditions.push(condition),
                         WaitFor::After(_) | WaitFor::Decision(_) => {}
                     }
                 }
@@ -108,7 +111,7 @@ impl Action {
                 }
             }
             Self::Delegate(delegate) => parts.expressions.extend(&delegate.work.overrides),
-            Self::Do(_) | Self::Function(_) | Self::Pass | Self::Stop => {}
+            Self::Do(_) | Self::Function(_) | Self::Pass | Self::Compensate { .. } | Self::Stop => {}
         }
     }
 
@@ -133,7 +136,9 @@ impl Action {
             Self::Race { options } => {
                 for option in options {
                     match &mut option.on {
-                        WaitFor::Signal { matching, .. } => parts.conditions.push(matching),
+                        WaitFor::Signal { matching: condition, .. } | WaitFor::When(condition) => {
+                            parts.conditions.push(condition);
+                        }
                         WaitFor::At(time) => parts.expressions.push(time),
                         WaitFor::After(_) | WaitFor::Decision(_) => {}
                     }
@@ -156,7 +161,7 @@ impl Action {
                     parts.expressions.push(key);
                 }
             }
-            Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Stop => {}
+            Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Compensate { .. } | Self::Stop => {}
         }
         parts
     }

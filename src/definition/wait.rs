@@ -57,6 +57,9 @@ pub enum WaitFor {
     After(#[serde(with = "crate::base::time::span")] Duration),
     /// A time is reached, given as a [`Time`](crate::Time): a number of nanoseconds since the host's epoch.
     At(Expr),
+    /// A condition holds. It is evaluated when the node begins to wait, and again when a variable that the node sees may have changed:
+    /// by an update from outside, or by the end of a node before it. It can read what the input of the node can read.
+    When(Condition),
     /// A person has decided.
     Decision(Box<Decision>),
 }
@@ -81,7 +84,7 @@ impl WaitFor {
     pub fn matching(self, condition: Condition) -> Self {
         match self {
             Self::Signal { signal, .. } => Self::Signal { signal, matching: condition },
-            Self::After(_) | Self::At(_) | Self::Decision(_) => self,
+            Self::After(_) | Self::At(_) | Self::When(_) | Self::Decision(_) => self,
         }
     }
 }

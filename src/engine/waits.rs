@@ -104,6 +104,11 @@ pub enum Awaited {
         /// Its name.
         signal: Name,
     },
+    /// A change of a variable after which a condition can hold.
+    Variables {
+        /// The variables that the condition reads.
+        names: Vec<Name>,
+    },
     /// The decision of a person.
     Decision {
         /// The roles that may decide, unless the decision was delegated to a person.
@@ -160,6 +165,7 @@ impl Awaited {
             Self::Time { .. } => true,
             Self::Task { on, until, .. } => until.is_some() || on.ends_automatically(),
             Self::Signal { .. }
+            | Self::Variables { .. }
             | Self::Decision { .. }
             | Self::Items
             | Self::Turn { .. }
@@ -184,6 +190,10 @@ impl fmt::Display for Awaited {
             Self::Task { task, kind, on, until: None } => write!(f, "task {kind} ({task}: {on})"),
             Self::Task { task, kind, on, until: Some(at) } => write!(f, "task {kind} ({task}: {on}; until {at})"),
             Self::Signal { signal } => write!(f, "signal {signal}"),
+            Self::Variables { names } => {
+                let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+                write!(f, "a condition on {}", names.join(", "))
+            }
             Self::Decision { to: Some(to), .. } => write!(f, "decision by {to}"),
             Self::Decision { roles, to: None } => {
                 let roles: Vec<&str> = roles.iter().map(Name::as_str).collect();
@@ -285,6 +295,7 @@ impl Waits<'_> {
             }
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },
+            Need::Variables(names) => Awaited::Variables { names },
             Need::Decision { roles, to } => Awaited::Decision { roles, to },
             // A timer that has passed has already ended the node.
             Need::Time(at) if at <= self.now => return None,

@@ -7,8 +7,12 @@ use super::failures::{ERROR, FAILURES};
 use super::flow::{ON_FAILURE, ON_UNDO_FAILURE, WITHIN};
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, TRANSITION};
-use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
-use super::waits::{DECISION, ESCALATION, FAIL, HANDLER, MILESTONE, RACE_OPTION, RECEIVERS, SEND, SIGNAL};
+use super::task::{
+    AFTER_LAST, CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT,
+};
+use super::waits::{
+    BOUNDARIES, DECISION, ESCALATION, FAIL, HANDLER, MILESTONE, RACE_EVENTS, RACE_OPTION, RECEIVERS, SEND, SIGNAL,
+};
 use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, RULE, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
@@ -117,11 +121,11 @@ fn task_field(name: &str) -> Value {
         "depends_on" => either(&[def("dependency"), list(def("dependency"))]),
         "join" => either(&[words(JOINS), with_one(object(&[], COUNT, count), &["count", "rounds"])]),
         "milestone" => object(MILESTONE, MILESTONE, |_| text()),
-        "handlers" => list(with_one(object(&["name"], HANDLER, handler), &["error", "timeout", "signal", "cancel"])),
+        "handlers" => list(with_one(object(&["name"], HANDLER, handler), BOUNDARIES)),
         "max_concurrent" | "tolerate" | "tolerate_percent" => either(&[integer(), text(), only("from", text())]),
         "open" => json!({"type": "boolean"}),
         "enough" => with_one(object(&[], ENOUGH, enough), &["of", "when", "begun"]),
-        "race" => list(with_one(object(&["name"], RACE_OPTION, race_option), &["signal", "after", "at", "decision"])),
+        "race" => list(with_one(object(&["name"], RACE_OPTION, race_option), RACE_EVENTS)),
         "states" => object(STATES, STATES, states),
         "when" | "postcondition" => def("condition"),
         "budget" => def("budget"),
@@ -130,7 +134,7 @@ fn task_field(name: &str) -> Value {
         "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("side_work")]),
         "save_point" => either(&[integer(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
-        "mutex" | "cancels" => either(&[text(), texts()]),
+        "mutex" | "cancels" | "undo" => either(&[text(), texts()]),
         "repeat" => object(&["most"], REPEAT, repeat),
         "delegate" => either(&[json!({"const": true}), object(&[], DELEGATE, delegate)]),
         "workflow" => def("workflow"),
@@ -246,7 +250,7 @@ fn handler(name: &str) -> Value {
     match name {
         "error" => failures(),
         "timeout" => def("span"),
-        "matching" => def("condition"),
+        "matching" | "when" => def("condition"),
         "cancel" => json!({"const": true}),
         "beside" => json!({"type": "boolean"}),
         _ => text(),
@@ -267,7 +271,7 @@ fn fail(name: &str) -> Value {
 
 fn race_option(name: &str) -> Value {
     match name {
-        "matching" => def("condition"),
+        "matching" | "when" => def("condition"),
         "after" => def("span"),
         "at" => def("data"),
         "decision" => object(&["role", "options"], DECISION, |name| match name {
@@ -321,12 +325,17 @@ fn count(name: &str) -> Value {
 }
 
 fn repeat(name: &str) -> Value {
-    if name == "most" { integer() } else { def("condition") }
+    match name {
+        "most" => integer(),
+        "beyond" => words(AFTER_LAST),
+        _ => def("condition"),
+    }
 }
 
 fn wait(name: &str) -> Value {
     match name {
         "timer" => def("span"),
+        "when" => def("condition"),
         "until" => def("data"),
         _ => text(),
     }

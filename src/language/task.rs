@@ -11,6 +11,7 @@ use crate::definition::{
     Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, RaceOption, Remaining,
     Repeat, SavePoint, Trigger, WaitFor, Work, folded_object,
 };
+use core::time::Duration;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,18 +57,24 @@ pub(super) const TASK: &[&str] = &[
     "stop",
     "fail",
     "send",
+    "undo",
 ];
 
 pub(super) const DEPENDENCY: &[&str] = &["task", "on", "case"];
 pub(super) const COUNT: &[&str] = &["count", "rounds", "rest"];
 pub(super) const ENOUGH: &[&str] = &["of", "when", "begun", "cancel_rest"];
-pub(super) const REPEAT: &[&str] = &["until", "while", "most"];
+pub(super) const REPEAT: &[&str] = &["until", "while", "most", "beyond"];
+/// Whether a repeat that has not ended after its last round succeeds.
+pub(super) const AFTER_LAST: &[(&str, bool)] = &[("fail", false), ("finish", true)];
 pub(super) const SAVE_POINT: &[&str] = &["again", "instead"];
-pub(super) const WAIT: &[&str] = &["signal", "timer", "until"];
+pub(super) const WAIT: &[&str] = &["signal", "when", "timer", "until"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
+/// The word for all tasks in `undo`.
+pub(super) const ALL: &str = "all";
+
 /// The fields that make a task something other than work.
-const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail", "send"];
+const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail", "send", "undo"];
 
 /// The bounds of a map, which can be expressions.
 pub(super) const BOUNDS: [&str; 3] = ["max_concurrent", "tolerate", "tolerate_percent"];
@@ -347,6 +354,13 @@ impl<'d> Reader<'_> {
         let (pass, stop) = (self.report.bool_at(fields, "pass", path), self.report.bool_at(fields, "stop", path));
         let fail = get(fields, "fail").map(|fail| Action::Fail(self.fail(fail, &path.field("fail"), names)));
         let send = get(fields, "send").map(|send| self.send(send, &path.field("send"), names));
+        let undo = get(fields, "undo").map(|undo| Action::Compensate {
+            of: if *undo == Value::String(ALL.to_owned()) {
+                Vec::new()
+            } else {
+                self.known(fields, "undo", path, names)
+            },
+        });
         let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait"), names));
         let race = self.race(fields, path, names);
         let states = self.states(fields, path, names);
@@ -364,7 +378,7 @@ impl<'d> Reader<'_> {
         let body = call.unwrap_or(body);
         let repeated = self.repeated(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(send).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(repeated)
+        plain.or(fail).or(send).or(undo).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(repeated)
     }
 
     /// A string is the name of the workflow.
@@ -387,7 +401,8 @@ impl<'d> Reader<'_> {
         let Some(fields) = self.report.object(wait, path, WAIT) else { return Action::Pass };
         let signal = self.report.text_at(fields, "signal", path).map(Name::from);
         let timer = self.report.span_at(fields, "timer", path);
-        let Some(until) = get(fields, "until") else { return Action::Wait { signal, timer } };
+        let when = get(fields, "when").map(|when| condition(when, &path.field("when"), names, &mut self.report));
+        let Some(until) = get(fields, "until") else { return wait_for(signal, when, timer) };
         if timer.is_some() {
             self.report.add(path, DocumentFaultKind::Exclusive { one: "timer", other: "until" });
         }
@@ -397,7 +412,9 @@ impl<'d> Reader<'_> {
             None => expression(until, &at, names, &mut self.report),
         };
         let signal = signal.map(|signal| RaceOption::new("signal", WaitFor::signal(signal)));
-        Action::Race { options: signal.into_iter().chain([RaceOption::new("until", WaitFor::At(until))]).collect() }
+        let when = when.map(|when| RaceOption::new("when", WaitFor::When(when)));
+        let until = RaceOption::new("until", WaitFor::At(until));
+        Action::Race { options: signal.into_iter().chain(when).chain([until]).collect() }
     }
 
     fn choice(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Action> {
@@ -486,6 +503,7 @@ impl<'d> Reader<'_> {
         let whilst = get(fields, "while").map(|whilst| condition(whilst, &at.field("while"), names, &mut self.report));
         let mut repeat = Repeat::until(body, until.unwrap_or(Condition::Any(Vec::new())), most);
         repeat.while_ = whilst;
+        repeat.finishes = self.report.keyword_at(fields, "beyond", &at, AFTER_LAST).unwrap_or_default();
         Action::Repeat(repeat)
     }
 }
@@ -494,6 +512,15 @@ impl<'d> Reader<'_> {
 fn is_expression(value: &Value) -> bool {
     let from = value.as_object().is_some_and(|fields| fields.len() == 1 && fields.contains_key("from"));
     value.is_string() || from
+}
+
+/// A wait, which is a race if it waits for a condition.
+fn wait_for(signal: Option<Name>, when: Option<Condition>, timer: Option<Duration>) -> Action {
+    let Some(when) = when else { return Action::Wait { signal, timer } };
+    let signal = signal.map(|signal| RaceOption::new("signal", WaitFor::signal(signal)));
+    let timer = timer.map(|timer| RaceOption::new("timer", WaitFor::After(timer)));
+    let when = RaceOption::new("when", WaitFor::When(when));
+    Action::Race { options: signal.into_iter().chain([when]).chain(timer).collect() }
 }
 
 /// Whether an expression certainly gives something other than a list.

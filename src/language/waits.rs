@@ -13,18 +13,18 @@ use crate::definition::{
 use crate::task::FailureKind;
 use serde_json::Value;
 
-pub(super) const RACE_OPTION: &[&str] = &["name", "signal", "matching", "after", "at", "decision"];
+pub(super) const RACE_OPTION: &[&str] = &["name", "signal", "matching", "after", "at", "when", "decision"];
 pub(super) const DECISION: &[&str] = &["role", "options", "escalation", "not_by"];
 pub(super) const ESCALATION: &[&str] = &["after", "role"];
-pub(super) const HANDLER: &[&str] = &["name", "error", "timeout", "signal", "matching", "cancel", "beside"];
+pub(super) const HANDLER: &[&str] = &["name", "error", "timeout", "signal", "matching", "when", "cancel", "beside"];
 pub(super) const MILESTONE: &[&str] = &["after", "until"];
 pub(super) const SIGNAL: &[&str] = &["transient", "kept_for", "most", "description"];
 pub(super) const SEND: &[&str] = &["signal", "to", "workflow", "key"];
 pub(super) const FAIL: &[&str] = &["message", "kind", "code", "details"];
 
 /// The fields of which a race option has exactly one, and those of which a handler has exactly one.
-const RACE_EVENTS: &[&str] = &["signal", "after", "at", "decision"];
-const BOUNDARIES: &[&str] = &["error", "timeout", "signal", "cancel"];
+pub(super) const RACE_EVENTS: &[&str] = &["signal", "after", "at", "when", "decision"];
+pub(super) const BOUNDARIES: &[&str] = &["error", "timeout", "signal", "when", "cancel"];
 
 /// The signal rules of a workflow.
 pub(super) fn signals(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Vec<SignalRule> {
@@ -147,6 +147,10 @@ impl<'d> Reader<'_> {
                 let signal = self.report.text_at(fields, "signal", path)?;
                 Some(WaitFor::Signal { signal: signal.into(), matching })
             }
+            "when" => {
+                let at = path.field("when");
+                get(fields, "when").map(|when| WaitFor::When(condition(when, &at, names, &mut self.report)))
+            }
             "after" => self.report.span_at(fields, "after", path).map(WaitFor::After),
             "at" => {
                 let at = path.field("at");
@@ -204,6 +208,10 @@ impl<'d> Reader<'_> {
         let matching = self.matching(fields, path, names);
         match self.one_of(fields, path, BOUNDARIES)? {
             "error" => Some(Boundary::Error(failures(fields, "error", path, &mut self.report))),
+            "when" => {
+                let at = path.field("when");
+                get(fields, "when").map(|when| Boundary::When(condition(when, &at, names, &mut self.report)))
+            }
             "timeout" => self.report.span_at(fields, "timeout", path).map(Boundary::Timeout),
             "signal" => {
                 let signal = self.report.text_at(fields, "signal", path)?;

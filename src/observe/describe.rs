@@ -394,6 +394,7 @@ fn opening(what: &Opening, now: Time) -> String {
         Opening::Delegation => "work that can be delegated".to_owned(),
         Opening::Function => "a durable function".to_owned(),
         Opening::States => "a state machine".to_owned(),
+        Opening::Compensation { nodes } => format!("the compensation of {} nodes", nodes.len()),
         Opening::Send => "a signal to runs".to_owned(),
         Opening::Race { .. } => "a race".to_owned(),
         Opening::Wait { until: None } => "a wait".to_owned(),

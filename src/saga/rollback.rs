@@ -171,6 +171,8 @@ pub(crate) enum Goal {
     Within(NodeIx),
     /// A point that an operator chose.
     Reset(ResetMode),
+    /// Nothing restarts: this step compensates others while the execution goes forward.
+    Thrown(NodeIx),
 }
 
 /// What a reset does with the side effects of the steps in its scope.
@@ -284,7 +286,7 @@ impl<C> Partial<C> {
     pub(crate) fn save_points(&self) -> &[NodeIx] {
         match &self.goal {
             Goal::SavePoints(points) => points,
-            Goal::Within(_) | Goal::Reset(_) => &[],
+            Goal::Within(_) | Goal::Reset(_) | Goal::Thrown(_) => &[],
         }
     }
 }
@@ -316,6 +318,29 @@ impl<C> Rollback<C> {
     /// Whether a partial rollback concerns a step.
     pub(crate) fn concerns(&self, step: NodeIx) -> bool {
         self.partial().is_some_and(|partial| partial.steps.binary_search(&step).is_ok())
+    }
+
+    /// The step that compensates others while the execution goes forward.
+    pub(crate) fn thrower(&self) -> Option<NodeIx> {
+        match self.partial()?.goal {
+            Goal::Thrown(by) => Some(by),
+            Goal::SavePoints(_) | Goal::Within(_) | Goal::Reset(_) => None,
+        }
+    }
+
+    /// The steps that a step compensates while the execution goes forward.
+    pub(crate) fn thrown_by(&self, step: NodeIx) -> Option<&[NodeIx]> {
+        (self.thrower()? == step).then(|| self.partial().map(|partial| &partial.steps[..]))?
+    }
+
+    /// Whether a step compensates others that are not all compensated.
+    pub(crate) fn is_compensating_for(&self, step: NodeIx) -> bool {
+        self.thrower() == Some(step) && !self.is_settled()
+    }
+
+    /// Whether every compensation has ended.
+    fn is_settled(&self) -> bool {
+        self.compensation().is_some_and(Compensation::is_settled)
     }
 
     pub(crate) const fn is_compensating(&self) -> bool {
@@ -354,6 +379,8 @@ impl<C> Rollback<C> {
             (None, None) if !is_failing => Next::Forward,
             (Some(partial), None) if partial.is_busy(steps) => Next::Wait,
             (Some(partial), None) => Next::Compensate(partial.to_compensate(steps)),
+            // The step that asked for it ends first.
+            (Some(_), Some(_)) if !is_failing && self.thrower().is_some() => Next::Wait,
             (Some(partial), Some(_)) if !is_failing => {
                 if partial.is_prevented(steps) {
                     Next::Fail(&partial.cause)
@@ -406,6 +433,20 @@ impl<C> Rollback<C> {
     /// A partial rollback begins: an operator chose these steps.
     pub(crate) fn reset(&mut self, nodes: &[NodeIx], mode: ResetMode, cause: C) -> Applied {
         self.begin_partial(Partial { steps: nodes.to_vec(), goal: Goal::Reset(mode), cause })
+    }
+
+    /// A step compensates others while the execution goes forward.
+    pub(crate) fn throw(&mut self, by: NodeIx, steps: &[NodeIx], cause: C) -> Applied {
+        self.begin_partial(Partial { steps: steps.to_vec(), goal: Goal::Thrown(by), cause })
+    }
+
+    /// The step that compensated others has ended. False if it was another one, or the compensations have not.
+    pub(crate) fn end_throw(&mut self, by: NodeIx) -> bool {
+        let ends = self.thrower() == Some(by) && self.is_settled();
+        if ends {
+            (self.partial, self.compensation) = (None, None);
+        }
+        ends
     }
 
     fn begin_partial(&mut self, partial: Partial<C>) -> Applied {

@@ -109,6 +109,8 @@ pub const MISSING_VALUE: &str = "cp.value.missing";
 pub const NO_CASE: &str = "cp.no_case";
 /// A counting join can no longer reach its number.
 pub const JOIN: &str = "cp.join";
+/// A compensation that the node asked for was abandoned.
+pub const COMPENSATION: &str = "cp.compensation";
 /// A called workflow is not defined.
 pub const UNDEFINED: &str = "cp.undefined";
 /// A durable function requested a call that is known with another body or input.

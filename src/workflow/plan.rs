@@ -8,7 +8,8 @@ use crate::base::name::Name;
 use crate::base::structure::IdMap;
 use crate::dag::Topology;
 use crate::definition::{
-    Action, Body, Boundary, Call, Definition, DefinitionId, Expr, Gather, Join, Node, On, Remaining, Work,
+    Action, Body, Boundary, Call, Definition, DefinitionId, Expr, Gather, Join, Node, On, RaceOption, Remaining,
+    WaitFor, Work,
 };
 use crate::message::event::NodeRef;
 use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     uses: Box<[Name]>,
     /// Whether any of its nodes waits for a signal.
     pub(crate) listens: bool,
+    /// Whether a node waits for a condition.
+    pub(crate) watches: bool,
     names: IdMap<Name, NodeIx>,
 }
 
@@ -185,6 +188,11 @@ impl Plan {
             let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::Signal { .. }));
             handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
         });
+        let watches = definition.nodes.iter().any(|node| {
+            let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::When(_)));
+            let offered = |options: &[RaceOption]| options.iter().any(|option| matches!(option.on, WaitFor::When(_)));
+            handled || matches!(&node.action, Action::Race { options } if offered(options))
+        });
         Some(Arc::new(Self {
             id,
             nodes,
@@ -196,6 +204,7 @@ impl Plan {
             graph,
             reversed,
             listens,
+            watches,
             names: index,
         }))
     }

@@ -6,7 +6,7 @@ use counterpoint::definition::{
 };
 use counterpoint::task::Exhausted;
 use counterpoint::workflow::{Attempt, Done, Fault, Flow, Step, Undo, Workflow, validate};
-use counterpoint::{Failure, Limits, Needs, Payload, Policy, Retry, RunId, Tier};
+use counterpoint::{Failure, Limits, Name, Needs, Payload, Policy, Retry, RunId, Tier};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -526,4 +526,50 @@ proptest! {
         prop_assert_eq!(&read, &**definition);
         prop_assert_eq!(json(&read), json(definition));
     }
+}
+
+#[test]
+fn nodes_that_compensate_others() {
+    let flow = Workflow::<Order, Vec<String>>::named("trip");
+    let stock = flow.step(Reserve, flow.input()).undoable();
+    let payment = flow.step(Charge, flow.input()).undoable();
+    let both = flow.compensate((stock, payment));
+    let all = flow.compensate_all().named("all").after(both);
+    let flow = flow.output(all).unwrap();
+    let names = ["reserve", "charge"];
+    let written = Definition::new("trip")
+        .with_node(task("reserve", &[], Expr::Input).with_undo(Work::new("reserve.undo")))
+        .with_node(task("charge", &[], Expr::Input).with_undo(Work::new("charge.undo")))
+        .with_node(node("compensate", Action::Compensate { of: names.map(Name::from).into() }, &names, Expr::default()))
+        .with_node(node("all", Action::Compensate { of: Vec::new() }, &["compensate"], Expr::default()))
+        .with_output(Expr::node("all"));
+    same(&flow, &written);
+    let unknown = Definition::new("x").with_node(Node::new("x", Action::Compensate { of: vec!["y".into()] }));
+    assert!(validate(&unknown, &Limits::default()).is_err());
+}
+
+#[test]
+fn cases_of_a_race_are_a_fault() {
+    use counterpoint::definition::{RaceOption, State, States, WaitFor};
+    let race = || RaceOption::new("go", WaitFor::signal("go"));
+    let flow = Workflow::<u32, ()>::named("race");
+    let first = flow.race([race()]).when("late", Condition::True);
+    let error = flow.output(flow.sleep(Duration::ZERO).on(first.case("go"))).unwrap_err();
+    assert_eq!(error.findings().len(), 1, "{error}");
+    assert_eq!(error.findings()[0].fault, Fault::CasesWithoutChoice);
+    let flow = Workflow::<u32, ()>::named("states");
+    let states = flow.states(States::from("a", 1).with(State::new("a")), flow.input()).otherwise("b");
+    let error = flow.output(flow.sleep(Duration::ZERO).on(states.case("a"))).unwrap_err();
+    assert_eq!(error.findings()[0].fault, Fault::CasesWithoutChoice);
+    let flow = Workflow::<u32, ()>::named("race");
+    let first = flow.race([race()]);
+    assert!(flow.output(flow.sleep(Duration::ZERO).on(first.case("go"))).is_ok());
+}
+
+#[test]
+fn a_repeat_that_finishes() {
+    let flow = Workflow::<u64, u64>::named("double");
+    let flow = flow.output(flow.repeat(Double, flow.input(), Condition::Is(Expr::Item), 3).finishing()).unwrap();
+    let action = &flow.definition().nodes[0].action;
+    assert!(matches!(action, Action::Repeat(repeat) if repeat.finishes && repeat.max_rounds == 3));
 }

@@ -480,7 +480,7 @@ impl<'d> Exporter<'d> {
                 [value] => Some(super::write::timer("timeDate", &super::write::value(value)?)),
                 _ => None,
             },
-            WaitFor::At(_) | WaitFor::Decision(_) => None,
+            WaitFor::At(_) | WaitFor::Decision(_) | WaitFor::When(_) => None,
         }
     }
 
@@ -498,6 +498,7 @@ impl<'d> Exporter<'d> {
                 _ => return Err(self.fault(&node.name, "a handler of several codes has no counterpart")),
             },
             Boundary::Cancel => return Err(self.fault(&node.name, "a handler of cancellations has no counterpart")),
+            Boundary::When(_) => return Err(self.fault(&node.name, "a handler of a condition is not exported")),
         })
     }
 

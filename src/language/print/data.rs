@@ -18,18 +18,23 @@ pub(super) fn field(expr: &Expr) -> Printed<Value> {
 
 /// Data that is read as the expression.
 pub(super) fn data(expr: &Expr) -> Printed<Value> {
-    match expr {
-        Expr::Const(value) => Ok(constant(value.value())),
-        Expr::List(parts) if folded_list(parts.clone()) == *expr => {
-            parts.iter().map(data).collect::<Printed<Vec<Value>>>().map(Value::Array)
-        }
-        Expr::Object(fields) if is_plain(fields) && folded_object(fields.clone()) == *expr => {
-            let all: Printed<Map<String, Value>> =
-                fields.iter().map(|(name, part)| Ok((name.as_str().to_owned(), data(part)?))).collect();
-            all.map(Value::Object)
-        }
-        _ => computed(expr),
+    if let Expr::Const(value) = expr {
+        return Ok(constant(value.value()));
     }
+    if let Expr::List(parts) = expr
+        && folded_list(parts.clone()) == *expr
+    {
+        return parts.iter().map(data).collect::<Printed<Vec<Value>>>().map(Value::Array);
+    }
+    if let Expr::Object(fields) = expr
+        && is_plain(fields)
+        && folded_object(fields.clone()) == *expr
+    {
+        let all: Printed<Map<String, Value>> =
+            fields.iter().map(|(name, part)| Ok((name.as_str().to_owned(), data(part)?))).collect();
+        return all.map(Value::Object);
+    }
+    computed(expr)
 }
 
 fn is_plain(fields: &BTreeMap<Name, Expr>) -> bool {
@@ -62,9 +67,12 @@ fn template(expr: &Expr) -> Option<String> {
     let Expr::Call(Function::Concat, parts) = expr else { return None };
     let mut text = String::new();
     for part in parts {
-        match part {
-            Expr::Const(value) if value.value().is_string() => text.push_str(value.value().as_str()?),
-            part => text.push_str(&format!("${{{part}}}")),
+        if let Expr::Const(value) = part
+            && let Some(known) = value.value().as_str()
+        {
+            text.push_str(known);
+        } else {
+            text.push_str(&format!("${{{part}}}"));
         }
     }
     (!text.starts_with("$$") && Expr::template(&text).as_ref() == Ok(expr)).then_some(text)
@@ -98,10 +106,13 @@ fn is_literal(value: &Value) -> bool {
 
 /// A condition: true, false, a text, or an object with an operator for what has no text.
 pub(super) fn condition(condition: &Condition) -> Printed<Value> {
-    match condition {
-        Condition::True => return Ok(json!(true)),
-        Condition::Any(parts) if parts.is_empty() => return Ok(json!(false)),
-        _ => {}
+    if *condition == Condition::True {
+        return Ok(json!(true));
+    }
+    if let Condition::Any(parts) = condition
+        && parts.is_empty()
+    {
+        return Ok(json!(false));
     }
     let text = condition.to_string();
     let read =

@@ -137,6 +137,7 @@ fn bodies(action: &mut Action) -> Vec<&mut Body> {
         | Action::Race { .. }
         | Action::Pass
         | Action::Send(_)
+        | Action::Compensate { .. }
         | Action::Stop
         | Action::Fail(_) => Vec::new(),
     }

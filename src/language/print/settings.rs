@@ -229,14 +229,12 @@ pub(super) fn failures(failures: &Failures) -> Value {
 
 /// The fields of an object of expressions, whether or not it is a constant.
 pub(super) fn parts(expr: &Expr) -> Option<Vec<(String, Expr)>> {
-    match expr {
-        Expr::Object(fields) => Some(fields.iter().map(|(name, part)| (name.to_string(), part.clone())).collect()),
-        Expr::Const(value) => {
-            let fields = value.value().as_object()?;
-            Some(fields.iter().map(|(name, part)| (name.clone(), Expr::value(part.clone()))).collect())
-        }
-        _ => None,
+    if let Expr::Object(fields) = expr {
+        return Some(fields.iter().map(|(name, part)| (name.to_string(), part.clone())).collect());
     }
+    let Expr::Const(value) = expr else { return None };
+    let fields = value.value().as_object()?;
+    Some(fields.iter().map(|(name, part)| (name.clone(), Expr::value(part.clone()))).collect())
 }
 
 /// The settings that come from data.

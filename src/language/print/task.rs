@@ -13,7 +13,7 @@ use crate::definition::{
 use crate::language::delegate::{BEYOND, GATHERS};
 use crate::language::failures::FAILURES;
 use crate::language::report::Fields;
-use crate::language::task::{JOINS, RESTS};
+use crate::language::task::{AFTER_LAST, ALL, JOINS, RESTS};
 use crate::task::FailureKind;
 use serde_json::{Value, json};
 
@@ -185,6 +185,12 @@ fn action(action: &Action, id: &str) -> Printed<Fields> {
         Action::Pass => put(&mut fields, "pass", true),
         Action::Stop => put(&mut fields, "stop", true),
         Action::Fail(of) => put(&mut fields, "fail", fail(of)?),
+        Action::Compensate { of } => match of.as_slice() {
+            [] => put(&mut fields, "undo", ALL),
+            // One task that has the name of the word for all is a list.
+            [one] if *one == ALL => put(&mut fields, "undo", vec![one.as_str()]),
+            several => names(&mut fields, "undo", several),
+        },
         Action::Send(of) => put(&mut fields, "send", send(of)?),
         Action::States(of) => put(&mut fields, "states", states(of)?),
     }
@@ -244,12 +250,12 @@ fn map(map: &Map, id: &str) -> Printed<Fields> {
 
 fn enough(completion: &Completion) -> Printed<Value> {
     let mut fields = Fields::new();
-    let of = match &completion.when {
-        Condition::Not(inner) => match &**inner {
-            Condition::Less(_, Expr::Const(number)) => number.value().as_u64().and_then(|it| u32::try_from(it).ok()),
-            _ => None,
-        },
-        _ => None,
+    let of = if let Condition::Not(inner) = &completion.when
+        && let Condition::Less(_, Expr::Const(number)) = &**inner
+    {
+        number.value().as_u64().and_then(|number| u32::try_from(number).ok())
+    } else {
+        None
     };
     match of.filter(|of| Completion::after(*of).when == completion.when) {
         Some(of) => put(&mut fields, "of", of),
@@ -273,6 +279,9 @@ fn repeat(repeat: &Repeat, id: &str) -> Printed<Fields> {
     }
     if let Some(whilst) = &repeat.while_ {
         put(&mut rounds, "while", condition(whilst)?);
+    }
+    if repeat.finishes {
+        put(&mut rounds, "beyond", word(AFTER_LAST, true));
     }
     let mut fields = body(&repeat.body, id)?;
     put(&mut fields, "repeat", rounds);

@@ -58,12 +58,13 @@ impl Document {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let mut text = String::new();
-        match self.value() {
-            Value::Object(fields) if !fields.is_empty() => object(fields, 0, &mut text),
-            other => {
-                text.push_str(&flow(other));
-                text.push('\n');
-            }
+        if let Value::Object(fields) = self.value()
+            && !fields.is_empty()
+        {
+            object(fields, 0, &mut text);
+        } else {
+            text.push_str(&flow(self.value()));
+            text.push('\n');
         }
         text
     }
@@ -120,8 +121,8 @@ fn field(name: &str, value: &Value, indent: usize, out: &mut String) {
             out.push('\n');
             list(items, inner, out);
         }
-        other => {
-            let _ = writeln!(out, " {}", flow(other));
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            let _ = writeln!(out, " {}", flow(value));
         }
     }
 }

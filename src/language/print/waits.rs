@@ -23,9 +23,13 @@ pub(super) fn rule(rule: &SignalRule) -> Value {
 
 /// The field of a race: a wait until a time, if it is one, or the options.
 pub(super) fn race(options: &[RaceOption]) -> Printed<(&'static str, Value)> {
-    let signal = |option: &RaceOption| match &option.on {
-        WaitFor::Signal { signal, matching: Condition::True } if option.name == "signal" => Some(signal.clone()),
-        _ => None,
+    let signal = |option: &RaceOption| {
+        if let WaitFor::Signal { signal, matching: Condition::True } = &option.on
+            && option.name == "signal"
+        {
+            return Some(signal.clone());
+        }
+        None
     };
     let mut wait = Fields::new();
     let (before, last) = match options {
@@ -53,6 +57,7 @@ fn option(option: &RaceOption) -> Printed<Value> {
         WaitFor::Signal { signal, matching } => signalled(signal, matching)?,
         WaitFor::After(time) => Fields::from_iter([("after".to_owned(), span(*time))]),
         WaitFor::At(time) => Fields::from_iter([("at".to_owned(), field(time)?)]),
+        WaitFor::When(when) => Fields::from_iter([("when".to_owned(), condition(when)?)]),
         WaitFor::Decision(of) => Fields::from_iter([("decision".to_owned(), decision(of))]),
     };
     put(&mut fields, "name", option.name.as_str());
@@ -89,6 +94,7 @@ pub(super) fn boundary(boundary: &Boundary) -> Printed<Fields> {
         Boundary::Error(of) => put(&mut fields, "error", failures(of)),
         Boundary::Timeout(time) => put(&mut fields, "timeout", span(*time)),
         Boundary::Signal { signal, matching } => return signalled(signal, matching),
+        Boundary::When(when) => put(&mut fields, "when", condition(when)?),
         Boundary::Cancel => put(&mut fields, "cancel", true),
     }
     Ok(fields)

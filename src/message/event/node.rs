@@ -290,6 +290,11 @@ pub enum Opening {
     },
     /// It sends a signal.
     Send,
+    /// It compensates nodes while the run goes forward.
+    Compensation {
+        /// The nodes, in the order of the definition.
+        nodes: Vec<NodeRef>,
+    },
     /// It waits for the first of several offers.
     Race {
         /// When it began.

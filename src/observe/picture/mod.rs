@@ -255,6 +255,11 @@ fn text_of(action: &Action) -> (Shape, Option<String>) {
             (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
         }
         Action::Pass => (Shape::Pass, None),
+        Action::Compensate { of } if of.is_empty() => (Shape::Pass, Some("compensates all".to_owned())),
+        Action::Compensate { of } => {
+            let nodes: Vec<String> = of.iter().take(MOST_WAYS).map(|node| line(node, SHOWN)).collect();
+            (Shape::Pass, Some(format!("compensates: {}", nodes.join(", "))))
+        }
         Action::Send(send) => (Shape::Pass, Some(format!("sends: {}", line(&send.signal, SHOWN)))),
         Action::States(states) => {
             (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.max_steps)))

@@ -175,7 +175,12 @@ impl Progress {
 fn unknown(action: &Action, was_skipped: bool) -> Left {
     match action {
         Action::Wait { signal: None, timer: Some(timer) } => Left::Exactly(timer.as_secs_f64()),
-        Action::Choose { .. } | Action::Pass | Action::Send(_) | Action::Stop | Action::Fail(_) => Left::Exactly(0.0),
+        Action::Choose { .. }
+        | Action::Pass
+        | Action::Send(_)
+        | Action::Compensate { .. }
+        | Action::Stop
+        | Action::Fail(_) => Left::Exactly(0.0),
         _ if was_skipped => Left::Exactly(0.0),
         _ => Left::Unknown,
     }

@@ -336,7 +336,12 @@ impl Progress {
             Opening::Wait { until } => node.until = *until,
             Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
             Opening::Delegation => node.items = Some(1),
-            Opening::Repeat | Opening::Rounds | Opening::States | Opening::Function | Opening::Send => {}
+            Opening::Repeat
+            | Opening::Rounds
+            | Opening::States
+            | Opening::Function
+            | Opening::Send
+            | Opening::Compensation { .. } => {}
         }
     }
 

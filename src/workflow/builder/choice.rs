@@ -5,6 +5,7 @@ use super::handle::Handle;
 use super::value::Value;
 use crate::base::name::Name;
 use crate::definition::{Action, Case, Condition, Expr, On, Pick, RaceOption, States};
+use crate::workflow::validate::Fault;
 use core::fmt;
 
 /// A node that takes branches by conditions on its input, which is [`Expr::Item`] in them. Created by
@@ -91,12 +92,19 @@ impl<'f> Choice<'f> {
         self.handle
     }
 
+    /// Changes the cases. The options of a race and the states of a state machine are complete when the node is added.
     fn change(self, change: impl FnOnce(&mut Pick, &mut Vec<Case>, &mut Option<Name>)) -> Self {
+        let mut is_choice = true;
         self.handle.draft().change(self.handle.node_index(), |node| {
             if let Action::Choose { pick, cases, otherwise } = &mut node.node.action {
                 change(pick, cases, otherwise);
+                return;
             }
+            is_choice = false;
         });
+        if !is_choice {
+            self.handle.draft().fault(Fault::CasesWithoutChoice);
+        }
         self
     }
 }

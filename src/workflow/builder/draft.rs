@@ -55,7 +55,8 @@ pub(super) struct Sketch {
     /// Links that its join counts.
     branches: Vec<(usize, On)>,
     pub(super) cancels: Vec<usize>,
-    /// The rest of the node: its name and links and the nodes that it cancels are set at the end.
+    pub(super) compensates: Vec<usize>,
+    /// The rest of the node: its name and links and the nodes that it cancels or compensates are set at the end.
     pub(super) node: Node,
 }
 
@@ -63,7 +64,15 @@ impl Sketch {
     pub(super) fn new(base: impl Into<Name>, action: Action) -> Self {
         let base = base.into();
         let node = Node::new(base.clone(), action);
-        Self { base, name: None, after: Vec::new(), branches: Vec::new(), cancels: Vec::new(), node }
+        Self {
+            base,
+            name: None,
+            after: Vec::new(),
+            branches: Vec::new(),
+            cancels: Vec::new(),
+            compensates: Vec::new(),
+            node,
+        }
     }
 
     /// Sets the input, and links from all nodes that it comes from.
@@ -252,13 +261,16 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let counted = node.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
     for handler in &mut node.handlers {
-        if let Boundary::Signal { matching, .. } = &mut handler.on {
-            name_condition(matching, names);
+        if let Boundary::Signal { matching: condition, .. } | Boundary::When(condition) = &mut handler.on {
+            name_condition(condition, names);
         }
     }
     node.guards.precondition.iter_mut().for_each(|guard| name_condition(&mut guard.when, names));
     node.guards.postcondition.iter_mut().for_each(|condition| name_condition(condition, names));
     node.cancels = sketch.cancels.iter().filter_map(|node| names.get(*node).cloned()).collect();
+    if let Action::Compensate { of } = &mut node.action {
+        of.extend(sketch.compensates.iter().filter_map(|node| names.get(*node).cloned()));
+    }
     node.milestone = node.milestone.map(|milestone| {
         let settled = |name: Name| marked(&name).and_then(|node| names.get(node).cloned()).unwrap_or(name);
         Milestone::between(settled(milestone.after), settled(milestone.until))

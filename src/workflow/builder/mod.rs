@@ -560,6 +560,21 @@ impl<I, O> Workflow<I, O> {
         self.add(Sketch::new("send", Action::Send(send)).with_input(self.datum(content)))
     }
 
+    /// Adds a node that compensates these nodes after they have succeeded, while the run goes forward ([`Action::Compensate`]). Its
+    /// output is the list of their names.
+    pub fn compensate<'f, T>(&'f self, nodes: impl Source<'f, T>) -> Handle<'f, Vec<String>> {
+        let Datum { after, .. } = self.datum(nodes);
+        let mut sketch = Sketch::new("compensate", Action::Compensate { of: Vec::new() });
+        sketch.compensates = after.iter().map(|(node, _)| *node).collect();
+        sketch.after = after;
+        self.add(sketch)
+    }
+
+    /// Adds a node that compensates all nodes that have ended before it starts, while the run goes forward.
+    pub fn compensate_all(&self) -> Handle<'_, Vec<String>> {
+        self.add(Sketch::new("compensate", Action::Compensate { of: Vec::new() }))
+    }
+
     /// Adds a node that waits for a time.
     pub fn sleep(&self, span: Duration) -> Handle<'_, ()> {
         self.add(Sketch::new("sleep", Action::Wait { signal: None, timer: Some(span) }))

@@ -4,11 +4,14 @@ use crate::base::name::Name;
 use crate::definition::{Action, Definition, Join, Link, Node, On, Pick, Trigger, WaitFor};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The number of facts that are known about a node. Others are left out; then fewer joins are found.
-const MOST_FACTS: usize = 64;
+/// How much is known about a node. What is beyond is left out; then fewer joins are found.
+const MOST_KNOWN: usize = 64;
+
+/// How many ends of one node are compared with each other.
+const MOST_ENDS: usize = 16;
 
 /// What must be so before a link is taken: how the node of this index ended.
-type Facts<'d> = BTreeSet<(usize, End<'d>)>;
+type Known<'d> = BTreeSet<(usize, End<'d>)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum End<'d> {
@@ -22,62 +25,55 @@ pub(super) struct Certain<'d> {
     indexes: BTreeMap<&'d str, usize>,
     definition: &'d Definition,
     /// For each node what must be so when it starts.
-    facts: Vec<Facts<'d>>,
+    known: Vec<Known<'d>>,
 }
 
 impl<'d> Certain<'d> {
     pub(super) fn new(definition: &'d Definition) -> Self {
         let indexes = definition.nodes.iter().map(|node| node.name.as_str()).zip(0..).collect();
-        Self { indexes, definition, facts: vec![Facts::new(); definition.nodes.len()] }
+        Self { indexes, definition, known: vec![Known::new(); definition.nodes.len()] }
     }
 
     /// Considers a node, after those before it. Two of its sources that exclude each other if it can therefore never start.
     pub(super) fn add(&mut self, node: &'d Node) -> Option<(&'d Name, &'d Name)> {
-        let links: Vec<(&Link, Facts<'d>)> = node.after.iter().map(|link| (link, self.of(link))).collect();
-        let conflict = |a: &Facts<'d>, b: &Facts<'d>| a.iter().any(|a| b.iter().any(|b| self.exclude(a, b)));
-        let pairs = || {
-            let later = |index: usize| links.iter().skip(index.saturating_add(1));
-            links.iter().enumerate().flat_map(move |(index, a)| later(index).map(move |b| (a, b)))
-        };
+        let links: Vec<(&Link, Known<'d>)> = node.after.iter().map(|link| (link, self.of(link))).collect();
         let found = match required(node) {
             0 | 1 => None,
-            required if required == links.len() => {
-                pairs().find(|(a, b)| conflict(&a.1, &b.1)).map(|(a, b)| (&a.0.node, &b.0.node))
-            }
+            required if required == links.len() => self.conflict(&links),
             // The largest group of links that no exclusion divides is bounded by leaving out, for each node that decides, all
             // but the most frequent of its ends.
             required => self.at_most(&links).filter(|(most, _)| *most < required).map(|(_, (a, b))| (a, b)),
         };
-        let facts = match required(node) {
-            0 => Facts::new(),
+        let known = match required(node) {
+            0 => Known::new(),
             required if required == links.len() => {
-                links.into_iter().flat_map(|(_, facts)| facts).take(MOST_FACTS).collect()
+                links.into_iter().flat_map(|(_, known)| known).take(MOST_KNOWN).collect()
             }
             _ => {
-                let mut links = links.into_iter().map(|(_, facts)| facts);
+                let mut links = links.into_iter().map(|(_, known)| known);
                 let first = links.next().unwrap_or_default();
-                links.fold(first, |both, facts| &both & &facts)
+                links.fold(first, |both, known| &both & &known)
             }
         };
-        if let Some(place) = self.indexes.get(node.name.as_str()).and_then(|index| self.facts.get_mut(*index)) {
-            *place = facts;
+        if let Some(place) = self.indexes.get(node.name.as_str()).and_then(|index| self.known.get_mut(*index)) {
+            *place = known;
         }
         found
     }
 
     /// What must be so when a link is taken.
-    fn of(&self, link: &'d Link) -> Facts<'d> {
+    fn of(&self, link: &'d Link) -> Known<'d> {
         let source = self.indexes.get(link.node.as_str()).copied();
-        let Some((source, before)) = source.and_then(|source| Some((source, self.facts.get(source)?))) else {
-            return Facts::new();
+        let Some((source, before)) = source.and_then(|source| Some((source, self.known.get(source)?))) else {
+            return Known::new();
         };
         // A node whose join cannot reach its number fails without having started.
         let counts = |node: &Node| matches!(node.join, Join::Count { .. } | Join::Rounds { .. });
         let end = match &link.on {
             // A node that was skipped has ended, too.
-            On::Always => return Facts::new(),
+            On::Always => return Known::new(),
             On::Failure if self.definition.nodes.get(source).is_some_and(counts) => {
-                return Facts::from([(source, End::Failed)]);
+                return Known::from([(source, End::Failed)]);
             }
             // An item of a map may have succeeded although the map failed.
             On::Each => None,
@@ -99,16 +95,37 @@ impl<'d> Certain<'d> {
         }
     }
 
+    /// Two links of which one requires what excludes the other. Work is linear in the links: of each node few ends are kept.
+    fn conflict(&self, links: &[(&'d Link, Known<'d>)]) -> Option<(&'d Name, &'d Name)> {
+        let mut seen: BTreeMap<usize, Vec<(End<'d>, &'d Name)>> = BTreeMap::new();
+        for (link, known) in links {
+            for (node, end) in known {
+                let ends = seen.entry(*node).or_default();
+                if let Some((_, other)) = ends.iter().find(|(other, _)| self.exclude(&(*node, *other), &(*node, *end)))
+                {
+                    return Some((other, &link.node));
+                }
+                if ends.len() < MOST_ENDS && ends.iter().all(|(other, _)| other != end) {
+                    ends.push((*end, &link.node));
+                }
+            }
+        }
+        None
+    }
+
     /// The most links that can be taken together, and two that exclude each other. None if no two do.
-    fn at_most(&self, links: &[(&'d Link, Facts<'d>)]) -> Option<(usize, (&'d Name, &'d Name))> {
-        let deciding: BTreeSet<usize> = links.iter().flat_map(|(_, facts)| facts.iter().map(|fact| fact.0)).collect();
+    fn at_most(&self, links: &[(&'d Link, Known<'d>)]) -> Option<(usize, (&'d Name, &'d Name))> {
+        let deciding: BTreeSet<usize> = links.iter().flat_map(|(_, known)| known.iter().map(|one| one.0)).collect();
         let bounds = deciding.into_iter().filter_map(|node| {
             let mut groups: BTreeMap<End<'d>, Vec<&'d Name>> = BTreeMap::new();
-            for (link, facts) in links {
-                // A link with two facts about the node, its end and its case, counts by the case.
-                if let Some((_, end)) = facts.iter().rev().find(|fact| fact.0 == node) {
+            for (link, known) in links {
+                // A link with two of them about the node, its end and its case, counts by the case.
+                if let Some((_, end)) = known.iter().rev().find(|one| one.0 == node) {
                     groups.entry(*end).or_default().push(&link.node);
                 }
+            }
+            if groups.len() > MOST_ENDS {
+                return None;
             }
             let ends: Vec<(usize, End<'d>)> = groups.keys().map(|end| (node, *end)).collect();
             let all = ends
@@ -151,10 +168,21 @@ fn is_one_of(node: &Node, one: &Name, other: &Name) -> bool {
         Action::Race { options } => both(&|name| {
             options.iter().any(|option| match &option.on {
                 WaitFor::Decision(decision) => decision.options.contains(name),
-                WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) => option.name == *name,
+                WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) | WaitFor::When(_) => option.name == *name,
             })
         }),
         Action::States(states) => both(&|name| states.states.iter().any(|state| state.name == *name)),
-        _ => false,
+        Action::Choose { .. }
+        | Action::Do(_)
+        | Action::Map(_)
+        | Action::Repeat(_)
+        | Action::Delegate(_)
+        | Action::Function(_)
+        | Action::Wait { .. }
+        | Action::Pass
+        | Action::Send(_)
+        | Action::Compensate { .. }
+        | Action::Stop
+        | Action::Fail(_) => false,
     }
 }

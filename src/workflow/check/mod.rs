@@ -73,7 +73,7 @@ pub enum Advice {
         other: Name,
     },
     /// The node waits for a signal that no node of the workflow sends and that no rule of the workflow names
-    /// ([`Definition::signals`]). A rule says that the signal comes from outside.
+    /// ([`Definition::signals`]). A rule states that the signal comes from outside.
     NoSender {
         /// The node.
         node: Name,

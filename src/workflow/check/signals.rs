@@ -29,7 +29,7 @@ impl<'d> Known<'d> {
     pub(super) fn unsent(&self, node: &'d Node) -> BTreeSet<&'d Name> {
         let handled = node.handlers.iter().filter_map(|handler| match &handler.on {
             Boundary::Signal { signal, .. } => Some(signal),
-            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => None,
+            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel | Boundary::When(_) => None,
         });
         let awaited = node.action.parts().signals;
         awaited.into_iter().chain(handled).filter(|signal| !self.0.contains(signal)).collect()

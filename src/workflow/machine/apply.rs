@@ -2,10 +2,10 @@
 
 use super::change::Renewal;
 use super::decide::Evaluated;
-use super::graph::NodeEnd;
+use super::graph::{NodeEnd, wake_working};
 use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new};
-use super::rollback::{end_function_rollbacks, reset_to, roll_back_to};
+use super::rollback::{end_function_rollbacks, reset_to, roll_back_to, throw};
 use super::{NodeState, Run, RunInput};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -180,7 +180,19 @@ impl Run {
 
     fn open(&mut self, ix: NodeIx, opening: &Opening, now: Time) -> Applied {
         self.check_opening(ix, opening)?;
-        self.graph.open(ix, opening, now)
+        self.graph.open(ix, opening, now)?;
+        match opening {
+            Opening::Compensation { nodes } => throw(self, ix, &indexes(nodes)),
+            Opening::Map { .. }
+            | Opening::Repeat
+            | Opening::States
+            | Opening::Rounds
+            | Opening::Delegation
+            | Opening::Function
+            | Opening::Wait { .. }
+            | Opening::Send
+            | Opening::Race { .. } => Ok(()),
+        }
     }
 
     fn end(&mut self, ix: NodeIx, end: NodeEnd<'_>, signal: Option<u32>) -> Applied {
@@ -192,6 +204,12 @@ impl Run {
         self.graph.end(ix, end)?;
         if let Some(node) = self.graph.node(ix) {
             self.rollback.step_ended(&node);
+        }
+        if self.plan().watches && self.graph.node(ix).is_some_and(|node| !node.definition.writes.is_empty()) {
+            wake_working(&mut self.graph);
+        }
+        if self.rollback.end_throw(ix) {
+            self.graph.wake_all();
         }
         Ok(())
     }

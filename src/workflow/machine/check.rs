@@ -60,6 +60,8 @@ impl Check<'_> {
                 Goal::SavePoints(points) => self.run.graph.after(points) == partial.steps,
                 Goal::Within(at) => partial.steps.binary_search(at).is_ok() && self.run.graph.is_closed(&partial.steps),
                 Goal::Reset(_) => self.run.graph.is_closed(&partial.steps),
+                // What follows a node that is compensated while the run goes forward stays.
+                Goal::Thrown(by) => !partial.steps.contains(by),
             };
             if !is_closed {
                 return Err("rolls back nodes without all that follow them".to_owned());

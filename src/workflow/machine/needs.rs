@@ -6,7 +6,7 @@ use super::node::{Instance, InstanceUndo, NodeState, NodeWork, Ruling, Stage, Ve
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::base::time::Time;
-use crate::definition::Decision;
+use crate::definition::{Decision, Parts};
 use crate::message::run::{NodeOutcome, RunPhase};
 use crate::saga::CompensationState;
 
@@ -16,6 +16,8 @@ pub(crate) enum Need {
     /// The end of a task or of a child run, or of its compensation.
     Work(Worker),
     Signal(Name),
+    /// A change of one of these variables, after which a condition can hold.
+    Variables(Vec<Name>),
     Decision {
         roles: Vec<Name>,
         to: Option<Name>,
@@ -110,6 +112,10 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
         needs.push(Need::Items);
     }
     if state.is_working() {
+        let read = node.watched().flat_map(|condition| {
+            Parts { conditions: vec![condition], ..Parts::default() }.names().0.into_iter().cloned()
+        });
+        needs.extend(node.watched().next().map(|_| Need::Variables(read.collect())));
         needs.extend(node.handler_signals().map(|wanted| Need::Signal(wanted.signal.clone())));
         needs.extend(node.handler_times().min().map(Need::Time));
         needs.extend(node.time_limit().filter(|_| state.aside().held.is_none()).map(Need::Time));

@@ -122,6 +122,36 @@ impl Run {
     }
 }
 
+/// The nodes that a node compensates now: those of these names, or all, that have ended and have something to undo. None once a
+/// pivot has been passed.
+pub(super) fn to_compensate(run: &Run, of: &[Name]) -> Vec<NodeIx> {
+    if run.rollback.has_passed_pivot() {
+        return Vec::new();
+    }
+    let is_meant = |node: &BoundNode<'_>| of.is_empty() || of.contains(&node.definition.name);
+    let is_over = |node: &BoundNode<'_>| node.state.has_ended() && !node.is_busy() && !node.is_irreversible();
+    let nodes = run.graph.nodes().filter(|node| is_meant(node) && is_over(node) && node.needs_compensation());
+    nodes.map(|node| node.ix).collect()
+}
+
+/// A node compensates others while the run goes forward.
+pub(super) fn throw(run: &mut Run, by: NodeIx, nodes: &[NodeIx]) -> Applied {
+    const INPUT: &str = "a node compensates others";
+    let has_ended = |ix: &NodeIx| run.graph.node(*ix).is_some_and(|node| node.state.has_ended() && !node.is_busy());
+    if !nodes.is_sorted_by(|one, next| one < next) || !nodes.iter().all(has_ended) {
+        return Err(Illegal::by(INPUT)(RollbackError::OtherSteps));
+    }
+    let cause = Cause::Cancelled { reason: run.plan().name(by) };
+    run.rollback.throw(by, nodes, cause).map_err(Illegal::by(INPUT))
+}
+
+/// The node for which nodes are compensated goes on when that is settled.
+fn wake_thrower(run: &mut Run) {
+    if let Some(by) = run.rollback.thrower() {
+        run.graph.wake(by);
+    }
+}
+
 /// Transitions.
 impl Run {
     /// A failure rolls back to the ends of these nodes.
@@ -168,6 +198,7 @@ impl Run {
             end_function_rollbacks(self);
         }
         self.graph.wake_these(self.rollback.ready());
+        wake_thrower(self);
         Ok(())
     }
 
@@ -184,6 +215,7 @@ impl Run {
         const INPUT: &str = "the compensation of a node ends";
         self.rollback.end(ix, end_of(outcome)).map_err(Illegal::by(INPUT))?;
         self.graph.wake_these(self.rollback.ready());
+        wake_thrower(self);
         self.graph.change(INPUT, ix, |state| state.set_compensated(Some(outcome)))
     }
 

@@ -620,6 +620,9 @@ pub enum Fault {
     /// A handle of another builder was used. Only the builder finds this.
     #[error("a handle of another workflow was used")]
     ForeignHandle,
+    /// Cases were added to a race or to a state machine, which have options and states instead. Only the builder finds this.
+    #[error("cases were added to a node that is no choice; a race has options, a state machine has states")]
+    CasesWithoutChoice,
     /// A constant has no JSON form. Only the builder finds this.
     #[error("{reason}")]
     NoJsonForm {

@@ -279,6 +279,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             }
             Action::Race { .. } => {}
             Action::Send(send) => self.send(index, send),
+            Action::Compensate { of } => of.iter().for_each(|node| self.known(index, "what it compensates", node)),
             Action::States(states) => self.states(index, states),
             Action::Delegate(delegate) => self.delegate(index, delegate),
             Action::Function(function) => self.function(index, node, function),

@@ -83,6 +83,7 @@ fn ways(node: &Node) -> usize {
     let of_action = match &node.action {
         Action::Choose { cases, .. } => cases.len(),
         Action::Race { options } => options.len(),
+        Action::Compensate { of } => of.len(),
         Action::States(states) => states.states.iter().map(|state| 1 + state.next.len()).sum(),
         Action::Do(_)
         | Action::Map(_)

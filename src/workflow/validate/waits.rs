@@ -25,6 +25,9 @@ impl<'d> Checker<'d, '_> {
                     self.name(Some(index), "the signal", signal);
                     self.condition(matching, &Site::of(index, Location::Case(offer.name.clone()), true));
                 }
+                WaitFor::When(condition) => {
+                    self.condition(condition, &Site::of(index, Location::Case(offer.name.clone()), false));
+                }
                 WaitFor::After(_) => {}
                 WaitFor::At(moment) => {
                     self.expression(moment, &Site::of(index, Location::Case(offer.name.clone()), false));
@@ -106,6 +109,9 @@ impl<'d> Checker<'d, '_> {
                     self.name(Some(index), "the signal", signal);
                     self.condition(matching, &Site::of(index, Location::Case(handler.name.clone()), true));
                 }
+                Boundary::When(condition) => {
+                    self.condition(condition, &Site::of(index, Location::Case(handler.name.clone()), false));
+                }
                 Boundary::Error(_) | Boundary::Cancel if !handler.interrupts => {
                     self.fault(Some(index), Fault::EndsBeside { handler: handler.name.clone() });
                 }
@@ -123,7 +129,7 @@ impl<'d> Checker<'d, '_> {
     }
 
     /// A node that is referred to must exist.
-    fn known(&mut self, index: usize, what: &'static str, other: &Name) {
+    pub(super) fn known(&mut self, index: usize, what: &'static str, other: &Name) {
         if !self.indexes.contains_key(other.as_str()) {
             let suggestion = self.suggest_node(other);
             self.fault(Some(index), Fault::UnknownOther { what, node: other.clone(), suggestion });
@@ -140,7 +146,7 @@ impl<'d> Checker<'d, '_> {
         let Action::Race { options: offers } = action else { return None };
         let ways = offers.iter().flat_map(|offer| match &offer.on {
             WaitFor::Decision(decision) => decision.options.iter().collect::<Vec<_>>(),
-            WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) => vec![&offer.name],
+            WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) | WaitFor::When(_) => vec![&offer.name],
         });
         Some(ways.collect())
     }

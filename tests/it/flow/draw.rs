@@ -215,6 +215,10 @@ fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
         let handler = match draws.below(6) {
             0 | 1 if taste.races => Handler::timeout(name, span),
             2 if taste.races => Handler::timeout(name, span).non_interrupting(),
+            3 if taste.races && draws.below(3) == 2 => {
+                let beside = Handler::when(name, Condition::less(Expr::value(3), Expr::variable("max")));
+                if draws.below(2) == 0 { beside } else { beside.non_interrupting() }
+            }
             3 if taste.races => Handler::signal(name, "red"),
             4 if taste.races => Handler::cancel(name),
             5 => match draws.below(3) {
@@ -337,6 +341,15 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             let to = [Receivers::Run, Receivers::Parent, Receivers::Root, Receivers::All { workflow: "flow".into() }];
             Action::Send(SendSignal::new(["red", "blue", "green"][draws.below(3)], to[draws.below(4)].clone()))
         }
+        9 if taste.races && draws.one_in(2) => {
+            let name = |at: usize| before.nodes.get(at).map(|node| node.name.clone());
+            let of = if draws.below(3) == 0 {
+                Vec::new()
+            } else {
+                (0..3).filter_map(|_| name(draws.below(place + 1))).collect()
+            };
+            Action::Compensate { of }
+        }
         9 => Action::Pass,
         10 | 11 => Action::Choose {
             pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
@@ -363,7 +376,12 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             Action::Map(map)
         }
         14 if draws.one_in(3) => Action::Repeat(Repeat::while_(body(draws), less(draws.below(10)).negated(), 3)),
-        14 => Action::Repeat(Repeat::until(body(draws), less(draws.below(10)), 3)),
+        14 => {
+            let finishes = draws.peek(2) == 1;
+            let mut repeat = Repeat::until(body(draws), less(draws.below(10)), 3);
+            repeat.finishes = finishes;
+            Action::Repeat(repeat)
+        }
         15 => {
             let (signal, timer) = match draws.below(3) {
                 0 => (false, true),
@@ -372,7 +390,15 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             };
             let signal = signal.then(|| Name::from(["red", "blue"][draws.below(2)]));
             let timer = timer.then(|| Duration::from_secs(1 + draws.below(9) as u64));
-            if taste.races && draws.below(3) == 0 {
+            if taste.races && draws.below(4) == 3 {
+                // A condition on what is written from outside, and a time, so that it ends.
+                let when =
+                    Condition::less(Expr::value(draws.below(9) as u64), Expr::variable(["sum", "max"][draws.below(2)]));
+                let late = WaitFor::After(Duration::from_secs(1 + draws.below(9) as u64));
+                Action::Race {
+                    options: vec![RaceOption::new("when", WaitFor::When(when)), RaceOption::new("timer", late)],
+                }
+            } else if taste.races && draws.below(3) == 0 {
                 let mut offers = vec![RaceOption::new("other", WaitFor::signal("green"))];
                 offers.extend(signal.map(|signal| RaceOption::new("signal", WaitFor::signal(signal))));
                 offers.extend(timer.map(|timer| RaceOption::new("timer", WaitFor::After(timer))));
@@ -525,6 +551,9 @@ pub(crate) fn moved(old: &Definition, version: u32) -> (Definition, Vec<(Name, N
         node.name = rename(&node.name);
         node.after.iter_mut().for_each(|link| link.node = rename(&link.node));
         node.cancels.iter_mut().for_each(|other| *other = rename(other));
+        if let Action::Compensate { of } = &mut node.action {
+            of.iter_mut().for_each(|other| *other = rename(other));
+        }
         if let Some(milestone) = &mut node.milestone {
             (milestone.after, milestone.until) = (rename(&milestone.after), rename(&milestone.until));
         }
@@ -715,7 +744,7 @@ impl World {
                     self.speak_of(run, node, seed);
                     continue;
                 }
-                Awaited::Turn { .. } | Awaited::Milestone { .. } => continue,
+                Awaited::Turn { .. } | Awaited::Milestone { .. } | Awaited::Variables { .. } => continue,
                 other => panic!("it cannot wait for {other}"),
             };
             // What one run was given may have ended another.

@@ -159,3 +159,22 @@ fn readers_without_places_give_paths() {
     assert_eq!(error.to_string(), "tasks[0].depends_on[0]: unknown task `b`");
     assert_eq!(error.faults()[0].at, None);
 }
+
+/// The documents and their messages on one page, rewritten if `UPDATE_GOLDEN=1` is set.
+#[test]
+fn the_page_of_broken_documents_equals_the_golden_file() {
+    let mut page = String::new();
+    for (index, (yaml, _)) in BROKEN.iter().enumerate() {
+        page.push_str(&format!("{}{}\n", if index == 0 { "" } else { "\n" }, "-".repeat(60)));
+        for (line, text) in (1..).zip(yaml.lines()) {
+            page.push_str(&format!("{line:>3} | {text}\n"));
+        }
+        said(yaml).iter().for_each(|message| page.push_str(&format!("{message}\n")));
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/broken-documents.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(page == kept, "run with UPDATE_GOLDEN=1 and look at the difference:\n{page}");
+}

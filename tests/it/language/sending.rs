@@ -57,3 +57,28 @@ tasks:
         ]
     );
 }
+
+#[test]
+fn a_task_undoes_others() {
+    let flow = compiled(
+        r#"
+name: trip
+tasks:
+  - {id: seat, compensate: true}
+  - {id: some, undo: seat, depends_on: seat}
+  - {id: more, undo: [seat, some], depends_on: some}
+  - {id: all, undo: all, depends_on: more}
+  - {id: one, undo: [all], depends_on: all}
+"#,
+    )
+    .definition;
+    let of = |name: &str| match &flow.node(name).unwrap().action {
+        Action::Compensate { of } => of.iter().map(|name| name.to_string()).collect::<Vec<String>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((of("some"), of("more")), (vec!["seat".to_owned()], vec!["seat".to_owned(), "some".to_owned()]));
+    assert_eq!((of("all"), of("one")), (Vec::new(), vec!["all".to_owned()]));
+    let lines = wrong("{name: x, tasks: [{id: a}, {id: b, undo: aa}, {id: c, undo: 3, type: t}]}");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(lines[0], "tasks[1].undo: unknown task `aa`, did you mean `a`?");
+}

@@ -393,7 +393,7 @@ tasks:
             "tasks[0]: `race` and `type` exclude each other",
             "tasks[0].race[0]: `signal` and `after` exclude each other",
             "tasks[0].race[1]: `name` is missing",
-            "tasks[0].race[2]: `signal` or `after` or `at` or `decision` is missing",
+            "tasks[0].race[2]: `signal` or `after` or `at` or `when` or `decision` is missing",
             "tasks[0].race[3].decision: `options` is missing",
             "tasks[1].handlers[0].error[0]: unknown keyword `transiet`, did you mean `transient`?",
             "tasks[1].handlers[1].cancel: invalid value `false`, expected true, or no field",

@@ -128,7 +128,7 @@ impl Decider<'_> {
             }
             (NodeOutcome::Failed { failure, .. }, _) => handlers.iter().find(|handler| match &handler.on {
                 Boundary::Error(failures) => failures.matches(failure),
-                Boundary::Timeout(_) | Boundary::Signal { .. } | Boundary::Cancel => false,
+                Boundary::Timeout(_) | Boundary::Signal { .. } | Boundary::Cancel | Boundary::When(_) => false,
             }),
             (NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::UpstreamFailed, _) => None,
         };
@@ -143,6 +143,10 @@ impl Decider<'_> {
 
     /// Cancels the work of a node under way and awaits its end.
     pub(super) fn cancel_work(&self, node: BoundNode<'_>) -> Option<Move> {
+        // What it has begun to compensate is compensated first.
+        if self.goes_forward(node) && self.run.rollback.is_compensating_for(node.ix) {
+            return None;
+        }
         let instances = node.state.instances();
         match instances.next_to_cancel() {
             Some(worker) => Some(Move::cancel(worker)),

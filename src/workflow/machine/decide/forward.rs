@@ -1,21 +1,25 @@
 //! The next step of a node that goes forward.
 
 use super::{Decider, Decision, Kept, Move, Next};
+use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::definition::{Action, Boundary, Expr, Receivers, TaskOverrides};
 use crate::message::event::NodeEvent;
-use crate::message::run::{LimitReached, Measure, NodeOutcome};
+use crate::message::run::{CompensationOutcome, LimitReached, Measure, NodeOutcome};
 use crate::task::{Phase, codes};
 use crate::workflow::machine::graph::{BoundNode, Turn, branches_to};
 use crate::workflow::machine::node::{
-    Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, fit, repeat, task,
+    Blocked, Ending, MapWork, NodeState, NodeWork, Stage, Step, Surroundings, Verdict, fit, repeat, task,
 };
 
 impl Decider<'_> {
     /// The next move of a node, unless it is held, blocked or refused.
     pub(super) fn advance(&self, node: BoundNode<'_>) -> Decision {
+        if self.run.rollback.is_compensating_for(node.ix) {
+            return Ok(Next::Wait);
+        }
         if !node.state.is_plain() {
             if node.state.aside().held.is_some() {
                 return Ok(Next::Wait);
@@ -108,7 +112,29 @@ impl Decider<'_> {
             NodeWork::Wait(wait) => wait.next(node.awaited_signal(), &sight),
             NodeWork::Race(race) => race.next(node.offers(), &sight),
             NodeWork::Send(send) => send.next(),
+            NodeWork::Compensation => Ok(self.compensation(node)),
             NodeWork::Immediate => Err(Anomaly::new("a node is under way that ends when it starts")),
+        }
+    }
+
+    /// The end of a node whose compensations are settled.
+    fn compensation(&self, node: BoundNode<'_>) -> Step {
+        let thrown = self.run.rollback.thrown_by(node.ix).unwrap_or_default();
+        let abandoned = |ix: &NodeIx| {
+            let state = self.run.graph.state(*ix).and_then(NodeState::compensated);
+            matches!(state, Some(CompensationOutcome::Abandoned { .. }))
+        };
+        let name = |ix: &NodeIx| self.run.plan().name(*ix);
+        match thrown.iter().find(|ix| abandoned(ix)) {
+            Some(left) => {
+                let message = format!("the compensation of `{}` was abandoned", name(left));
+                Step::End(Ending::failed(codes::COMPENSATION, message))
+            }
+            None => {
+                let names: Vec<serde_json::Value> =
+                    thrown.iter().map(|ix| serde_json::Value::from(name(ix).as_str())).collect();
+                Step::End(Ending::With { took: Vec::new(), output: Payload::new(names.into()) })
+            }
         }
     }
 
@@ -227,6 +253,7 @@ impl Decider<'_> {
                 Boundary::Signal { signal, matching } => {
                     sight.signal(signal, matching).map(|signal| Some(signal.index))
                 }
+                Boundary::When(condition) => sight.holds(condition, Payload::NULL).then_some(None),
                 Boundary::Error(_) | Boundary::Cancel => None,
             };
             Some(Move::Node(node.ix, NodeEvent::HandlerFired { handler: armed.index, signal: signal? }))

@@ -9,6 +9,7 @@ use crate::message::run::{LimitReached, NodeOutcome};
 use crate::task::{Code, Failure, codes};
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, Surroundings, Unfit, fit, map_opening, race_opening};
+use crate::workflow::machine::rollback::to_compensate;
 
 /// A choice among cases.
 struct Choice<'a> {
@@ -59,6 +60,12 @@ impl Decider<'_> {
             Action::Function(_) => opened(Opening::Function),
             Action::States(_) => opened(Opening::States),
             Action::Send(_) => opened(Opening::Send),
+            // One rollback at a time: it is woken when that under way has ended.
+            Action::Compensate { .. } if self.run.rollback.is_partial() => return Ok(Next::Wait),
+            Action::Compensate { of } => {
+                let nodes = self.run.plan().node_refs(&to_compensate(self.run, of));
+                opened(Opening::Compensation { nodes })
+            }
             Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),
                 Err(ending) => self.end(node, ending),

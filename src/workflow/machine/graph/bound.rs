@@ -201,7 +201,7 @@ impl<'a> BoundNode<'a> {
         let is_working = self.state.is_working();
         let offered = self.offers().iter().filter_map(move |offer| match &offer.on {
             WaitFor::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
-            WaitFor::After(_) | WaitFor::At(_) | WaitFor::Decision(_) => None,
+            WaitFor::After(_) | WaitFor::At(_) | WaitFor::When(_) | WaitFor::Decision(_) => None,
         });
         let awaited = self.awaited_signal().map(|signal| Wanted { node, signal, matching: &Condition::True });
         awaited.into_iter().chain(offered).filter(move |_| is_working)
@@ -218,12 +218,26 @@ impl<'a> BoundNode<'a> {
         })
     }
 
+    /// The conditions that its work and its handlers wait for.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = &'a Condition> + use<'a> {
+        let is_working = self.state.is_working();
+        let offered = self.offers().iter().filter_map(|offer| match &offer.on {
+            WaitFor::When(condition) => Some(condition),
+            WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) | WaitFor::Decision(_) => None,
+        });
+        let handled = self.armed().filter_map(|armed| match &armed.handler.on {
+            Boundary::When(condition) => Some(condition),
+            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Signal { .. } | Boundary::Cancel => None,
+        });
+        offered.filter(move |_| is_working).chain(handled)
+    }
+
     /// The signals that its handlers wait for.
     pub(crate) fn handler_signals(&self) -> impl Iterator<Item = Wanted<'a>> + use<'a> {
         let node = self.ix;
         self.armed().filter_map(move |armed| match &armed.handler.on {
             Boundary::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
-            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel => None,
+            Boundary::Error(_) | Boundary::Timeout(_) | Boundary::Cancel | Boundary::When(_) => None,
         })
     }
 
@@ -231,7 +245,7 @@ impl<'a> BoundNode<'a> {
     pub(crate) fn handler_times(&self) -> impl Iterator<Item = Time> + use<'a> {
         self.armed().filter_map(|armed| match armed.handler.on {
             Boundary::Timeout(span) => Some(armed.since + span),
-            Boundary::Error(_) | Boundary::Signal { .. } | Boundary::Cancel => None,
+            Boundary::Error(_) | Boundary::Signal { .. } | Boundary::Cancel | Boundary::When(_) => None,
         })
     }
 

@@ -220,9 +220,7 @@ impl Graph {
     /// Marks the nodes under way dirty, if any node of the run waits for signals.
     pub(crate) fn wake_listening(&mut self) {
         if self.plan.listens {
-            let working = self.nodes().filter(|node| node.state.is_working()).map(|node| node.ix);
-            let working: Vec<NodeIx> = working.collect();
-            self.dirty.extend(&working);
+            wake_working(self);
         }
     }
 }
@@ -282,6 +280,12 @@ impl Graph {
             keep(state);
         }
     }
+}
+
+/// Marks the nodes under way dirty.
+pub(crate) fn wake_working(graph: &mut Graph) {
+    let working: Vec<NodeIx> = graph.nodes().filter(|node| node.state.is_working()).map(|node| node.ix).collect();
+    graph.dirty.extend(&working);
 }
 
 /// Invariants.

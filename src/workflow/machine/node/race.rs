@@ -94,7 +94,7 @@ impl RaceWork {
     }
 
     /// The next step. Of several options that have occurred, a decision takes precedence over a signal and a signal
-    /// over a time; among these the first in the definition wins. When the node ends, the others are withdrawn.
+    /// over a condition, and that over a time; among these the first in the definition wins. When the node ends, the others are withdrawn.
     pub(crate) fn next(&self, offers: &[RaceOption], around: &dyn Surroundings) -> Decided {
         let State { since, until, ruling } = &**self.0.as_ref().or_anomaly("a race is under way without offers")?;
         if let Some(Made { by, option, note }) = &ruling.made {
@@ -106,6 +106,13 @@ impl RaceWork {
                 && let Some(signal) = around.signal(signal, matching)
             {
                 return Ok(Step::End(Ending::Signal { took: offer.name.clone(), signal }));
+            }
+        }
+        for offer in offers {
+            if let WaitFor::When(condition) = &offer.on
+                && around.holds(condition, Payload::NULL)
+            {
+                return Ok(Step::End(Ending::With { took: vec![offer.name.clone()], output: Payload::NULL }));
             }
         }
         let now = around.now();
@@ -132,7 +139,7 @@ pub(crate) fn opening(offers: &[RaceOption], around: &dyn Surroundings) -> Resul
         WaitFor::At(at) => {
             instant(at, around).map(Some).map_err(|why| why.of(&format!("the time of option `{}`", offer.name)))
         }
-        WaitFor::Signal { .. } | WaitFor::Decision(_) => Ok(None),
+        WaitFor::Signal { .. } | WaitFor::When(_) | WaitFor::Decision(_) => Ok(None),
     };
     Ok(Opening::Race { since, until: offers.iter().map(time).collect::<Result<_, _>>()? })
 }
@@ -160,7 +167,7 @@ impl NoTime {
 pub(crate) fn decision(offers: &[RaceOption]) -> Option<&Decision> {
     offers.iter().find_map(|offer| match &offer.on {
         WaitFor::Decision(decision) => Some(&**decision),
-        WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) => None,
+        WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) | WaitFor::When(_) => None,
     })
 }
 

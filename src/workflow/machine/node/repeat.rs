@@ -25,6 +25,9 @@ pub(crate) fn next(repeat: &Repeat, instances: &Instances, around: &dyn Surround
     if is_done() || stops() {
         return Ok(Step::End(Ending::Succeeded));
     }
+    if rounds >= repeat.max_rounds && repeat.finishes {
+        return Ok(Step::End(Ending::Succeeded));
+    }
     if rounds >= repeat.max_rounds {
         let limit = LimitReached::Rounds { max: repeat.max_rounds };
         return Ok(Step::End(Ending::Limit { limit, partial: output }));
@@ -53,6 +56,8 @@ mod tests {
         assert!(matches!(next(&succeeded(&[json!(1), json!(2)])), Step::End(Ending::Succeeded)));
         let most = succeeded(&[json!(1), json!(0), json!(1)]);
         assert!(matches!(next(&most), Step::End(Ending::Limit { .. })));
+        let finishing = super::next(&until_two().finishing(), &most, &around);
+        assert!(matches!(finishing, Ok(Step::End(Ending::Succeeded))));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) enum NodeWork {
     Wait(WaitWork),
     Race(RaceWork),
     Send(SendWork),
+    /// The rollback of the run compensates nodes for it.
+    Compensation,
 }
 
 /// The kind of a node's work, from its definition.
@@ -47,6 +49,7 @@ pub(crate) enum NodeKind {
     Wait,
     Race,
     Send,
+    Compensation,
 }
 
 impl NodeKind {
@@ -62,6 +65,7 @@ impl NodeKind {
             Action::Wait { .. } => Self::Wait,
             Action::Race { .. } => Self::Race,
             Action::Send(_) => Self::Send,
+            Action::Compensate { .. } => Self::Compensation,
             Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => Self::Immediate,
         }
     }
@@ -81,6 +85,7 @@ impl NodeWork {
             NodeKind::Wait => Self::Wait(WaitWork::default()),
             NodeKind::Race => Self::Race(RaceWork::default()),
             NodeKind::Send => Self::Send(SendWork::default()),
+            NodeKind::Compensation => Self::Compensation,
         }
     }
 
@@ -97,6 +102,7 @@ impl NodeWork {
             Self::Wait(_) => NodeKind::Wait,
             Self::Race(_) => NodeKind::Race,
             Self::Send(_) => NodeKind::Send,
+            Self::Compensation => NodeKind::Compensation,
         }
     }
 
@@ -113,7 +119,9 @@ impl NodeWork {
             Self::Delegate(delegate) => delegate.results_so_far(instances),
             Self::Function(function) => function.result(),
             Self::Task | Self::Repeat => instances.last().map(Instance::output).unwrap_or_default(),
-            Self::Immediate | Self::States(_) | Self::Wait(_) | Self::Race(_) | Self::Send(_) => Payload::NULL,
+            Self::Immediate | Self::States(_) | Self::Wait(_) | Self::Race(_) | Self::Send(_) | Self::Compensation => {
+                Payload::NULL
+            }
         }
     }
 
@@ -130,7 +138,8 @@ impl NodeWork {
             | Self::Function(_)
             | Self::Wait(_)
             | Self::Race(_)
-            | Self::Send(_) => self.collected(instances),
+            | Self::Send(_)
+            | Self::Compensation => self.collected(instances),
         }
     }
 
@@ -144,7 +153,7 @@ impl NodeWork {
         match (self, opening) {
             (Self::Map(map), Opening::Map { items, list, bounds }) => map.open(*items, list.as_ref(), *bounds),
             (Self::Repeat, Opening::Repeat) | (Self::States(_), Opening::States) => {}
-            (Self::Rounds(_), Opening::Rounds) => {}
+            (Self::Rounds(_), Opening::Rounds) | (Self::Compensation, Opening::Compensation { .. }) => {}
             (Self::Delegate(delegate), Opening::Delegation) => delegate.open(),
             (Self::Function(function), Opening::Function) => function.open(),
             (Self::Wait(wait), Opening::Wait { until }) => wait.open(*until),
@@ -168,7 +177,7 @@ impl NodeWork {
                 return Err(Illegal::new(INPUT, "the map has no such item"));
             }
             Self::Task | Self::Map(_) | Self::Repeat => {}
-            Self::Immediate | Self::Wait(_) | Self::Race(_) | Self::Send(_) => {
+            Self::Immediate | Self::Wait(_) | Self::Race(_) | Self::Send(_) | Self::Compensation => {
                 return Err(Illegal::new(INPUT, "its node has no instances"));
             }
         }
@@ -218,7 +227,7 @@ impl NodeWork {
             Self::Wait(wait) => wait.reset(),
             Self::Function(function) => function.close(),
             Self::Send(send) => send.reset(),
-            Self::Immediate | Self::Task | Self::Repeat | Self::Delegate(_) | Self::Race(_) => {}
+            Self::Immediate | Self::Task | Self::Repeat | Self::Delegate(_) | Self::Race(_) | Self::Compensation => {}
         }
     }
 
@@ -243,7 +252,7 @@ impl NodeWork {
             Self::Send(send) => *send != SendWork::NotBegun,
             Self::Race(race) => race.ruling().is_some(),
             Self::States(states) => states.is_sound(instances),
-            Self::Repeat | Self::Rounds(_) => true,
+            Self::Repeat | Self::Rounds(_) | Self::Compensation => true,
         };
         if is_sound { Ok(()) } else { Err(format!("is under way as {:?} without its work", self.kind())) }
     }

@@ -2,6 +2,7 @@
 
 use super::Ruling;
 use super::flow::{Flow, Kind, Place, Stand, Undo};
+use counterpoint::Name;
 use counterpoint::definition::{Action, Body, Map, OnCompensationFailure, Repeat};
 use counterpoint::message::{Cause, CompensationOutcome};
 use counterpoint::task::{Owner, SideEffects};
@@ -14,6 +15,8 @@ pub(super) struct Back {
     /// What an operator wants done anew, and whether undone first.
     pub(super) anew: Option<(Vec<usize>, bool)>,
     pub(super) undoing: bool,
+    /// The node that has others undone while the run goes forward, and these.
+    pub(super) thrown: Option<(usize, Vec<usize>)>,
 }
 
 impl Flow {
@@ -34,6 +37,7 @@ impl Flow {
 
     pub(super) fn goes_back(&self, at: usize) -> bool {
         self.back.as_ref().is_some_and(|back| match &back.anew {
+            _ if back.thrown.is_some() => back.thrown.iter().any(|(_, nodes)| nodes.contains(&at)),
             Some((nodes, _)) => nodes.contains(&at),
             None => back.to.iter().any(|point| self.comes_after(at, *point)),
         })
@@ -41,6 +45,9 @@ impl Flow {
 
     /// All that goes back on a way.
     fn inside(&self, back: &Back) -> Vec<usize> {
+        if let Some((_, nodes)) = &back.thrown {
+            return nodes.clone();
+        }
         back.anew.as_ref().map_or_else(|| self.after(&back.to), |(nodes, _)| nodes.clone())
     }
 
@@ -74,7 +81,7 @@ impl Flow {
         };
         ensure!(nodes.iter().any(begun), "nothing is to be done anew");
         (self.stand, self.cause, self.to_undo) = (Stand::Running, None, Vec::new());
-        self.back = Some(Back { to: Vec::new(), anew: Some((nodes, undo)), undoing: false });
+        self.back = Some(Back { to: Vec::new(), anew: Some((nodes, undo)), undoing: false, thrown: None });
         Ok(())
     }
 
@@ -115,7 +122,7 @@ impl Flow {
         let expected = self.points(broken);
         ensure!(to == expected && !to.is_empty(), "it should go back to {expected:?}");
         to.iter().for_each(|point| self.places[*point].used += 1);
-        self.back = Some(Back { to, anew: None, undoing: false });
+        self.back = Some(Back { to, anew: None, undoing: false, thrown: None });
         Ok(())
     }
 
@@ -135,6 +142,36 @@ impl Flow {
         let abandoned = |at: usize| matches!(self.places[at].undone, Some(CompensationOutcome::Abandoned { .. }));
         let left = |at: usize| self.stands(at) || back.anew.is_none() && abandoned(at);
         self.inside(back).into_iter().any(left)
+    }
+
+    /// A node has others undone while the run goes forward.
+    pub(super) fn throws(&mut self, at: usize, nodes: Vec<usize>) -> Ruling {
+        ensure!(self.back.is_none(), "a node has others undone while the run goes back");
+        let Action::Compensate { of } = &self.node(at).action else { return Err("it undoes nothing".to_owned()) };
+        let meant = |other: &usize| of.is_empty() || of.contains(&self.node(*other).name);
+        let over = |other: &usize| {
+            let place = &self.places[*other];
+            place.end.is_some() && place.active() == 0 && !self.stands(*other) && self.is_undone_by(*other)
+        };
+        let expected: Vec<usize> = (0..self.places.len()).filter(|other| meant(other) && over(other)).collect();
+        let expected = if self.pivot_passed { Vec::new() } else { expected };
+        ensure!(nodes == expected, "to be undone on the way are {expected:?}");
+        self.back = Some(Back { to: Vec::new(), anew: None, undoing: false, thrown: Some((at, nodes)) });
+        Ok(())
+    }
+
+    /// Whether nodes are undone for this one, and whether that is over.
+    pub(super) fn undoes_for(&self, at: usize) -> Option<bool> {
+        let back = self.back.as_ref().filter(|back| back.thrown.as_ref().is_some_and(|(by, _)| *by == at))?;
+        Some(back.undoing && self.is_settled())
+    }
+
+    /// The nodes that were undone for this one, and whether one of them was abandoned.
+    pub(super) fn undone_for(&self, at: usize) -> Option<(Vec<Name>, bool)> {
+        let (by, nodes) = self.back.as_ref()?.thrown.as_ref()?;
+        let abandoned = |at: &usize| matches!(self.places[*at].undone, Some(CompensationOutcome::Abandoned { .. }));
+        let names = nodes.iter().map(|at| self.node(*at).name.clone()).collect();
+        (*by == at).then(|| (names, nodes.iter().any(abandoned)))
     }
 
     pub(super) fn is_settled(&self) -> bool {

@@ -688,6 +688,10 @@ impl Flow {
                 let kept = self.signals.get_mut(signal).and_then(|kept| kept.remove(taking));
                 ensure!(kept.is_some(), "there is no such signal");
             }
+            Boundary::When(condition) => {
+                self.reading.set(Some(at));
+                ensure!(self.holds(condition, &Value::Null), "a handler fires whose condition does not hold");
+            }
             _ => return Err("a handler fires that only an end can".to_owned()),
         }
         if handler.interrupts {
@@ -826,6 +830,9 @@ impl Flow {
             ensure!(list.len() == *items as usize, "a map opens with a wrong count");
             self.places[at].items = list.iter().chain(&self.places[at].added).cloned().collect();
         }
+        if let Opening::Compensation { nodes } = what {
+            self.throws(at, nodes.iter().map(|node| node.index.index()).collect())?;
+        }
         self.places[at].opened = Some(what.clone());
         self.places[at].since = Some(now);
         Ok(())
@@ -963,6 +970,7 @@ impl Flow {
         self.reading.set(Some(at));
         let halting = self.stand == Stand::Halting || self.goes_back(at);
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
+        ensure!(halting || self.undoes_for(at) != Some(false), "a node ends while others are undone for it");
         let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
         ensure!(free || self.places[at].active() == 0, "a node ends while something of it is under way");
         let doubtful = self.places[at].doubtful();
@@ -1174,6 +1182,10 @@ impl Flow {
     }
 
     fn ended(&mut self, at: usize, kind: Kind, given: Value, took: &[Name]) -> Ruling {
+        if self.undoes_for(at) == Some(true) {
+            self.back = None;
+            self.to_undo.clear();
+        }
         // What a pivot may have done, and nothing can undo, leaves no way back either.
         let had_effect = self.places[at].pieces.iter().any(|piece| piece.side_effects != SideEffects::None);
         let undoable = match &self.node(at).action {
@@ -1223,6 +1235,11 @@ impl Flow {
                 }
                 input
             }
+            Action::Compensate { .. } => {
+                let (names, abandoned) = self.undone_for(at).ok_or("it has had nothing undone")?;
+                ensure!(self.undoes_for(at) == Some(true) && !abandoned, "it succeeds before all is undone");
+                names.iter().map(|name| Value::from(name.as_str())).collect()
+            }
             Action::Send(_) => {
                 ensure!(place.sent, "a node ends that has not sent its signal to all");
                 Value::from(place.receivers.len())
@@ -1260,6 +1277,10 @@ impl Flow {
                     return Ok(value.clone());
                 }
                 let at = offers.iter().position(|offer| offer.name == *took).ok_or("an unknown offer")?;
+                if let WaitFor::When(condition) = &offers[at].on {
+                    ensure!(self.holds(condition, &Value::Null), "it takes a condition that does not hold");
+                    return Ok(Value::Null);
+                }
                 match subject(&offers[at]) {
                     Some(signal) => {
                         let taking = self.taking;
@@ -1296,13 +1317,14 @@ impl Flow {
                 let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
                 place.pieces.iter().map(counts).chain(left).collect()
             }
-            Action::Repeat(Repeat { until, while_: whilst, .. }) => {
+            Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, finishes, .. }) => {
                 let last = place.pieces.last();
                 let output = last.map(given).unwrap_or_default();
                 let broken = last.is_some() && self.holds(until, &output);
                 let over = whilst.as_ref().is_some_and(|whilst| !self.holds(whilst, &output));
                 ensure!(last.is_none_or(|last| last.end == Some(true)), "a round has failed");
-                ensure!(broken || over, "a repeat ends too soon");
+                let last_round = *finishes && place.pieces.len() == *most as usize;
+                ensure!(broken || over || last_round, "a repeat ends too soon");
                 output
             }
             _ => return Err("an unknown action".to_owned()),
@@ -1334,11 +1356,11 @@ impl Flow {
                 let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
                 !list || self.too_many(at)
             }
-            Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, .. }) => {
+            Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, finishes, .. }) => {
                 place.pieces.last().is_some_and(|last| {
                     let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &given(last)));
                     let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last)) && more;
-                    last.end == Some(false) || spent
+                    last.end == Some(false) || spent && !finishes
                 })
             }
             Action::States(states) => self.state_gave(at).is_some_and(|(_, failed)| {
@@ -1348,6 +1370,7 @@ impl Flow {
                 spent || lost
             }),
             Action::Fail(_) => self.may_start(at).is_ok(),
+            Action::Compensate { .. } => self.undone_for(at).is_some_and(|(_, abandoned)| abandoned),
             Action::Send(send) => {
                 let content = || self.eval(&node.input, &Value::Null);
                 let is_named = |key: &Expr| self.eval(key, &content()).is_string();
