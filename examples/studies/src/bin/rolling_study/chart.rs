@@ -5,13 +5,16 @@ use crate::world::Policy;
 use crate::{Cell, mean};
 use charts::{Anchor, Area, Axis, Ink, Sheet};
 
+/// What is drawn of a cell.
+type Value = fn(&Cell) -> f64;
+
 const WIDTH: f64 = 900.0;
 const PANEL: f64 = 290.0;
 
 pub(crate) fn draw(cells: &[Cell]) -> String {
     let note = "Above what is possible when durations and failures are known. Durations are log-normal around their estimates.";
     let mut sheet = Sheet::new("Where planning pays", WIDTH, 2.0 * PANEL + 10.0).with_note(note);
-    let values: [(&str, fn(&Cell) -> f64); 2] =
+    let values: [(&str, Value); 2] =
         [("makespan", |cell| mean(&cell.makespans) - 1.0), ("cost", |cell| mean(&cell.costs) - 1.0)];
     for (row, (name, value)) in values.into_iter().enumerate() {
         let shown = || cells.iter().filter(|cell| cell.policy != Policy::Clairvoyant);

@@ -12,6 +12,7 @@
     clippy::disallowed_types,
     clippy::indexing_slicing,
     clippy::expect_used,
+    clippy::panic,
     reason = "a program: it prints, and stops where a plan is wrong"
 )]
 
