@@ -126,6 +126,7 @@ fn a_handler_fires_when_its_condition_becomes_true() {
 }
 
 #[test]
+#[cfg(feature = "language")]
 fn documents_say_conditions() {
     let text = value!({
         "name": "flow",
