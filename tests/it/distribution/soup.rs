@@ -214,7 +214,7 @@ fn command(host: &mut Host, step: &Step, next: &mut u64) -> Option<Command> {
                 *next += 1;
                 let mut spec = TaskSpec::new(task_id(*next), kind(*number)).with_tier(Tier::ALL[*tier]);
                 spec.preemptible = *preemptible;
-                spec.estimate = (*next % 4 > 0).then(|| ms(*next % 4 * 100));
+                spec.estimate = (!next.is_multiple_of(4)).then(|| ms(*next % 4 * 100));
                 // Some take a part of what all share, some of what an agent has.
                 if next.is_multiple_of(3) {
                     spec.needs = spec.needs.clone().and_shared("licence", 1 + *next % 2);

@@ -131,7 +131,8 @@ fn settings_of_every_kind_are_printed() {
 fn what_no_document_can_express_is_an_error_with_its_place() {
     let undo = Work::new("undo").overridden_by("{tier: 'high'}".parse().unwrap());
     let gathered = Delegate::new(Work::new("ask")).gathered(Gather::Reduce(Reducer::Custom("mine".into())));
-    let bad: [(Node, fn(&PrintErrorKind) -> bool); 7] = [
+    type Expected = fn(&PrintErrorKind) -> bool;
+    let bad: [(Node, Expected); 7] = [
         (Node::new("x", Action::Function(DurableFunction::new(Work::new("f")))), |kind| {
             *kind == PrintErrorKind::Function
         }),

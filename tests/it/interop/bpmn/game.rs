@@ -155,7 +155,7 @@ impl<'n> Game<'n> {
         elsewhere.map(|flow| self.net.flows[flow].1).any(|from| {
             let reached = self.reached(from, node);
             let (full, empty): (Vec<usize>, Vec<usize>) = reached.iter().partition(|flow| self.tokens[**flow] > 0);
-            !empty.is_empty() && !(is_lenient && !full.is_empty())
+            !empty.is_empty() && (!is_lenient || full.is_empty())
         })
     }
 
