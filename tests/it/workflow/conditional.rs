@@ -6,7 +6,6 @@ use counterpoint::definition::{
 };
 use counterpoint::message::NodeStatus;
 use counterpoint::{Payload, RunCommand, RunOutcome};
-use serde_json::json as value;
 use std::time::Duration;
 
 fn enough() -> Condition {
@@ -128,7 +127,7 @@ fn a_handler_fires_when_its_condition_becomes_true() {
 #[test]
 #[cfg(feature = "language")]
 fn documents_say_conditions() {
-    let text = value!({
+    let text = serde_json::json!({
         "name": "flow",
         "context": {"found": {"reduce": "sum", "updates": true}},
         "tasks": [
