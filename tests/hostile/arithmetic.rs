@@ -64,6 +64,12 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     ("src/scheduler/index/member.rs", 5, "free slots and amounts are computed from the state and not added up"),
     ("src/scheduler/index/pools.rs", 1, "the free amount of a resource is compared with a need"),
+    (
+        "src/scheduler/queue/deferral.rs",
+        9,
+        "counts of submits and deferrals, only upwards and compared; the work and the number of queued tasks, whose sums of 2^64 \
+         durations are out of reach; products that are compared with them, and a position in the order",
+    ),
     ("src/scheduler/queue/discipline.rs", 1, "a position in the order: a time from a duration and a setting"),
     ("src/scheduler/queue/fair.rs", 1, "a tag stops at zero if the weight of its tenant has changed since the charge"),
     ("src/scheduler/queue/lanes/search.rs", 1, "the rest of a bound on a search"),
@@ -95,11 +101,15 @@ const SOUND: &[(&str, usize, &str)] = &[
         "each count is one of nodes by state: what is subtracted was counted before",
     ),
     ("src/workflow/machine/node/aside.rs", 2, "numbers of failed child runs, only upwards; each has an instance"),
-    ("src/workflow/machine/node/calls.rs", 3, "calls with effects and repetitions, only upwards; each has an instance"),
+    (
+        "src/workflow/machine/node/calls.rs",
+        4,
+        "calls with effects, repetitions and uses of save-points, only upwards; each call has an instance, each use a retry",
+    ),
     (
         "src/workflow/machine/node/function.rs",
-        4,
-        "numbers of turns and of calls, only upwards and limited; a sum that is compared with a limit",
+        6,
+        "numbers of turns and of calls, only upwards and limited, and the number after one; a sum that is compared with a limit",
     ),
     (
         "src/workflow/machine/node/instances.rs",
