@@ -541,7 +541,7 @@ mod tests {
             [
                 "agents.a.comand: unknown field `comand`, did you mean `command`?",
                 "agents.a.capacity: expected a whole number from 1 to 10000, found `0`",
-                "agents.a: expected one of `command`, `shell`, `http`, `ask` or, for an agent, `performs`",
+                "agents.a: expected one of `command`, `shell`, `http`, `model`, `ask` or, for an agent, `performs`",
                 "agents.b.command[1]: unknown reference `inptu`, did you mean `input`?; known: input, env, attempt, run, node, kind, key, folder",
                 "agents.b.exit.2: expected one of transient, permanent, overloaded, unknown, found `sometimes`",
                 "agents.b.exit.300: expected a number from 1 to 255, or `other`",
