@@ -8,9 +8,10 @@ use crate::scheduler::queue::Arrival;
 /// After a submit: defers the longest tasks while more work is queued than the agents perform within the patience of the
 /// discipline. A crash before the last of these events loses only the rest of the deferrals.
 pub(super) fn defer(core: &mut Core, tx: &mut Tx<'_>) {
-    // Without an agent, one slot is assumed. An agent has a slot or more: only a longer queue needs their exact number.
-    let fleet = core.reader.state.index().fleet();
-    if core.reader.state.queues().deferrals().next(fleet.count_online()).is_none() {
+    // Without an agent, one slot is assumed: what is not too much for one is not for more, and no agent is counted. An agent
+    // has a slot or more: only a longer queue needs their exact number.
+    let (fleet, deferrals) = (core.reader.state.index().fleet(), core.reader.state.queues().deferrals());
+    if deferrals.next(1).is_none() || deferrals.next(fleet.count_online()).is_none() {
         return;
     }
     let (capacity, visited) = fleet.online_capacity();
