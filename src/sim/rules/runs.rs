@@ -9,7 +9,7 @@ use crate::base::name::Name;
 use crate::definition::{Action, Body, Condition, Definition, Delegate, WaitFor};
 use crate::message::command::{Command, RunCommand};
 use crate::message::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
-use crate::message::run::{CompensationOutcome, RunOutcome, RunSpec};
+use crate::message::run::{CallPoint, CompensationOutcome, RunOutcome, RunSpec};
 use crate::sim::oracle::Step;
 use crate::task::{Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ pub(super) struct Story {
     retried: BTreeSet<NodeIx>,
     /// The nodes that an operator resets, and whether they are compensated first.
     reset: Option<(Vec<NodeIx>, bool)>,
-    /// The function of which a reset keeps the first calls.
+    /// The function of which a reset or a rollback keeps the first calls.
     partly: Option<NodeIx>,
     /// The nodes whose work a guard rejected: it may be repeated.
     refused: BTreeSet<NodeIx>,
@@ -346,15 +346,22 @@ impl Rules {
                 let next = story.definition.as_ref().and_then(|old| definition.clone().or_else(|| known(old)));
                 story.move_to(next, from);
             }
-            RunEvent::Compensating { nodes } => story.compensating.extend(indexes(nodes)),
+            RunEvent::Compensating { nodes } => {
+                let nodes = indexes(nodes);
+                // A rollback to a call compensates the calls after it. If the run fails meanwhile, the others follow.
+                if let Some(partly) = story.partly.filter(|partly| nodes.contains(partly)) {
+                    story.compensated.remove(&partly);
+                }
+                story.compensating.extend(nodes);
+            }
+            RunEvent::RolledBack { to, call, .. } => story.partly = called(to, call.as_ref()),
             RunEvent::Restarted { nodes } => {
                 story.reset_nodes(&indexes(nodes));
-                story.reset = None;
+                (story.reset, story.partly) = (None, None);
             }
             RunEvent::Reset { nodes, undo, call, .. } => {
                 story.reset = Some((indexes(nodes), *undo));
-                let node = call.as_ref().and_then(|call| nodes.iter().find(|node| node.name == call.node));
-                story.partly = node.map(|node| node.index);
+                story.partly = called(nodes, call.as_ref());
                 story.finished = false;
             }
             RunEvent::Retried { nodes, .. } => {
@@ -423,6 +430,12 @@ fn remove_calls(runs: &mut BTreeMap<RunId, Story>, run: RunId, node: NodeIx) {
         gone.extend(more);
     }
     runs.retain(|id, _| !gone.contains(id));
+}
+
+/// The function among these nodes to whose call a run goes back.
+fn called(nodes: &[NodeRef], call: Option<&CallPoint>) -> Option<NodeIx> {
+    let node = call.and_then(|call| nodes.iter().find(|node| node.name == call.node));
+    node.map(|node| node.index)
 }
 
 fn indexes(nodes: &[NodeRef]) -> Vec<NodeIx> {

@@ -112,6 +112,8 @@ enum Requested {
     /// A call of a durable function. A retried function requests a failed call as another instance. The workflow of the storm
     /// requests each call once, with its key as the input.
     Call((RunId, NodeIx), u32, String),
+    /// The compensation of such a call. Several instances of it may need one, if their outcomes are unknown.
+    Undo((RunId, NodeIx), u32, String),
 }
 
 /// The idempotency keys: equal for work that is requested again, different for all other work.
@@ -128,6 +130,8 @@ struct Keys {
     restarts: BTreeMap<(RunId, NodeIx), u32>,
     /// The nodes that execute durable functions.
     functions: BTreeSet<(RunId, NodeIx)>,
+    /// The call that an instance of a function performs, until its node is executed again from its begin.
+    performed: BTreeMap<(RunId, NodeIx, u32), (u32, String)>,
     calls: Calls,
     /// Nodes whose index has changed.
     migrated: BTreeSet<RunId>,
@@ -183,18 +187,24 @@ impl Keys {
     }
 
     fn repeat(&mut self, at: (RunId, NodeIx)) {
+        self.performed.retain(|(run, node, _), _| (*run, *node) != at);
         self.parents.remove(&at);
         *self.repeats.entry(at).or_default() += 1;
     }
 
-    fn requested(&self, owner: Owner, spec: &TaskSpec) -> Requested {
-        let at = (owner.run, owner.node);
+    fn requested(&mut self, owner: Owner, spec: &TaskSpec) -> Requested {
+        let (at, instance) = ((owner.run, owner.node), (owner.run, owner.node, owner.item));
         match spec.payload.value().as_str() {
             Some(call) if owner.phase == Phase::Do && self.functions.contains(&at) => {
                 let restarts = self.restarts.get(&at).copied().unwrap_or(0);
-                Requested::Call(at, restarts.saturating_add(self.calls.rolled_back(at, call)), call.to_owned())
+                let count = restarts.saturating_add(self.calls.rolled_back(at, call));
+                self.performed.insert(instance, (count, call.to_owned()));
+                Requested::Call(at, count, call.to_owned())
             }
-            Some(_) | None => Requested::Instance(owner, self.repeats.get(&at).copied().unwrap_or(0)),
+            Some(_) | None => match self.performed.get(&instance).filter(|_| owner.phase == Phase::Undo) {
+                Some((count, call)) => Requested::Undo(at, *count, call.clone()),
+                None => Requested::Instance(owner, self.repeats.get(&at).copied().unwrap_or(0)),
+            },
         }
     }
 
