@@ -157,9 +157,7 @@ impl Keys {
                 Event::Run { run, event: RunEvent::Restarted { nodes } } => {
                     let kept = self.calls.goes_back(*run, nodes);
                     for at in nodes.iter().map(|node| (*run, node.index)).filter(|at| Some(*at) != kept) {
-                        self.calls.asked.remove(&at);
-                        *self.restarts.entry(at).or_default() += 1;
-                        self.repeat(at);
+                        self.restart(at);
                     }
                 }
                 Event::Run { run, event: RunEvent::Retried { nodes, .. } } => {
@@ -175,9 +173,7 @@ impl Keys {
                     self.calls.asked.entry((*run, node.index)).or_default().extend(keys);
                 }
                 Event::Node { run, node, event: NodeEvent::Continued { .. } } => {
-                    self.calls.asked.remove(&(*run, node.index));
-                    *self.restarts.entry((*run, node.index)).or_default() += 1;
-                    self.repeat((*run, node.index));
+                    self.restart((*run, node.index));
                 }
                 Event::Run { run, event: RunEvent::Migrated { .. } } => _ = self.migrated.insert(*run),
                 _ => {}
@@ -186,8 +182,15 @@ impl Keys {
         })
     }
 
-    fn repeat(&mut self, at: (RunId, NodeIx)) {
+    /// A node is executed again from its begin.
+    fn restart(&mut self, at: (RunId, NodeIx)) {
+        self.calls.asked.remove(&at);
         self.performed.retain(|(run, node, _), _| (*run, *node) != at);
+        *self.restarts.entry(at).or_default() += 1;
+        self.repeat(at);
+    }
+
+    fn repeat(&mut self, at: (RunId, NodeIx)) {
         self.parents.remove(&at);
         *self.repeats.entry(at).or_default() += 1;
     }
