@@ -12,6 +12,10 @@ use crate::workflow::machine::Run;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The number of runs that a page of the latest runs visits at most.
+#[cfg(feature = "observe")]
+const VISITS: usize = 10_000;
+
 /// A filter of runs: a run passes if it matches every field that is set. Child runs are not listed; the views of their
 /// parents name them.
 ///
@@ -227,10 +231,7 @@ impl Driver {
         now: Time,
     ) -> RunPage<'_> {
         let none = BTreeSet::new();
-        let all = match (&filter.workflow, &filter.business_key) {
-            (Some(workflow), Some(key)) => self.book.runs.register().of_key(workflow, key).unwrap_or(&none),
-            (None, _) | (_, None) => &self.book.runs.register().by_age,
-        };
+        let all = self.listed(filter).unwrap_or(&none);
         let after = after.map(|RunCursor(seq, run)| (seq, run));
         let later = all
             .range(after.unwrap_or_else(|| (Seq::default(), RunId::new(0)))..)
@@ -240,5 +241,39 @@ impl Driver {
         let runs: Vec<(Seq, RunView<'_>)> = passing.by_ref().take(most.max(1)).collect();
         let next = runs.last().map(|(seq, view)| RunCursor(*seq, view.id())).filter(|_| passing.next().is_some());
         RunPage { runs: runs.into_iter().map(|(_, view)| view).collect(), next }
+    }
+
+    /// The runs that a filter can pass.
+    fn listed(&self, filter: &RunFilter) -> Option<&BTreeSet<(Seq, RunId)>> {
+        match (&filter.workflow, &filter.business_key) {
+            (Some(workflow), Some(key)) => self.book.runs.register().of_key(workflow, key),
+            (None, _) | (_, None) => Some(&self.book.runs.register().by_age),
+        }
+    }
+
+    #[cfg(feature = "observe")]
+    pub(super) fn latest_runs<'a>(
+        &'a self,
+        (filter, mut passes): (&RunFilter, impl FnMut(&RunView<'a>) -> bool),
+        before: Option<RunCursor>,
+        most: usize,
+        now: Time,
+    ) -> RunPage<'a> {
+        let before = before.map_or((Seq::new(u64::MAX), RunId::new(u64::MAX)), |RunCursor(seq, run)| (seq, run));
+        let earlier = self.listed(filter).into_iter().flat_map(|all| all.range(..before).rev());
+        let mut visited = earlier.take(VISITS).filter_map(|(seq, run)| Some((*seq, self.view(*run, now)?)));
+        let (mut runs, mut last, mut count) = (Vec::new(), None, 0);
+        for (seq, view) in visited.by_ref() {
+            count += 1;
+            last = Some(RunCursor(seq, view.id()));
+            if filter.passes(&view) && passes(&view) {
+                runs.push(view);
+            }
+            if runs.len() >= most.max(1) {
+                break;
+            }
+        }
+        let next = last.filter(|_| visited.next().is_some() || count >= VISITS);
+        RunPage { runs, next }
     }
 }

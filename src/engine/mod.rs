@@ -254,6 +254,40 @@ impl Engine {
         self.driver.find_runs(filter, after, most, self.log.now())
     }
 
+    /// The same as [`find_runs`](Self::find_runs), the latest runs first: a page begins before the cursor. Of the runs that pass
+    /// the filter, those for which `passes` holds are listed. It visits at most 10,000 runs, so a page can be short, or empty, and
+    /// have a cursor for the next one.
+    ///
+    /// ```
+    /// use counterpoint::definition::Definition;
+    /// use counterpoint::engine::RunFilter;
+    /// use counterpoint::{Command, Config, Engine, Outbox, RunId, RunSpec, Time};
+    ///
+    /// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+    /// engine.handle(Time::ZERO, Command::define(Definition::new("order")), &mut out)?;
+    /// for id in 1..=3 {
+    ///     engine.handle(Time::ZERO, Command::start(RunSpec::new(RunId::new(id), "order")), &mut out)?;
+    /// }
+    /// let page = |before| {
+    ///     let page = engine.latest_runs(&RunFilter::default(), before, 2, |run| run.outcome().is_some());
+    ///     (page.runs.iter().map(|run| run.id().get()).collect::<Vec<_>>(), page.next)
+    /// };
+    /// let (first, next) = page(None);
+    /// assert_eq!((first, page(next)), (vec![3, 2], (vec![1], None)));
+    /// # Ok::<(), counterpoint::Rejected>(())
+    /// ```
+    #[cfg(feature = "observe")]
+    #[must_use]
+    pub fn latest_runs<'a>(
+        &'a self,
+        filter: &RunFilter,
+        before: Option<RunCursor>,
+        most: usize,
+        passes: impl FnMut(&RunView<'a>) -> bool,
+    ) -> RunPage<'a> {
+        self.driver.latest_runs((filter, passes), before, most, self.log.now())
+    }
+
     /// All definitions that runs can be started from or that known runs use, by name, version and hash. Visits all
     /// runs.
     #[must_use]

@@ -10,12 +10,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::routing::post;
-use counterpoint::definition::{Action, RaceOption, WaitFor};
 use counterpoint::engine::Awaited;
 use counterpoint::host::HostError;
 use counterpoint::host::future::FutureHost;
 use counterpoint::message::NodeRemedy;
 use counterpoint::{Command, Engine, Name, Payload, RunCommand, RunId};
+use counterpoint_playground::options;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -148,19 +148,6 @@ fn choose(
         None => options.first().cloned().ok_or_else(|| Trouble::Usage("which option? add `--option`".to_owned()))?,
     };
     Ok(Choice { run: *run, node: node.clone(), option, roles })
-}
-
-/// The options of a decision.
-pub(crate) fn options(engine: &Engine, run: RunId, node: &Name) -> Vec<Name> {
-    let Some(view) = engine.run(run) else { return Vec::new() };
-    let Some(Action::Race { options }) = view.definition().node(node).map(|node| &node.action) else {
-        return Vec::new();
-    };
-    let of = |option: &RaceOption| match &option.on {
-        WaitFor::Decision(decision) => decision.options.clone(),
-        _ => Vec::new(),
-    };
-    options.iter().flat_map(of).collect()
 }
 
 /// Listens for operations for as long as the future is polled.

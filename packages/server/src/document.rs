@@ -1,12 +1,12 @@
 //! Workflow files: a document of the definition language, with an additional section `agents`.
 
 use crate::agents::{self, AgentPlan};
-use crate::places::places;
 use crate::trouble::{Mistake, Trouble};
 use counterpoint::Limits;
 use counterpoint::language::{CompiledDocument, Document};
 use counterpoint::routing::SkillMap;
 use counterpoint::workflow::check_against;
+use counterpoint_playground::places;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

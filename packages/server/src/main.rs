@@ -11,7 +11,6 @@ mod document;
 mod folder;
 mod guard;
 mod output;
-mod places;
 mod plan;
 mod rehearse;
 mod run;

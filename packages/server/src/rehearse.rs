@@ -1,15 +1,14 @@
 //! Simulates a run in virtual time: the engine is the real one, and agents do nothing for as long as the file assumes.
 
 use crate::agents::{AgentPlan, Simulated};
-use crate::control;
 use crate::document::WorkFile;
 use crate::trouble::Trouble;
 use crate::view::SharedView;
-use counterpoint::engine::{Awaited, RunStanding};
 use counterpoint::host::RunError;
 use counterpoint::host::future::{Assignment, AsyncAgent, FutureHost, Timer as _};
 use counterpoint::testing::{Executor, VirtualClock};
-use counterpoint::{Config, Engine, Failure, Name, Payload, RunCommand, RunId, RunSpec, Time};
+use counterpoint::{Config, Engine, Failure, Payload, RunId, RunSpec, Time};
+use counterpoint_playground::answer_of;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -118,7 +117,7 @@ pub(crate) fn simulate(file: &WorkFile, run: &RunSpec, assumptions: Assumptions)
             if clock.now().since(Time::ZERO) > LONGEST {
                 break Err("it has not ended within a simulated year".to_owned());
             }
-            let waits = host.inspect(move |engine| answer(engine, id)).await?;
+            let waits = host.inspect(move |engine| answer_of(engine, id)).await?;
             let Some((command, text)) = waits else { continue };
             if answered.len() >= MOST_ANSWERS {
                 break Err(format!("it has not ended after {MOST_ANSWERS} answers"));
@@ -150,36 +149,4 @@ pub(crate) fn states(engine: &Engine, run: RunId) -> Vec<(String, String)> {
     let Some(view) = engine.run(run) else { return Vec::new() };
     let nodes = view.nodes().filter(|node| !node.name().contains('.'));
     nodes.map(|node| (node.name().to_string(), node.status().to_string())).collect()
-}
-
-/// If the run waits for a person: the command that a person might give, with a text; no command if there is none.
-fn answer(engine: &Engine, run: RunId) -> Option<(Option<RunCommand>, String)> {
-    let view = engine.run(run)?;
-    if view.standing() != RunStanding::Stalled {
-        return None;
-    }
-    for wait in view.waits() {
-        let node = wait.node.clone().unwrap_or_else(|| Name::from("run"));
-        match wait.on {
-            Awaited::Signal { signal } => {
-                let text = format!("signal `{signal}` for `{node}`");
-                return Some((Some(RunCommand::Signal { run: wait.run, signal, payload: Payload::NULL }), text));
-            }
-            Awaited::Decision { roles, .. } => {
-                let option = control::options(engine, wait.run, &node).first().cloned()?;
-                let text = format!("`{option}` decided for `{node}`");
-                let by = Name::from("simulation");
-                let command = RunCommand::Decide { run: wait.run, node, option, by, roles, note: Payload::NULL };
-                return Some((Some(command), text));
-            }
-            Awaited::Items => {
-                return Some((
-                    Some(RunCommand::Close { run: wait.run, node: node.clone() }),
-                    format!("`{node}` closed"),
-                ));
-            }
-            _ => {}
-        }
-    }
-    Some((None, format!("the run waits for {}", view.waits_for().join("; "))))
 }

@@ -181,8 +181,9 @@ async fn waits(session: &Session, args: &RunArgs, told: &mut BTreeSet<String>) -
     }
     let look = move |engine: &Engine| {
         let waits = engine.run(id).map(|run| run.waits()).unwrap_or_default();
-        let options =
-            |wait: &counterpoint::engine::Wait| wait.node.as_ref().map(|node| control::options(engine, wait.run, node));
+        let options = |wait: &counterpoint::engine::Wait| {
+            wait.node.as_ref().map(|node| counterpoint_playground::options(engine, wait.run, node))
+        };
         waits.into_iter().map(|wait| (options(&wait).unwrap_or_default(), wait)).collect::<Vec<_>>()
     };
     for (options, wait) in session.host.inspect(look).await? {

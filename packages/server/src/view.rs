@@ -3,8 +3,9 @@
 use counterpoint::definition::{Action, Node};
 use counterpoint::journal::Projection as _;
 use counterpoint::message::{Next, NodeEvent, RunEvent, TaskEvent};
-use counterpoint::observe::{Names, Progress, RunProgress, SvgOptions, Timeline};
-use counterpoint::{Entry, Event, Failure, RunId, TaskId, TaskSpec, Time};
+use counterpoint::observe::{Bar, Names, Progress, RunProgress, SvgOptions, Timeline};
+use counterpoint::{AgentId, Entry, Event, Failure, RunId, TaskId, TaskSpec, Time};
+use counterpoint_playground::without_ids;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,13 +85,17 @@ impl SharedView {
         self.get().timeline.to_svg(&SvgOptions::default().with_title(title))
     }
 
-    /// The timeline of the agents during a run.
-    pub(crate) fn timeline_of(&self, run: RunId) -> Option<String> {
+    /// The attempts at the tasks of a run, up to a number of the latest, the oldest first.
+    pub(crate) fn attempts(&self, run: RunId, most: usize) -> Vec<Bar> {
         let view = self.get();
-        let progress = view.progress.run(run)?;
-        let until = progress.ended.unwrap_or_else(|| view.timeline.data().until);
-        let options = SvgOptions::default().with_window(progress.started, until.max(progress.started));
-        Some(view.timeline.to_svg(&options))
+        let own = |bar: &&Bar| bar.step.as_ref().is_some_and(|step| step.run == run);
+        let all: Vec<&Bar> = view.timeline.bars().filter(own).collect();
+        all.iter().skip(all.len().saturating_sub(most)).map(|bar| (*bar).clone()).collect()
+    }
+
+    /// The name of an agent, or its id.
+    pub(crate) fn agent_name(&self, agent: AgentId) -> String {
+        self.get().timeline.agent_name(agent).map_or_else(|| agent.get().to_string(), ToString::to_string)
     }
 
     /// The name of the node of a task.
@@ -190,42 +195,5 @@ const fn next_word(next: &Next) -> &'static str {
     match next {
         Next::Retry { .. } => "it is tried again",
         _ => "it is not tried again",
-    }
-}
-
-/// A text without the ids in brackets that follow names, such as `etl-1 (r3022139313948649849)`.
-fn without_ids(text: &str) -> String {
-    let (mut found, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find(" (") {
-        let (before, after) = rest.split_at(at);
-        let inner = after.get(2..).and_then(|inner| inner.split_once(')'));
-        found.push_str(before);
-        rest = match inner {
-            Some((id, next)) if is_id(id) => next,
-            _ => {
-                found.push_str(" (");
-                after.get(2..).unwrap_or_default()
-            }
-        };
-    }
-    found + rest
-}
-
-fn is_id(text: &str) -> bool {
-    let digits = text.trim_start_matches(['r', 't', 'a', '_', '-']);
-    digits.len() < text.len()
-        && !digits.is_empty()
-        && digits.chars().all(|letter| letter.is_ascii_digit() || letter == '-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_ids;
-
-    #[test]
-    fn ids_are_left_out_and_other_brackets_are_not() {
-        assert_eq!(without_ids("etl-1 (r3022139313948649849) paused (by hand)"), "etl-1 paused (by hand)");
-        assert_eq!(without_ids("greet (t_1-1) on shell (a28-1)"), "greet on shell");
-        assert_eq!(without_ids("open ("), "open (");
     }
 }

@@ -150,7 +150,7 @@ fn a_run_is_watched_and_advanced_by_the_pages_and_survives_a_kill() {
     assert_eq!(server.form(&format!("/runs/{id}/cancel"), "t-ops", "reason=enough").status, 303);
     assert_eq!(server.run(&id)["phase"], "finished");
     let one = server.page(&format!("/runs/{id}"), "t-ops").body;
-    assert!(one.contains("enough") && one.contains("grace") && !one.contains("Operations"), "{one}");
+    assert!(one.contains("enough") && one.contains("grace") && !one.contains("/cancel\""), "{one}");
     server.running.signal("TERM");
     server.running.end().with(0);
 }
@@ -160,7 +160,8 @@ fn pages_need_a_token_and_forms_their_own_origin() {
     let place = place();
     let server = Server::start(&place);
     let id = begin(&server);
-    for path in ["/runs", "/agents", "/dead-letters", "/live", &format!("/runs/{id}")] {
+    let one = format!("/runs/{id}");
+    for path in ["/runs", "/agents", "/queues", "/schedules", "/dead-letters", "/alerts", "/live", &one] {
         let stranger = server.send("GET", path, &[], "");
         assert!(stranger.status == 303 && stranger.head.contains("location: /login"), "{path}: {}", stranger.head);
         assert_eq!(server.page(path, "wrong").status, 303, "{path}");
@@ -178,11 +179,125 @@ fn pages_need_a_token_and_forms_their_own_origin() {
         ("content-type", "application/x-www-form-urlencoded"),
     ];
     assert_eq!(server.send("POST", &cancel, &foreign, "reason=x").status, 403);
+    let cross = [
+        ("cookie", "counterpoint=t-ops"),
+        ("sec-fetch-site", "cross-site"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    assert_eq!(server.send("POST", &cancel, &cross, "reason=x").status, 403);
     assert_eq!(server.form(&cancel, "t-audit", "reason=x").status, 403, "an auditor only reads");
+    assert_eq!(server.form("/start", "t-audit", "workflow=gates").status, 403, "an auditor only reads");
+    assert_eq!(server.form("/schedules", "t-audit", "schedule=x&action=pause").status, 403, "an auditor only reads");
     assert_eq!(server.form(&cancel, "", "reason=x").status, 303);
     assert!(server.run(&id)["outcome"].is_null(), "nothing was changed");
     let page = server.page("/runs", "t-audit");
     assert!(page.status == 200 && page.head.contains("content-security-policy: default-src 'none'"));
+    assert!(!page.head.contains("unsafe"), "{}", page.head);
+    let behind_tls = [("origin", "https://x.example"), ("host", "x.example"), ("content-type", foreign[2].1)];
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head: String = behind_tls.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!("POST /login HTTP/1.1\r\nconnection: close\r\n{head}content-length: 11\r\n\r\ntoken=t-ops");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("SameSite=Strict; Secure"), "{answer}");
+}
+
+/// A dry run shows what follows and changes nothing; the button on it performs it.
+#[test]
+fn operations_are_shown_before_they_are_performed() {
+    let place = place();
+    let server = Server::start(&place);
+    let id = begin(&server);
+    server.form(&format!("/runs/{id}/signal"), "t-ops", "signal=packed&payload=1");
+    let before = server.run(&id);
+    let reset = format!("/runs/{id}/reset");
+    let dry = server.form(&reset, "t-ops", "to=packed&reason=again&dry=yes");
+    assert!(dry.status == 200 && dry.body.contains("<ol><li>") && dry.body.contains("packed"), "{}", dry.body);
+    assert!(dry.body.contains("name=to value=\"packed\"") && !dry.body.contains("name=dry"), "{}", dry.body);
+    assert_eq!(server.run(&id), before);
+    let nothing = server.form(&reset, "t-ops", "to=print&dry=yes");
+    assert!(nothing.status == 409 && nothing.body.contains("rejected"), "{}", nothing.body);
+    assert_eq!(server.form(&reset, "t-ops", "to=packed&reason=again").status, 303);
+    let one = server.page(&format!("/runs/{id}"), "t-ops").body;
+    assert!(one.contains("<li>packed: signal packed"), "{one}");
+    let dry = server.form(&format!("/runs/{id}/cancel"), "t-ops", "reason=enough&dry=yes");
+    assert!(dry.status == 200 && dry.body.contains("cancelled"), "{}", dry.body);
+    assert!(server.run(&id)["outcome"].is_null());
+    assert_eq!(server.form(&format!("/runs/{id}/pause"), "t-ops", "reason=lunch").status, 303);
+    assert!(server.page("/runs?standing=paused", "t-ops").body.contains("lunch"));
+    assert_eq!(server.form(&format!("/runs/{id}/resume"), "t-ops", "").status, 303);
+    assert!(!server.page("/runs?standing=paused", "t-ops").body.contains("lunch"));
+}
+
+#[test]
+fn runs_are_started_once_and_found_by_each_filter() {
+    let place = place();
+    let server = Server::start(&place);
+    let id = begin(&server);
+    let started =
+        server.form("/start", "t-ops", "once=77&workflow=gates&key=order+9&input=%7B%22title%22%3A%22x%22%7D");
+    assert_eq!(started.status, 303, "{}", started.body);
+    let again = server.form("/start", "t-ops", "once=77&workflow=gates&key=order+9&input=%7B%22title%22%3A%22x%22%7D");
+    let to = |answer: &Answer| answer.head.lines().find_map(|line| line.strip_prefix("location: ").map(str::to_owned));
+    assert!(to(&started).is_some() && to(&started) == to(&again), "{}", started.head);
+    let other = to(&started).unwrap();
+    let listed = |query: &str| {
+        let body = server.page(&format!("/runs?{query}"), "t-ops").body;
+        (body.contains(&format!("href=\"/runs/{id}\"")), body.contains(&format!("href=\"{other}\"")))
+    };
+    assert_eq!(listed(""), (true, true));
+    assert_eq!(listed("key=order+9"), (false, true));
+    assert_eq!(listed("tenant=acme"), (false, false));
+    assert_eq!(listed("age=1h"), (true, true));
+    assert_eq!(listed("age=%2B1h"), (false, false));
+    assert_eq!(listed("standing=succeeded"), (false, false));
+    server.form(&format!("{other}/cancel"), "t-ops", "reason=x");
+    assert_eq!(listed("standing=failed"), (false, true));
+    assert_eq!(listed("standing=stalled&workflow=gates"), (true, false));
+    for number in 0..60 {
+        server.form("/start", "t-ops", &format!("once={number}&workflow=gates&input=%7B%22title%22%3A%22x%22%7D"));
+    }
+    assert_eq!(listed(""), (false, false), "the latest 50");
+    let first = server.page("/runs", "t-ops").body;
+    let next = first.split("rel=next href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert_eq!(listed(next.trim_start_matches("/runs?")), (true, true));
+}
+
+#[test]
+fn schedules_are_triggered_paused_and_resumed_and_queues_are_shown() {
+    let place = place();
+    let server = Server::start(&place);
+    begin(&server);
+    let create = |cron: &str| {
+        let form =
+            format!("schedule=nightly&workflow=gates&cron={cron}&input=%7B%22title%22%3A%22x%22%7D&action=create");
+        server.form("/schedules", "t-ops", &form).status
+    };
+    assert_eq!(create("61+3+*+*+*"), 409);
+    assert_eq!(create("0+3+*+*+*"), 303);
+    let page = || server.page("/schedules", "t-ops").body;
+    assert!(
+        page().contains("nightly") && page().contains(" 03:00:00</time>") && page().contains("0 fired"),
+        "{}",
+        page()
+    );
+    assert_eq!(server.form("/schedules", "t-ops", "schedule=nightly&once=a&action=trigger").status, 303);
+    until("it has fired", || page().contains("1 fired"));
+    assert_eq!(server.form("/schedules", "t-ops", "schedule=nightly&action=pause").status, 303);
+    assert!(page().contains("paused: by hand"));
+    assert_eq!(server.form("/schedules", "t-ops", "schedule=nightly&action=resume").status, 303);
+    assert!(!page().contains("paused: by hand"));
+    assert_eq!(server.form("/schedules", "t-ops", "schedule=nightly&action=burn").status, 404);
+    let task = json!({"id": "8", "kind": "square"});
+    assert!(server.api("POST", "/v1/tasks", &task).status < 300);
+    let queues = server.page("/queues", "t-ops").body;
+    assert!(
+        queues.contains("<th scope=row>normal<td>1<td>") && queues.contains("<th scope=row>square<td>1<td>"),
+        "{queues}"
+    );
+    let alerts = server.page("/alerts", "t-ops").body;
+    assert!(alerts.contains("square"), "{alerts}");
 }
 
 #[test]
@@ -250,7 +365,7 @@ fn dead_letters_are_replayed_and_discarded() {
     let text = page();
     let id = text.split("/dead-letters/").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
     assert_eq!(server.form(&format!("/dead-letters/{id}/discard"), "t-ops", "").status, 303);
-    until("nothing is left", || page().contains("None"));
+    until("nothing is left", || page().contains(">None"));
 }
 
 #[test]

@@ -44,6 +44,44 @@ const STATUSES: [NodeStatus; 11] = [
     NodeStatus::Abandoned,
 ];
 
+/// The name of a status in class names.
+const fn word(status: NodeStatus) -> &'static str {
+    match status {
+        NodeStatus::Waiting => "waiting",
+        NodeStatus::Running => "running",
+        NodeStatus::Succeeded => "succeeded",
+        NodeStatus::Failed => "failed",
+        NodeStatus::Skipped => "skipped",
+        NodeStatus::UpstreamFailed => "upstream-failed",
+        NodeStatus::Cancelled => "cancelled",
+        NodeStatus::Compensating => "compensating",
+        NodeStatus::Compensated => "compensated",
+        NodeStatus::CompensationFailed => "compensation-failed",
+        NodeStatus::Abandoned => "abandoned",
+    }
+}
+
+/// The rules for the colours of statuses. They are classes and not style attributes, which the content security policy of a
+/// page may exclude, and are the same in all diagrams, so that a page can have them once.
+fn status_rules() -> String {
+    STATUSES.into_iter().filter_map(|status| Some((status, colours(status)?))).fold(
+        String::new(),
+        |mut rules, (status, [fill, line, text])| {
+            let word = word(status);
+            let dashed = matches!(status, NodeStatus::Skipped | NodeStatus::UpstreamFailed);
+            let dash = if dashed { ";stroke-dasharray:4 3" } else { "" };
+            let _ = write!(rules, ".cpw .s-{word}{{fill:{fill};stroke:{line}{dash}}}.cpw .i-{word}{{fill:{text}}}");
+            rules
+        },
+    )
+}
+
+/// The class for the colour of a status, after a space: `s` for areas, `i` for text.
+fn class_of(status: Option<NodeStatus>, of: char) -> String {
+    let coloured = status.filter(|status| colours(*status).is_some());
+    coloured.map_or(String::new(), |status| format!(" {of}-{}", word(status)))
+}
+
 pub(super) fn draw(name: &str, scene: &Frame) -> String {
     let placed = place(scene);
     let statuses = statuses(scene);
@@ -61,7 +99,8 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"cpw\" viewBox=\"0 0 {wide} {high}\" width=\"{wide}\" \
          height=\"{high}\" role=\"img\">"
     );
-    let _ = writeln!(out, "<title>{}</title>\n<style>{}{RULES}</style>", xml(name, 80), theme("cpw"));
+    let of_statuses = if statuses.is_empty() { String::new() } else { status_rules() };
+    let _ = writeln!(out, "<title>{}</title>\n<style>{}{RULES}{of_statuses}</style>", xml(name, 80), theme("cpw"));
     out.push_str(
         "<defs><marker id=\"cpw-a\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0,0.5 L8,4 L0,7.5 z\" fill=\"#66707e\"/></marker>\
@@ -152,20 +191,13 @@ fn shown(scene: &Frame) -> impl Iterator<Item = &super::Arrow> {
 fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64), framed: bool) {
     let pivot = if item.pivot { " pivot" } else { "" };
     let class = if framed { "frame" } else { "box" };
-    let style = item.status.and_then(colours).map_or(String::new(), |[fill, line, _]| {
-        let dash = if matches!(item.status, Some(NodeStatus::Skipped | NodeStatus::UpstreamFailed)) {
-            ";stroke-dasharray:4 3"
-        } else {
-            ""
-        };
-        format!(" style=\"fill:{fill};stroke:{line}{dash}\"")
-    });
+    let style = class_of(item.status, 's');
     let (right, bottom, middle) = (x + wide, y + high, y + high / 2);
     if slanted(item.shape) && !framed {
         let (inner, outer) = (x + 14, right - 14);
         let _ = writeln!(
             out,
-            "<path class=\"{class}{pivot}\"{style} d=\"M{inner},{y} H{outer} L{right},{middle} L{outer},{bottom} \
+            "<path class=\"{class}{pivot}{style}\" d=\"M{inner},{y} H{outer} L{right},{middle} L{outer},{bottom} \
              H{inner} L{x},{middle} z\"/>",
         );
     } else {
@@ -173,7 +205,7 @@ fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64),
             let (x, y) = (x + by, y + by);
             let _ = writeln!(
                 out,
-                "<rect class=\"{class}\"{style} x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"{round}\"/>"
+                "<rect class=\"{class}{style}\" x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"{round}\"/>"
             );
         };
         if item.shape == Shape::Map && !framed {
@@ -186,12 +218,12 @@ fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64),
         };
         rect(out, &format!("{class}{pivot}"), 0, round);
     }
-    let ink = item.status.and_then(colours).map_or(String::new(), |[_, _, text]| format!(" style=\"fill:{text}\""));
+    let ink = class_of(item.status, 'i');
     for (row, text) in (0_u64..).zip(&item.lines) {
         let (x, y) = (x + wide / 2, y + PADDING + row * LINE + 11);
         let class = if row == 0 { "n ink" } else { "s ink" };
         let text = xml(&fit(text, WIDEST * 10), LETTERS + 40);
-        let _ = writeln!(out, "<text class=\"{class}\"{ink} x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>");
+        let _ = writeln!(out, "<text class=\"{class}{ink}\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>");
     }
 }
 
@@ -253,11 +285,10 @@ fn legend_rows(statuses: &BTreeSet<NodeStatus>, room: u64) -> Vec<Vec<NodeStatus
 fn legend_row(out: &mut String, statuses: &[NodeStatus], y: u64) {
     let mut x = MARGIN;
     for status in statuses {
-        let style =
-            colours(*status).map_or(String::new(), |[fill, line, _]| format!(" style=\"fill:{fill};stroke:{line}\""));
+        let style = class_of(Some(*status), 's');
         let _ = writeln!(
             out,
-            "<rect class=\"box\"{style} x=\"{x}\" y=\"{}\" width=\"14\" height=\"11\" rx=\"2\"/>",
+            "<rect class=\"box{style}\" x=\"{x}\" y=\"{}\" width=\"14\" height=\"11\" rx=\"2\"/>",
             y - 10
         );
         let _ = writeln!(out, "<text class=\"s dim\" x=\"{}\" y=\"{y}\">{status}</text>", x + 19);

@@ -1,9 +1,18 @@
 //! `counterpoint serve`: the API of `counterpoint-http`, and pages for people.
 
 mod actions;
+mod board;
+mod foresee;
+mod forms;
+mod gantt;
 mod html;
 mod pages;
+mod play;
+mod run;
+mod runs;
+mod schedules;
 mod session;
+mod style;
 
 use crate::folder::{make_folder, write_whole};
 use crate::trouble::Trouble;
@@ -32,6 +41,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 struct Site {
     app: App,
     view: SharedView,
+    board: board::Board,
 }
 
 /// Serves until a signal ends the process, or the journal fails.
@@ -51,14 +61,18 @@ pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) ->
     } else {
         Vec::new()
     };
-    let view = SharedView::of(&entries);
+    let (view, board) = (SharedView::of(&entries), board::Board::of(&entries));
     drop(entries);
     let (app, driver) = App::open(&folder, tokens, Limits::default()).await?;
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
-    let (spawned, watching) = (OnceCell::new(), view.clone());
+    let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
     let watch = async {
         app.watch().await?;
-        app.host().watch(move |entry| _ = watching.tell(entry)).await
+        let watcher = move |entry: &counterpoint::Entry| {
+            figures.apply(entry);
+            _ = watching.tell(entry);
+        };
+        app.host().watch(watcher).await
     };
     let spawn = async { _ = spawned.set(tokio::spawn(driver)) };
     let (watched, ()) = tokio::join!(biased; watch, spawn);
@@ -77,7 +91,7 @@ pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) ->
         Err(error) => Err(Trouble::Broken(error.to_string())),
     };
     let server = counterpoint_serving::Server::new(Limits::default());
-    let router = router(Site { app: app.clone(), view });
+    let router = router(Site { app: app.clone(), view, board });
     tokio::select! {
         never = server.serve(listener, router) => match never {},
         done = &mut driver => return ended(done),
@@ -107,19 +121,23 @@ fn router(site: Site) -> Router {
         .route("/", get(|| async { Redirect::to("/runs") }))
         .route("/login", get(session::form).post(session::log_in))
         .route("/logout", post(session::log_out))
-        .route("/runs", get(pages::runs))
-        .route("/runs/{run}", get(pages::run))
+        .route("/runs", get(runs::runs))
+        .route("/start", post(actions::start))
+        .route("/runs/{run}", get(run::run))
         .route("/runs/{run}/{action}", post(actions::of_run))
         .route("/agents", get(pages::agents))
+        .route("/queues", get(pages::queues))
+        .route("/schedules", get(schedules::schedules).post(actions::of_schedule))
+        .route("/alerts", get(pages::alerts))
         .route("/dead-letters", get(pages::dead_letters))
         .route("/dead-letters/{task}/{action}", post(actions::of_dead_letter))
         .route("/live", get(pages::live))
         .route("/ready", get(ready))
-        .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], html::CSS) }))
+        .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], style::sheet()) }))
         .route("/page.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], html::JS) }))
         .layer(map_response(protected))
         .with_state(site.clone());
-    counterpoint_http::router(site.app).merge(pages)
+    counterpoint_http::router(site.app).merge(pages).merge(play::routes())
 }
 
 /// Readiness: the engine answers.
@@ -133,7 +151,7 @@ async fn ready(axum::extract::State(site): axum::extract::State<Site>) -> Respon
 /// Headers that keep other sites from using the pages.
 async fn protected(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));

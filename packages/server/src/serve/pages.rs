@@ -1,274 +1,64 @@
-//! The pages that show runs, agents and dead letters.
+//! The pages about agents, queues, alerts and dead letters, and the stream of changes.
 
 use super::Site;
-use super::html::{data, escaped, page};
+use super::html::{Page, clock, escaped, folded, section, span, table};
 use super::session::{Visitor, message};
-use crate::control::options;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
-use counterpoint::engine::{Awaited, RunCursor, RunFilter, RunStanding, RunView};
+use counterpoint::host::future::Events;
 use counterpoint::journal::EventFilter;
-use counterpoint::task::AgentStatus;
-use counterpoint::{Engine, RunId, RunOutcome, Time};
-use futures_util::stream;
-use serde::Deserialize;
+use counterpoint::observe::MetricsSnapshot;
+use counterpoint::scheduler::{AccountView, AgentView, TaskView};
+use counterpoint::{Engine, RunId, TaskOutcome, Tier, Time};
+use futures_util::{FutureExt as _, stream};
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The number of runs in a page.
-const PAGE: usize = 50;
-/// The number of lines of a run's history.
-const LINES: usize = 200;
+/// The number of rows of a table.
+const ROWS: usize = 500;
 /// The least time between two changes that a reader gets.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A failure of the host, as a page.
-fn broken(error: impl std::fmt::Display) -> Response {
+pub(super) fn broken(error: impl std::fmt::Display) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Html(message(&error.to_string()))).into_response()
 }
 
-fn missing() -> Response {
+pub(super) fn missing() -> Response {
     (StatusCode::NOT_FOUND, Html(message("there is no such page"))).into_response()
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    workflow: String,
-    standing: String,
-    after: String,
+/// The word of the API for a value.
+fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn name_of(run: &RunView<'_>) -> String {
-    run.spec().key().map_or_else(|| format!("{} {}", run.definition().name, run.id().get()), ToString::to_string)
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
-/// A time, to the second.
-fn clock(time: Time) -> String {
-    let text = time.to_string();
-    let text = text.get(..19).map_or_else(|| text.clone(), |text| text.replace('T', " "));
-    format!("<time>{}</time>", escaped(&text))
-}
-
-/// A word for the state of a run, with a class for its colour.
-fn state(run: &RunView<'_>) -> (&'static str, &'static str) {
-    match run.outcome() {
-        Some(RunOutcome::Succeeded { .. }) => ("good", "succeeded"),
-        Some(RunOutcome::Compensated { .. }) => ("bad", "compensated"),
-        Some(_) => ("bad", "failed"),
-        None if run.paused().is_some() => ("wait", "paused"),
-        None if run.standing() == RunStanding::Stalled => ("wait", "waits"),
-        None => ("dim", "running"),
-    }
-}
-
-/// The list of runs.
-pub(super) async fn runs(State(site): State<Site>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
-    let visitor = match Visitor::of(&site, &headers, "the runs") {
-        Ok(visitor) => visitor,
-        Err(answer) => return *answer,
-    };
-    let mut filter = RunFilter::default();
-    if !asked.workflow.is_empty() {
-        filter = filter.with_workflow(asked.workflow.as_str());
-    }
-    let standings =
-        [("going", RunStanding::Going), ("stalled", RunStanding::Stalled), ("finished", RunStanding::Finished)];
-    if let Some((_, standing)) = standings.iter().find(|(word, _)| *word == asked.standing) {
-        filter = filter.with_standing(*standing);
-    }
-    let after: Option<RunCursor> = serde_json::from_str(&asked.after).ok();
-    let look = move |engine: &Engine| {
-        let page = engine.find_runs(&filter, after, PAGE);
-        let mut rows = String::new();
-        for run in &page.runs {
-            let (class, word) = state(run);
-            let waits = run.waits_for();
-            let waits = waits.first().map_or_else(String::new, |wait| escaped(wait));
-            let _ = write!(
-                rows,
-                "<tr><td><a href=\"/runs/{}\">{}</a><td>{} v{}<td class={class}>{word}<td>{}<td>{waits}",
-                run.id().get(),
-                escaped(&name_of(run)),
-                escaped(&run.definition().name),
-                run.definition().version,
-                clock(run.began()),
-            );
-        }
-        let next = page.next.and_then(|cursor| serde_json::to_string(&cursor).ok());
-        let names: std::collections::BTreeSet<String> =
-            engine.definitions().iter().map(|known| known.definition.name.to_string()).collect();
-        (rows, next, names)
-    };
-    let (rows, next, names) = match site.app.host().inspect(look).await {
-        Ok(found) => found,
-        Err(error) => return broken(error),
-    };
-    let option = |value: &str, text: &str, chosen: &str| {
-        let selected = if value == chosen { " selected" } else { "" };
-        format!("<option value=\"{}\"{selected}>{}</option>", escaped(value), escaped(text))
-    };
-    let workflows: String = names.iter().map(|name| option(name, name, &asked.workflow)).collect();
-    let states: String = [("going", "running"), ("stalled", "waiting"), ("finished", "ended")]
-        .iter()
-        .map(|(value, text)| option(value, text, &asked.standing))
-        .collect();
-    let more = next.map_or_else(String::new, |next| {
-        let query = format!(
-            "workflow={}&standing={}&after={}",
-            encoded(&asked.workflow),
-            encoded(&asked.standing),
-            encoded(&next)
-        );
-        format!("<p><a href=\"/runs?{}\">More runs</a></p>", escaped(&query))
-    });
-    let rows = if rows.is_empty() { "<tr><td colspan=5 class=dim>No runs".to_owned() } else { rows };
-    let content = format!(
-        "<form class=row><label>Workflow <select name=workflow>{}{workflows}</select></label>
-<label>State <select name=standing>{}{states}</select></label><button>Filter</button></form>
-<div class=scroll><table><thead><tr><th>Run<th>Workflow<th>State<th>Began<th>Waits for</thead><tbody>{rows}</tbody></table></div>{more}",
-        option("", "all", &asked.workflow),
-        option("", "all", &asked.standing),
-    );
-    Html(page("Runs", Some(""), visitor.principal.name.as_str(), &content)).into_response()
-}
-
-/// A text as a part of a query.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut found, byte| {
-        if byte.is_ascii_alphanumeric() {
-            found.push(char::from(byte));
-        } else {
-            let _ = write!(found, "%{byte:02X}");
-        }
-        found
-    })
-}
-
-/// One run.
-pub(super) async fn run(State(site): State<Site>, headers: HeaderMap, Path(id): Path<u64>) -> Response {
-    let visitor = match Visitor::of(&site, &headers, "a run") {
-        Ok(visitor) => visitor,
-        Err(answer) => return *answer,
-    };
-    let id = RunId::new(id);
-    let found = match site.app.host().inspect(move |engine| Some((of_run(engine, id)?, engine.now()))).await {
-        Ok(found) => found,
-        Err(error) => return broken(error),
-    };
-    let Some(((title, top, bottom), now)) = found else { return missing() };
-    let forecast =
-        site.view.forecast(id, now).map_or_else(String::new, |text| format!("<p>Forecast: {}</p>", escaped(&text)));
-    let graph =
-        site.view.graph(id).map_or_else(String::new, |svg| format!("<h2>Graph</h2><div class=picture>{svg}</div>"));
-    let timeline = site
-        .view
-        .timeline_of(id)
-        .map_or_else(String::new, |svg| format!("<h2>Timeline</h2><div class=picture>{svg}</div>"));
-    let content = format!("{top}{forecast}{graph}{timeline}{bottom}");
-    Html(page(&title, Some(&format!("?run={}", id.get())), visitor.principal.name.as_str(), &content)).into_response()
-}
-
-fn of_run(engine: &Engine, id: RunId) -> Option<(String, String, String)> {
-    let run = engine.run(id)?;
-    let (class, word) = state(&run);
-    let cause = run.outcome().and_then(|outcome| outcome.cause().map(ToString::to_string));
-    let cause = cause.map_or_else(String::new, |cause| format!(": {}", escaped(&cause)));
-    let skipped: Vec<String> = run.skipped_by_operator().map(|node| escaped(&node.name())).collect();
-    let skipped = match skipped.is_empty() {
-        true => String::new(),
-        false => format!("; skipped by an operator: {}", skipped.join(", ")),
-    };
-    let mut top = format!(
-        "<p><span class={class}>{word}</span>{cause}{skipped}<br><span class=dim>{} version {}, began {}</span></p>",
-        escaped(&run.definition().name),
-        run.definition().version,
-        clock(run.began())
-    );
-    let waits = run.waits_for();
-    if !waits.is_empty() {
-        let list: String = waits.iter().map(|wait| format!("<li>{}", escaped(wait))).collect();
-        let _ = write!(top, "<h2>Waits for</h2><ul>{list}</ul>");
-    }
-    top.push_str(&forms(engine, &run));
-    let mut nodes = String::new();
-    for node in run.nodes() {
-        let _ = write!(nodes, "<tr><td>{}<td>{}", escaped(&node.name()), escaped(&node.status().to_string()));
-    }
-    let output = match run.outcome() {
-        Some(RunOutcome::Succeeded { output }) => output.value().clone(),
-        _ => run.output_so_far().value().clone(),
-    };
-    let lines: String = engine
-        .story(id)
-        .iter()
-        .rev()
-        .take(LINES)
-        .map(|line| format!("<tr><td class=dim>{}<td>{}", clock(line.at), escaped(&line.text)))
-        .collect();
-    let bottom = format!(
-        "<div class=grid><section><h2>Input</h2>{}</section><section><h2>Output</h2>{}</section></div>
-<h2>Nodes</h2><div class=scroll><table><tbody>{nodes}</tbody></table></div>
-<h2>History, the newest first</h2><div class=scroll><table><tbody>{lines}</tbody></table></div>",
-        data(run.spec().input.value()),
-        data(&output)
-    );
-    Some((name_of(&run), top, bottom))
-}
-
-/// The forms for what can be done with a run now.
-fn forms(engine: &Engine, run: &RunView<'_>) -> String {
-    if run.outcome().is_some() {
-        return String::new();
-    }
-    let id = run.id().get();
-    let mut found = "<h2>Operations</h2>".to_owned();
-    for wait in run.waits().into_iter().filter(|wait| wait.run == run.id()) {
-        let node = wait.node.as_deref().map(escaped).unwrap_or_default();
-        match &wait.on {
-            Awaited::Signal { signal } => {
-                let signal = escaped(signal);
-                let _ = write!(
-                    found,
-                    "<form class=row method=post action=\"/runs/{id}/signal\"><input type=hidden name=signal value=\"{signal}\">
-<label>Signal {signal} with <input name=payload placeholder=\"JSON, or nothing\"></label><button>Signal</button></form>"
-                );
-            }
-            Awaited::Decision { .. } => {
-                let name = wait.node.clone().unwrap_or_else(|| "".into());
-                let buttons: String = options(engine, wait.run, &name)
-                    .iter()
-                    .map(|option| format!("<button name=option value=\"{0}\">{0}</button>", escaped(option)))
-                    .collect();
-                let _ = write!(
-                    found,
-                    "<form class=row method=post action=\"/runs/{id}/decide\"><input type=hidden name=node value=\"{node}\">
-<label>Decide {node}, note <input name=note></label>{buttons}</form>"
-                );
-            }
-            Awaited::Resolution { .. } | Awaited::Remedy => {
-                let _ = write!(
-                    found,
-                    "<form class=row method=post action=\"/runs/{id}/retry\"><input type=hidden name=node value=\"{node}\">
-<span>{node}</span><button>Retry</button><button formaction=\"/runs/{id}/skip\">Skip</button></form>"
-                );
-            }
-            _ => {}
-        }
-    }
-    let _ = write!(
-        found,
-        "<form class=row method=post action=\"/runs/{id}/cancel\"><label>Reason <input name=reason required></label><button>Cancel the run</button></form>"
-    );
-    found
-}
-
-/// The word for the state of an agent, as the API has it.
-fn status_word(status: AgentStatus) -> String {
-    serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+fn agent_row(agent: &AgentView<'_>, figures: &MetricsSnapshot, now: Time) -> String {
+    let spec = agent.spec();
+    let name = spec.name.as_ref().map_or_else(|| spec.id.get().to_string(), ToString::to_string);
+    let name = escaped(&name);
+    let skills: Vec<&str> = spec.skills.keys().map(|skill| skill.as_str()).collect();
+    let paused = agent.paused().map_or_else(String::new, |reason| format!(" (paused: {})", escaped(reason)));
+    let (used, slots) = (agent.in_flight(), agent.slots());
+    let of = figures.agents.get(&spec.id);
+    format!(
+        "<tr><th scope=row>{name}<td>{}{paused}<td><meter min=0 max={} value={used} aria-label=\"Load of {name}\"></meter> {used} of {slots}<td>{}<td>{}<td>{}<td>{}<td>{} ago<td>{}",
+        escaped(&word(agent.status())),
+        slots.max(1),
+        of.map_or(0, |of| of.attempts),
+        percent(of.and_then(|of| of.error_rate())),
+        of.and_then(|of| of.mean_response()).map_or_else(|| "–".to_owned(), span),
+        percent(of.and_then(|of| of.utilisation())),
+        span(now.since(agent.last_message())),
+        escaped(&skills.join(", "))
+    )
 }
 
 /// The agents and their load.
@@ -277,40 +67,144 @@ pub(super) async fn agents(State(site): State<Site>, headers: HeaderMap) -> Resp
         Ok(visitor) => visitor,
         Err(answer) => return *answer,
     };
-    let look = |engine: &Engine| {
-        let mut rows = String::new();
-        for agent in engine.agents() {
-            let spec = agent.spec();
-            let name = spec.name.as_ref().map_or_else(|| spec.id.get().to_string(), ToString::to_string);
-            let skills: Vec<&str> = spec.skills.keys().map(|skill| skill.as_str()).collect();
-            let status = status_word(agent.status());
-            let _ = write!(
-                rows,
-                "<tr><td>{}<td>{}<td>{} of {}<td>{}",
-                escaped(&name),
-                escaped(&status),
-                agent.in_flight(),
-                agent.slots(),
-                escaped(&skills.join(", "))
-            );
-        }
-        let lacking: String = engine.unroutable().map(|group| format!("<li>{}", escaped(&group.to_string()))).collect();
-        (rows, lacking)
+    let now = site.app.host().now();
+    let figures = site.board.figures(now);
+    let look = move |engine: &Engine| {
+        let rows: String = engine.agents().take(ROWS).map(|agent| agent_row(&agent, &figures, now)).collect();
+        let lacking = engine.unroutable().take(ROWS).map(|group| format!("<li>{}", escaped(&group.to_string())));
+        (rows, lacking.collect::<String>())
     };
     let (rows, lacking) = match site.app.host().inspect(look).await {
         Ok(found) => found,
         Err(error) => return broken(error),
     };
-    let rows = if rows.is_empty() { "<tr><td colspan=4 class=dim>No agents".to_owned() } else { rows };
-    let lacking = if lacking.is_empty() {
-        lacking
-    } else {
-        format!("<h2>Tasks that no agent can perform</h2><ul class=bad>{lacking}</ul>")
-    };
+    let lacking = if lacking.is_empty() { lacking } else { format!("<ul class=bad>{lacking}</ul>") };
+    let heads = ["Agent", "State", "Load", "Attempts", "Failed", "Mean time", "Busy", "Last message", "Skills"];
     let content = format!(
-        "<div class=scroll><table><thead><tr><th>Agent<th>State<th>Attempts<th>Skills</thead><tbody>{rows}</tbody></table></div>{lacking}"
+        "<section id=agents>{}</section>{}",
+        table("Agents", &heads, &rows),
+        section("lacking", "Tasks that no agent can perform", &lacking)
     );
-    Html(page("Agents", Some(""), visitor.principal.name.as_str(), &content)).into_response()
+    let visitor = visitor.principal.name.as_str();
+    Html(Page { title: "Agents", path: "/agents", live: Some(""), visitor }.with(&content)).into_response()
+}
+
+fn tier_row(tier: Tier, queued: usize, figures: &MetricsSnapshot) -> String {
+    let waits = figures.waits.get(&tier);
+    let of = figures.tiers.get(&tier);
+    format!(
+        "<tr><th scope=row>{tier}<td>{queued}<td>{}<td>{}<td>{}<td>{}<td>{}",
+        waits.map_or_else(|| "–".to_owned(), |waits| span(waits.oldest)),
+        waits.map_or(0, |waits| waits.late),
+        of.map_or_else(|| "–".to_owned(), |of| format!("{:.1}", of.rates.arrivals)),
+        of.map_or_else(|| "–".to_owned(), |of| span(of.queue.p95)),
+        percent(of.and_then(|of| of.in_time.share())),
+    )
+}
+
+fn account_row(account: &AccountView<'_>) -> String {
+    let limit = account.quota().concurrent.map_or_else(|| "–".to_owned(), |most| most.to_string());
+    let paused = account.paused().map_or_else(String::new, |reason| format!("paused: {}", escaped(reason)));
+    format!(
+        "<tr><th scope=row>{}<td>{}<td>{}<td>{}<td>{limit}<td>{paused}",
+        escaped(account.name()),
+        account.queued(),
+        account.running(),
+        account.unfinished()
+    )
+}
+
+/// The queues, by tier, by class of tasks and by tenant.
+pub(super) async fn queues(State(site): State<Site>, headers: HeaderMap) -> Response {
+    let visitor = match Visitor::of(&site, &headers, "the queues") {
+        Ok(visitor) => visitor,
+        Err(answer) => return *answer,
+    };
+    let figures = site.board.figures(site.app.host().now());
+    let look = move |engine: &Engine| {
+        let queued = engine.queued();
+        let tiers = Tier::ALL.into_iter().zip(queued).map(|(tier, queued)| tier_row(tier, queued, &figures));
+        let kinds = engine.kinds().take(ROWS).map(|account| account_row(&account));
+        let tenants = engine.tenants().take(ROWS).map(|account| account_row(&account));
+        (tiers.collect::<String>(), kinds.collect::<String>(), tenants.collect::<String>())
+    };
+    let (tiers, kinds, tenants) = match site.app.host().inspect(look).await {
+        Ok(found) => found,
+        Err(error) => return broken(error),
+    };
+    let by_tier = ["Tier", "Queued", "Oldest waits", "Late", "Arrivals per second", "p95 wait", "In time"];
+    let by_name = |of: &'static str| [of, "Queued", "Running", "Unfinished", "At most at once", "State"];
+    let tenants = if tenants.is_empty() { tenants } else { table("Queues by tenant", &by_name("Tenant"), &tenants) };
+    let content = [
+        section("tiers", "By tier", &table("Queues by tier", &by_tier, &tiers)),
+        section("classes", "By class of tasks", &table("Queues by class", &by_name("Kind"), &kinds)),
+        section("tenants", "By tenant", &tenants),
+    ];
+    let visitor = visitor.principal.name.as_str();
+    Html(Page { title: "Queues", path: "/queues", live: Some(""), visitor }.with(&content.concat())).into_response()
+}
+
+/// The conditions that need attention.
+pub(super) async fn alerts(State(site): State<Site>, headers: HeaderMap) -> Response {
+    let visitor = match Visitor::of(&site, &headers, "the alerts") {
+        Ok(visitor) => visitor,
+        Err(answer) => return *answer,
+    };
+    let now = site.app.host().now();
+    let rows: String = site
+        .board
+        .alerts(now)
+        .iter()
+        .take(ROWS)
+        .map(|alert| {
+            format!(
+                "<tr><td class=bad>{}<td>{}<td>{}",
+                escaped(&alert.to_string()),
+                clock(alert.since),
+                span(now.since(alert.since))
+            )
+        })
+        .collect();
+    let look = |engine: &Engine| {
+        let lacking = engine.unroutable().take(ROWS).map(|group| format!("<li>{}", escaped(&group.to_string())));
+        let quarantined = engine.quarantined();
+        let faulty = quarantined.iter().map(|part| format!("<li>{}", escaped(&part.to_string())));
+        lacking.chain(faulty).collect::<String>()
+    };
+    let more = match site.app.host().inspect(look).await {
+        Ok(more) => more,
+        Err(error) => return broken(error),
+    };
+    let more = if more.is_empty() { more } else { format!("<ul class=bad>{more}</ul>") };
+    let heads = ["Condition", "Since (UTC)", "For"];
+    let content = format!(
+        "<section id=alerts>{}</section>{}",
+        table("Alerts", &heads, &rows),
+        section("lacking", "Tasks that no agent can perform, and parts that have failed", &more)
+    );
+    let visitor = visitor.principal.name.as_str();
+    Html(Page { title: "Alerts", path: "/alerts", live: Some(""), visitor }.with(&content)).into_response()
+}
+
+fn dead_row(task: &TaskView<'_>) -> String {
+    let (why, since) = match task.outcome() {
+        Some((TaskOutcome::DeadLettered(failure), at)) => (failure.to_string(), clock(at)),
+        _ => (String::new(), String::new()),
+    };
+    let spec = task.spec();
+    let id = spec.id.get();
+    let kind = escaped(&spec.kind);
+    let run = spec
+        .owner
+        .as_ref()
+        .map_or_else(String::new, |owner| format!("<a href=\"/runs/{0}\">run {0}</a>", owner.run.get()));
+    format!(
+        "<tr><th scope=row>{id}<td>{kind}<td>{run}<td>{}<td>{}<td>{since}<td>{}<td><form method=post action=\"/dead-letters/{id}/replay\"><button aria-label=\"Replay {kind} {id}\">Replay</button>
+<button formaction=\"/dead-letters/{id}/discard\" aria-label=\"Discard {kind} {id}\">Discard</button></form>",
+        task.attempts(),
+        escaped(&why),
+        folded(spec.payload.value(), &format!("Input of {id}")),
+    )
 }
 
 /// The tasks that have failed for good.
@@ -319,34 +213,15 @@ pub(super) async fn dead_letters(State(site): State<Site>, headers: HeaderMap) -
         Ok(visitor) => visitor,
         Err(answer) => return *answer,
     };
-    let look = |engine: &Engine| {
-        let mut rows = String::new();
-        for task in engine.dead_letters().take(500) {
-            let why = match task.outcome() {
-                Some((counterpoint::TaskOutcome::DeadLettered(failure), _)) => failure.to_string(),
-                _ => String::new(),
-            };
-            let id = task.spec().id.get();
-            let _ = write!(
-                rows,
-                "<tr><td>{id}<td>{}<td>{}<td>{}<td><form method=post action=\"/dead-letters/{id}/replay\"><button>Replay</button>
-<button formaction=\"/dead-letters/{id}/discard\">Discard</button></form>",
-                escaped(&task.spec().kind),
-                task.attempts(),
-                escaped(&why)
-            );
-        }
-        rows
-    };
+    let look = |engine: &Engine| engine.dead_letters().take(ROWS).map(|task| dead_row(&task)).collect::<String>();
     let rows = match site.app.host().inspect(look).await {
         Ok(rows) => rows,
         Err(error) => return broken(error),
     };
-    let rows = if rows.is_empty() { "<tr><td colspan=5 class=dim>None".to_owned() } else { rows };
-    let content = format!(
-        "<div class=scroll><table><thead><tr><th>Task<th>Kind<th>Attempts<th>Failure<th>Operations</thead><tbody>{rows}</tbody></table></div>"
-    );
-    Html(page("Dead letters", Some(""), visitor.principal.name.as_str(), &content)).into_response()
+    let heads = ["Task", "Kind", "Run", "Attempts", "Failure", "Since (UTC)", "Input", "Operations"];
+    let content = format!("<section id=letters>{}</section>", table("Dead letters", &heads, &rows));
+    let visitor = visitor.principal.name.as_str();
+    Html(Page { title: "Dead letters", path: "/dead-letters", live: Some(""), visitor }.with(&content)).into_response()
 }
 
 #[derive(Deserialize)]
@@ -354,7 +229,7 @@ pub(super) struct About {
     run: Option<u64>,
 }
 
-/// A stream with an event whenever something has changed.
+/// A stream with an event as soon as something has changed. What happens shortly after is one more event.
 pub(super) async fn live(State(site): State<Site>, headers: HeaderMap, Query(about): Query<About>) -> Response {
     if let Err(answer) = Visitor::of(&site, &headers, "the events") {
         return *answer;
@@ -364,11 +239,19 @@ pub(super) async fn live(State(site): State<Site>, headers: HeaderMap, Query(abo
         Ok(events) => events,
         Err(error) => return broken(error),
     };
-    let changes = stream::unfold(events, |mut events| async {
-        events.next().await?;
-        // What happens in the meantime is one change.
-        tokio::time::sleep(PAUSE).await;
-        Some((Ok::<_, Infallible>(Event::default().event("change").data("1")), events))
+    let changes = stream::unfold((events, false), |(mut events, begun): (Events, bool)| async move {
+        let mut changed = false;
+        if begun {
+            tokio::time::sleep(PAUSE).await;
+            while let Some(entry) = events.next().now_or_never() {
+                entry?;
+                changed = true;
+            }
+        }
+        if !changed {
+            events.next().await?;
+        }
+        Some((Ok::<_, Infallible>(Event::default().event("change").data("1")), (events, true)))
     });
     Sse::new(changes).keep_alive(KeepAlive::default()).into_response()
 }

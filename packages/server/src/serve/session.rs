@@ -1,10 +1,10 @@
 //! Who looks at the pages: a token in a cookie.
 
 use super::Site;
-use super::html::{escaped, page};
+use super::html::{Page, escaped};
 use axum::Form;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use counterpoint::access::{AccessError, Principal, Token};
 use serde::Deserialize;
@@ -39,9 +39,13 @@ impl Visitor {
     }
 }
 
-/// Whether the page that sent a form is of this server. Browsers send `Origin` with every form.
+/// Whether the page that sent a form is of this server. Browsers send `Origin` with every form, and most of them the relation
+/// of the sites.
 fn is_own(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if !matches!(text(HeaderName::from_static("sec-fetch-site")), None | Some("same-origin" | "none")) {
+        return false;
+    }
     match (text(header::ORIGIN), text(header::HOST)) {
         (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, named)| named == host),
         (None, _) => true,
@@ -56,16 +60,21 @@ fn cookie(headers: &HeaderMap) -> Option<Token> {
 }
 
 pub(super) fn message(text: &str) -> String {
-    page("Counterpoint", None, "", &format!("<p class=bad>{}</p><p><a href=/runs>Runs</a></p>", escaped(text)))
+    let content = format!("<p class=bad role=alert>{}</p><p><a href=/runs>Runs</a></p>", escaped(text));
+    Page { title: "Message", path: "", live: None, visitor: "" }.with(&content)
 }
 
 const FORM: &str = "<form method=post action=/login class=card><label for=token>Token</label>
 <input id=token name=token type=password autocomplete=current-password required autofocus>
 <button>Log in</button></form>";
 
+fn log_in_page(content: &str) -> String {
+    Page { title: "Log in", path: "", live: None, visitor: "" }.with(content)
+}
+
 /// The form for a token.
 pub(super) async fn form() -> Html<String> {
-    Html(page("Log in", None, "", FORM))
+    Html(log_in_page(FORM))
 }
 
 #[derive(Deserialize)]
@@ -79,9 +88,12 @@ pub(super) async fn log_in(State(site): State<Site>, headers: HeaderMap, Form(gi
     let known = plain && is_own(&headers) && site.app.reader(&Token::new(given.token.as_str()), "the pages").is_ok();
     if !known {
         let again = format!("<p class=bad role=alert>This token is unknown, or may not read everything.</p>{FORM}");
-        return (StatusCode::UNAUTHORIZED, Html(page("Log in", None, "", &again))).into_response();
+        return (StatusCode::UNAUTHORIZED, Html(log_in_page(&again))).into_response();
     }
-    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", given.token);
+    // A browser that came by TLS, to the server or to a proxy before it, sends the token by TLS only.
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    let secure = if origin.is_some_and(|origin| origin.starts_with("https://")) { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{secure}", given.token);
     ([(header::SET_COOKIE, cookie)], Redirect::to("/runs")).into_response()
 }
 

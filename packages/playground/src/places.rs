@@ -10,7 +10,8 @@ const MOST: usize = 100_000;
 
 /// Line and column, from 1, of each value by its path; empty if the text cannot be parsed. JSON is read as YAML, of which
 /// it is a subset.
-pub(crate) fn places(text: &str) -> BTreeMap<String, (u64, u64)> {
+#[must_use]
+pub fn places(text: &str) -> BTreeMap<String, (u64, u64)> {
     let mut found = BTreeMap::new();
     if let Ok(tree) = serde_saphyr::from_str::<Spanned<Tree>>(text) {
         walk(&tree, String::new(), &mut found);
