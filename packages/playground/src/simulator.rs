@@ -2,10 +2,10 @@
 //! fixed time. A crash restores the engine from its journal.
 
 use crate::people::answer_of;
-use counterpoint::message::{AgentCommand, Dispatched};
+use counterpoint::message::Dispatched;
 use counterpoint::{
-    Accepted, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure, Incarnation, Name, Outbox,
-    Payload, RunId, TaskSpec, Time,
+    Accepted, AgentCommand, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure, Incarnation, Name,
+    Outbox, Payload, RunId, TaskSpec, Time,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,9 +250,8 @@ impl Simulator {
         for (by, player) in self.players.iter_mut().filter(|(_, player)| player.learns) {
             let mut spec = player.spec.clone();
             for (skill, level) in &lacking {
-                let known = spec.skills.get(skill).copied().unwrap_or_default();
-                if known < *level {
-                    spec = spec.with_skill(skill.clone(), *level);
+                if spec.skills.get(skill).is_none_or(|known| known < level) {
+                    spec = spec.with_skill(skill.clone(), (*level).max(1));
                 }
             }
             if spec != player.spec {

@@ -8,18 +8,19 @@ use super::session::Visitor;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use counterpoint::engine::EngineSnapshot;
-use counterpoint::{Command, Config, Engine, Outbox, RunCommand, Time};
+use counterpoint::{Command, Config, Engine, Outbox, RunCommand};
 use std::fmt::Write as _;
 
 /// The number of consequences that are shown.
 const SHOWN: usize = 100;
 
 /// The events that a command would cause, as text, and whether it would be accepted.
-fn consequences(snapshot: &EngineSnapshot, now: Time, command: RunCommand) -> Result<Vec<String>, String> {
+fn consequences(snapshot: &EngineSnapshot, command: RunCommand) -> Result<Vec<String>, String> {
     let none: [counterpoint::Entry; 0] = [];
     let mut engine = Engine::restore(Config::default(), Some(snapshot), &none).map_err(|error| error.to_string())?;
     let mut out = Outbox::default();
-    let now = now.max(engine.now());
+    // The time of the last command: at a later one, timers would fire that are no consequences of the operation.
+    let now = engine.now();
     engine.handle(now, Command::from(command), &mut out).map_err(|rejected| engine.explain(&rejected))?;
     let entries = out.entries();
     let mut lines: Vec<String> =
@@ -38,13 +39,12 @@ pub(super) async fn foresee(
     (action, fields): (&str, &Fields),
     back: &str,
 ) -> Response {
-    let now = site.app.host().now();
     let snapshot = match site.app.host().inspect(|engine| engine.snapshot()).await {
         Ok(snapshot) => snapshot,
         Err(error) => return broken(error),
     };
     // Building an engine takes time that the one at work must not lose.
-    let found = match tokio::task::spawn_blocking(move || consequences(&snapshot, now, command)).await {
+    let found = match tokio::task::spawn_blocking(move || consequences(&snapshot, command)).await {
         Ok(found) => found,
         Err(error) => return broken(error),
     };

@@ -81,14 +81,16 @@ pub(super) fn clock(time: Time) -> String {
 /// A duration with its two largest units.
 pub(super) fn span(of: Duration) -> String {
     let (millis, seconds) = (of.as_millis(), of.as_secs());
-    match seconds {
+    let text = match seconds {
         0 => format!("{millis} ms"),
         1..=9 => format!("{:.1} s", of.as_secs_f64()),
         10..=119 => format!("{seconds} s"),
         120..=7_199 => format!("{} min", seconds / 60),
         7_200..=172_799 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
-    }
+    };
+    // Number and unit stay on one line.
+    text.replace(' ', "\u{a0}")
 }
 
 /// An option of a choice.
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn durations_have_a_fitting_unit() {
-        let shown = |seconds: f64| span(Duration::from_secs_f64(seconds));
+        let shown = |seconds: f64| span(Duration::from_secs_f64(seconds)).replace('\u{a0}', " ");
         let all = [0.0, 0.25, 1.5, 59.0, 119.9, 120.0, 7_199.0, 7_200.0, 172_800.0].map(shown);
         assert_eq!(all, ["0 ms", "250 ms", "1.5 s", "59 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
     }

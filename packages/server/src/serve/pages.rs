@@ -125,7 +125,9 @@ pub(super) async fn queues(State(site): State<Site>, headers: HeaderMap) -> Resp
         let queued = engine.queued();
         let tiers = Tier::ALL.into_iter().zip(queued).map(|(tier, queued)| tier_row(tier, queued, &figures));
         let kinds = engine.kinds().take(ROWS).map(|account| account_row(&account));
-        let tenants = engine.tenants().take(ROWS).map(|account| account_row(&account));
+        // Tasks without a tenant have an account without a name.
+        let named = |account: &AccountView<'_>| !account.name().is_empty();
+        let tenants = engine.tenants().filter(named).take(ROWS).map(|account| account_row(&account));
         (tiers.collect::<String>(), kinds.collect::<String>(), tenants.collect::<String>())
     };
     let (tiers, kinds, tenants) = match site.app.host().inspect(look).await {

@@ -49,7 +49,12 @@ pub(super) struct Asked {
 
 /// The name of a run for people.
 pub(super) fn name_of(run: &RunView<'_>) -> String {
-    run.spec().key().map_or_else(|| format!("{} {}", run.definition().name, run.id().get()), ToString::to_string)
+    let spec = run.spec();
+    match (spec.key(), &spec.business_key) {
+        (Some(key), _) => key.to_string(),
+        (None, Some(key)) => format!("{} {key}", run.definition().name),
+        (None, None) => format!("{} {}", run.definition().name, run.id().get()),
+    }
 }
 
 /// A word for the state of a run, with a class for its colour.

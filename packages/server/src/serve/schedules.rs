@@ -53,7 +53,7 @@ fn row(schedule: &ScheduleView<'_>) -> String {
         counts.skipped,
         counts.missed,
         hidden("schedule", &spec.id),
-        hidden("once", &crate::control::token()),
+        hidden("once", crate::control::token().get(..12).unwrap_or_default()),
         turn.0,
         turn.1,
         turn.1

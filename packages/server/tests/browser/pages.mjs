@@ -63,15 +63,18 @@ await page.getByRole("button", { name: "publish" }).waitFor();
 const seen = Date.now() - answered;
 check(seen < 1_000, `the change was seen after ${seen} ms`);
 check(await page.evaluate("window.untouched"), "the page was reloaded");
-const box = page.locator(".cpw .s-succeeded").first();
-check(await box.evaluate("(box) => getComputedStyle(box).fill") === "rgb(217, 242, 223)", "the graph has no colours");
+// The colour of a node that has succeeded.
+await page.waitForFunction(() => {
+  const box = document.querySelector(".cpw .s-succeeded");
+  return box && getComputedStyle(box).fill === "rgb(217, 242, 223)";
+});
 await look(page, "run", folder);
 
 // What is typed is not lost when something else changes.
 await page.getByLabel("Note").fill("well done");
 const id = run.split("/").pop();
-await api("t-ops", "POST", "/v1/tasks", { id: "900", kind: "print", input: { page: 1 }, policy: { retry: { attempts: 1, base: "1ms", cap: "1ms" } } });
-await perform({ failed: { failure: { kind: "permanent", message: "out of paper" } } });
+await api("t-ops", "POST", "/v1/tasks", { id: "900", kind: "print", payload: { page: 1 }, policy: { retry: { attempts: 1, base: "1ms", cap: "1ms" } } });
+await perform({ failed: { failure: { kind: "transient", message: "out of paper" } } });
 check(await page.getByLabel("Note").inputValue() === "well done", "the note was lost");
 
 // A dry run of a reset, by keyboard alone; nothing is changed.
@@ -83,6 +86,8 @@ await page.keyboard.type("a trial");
 await page.keyboard.press("Tab");
 await page.keyboard.press("Enter");
 await page.getByText("Nothing has been changed yet").waitFor();
+check((await page.locator("ol").textContent()).includes("is reset"), "the reset is not among its consequences");
+check(await page.getByText("was lost").count() === 0, "a timer fired in a dry run");
 await look(page, "dry-run", folder);
 await page.getByText("Back to the run").click();
 
@@ -99,7 +104,7 @@ await page.getByText("out of paper").waitFor();
 await look(page, "dead-letters", folder);
 await page.getByRole("button", { name: /^Replay/ }).click();
 await page.getByText("None").waitFor();
-await perform({ failed: { failure: { kind: "permanent", message: "still no paper" } } });
+await perform({ failed: { failure: { kind: "transient", message: "still no paper" } } });
 await page.getByText("still no paper").waitFor();
 await page.getByRole("button", { name: /^Discard/ }).click();
 await page.getByText("None").waitFor();
