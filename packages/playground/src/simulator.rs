@@ -112,6 +112,12 @@ impl Simulator {
     /// Simulates until the run has ended. Returns why it goes on no further, if it has not ended.
     pub(crate) fn run(&mut self, run: RunId) -> Option<String> {
         for _ in 0..STEPS {
+            if self.assumptions.crash.is_some_and(|at| self.crashed.is_none() && self.journal.len() >= at) {
+                if let Err(error) = self.crash() {
+                    return Some(error);
+                }
+                continue;
+            }
             if self.engine.run(run).is_none_or(|run| run.outcome().is_some()) {
                 return None;
             }
@@ -120,12 +126,6 @@ impl Simulator {
             }
             if self.now.since(Time::ZERO) > LONGEST {
                 return Some("it has not ended within a simulated year".to_owned());
-            }
-            if self.assumptions.crash.is_some_and(|at| self.crashed.is_none() && self.journal.len() >= at) {
-                if let Err(error) = self.crash() {
-                    return Some(error);
-                }
-                continue;
             }
             self.teach();
             if let Some(why) = self.ask_people(run) {

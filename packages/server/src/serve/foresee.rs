@@ -19,8 +19,9 @@ fn consequences(snapshot: &EngineSnapshot, command: RunCommand) -> Result<Vec<St
     let none: [counterpoint::Entry; 0] = [];
     let mut engine = Engine::restore(Config::default(), Some(snapshot), &none).map_err(|error| error.to_string())?;
     let mut out = Outbox::default();
-    // The time of the last command: at a later one, timers would fire that are no consequences of the operation.
+    // What is due anyway is no consequence of the operation.
     let now = engine.now();
+    _ = engine.handle(now, Command::Tick, &mut Outbox::default());
     engine.handle(now, Command::from(command), &mut out).map_err(|rejected| engine.explain(&rejected))?;
     let entries = out.entries();
     let mut lines: Vec<String> =
