@@ -9,7 +9,7 @@ use super::errors::{print_catcher, print_retry};
 use super::intrinsic;
 use super::machine::{ONLY, carried, nothing, result};
 use super::path::{print as print_path, print_pointer};
-use super::states::{BRANCH, fields_of, from_now};
+use super::states::{BRANCH, LIMITS_FROM_DATA, NANOS, fields_of, from_now};
 use super::template;
 use super::{Options, import};
 use crate::base::limits::Limits;
@@ -223,6 +223,10 @@ impl Exporter {
         self.output(state, &mut fields, site)?;
         seconds(&mut fields, "TimeoutSeconds", work.policy.attempt_timeout());
         seconds(&mut fields, "HeartbeatSeconds", work.policy.heartbeat_timeout());
+        if let Some(overrides) = &work.overrides {
+            let limits = limits(overrides, &site.context(&state.name, Expr::Item));
+            fields.extend(self.some(limits, site, "a setting from data")?);
+        }
         self.retry(work.policy.retry(), &mut fields, site)?;
         self.ways(state, &mut fields, site)?;
         Some(fields)
@@ -499,6 +503,25 @@ fn until(action: &Action, context: &Context<'_>) -> Option<(&'static str, Value)
         }
         _ => None,
     }
+}
+
+/// The time limits of a task from data.
+fn limits(overrides: &Expr, context: &Context<'_>) -> Option<Fields> {
+    let Expr::Object(settings) = overrides else { return None };
+    let mut fields = Fields::new();
+    for (name, value) in settings {
+        let (field, ..) = LIMITS_FROM_DATA.into_iter().find(|(.., setting)| name == setting)?;
+        match value {
+            Expr::Call(Function::Mul, parts) => match parts.as_slice() {
+                [seconds, factor] if *factor == Expr::value(NANOS) => {
+                    fields.insert(field.to_owned(), print_path(seconds, context)?.into());
+                }
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+    Some(fields)
 }
 
 /// The bounds of a map.

@@ -27,8 +27,6 @@ const WITHOUT: &[(&str, &str)] = &[
     ("Condition", "it belongs to JSONata, which has no counterpart"),
     ("Assign", "variables of a state machine have no counterpart"),
     ("Credentials", "the host decides which agents may do what"),
-    ("TimeoutSecondsPath", "a time limit from data reads the input of the task and not that of the state"),
-    ("HeartbeatSecondsPath", "a time limit from data reads the input of the task and not that of the state"),
     ("ItemReader", "the engine performs no I/O: let a task return the list"),
     ("ItemBatcher", "items are not put together: let a task return a list of lists"),
     ("ResultWriter", "the engine performs no I/O: let a task store the results"),

@@ -26,8 +26,8 @@ const RESULT: &[&str] = &["ResultSelector", "ResultPath"];
 const FAILURES: &[&str] = &["Retry", "Catch"];
 
 const PASS: &[&[&str]] = &[NEXT, PATHS, &["Parameters", "Result", "ResultPath"]];
-const TASK: &[&[&str]] =
-    &[NEXT, PATHS, RESULT, FAILURES, &["Parameters", "Resource", "TimeoutSeconds", "HeartbeatSeconds"]];
+const LIMITS: &[&str] = &["TimeoutSeconds", "TimeoutSecondsPath", "HeartbeatSeconds", "HeartbeatSecondsPath"];
+const TASK: &[&[&str]] = &[NEXT, PATHS, RESULT, FAILURES, LIMITS, &["Parameters", "Resource"]];
 const CHOICE: &[&[&str]] = &[PATHS, &["Choices", "Default"]];
 const WAIT: &[&[&str]] = &[NEXT, PATHS, &["Seconds", "SecondsPath", "Timestamp", "TimestampPath"]];
 const SUCCEED: &[&[&str]] = &[PATHS];
@@ -43,6 +43,15 @@ const TOLERATED: &[&str] = &[
     "Label",
 ];
 const MAP: &[&[&str]] = &[NEXT, PATHS, RESULT, FAILURES, ITEMS, TOLERATED];
+
+/// The fields of time limits from data, those of constant ones, and the settings of a task.
+pub(super) const LIMITS_FROM_DATA: [(&str, &str, &str); 2] = [
+    ("TimeoutSecondsPath", "TimeoutSeconds", "attempt_timeout"),
+    ("HeartbeatSecondsPath", "HeartbeatSeconds", "heartbeat_timeout"),
+];
+
+/// The nanoseconds of a second.
+pub(super) const NANOS: u64 = 1_000_000_000;
 
 /// The suffix of resources whose task ends with an answer to a token.
 pub(super) const TOKEN: &str = ".waitForTaskToken";
@@ -121,6 +130,7 @@ impl Importer<'_> {
             let seconds = heartbeat.as_secs().to_string();
             self.report.invalid(&at.place.field("HeartbeatSeconds"), "fewer seconds than `TimeoutSeconds`", &seconds);
         }
+        let limits = self.limits(at, resource.ends_with(TOKEN));
         if resource.ends_with(TOKEN) {
             state.input = self.effective(at, Expr::Item);
             let context = Context { part: Part::Request, run: InRun::Child, ..at.context(Expr::Input) };
@@ -140,11 +150,35 @@ impl Importer<'_> {
             state.body = Some(retried(callback(at.name, work, request, timeout, heartbeat), retry));
         } else {
             state.input = self.prepared(at, Expr::Item, "Parameters");
-            state.body = Some(Body::Task(Work::new(kind).with_policy(policy(retry, timeout, heartbeat))));
+            let mut work = Work::new(kind).with_policy(policy(retry, timeout, heartbeat));
+            work.overrides = limits;
+            state.body = Some(Body::Task(work));
         }
         state.output = self.output(at);
         state.next = self.ways(at);
         state
+    }
+
+    /// The time limits from data. They read the input of the task, which is that of the state without `Parameters`.
+    fn limits(&mut self, at: &StateAt<'_>, is_request: bool) -> Option<Expr> {
+        let mut limits = Vec::new();
+        for (path, constant, setting) in LIMITS_FROM_DATA {
+            if !at.fields.contains_key(path) {
+                continue;
+            }
+            if at.fields.contains_key(constant) {
+                self.report.exclusive(at.place, constant, path);
+            }
+            if is_request || at.fields.contains_key("Parameters") {
+                let what = format!("`{path}` of a state with `Parameters` or a token");
+                let reason = "a time limit from data reads the input of the task and not that of the state";
+                self.report.unsupported(&at.place.field(path), what, reason);
+                continue;
+            }
+            let seconds = path_in(at.fields, path, &at.context(Expr::Item), at.place, &mut self.report);
+            limits.push((setting, Expr::call(Function::Mul, [seconds.unwrap_or_default(), Expr::value(NANOS)])));
+        }
+        (!limits.is_empty()).then(|| Expr::object(limits))
     }
 
     fn retry(&mut self, at: &StateAt<'_>) -> Retry {

@@ -14,8 +14,8 @@ use super::repeat::{RESULTS, each, in_rounds};
 use super::tokens::{Meeting, Part, Step, play};
 use crate::base::name::Name;
 use crate::definition::{
-    Action, Body, Call, Case, Condition, Definition, Expr, Fail, Handler, Join, Link, Node, Pick, RaceOption,
-    Receivers, Reducer, Remaining, SendSignal, SignalRule, State, States, Variable, Write,
+    Action, Body, Boundary, Call, Case, Condition, Definition, Expr, Fail, Handler, Join, Link, Node, Pick, RaceOption,
+    Receivers, Reducer, Remaining, SendSignal, SignalRule, State, States, Variable, WaitFor, Write,
 };
 use crate::interop::report::{ImportFaultKind, Place, Report};
 use serde_json::json;
@@ -122,7 +122,7 @@ impl Compiler<'_> {
         for signal in &graph.escalations {
             definition = definition.with_signal(SignalRule::new(signal.clone()).transient());
         }
-        definition.with_output(level.results())
+        accepting(definition.with_output(level.results()))
     }
 
     fn event_part(&mut self, part: &EventPart, level: Level) -> Node {
@@ -138,7 +138,7 @@ impl Compiler<'_> {
         let edges: BTreeSet<usize> = (0..graph.edges.len()).collect();
         self.unreached(graph);
         definition.nodes = self.region(graph, &nodes, edges, BTreeSet::new(), None, level);
-        definition.with_output(level.results())
+        accepting(definition.with_output(level.results()))
     }
 
     fn enter(&mut self, spot: &str) -> bool {
@@ -278,6 +278,7 @@ impl Compiler<'_> {
         let enter = Node::new(ENTER, Action::Pass).with_input(Expr::Input);
         round.nodes.push(Node { writes: vec![Write::new(DATA, "/data"), Write::new(CHANGES, "/changes")], ..enter });
         round.nodes.extend(self.region(graph, &nodes, edges, exits.clone(), Some(header), Level::Part));
+        let round = accepting(round);
         self.depth = self.depth.saturating_sub(1);
         let back = |edge: &usize| {
             graph.edges.get(*edge).is_some_and(|edge| edge.to == header) && !region.part.exits.contains(edge)
@@ -381,6 +382,10 @@ impl Compiler<'_> {
                 node.action = Action::Send(SendSignal::new(signal.clone(), to.clone()));
                 node.input = data();
             }
+            Kind::Undo(of) => {
+                self.undoes(region, &flow.spot, of);
+                node.action = Action::Compensate { of: of.clone() };
+            }
             Kind::Race(options) => {
                 let options = options.iter().map(|(name, on)| RaceOption::new(name.clone(), on.clone())).collect();
                 node.action = Action::Race { options };
@@ -395,6 +400,21 @@ impl Compiler<'_> {
                 node.input = data();
             }
             Kind::End | Kind::Pass | Kind::Exclusive | Kind::Parallel | Kind::Inclusive => {}
+        }
+    }
+
+    /// Reports a compensation of activities that another run has performed.
+    fn undoes(&mut self, region: &Region<'_>, spot: &str, of: &[Name]) {
+        if region.entry.is_some() {
+            let reason = "a round is a run of its own: throw the compensation after the cycle";
+            self.unsupported(spot, "a compensation within a cycle", reason);
+        }
+        for name in of {
+            let found = region.graph.nodes.iter().position(|node| node.id == *name);
+            if found.is_none_or(|at| region.within.contains_key(&at)) {
+                let what = format!("the compensation of `{name}`, which is in a cycle or not at this level");
+                self.unsupported(spot, what, "an event compensates activities of its own process or sub-process");
+            }
         }
     }
 
@@ -521,6 +541,21 @@ fn handler(event: &BoundaryEvent) -> Handler {
         Trigger::Error(failures) => Handler::error(event.id.clone(), failures.clone()),
         Trigger::After(span) => Handler::timeout(event.id.clone(), *span),
         Trigger::Signal(signal) => Handler::signal(event.id.clone(), signal.clone()),
+        Trigger::When(condition) => Handler::when(event.id.clone(), condition.clone()),
     };
     if event.interrupts { handler } else { handler.non_interrupting() }
+}
+
+/// Lets the host update the variables of a run if a condition on them is waited for.
+fn accepting(mut definition: Definition) -> Definition {
+    let waits = |node: &Node| {
+        let handles = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::When(_)));
+        let is_for = |option: &RaceOption| matches!(option.on, WaitFor::When(_));
+        handles || matches!(&node.action, Action::Race { options } if options.iter().any(is_for))
+    };
+    if definition.nodes.iter().any(waits) {
+        let own = definition.variables.iter_mut().find(|variable| variable.name == DATA);
+        own.into_iter().for_each(|variable| variable.updates = Some(Condition::True));
+    }
+    definition
 }

@@ -8,7 +8,7 @@ use super::times;
 use super::xml::Element;
 use crate::base::name::Name;
 use crate::base::time::parse_date;
-use crate::definition::{Expr, Function, Receivers, WaitFor, Work};
+use crate::definition::{Condition, Expr, Function, Receivers, WaitFor, Work};
 use crate::interop::report::{Place, shown};
 use crate::task::{Code, Failures};
 use core::time::Duration;
@@ -60,6 +60,8 @@ pub(super) enum Event<'a> {
     Terminate,
     Link,
     Compensation(Element<'a>),
+    /// A condition on the variables.
+    Conditional(Condition),
 }
 
 /// When a timer fires.
@@ -121,10 +123,13 @@ impl Reader<'_> {
                 }
             },
             "compensateEventDefinition" => Some(Event::Compensation(one)),
-            "conditionalEventDefinition" => {
-                self.unsupported(one, "a conditional event", "nothing waits for a condition on variables");
-                None
-            }
+            "conditionalEventDefinition" => match one.first("condition") {
+                Some(condition) => self.condition(condition, &super::compile::data(), &[]).map(Event::Conditional),
+                None => {
+                    self.missing(one, "condition");
+                    None
+                }
+            },
             "cancelEventDefinition" => {
                 self.unsupported(one, "a cancel event", "transactions have no counterpart");
                 None
@@ -247,11 +252,8 @@ impl Reader<'_> {
             Event::None => Some(Kind::End),
             Event::Terminate => Some(Kind::Terminate),
             Event::Error(code) => Some(Kind::Error(code)),
-            Event::Compensation(one) => {
-                self.compensates(one);
-                Some(Kind::Error(Some(COMPENSATED.to_owned())))
-            }
-            Event::Link | Event::Timer(_) => {
+            Event::Compensation(one) => self.compensates(one),
+            Event::Link | Event::Timer(_) | Event::Conditional(_) => {
                 self.unsound(at, "an end event cannot have this definition");
                 None
             }
@@ -259,28 +261,22 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes what becomes of a compensation that ends a process.
-    fn compensates(&mut self, at: Element<'_>) {
-        if at.attribute("activityRef").is_some() {
-            self.unsupported(
-                at,
-                "the compensation of one activity",
-                "a run that fails compensates all that it has done",
-            );
-        } else {
-            self.note(at, "the run fails with the code `bpmn.compensated`, and all that it has done is compensated");
+    /// A compensation that is thrown, of one activity or of all so far.
+    fn compensates(&mut self, at: Element<'_>) -> Option<Kind> {
+        if at.attribute("waitForCompletion") == Some("false") {
+            self.unsupported(at, "a compensation that is not waited for", "the event ends when all is compensated");
+            return None;
         }
+        let of = at.attribute("activityRef").map(|id| id.rsplit(':').next().unwrap_or(id).into());
+        Some(Kind::Undo(of.into_iter().collect()))
     }
 
     pub(super) fn throw_event(&mut self, at: Element<'_>) -> Option<Kind> {
         self.plain(at, &[]);
         match self.event(at)? {
             Event::None | Event::Link => Some(Kind::Pass),
-            Event::Compensation(one) => {
-                self.unsupported(one, "a compensation while the process goes on", "compensations run when a run fails");
-                None
-            }
-            Event::Timer(_) | Event::Error(_) | Event::Terminate => {
+            Event::Compensation(one) => self.compensates(one),
+            Event::Timer(_) | Event::Error(_) | Event::Terminate | Event::Conditional(_) => {
                 self.unsound(at, "an intermediate event cannot throw this");
                 None
             }
@@ -324,6 +320,10 @@ impl Reader<'_> {
             Event::Message(name) | Event::Signal(name) => WaitFor::signal(name),
             Event::Timer(Timer::After(span)) => WaitFor::After(span),
             Event::Timer(Timer::At(date)) => WaitFor::At(date),
+            Event::Conditional(condition) => {
+                self.note(at, CONDITIONS);
+                WaitFor::When(condition)
+            }
             Event::Timer(Timer::Cycle) => {
                 self.unsupported(at, "a cycle in an intermediate event", "it waits once: use a duration or a date");
                 return None;
@@ -413,6 +413,10 @@ impl Reader<'_> {
                 Some(Trigger::Signal(name))
             }
             Event::Escalation(Some(name)) => Some(Trigger::Signal(name)),
+            Event::Conditional(condition) => {
+                self.note(at, CONDITIONS);
+                Some(Trigger::When(condition))
+            }
             Event::Escalation(None) => {
                 self.unsupported(at, "the catching of every escalation", "an escalation is caught by its code");
                 None
@@ -425,5 +429,6 @@ impl Reader<'_> {
     }
 }
 
-/// The code of a run that a compensation has ended.
-pub(super) const COMPENSATED: &str = "bpmn.compensated";
+/// The note about conditional events.
+const CONDITIONS: &str = "the condition is evaluated when the event begins to wait, and when the host updates the variable `data` of \
+                          the run; what branches beside it write is not seen";

@@ -360,6 +360,13 @@ impl<'d> Exporter<'d> {
                 let element = if is_last { "endEvent" } else { "intermediateThrowEvent" };
                 self.page.event(element, &id, &[], &definition);
             }
+            Action::Compensate { of } => {
+                let Some(definition) = super::write::compensation(of) else {
+                    return fault(self, "it compensates several nodes, but not all");
+                };
+                let element = if is_last { "endEvent" } else { "intermediateThrowEvent" };
+                self.page.event(element, &id, &[], &definition);
+            }
             Action::Race { options } => self.race(node, options)?,
             _ => return fault(self, "this action has no counterpart"),
         }
@@ -480,7 +487,8 @@ impl<'d> Exporter<'d> {
                 [value] => Some(super::write::timer("timeDate", &super::write::value(value)?)),
                 _ => None,
             },
-            WaitFor::At(_) | WaitFor::Decision(_) | WaitFor::When(_) => None,
+            WaitFor::When(condition) => super::write::conditional(condition),
+            WaitFor::At(_) | WaitFor::Decision(_) => None,
         }
     }
 
@@ -498,7 +506,8 @@ impl<'d> Exporter<'d> {
                 _ => return Err(self.fault(&node.name, "a handler of several codes has no counterpart")),
             },
             Boundary::Cancel => return Err(self.fault(&node.name, "a handler of cancellations has no counterpart")),
-            Boundary::When(_) => return Err(self.fault(&node.name, "a handler of a condition is not exported")),
+            Boundary::When(condition) => super::write::conditional(condition)
+                .ok_or_else(|| self.fault(&node.name, "the condition of a handler has no counterpart"))?,
         })
     }
 

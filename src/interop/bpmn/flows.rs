@@ -102,7 +102,7 @@ impl Reader<'_> {
                     "the only flow of a gateway has a condition"
                 }
                 (
-                    Kind::Parallel | Kind::Race(_) | Kind::Start | Kind::Pass | Kind::Send(..),
+                    Kind::Parallel | Kind::Race(_) | Kind::Start | Kind::Pass | Kind::Send(..) | Kind::Undo(_),
                     Guard::When(_) | Guard::Default,
                 ) => "a flow after this element has no condition",
                 (_, Guard::When(_) | Guard::Default) if edge.way != Way::Out => {

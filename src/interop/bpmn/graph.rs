@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Call(Name),
     Sub(Box<Graph>),
     Send(Name, Receivers),
+    /// Compensates these activities, or all so far.
+    Undo(Vec<Name>),
     /// An event that passes the token on, and the end of a link.
     Pass,
     /// Waits for the first of several events.
@@ -100,6 +102,7 @@ pub(super) enum Trigger {
     Error(Failures),
     After(Duration),
     Signal(Name),
+    When(Condition),
 }
 
 /// An event sub-process.

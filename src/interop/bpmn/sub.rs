@@ -1,5 +1,6 @@
 //! Sub-processes and calls.
 
+use super::events::Event;
 use super::graph::{BoundaryEvent, EventPart, Graph, Kind};
 use super::read::Reader;
 use super::xml::Element;
@@ -58,6 +59,11 @@ impl Reader<'_> {
             };
             let interrupts = start.attribute("isInterrupting") != Some("false");
             let Some(event) = self.event(*start) else { continue };
+            if matches!(event, Event::Conditional(_)) {
+                let reason = "the variables that the process has written are seen when it has ended";
+                self.unsupported(*start, "an event sub-process that a condition starts", reason);
+                continue;
+            }
             let Some(on) = self.trigger(*start, event, interrupts) else { continue };
             if interrupts {
                 self.note(*start, "what the interrupted part has written is left out");

@@ -46,6 +46,22 @@ pub(super) fn value(value: &Expr) -> Option<String> {
     print::print_value(value, Reads { root: &root, named: &[] })
 }
 
+/// The definition of a conditional event; none if the condition has no text.
+pub(super) fn conditional(condition: &Condition) -> Option<String> {
+    let root = super::compile::data();
+    let text = print::print(condition, Reads { root: &root, named: &[] })?;
+    Some(format!("<conditionalEventDefinition><condition>{}</condition></conditionalEventDefinition>", escaped(&text)))
+}
+
+/// The definition of a compensation that is thrown; none for several activities.
+pub(super) fn compensation(of: &[Name]) -> Option<String> {
+    match of {
+        [] => Some("<compensateEventDefinition/>".to_owned()),
+        [one] => Some(format!("<compensateEventDefinition activityRef=\"{}\"/>", escaped(one))),
+        _ => None,
+    }
+}
+
 /// The definition of a timer.
 pub(super) fn timer(element: &str, text: &str) -> String {
     format!("<timerEventDefinition><{element}>{}</{element}></timerEventDefinition>", escaped(text))

@@ -216,3 +216,23 @@ fn a_timeout_has_its_name() {
     start(&mut rehearsal, &imported, &json!({"release": {}}));
     assert_eq!(outcome(&rehearsal), Ok(json!({"error": "States.Timeout"})));
 }
+
+#[test]
+fn a_time_limit_is_read_from_the_input_of_the_state() {
+    use counterpoint::interop::asl::{Options, import};
+    let document = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Task", "Resource": "build", "InputPath": "$.of", "TimeoutSecondsPath": "$.seconds", "End": true},
+    }});
+    let imported = import(&document, &Options::named("release")).unwrap();
+    let answers: Answers = Arc::new(|_: &str, _: &Value, _: u32| fails("hang", ""));
+    for seconds in [5, 90] {
+        let mut rehearsal = rehearsal(RESOURCES, &answers);
+        let run = counterpoint::RunSpec::new(super::RUN, imported.definition.name.clone());
+        let run = run.with_input(Payload::new(json!({"of": {"seconds": seconds}})));
+        rehearsal.start(imported.definition.clone(), run);
+        rehearsal.run_for(Duration::from_secs(seconds - 1));
+        assert_eq!(rehearsal.recording().run_outcome(super::RUN), None);
+        rehearsal.run_for(Duration::from_secs(2));
+        assert_eq!(outcome(&rehearsal).unwrap_err().name, "States.Timeout");
+    }
+}

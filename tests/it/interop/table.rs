@@ -76,7 +76,17 @@ fn documents(row: &str) -> Vec<Value> {
             vec![task(json!({"Resource": "ask.waitForTaskToken", "HeartbeatSeconds": 5}))]
         }
         "`TimeoutSecondsPath`, `HeartbeatSecondsPath`" => {
-            vec![task(json!({"TimeoutSecondsPath": "$.t"})), task(json!({"HeartbeatSecondsPath": "$.t"}))]
+            vec![
+                task(json!({"TimeoutSecondsPath": "$.t"})),
+                task(json!({"InputPath": "$.a", "TimeoutSecondsPath": "$.b[0].t", "HeartbeatSecondsPath": "$.h"})),
+                task(json!({"TimeoutSecondsPath": "$.t", "HeartbeatSeconds": 5})),
+            ]
+        }
+        "`TimeoutSecondsPath`, `HeartbeatSecondsPath` with `Parameters` or a token" => {
+            vec![
+                task(json!({"TimeoutSecondsPath": "$.t", "Parameters": {"a": 1}})),
+                task(json!({"Resource": "ask.waitForTaskToken", "HeartbeatSecondsPath": "$.t"})),
+            ]
         }
         "`Credentials`" => vec![task(json!({"Credentials": {}}))],
         "`Choice` with comparisons of constants" => {

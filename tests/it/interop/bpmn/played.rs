@@ -279,3 +279,85 @@ fn an_escalation_leaves_the_sub_process_to_its_end() {
         assert!(done == expected || (beside.is_empty() && done == "book inform"), "{done}");
     }
 }
+
+/// A process whose task `book` has the compensation `undo`, and these elements after it, up to `late`.
+fn compensated(between: &str) -> String {
+    super::xml(&format!(
+        "<startEvent id=\"s\"/><serviceTask id=\"book\"/><serviceTask id=\"other\"/>{between}<serviceTask id=\"late\"/><endEvent id=\"e\"/>
+         <boundaryEvent id=\"b\" attachedToRef=\"book\"><compensateEventDefinition/></boundaryEvent>
+         <boundaryEvent id=\"c\" attachedToRef=\"other\"><compensateEventDefinition/></boundaryEvent>
+         <serviceTask id=\"u\" isForCompensation=\"true\" implementation=\"undo\"/><association id=\"l\" sourceRef=\"b\" targetRef=\"u\"/>
+         <serviceTask id=\"v\" isForCompensation=\"true\" implementation=\"undo other\"/>
+         <association id=\"m\" sourceRef=\"c\" targetRef=\"v\"/>
+         <sequenceFlow id=\"f1\" sourceRef=\"s\" targetRef=\"book\"/><sequenceFlow id=\"f2\" sourceRef=\"book\" targetRef=\"other\"/>
+         <sequenceFlow id=\"f3\" sourceRef=\"other\" targetRef=\"t\"/><sequenceFlow id=\"f4\" sourceRef=\"t\" targetRef=\"late\"/>
+         <sequenceFlow id=\"f5\" sourceRef=\"late\" targetRef=\"e\"/>"
+    ))
+}
+
+#[test]
+fn a_compensation_is_thrown_while_the_process_goes_on() {
+    for (reference, expected) in [
+        ("", "book other undo other undo late"),
+        (" activityRef=\"book\"", "book other undo late"),
+        (" activityRef=\"other\"", "book other undo other late"),
+    ] {
+        let event = format!(
+            "<intermediateThrowEvent id=\"t\"><compensateEventDefinition{reference}/></intermediateThrowEvent>"
+        );
+        let imported = imported(&compensated(&event));
+        let done: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&done);
+        let answers: Answers = Arc::new(move |id, _| {
+            noted.lock().unwrap().push(id.to_owned());
+            Ok(json!({}))
+        });
+        let tasks = ["book", "other", "late", "undo", "undo other"].map(str::to_owned);
+        let mut rehearsal = rehearsal(&tasks, &answers);
+        start(&mut rehearsal, &imported, &json!({"a": 1}));
+        assert_eq!(outcome(&rehearsal), Some(Ok(json!({"a": 1}))));
+        assert_eq!(done.lock().unwrap().join(" "), expected);
+    }
+}
+
+#[test]
+fn a_condition_is_waited_for_that_the_host_makes_true() {
+    let condition = "<conditionalEventDefinition><condition>${stock >= need}</condition></conditionalEventDefinition>";
+    let caught = format!("<intermediateCatchEvent id=\"t\">{condition}</intermediateCatchEvent>");
+    let at_boundary = format!(
+        "<receiveTask id=\"t\" messageRef=\"never\"/><boundaryEvent id=\"w\" attachedToRef=\"t\">{condition}</boundaryEvent>
+         <sequenceFlow id=\"f6\" sourceRef=\"w\" targetRef=\"late\"/>"
+    );
+    for between in [caught, at_boundary] {
+        let document =
+            compensated(&between).replace("</definitions>", "<message id=\"never\" name=\"never\"/></definitions>");
+        let imported = imported_with_notes(&document);
+        for (need, updates) in [(3, true), (1, false)] {
+            let answers: Answers = Arc::new(|_, _| Ok(json!({})));
+            let tasks = ["book", "other", "late"].map(str::to_owned);
+            let mut rehearsal = rehearsal(&tasks, &answers);
+            start(&mut rehearsal, &imported, &json!({"stock": 1, "need": need}));
+            assert_eq!(outcome(&rehearsal).is_none(), updates, "{document}");
+            if updates {
+                rehearsal.crash();
+                for stock in [2, 3] {
+                    let value = Payload::new(json!({"stock": stock}));
+                    let command = RunCommand::Update { run: super::RUN, variable: "data".into(), value };
+                    rehearsal.command(command).unwrap();
+                    rehearsal.run();
+                    assert_eq!(outcome(&rehearsal).is_some(), stock == 3, "{document}");
+                }
+            }
+            let end = outcome(&rehearsal).unwrap().unwrap();
+            assert_eq!(end["need"], need);
+        }
+    }
+}
+
+/// What is imported with notes, exported and imported again.
+fn imported_with_notes(document: &str) -> counterpoint::interop::bpmn::Imported {
+    let imported = import(document, &Options::default()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!imported.notes.is_empty());
+    exported(&imported, &Options::default());
+    imported
+}

@@ -212,8 +212,20 @@ fn documents(row: &str) -> Vec<String> {
                 .map(|inside| around("intermediateCatchEvent", &timer(inside)))
                 .into()
         }
-        "conditional events" => {
-            vec![around("intermediateCatchEvent", CONDITIONAL), boundary("", CONDITIONAL)]
+        "catching event and boundary event: conditional" => vec![
+            around("intermediateCatchEvent", CONDITIONAL),
+            boundary("", CONDITIONAL),
+            boundary(" cancelActivity=\"false\"", CONDITIONAL),
+            between(&sub(
+                "",
+                &format!(
+                    "<intermediateCatchEvent id=\"l\">{CONDITIONAL}</intermediateCatchEvent><sequenceFlow id=\"m1\" sourceRef=\"i\"
+                     targetRef=\"l\"/><sequenceFlow id=\"m2\" sourceRef=\"l\" targetRef=\"z\"/><endEvent id=\"z\"/>"
+                ),
+            )),
+        ],
+        "conditional event that starts an event sub-process" => {
+            vec![between(&format!("<serviceTask id=\"a\"/>{}", event_sub("", CONDITIONAL)))]
         }
         "boundary event: error" => vec![boundary("", ERROR), boundary("", "<errorEventDefinition/>")],
         "boundary event: timer with a duration" => {
@@ -231,8 +243,24 @@ fn documents(row: &str) -> Vec<String> {
             "<serviceTask id=\"a\"/><boundaryEvent id=\"b\" attachedToRef=\"a\"><compensateEventDefinition/></boundaryEvent>
              <serviceTask id=\"u\" isForCompensation=\"true\" implementation=\"refund\"/><association id=\"l\" sourceRef=\"b\" targetRef=\"u\"/>",
         )],
-        "end event: compensation" => vec![ending("<compensateEventDefinition/>")],
-        "throwing event: compensation" => vec![around("intermediateThrowEvent", "<compensateEventDefinition/>")],
+        "end event and throwing event: compensation" => vec![
+            ending("<compensateEventDefinition/>"),
+            ending("<compensateEventDefinition activityRef=\"s\" waitForCompletion=\"true\"/>"),
+            around("intermediateThrowEvent", "<compensateEventDefinition/>"),
+            between(&sub("<compensateEventDefinition activityRef=\"i\"/>", "")),
+        ],
+        "compensation that is thrown within a cycle, or not waited for" => vec![
+            xml(&format!(
+                "<startEvent id=\"s\"/><exclusiveGateway id=\"j\"/><intermediateThrowEvent id=\"a\"><compensateEventDefinition/>
+                 </intermediateThrowEvent><exclusiveGateway id=\"g\" default=\"f5\"/><endEvent id=\"e\"/>
+                 <sequenceFlow id=\"f1\" sourceRef=\"s\" targetRef=\"j\"/><sequenceFlow id=\"f2\" sourceRef=\"j\" targetRef=\"a\"/>
+                 <sequenceFlow id=\"f3\" sourceRef=\"a\" targetRef=\"g\"/><sequenceFlow id=\"f4\" sourceRef=\"g\" targetRef=\"j\">
+                 {}</sequenceFlow><sequenceFlow id=\"f5\" sourceRef=\"g\" targetRef=\"e\"/>",
+                "<conditionExpression>${x}</conditionExpression>"
+            )),
+            ending("<compensateEventDefinition waitForCompletion=\"false\"/>"),
+            between(&sub("<compensateEventDefinition activityRef=\"s\"/>", "")),
+        ],
         "cancel events" => vec![ending("<cancelEventDefinition/>"), boundary("", "<cancelEventDefinition/>")],
         "events with several definitions" => vec![around("intermediateCatchEvent", &format!("{MESSAGE}{SIGNAL}"))],
         "multi-instance, with a collection" => [
