@@ -57,11 +57,14 @@ fn told(world: &World) -> Vec<String> {
         Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => Some(format!("{} {}", spec.kind, spec.payload)),
         _ => None,
     });
-    let outcome = serde_json::to_string(world.outcome()).unwrap();
-    let mut parts = outcome.split('.');
-    let first = parts.next().unwrap_or_default().to_owned();
-    let rest = parts.map(|part| part.trim_start_matches(|letter: char| letter.is_ascii_digit()));
-    tasks.chain(core::iter::once(rest.fold(first, |text, part| text + part))).collect()
+    // A node that compensates others gives their names.
+    let plain = |text: String| {
+        let mut parts = text.split('.');
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest = parts.map(|part| part.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+        rest.fold(first, |text, part| text + part)
+    };
+    tasks.chain([serde_json::to_string(world.outcome()).unwrap()]).map(plain).collect()
 }
 
 fn obeys(journal: &[Entry]) -> Result<(), TestCaseError> {

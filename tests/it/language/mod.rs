@@ -2,6 +2,8 @@
 
 mod broken;
 mod check;
+mod composed;
+mod editor;
 mod faults;
 mod hostile;
 mod page;
