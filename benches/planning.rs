@@ -91,5 +91,33 @@ fn allocation(criterion: &mut Criterion) {
     group.bench_function("1,000 tasks, 100 agents", |bench| bench.iter(|| allocate(black_box(&problem)).unwrap()));
 }
 
-criterion_group!(benches, assignment, lists, allocation);
+/// A thousand tasks with a chance of a predecessor on a hundred agents, of which some are busy for longer than planned.
+fn repairs(criterion: &mut Criterion) {
+    use counterpoint::planning::{Agent, Project, Rule, Scheme, Task, Work, generate, repair};
+    use counterpoint::{AgentId, TaskId, Time};
+
+    let mut random = Random::new(4, 4);
+    let mut project = (0..100).map(|id| Agent::new(AgentId::new(id))).fold(Project::default(), Project::with_agent);
+    for id in 0..1_000 {
+        let spans = (0..100).map(|agent| (AgentId::new(agent), 1_000_000_000 * (5 + random.below(20) as u64)));
+        let task = Task::of(TaskId::new(id), Work::ByAgent(spans.collect()));
+        let before = (id > 0 && random.below(3) > 0).then(|| random.below(usize::try_from(id).unwrap_or(1)));
+        project =
+            project.with_task(before.into_iter().fold(task, |task, before| task.after(TaskId::new(before as u64))));
+    }
+    let plan = generate(&project.check().expect("it is sound"), Scheme::Serial, Rule::LatestFinish);
+    let mut group = criterion.benchmark_group("repair of 1,000 tasks on 100 agents");
+    group.sample_size(20);
+    for late in [0, 1, 10, 100] {
+        for agent in project.agents.iter_mut().take(late) {
+            *agent = Agent::new(agent.id).with_busy(Time::from_secs(15));
+        }
+        let problem = project.check().expect("it is sound");
+        group.bench_function(format!("{late} agents late"), |bench| {
+            bench.iter(|| repair(black_box(&problem), black_box(&plan), Duration::from_secs(5)))
+        });
+    }
+}
+
+criterion_group!(benches, assignment, lists, allocation, repairs);
 criterion_main!(benches);

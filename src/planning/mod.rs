@@ -61,7 +61,7 @@ pub use assignment::{
 };
 pub use fault::{InvalidProject, ProjectFault};
 pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
-pub use live::{Outlook, PlanDeviation, PlanTracker, PlannedRouting, Replan, RollingPlanner, RunTensorError};
+pub use live::{OpenWork, Outlook, PlanDeviation, PlanTracker, PlannedRouting, Replan, RollingPlanner, RunTensorError};
 #[cfg(feature = "lp")]
 pub use lp::{
     Allocation, Constraint, LinearProgram, LpError, LpSolution, Relation, ShadowPrices, Variable, WorkShare, allocate,

@@ -1,12 +1,14 @@
 //! Requirements of a task on agents.
 
+mod by_name;
+
 use crate::base::id::{mix, stable_hash};
 use crate::base::name::Name;
 use crate::task::agent::AgentSpec;
+use by_name::ByName;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Skills with minimum levels, labels and amounts of resources that an agent must have: a filter, not a score. Cloning
@@ -45,9 +47,10 @@ struct Measure {
 impl Measure {
     fn of(wanted: &Wanted) -> Self {
         let Wanted { skills, labels, amounts, shared } = wanted;
-        let names = || skills.keys().chain(labels.keys()).chain(amounts.keys()).chain(shared.keys());
+        let names = || skills.names().chain(labels.names()).chain(amounts.names()).chain(shared.names());
+        let values = || labels.iter().map(|(_, value)| value);
         Self {
-            longest: names().chain(labels.values()).map(|name| name.len()).max().unwrap_or(0),
+            longest: names().chain(values()).map(|name| name.len()).max().unwrap_or(0),
             has_empty_name: names().any(|name| name.is_empty()),
             len: names().count(),
             uses_resources: !amounts.is_empty() || !shared.is_empty(),
@@ -58,14 +61,14 @@ impl Measure {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Wanted {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    skills: BTreeMap<Name, u16>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<Name, Name>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    amounts: BTreeMap<Name, u64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    shared: BTreeMap<Name, u64>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    skills: ByName<u16>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    labels: ByName<Name>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    amounts: ByName<u64>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    shared: ByName<u64>,
 }
 
 impl Needs {
@@ -78,13 +81,13 @@ impl Needs {
     /// Requires this skill, at any level.
     #[must_use]
     pub fn skill(name: impl Into<Name>) -> Self {
-        Self::nothing().and_skill(name, 0)
+        Self::of(Wanted { skills: ByName::one(name.into(), 0), ..Wanted::default() })
     }
 
     /// Requires this skill at this level or above, too.
     #[must_use]
     pub fn and_skill(self, name: impl Into<Name>, level: u16) -> Self {
-        let mut wanted = self.0.wanted.clone();
+        let mut wanted = self.into_wanted();
         wanted.skills.insert(name.into(), level);
         Self::of(wanted)
     }
@@ -92,7 +95,7 @@ impl Needs {
     /// Requires this label with this value, too.
     #[must_use]
     pub fn and_label(self, name: impl Into<Name>, value: impl Into<Name>) -> Self {
-        let mut wanted = self.0.wanted.clone();
+        let mut wanted = self.into_wanted();
         wanted.labels.insert(name.into(), value.into());
         Self::of(wanted)
     }
@@ -100,7 +103,7 @@ impl Needs {
     /// Requires this amount of a resource of the agent, held during the attempt: memory, disk, a context window.
     #[must_use]
     pub fn and_amount(self, name: impl Into<Name>, amount: u64) -> Self {
-        let mut wanted = self.0.wanted.clone();
+        let mut wanted = self.into_wanted();
         wanted.amounts.insert(name.into(), amount);
         Self::of(wanted)
     }
@@ -109,7 +112,7 @@ impl Needs {
     /// connections.
     #[must_use]
     pub fn and_shared(self, name: impl Into<Name>, amount: u64) -> Self {
-        let mut wanted = self.0.wanted.clone();
+        let mut wanted = self.into_wanted();
         wanted.shared.insert(name.into(), amount);
         Self::of(wanted)
     }
@@ -167,16 +170,20 @@ impl Needs {
         self.0.hash
     }
 
+    fn into_wanted(self) -> Wanted {
+        Arc::unwrap_or_clone(self.0).wanted
+    }
+
     fn of(wanted: Wanted) -> Self {
         let mut hash = 0;
-        for (name, level) in &wanted.skills {
+        for (name, level) in wanted.skills.iter() {
             hash = mix(hash ^ stable_hash(name.as_bytes()) ^ u64::from(*level));
         }
-        for (name, value) in &wanted.labels {
+        for (name, value) in wanted.labels.iter() {
             hash = mix(hash ^ stable_hash(name.as_bytes()) ^ stable_hash(value.as_bytes()).rotate_left(1));
         }
         for (turn, amounts) in (2..).zip([&wanted.amounts, &wanted.shared]) {
-            for (name, amount) in amounts {
+            for (name, amount) in amounts.iter() {
                 hash = mix(hash ^ stable_hash(name.as_bytes()).rotate_left(turn) ^ amount);
             }
         }

@@ -3,7 +3,7 @@
 //! | type | use |
 //! |---|---|
 //! | [`Rehearsal`] | runs a whole orchestration in virtual time, without threads or futures; simulates crashes and
-//! silent agents |
+//! silent agents; with the feature `functions`, also of durable functions |
 //! | [`Script`], [`Reply`] | defines the answers of agents by kind and attempt, with delays |
 //! | [`Recording`] | asserts on events as text; stores, loads, replays and compares them |
 //! | [`VirtualClock`], and with the feature `async` `Executor` and `ScriptedAgent` | run futures under `host::future`
@@ -60,6 +60,7 @@ mod clock;
 mod executor;
 mod recording;
 mod rehearsal;
+mod role;
 mod script;
 
 pub use clock::VirtualClock;

@@ -1,5 +1,6 @@
 //! The engine with scripted agents in virtual time: no threads, no futures, no waiting.
 
+use super::role::Role;
 use super::script::{Answer, Script};
 use super::{Recording, VirtualClock};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
@@ -15,6 +16,8 @@ use crate::message::run::RunSpec;
 use crate::scheduler::Config;
 use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec};
+#[cfg(feature = "functions")]
+use crate::workflow::{DurableFunctions, Turns};
 use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -56,7 +59,7 @@ pub struct Rehearsal {
 
 struct Player {
     spec: AgentSpec,
-    script: Script,
+    role: Role,
     last_message: Time,
     silent: bool,
     /// The attempts that it works on; those beyond its capacity wait.
@@ -96,14 +99,19 @@ impl Rehearsal {
     ///
     /// When the engine rejects the agent.
     #[track_caller]
-    #[expect(clippy::panic, reason = "a faulty test must fail")]
     pub fn join(&mut self, spec: AgentSpec, script: Script) -> Incarnation {
-        let mut spec = script.kinds().fold(spec, |spec, kind| {
-            let level = spec.skills.get(kind).copied().unwrap_or(1);
-            spec.with_skill(kind.clone(), level)
+        self.register(spec, Role::Script(script))
+    }
+
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a faulty test must fail")]
+    fn register(&mut self, spec: AgentSpec, role: Role) -> Incarnation {
+        let mut spec = role.kinds().into_iter().fold(spec, |spec, kind| {
+            let level = spec.skills.get(&kind).copied().unwrap_or(1);
+            spec.with_skill(kind, level)
         });
         spec.polls = false;
-        if script.answers_all_kinds() {
+        if role.answers_all_kinds() {
             lacking(&spec, &self.required).into_iter().for_each(|(skill, level)| _ = spec.skills.insert(skill, level));
         }
         let by = match self.ask(Command::register(spec.clone())) {
@@ -111,7 +119,7 @@ impl Rehearsal {
                 let last_message = self.now();
                 let player = Player {
                     spec,
-                    script,
+                    role,
                     last_message,
                     silent: false,
                     at_work: BTreeSet::new(),
@@ -126,6 +134,53 @@ impl Rehearsal {
         };
         self.deliver_due();
         by
+    }
+
+    /// Registers an agent that executes the turns of these durable functions, in no time. The calls of the functions are performed by
+    /// the other agents: by scripts, in virtual time. A [`crash`](Self::crash) lets every function begin again from its start, as the
+    /// end of its process does.
+    ///
+    /// ```
+    /// use counterpoint::testing::{Rehearsal, Reply, Script};
+    /// use counterpoint::workflow::{Ctx, DurableFunctions, FunctionSpec, StepSpec};
+    /// use counterpoint::{AgentId, AgentSpec, Config, Failure, RunId, RunOutcome, Time};
+    /// use std::time::Duration;
+    ///
+    /// const SEND: StepSpec<u32, bool> = StepSpec::new("send");
+    /// const REMIND: FunctionSpec<u32, u32> = FunctionSpec::new("remind");
+    ///
+    /// let remind = |ctx: Ctx, most: u32| async move {
+    ///     for number in 1..=most {
+    ///         if ctx.step("send", SEND, &number).await? {
+    ///             return Ok(number);
+    ///         }
+    ///         ctx.sleep("pause", Duration::from_secs(3_600)).await?;
+    ///     }
+    ///     Err(Failure::permanent("nobody has answered"))
+    /// };
+    /// let mut rehearsal = Rehearsal::new(Config::default);
+    /// rehearsal.join_functions(AgentSpec::new(AgentId::new(1)), DurableFunctions::new().with(REMIND, remind));
+    /// let answers = |task: &counterpoint::TaskSpec, _| Reply::ok(&(task.payload.to() == Ok(3)));
+    /// rehearsal.join(AgentSpec::new(AgentId::new(2)), Script::new().on_fn("send", answers));
+    ///
+    /// let (flow, run) = (REMIND.flow()?, RunId::new(1));
+    /// rehearsal.start(flow.definition().clone(), flow.run(run, &10)?);
+    /// rehearsal.run_for(Duration::from_secs(1_800));
+    /// rehearsal.crash();
+    /// rehearsal.run();
+    /// assert!(matches!(rehearsal.recording().run_outcome(run), Some(RunOutcome::Succeeded { .. })));
+    /// assert_eq!(rehearsal.now(), Time::from_secs(2 * 3_600)); // the third reminder, after two pauses
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the engine rejects the agent.
+    #[cfg(feature = "functions")]
+    #[track_caller]
+    pub fn join_functions(&mut self, spec: AgentSpec, functions: DurableFunctions) -> Incarnation {
+        let turns = Turns::new(functions.clone());
+        self.register(spec, Role::Functions { functions, turns })
     }
 
     /// Submits a task.
@@ -223,6 +278,7 @@ impl Rehearsal {
         let mut outbox = Outbox::default();
         engine.resume(self.now(), &mut outbox);
         self.engine = engine;
+        self.agents.values_mut().for_each(|player| player.role.restart());
         let effects = self.keep(outbox);
         self.perform(effects);
         self.deliver_due();
@@ -321,7 +377,7 @@ impl Rehearsal {
     fn equip(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         let required = &self.required;
-        let players = self.agents.iter_mut().filter(|(_, player)| player.script.answers_all_kinds());
+        let players = self.agents.iter_mut().filter(|(_, player)| player.role.answers_all_kinds());
         let updates: Vec<Command> = players
             .filter_map(|(by, player)| {
                 let lacking = lacking(&player.spec, required);
@@ -401,13 +457,13 @@ impl Rehearsal {
             if player.spec.prefetch > 0 {
                 sent.push((now, attempt, AgentCommand::Start { by, attempt }.into()));
             }
-            let reply = player.script.reply(&task, attempt.number().get());
-            let answer = match reply.answer {
+            let (answer, after) = player.role.reply(&self.engine, &task, attempt);
+            let answer = match answer {
                 Answer::Ok(output) => Command::complete(by, attempt, output),
                 Answer::Fail(failure) => Command::fail(by, attempt, failure),
                 Answer::Hang => continue,
             };
-            sent.push((now + reply.after, attempt, answer));
+            sent.push((now + after, attempt, answer));
         }
         for (at, attempt, command) in sent {
             self.serial = self.serial.saturating_add(1);

@@ -35,8 +35,9 @@
 //! - **A host that stops blocks nothing.** Everything except an append with rows is one statement, which the server
 //!   commits without the client: a host that stops during an append, a snapshot or a take-over holds no lock. A take-over
 //!   that waits for a lock longer than twice the patience fails.
-//! - **Unknown outcomes.** When the connection breaks during a commit, the outcome is unknown. The host ends; the next
-//!   one takes over and determines it.
+//! - **Unknown outcomes.** When the connection breaks during a commit, the outcome is unknown. A durable host takes the stream
+//!   over again ([`reclaim`](Journal::reclaim)) as soon as the server answers, finds out which entries are stored, appends the
+//!   others and goes on; when its patience is over, it ends, and the next host does so.
 //! - **Damage is an error.** A take-over verifies the hashes of all entries after the snapshot, and reports the first
 //!   fault as a [`RestoreError`].
 //!
@@ -69,7 +70,7 @@ use counterpoint::{Entry, RestoreError, Seq};
 pub use failure::Failure;
 use failure::{append_error, journal_error};
 use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Statement, Transaction};
+use postgres::{Client, Config, GenericClient, NoTls, Row, Statement, Transaction};
 use std::fmt;
 use std::time::Duration;
 
@@ -133,6 +134,26 @@ impl PostgresJournal {
     pub fn failure(&self) -> Failure {
         self.failure.clone()
     }
+
+    /// Takes the stream over again as the writer of this epoch.
+    fn reclaimed(&mut self, epoch: Epoch) -> Result<Takeover, AppendError> {
+        self.writing = None;
+        let refused = |error: JournalError| AppendError::Refused(error.to_string().into());
+        let mut client = connect(&self.config, "counterpoint", self.patience).map_err(append_error)?;
+        let chain = Chain::new(&self.stream);
+        let mut transaction = client.transaction().map_err(append_error)?;
+        let own = number(epoch.get());
+        let head = transaction.query_opt(statements::RECLAIM, &[&self.stream, &own]).map_err(append_error)?;
+        let Some(row) = head else { return Err(AppendError::Fenced) };
+        let head = head_of(&row);
+        let content = read(&mut transaction, &chain, &self.stream, &head).map_err(refused)?;
+        transaction.commit().map_err(append_error)?;
+        let append = client.prepare(statements::APPEND).map_err(append_error)?;
+        let epoch = chain::epoch(&head);
+        self.writing = Some(Writing { client, append, epoch, chain, hash: content.hash });
+        self.failure.clear();
+        Ok(Takeover::new(epoch, content.snapshot, content.tail))
+    }
 }
 
 /// A connection with this application name and the settings of a journal.
@@ -169,6 +190,17 @@ impl Journal for PostgresJournal {
         kept
     }
 
+    /// Makes a new connection, because the old one may be broken, and raises the epoch: an append that the server has not finished
+    /// fails. All of this is one transaction. If its end is unknown, a repetition may find an epoch that it has raised itself, and
+    /// returns [`AppendError::Fenced`].
+    fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
+        let reclaimed = self.reclaimed(epoch);
+        if let Err(error) = &reclaimed {
+            self.failure.note(error);
+        }
+        reclaimed.map(Some)
+    }
+
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
         match &mut self.writing {
             Some(writing) => archive::keep(&mut writing.client, &self.stream, (epoch, at), snapshot),
@@ -192,17 +224,13 @@ impl fmt::Debug for PostgresJournal {
 /// Raises the epoch, which fences all earlier writers, and then reads and verifies the content. Nothing is locked while
 /// the content is read: no fenced writer changes it, and a later one is detected.
 fn take(client: &mut Client, chain: &Chain, stream: &str) -> Result<(Epoch, Content), JournalError> {
-    let verified = client.query_opt(statements::LAST_TAKEOVER, &[&stream]).map_err(journal_error)?;
-    let verified = verified.map(|row| Verified { epoch: row.get(0), last: row.get(1), hash: row.get(2) });
     client.execute(statements::BEGIN_STREAM, &[&stream, &&START[..]]).map_err(journal_error)?;
     let head = client.query_opt(statements::TAKE_OVER, &[&stream]).map_err(journal_error)?;
     let Some(row) = head else {
         return Err(RestoreError::NoHead { reason: "the row in counterpoint_head is missing" }.into());
     };
-    let head = Head { epoch: row.get(0), last: row.get(1), snapshot_at: row.get(2), hash: row.get(3) };
-    let snapshot = client.query_opt(statements::SNAPSHOT, &[&stream, &head.snapshot_at]).map_err(journal_error)?;
-    let rows = client.query(statements::TAIL, &[&stream, &head.snapshot_at]).map_err(journal_error)?;
-    let content = chain.verify(&head, verified.as_ref(), snapshot.as_ref(), &rows);
+    let head = head_of(&row);
+    let content = read(client, chain, stream, &head);
     // A later writer may have appended entries, or removed some for a snapshot, while these were read.
     let now = client.query_opt(statements::HEAD, &[&stream]).map_err(journal_error)?;
     if now.is_none_or(|now| now.get::<_, i64>(0) != head.epoch) {
@@ -212,6 +240,19 @@ fn take(client: &mut Client, chain: &Chain, stream: &str) -> Result<(Epoch, Cont
     let record: [&(dyn ToSql + Sync); 4] = [&stream, &head.epoch, &head.last, &&content.hash[..]];
     client.execute(statements::RECORD_TAKEOVER, &record).map_err(journal_error)?;
     Ok((chain::epoch(&head), content))
+}
+
+fn head_of(row: &Row) -> Head {
+    Head { epoch: row.get(0), last: row.get(1), snapshot_at: row.get(2), hash: row.get(3) }
+}
+
+/// Reads and verifies the content up to a head.
+fn read(client: &mut impl GenericClient, chain: &Chain, stream: &str, head: &Head) -> Result<Content, JournalError> {
+    let verified = client.query_opt(statements::LAST_TAKEOVER, &[&stream]).map_err(journal_error)?;
+    let verified = verified.map(|row| Verified { epoch: row.get(0), last: row.get(1), hash: row.get(2) });
+    let snapshot = client.query_opt(statements::SNAPSHOT, &[&stream, &head.snapshot_at]).map_err(journal_error)?;
+    let rows = client.query(statements::TAIL, &[&stream, &head.snapshot_at]).map_err(journal_error)?;
+    Ok(chain.verify(head, verified.as_ref(), snapshot.as_ref(), &rows)?)
 }
 
 impl Writing {

@@ -58,6 +58,11 @@ pub(crate) const BEGIN_STREAM: &str = "
 pub(crate) const TAKE_OVER: &str = "
     update counterpoint_head set epoch = epoch + 1 where stream = $1 returning epoch, last_seq, snapshot_at, hash";
 
+/// As [`TAKE_OVER`], by the writer of this epoch alone.
+pub(crate) const RECLAIM: &str = "
+    update counterpoint_head set epoch = epoch + 1 where stream = $1 and epoch = $2
+    returning epoch, last_seq, snapshot_at, hash";
+
 pub(crate) const LAST_TAKEOVER: &str = "select epoch, last_seq, hash from counterpoint_takeover where stream = $1";
 
 /// Records what a take-over has verified, unless a later one has done so.

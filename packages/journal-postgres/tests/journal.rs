@@ -266,3 +266,52 @@ fn a_lock_is_not_awaited_forever() {
     transaction.rollback().unwrap();
     waiting.take_over().unwrap();
 }
+
+#[test]
+fn a_writer_reclaims_its_journal_until_another_takes_over() {
+    let server = Server::start("reclaimed");
+    let mut first = journal(&server, "reclaimed");
+    let epoch = first.take_over().unwrap().epoch;
+    assert_eq!(first.append(epoch, Seq::ZERO, &facts(1, 3)), Ok(()));
+    let again = first.reclaim(epoch).unwrap().unwrap();
+    assert!(again.epoch > epoch);
+    assert_eq!(again.tail, facts(1, 3));
+    // An append that the server has not finished yet fails, because it has the old epoch.
+    assert_eq!(first.append(epoch, Seq::new(3), &facts(4, 1)), Err(AppendError::Fenced));
+    assert_eq!(first.append(again.epoch, Seq::new(3), &facts(4, 1)), Ok(()));
+    let mut second = journal(&server, "reclaimed");
+    let other = second.take_over().unwrap();
+    assert_eq!(other.tail, facts(1, 4));
+    assert_eq!(first.reclaim(again.epoch).unwrap_err(), AppendError::Fenced);
+    assert_eq!(second.append(other.epoch, Seq::new(4), &facts(5, 1)), Ok(()), "the other writer is not disturbed");
+}
+
+#[test]
+fn a_durable_host_continues_when_the_server_is_started_again() {
+    use counterpoint::host::Durable;
+    use counterpoint::host::thread::ThreadHost;
+    use counterpoint::workflow::{Attempt, Steps};
+    use counterpoint::{AgentSpec, Config, Payload, TaskId, TaskOutcome, TaskSpec};
+    let mut server = Server::start("continues");
+    let durable = Durable::new().patience(Duration::from_secs(60));
+    let host = ThreadHost::durable(Config::default(), journal(&server, "continues"), durable).unwrap();
+    let steps = Steps::new().with_fn("double", |number: u64, _: &Attempt| Ok(number * 2));
+    host.add_agent(AgentSpec::new(AgentId::new(1)), steps).unwrap();
+    let task = |number: u64| TaskSpec::new(TaskId::new(number), "double").with_payload(Payload::of(&number).unwrap());
+    let is_done = |outcome: TaskOutcome, number: u64| matches!(outcome, TaskOutcome::Succeeded(output) if output == Payload::of(&(number * 2)).unwrap());
+    assert!(is_done(host.submit(task(1)).unwrap().wait().unwrap(), 1));
+    for number in 2..5 {
+        server.kill();
+        let waits = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| host.submit(task(number)).unwrap().wait().unwrap());
+            std::thread::sleep(Duration::from_millis(100));
+            server.start_again();
+            waits.join().unwrap()
+        });
+        assert!(is_done(waits, number), "the host has continued after restart {number}");
+    }
+    host.shut_down(Duration::from_secs(30)).unwrap();
+    let mut reader = journal(&server, "continues");
+    let taken = reader.take_over().unwrap();
+    assert!(taken.tail.windows(2).all(|pair| pair[0].seq.next() == pair[1].seq), "no entry is missing or twice");
+}

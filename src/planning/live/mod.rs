@@ -7,7 +7,7 @@ mod planned;
 mod rolling;
 mod run_tensor;
 
-pub use outlook::Outlook;
+pub use outlook::{OpenWork, Outlook};
 pub use planned::{PlanDeviation, PlanTracker, PlannedRouting};
 pub use rolling::{Replan, RollingPlanner};
 pub use run_tensor::RunTensorError;

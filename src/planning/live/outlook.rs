@@ -51,6 +51,38 @@ pub struct Outlook {
     pub under_way: Vec<PlannedTask>,
 }
 
+/// The open work of a scheduler, or that of an engine: what a [`RollingPlanner`](super::RollingPlanner) plans.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum OpenWork<'a> {
+    /// The tasks of a scheduler that is used alone.
+    Scheduler(&'a Scheduler),
+    /// The tasks that an engine has submitted.
+    Engine(&'a Engine),
+}
+
+impl<'a> From<&'a Scheduler> for OpenWork<'a> {
+    fn from(scheduler: &'a Scheduler) -> Self {
+        Self::Scheduler(scheduler)
+    }
+}
+
+impl<'a> From<&'a Engine> for OpenWork<'a> {
+    fn from(engine: &'a Engine) -> Self {
+        Self::Engine(engine)
+    }
+}
+
+impl OpenWork<'_> {
+    /// The work as a project. Tasks without an expected duration or estimate take `otherwise`.
+    pub(super) fn outlook(self, now: Time, otherwise: Duration) -> Outlook {
+        match self {
+            Self::Scheduler(scheduler) => Outlook::of_scheduler(scheduler, now, otherwise),
+            Self::Engine(engine) => Outlook::of_engine(engine, now, otherwise),
+        }
+    }
+}
+
 impl Outlook {
     /// The open work of a scheduler. Tasks without an expected duration or estimate take `otherwise`.
     #[must_use]

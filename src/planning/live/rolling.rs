@@ -1,10 +1,9 @@
 //! A plan that is kept up to date while it is performed.
 
-use super::outlook::Outlook;
+use super::outlook::{OpenWork, Outlook};
 use super::planned::PlanTracker;
 use crate::base::time::Time;
 use crate::planning::{InvalidProject, Plan, PlannedTask, Problem, Progress, Repair, Settings, improve, repair};
-use crate::scheduler::Scheduler;
 use core::ops::ControlFlow;
 use core::time::Duration;
 
@@ -104,11 +103,11 @@ impl RollingPlanner {
     /// # Errors
     ///
     /// [`InvalidProject`] if no agent that takes work can do one of the tasks. The plan stays as it is.
-    pub fn react(&mut self, scheduler: &Scheduler, now: Time) -> Result<Option<Repair>, InvalidProject> {
+    pub fn react<'a>(&mut self, work: impl Into<OpenWork<'a>>, now: Time) -> Result<Option<Repair>, InvalidProject> {
         if !self.tracker.has_arrivals() && !self.tracker.report(now).is_off(self.tolerance) {
             return Ok(None);
         }
-        let Replan { problem, plan, outlook } = self.replan(scheduler, now)?;
+        let Replan { problem, plan, outlook } = self.replan(work, now)?;
         let found = repair(&problem, &plan, self.stability);
         self.follow(&outlook, &found.plan);
         Ok(Some(found))
@@ -119,8 +118,8 @@ impl RollingPlanner {
     /// # Errors
     ///
     /// [`InvalidProject`] if no agent that takes work can do one of the tasks.
-    pub fn replan(&self, scheduler: &Scheduler, now: Time) -> Result<Replan, InvalidProject> {
-        let outlook = Outlook::of_scheduler(scheduler, now, self.otherwise).within(self.horizon);
+    pub fn replan<'a>(&self, work: impl Into<OpenWork<'a>>, now: Time) -> Result<Replan, InvalidProject> {
+        let outlook = work.into().outlook(now, self.otherwise).within(self.horizon);
         let problem = outlook.project.check()?;
         Ok(Replan { problem, plan: from(&self.plan, now), outlook })
     }
@@ -131,8 +130,13 @@ impl RollingPlanner {
     /// # Errors
     ///
     /// [`InvalidProject`] if no agent that takes work can do one of the tasks.
-    pub fn adopt(&mut self, found: &Plan, scheduler: &Scheduler, now: Time) -> Result<bool, InvalidProject> {
-        let Replan { problem, plan, outlook } = self.replan(scheduler, now)?;
+    pub fn adopt<'a>(
+        &mut self,
+        found: &Plan,
+        work: impl Into<OpenWork<'a>>,
+        now: Time,
+    ) -> Result<bool, InvalidProject> {
+        let Replan { problem, plan, outlook } = self.replan(work, now)?;
         let kept = repair(&problem, &plan, self.stability).plan;
         let found = repair(&problem, &from(found, now), self.stability).plan;
         let pairs = kept.tasks.iter().zip(&found.tasks);

@@ -46,6 +46,10 @@ pub(super) fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
         if !uncompensated.is_empty() {
             return Err(format!("{} counts as compensated, but these instances are not: {uncompensated:?}", run.id));
         }
+        let calls = books.uncompensated_work(run.id, |task| story.has_undo(task));
+        if !calls.is_empty() {
+            return Err(format!("{} counts as compensated, but these calls of functions are not: {calls:?}", run.id));
+        }
     }
     Values::default().check(&report.journal)?;
     Keys::default().check(&report.journal)?;
@@ -60,6 +64,10 @@ struct Story {
     restarted: BTreeMap<(RunId, NodeIx), Vec<Seq>>,
     /// Nodes that an operator declared to be compensated, or completed by hand.
     declared: BTreeSet<(RunId, NodeIx)>,
+    /// The nodes that execute durable functions.
+    functions: BTreeSet<(RunId, NodeIx)>,
+    /// The tasks of their calls with a compensation, while the call counts.
+    undoable: BTreeMap<TaskId, (RunId, NodeIx)>,
 }
 
 impl Story {
@@ -67,8 +75,12 @@ impl Story {
         let mut story = Self::default();
         for entry in journal {
             match &entry.event {
-                Event::Task { task, event: TaskEvent::Submitted { .. } } => {
-                    _ = story.submitted.insert(*task, entry.seq)
+                Event::Task { task, event: TaskEvent::Submitted { spec, .. } } => {
+                    story.submitted.insert(*task, entry.seq);
+                    story.called(*task, spec);
+                }
+                Event::Node { run, node, event: NodeEvent::Opened { what: Opening::Function } } => {
+                    story.functions.insert((*run, node.index));
                 }
                 Event::Run { run, event: RunEvent::Restarted { nodes } | RunEvent::Retried { nodes, .. } } => {
                     for node in nodes {
@@ -83,13 +95,33 @@ impl Story {
                         | NodeEvent::Operated { .. },
                 } => _ = story.declared.insert((*run, node.index)),
                 // A postcondition that does not hold repeats the work of its node.
-                Event::Node { run, node, event: NodeEvent::Refused { .. } | NodeEvent::Continued { .. } } => {
+                Event::Node { run, node, event: event @ (NodeEvent::Refused { .. } | NodeEvent::Continued { .. }) } => {
+                    // A function that continues as new leaves what it has done as it is.
+                    if matches!(event, NodeEvent::Continued { .. }) {
+                        story.undoable.retain(|_, at| *at != (*run, node.index));
+                    }
                     story.restarted.entry((*run, node.index)).or_default().push(entry.seq);
                 }
                 _ => {}
             }
         }
         story
+    }
+
+    /// Notes the task of a call, whose input is its key.
+    fn called(&mut self, task: TaskId, spec: &TaskSpec) {
+        let Some(owner) = spec.owner.filter(|owner| owner.phase == Phase::Do) else { return };
+        let at = (owner.run, owner.node);
+        let key = spec.payload.value().as_str();
+        let has_undo = |key: &str| flows::calls().iter().any(|call| &*call.key == key && call.undo.is_some());
+        if self.functions.contains(&at) && key.is_some_and(has_undo) {
+            self.undoable.insert(task, at);
+        }
+    }
+
+    /// Whether the task is a call of a function that has to be compensated if its run is.
+    fn has_undo(&self, task: TaskId) -> bool {
+        self.undoable.get(&task).is_some_and(|at| !self.declared.contains(at))
     }
 
     /// Whether two of the tasks of an instance were submitted without a restart of its node between them.

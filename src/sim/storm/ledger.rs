@@ -148,6 +148,16 @@ impl Books {
         });
         open.map(|(instance, _)| *instance).collect()
     }
+
+    /// Tasks of this run that were done and not compensated, for matching ones.
+    pub(super) fn uncompensated_work(&self, run: RunId, is: impl Fn(TaskId) -> bool) -> Vec<TaskId> {
+        let own = self.instances.iter().filter(|(instance, _)| instance.0 == run);
+        let open = own.flat_map(|(instance, tasks)| {
+            let undo = self.compensated.get(instance);
+            tasks.iter().filter(move |task| undo.is_none_or(|undo| undo < *task))
+        });
+        open.copied().filter(|task| is(*task)).collect()
+    }
 }
 
 const fn instance(owner: Owner) -> Instance {

@@ -1,5 +1,7 @@
 //! The attempt that a step sees.
 
+#[cfg(feature = "tracing")]
+mod context;
 #[cfg(feature = "reports")]
 mod reports;
 

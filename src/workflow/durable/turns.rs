@@ -212,7 +212,7 @@ fn failed(error: &crate::base::codec::CodecError) -> Failure {
 
 impl Turn {
     /// Executes the turn on this thread.
-    #[cfg(feature = "threads")]
+    #[cfg(any(feature = "threads", feature = "testing"))]
     pub(crate) fn run(mut self) -> Result<Payload, Failure> {
         loop {
             // It is pending only to let others be polled.

@@ -198,3 +198,67 @@ fn a_search_in_the_background_is_adopted_only_if_it_is_worth_its_changes() {
     assert_eq!(play(0), (true, true));
     assert_eq!(play(1_000), (true, false), "the changes cost more than they save");
 }
+
+/// In a simulation an operator keeps the plan up to date, while agents fail and take longer than expected.
+#[cfg(feature = "sim")]
+#[test]
+fn a_simulation_follows_a_rolling_plan() {
+    use counterpoint::planning::PlanTracker;
+    use counterpoint::scheduler::TaskStatus;
+    use counterpoint::sim::{AgentModel, Distribution, Job, Simulation};
+    use counterpoint::{AgentSpec, Retry, TaskSpec};
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
+    for seed in 1..=5 {
+        // A restarted host has a strategy of its own; a tracker without a host has nothing to repair.
+        let trackers: Rc<RefCell<Vec<PlanTracker>>> = Rc::default();
+        let (kept, repairs, planned) = (Rc::clone(&trackers), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let config = move || {
+            let (strategy, tracker) = PlannedRouting::new();
+            kept.borrow_mut().push(tracker);
+            Config::default().with_strategy(strategy)
+        };
+        let mut planners: Vec<RollingPlanner> = Vec::new();
+        let (counted, assigned) = (Rc::clone(&repairs), Rc::clone(&planned));
+        let operator = move |engine: &counterpoint::Engine, now: Time| {
+            let trackers = trackers.borrow();
+            let begun = planners.len();
+            planners.extend(trackers.iter().skip(begun).map(|tracker| RollingPlanner::new(tracker.clone(), secs(2))));
+            for (planner, tracker) in planners.iter_mut().zip(&*trackers) {
+                assigned.set(assigned.get().max(tracker.report(now).as_planned));
+                // While no agent is up, no task can be planned.
+                if let Ok(Some(found)) = planner.react(engine, now) {
+                    let open = Outlook::of_engine(engine, now, secs(1)).project;
+                    assert_eq!(found.plan.tasks.len(), open.tasks.len());
+                    counted.set(counted.get() + 1);
+                }
+            }
+            Vec::new()
+        };
+        let agent = |id: u64| {
+            let spec = AgentSpec::new(AgentId::new(id)).with_skill("work", 1).with_lease(secs(5));
+            let law = Distribution::log_normal(secs(10), 1.0).unwrap();
+            let (up, away) = (Distribution::exponential(secs(60)).unwrap(), Distribution::constant(secs(10)));
+            AgentModel::new(spec).with_service("work", law).with_breakdowns(up, away)
+        };
+        let policy = counterpoint::Policy::default().with_retry(Retry::exponential(50, secs(1), secs(2)));
+        let job = |id: u64| {
+            let spec = TaskSpec::new(task_id(id), "work").with_estimate(secs(10)).with_policy(policy.clone());
+            Job::task(Time::from_secs(id % 7), spec.with_after((id > 3).then(|| task_id(id - 3))))
+        };
+        let mut order: Vec<u64> = (1..=40).collect();
+        order.sort_by_key(|id| id % 7);
+        let jobs: Vec<Job> = order.into_iter().map(job).collect();
+        let report = Simulation::new(seed)
+            .with_config(config)
+            .with_agents((1..=3).map(agent))
+            .with_operator(secs(1), operator)
+            .with_jobs(jobs)
+            .run()
+            .unwrap();
+        assert!(report.tasks.iter().all(|task| task.status() == Some(TaskStatus::Succeeded)), "{:?}", report.end);
+        assert!(report.lost_agents > 0 && repairs.get() > 1, "{} repairs", repairs.get());
+        assert!(planned.get() > 0, "no task went to its planned agent");
+    }
+}

@@ -74,7 +74,7 @@ fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> 
     let journal =
         PostgresJournal::new(connection.parse()?, stream).with_rows(rows).with_patience(Duration::from_secs(2));
     let failure = journal.failure();
-    let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(200))?;
+    let host = ThreadHost::durable(Config::default(), journal, Durable::new().snapshot_every(200).patience(PATIENCE))?;
     let (tell_line, lines) = channel();
     std::thread::spawn(move || {
         std::io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tell_line.send(line))

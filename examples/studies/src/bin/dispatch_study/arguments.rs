@@ -15,6 +15,8 @@ pub struct Arguments {
     pub small: bool,
     /// Only the comparison of the orders.
     pub orders: bool,
+    /// Only the parameters of the deferring discipline, for the load of this name.
+    pub tune: Option<String>,
 }
 
 impl Arguments {
@@ -23,7 +25,8 @@ impl Arguments {
     /// When something is asked for that is not known.
     pub fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let data = std::env::var_os("COUNTERPOINT_DATA").map(PathBuf::from);
-        let mut asked = Self { data, out: "target/dispatch_study.svg".into(), seed: 1, small: false, orders: false };
+        let mut asked =
+            Self { data, out: "target/dispatch_study.svg".into(), seed: 1, small: false, orders: false, tune: None };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
@@ -31,11 +34,13 @@ impl Arguments {
                 "--out" => asked.out = value()?.into(),
                 "--seed" => asked.seed = value()?.parse()?,
                 "--small" => asked.small = true,
+                "--tune" => asked.tune = Some(value()?),
                 "--orders" => asked.orders = true,
                 _ => {
-                    return Err(
-                        format!("unknown option {word}: expected --data, --out, --seed, --small and --orders").into()
-                    );
+                    return Err(format!(
+                        "unknown option {word}: expected --data, --out, --seed, --small, --orders and --tune"
+                    )
+                    .into());
                 }
             }
         }

@@ -6,6 +6,7 @@
 //! cargo run --release -p studies --bin dispatch_study -- --data FOLDER      # with the recorded loads in FOLDER/traces
 //! cargo run --release -p studies --bin dispatch_study -- --small            # a few seconds
 //! cargo run --release -p studies --bin dispatch_study -- --orders           # the orders over five seeds, and nothing else
+//! cargo run --release -p studies --bin dispatch_study -- --tune LOAD        # parameters of the deferring discipline for one load
 //! ```
 //!
 //! Everything runs in virtual time, so the figures depend on the seed and not on the speed of the machine. The
@@ -35,6 +36,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod tune;
 mod world;
 
 use crate::arguments::Arguments;
@@ -49,6 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if asked.orders {
         let (loads, missing) = loads(&asked)?;
         print(&format!("# Orders\n\n{missing}{}", compared(&loads, asked.small)));
+        return Ok(());
+    }
+    if let Some(name) = &asked.tune {
+        let (loads, missing) = loads(&asked)?;
+        let load = loads.iter().find(|load| load.name == *name).ok_or_else(|| format!("no load {name}. {missing}"))?;
+        print(&tune::report(load));
         return Ok(());
     }
     let (report, picture) = study(&asked)?;

@@ -131,7 +131,7 @@ pub fn orders(loads: &[Load], found: &[Compared]) -> String {
 }
 
 /// The mean of several shares in percent, and half the width of its 95 % confidence interval (Student's distribution).
-fn interval(values: &[f64]) -> String {
+pub fn interval(values: &[f64]) -> String {
     let mean = mean(values);
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
     let freedom = values.len().saturating_sub(1);

@@ -7,9 +7,12 @@ use counterpoint::{AgentId, Time};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Decides on line, without a plan: by rank with reservations, or in order of arrival with idle agents.
+/// Decides on line, without a plan.
 pub(crate) struct Online {
+    /// The order of the tasks; by arrival if there are none.
     pub(crate) ranks: Option<Vec<f64>>,
+    /// Whether a task may wait for a busy agent that ends it earlier.
+    pub(crate) reserves: bool,
 }
 
 impl Decide for Online {
@@ -31,7 +34,7 @@ impl Decide for Online {
         let mut begins = Vec::new();
         for (_, task) in ready {
             let ends = free.iter().enumerate().map(|(agent, free)| (free + view.instance.seconds[task][agent], agent));
-            let ends = ends.filter(|(end, agent)| end.is_finite() && (self.ranks.is_some() || free[*agent] == 0.0));
+            let ends = ends.filter(|(end, agent)| end.is_finite() && (self.reserves || free[*agent] == 0.0));
             let Some((end, agent)) = ends.min_by(|one, two| one.0.total_cmp(&two.0)) else { continue };
             if free[agent] == 0.0 {
                 begins.push((task, agent));

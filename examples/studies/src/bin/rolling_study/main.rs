@@ -105,7 +105,7 @@ fn study(instances: &[Instance], seeds: u64) -> Vec<Cell> {
     let cases: Vec<Case> = cases.collect();
     let runs: Vec<(&Instance, u64)> =
         instances.iter().flat_map(|instance| (1..=seeds).map(move |seed| (instance, seed))).collect();
-    let results: Vec<Vec<[Result; 6]>> = runs
+    let results: Vec<Vec<[Result; 7]>> = runs
         .into_par_iter()
         .map(|(instance, seed)| {
             let plan = world::first_plan(instance, seed);
@@ -116,7 +116,9 @@ fn study(instances: &[Instance], seeds: u64) -> Vec<Cell> {
     for (number, case) in cases.into_iter().enumerate() {
         for (at, policy) in Policy::ALL.into_iter().enumerate() {
             let all = || results.iter().map(|cases| &cases[number]);
-            let relative = |value: fn(&Result) -> f64| all().map(|all| value(&all[at]) / value(&all[5])).collect();
+            let relative = |value: fn(&Result) -> f64| {
+                all().map(|all| value(&all[at]) / value(&all[Policy::ALL.len() - 1])).collect()
+            };
             let (makespans, costs) = (relative(|one| one.makespan), relative(|one| one.cost));
             cells.push(Cell { case, policy, makespans, costs, moves: all().map(|all| all[at].moves).collect() });
         }

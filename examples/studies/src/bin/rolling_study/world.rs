@@ -22,6 +22,8 @@ pub(crate) enum Policy {
     Fixed,
     /// The task that has been ready for longest, with the idle agent that is fastest for it.
     Greedy,
+    /// Ready tasks by upward rank, each with the idle agent that is fastest for it.
+    Ranked,
     /// HEFT on line: ready tasks by upward rank, each with the agent that ends it earliest.
     Heft,
     /// A plan that is repaired after every event.
@@ -52,13 +54,14 @@ const FIRST: u64 = 1_500;
 pub(crate) const LATER: u64 = 200;
 
 impl Policy {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Fixed, Self::Greedy, Self::Heft, Self::Repaired, Self::Searched, Self::Clairvoyant];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Fixed, Self::Greedy, Self::Ranked, Self::Heft, Self::Repaired, Self::Searched, Self::Clairvoyant];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Fixed => "the plan as it was",
             Self::Greedy => "greedy",
+            Self::Ranked => "by rank, idle agents",
             Self::Heft => "HEFT on line",
             Self::Repaired => "repaired plan",
             Self::Searched => "repaired and searched",
@@ -84,9 +87,9 @@ impl Policy {
                 });
                 Result { makespan: plan.makespan().as_secs_f64(), cost: cost.sum(), moves: 0.0 }
             }
-            Self::Greedy | Self::Heft => {
-                let ranks = (self == Self::Heft).then(|| instance.ranks());
-                World::new(instance, &truth).run(&mut Online { ranks })
+            Self::Greedy | Self::Ranked | Self::Heft => {
+                let ranks = (self != Self::Greedy).then(|| instance.ranks());
+                World::new(instance, &truth).run(&mut Online { ranks, reserves: self == Self::Heft })
             }
             Self::Fixed | Self::Repaired | Self::Searched => {
                 World::new(instance, &truth).run(&mut Follower::new(plan.clone(), self, instance, seed))
