@@ -15,23 +15,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let quick = std::env::var_os("PEERS_QUICK").is_some();
     let loads: [Load; 2] = if quick { [(1, 20), (5, 4)] } else { [(1, 2_000), (100, 50)] };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    for (name, in_memory) in [("duroxide 0.1, SQLite in memory", true), ("duroxide 0.1, SQLite in a file (WAL)", false)] {
-        let rates = loads.map(|load| runtime.block_on(measure(in_memory, load)));
-        let [one, many] = rates;
-        println!("| {name} | {:.0} | {:.0} |", one?, many?);
-    }
+    let rates = loads.map(|load| runtime.block_on(measure(load)));
+    // Its database can be deadlocked while many functions are under way, and then a function fails.
+    let cells = rates.map(|rate| rate.map_or_else(|error| error.to_string(), |rate| format!("{rate:.0}")));
+    println!("| duroxide 0.1, SQLite in a file (WAL) | {} |", cells.join(" | "));
     Ok(())
 }
 
-async fn measure(in_memory: bool, (functions, calls): Load) -> Result<f64, Box<dyn Error>> {
+async fn measure((functions, calls): Load) -> Result<f64, Box<dyn Error>> {
     let file = std::env::temp_dir().join(format!("beside-duroxide-{}.db", std::process::id()));
-    let store = if in_memory {
-        SqliteProvider::new_in_memory().await?
-    } else {
-        drop(std::fs::remove_file(&file));
-        std::fs::File::create(&file)?;
-        SqliteProvider::new(&format!("sqlite:{}", file.display()), None).await?
-    };
+    drop(std::fs::remove_file(&file));
+    std::fs::File::create(&file)?;
+    let store = SqliteProvider::new(&format!("sqlite:{}", file.display()), None).await?;
     let store = Arc::new(store);
     let activities = ActivityRegistry::builder()
         .register("add", |_: ActivityContext, sum: String| async move {
@@ -48,13 +43,9 @@ async fn measure(in_memory: bool, (functions, calls): Load) -> Result<f64, Box<d
         Ok(sum)
     };
     let orchestrations = OrchestrationRegistry::builder().register("count", count).build();
-    // Its defaults wait 100 ms between two looks into the store; these are its shortest waits, so that the work is measured.
-    let options = RuntimeOptions {
-        dispatcher_min_poll_interval: Duration::from_millis(1),
-        orchestration_concurrency: 4,
-        worker_concurrency: 4,
-        ..RuntimeOptions::default()
-    };
+    // Its defaults wait 100 ms between two looks into the store; this is a shorter wait, so that the work is measured.
+    let options =
+        RuntimeOptions { dispatcher_min_poll_interval: Duration::from_millis(1), ..RuntimeOptions::default() };
     let runtime = Runtime::start_with_options(store.clone(), activities, orchestrations, options).await;
     let client = Client::new(store);
     let began = Instant::now();
@@ -62,7 +53,8 @@ async fn measure(in_memory: bool, (functions, calls): Load) -> Result<f64, Box<d
         client.start_orchestration(&format!("run-{id}"), "count", calls.to_string()).await.map_err(text)?;
     }
     for id in 0..functions {
-        let ended = client.wait_for_orchestration(&format!("run-{id}"), Duration::from_secs(600)).await.map_err(text)?;
+        let ended =
+            client.wait_for_orchestration(&format!("run-{id}"), Duration::from_secs(600)).await.map_err(text)?;
         match ended {
             OrchestrationStatus::Completed { output, .. } => assert_eq!(output, calls.to_string()),
             other => return Err(format!("{other:?}").into()),

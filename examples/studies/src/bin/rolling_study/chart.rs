@@ -17,7 +17,7 @@ pub(crate) fn draw(cells: &[Cell]) -> String {
     let values: [(&str, Value); 2] =
         [("makespan", |cell| mean(&cell.makespans) - 1.0), ("cost", |cell| mean(&cell.costs) - 1.0)];
     for (row, (name, value)) in values.into_iter().enumerate() {
-        let shown = || cells.iter().filter(|cell| cell.policy != Policy::Clairvoyant);
+        let shown = || cells.iter().filter(|cell| !matches!(cell.policy, Policy::Clairvoyant | Policy::Ranked));
         let high = shown().map(value).fold(0.05, f64::max);
         let low = shown().map(value).fold(0.0, f64::min);
         for (column, failing) in [false, true].into_iter().enumerate() {
@@ -38,7 +38,8 @@ pub(crate) fn draw(cells: &[Cell]) -> String {
             ));
             let Some((x, y)) = axes else { continue };
             let plot = sheet.plot(area, x, y);
-            for (at, policy) in Policy::ALL.into_iter().enumerate() {
+            let drawn = Policy::ALL.into_iter().filter(|policy| *policy != Policy::Ranked);
+            for (at, policy) in drawn.enumerate() {
                 let here = shown().filter(|cell| cell.policy == policy && cell.case.failing == failing);
                 let points: Vec<(f64, f64)> = here.map(|cell| (cell.case.variation, value(cell))).collect();
                 if !points.is_empty() {
