@@ -5,17 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Values by name, in the order of the names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum ByName<V> {
+    #[default]
     None,
     One((Name, V)),
     Several(Box<[(Name, V)]>),
-}
-
-impl<V> Default for ByName<V> {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl<V> ByName<V> {
