@@ -249,6 +249,40 @@ impl Directory {
         self.instruct(&before, None, out);
     }
 
+    /// Moves a shard to another node, as an operator wants it. Later plans leave it there, unless the node gets more shards
+    /// than it may have. Nothing happens if the shard is moving already, or the node is not live or drained.
+    ///
+    /// # Errors
+    ///
+    /// [`BadShards::Unknown`] if there is no such shard.
+    pub fn relocate(
+        &mut self,
+        now: Time,
+        shard: ShardId,
+        to: NodeId,
+        out: &mut Vec<Instructions>,
+    ) -> Result<(), BadShards> {
+        let shard = self.shards.shard(shard.get())?;
+        let before = self.duties();
+        self.expire(now);
+        let takes = self.nodes.get(&to).is_some_and(|member| member.weight > 0);
+        if let Some(row) = self.rows.get_mut(&shard).filter(|_| takes)
+            && let Place::Hosted { by } = row.place
+            && by != to
+        {
+            row.place = Place::Leaving { from: by, to };
+        }
+        self.assign();
+        self.instruct(&before, None, out);
+        Ok(())
+    }
+
+    /// The shards.
+    #[must_use]
+    pub const fn shards(&self) -> Shards {
+        self.shards
+    }
+
     /// When the next lease ends.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {

@@ -1,6 +1,7 @@
 //! Shards, and the partitions of keys and ids that belong to them.
 
 use crate::base::id::{PARTITIONS, RunId, TaskId, number_in, partition_of_key, stable_hash};
+use crate::engine::Engine;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -211,6 +212,21 @@ impl Shards {
     pub fn partitions_of(self, shard: ShardId) -> Result<(Partition, Partition), BadShards> {
         let first = self.shard(shard.get())?.get().saturating_mul(self.width());
         Ok((Partition(first), Partition(first.saturating_add(self.width() - 1))))
+    }
+
+    /// Checks that the tasks and runs of an engine belong to a shard. Visits all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`BadShards::Unknown`] or [`BadShards::Foreign`].
+    pub fn check(self, shard: ShardId, engine: &Engine) -> Result<(), BadShards> {
+        self.shard(shard.get())?;
+        let tasks = engine.tasks().map(|task| Partition::of_task(task.spec().id));
+        let runs = engine.runs().map(|run| Partition::of_run(run.id()));
+        match tasks.chain(runs).map(|partition| self.shard_of(partition)).find(|owner| *owner != shard) {
+            Some(owner) => Err(BadShards::Foreign { shard, owner, shards: self.count() }),
+            None => Ok(()),
+        }
     }
 
     const fn width(self) -> u16 {

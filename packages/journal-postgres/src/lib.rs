@@ -62,6 +62,7 @@ mod archive;
 mod chain;
 mod failure;
 mod statements;
+mod streams;
 
 use archive::PostgresArchive;
 use chain::{Chain, Content, Hash, Head, START, Verified};
@@ -73,6 +74,7 @@ use postgres::types::ToSql;
 use postgres::{Client, Config, GenericClient, NoTls, Row, Statement, Transaction};
 use std::fmt;
 use std::time::Duration;
+pub use streams::{PostgresStreams, StreamAppend, StreamEnd};
 
 /// Writes rows of the host for an entry, in the transaction that stores the entry.
 pub type Rows = dyn FnMut(&mut Transaction<'_>, &Entry) -> Result<(), postgres::Error> + Send;

@@ -88,6 +88,31 @@ pub(crate) const APPEND: &str = "
     select head.stream, $3::bigint + new.place, $2, new.event, new.hash
     from head, unnest($4::text[], $5::bytea[]) with ordinality as new (event, hash, place)";
 
+/// The same for several streams: locks their heads in the order of their names, advances those that have the expected epoch and
+/// last entry, and inserts their entries. Returns what each head was, which says whether its entries were stored.
+pub(crate) const APPEND_ALL: &str = "
+    with asked as (
+        select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
+            as asked (stream, epoch, after, last, hash)
+    ), locked as materialized (
+        select stream, epoch, last_seq from counterpoint_head
+        where stream = any ($1::text[]) order by stream for update
+    ), advanced as (
+        update counterpoint_head head set last_seq = asked.last, hash = asked.hash
+        from asked, locked
+        where head.stream = asked.stream and locked.stream = asked.stream
+            and locked.epoch = asked.epoch and locked.last_seq = asked.after and asked.last > asked.after
+            and head.epoch = asked.epoch and head.last_seq = asked.after
+        returning head.stream, head.epoch
+    ), stored as (
+        insert into counterpoint_journal
+        select new.stream, new.seq, advanced.epoch, new.event, new.hash
+        from unnest($6::text[], $7::bigint[], $8::text[], $9::bytea[]) as new (stream, seq, event, hash)
+        join advanced on advanced.stream = new.stream
+        returning 1
+    )
+    select stream, epoch, last_seq from locked";
+
 pub(crate) const HEAD: &str = "select epoch, last_seq, snapshot_at from counterpoint_head where stream = $1";
 
 /// Stores a snapshot with the hash of its last entry, if the head has the same writer, has reached the entry, and has no

@@ -5,7 +5,8 @@ use super::explore::{World, explore};
 use core::time::Duration;
 use counterpoint::Time;
 use counterpoint::cluster::{
-    Directory, Hosting, HostingEffect, Instructions, NodeId, Place, Report, ReportError, ShardId, Shards, Stage,
+    Directory, Hosting, HostingEffect, Instruction, Instructions, NodeId, Place, Report, ReportError, ShardId, Shards,
+    Stage,
 };
 use counterpoint::journal::Epoch;
 use std::collections::BTreeMap;
@@ -317,6 +318,53 @@ fn two_nodes_and_two_shards_survive_what_a_network_does() {
         println!("{states} states with {faults} faults and {time} steps of time");
         assert!(states > least, "{states} states");
     }
+}
+
+/// An operator moves a shard: a handover, which later plans do not undo.
+#[test]
+fn a_shard_is_moved_by_an_operator() {
+    let shards = Shards::new(8).unwrap();
+    let mut directory = Directory::new(shards, Duration::from_secs(3));
+    let mut nodes = [1, 2].map(|node| Hosting::new(NodeId::new(node), shards));
+    let mut turn = |directory: &mut Directory, nodes: &mut [Hosting; 2]| {
+        for node in nodes {
+            let (mut out, mut work) = (Vec::new(), Vec::new());
+            directory.report(Time::ZERO, node.report(), &mut out).unwrap();
+            let own = out.iter().find(|order| node.instruct(order, &mut work).is_ok());
+            assert!(own.is_some());
+            for effect in work {
+                match effect {
+                    HostingEffect::Start { shard } => {
+                        let (_, epoch) = directory.place_of(shard).unwrap();
+                        node.started(shard, epoch.next());
+                    }
+                    HostingEffect::Release { shard } => node.dropped(shard),
+                    _ => {}
+                }
+            }
+        }
+    };
+    let mut settle = |directory: &mut Directory, nodes: &mut [Hosting; 2]| {
+        for _ in 0..10 {
+            turn(directory, nodes);
+        }
+    };
+    settle(&mut directory, &mut nodes);
+    let host = |directory: &Directory, shard| directory.host_of(shard).map(|(node, _)| node);
+    let shard = shards.all().find(|shard| host(&directory, *shard) == Some(NodeId::new(1))).unwrap();
+    let mut out = Vec::new();
+    directory.relocate(Time::ZERO, shard, NodeId::new(2), &mut out).unwrap();
+    assert_eq!(out.len(), 1);
+    assert_eq!(out[0].node, NodeId::new(1));
+    assert_eq!(out[0].tasks, [Instruction::Release { shard }]);
+    settle(&mut directory, &mut nodes);
+    assert_eq!(host(&directory, shard), Some(NodeId::new(2)));
+    assert_eq!(directory.check(), Ok(()));
+    // To a node that is not alive nothing is moved.
+    out.clear();
+    directory.relocate(Time::ZERO, shard, NodeId::new(9), &mut out).unwrap();
+    assert_eq!((out.len(), host(&directory, shard)), (0, Some(NodeId::new(2))));
+    assert!(directory.relocate(Time::ZERO, ShardId::new(8), NodeId::new(1), &mut out).is_err());
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Server {
             .arg(data)
             .arg("-k")
             .arg(&self.folder)
-            .args(["-c", "listen_addresses=", "-c", "max_connections=20", "-c", "shared_buffers=16MB"])
+            .args(["-c", "listen_addresses=", "-c", "max_connections=100", "-c", "shared_buffers=16MB"])
             .current_dir(&self.folder)
             .stdout(Stdio::null())
             .stderr(log)

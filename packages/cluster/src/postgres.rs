@@ -1,0 +1,213 @@
+//! A store in one PostgreSQL database.
+//!
+//! | table | content |
+//! |---|---|
+//! | `counterpoint_cluster` | one row: the identity of the deployment and what all nodes must agree on; the directory as JSON with a version |
+//! | those of `counterpoint-journal-postgres` | the journals, one stream for each shard |
+//!
+//! Nothing holds a lock between two statements, so a node that stops anywhere blocks no other.
+
+use crate::store::{Append, Deployment, Directed, DirectoryRow, Joined, Store, StoreError};
+use counterpoint::cluster::{NodeId, Report, Session, ShardId};
+use counterpoint::journal::{AppendError, Epoch, Takeover};
+use counterpoint::{Seq, Time};
+use counterpoint_journal_postgres::{PostgresStreams, StreamAppend, StreamEnd};
+use postgres::error::SqlState;
+use postgres::{Client, Config, NoTls};
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often a change of the directory is tried again when other nodes have changed it meanwhile.
+const TRIES: u32 = 20;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(2);
+
+const CREATE: &str = "
+    select pg_advisory_xact_lock(hashtext('counterpoint cluster'));
+    create table if not exists counterpoint_cluster (
+        one boolean primary key default true check (one),
+        id text not null,
+        stated text not null,
+        directory text not null,
+        version bigint not null
+    );
+    create sequence if not exists counterpoint_cluster_nodes;
+    create sequence if not exists counterpoint_cluster_sessions;";
+
+/// The time in microseconds since 1970, by the database's clock.
+const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
+/// The store of a deployment in a PostgreSQL database: journals, directory, leases by the database's clock, and identities.
+///
+/// One database is one deployment. It is created by the first node that joins.
+pub struct PostgresStore {
+    config: Config,
+    client: Option<Client>,
+    streams: PostgresStreams,
+    /// The ends of streams that were taken over on other connections.
+    ends: Arc<Mutex<BTreeMap<(ShardId, Epoch), StreamEnd>>>,
+}
+
+impl PostgresStore {
+    /// The store in this database. No connection is made before the first call.
+    #[must_use]
+    pub fn new(mut config: Config) -> Self {
+        config.connect_timeout(CONNECT);
+        // A connection to a database that has gone without a word is given up.
+        config.tcp_user_timeout(Duration::from_secs(5)).keepalives_idle(Duration::from_secs(2));
+        let streams = PostgresStreams::new(config.clone());
+        Self { config, client: None, streams, ends: Arc::default() }
+    }
+
+    /// The name of the stream of a shard. It contains no number of shards: the identity of the deployment has it.
+    #[must_use]
+    pub fn stream(shard: ShardId) -> String {
+        format!("shard {:04}", shard.get())
+    }
+
+    fn client(&mut self) -> Result<&mut Client, StoreError> {
+        let client = match self.client.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => {
+                let mut config = self.config.clone();
+                let mut client = config.application_name("counterpoint cluster").connect(NoTls).map_err(away)?;
+                client.batch_execute("set synchronous_commit = on; set statement_timeout = '5s';").map_err(away)?;
+                client
+            }
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Reads the directory, changes it, and writes it unless another node has done so meanwhile. Then it begins again.
+    fn change(
+        &mut self,
+        change: impl Fn(&mut DirectoryRow, Time, u64) -> Result<Directed, StoreError>,
+    ) -> Result<Directed, StoreError> {
+        let client = self.client()?;
+        for _ in 0..TRIES {
+            let read = client.query_opt(&format!("select version, directory, {NOW} from counterpoint_cluster"), &[]);
+            let Some(read) = read.map_err(away)? else {
+                return Err(StoreError::Foreign("the row of the directory is missing".into()));
+            };
+            let (version, text, now): (i64, &str, i64) = (read.get(0), read.get(1), read.get(2));
+            let mut row: DirectoryRow = serde_json::from_str(text)
+                .map_err(|error| StoreError::Foreign(format!("the directory cannot be read: {error}")))?;
+            let next = version.saturating_add(1);
+            let directed = change(&mut row, time(now), next.unsigned_abs())?;
+            let text = serde_json::to_string(&row).map_err(|error| StoreError::Foreign(error.to_string()))?;
+            let written = client.execute(
+                "update counterpoint_cluster set directory = $1, version = $2 where version = $3",
+                &[&text, &next, &version],
+            );
+            if written.map_err(away)? == 1 {
+                return Ok(directed);
+            }
+        }
+        Err(StoreError::Away("the directory was changed by others each time".into()))
+    }
+
+    fn number(&mut self, sequence: &str) -> Result<u64, StoreError> {
+        let row = self.client()?.query_one(&format!("select nextval('{sequence}')"), &[]).map_err(away)?;
+        Ok(row.get::<_, i64>(0).unsigned_abs())
+    }
+}
+
+impl Store for PostgresStore {
+    fn another(&self) -> Result<Box<dyn Store>, StoreError> {
+        let streams = PostgresStreams::new(self.config.clone());
+        Ok(Box::new(Self { config: self.config.clone(), client: None, streams, ends: Arc::clone(&self.ends) }))
+    }
+
+    fn join(&mut self, stated: &Deployment) -> Result<Joined, StoreError> {
+        let client = self.client()?;
+        let known = "select exists (select from pg_tables where tablename = 'counterpoint_cluster' and schemaname = any (current_schemas(false))), \
+                     exists (select from pg_tables where tablename = 'counterpoint_head' and schemaname = any (current_schemas(false)))";
+        let tables = client.query_one(known, &[]).map_err(away)?;
+        if !tables.get::<_, bool>(0) && tables.get::<_, bool>(1) {
+            return Err(StoreError::Foreign("it contains journals of hosts that are no nodes".into()));
+        }
+        client.batch_execute(CREATE).map_err(away)?;
+        let json = |error: serde_json::Error| StoreError::Foreign(error.to_string());
+        let own = serde_json::to_string(stated).map_err(json)?;
+        let row = serde_json::to_string(&DirectoryRow::new(stated)).map_err(json)?;
+        let create = "insert into counterpoint_cluster (id, stated, directory, version) \
+                      values (replace(gen_random_uuid()::text, '-', ''), $1, $2, 0) on conflict do nothing";
+        client.execute(create, &[&own, &row]).map_err(away)?;
+        let row =
+            client.query_one(&format!("select id, stated, {NOW} from counterpoint_cluster"), &[]).map_err(away)?;
+        let (id, known, now): (String, &str, i64) = (row.get(0), row.get(1), row.get(2));
+        let known: Deployment = serde_json::from_str(known).map_err(json)?;
+        known.admits(stated)?;
+        let node = NodeId::new(self.number("counterpoint_cluster_nodes")?);
+        Ok(Joined::new(node, id, time(now)))
+    }
+
+    fn session(&mut self) -> Result<Session, StoreError> {
+        Ok(Session::new(self.number("counterpoint_cluster_sessions")?))
+    }
+
+    fn report(&mut self, report: Report, address: &str) -> Result<Directed, StoreError> {
+        self.change(|row, now, version| row.report(now, version, report.clone(), address))
+    }
+
+    fn relocate(&mut self, shard: ShardId, to: NodeId) -> Result<Directed, StoreError> {
+        self.change(|row, now, version| row.relocate(now, version, shard, to))
+    }
+
+    fn take_over(&mut self, shard: ShardId) -> Result<Takeover, StoreError> {
+        let taken = self.streams.take_over(&Self::stream(shard));
+        let (taken, end) = taken.map_err(|error| match error.broken() {
+            Some(broken) => broken.clone().into(),
+            None => StoreError::Away(error.to_string()),
+        })?;
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.insert((shard, taken.epoch), end);
+        // Those of writers that never appended are dropped some time.
+        let old = taken.epoch.get().saturating_sub(8);
+        ends.retain(|(of, epoch), _| *of != shard || epoch.get() > old);
+        drop(ends);
+        Ok(taken)
+    }
+
+    fn append_all(&mut self, appends: &[Append]) -> Vec<Result<(), AppendError>> {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = appends.iter().filter_map(|append| ends.remove(&(append.shard, append.epoch)));
+        taken.for_each(|end| self.streams.adopt(end));
+        drop(ends);
+        let names: Vec<String> = appends.iter().map(|append| Self::stream(append.shard)).collect();
+        let appends: Vec<StreamAppend<'_>> = names
+            .iter()
+            .zip(appends)
+            .map(|(name, append)| StreamAppend::new(name, append.epoch, append.after, &append.entries))
+            .collect();
+        self.streams.append_all(&appends)
+    }
+
+    fn keep_snapshot(&mut self, shard: ShardId, epoch: Epoch, at: Seq, state: Vec<u8>) -> Result<(), AppendError> {
+        self.streams.keep_snapshot(&Self::stream(shard), epoch, at, &state)
+    }
+}
+
+const fn time(micros: i64) -> Time {
+    Time::from_nanos(micros.unsigned_abs().saturating_mul(1_000))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn away(error: postgres::Error) -> StoreError {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    if error.code() == Some(&SqlState::UNDEFINED_TABLE) { StoreError::Foreign(text) } else { StoreError::Away(text) }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! Callers, agents, and the ledger in which the effects of attempts are recorded: outside of the deployment.
+
+use super::kit::request;
+use counterpoint::{AgentId, AgentSpec, Command, Policy, Retry, TaskId, TaskSpec};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Effects by idempotency key. A system outside that recognises keys performs each once.
+#[derive(Default)]
+pub struct Ledger {
+    /// The task of each key, and how often it was requested.
+    effects: Mutex<BTreeMap<String, (u64, u32)>>,
+}
+
+/// What the ledger has counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub accepted: usize,
+    pub lost: usize,
+    pub twice: usize,
+    /// Requests under a key that was known: attempts that were repeated, whose effect was not.
+    pub repeated: u32,
+}
+
+impl Ledger {
+    fn record(&self, key: &str, task: u64) {
+        self.effects.lock().unwrap().entry(key.into()).or_insert((task, 0)).1 += 1;
+    }
+
+    pub fn count(&self, accepted: &BTreeSet<u64>) -> Count {
+        let effects = self.effects.lock().unwrap();
+        let mut by_task: BTreeMap<u64, u32> = BTreeMap::new();
+        for (task, _) in effects.values() {
+            *by_task.entry(*task).or_default() += 1;
+        }
+        Count {
+            accepted: accepted.len(),
+            lost: accepted.iter().filter(|task| !by_task.contains_key(task)).count(),
+            twice: by_task.values().filter(|keys| **keys > 1).count(),
+            repeated: effects.values().map(|(_, times)| times - 1).sum(),
+        }
+    }
+}
+
+/// What callers, agents and the test share.
+pub struct Load {
+    pub ledger: Ledger,
+    /// The addresses of the nodes that may be used now.
+    pub nodes: Mutex<Vec<String>>,
+    pub accepted: Mutex<BTreeSet<u64>>,
+    /// How long each accepted submission took, with the time of its beginning.
+    pub latencies: Mutex<Vec<(Instant, Duration)>>,
+    pub failed: AtomicU64,
+    next: AtomicU64,
+    pub is_over: AtomicBool,
+    /// Whether callers submit.
+    pub submits: AtomicBool,
+}
+
+pub fn task(id: u64) -> TaskSpec {
+    let policy =
+        Policy::default().with_retry(Retry::exponential(100, Duration::from_millis(20), Duration::from_secs(1)));
+    TaskSpec::new(TaskId::new(id), "pay").with_policy(policy)
+}
+
+impl Load {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            ledger: Ledger::default(),
+            nodes: Mutex::default(),
+            accepted: Mutex::default(),
+            latencies: Mutex::default(),
+            failed: AtomicU64::new(0),
+            next: AtomicU64::new(1_000_000),
+            is_over: AtomicBool::new(false),
+            submits: AtomicBool::new(false),
+        })
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn node(&self, turn: usize) -> Option<String> {
+        let nodes = self.nodes.lock().unwrap();
+        if nodes.is_empty() { None } else { nodes.get(turn % nodes.len()).cloned() }
+    }
+
+    /// Submits a task until a node accepts it. Returns how often that failed.
+    pub fn submit(&self, id: u64, mut turn: usize) -> u64 {
+        let body = serde_json::to_string(&Command::submit(task(id))).unwrap();
+        let mut failures = 0;
+        let begun = Instant::now();
+        while !self.is_over() {
+            if let Some(node) = self.node(turn)
+                && let Ok((200, _)) = request(&node, "POST", "/v1/commands", &body)
+            {
+                self.accepted.lock().unwrap().insert(id);
+                self.latencies.lock().unwrap().push((begun, begun.elapsed()));
+                break;
+            }
+            failures += 1;
+            turn += 1;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        failures
+    }
+
+    /// A caller that submits one task after another.
+    pub fn call(&self, caller: usize, pause: Duration) {
+        while !self.is_over() {
+            std::thread::sleep(pause);
+            if self.submits.load(Ordering::Relaxed) {
+                let id = self.next.fetch_add(1, Ordering::Relaxed);
+                let failures = self.submit(id, caller + id as usize);
+                self.failed.fetch_add(failures, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// An agent: it connects to a node, performs what it gets, and connects to the next when that one does not answer.
+    pub fn work(&self, agent: u64) {
+        let spec = AgentSpec::new(AgentId::new(agent)).with_skill("pay", 1).with_capacity(1);
+        let spec = serde_json::to_string(&spec).unwrap();
+        let mut turn = agent as usize;
+        while !self.is_over() {
+            turn += 1;
+            let Some(node) = self.node(turn) else {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            };
+            if let Ok((204, _)) = request(&node, "POST", "/v1/agents", &spec) {
+                while !self.is_over() && self.serve(&node, agent) {}
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn serve(&self, node: &str, agent: u64) -> bool {
+        let Ok((status, body)) = request(node, "POST", &format!("/v1/agents/{agent}/next?wait_ms=2000"), "") else {
+            return false;
+        };
+        match status {
+            204 => return true,
+            200 => {}
+            _ => return false,
+        }
+        let work: Value = serde_json::from_str(&body).unwrap();
+        let task = work["task"]["id"].as_u64().unwrap();
+        // The effect. It comes before the result, so a repeated attempt requests it again under the same key.
+        self.ledger.record(work["key"].as_str().unwrap(), task);
+        let ended = serde_json::json!({ "attempt": work["attempt"], "output": task }).to_string();
+        matches!(request(node, "POST", &format!("/v1/agents/{agent}/ended"), &ended), Ok((204, _)))
+    }
+
+    /// The submissions since a time: how many, the median, the 99th percentile and the longest.
+    pub fn latency_since(&self, since: Instant) -> (usize, [Duration; 3]) {
+        let latencies = self.latencies.lock().unwrap();
+        let mut all: Vec<Duration> = latencies.iter().filter(|(at, _)| *at >= since).map(|(_, taken)| *taken).collect();
+        all.sort();
+        let at = |part: usize| all.get((all.len().saturating_sub(1)) * part / 100).copied().unwrap_or_default();
+        (all.len(), [at(50), at(99), at(100)])
+    }
+}

@@ -1,0 +1,308 @@
+//! Three node processes with PostgreSQL and NATS: killed, stopped and woken, restarted; the broker and the database killed and
+//! restarted. A ledger outside counts the effects.
+//!
+//! ```sh
+//! cargo test -p counterpoint-cluster --test real -- --nocapture
+//! COUNTERPOINT_ROUNDS=20 COUNTERPOINT_BACKLOG=100000 cargo test -p counterpoint-cluster --test real -- --nocapture
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs
+)]
+#![cfg(target_os = "linux")]
+
+#[path = "../../../journal-postgres/tests/common/mod.rs"]
+mod common;
+mod kit;
+mod load;
+
+use common::Server;
+use counterpoint::cluster::{Partition, Shards};
+use counterpoint::{Command, TaskId, TaskSpec};
+use kit::{Nats, NodeProcess, request};
+use load::{Count, Load};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+const SHARDS: usize = 64;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+struct Field {
+    database: Server,
+    nats: Option<Nats>,
+    nodes: Vec<NodeProcess>,
+    load: Arc<Load>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    probes: u64,
+}
+
+impl Field {
+    fn new(name: &str, nats: bool) -> Self {
+        let database = Server::start(name);
+        let mut field = Self {
+            database,
+            nats: nats.then(Nats::start),
+            nodes: Vec::new(),
+            load: Load::new(),
+            threads: Vec::new(),
+            probes: 1,
+        };
+        for _ in 0..3 {
+            field.start_node();
+        }
+        field.settle();
+        for agent in 1..=6 {
+            let load = Arc::clone(&field.load);
+            field.threads.push(std::thread::spawn(move || load.work(agent)));
+        }
+        for caller in 0..2 {
+            let load = Arc::clone(&field.load);
+            field.threads.push(std::thread::spawn(move || load.call(caller, Duration::from_millis(20))));
+        }
+        field
+    }
+
+    fn start_node(&mut self) {
+        let url = self.nats.as_ref().map(Nats::url);
+        self.nodes.push(NodeProcess::start(&self.database.connection(), url.as_deref()));
+        self.tell();
+    }
+
+    /// Tells callers and agents which nodes there are.
+    fn tell(&self) {
+        *self.load.nodes.lock().unwrap() = self.nodes.iter().map(|node| node.address.clone()).collect();
+    }
+
+    /// Waits until every shard is served, and each node serves its part.
+    fn settle(&self) {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let serving: Vec<usize> = self.nodes.iter().map(|node| node.serving().len()).collect();
+            if serving.iter().sum::<usize>() == SHARDS && serving.iter().all(|count| *count >= 12) {
+                return;
+            }
+            assert!(Instant::now() < until, "the nodes serve {serving:?} shards");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Submits a task in each of the shards and waits until all have begun and ended. Returns the time.
+    fn probe(&mut self, shards: &[u64]) -> Duration {
+        let begun = Instant::now();
+        let of = Shards::new(SHARDS as u16).unwrap();
+        let mut tasks = Vec::new();
+        for shard in shards {
+            let mut id = self.probes;
+            while u64::from(of.shard_of(Partition::of_task(TaskId::new(id))).get()) != *shard {
+                id += 1;
+            }
+            self.probes = id + 1;
+            tasks.push(id);
+        }
+        let load = &self.load;
+        std::thread::scope(|scope| {
+            for (turn, id) in tasks.iter().enumerate() {
+                scope.spawn(move || load.submit(*id, turn));
+            }
+        });
+        for id in &tasks {
+            self.await_end(*id, Duration::from_secs(60));
+        }
+        begun.elapsed()
+    }
+
+    fn await_end(&self, id: u64, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut turn = id as usize;
+        loop {
+            turn += 1;
+            let node = &self.nodes[turn % self.nodes.len()];
+            if let Ok((200, body)) = request(&node.address, "GET", &format!("/v1/tasks/{id}"), "")
+                && body.contains("\"Succeeded\"")
+            {
+                return;
+            }
+            assert!(Instant::now() < until, "task {id} is stuck");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Tasks that wait for an agent that does not exist, so that a takeover has something to restore.
+    fn fill(&self, tasks: u64) {
+        for first in (0..tasks).step_by(500) {
+            for id in first..(first + 500).min(tasks) {
+                let task = TaskSpec::new(TaskId::new((1 << 40) + id), "never");
+                let body = serde_json::to_string(&Command::submit(task)).unwrap();
+                let (status, answer) = request(&self.nodes[0].address, "POST", "/v1/commands", &body).unwrap();
+                assert_eq!(status, 200, "{answer}");
+            }
+        }
+    }
+
+    /// A node with a third of the shards is killed; another one takes its place later.
+    fn kill(&mut self) {
+        let mut node = self.nodes.remove(0);
+        let shards = node.serving();
+        let at = Instant::now();
+        node.kill();
+        self.tell();
+        let probed = self.probe(&shards);
+        println!(
+            "SIGKILL of a node with {} shards: the last one assigned and ended a task after {probed:?}",
+            shards.len()
+        );
+        assert!(at.elapsed() < Duration::from_secs(15), "the takeover has lasted {:?}", at.elapsed());
+        self.start_node();
+        self.settle();
+    }
+
+    /// A shard is moved between live nodes while it gets commands.
+    fn hand_over(&mut self) {
+        let of = Shards::new(SHARDS as u16).unwrap();
+        let mut pauses = Vec::new();
+        for _ in 0..5 {
+            let (from, to) = (&self.nodes[0], &self.nodes[1]);
+            let Some(shard) = from.serving().first().copied() else { return };
+            let mut ids = ((1_u64 << 41) + (self.probes << 20)..)
+                .filter(|id| u64::from(of.shard_of(Partition::of_task(TaskId::new(*id))).get()) == shard);
+            self.probes += 1;
+            let until = Instant::now() + Duration::from_millis(1_500);
+            let (mut longest, mut is_moving) = (Duration::ZERO, false);
+            while Instant::now() < until {
+                let begun = Instant::now();
+                let failures = self.load.submit(ids.next().unwrap(), 0);
+                assert_eq!(failures, 0, "a command has failed during a handover");
+                longest = longest.max(begun.elapsed());
+                if !is_moving {
+                    is_moving = true;
+                    let body = format!(r#"{{"shard":{shard},"to":{}}}"#, to.id);
+                    let (status, answer) = request(&from.address, "POST", "/v1/move", &body).unwrap();
+                    assert_eq!(status, 204, "{answer}");
+                    longest = Duration::ZERO;
+                }
+            }
+            assert!(to.serving().contains(&shard), "shard {shard} was not moved");
+            pauses.push(longest);
+        }
+        pauses.sort();
+        println!("handover with both alive, longest submission of each of 5: {pauses:?}, no failed command");
+    }
+
+    /// A node is stopped for longer than its lease, and woken.
+    fn stop_and_wake(&self) {
+        let node = &self.nodes[2];
+        let before = node.count("fenced");
+        node.signal("-STOP");
+        *self.load.nodes.lock().unwrap() = self.nodes[..2].iter().map(|node| node.address.clone()).collect();
+        std::thread::sleep(Duration::from_secs(7));
+        node.signal("-CONT");
+        let until = Instant::now() + Duration::from_secs(20);
+        while node.count("fenced") == before {
+            assert!(Instant::now() < until, "the node was not fenced");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        println!("SIGSTOP for 7 s: the node has given up {} shards", node.count("fenced") - before);
+        self.tell();
+        self.settle();
+    }
+
+    fn restart_broker(&mut self) {
+        let Some(nats) = &mut self.nats else { return };
+        let at = Instant::now();
+        nats.kill();
+        std::thread::sleep(Duration::from_secs(2));
+        nats.start_again();
+        let shards: Vec<u64> = (0..SHARDS as u64).collect();
+        self.probe(&shards);
+        println!("broker away for 2 s: all shards have ended a task {:?} after its end", at.elapsed());
+    }
+
+    fn restart_database(&mut self) {
+        let at = Instant::now();
+        self.database.kill();
+        std::thread::sleep(Duration::from_secs(number("COUNTERPOINT_AWAY", 2)));
+        self.database.start_again();
+        let back = Instant::now();
+        let shards: Vec<u64> = (0..SHARDS as u64).collect();
+        self.probe(&shards);
+        println!(
+            "database killed, away for {:?}: all shards have ended a task {:?} after it was back",
+            back - at,
+            back.elapsed()
+        );
+        self.settle();
+    }
+
+    /// Each node is replaced, one after the other, while callers submit.
+    fn roll(&mut self) {
+        let (begun, failed) = (Instant::now(), self.load.failed.load(Ordering::Relaxed));
+        for _ in 0..3 {
+            self.start_node();
+            let mut old = self.nodes.remove(0);
+            self.tell();
+            old.stop();
+        }
+        self.settle();
+        let (count, [p50, p99, most]) = self.load.latency_since(begun);
+        let failed = self.load.failed.load(Ordering::Relaxed) - failed;
+        println!(
+            "rolling restart: {count} submissions, p50 {p50:?}, p99 {p99:?}, most {most:?}, {failed} failed tries"
+        );
+    }
+
+    /// Lets all end, and compares the ledger with what was accepted.
+    fn finish(mut self) -> Count {
+        self.load.submits.store(false, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(500));
+        let accepted = self.load.accepted.lock().unwrap().clone();
+        for id in &accepted {
+            self.await_end(*id, Duration::from_secs(60));
+        }
+        let count = self.load.ledger.count(&accepted);
+        self.load.is_over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+        count
+    }
+}
+
+fn faults(name: &str, nats: bool) {
+    let mut field = Field::new(name, nats);
+    field.fill(number("COUNTERPOINT_BACKLOG", 200));
+    field.load.submits.store(true, Ordering::Relaxed);
+    for _ in 0..number("COUNTERPOINT_ROUNDS", 1) {
+        field.kill();
+        field.hand_over();
+        field.stop_and_wake();
+        field.restart_broker();
+        field.restart_database();
+        field.roll();
+    }
+    let count = field.finish();
+    println!("ledger: {count:?}, 0 stuck");
+    assert_eq!((count.lost, count.twice), (0, 0));
+    assert!(count.accepted > 100, "{count:?}");
+}
+
+#[test]
+fn nodes_with_nats_survive_faults() {
+    faults("cluster-real", true);
+}
+
+/// The same without a broker, in long runs.
+#[test]
+fn nodes_without_a_broker_survive_faults() {
+    if number("COUNTERPOINT_ROUNDS", 0) > 0 {
+        faults("cluster-http", false);
+    }
+}
