@@ -53,7 +53,6 @@ impl HttpTransport {
     }
 
     /// The route that delivers what arrives, for the server of the node.
-    #[must_use]
     pub fn router(inbox: Inbox, secret: impl Into<Arc<str>>) -> Router {
         Router::new().route(PATH, post(receive)).with_state((inbox, secret.into()))
     }

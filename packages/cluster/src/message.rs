@@ -147,7 +147,7 @@ pub struct Work {
 #[non_exhaustive]
 pub enum Request {
     /// Execute a command.
-    Command(Command),
+    Command(Box<Command>),
     /// Read a task.
     Task(TaskId),
     /// Read a run.
@@ -158,24 +158,22 @@ pub enum Request {
 
 impl Request {
     /// Whether the request may be executed twice: what a task or run that is known already answers.
-    pub(crate) const fn may_repeat(&self) -> bool {
+    pub(crate) fn may_repeat(&self) -> bool {
         use counterpoint::{ControlCommand, RunCommand, TaskCommand};
-        matches!(
-            self,
-            Self::Task(_)
-                | Self::Run(_)
-                | Self::Count
-                | Self::Command(
-                    Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_))
-                        | Command::Run(
-                            RunCommand::Start(_)
-                                | RunCommand::Define(_)
-                                | RunCommand::SetDefault { .. }
-                                | RunCommand::Retire { .. }
-                        )
-                        | Command::Control(ControlCommand::Pause { .. } | ControlCommand::Resume { .. })
-                )
-        )
+        match self {
+            Self::Task(_) | Self::Run(_) | Self::Count => true,
+            Self::Command(command) => matches!(
+                **command,
+                Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_))
+                    | Command::Run(
+                        RunCommand::Start(_)
+                            | RunCommand::Define(_)
+                            | RunCommand::SetDefault { .. }
+                            | RunCommand::Retire { .. }
+                    )
+                    | Command::Control(ControlCommand::Pause { .. } | ControlCommand::Resume { .. })
+            ),
+        }
     }
 }
 

@@ -174,7 +174,7 @@ impl NodeHost {
         command: impl Into<Command>,
         patience: Duration,
     ) -> Result<counterpoint::Accepted, CallError> {
-        match self.call(Request::Command(command.into()), patience)? {
+        match self.call(Request::Command(Box::new(command.into())), patience)? {
             Answer::Accepted(accepted) => Ok(accepted),
             _ => Err(CallError::Unknown),
         }
@@ -291,7 +291,8 @@ impl NodeHost {
         self.shared.inputs.send(input).map_err(|_| StoreError::Away("the node has ended".into()))
     }
 
-    /// Drains the node, waits until it serves no shard, or no longer than the patience, and ends it. With `patience` zero it ends
+    /// Drains the node, waits until it serves no shard, or no longer than the patience, and ends it. Attempts of its agents that
+    /// have not ended are given to others. With `patience` zero it ends
     /// at once: its shards are taken over when its lease is over.
     pub fn shut_down(&self, patience: Duration) {
         let until = Instant::now() + patience;
@@ -306,10 +307,24 @@ impl NodeHost {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        if !patience.is_zero() {
+            self.disconnect_agents();
+        }
         self.end();
         for thread in lock(&self.threads).drain(..) {
             let _ended = thread.join();
         }
+    }
+
+    /// Tells the shards that the agents have gone, so that they do not wait for their leases.
+    fn disconnect_agents(&self) {
+        let open = core::mem::take(&mut lock(&self.shared.agents).open);
+        for (agent, slot) in open {
+            slot.close();
+            let _ended = self.shared.inputs.send(Input::Disconnect { agent });
+        }
+        // Time for the messages, which may be lost like all others.
+        std::thread::sleep(Duration::from_millis(100));
     }
 
     fn end(&self) {

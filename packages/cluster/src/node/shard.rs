@@ -118,7 +118,7 @@ impl Served {
 
     pub(super) fn execute(&mut self, now: Time, from: NodeId, id: u64, request: Request) {
         let response = match request {
-            Request::Command(command) => match self.engine.handle(now + self.ahead, command, &mut self.out) {
+            Request::Command(command) => match self.engine.handle(now + self.ahead, *command, &mut self.out) {
                 Ok(accepted) => Response::Accepted(accepted),
                 Err(rejected) => Response::Rejected(rejected),
             },

@@ -13,12 +13,14 @@ use counterpoint_cluster::{AgentHandle, Answer, Assignment, CallError, NodeHost,
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest wait for work.
-const LONGEST: u64 = 30_000;
+const LONGEST: u64 = 20_000;
+/// An agent that has sent nothing for this time has gone: the node no longer vouches for it. Longer than the longest wait.
+const SILENCE: Duration = Duration::from_secs(45);
 
 #[derive(Clone)]
 struct App {
@@ -28,6 +30,8 @@ struct App {
 
 struct Connection {
     handle: AgentHandle,
+    /// When the agent has sent its last request.
+    heard: Instant,
     /// What the agent performs.
     held: BTreeMap<AttemptId, Assignment>,
 }
@@ -96,8 +100,38 @@ impl From<StoreError> for Refused {
     }
 }
 
+impl App {
+    /// Notes that an agent is there.
+    fn heard(&self, agent: AgentId) -> Result<AgentHandle, Refused> {
+        let now = Instant::now();
+        let mut agents = lock(&self.agents);
+        if let Some(connection) = agents.get_mut(&agent) {
+            connection.heard = now;
+        }
+        agents.get(&agent).map(|connection| connection.handle.clone()).ok_or_else(gone)
+    }
+
+    /// Disconnects the agents that have been silent for too long: their attempts are given to others.
+    fn sweep(&self) {
+        let mut agents = lock(&self.agents);
+        let silent: Vec<AgentId> =
+            agents.iter().filter(|(_, of)| of.heard.elapsed() > SILENCE).map(|(agent, _)| *agent).collect();
+        let gone: Vec<_> = silent.iter().filter_map(|agent| agents.remove(agent)).collect();
+        drop(agents);
+        drop(gone);
+    }
+}
+
 /// The routes. Each request carries the secret.
 pub(crate) fn router(node: Arc<NodeHost>, secret: Arc<str>) -> Router {
+    let app = App { node, agents: Arc::default() };
+    let swept = app.clone();
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            swept.sweep();
+        }
+    });
     Router::new()
         .route("/v1/state", get(state))
         .route("/v1/counts", get(counts))
@@ -106,10 +140,11 @@ pub(crate) fn router(node: Arc<NodeHost>, secret: Arc<str>) -> Router {
         .route("/v1/agents", post(connect))
         .route("/v1/agents/{agent}/next", post(next))
         .route("/v1/agents/{agent}/ended", post(ended))
+        .route("/v1/agents/{agent}/alive", post(alive))
         .route("/v1/drain", post(drain))
         .route("/v1/move", post(relocate))
         .layer(from_fn_with_state(secret, admit))
-        .with_state(App { node, agents: Arc::default() })
+        .with_state(app)
 }
 
 async fn admit(State(secret): State<Arc<str>>, request: HttpRequest<Body>, next: Next) -> Response {
@@ -134,7 +169,7 @@ async fn counts(State(app): State<App>) -> Result<Json<Answer>, Refused> {
 }
 
 async fn command(State(app): State<App>, Json(command): Json<Command>) -> Result<Json<Answer>, Refused> {
-    Ok(Json(blocking(move || app.node.call(Request::Command(command), PATIENCE)).await??))
+    Ok(Json(blocking(move || app.node.call(Request::Command(Box::new(command)), PATIENCE)).await??))
 }
 
 async fn task(State(app): State<App>, Path(task): Path<u64>) -> Result<Response, Refused> {
@@ -150,15 +185,14 @@ async fn connect(State(app): State<App>, Json(spec): Json<AgentSpec>) -> Result<
     let node = Arc::clone(&app.node);
     let handle = blocking(move || node.connect(spec)).await??;
     let held = BTreeMap::new();
-    let earlier = lock(&app.agents).insert(id, Connection { handle, held });
+    let earlier = lock(&app.agents).insert(id, Connection { handle, heard: Instant::now(), held });
     drop(earlier);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn next(State(app): State<App>, Path(agent): Path<u64>, Query(wait): Query<Wait>) -> Result<Response, Refused> {
     let agent = AgentId::new(agent);
-    let handle = lock(&app.agents).get(&agent).map(|connection| connection.handle.clone());
-    let handle = handle.ok_or_else(gone)?;
+    let handle = app.heard(agent)?;
     let patience = Duration::from_millis(wait.wait_ms.min(LONGEST));
     let fetching = handle.clone();
     let Some(assignment) = blocking(move || fetching.next(patience)).await? else {
@@ -182,6 +216,7 @@ async fn ended(
     Json(ended): Json<Ended>,
 ) -> Result<StatusCode, Refused> {
     let agent = AgentId::new(agent);
+    app.heard(agent)?;
     let assignment = match lock(&app.agents).get_mut(&agent) {
         None => return Err(gone()),
         Some(connection) => connection.held.remove(&ended.attempt),
@@ -194,6 +229,10 @@ async fn ended(
         blocking(move || assignment.end(result)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn alive(State(app): State<App>, Path(agent): Path<u64>) -> Result<StatusCode, Refused> {
+    app.heard(AgentId::new(agent)).map(|_| StatusCode::NO_CONTENT)
 }
 
 fn gone() -> Refused {

@@ -554,7 +554,7 @@ impl World {
         let policy = Policy::default().with_retry(Retry::exponential(50, ms(10), ms(200)));
         let spec =
             TaskSpec::new(TaskId::new(task as u64 + 1), "work").with_tier(self.tasks[task].tier).with_policy(policy);
-        let request = Request::Command(Command::submit(spec));
+        let request = Request::Command(Box::new(Command::submit(spec)));
         self.input(node, Input::Call { ticket, request, patience })
     }
 }
