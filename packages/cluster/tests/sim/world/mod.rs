@@ -11,8 +11,8 @@ use counterpoint::cluster::{NodeId, ShardId, Shards};
 use counterpoint::journal::AppendError;
 use counterpoint::message::TaskEvent;
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Engine, Event as Happened, Payload, Policy, Random,
-    Retry, TaskId, TaskOutcome, TaskSpec, Tier, Time,
+    AttemptId, Command, Config, Engine, Event as Happened, Policy, Random, Retry, TaskId, TaskOutcome, TaskSpec, Tier,
+    Time,
 };
 use counterpoint_cluster::{
     Answer, Append, Deployment, Input, MemoryStore, Node, NodeRules, Output, Request, Store as _, Work,
