@@ -13,10 +13,12 @@ mod group;
 mod hub;
 mod observe;
 mod openapi;
+mod operations;
 mod refusal;
 mod reports;
 mod routes;
 mod runs;
+mod schedules;
 mod tasks;
 
 pub use openapi::openapi;

@@ -31,7 +31,12 @@ pub fn openapi() -> Value {
 fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, schema) = route.answer;
-    responses.insert(status.to_string(), answer("Success.", schema));
+    let mut success = answer("Success.", schema);
+    let links = links(route);
+    if !links.is_empty() {
+        success["links"] = links.into();
+    }
+    responses.insert(status.to_string(), success);
     let guarded: &[u16] = if route.open { &[400] } else { &[400, 401, 403, 503] };
     let read: &[u16] = if route.body.is_some() { &[408, 413] } else { &[] };
     for status in route.refusals.iter().chain(guarded).chain(read) {
@@ -55,6 +60,30 @@ fn operation(route: &Route) -> Value {
         operation["security"] = json!([{"token": []}]);
     }
     operation
+}
+
+/// Where answers name an object: the route, the place of the id in the answer, and the parameter of the routes about it.
+const NAMED: &[(&str, &str, &str, &str)] = &[
+    ("post", "/v1/tasks", "/task", "task"),
+    ("post", "/v1/runs", "/id", "run"),
+    ("put", "/v1/schedules/{schedule}", "/id", "schedule"),
+    ("post", "/v1/dead-letters/{task}/replay", "/task", "task"),
+    ("get", "/v1/agents", "/agents/0/id", "agent"),
+    ("get", "/v1/dead-letters", "/dead_letters/0/id", "task"),
+    ("get", "/v1/runs", "/runs/0/id", "run"),
+];
+
+/// The requests that can follow an answer.
+fn links(route: &Route) -> Map<String, Value> {
+    let named = NAMED.iter().find(|(method, path, ..)| (*method, *path) == (route.method, route.path));
+    let Some((_, _, place, parameter)) = named else { return Map::new() };
+    let about = format!("{{{parameter}}}");
+    let follows = routes().into_iter().filter(|other| other.path.contains(&about));
+    let link = |other: Route| {
+        let parameters = json!({*parameter: format!("$response.body#{place}")});
+        (name(&other), json!({"operationId": name(&other), "parameters": parameters}))
+    };
+    follows.map(link).collect()
 }
 
 fn name(route: &Route) -> String {
@@ -93,8 +122,7 @@ fn meaning(status: u16) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let of_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let of_path =
-        of_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let of_path = of_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": of_id(name)}));
     let of_query = route.parameters.iter();
     let of_query = of_query.map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}));
     let mut all: Vec<Value> = of_path.chain(of_query).collect();
@@ -106,6 +134,14 @@ fn parameters(route: &Route) -> Vec<Value> {
         }));
     }
     all
+}
+
+/// The schema of a part of a path.
+fn of_id(name: &str) -> Value {
+    match name {
+        "task" | "run" | "agent" => json!({"type": "string", "pattern": "^(0|[1-9][0-9]{0,18})$"}),
+        _ => json!({"type": "string", "minLength": 1}),
+    }
 }
 
 fn schemas() -> Value {
@@ -177,6 +213,71 @@ fn own(schemas: &mut Map<String, Value>) {
         },
     });
     schemas.extend(more.as_object().cloned().unwrap_or_default());
+    schemas.extend(of_operators().as_object().cloned().unwrap_or_default());
+}
+
+/// An object with these fields, of which some are required.
+fn object(required: &[&str], properties: &Value) -> Value {
+    json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
+}
+
+/// An object with exactly one of these fields.
+fn choice(options: &[(&str, Value)]) -> Value {
+    let options = options.iter().map(|(name, of)| object(&[name], &json!({*name: of})));
+    json!({"oneOf": options.collect::<Vec<_>>()})
+}
+
+fn of_operators() -> Value {
+    let text = json!({"type": "string"});
+    let (name, texts) = (reference("name"), json!({"type": "array", "items": text}));
+    let noted = object(&["note"], &json!({"note": name}));
+    let reasoned = object(&["reason"], &json!({"reason": name}));
+    json!({
+        "Decision": object(&["node", "option"], &json!({"node": name, "option": name, "note": {}})),
+        "RunOperation": choice(&[
+            ("pause", reasoned),
+            ("resume", object(&[], &json!({}))),
+            ("retry", object(&["reason"], &json!({"node": name, "reason": name}))),
+            ("skip", object(&["node", "reason"], &json!({"node": name, "reason": name}))),
+            ("complete", object(&["node", "output", "reason"], &json!({"node": name, "output": {}, "reason": name}))),
+        ]),
+        "ScheduleOperation": choice(&[
+            ("pause", noted.clone()),
+            ("resume", noted),
+            ("trigger", object(&["request"], &json!({"request": name}))),
+        ]),
+        "ScheduleSpec": {
+            "type": "object", "required": ["id", "workflow", "timing"],
+            "properties": {
+                "id": name, "workflow": name, "version": {"type": "integer", "minimum": 0}, "input": {},
+                "nominal_time_as": name, "tier": reference("tier"), "tenant": name, "business_key": name,
+                "timing": {
+                    "type": "object", "required": ["rules"],
+                    "properties": {"rules": {"type": "array", "minItems": 1, "maxItems": 16}, "zone": text},
+                },
+                "policy": {"type": "object"}, "paused": name,
+            },
+            "additionalProperties": false,
+        },
+        "Schedule": {
+            "type": "object", "required": ["id", "spec", "next", "active", "recent", "fired", "skipped", "missed"],
+            "properties": {
+                "id": text, "spec": reference("ScheduleSpec"), "paused": {"type": ["string", "null"]},
+                "next": texts, "active": texts, "recent": texts,
+                "fired": {"type": "integer"}, "skipped": {"type": "integer"}, "missed": {"type": "integer"},
+            },
+        },
+        "Schedules": object(&["schedules"], &json!({"schedules": {"type": "array", "items": reference("Schedule")}})),
+        "DeadLetters": object(&["dead_letters", "next"], &json!({
+            "dead_letters": {"type": "array", "items": {
+                "type": "object", "required": ["id", "kind", "attempts", "failure"],
+                "properties": {"id": text, "kind": text, "tenant": {"type": ["string", "null"]},
+                    "attempts": {"type": "integer"}, "failure": {}},
+            }},
+            "next": {"type": ["string", "null"]},
+        })),
+        "Replayed": object(&["task"], &json!({"task": text})),
+    })
 }
 
 fn reference(name: &str) -> Value {

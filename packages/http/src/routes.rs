@@ -1,10 +1,10 @@
 //! The table of routes. The router and the API description are both computed from it, so they cannot differ.
 
 use crate::auth::admit;
-use crate::{App, agents, observe, reports, runs, tasks};
+use crate::{App, agents, observe, operations, reports, runs, schedules, tasks};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
 /// A route.
 pub(crate) struct Route {
@@ -87,6 +87,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut all = of_tasks();
     all.extend(of_agents());
     all.extend(of_runs());
+    all.extend(of_operators());
+    all.extend(of_schedules());
     all.extend(of_watchers());
     all
 }
@@ -111,7 +113,7 @@ fn of_tasks() -> Vec<Route> {
         Route::new("delete", one, "Cancels a task.", delete(tasks::withdraw))
             .given(&["reason"])
             .answering(202, "Accepted")
-            .refusing(&[404, 409]),
+            .refusing(&[404, 409, 422]),
     ]
 }
 
@@ -155,12 +157,83 @@ fn of_runs() -> Vec<Route> {
         Route::new("delete", one, "Cancels a run; its completed steps are compensated.", delete(runs::cancel))
             .given(&["reason"])
             .answering(202, "Accepted")
-            .refusing(&[404, 409]),
+            .refusing(&[404, 409, 422]),
         Route::new("get", "/v1/runs/{run}/reports", REPORTS, get(reports::of_run)).refusing(&[404]),
         Route::new("post", signal, "Sends a signal to a run.", post(runs::signal))
             .taking("Any")
             .answering(202, "Accepted")
-            .refusing(&[404, 409]),
+            .refusing(&[404, 409, 422]),
+    ]
+}
+
+fn of_operators() -> Vec<Route> {
+    let letter = "/v1/dead-letters/{task}";
+    vec![
+        Route::new(
+            "post",
+            "/v1/runs/{run}/decisions",
+            "Decides for a node that waits for a decision, in the roles of the caller.",
+            post(operations::decide),
+        )
+        .taking("Decision")
+        .answering(202, "Accepted")
+        .refusing(&[404, 409, 422]),
+        Route::new(
+            "post",
+            "/v1/runs/{run}/operations",
+            "Pauses or resumes a run, tries failed nodes again, skips or completes a node by hand.",
+            post(operations::operate),
+        )
+        .taking("RunOperation")
+        .answering(202, "Accepted")
+        .refusing(&[404, 409, 422]),
+        Route::new("get", "/v1/dead-letters", "Lists dead letters in pages.", get(operations::dead_letters))
+            .given(&["after"])
+            .answering(200, "DeadLetters"),
+        Route::new(
+            "post",
+            "/v1/dead-letters/{task}/replay",
+            "Submits the task of a dead letter again. Repeating the request changes nothing.",
+            post(operations::replay),
+        )
+        .answering(202, "Replayed")
+        .refusing(&[404, 409, 422, 429]),
+        Route::new("delete", letter, "Discards a dead letter.", delete(operations::discard))
+            .given(&["reason"])
+            .answering(204, "")
+            .refusing(&[404, 409, 422]),
+    ]
+}
+
+fn of_schedules() -> Vec<Route> {
+    let one = "/v1/schedules/{schedule}";
+    vec![
+        Route::new("get", "/v1/schedules", "Lists the schedules.", get(schedules::list)).answering(200, "Schedules"),
+        Route::new("get", one, "Returns one schedule.", get(schedules::one))
+            .answering(200, "Schedule")
+            .refusing(&[404]),
+        Route::new(
+            "put",
+            one,
+            "Creates a schedule, or gives it another specification. Repeating the request changes nothing.",
+            put(schedules::put),
+        )
+        .taking("ScheduleSpec")
+        .answering(201, "Schedule")
+        .refusing(&[404, 409, 422]),
+        Route::new("delete", one, "Deletes a schedule; its runs under way continue.", delete(schedules::delete))
+            .given(&["reason"])
+            .answering(204, "")
+            .refusing(&[404, 422]),
+        Route::new(
+            "post",
+            "/v1/schedules/{schedule}/operations",
+            "Pauses, resumes or fires a schedule.",
+            post(schedules::operate),
+        )
+        .taking("ScheduleOperation")
+        .answering(202, "Accepted")
+        .refusing(&[404, 409, 422, 429]),
     ]
 }
 

@@ -180,14 +180,7 @@ pub(crate) enum Command {
         out: Option<PathBuf>,
     },
     /// Serves runs to a team: an HTTP API, pages, agents elsewhere
-    Serve {
-        /// The address and port
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-        listen: String,
-        /// The file with tokens and roles; by default one with a token is made in the folder
-        #[arg(long, value_name = "FILE")]
-        tokens: Option<PathBuf>,
-    },
+    Serve(ServeArgs),
     /// Tells what is wrong with a set-up
     Doctor {
         /// A workflow file, whose programs and variables are looked up
@@ -233,6 +226,28 @@ pub(crate) struct RunArgs {
     /// Writes the workflow with the states of its nodes
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) graph: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Workflow files, which are defined, performed by their agents, and started by their schedules
+    pub(crate) files: Vec<PathBuf>,
+    /// The address and port [default: 127.0.0.1:8080] [env: COUNTERPOINT_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// The file with tokens and roles; by default one with a token is made in the folder [env: COUNTERPOINT_TOKENS]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// A file in TOML with these settings: listen, tokens, files, tls_certificate, tls_key, and the limits connections,
+    /// header_seconds, body_seconds, body_rate, write_seconds, drain_seconds [env: COUNTERPOINT_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The chain of certificates in PEM, for TLS [env: COUNTERPOINT_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The key of the certificate in PEM [env: COUNTERPOINT_TLS_KEY]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -82,6 +82,14 @@ fn look(agent: &AgentPlan, folder: &Path, add: &mut impl FnMut(bool, String)) {
                 words.iter().chain(plan.environment.iter().map(|(_, value)| value)).collect()
             }
             How::Http(plan) => plan.headers.iter().map(|(_, value)| value).chain([&plan.url]).collect(),
+            How::Mcp(plan) => {
+                if let Some(program) = plan.server.program().filter(|word| word.is_plain())
+                    && find_program(&program.to_string(), folder).is_none()
+                {
+                    add(false, format!("{place}: there is no program `{program}`"));
+                }
+                plan.templates().collect()
+            }
             How::Model(plan) => plan.templates().collect(),
             How::Ask(plan) => vec![&plan.question],
         };

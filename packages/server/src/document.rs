@@ -1,10 +1,12 @@
-//! Workflow files: a document of the definition language, with an additional section `agents`.
+//! Workflow files: a document of the definition language, with additional sections `agents` and `schedule`.
 
 use crate::agents::{self, AgentPlan};
+use crate::schedule;
 use crate::trouble::{Mistake, Trouble};
 use counterpoint::Limits;
 use counterpoint::language::{CompiledDocument, Document};
 use counterpoint::routing::SkillMap;
+use counterpoint::schedule::ScheduleSpec;
 use counterpoint::workflow::check_against;
 use counterpoint_playground::places;
 use serde_json::Value;
@@ -54,6 +56,8 @@ pub(crate) struct WorkFile {
     pub(crate) compiled: CompiledDocument,
     /// The agents.
     pub(crate) agents: Vec<AgentPlan>,
+    /// When `serve` starts runs by itself.
+    pub(crate) schedule: Option<ScheduleSpec>,
 }
 
 /// Reads a text file within a limit.
@@ -96,7 +100,8 @@ impl WorkFile {
         let document = parsed
             .map_err(|text| Trouble::Mistakes { file: path.to_owned(), mistakes: vec![Mistake::new("", text)] })?;
         let mut content = document.value().clone();
-        let section = content.as_object_mut().and_then(|fields| fields.remove("agents"));
+        let mut taken = |name: &str| content.as_object_mut().and_then(|fields| fields.remove(name));
+        let (section, timed) = (taken("agents"), taken("schedule"));
         let workflow: Document =
             serde_json::from_value(content).map_err(|error| Trouble::Broken(format!("{}: {error}", path.display())))?;
 
@@ -115,9 +120,13 @@ impl WorkFile {
                 return Err(located(path, all));
             }
         };
+        let schedule = match timed.map(|section| schedule::read(&section, &compiled)).transpose() {
+            Ok(schedule) => schedule,
+            Err(mistakes) => return Err(located(path, mistakes)),
+        };
         let whole = std::path::absolute(path).map_err(|error| Trouble::io(path, &error))?;
         let folder = whole.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-        Ok(Self { path: path.to_owned(), folder, compiled, agents })
+        Ok(Self { path: path.to_owned(), folder, compiled, agents, schedule })
     }
 }
 

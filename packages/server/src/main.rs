@@ -15,6 +15,7 @@ mod plan;
 mod rehearse;
 mod run;
 mod runs;
+mod schedule;
 mod serve;
 mod session;
 mod terminal;
@@ -96,7 +97,7 @@ fn perform(cli: Cli) -> Result<(), Trouble> {
 }
 
 async fn command(cli: Cli) -> Result<(), Trouble> {
-    let (data, json) = (Data::new(&cli.data), cli.json);
+    let (data, data_folder, json) = (Data::new(&cli.data), cli.data.clone(), cli.json);
     let operate = async |run: String, operation: Operation| runs::operate(data.known(&run)?, operation, json).await;
     match cli.command {
         Command::Run(args) => run::run(&args, &data, json).await,
@@ -124,7 +125,7 @@ async fn command(cli: Cli) -> Result<(), Trouble> {
         Command::Complete { run, node, output, reason } => {
             operate(run, Operation::Complete { node, output: runs::value(Some(&output)), reason }).await
         }
-        Command::Serve { listen, tokens } => serve::serve(&cli.data, &listen, tokens).await,
+        Command::Serve(args) => serve::serve(&args, &data_folder, json).await,
         Command::Doctor { file } => doctor::doctor(&cli.data, file.as_deref(), json),
         Command::Completion { shell } => {
             let mut text = Vec::new();

@@ -83,6 +83,7 @@ pub(crate) fn print(file: &WorkFile) -> Result<(), Trouble> {
                     }
                 },
                 How::Http(http) => format!("{} {}", http.method, http.url),
+                How::Mcp(mcp) => format!("tool {} of the MCP server {}", mcp.tool, mcp.server),
                 How::Model(model) => format!("model {} at {}", model.name, model.url),
                 How::Ask(ask) => format!("ask: {}", ask.question),
             };

@@ -25,6 +25,8 @@ mod problem;
 mod recent;
 mod seats;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;
 
 pub use body::{Bodies, Content};
@@ -36,3 +38,5 @@ pub use problem::Problem;
 pub use recent::Recent;
 pub use seats::Figures;
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use tls::{Identity, IdentityError};

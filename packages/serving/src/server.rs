@@ -25,7 +25,7 @@ pub struct Server {
 }
 
 /// A source of connections.
-trait Listen {
+pub(crate) trait Listen {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     async fn next(&mut self) -> io::Result<Self::Stream>;
@@ -61,7 +61,7 @@ impl Server {
         self.serve_all(listener, router).await
     }
 
-    async fn serve_all(&self, mut listener: impl Listen, router: Router) -> Infallible {
+    pub(crate) async fn serve_all(&self, mut listener: impl Listen, router: Router) -> Infallible {
         let refusals = Arc::new(Semaphore::new(REFUSALS));
         let mut pause = PAUSES.0;
         loop {

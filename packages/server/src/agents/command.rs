@@ -1,9 +1,10 @@
 //! Performs a task by a command of the operating system.
 
 use super::plan::{Command, Exit, Program, Stdin, Stdout};
+use super::process::{self, Group, tail};
 use super::template::Subject;
 use super::{Surroundings, cache, failure};
-use crate::guard::{STEP, signal_group};
+use crate::guard::signal_group;
 use counterpoint::host::future::Assignment;
 use counterpoint::{Failure, FailureKind, Payload};
 use rustix::process::Signal;
@@ -11,15 +12,13 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How much of the error output a failure shows.
-const STDERR_BYTES: usize = 4 << 10;
 /// How long output is awaited from processes that have left the group of an ended command.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
@@ -29,19 +28,7 @@ struct Prepared {
     folder: PathBuf,
     environment: Vec<(String, String)>,
     input: Vec<u8>,
-}
-
-/// A process group. Dropped, it is ended.
-struct Group {
-    id: i32,
-    around: Arc<Surroundings>,
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        signal_group(self.id, Signal::KILL);
-        self.around.guard.end(self.id);
-    }
+    run: String,
 }
 
 /// What ended a command before it ended itself.
@@ -130,7 +117,7 @@ fn prepare(plan: &Command, subject: &Subject<'_>) -> Result<Prepared, Failure> {
         let shown = subject.folder.join(shown);
         return Err(failure(Failure::permanent(format!("there is no folder {}", shown.display())), "no-folder"));
     }
-    Ok(Prepared { program, folder, environment, input })
+    Ok(Prepared { program, folder, environment, input, run: subject.run.to_owned() })
 }
 
 /// Finds a program as a shell would. A name with a slash is relative to the folder.
@@ -208,37 +195,28 @@ async fn run(
     conclude(plan, status, cut, &output, &errors)
 }
 
-/// Starts the command in a process group of its own.
+/// Starts the command.
 fn start(
     plan: &Command,
     prepared: &Prepared,
-    around: &Arc<Surroundings>,
+    around: &Surroundings,
     assignment: &Assignment,
 ) -> std::io::Result<(Child, Group)> {
-    let mut command = tokio::process::Command::new(around.guard.program());
-    if plan.clean {
-        command.env_clear();
-    }
     let key = assignment.attempt.idempotency_key().map(|key| key.to_string()).unwrap_or_default();
-    command
-        .arg(STEP)
-        .args(&prepared.program)
-        .current_dir(&prepared.folder)
-        .env("COUNTERPOINT_IDEMPOTENCY_KEY", key)
-        .env("COUNTERPOINT_ATTEMPT", assignment.attempt.number().to_string())
-        .env("COUNTERPOINT_KIND", assignment.task.kind.as_str())
-        .env("COUNTERPOINT_RUN", &around.run)
-        .envs(prepared.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    let child = command.spawn()?;
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(|| std::io::Error::other("no process id"))?;
-    let group = Group { id, around: Arc::clone(around) };
-    around.guard.begin(id)?;
-    Ok((child, group))
+    let mut environment = vec![
+        ("COUNTERPOINT_IDEMPOTENCY_KEY".to_owned(), key),
+        ("COUNTERPOINT_ATTEMPT".to_owned(), assignment.attempt.number().to_string()),
+        ("COUNTERPOINT_KIND".to_owned(), assignment.task.kind.to_string()),
+        ("COUNTERPOINT_RUN".to_owned(), prepared.run.clone()),
+    ];
+    environment.extend(prepared.environment.iter().cloned());
+    let program = process::Program {
+        words: &prepared.program,
+        folder: &prepared.folder,
+        environment: &environment,
+        clean: plan.clean,
+    };
+    process::start(&program, &around.guard)
 }
 
 /// Lets the command begin, and writes its input. A command need not read it.
@@ -264,17 +242,6 @@ async fn read(mut from: impl AsyncRead + Unpin, into: &Mutex<Vec<u8>>, limit: us
 
 fn taken(from: &Mutex<Vec<u8>>) -> Vec<u8> {
     std::mem::take(&mut *from.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Reads everything and retains the end.
-async fn tail(mut from: impl AsyncRead + Unpin, into: &Mutex<Vec<u8>>) {
-    let mut piece = vec![0; 16 << 10];
-    while let Ok(size @ 1..) = from.read(&mut piece).await {
-        let mut into = into.lock().unwrap_or_else(PoisonError::into_inner);
-        into.extend_from_slice(piece.get(..size).unwrap_or_default());
-        let beyond = into.len().saturating_sub(STDERR_BYTES);
-        into.drain(..beyond);
-    }
 }
 
 /// Completes when the command must end.

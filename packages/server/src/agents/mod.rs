@@ -3,9 +3,11 @@
 pub(crate) mod cache;
 pub(crate) mod command;
 pub(crate) mod http;
+pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod person;
 mod plan;
+pub(crate) mod process;
 pub(crate) mod reader;
 pub(crate) mod template;
 
@@ -15,7 +17,7 @@ use crate::guard::Guard;
 use crate::view::SharedView;
 use counterpoint::host::future::{Assignment, AsyncAgent};
 use counterpoint::task::Code;
-use counterpoint::{Failure, Payload};
+use counterpoint::{Failure, Payload, TaskSpec};
 use counterpoint_serving::Client;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -29,10 +31,12 @@ pub(crate) struct Surroundings {
     pub(crate) folder: PathBuf,
     /// The folder of cached results.
     pub(crate) cache: PathBuf,
-    /// The name of the run.
-    pub(crate) run: String,
+    /// The name of the run, where a process performs only one.
+    pub(crate) run: Option<String>,
     /// Connections to endpoints.
     pub(crate) client: Client,
+    /// Servers of the Model Context Protocol.
+    pub(crate) servers: mcp::Servers,
     /// Ends process groups when this process is killed.
     pub(crate) guard: Arc<Guard>,
     /// Nodes whose first attempt fails, by request of the command line.
@@ -61,10 +65,11 @@ impl AsyncAgent for Agent {
             return Err(failure(Failure::permanent(text), "unknown-kind"));
         };
         let key = assignment.attempt.idempotency_key()?.to_string();
+        let run = self.around.run.clone().unwrap_or_else(|| run_of(&task));
         let subject = Subject {
             input: task.payload.value(),
             attempt: assignment.attempt.number(),
-            run: &self.around.run,
+            run: &run,
             node: &node,
             kind: &task.kind,
             key: &key,
@@ -73,10 +78,16 @@ impl AsyncAgent for Agent {
         match &method.how {
             How::Command(plan) => command::perform(plan, &subject, &self.around, &assignment).await,
             How::Http(plan) => http::perform(plan, &subject, &self.around, &assignment).await,
+            How::Mcp(plan) => mcp::perform(plan, &subject, &self.around, &assignment).await,
             How::Model(plan) => model::perform(plan, &subject, &self.around, &assignment).await,
             How::Ask(plan) => person::perform(plan, &subject, &assignment).await,
         }
     }
+}
+
+/// The name of the run of a task among many: its number.
+fn run_of(task: &TaskSpec) -> String {
+    task.owner.as_ref().map(|owner| owner.run.get().to_string()).unwrap_or_default()
 }
 
 impl Surroundings {

@@ -1,14 +1,15 @@
 //! A language model as an agent: its settings in the file, and its attempts.
 
 use super::cache::{Slot, Work};
+use super::mcp::{self, Server};
 use super::plan::{CachePlan, Stdout};
-use super::reader::{Fields, Reader, kind_of};
+use super::reader::{Fields, Reader, kind_of, merged};
 use super::template::{Subject, Template};
 use super::{Surroundings, failure};
 use counterpoint::host::future::Assignment;
 use counterpoint::{Failure, Payload};
 use counterpoint_models::{Api, Endpoint, Limits, ModelAgent, Price};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -29,7 +30,10 @@ const MODEL: &[&str] = &[
     "price",
     "stream",
     "response_format",
+    "tools",
 ];
+/// The fields of an element of `tools`, besides those of a server.
+const ONLY: &str = "only";
 const PRICE: &[&str] = &["input", "output"];
 
 /// A model behind an endpoint.
@@ -50,6 +54,15 @@ pub(crate) struct Model {
     stream: bool,
     response_format: bool,
     cache: Option<CachePlan>,
+    tools: Vec<Tools>,
+}
+
+/// Tools of a server that the model may call.
+#[derive(Debug)]
+struct Tools {
+    server: Server,
+    /// The names of those that are offered; without a list, all.
+    only: Option<Vec<String>>,
 }
 
 /// What the output of a task is.
@@ -65,7 +78,8 @@ impl Model {
     pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
         let optional = [&self.key, &self.system, &self.prompt];
         let headers = self.headers.iter().map(|(_, value)| value);
-        [&self.url, &self.name].into_iter().chain(optional.into_iter().flatten()).chain(headers)
+        let tools = self.tools.iter().flat_map(|tools| tools.server.templates());
+        [&self.url, &self.name].into_iter().chain(optional.into_iter().flatten()).chain(headers).chain(tools)
     }
 }
 
@@ -96,7 +110,25 @@ pub(crate) async fn perform(
     for (name, value) in &plan.headers {
         endpoint = endpoint.with_header(name, &render(value)?).map_err(invalid)?;
     }
-    let agent = agent(plan, endpoint, render(&plan.name)?).map_err(invalid)?.with_client(around.client.clone());
+    let mut agent = agent(plan, endpoint, render(&plan.name)?).map_err(invalid)?.with_client(around.client.clone());
+    let offered = async {
+        let mut offered = Vec::new();
+        for tools in &plan.tools {
+            let server = tools.server.prepare(subject).map_err(bad)?;
+            offered.extend(mcp::tools(&server, tools.only.as_deref(), around).await?);
+        }
+        Ok::<_, Failure>(offered)
+    };
+    let offered = tokio::select! {
+        offered = offered => offered?,
+        _ = assignment.attempt.cancelled() => return Err(failure(Failure::transient("the attempt was cancelled"), "cancelled")),
+    };
+    for (index, tool) in offered.iter().enumerate() {
+        if offered.iter().take(index).any(|other| other.name() == tool.name()) {
+            return Err(bad(format!("two tools have the name `{}`; `only` selects those of a server", tool.name())));
+        }
+        agent = agent.with_tool(tool.clone());
+    }
     let output = agent.answer(&system, prompt, &assignment.attempt).await?;
     if let Some(slot) = slot {
         slot.keep(output.value());
@@ -173,10 +205,36 @@ impl Reader<'_> {
             stream: self.flag(fields, "stream").unwrap_or(true),
             response_format: self.flag(fields, "response_format").unwrap_or(true),
             cache: self.cache(of),
+            tools: self.tools(fields),
             url: self.address(fields, "url")?,
             name: self.template(fields, "name")?,
         };
+        if model.cache.is_some() && !model.tools.is_empty() {
+            self.add(of.at("cache"), "an answer with tools is not the same each time: it is not cached");
+        }
         Some(model)
+    }
+
+    /// The servers whose tools the model may call.
+    fn tools(&mut self, of: Fields<'_>) -> Vec<Tools> {
+        let servers = match of.map.get("tools") {
+            None => return Vec::new(),
+            Some(Value::Array(servers)) => servers,
+            Some(other) => {
+                self.add(of.at("tools"), format!("expected a list of MCP servers, found {}", kind_of(other)));
+                return Vec::new();
+            }
+        };
+        let known: Vec<&str> = mcp::SERVER.iter().copied().chain([ONLY]).collect();
+        let mut found = Vec::new();
+        for (index, value) in servers.iter().enumerate() {
+            let path = format!("{}[{index}]", of.at("tools"));
+            let Some(fields) = self.object(value, &path, &known) else { continue };
+            let only = fields.has(ONLY).then(|| self.templates(fields, ONLY));
+            let only = only.map(|names| names.iter().map(ToString::to_string).collect());
+            found.extend(self.server(fields).map(|server| Tools { server, only }));
+        }
+        found
     }
 
     fn output(&mut self, of: Fields<'_>) -> Output {
@@ -231,12 +289,4 @@ impl Reader<'_> {
         };
         Price { input: price("input"), output: price("output") }
     }
-}
-
-/// The settings of a method with those of its agent.
-fn merged(method: &Value, agent: Option<&Value>) -> Value {
-    let (Value::Object(own), Some(Value::Object(shared))) = (method, agent) else { return method.clone() };
-    let mut all: Map<String, Value> = shared.clone();
-    all.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
-    Value::Object(all)
 }

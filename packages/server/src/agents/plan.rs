@@ -1,6 +1,7 @@
 //! What the section `agents` declares, read from the document.
 
 use super::http::Http;
+use super::mcp::Mcp;
 use super::model::Model;
 use super::reader::{Fields, Reader, kind_of, shown};
 use super::template::Template;
@@ -18,6 +19,7 @@ const METHOD: &[&str] = &[
     "command",
     "shell",
     "http",
+    "mcp",
     "model",
     "ask",
     "answers",
@@ -34,7 +36,7 @@ const METHOD: &[&str] = &[
     "simulate",
 ];
 /// What performs a task. A method has one of them.
-const METHODS: &[&str] = &["command", "shell", "http", "model", "ask"];
+const METHODS: &[&str] = &["command", "shell", "http", "mcp", "model", "ask"];
 const CACHE: &[&str] = &["reads", "writes"];
 const SIMULATE: &[&str] = &["takes", "fails", "output"];
 const EXIT: &[&str] = &["kind", "code", "retry_after"];
@@ -45,7 +47,7 @@ const KINDS: &[(&str, FailureKind)] = &[
     ("unknown", FailureKind::Unknown),
 ];
 /// The output that an engine accepts at most.
-const MOST_OUTPUT: u64 = 1 << 20;
+pub(super) const MOST_OUTPUT: u64 = 1 << 20;
 
 /// An agent of the file.
 #[derive(Debug, Clone)]
@@ -73,6 +75,7 @@ pub(crate) struct Method {
 pub(crate) enum How {
     Command(Command),
     Http(Http),
+    Mcp(Box<Mcp>),
     Model(Box<Model>),
     Ask(Ask),
 }
@@ -310,6 +313,7 @@ impl Reader<'_> {
         let how = match given.as_slice() {
             ["command" | "shell"] => How::Command(self.command(of, agent)?),
             ["http"] => How::Http(self.http(of)?),
+            ["mcp"] => How::Mcp(Box::new(self.mcp(of, agent)?)),
             ["model"] => How::Model(Box::new(self.model(of, agent)?)),
             ["ask"] => How::Ask(self.ask(of)?),
             [one, other, ..] => {
@@ -319,7 +323,7 @@ impl Reader<'_> {
             _ => {
                 self.add(
                     of.path,
-                    "expected one of `command`, `shell`, `http`, `model`, `ask` or, for an agent, `performs`",
+                    "expected one of `command`, `shell`, `http`, `mcp`, `model`, `ask` or, for an agent, `performs`",
                 );
                 return None;
             }
@@ -429,7 +433,7 @@ impl Reader<'_> {
         (found, other)
     }
 
-    fn exit(&mut self, value: &Value, path: &str) -> Option<Exit> {
+    pub(super) fn exit(&mut self, value: &Value, path: &str) -> Option<Exit> {
         if let Value::String(word) = value {
             let known = KINDS.iter().find(|(name, _)| name == word).map(|(_, kind)| *kind);
             if known.is_none() {
@@ -541,7 +545,7 @@ mod tests {
             [
                 "agents.a.comand: unknown field `comand`, did you mean `command`?",
                 "agents.a.capacity: expected a whole number from 1 to 10000, found `0`",
-                "agents.a: expected one of `command`, `shell`, `http`, `model`, `ask` or, for an agent, `performs`",
+                "agents.a: expected one of `command`, `shell`, `http`, `mcp`, `model`, `ask` or, for an agent, `performs`",
                 "agents.b.command[1]: unknown reference `inptu`, did you mean `input`?; known: input, env, attempt, run, node, kind, key, folder",
                 "agents.b.exit.2: expected one of transient, permanent, overloaded, unknown, found `sometimes`",
                 "agents.b.exit.300: expected a number from 1 to 255, or `other`",

@@ -168,9 +168,17 @@ impl Reader<'_> {
         found
     }
 
-    fn parsed(&mut self, text: &str, path: String) -> Option<Template> {
+    pub(super) fn parsed(&mut self, text: &str, path: String) -> Option<Template> {
         Template::parse(text).map_err(|error| self.add(path, error)).ok()
     }
+}
+
+/// The settings of a method with those of its agent.
+pub(super) fn merged(method: &Value, agent: Option<&Value>) -> Value {
+    let (Value::Object(own), Some(Value::Object(shared))) = (method, agent) else { return method.clone() };
+    let mut all: Map<String, Value> = shared.clone();
+    all.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Value::Object(all)
 }
 
 /// The beginning of a text of the file, for messages.

@@ -78,6 +78,11 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
+    /// Whether the text is the same for all tasks of a run.
+    pub(crate) fn is_of_run(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Env(_) | Part::Run | Part::Folder))
+    }
+
     /// The variables of the environment that it refers to.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
@@ -106,6 +111,14 @@ impl Template {
             }
         }
         Ok(text)
+    }
+
+    /// The value for a task: that of the input if the whole template is one reference to it, else a text.
+    pub(crate) fn render_value(&self, of: &Subject<'_>) -> Result<Value, String> {
+        match self.parts.as_slice() {
+            [Part::Input(path)] => find(of.input, path).cloned(),
+            _ => self.render(of).map(Value::from),
+        }
     }
 
     /// The text for a task in messages: values of the environment may be secrets, so their references are shown.

@@ -12,10 +12,14 @@ mod run;
 mod runs;
 mod schedules;
 mod session;
+mod settings;
 mod style;
+mod work;
 
+use crate::cli::ServeArgs;
+use crate::document::WorkFile;
 use crate::folder::{make_folder, write_whole};
-use crate::trouble::Trouble;
+use crate::trouble::{Mistake, Trouble};
 use crate::view::SharedView;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -25,16 +29,17 @@ use axum::routing::{get, post};
 use counterpoint::access::Tokens;
 use counterpoint_http::App;
 use counterpoint_journal_files::FileJournal;
-use counterpoint_serving::Limits;
 use serde_json::json;
+use settings::Settings;
 use std::cell::OnceCell;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long attempts under way may take when the server is asked to end.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long processes may take to end when they are asked to.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The state of the pages.
 #[derive(Clone)]
@@ -45,15 +50,20 @@ struct Site {
 }
 
 /// Serves until a signal ends the process, or the journal fails.
-pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) -> Result<(), Trouble> {
+pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(), Trouble> {
+    let settings = Settings::of(args)?;
+    // Mistakes of files are reported before anything is begun.
+    let files = load(&settings.files)?;
+    let identity = settings.identity()?;
     make_folder(data)?;
-    let (path, made) = match tokens {
-        Some(path) => (path, false),
+    let (path, made) = match &settings.tokens {
+        Some(path) => (path.clone(), false),
         None => own_tokens(data)?,
     };
     let text = std::fs::read(&path).map_err(|error| Trouble::io(&path, &error))?;
     let tokens: Tokens =
         serde_json::from_slice(&text).map_err(|error| Trouble::Broken(format!("{}: {error}", path.display())))?;
+    let _held = hold(data)?;
 
     let folder = data.join("journal");
     let entries = if folder.exists() {
@@ -63,7 +73,7 @@ pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) ->
     };
     let (view, board) = (SharedView::of(&entries), board::Board::of(&entries));
     drop(entries);
-    let (app, driver) = App::open(&folder, tokens, Limits::default()).await?;
+    let (app, driver) = App::open(&folder, tokens, settings.limits).await?;
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
     let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
     let watch = async {
@@ -78,10 +88,17 @@ pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) ->
     let (watched, ()) = tokio::join!(biased; watch, spawn);
     watched?;
     let mut driver = spawned.into_inner().ok_or_else(|| Trouble::Broken("the driver was not spawned".to_owned()))?;
+    let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &view).await?) };
 
+    let listen = settings.listen.as_str();
     let listener = TcpListener::bind(listen).await.map_err(|error| Trouble::Broken(format!("{listen}: {error}")))?;
     let address = listener.local_addr().map_err(|error| Trouble::Broken(format!("{listen}: {error}")))?;
-    crate::output::text(&format!("listening on http://{address}"));
+    let url = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
+    if json {
+        crate::output::line(&json!({"listening": url, "tokens": path}));
+    } else {
+        crate::output::text(&format!("listening on {url}"));
+    }
     crate::terminal::say(&format!("tokens are in {}{}", path.display(), if made { ", made now" } else { "" }));
     let broken = |error: std::io::Error| Trouble::Broken(format!("signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
@@ -90,17 +107,77 @@ pub(crate) async fn serve(data: &Path, listen: &str, tokens: Option<PathBuf>) ->
         Ok(ended) => ended.map_err(Trouble::from),
         Err(error) => Err(Trouble::Broken(error.to_string())),
     };
-    let server = counterpoint_serving::Server::new(Limits::default());
+    let server = counterpoint_serving::Server::new(settings.limits);
     let router = router(Site { app: app.clone(), view, board });
+    let serving = async {
+        match identity {
+            Some(identity) => server.serve_tls(listener, identity, router).await,
+            None => server.serve(listener, router).await,
+        }
+    };
     tokio::select! {
-        never = server.serve(listener, router) => match never {},
+        never = serving => match never {},
         done = &mut driver => return ended(done),
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    // The attempts of remote agents are in the journal, for the next server.
-    let _ = app.shut_down(PATIENCE).await;
+    let Some(guard) = guard else {
+        // The attempts of remote agents are in the journal, for the next server.
+        let _ = app.shut_down(settings.patience).await;
+        return ended(driver.await);
+    };
+    tokio::select! {
+        drained = app.shut_down(settings.patience + GRACE) => drop(drained),
+        () = tokio::time::sleep(settings.patience) => {
+            // What goes on is ended without a verdict: the next server tries it again.
+            guard.stop();
+            let gone = async {
+                while guard.alive() > 0 {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let _ = tokio::time::timeout(GRACE, gone).await;
+            driver.abort();
+            return Ok(());
+        }
+    }
     ended(driver.await)
+}
+
+/// Reads workflow files, all of them before the first mistake is reported.
+fn load(files: &[PathBuf]) -> Result<Vec<WorkFile>, Trouble> {
+    let mut loaded: Vec<WorkFile> = Vec::new();
+    for path in files {
+        let file = WorkFile::load(path)?;
+        let name = &file.compiled.definition.name;
+        if let Some(other) = loaded.iter().find(|other| other.compiled.definition.name == *name) {
+            let text = format!("workflow `{name}` is in {} as well", other.path.display());
+            return Err(crate::document::located(path, vec![Mistake::new("name", text)]));
+        }
+        for agent in &file.agents {
+            let same = |other: &&WorkFile| other.agents.iter().any(|known| known.name == agent.name);
+            if let Some(other) = loaded.iter().find(same) {
+                let text = format!("an agent of this name is in {} as well", other.path.display());
+                return Err(crate::document::located(path, vec![Mistake::new(format!("agents.{}", agent.name), text)]));
+            }
+        }
+        loaded.push(file);
+    }
+    Ok(loaded)
+}
+
+/// The right to use a folder, until it is dropped.
+fn hold(data: &Path) -> Result<File, Trouble> {
+    let path = data.join("serve.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| Trouble::io(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Trouble::Busy(format!("another process serves the folder {}", data.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(Trouble::io(&path, &error)),
+    }
 }
 
 /// The file with a token of its own, which is made if it does not exist.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod api;
 pub(crate) mod endpoint;
 
 use serde_json::Value;
