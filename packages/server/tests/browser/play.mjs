@@ -12,7 +12,7 @@ check((await page.locator("#graph .s-succeeded").count()) > 3, "the graph has no
 await look(page, "playground", folder);
 
 // A mistake is shown as one types, with line and column, and the click on it selects its place.
-const text = page.getByLabel("Workflow file");
+const text = page.locator("#text");
 const good = await text.inputValue();
 await text.fill(good.replace("depends_on: draft", "depends_on: drfat"));
 await page.getByText(/line 10, column \d+: .*drfat/).click();
