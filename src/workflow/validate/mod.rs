@@ -347,15 +347,16 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn retry(&mut self, index: usize, node: &Node) {
         let Some(retry) = &node.retry else { return };
-        let is_run = matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)));
-        if !is_run || node.join.repeats() {
+        let is_whole =
+            matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)) | Action::Map(_) | Action::Repeat(_));
+        if !is_whole || node.join.repeats() {
             self.fault(Some(index), Fault::RetryOfOther);
         }
         self.rules(index, retry);
     }
 
     /// The rules of retries are as many as a task may have, and each code of theirs can match.
-    fn rules(&mut self, index: usize, retry: &Retry) {
+    pub(super) fn rules(&mut self, index: usize, retry: &Retry) {
         let patterns = retry.rules.iter().map(|rule| rule.on.kinds.len() + rule.on.codes.len());
         let count = patterns.fold(retry.rules.len(), usize::saturating_add);
         if count > self.limits.sizes.list_len as usize {

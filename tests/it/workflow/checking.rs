@@ -211,7 +211,9 @@ proptest::proptest! {
         world.say(Command::start(RunSpec::new(RUN, "flow"))).unwrap();
         world.play(&mut Draws::new(&schedule), seed, RUN, true);
         // The reference model has found the journal to be one that the rules allow.
-        model::check(&world.journal, true).unwrap();
+        if let Err(broken) = model::check(&world.journal, true) {
+            panic!("{broken}\n{}", crate::flow::tell(&world.journal));
+        }
         for entry in &world.journal {
             let Event::Node { run: RUN, node, event } = &entry.event else { continue };
             let ran = matches!(

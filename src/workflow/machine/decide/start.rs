@@ -8,7 +8,7 @@ use crate::message::event::{NodeEvent, Opening};
 use crate::message::run::{LimitReached, NodeOutcome};
 use crate::task::{Code, Failure, codes};
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, Surroundings, Unfit, fit, map_opening, race_opening};
+use crate::workflow::machine::node::{Ending, MapWork, Surroundings, Unfit, fit, map_opening, race_opening};
 use crate::workflow::machine::rollback::to_compensate;
 
 /// A choice among cases.
@@ -157,6 +157,9 @@ impl Decider<'_> {
     }
 
     fn open_map(&self, node: BoundNode<'_>, map: &Map) -> Move {
+        if let Some(what) = node.map_work().and_then(MapWork::again) {
+            return Move::Node(node.ix, NodeEvent::Opened { what });
+        }
         let list = match self.sight(node).eval(&map.over, Payload::NULL) {
             Ok(list) => list,
             Err(why) => {

@@ -85,7 +85,7 @@ impl Flow {
         Ok(())
     }
 
-    fn stands(&self, at: usize) -> bool {
+    pub(super) fn stands(&self, at: usize) -> bool {
         let (node, place) = (self.node(at), &self.places[at]);
         let effect = place.pieces.iter().any(|piece| piece.side_effects != SideEffects::None);
         let undoable = match &node.action {

@@ -524,6 +524,8 @@ impl Model {
             let piece = &mut parent.places[owner.node.index()].pieces[owner.item as usize];
             piece.limit = Some((*limit, partial.value().clone()));
         }
+        parent.places[owner.node.index()].pieces[owner.item as usize].why =
+            outcome.cause().map(|cause| cause.failure());
         parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), side_effects, false)
     }
 }
