@@ -2,8 +2,8 @@
 
 use counterpoint::cluster::{BadShards, HomeError, Misrouted, Partition, PartitionKey, ShardId, Shards};
 use counterpoint::definition::{Action, Definition, Link, Node};
-use counterpoint::host::{HostError, InFlight};
 use counterpoint::host::thread::{ShardedHost, ThreadHost};
+use counterpoint::host::{HostError, InFlight};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::message::DeadFilter;
 use counterpoint::message::rejected::{Conflict, Rejected, Unknown};

@@ -69,6 +69,12 @@ pub enum Invalid {
         /// The beginning of the text.
         code: Name,
     },
+    /// The code of a failure is one that only the library reports ([`codes`](crate::task::codes)).
+    #[error("the code `{code}` is reserved: codes that begin with `cp.` are reported by the library only")]
+    ReservedCode {
+        /// The code.
+        code: Name,
+    },
     /// An agent without capacity could never work.
     #[error("agent {0} has no capacity")]
     NoCapacity(AgentId),
@@ -118,6 +124,7 @@ impl Invalid {
             Self::TooLarge { .. } => "too_large",
             Self::EmptyName { .. } => "empty_name",
             Self::Code { .. } => "code",
+            Self::ReservedCode { .. } => "reserved_code",
             Self::NoCapacity(_) => "no_capacity",
             Self::Unsound { .. } => "unsound",
             Self::Schedule { .. } => "schedule_unsound",

@@ -136,7 +136,11 @@ impl Run {
             NodeEvent::Continued { input } => {
                 self.change(ix, "a function continues as new", |state, _| continue_as_new(state, input))
             }
-            NodeEvent::Operated { remedy } => self.change(ix, "an operator decides", |state, _| state.operate(remedy)),
+            NodeEvent::Operated { remedy } => {
+                self.change(ix, "an operator decides", |state, _| state.operate(remedy))?;
+                self.graph.review_failures();
+                Ok(())
+            }
             NodeEvent::Map(event) => self.change(ix, "items change", |state, _| state.change_items(event)),
             NodeEvent::Refused { .. } => self.change(ix, "a guard does not hold", |state, _| state.refuse()),
             NodeEvent::Retrying { at, rule, .. } => {

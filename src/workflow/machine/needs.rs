@@ -108,6 +108,9 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
             working(state).chain(undoing(state)).chain(node.next_work_time().map(Need::Time)).collect()
         }
     };
+    if run.holds_late(node.ix) {
+        needs.extend(state.ended().map(failure_text).map(Need::Decider));
+    }
     if node.items_if_open().is_some() && state.aside().held.is_none() {
         needs.push(Need::Items);
     }

@@ -481,6 +481,12 @@ pub enum Fault {
         /// The text.
         code: Name,
     },
+    /// A failure with a code that only the library reports ([`codes`](crate::task::codes)).
+    #[error("fails with the code `{}`, which is reserved: codes that begin with `cp.` are reported by the library only", Short(.code))]
+    ReservedCode {
+        /// The code.
+        code: Name,
+    },
     /// A text that is not a JSON pointer.
     #[error("{location} uses `{}`, which is not a JSON pointer: write /a/b, with ~0 for ~ and ~1 for /", Short(.pointer))]
     BadPointer {

@@ -26,7 +26,7 @@ use crate::definition::{
     Action, Body, Call, Definition, Expr, Fail, Map, Node, Receivers, Repeat, SendSignal, Variable, Work,
 };
 use crate::message::run::Measure;
-use crate::task::{Code, Retry, Usage};
+use crate::task::{Code, Retry, Usage, codes};
 use data::{Site, Use};
 use size::Size;
 use std::collections::{BTreeMap, BTreeSet};
@@ -321,6 +321,11 @@ impl<'d, 'r> Checker<'d, 'r> {
             && !code.value().as_str().is_some_and(|text| Code::from(text).is_valid())
         {
             self.fault(Some(index), Fault::BadCode { code: code.to_string().into() });
+        }
+        if let Expr::Const(code) = &fail.code
+            && let Some(code) = code.value().as_str().filter(|code| codes::is_barred_from_definitions(code))
+        {
+            self.fault(Some(index), Fault::ReservedCode { code: code.into() });
         }
     }
 

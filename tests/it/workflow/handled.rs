@@ -289,6 +289,8 @@ proptest! {
         world.say(Command::define(definition)).unwrap();
         world.say(Command::start(RunSpec::new(RUN, "flow").with_input(input))).unwrap();
         world.play(&mut Draws::new(&schedule), seed, RUN, false);
+        // However deep a failure comes from, it has the kind, the code, the message, the details and the cause that were reported.
+        prop_assert_eq!(crate::flow::identity::check(&world.journal), Ok(()));
         let ends = ends(&world);
         for run in world.engine.runs() {
             if !matches!(run.outcome(), Some(RunOutcome::Succeeded { .. })) {

@@ -84,6 +84,9 @@ impl Changes<'_> {
 
     /// Whether a failure of the node is held; or its instance has failed and the run is paused before the node ends.
     fn has_failed_pending(self, ix: NodeIx) -> bool {
+        if self.run.holds_late(ix) {
+            return true;
+        }
         let Some(state) = self.run.graph.state(ix) else { return false };
         let end = state.instances().last().and_then(Instance::end);
         let is_idle = state.instances().active() == 0 && !state.instances().is_undoing();

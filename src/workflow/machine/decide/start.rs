@@ -83,7 +83,8 @@ impl Decider<'_> {
         let (message, code, details) = (value(&fail.message)?, value(&fail.code)?, value(&fail.details)?);
         let text = |value: &Payload| value.value().as_str().map(str::to_owned);
         let mut failure = Failure::of(fail.kind, text(&message).unwrap_or_else(|| message.to_string()));
-        match text(&code).map(Code::from).filter(Code::is_valid) {
+        let is_free = |code: &Code| code.is_valid() && !codes::is_barred_from_definitions(code.as_str());
+        match text(&code).map(Code::from).filter(is_free) {
             _ if code.is_null() => {}
             Some(code) => failure = failure.with_code(code),
             None => failure = failure.with_code(codes::INVALID_VALUE),

@@ -24,9 +24,16 @@ impl Graph {
         }
         self.count = Count::all(&self.nodes);
         // A node that was reset may handle the failures of others once more.
-        self.failures = self.failures.iter().copied().filter(|ix| self.is_unhandled(*ix)).collect();
+        self.review_failures();
         self.stop = self.stop.filter(|ix| nodes.binary_search(ix).is_err());
         children
+    }
+
+    /// Drops the failures that are handled by now.
+    pub(crate) fn review_failures(&mut self) {
+        if !self.failures.is_empty() {
+            self.failures = self.failures.iter().copied().filter(|ix| self.is_unhandled(*ix)).collect();
+        }
     }
 
     /// Decides the links from other nodes to these nodes, which were reset, again.

@@ -47,7 +47,8 @@ pub(crate) use send::SendWork;
 pub(crate) use states::StatesWork;
 pub(crate) use step::{Ending, KeptSignal, Step, Surroundings, Unfit, fit};
 pub(crate) use transitions::{
-    CallGoal, Start, continue_as_new, end_rollback, is_between_attempts, keep_spent, retries_of, roll_back_node,
+    CallGoal, Start, continue_as_new, decides_late, end_rollback, is_between_attempts, keep_spent, retries_of,
+    roll_back_node,
 };
 pub(crate) use wait::WaitWork;
 pub(crate) use work::{NodeKind, NodeWork};

@@ -22,6 +22,11 @@ pub(crate) enum Start {
     UnderWay,
 }
 
+/// Whether an operator can decide so about a failure of a node that has ended.
+pub(crate) const fn decides_late(remedy: &NodeRemedy) -> bool {
+    matches!(remedy, NodeRemedy::Skip { .. } | NodeRemedy::Fail { .. })
+}
+
 fn not_ended(node: &NodeState, input: &'static str) -> Applied {
     if node.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
 }
@@ -384,9 +389,12 @@ impl NodeState {
         watch.fire(handler, effect)
     }
 
-    /// Records the decision of an operator about the end of the node.
+    /// Records the decision of an operator about the end of the node, or about its failure after its end.
     pub(crate) fn operate(&mut self, remedy: &NodeRemedy) -> Applied {
-        not_ended(self, "an operator decides how a node ends")?;
+        let is_late = self.has_failed() && self.aside().remedy.is_none() && decides_late(remedy);
+        if !is_late {
+            not_ended(self, "an operator decides how a node ends")?;
+        }
         self.aside_mut().remedy = Some(remedy.clone());
         Ok(())
     }

@@ -423,6 +423,9 @@ impl Flow {
         if self.places[at].end != Some(Kind::Failed) {
             return false;
         }
+        if matches!(self.places[at].remedy, Some(NodeRemedy::Skip { .. })) {
+            return false;
+        }
         let took = &self.places[at].took;
         let is_link = |handler: &Name| self.followers(at).any(|(_, link)| link.on == On::Case(handler.clone()));
         if took.iter().any(|handler| !is_link(handler)) {
@@ -439,6 +442,13 @@ impl Flow {
         };
         let joins = |(join, _): (usize, Remaining)| self.serves(at, join) && !self.shirked(join);
         !self.followers(at).any(cares) && !self.counting_joins().any(joins)
+    }
+
+    /// Whether the failure of a node waits for a word although the node has ended: what was to handle it has not run.
+    pub(super) fn waits_late(&self, at: usize) -> bool {
+        let holds =
+            self.definition.on_failure == OnFailure::Hold && self.stand == Stand::Running && !self.goes_back(at);
+        holds && self.is_broken(at) && self.places[at].remedy.is_none()
     }
 
     /// Whether everything has ended, where a failure is to wait for that.
@@ -1233,7 +1243,15 @@ impl Flow {
     /// Nodes that wait for a word, or have failed in a pause, are done anew.
     pub(super) fn retries(&mut self, nodes: &[usize]) -> Ruling {
         ensure!(self.stand == Stand::Running && self.back.is_none(), "it is tried again, and does not go forward");
+        let is_late = nodes.iter().any(|at| self.waits_late(*at));
+        let follows = |at: usize| matches!(self.places[at].end, Some(Kind::Skipped | Kind::UpstreamFailed));
         for &at in nodes {
+            if is_late && (self.waits_late(at) || follows(at)) {
+                ensure!(!self.is_undone_by(at), "it is tried again, and would have to be undone first");
+                let place = core::mem::take(&mut self.places[at]);
+                self.places[at] = Place { added: place.added, closed: place.closed, ..Place::default() };
+                continue;
+            }
             let place = &self.places[at];
             let failed = place.opened.is_none() && place.pieces.last().is_some_and(|piece| piece.end == Some(false));
             ensure!(
