@@ -415,11 +415,7 @@ impl HostState {
         }
         let verdict = self.decide(now, command);
         if let (
-            Err(
-                refusal @ Rejected::Invalid(
-                    Invalid::TooLarge { .. } | Invalid::Code { .. } | Invalid::ReservedCode { .. },
-                ),
-            ),
+            Err(refusal @ Rejected::Invalid(Invalid::TooLarge { .. } | Invalid::Code { .. })),
             Some((by, attempt, usage, kind)),
         ) = (verdict, held)
         {
@@ -428,8 +424,7 @@ impl HostState {
                 Some(kind) => {
                     let failure =
                         Failure::of(kind, format!("failure rejected: {refusal}")).with_code(codes::STEP_FAILURE);
-                    let reserved =
-                        reserved.filter(|_| matches!(refusal, Rejected::Invalid(Invalid::ReservedCode { .. })));
+                    let reserved = reserved.filter(|_| matches!(refusal, Rejected::Invalid(Invalid::Code { .. })));
                     // What was reported stays as the cause, if there is room for it.
                     let sizes = &self.engine.limits().sizes;
                     match reserved {

@@ -2,8 +2,8 @@
 //! other codes.
 //!
 //! A report of a failure with a reserved code is rejected
-//! ([`Invalid::ReservedCode`](crate::message::rejected::Invalid::ReservedCode)), as is a definition whose
-//! [`Fail`](crate::definition::Fail) names one (`Fault::ReservedCode`). A code that is computed by an expression and is reserved
+//! ([`Invalid::Code`](crate::message::rejected::Invalid::Code)), as is a definition whose
+//! [`Fail`](crate::definition::Fail) names one (`Fault::BadCode`). A code that is computed by an expression and is reserved
 //! becomes `cp.value.invalid`. Exempt are the codes that the library reports where agents run (`cp.agent.*`, `cp.step.*`,
 //! `cp.refused.*`, `cp.codec`, `cp.value.*`, `cp.function.*`, `cp.limit.calls`), because a message does not tell who has set them;
 //! and a durable function passes on the failures of its calls with their codes. The causes of a failure may have any code. What a

@@ -63,16 +63,14 @@ pub enum Invalid {
         /// What the name belongs to.
         what: Name,
     },
-    /// The code of a failure is empty, too long, or has other characters than a code may have.
-    #[error("`{code}` is no code of a failure, which has letters, digits, `_`, `.`, `:` and `-`, at most 64 in all")]
+    /// The code of a failure is empty, too long, has other characters than a code may have, or is one that only the library
+    /// reports ([`codes`](crate::task::codes)).
+    #[error(
+        "`{code}` is no code that a failure may be given: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all, and not \
+         beginning with `cp.`, which is reserved"
+    )]
     Code {
         /// The beginning of the text.
-        code: Name,
-    },
-    /// The code of a failure is one that only the library reports ([`codes`](crate::task::codes)).
-    #[error("the code `{code}` is reserved: codes that begin with `cp.` are reported by the library only")]
-    ReservedCode {
-        /// The code.
         code: Name,
     },
     /// An agent without capacity could never work.
@@ -124,7 +122,6 @@ impl Invalid {
             Self::TooLarge { .. } => "too_large",
             Self::EmptyName { .. } => "empty_name",
             Self::Code { .. } => "code",
-            Self::ReservedCode { .. } => "reserved_code",
             Self::NoCapacity(_) => "no_capacity",
             Self::Unsound { .. } => "unsound",
             Self::Schedule { .. } => "schedule_unsound",

@@ -131,7 +131,7 @@ pub(super) fn explained(limits: &Limits, failure: &Failure) -> Result<(), Reject
 /// Rejects a failure with a code that only the library reports.
 pub(crate) fn unreserved(failure: &Failure) -> Result<(), Rejected> {
     let reserved = failure.code.as_ref().filter(|code| codes::is_barred_from_reports(code.as_str()));
-    reserved.map_or(Ok(()), |code| Err(Rejected::Invalid(Invalid::ReservedCode { code: code.shown() })))
+    reserved.map_or(Ok(()), |code| Err(Rejected::Invalid(Invalid::Code { code: code.shown() })))
 }
 
 /// Rejects a name that is empty or too long.

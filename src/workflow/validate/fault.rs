@@ -475,16 +475,15 @@ pub enum Fault {
         /// The location of the use.
         location: Location,
     },
-    /// A text that no failure can have as its code.
-    #[error("names `{}`, which is no code: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all", Short(.code))]
+    /// A text that no failure can have as its code; or a failure whose code only the library reports
+    /// ([`codes`](crate::task::codes)).
+    #[error(
+        "names `{}`, which is no code: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all; a failure is not given one that \
+         begins with `cp.`, which is reserved",
+        Short(.code)
+    )]
     BadCode {
         /// The text.
-        code: Name,
-    },
-    /// A failure with a code that only the library reports ([`codes`](crate::task::codes)).
-    #[error("fails with the code `{}`, which is reserved: codes that begin with `cp.` are reported by the library only", Short(.code))]
-    ReservedCode {
-        /// The code.
         code: Name,
     },
     /// A text that is not a JSON pointer.

@@ -325,7 +325,7 @@ impl<'d, 'r> Checker<'d, 'r> {
         if let Expr::Const(code) = &fail.code
             && let Some(code) = code.value().as_str().filter(|code| codes::is_barred_from_definitions(code))
         {
-            self.fault(Some(index), Fault::ReservedCode { code: code.into() });
+            self.fault(Some(index), Fault::BadCode { code: code.into() });
         }
     }
 

@@ -271,7 +271,7 @@ fn reserved_codes_are_refused() {
     for code in ["cp.no_case", "cp.budget.time", "cp.", "cp.mine", "cp.step.input"] {
         let found = validate(&failing(Fail::new("no").with_code(code)), &Limits::default()).unwrap_err();
         let fault = &found.findings()[0].fault;
-        assert_eq!(*fault, Fault::ReservedCode { code: code.into() }, "{code}");
+        assert_eq!(*fault, Fault::BadCode { code: code.into() }, "{code}");
         assert!(World::new().say(Command::define(failing(Fail::new("no").with_code(code)))).is_err());
         // From data, the code of the failure says that it was no code.
         let world = World::running(failing(Fail::new("no").with_code_of(Expr::Input)), code);
@@ -287,7 +287,7 @@ fn reserved_codes_are_refused() {
         let attempt = world.attempt("job");
         let (by, _) = world.held[&attempt].clone();
         let report = Command::fail(by, attempt, Failure::permanent("no").with_code(code));
-        let refused = Rejected::Invalid(Invalid::ReservedCode { code: code.into() });
+        let refused = Rejected::Invalid(Invalid::Code { code: code.into() });
         assert_eq!(world.say(report.clone()), Err(refused));
         assert_eq!(world.journal.len(), before, "nothing changed, and the attempt goes on");
         // The causes of a failure are what they are.

@@ -1243,10 +1243,10 @@ impl Flow {
     /// Nodes that wait for a word, or have failed in a pause, are done anew.
     pub(super) fn retries(&mut self, nodes: &[usize]) -> Ruling {
         ensure!(self.stand == Stand::Running && self.back.is_none(), "it is tried again, and does not go forward");
-        let is_late = nodes.iter().any(|at| self.waits_late(*at));
-        let follows = |at: usize| matches!(self.places[at].end, Some(Kind::Skipped | Kind::UpstreamFailed));
+        let late: BTreeSet<usize> = nodes.iter().copied().filter(|at| self.waits_late(*at)).collect();
         for &at in nodes {
-            if is_late && (self.waits_late(at) || follows(at)) {
+            let follows = matches!(self.places[at].end, Some(Kind::Skipped | Kind::UpstreamFailed));
+            if late.contains(&at) || !late.is_empty() && follows {
                 ensure!(!self.is_undone_by(at), "it is tried again, and would have to be undone first");
                 let place = core::mem::take(&mut self.places[at]);
                 self.places[at] = Place { added: place.added, closed: place.closed, ..Place::default() };

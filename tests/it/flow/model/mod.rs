@@ -8,7 +8,7 @@
 use counterpoint::definition::{Body, Definition};
 use counterpoint::message::{
     CatalogueEvent, Cause, CompensationOutcome, DecisionEvent, LimitReached, MapEvent, Next, NodeEvent, NodeRef,
-    Opening, RunEvent, TaskEvent,
+    NodeRemedy, Opening, RunEvent, TaskEvent,
 };
 use counterpoint::task::{NodeIx, Owner, Phase, SideEffects};
 use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, RunSpec, TaskId, Tier, Time};
