@@ -20,7 +20,7 @@ canonical!(RaceOption { on } beside { name });
 canonical!(Decision { escalation } beside { role, options, not_by });
 canonical!(Escalation { after } beside { role });
 canonical!(States { states } beside { start, max_steps });
-canonical!(State { body, undo } beside { name, input, output, next });
+canonical!(State { body, undo, retry } beside { name, input, output, next });
 canonical!(Map { body } beside { over, max_concurrent, tolerate, tolerate_percent, bounds, completion, open });
 canonical!(Repeat { body } beside { until, while_, max_rounds, finishes });
 canonical!(Delegate { work, gather } beside {

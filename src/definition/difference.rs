@@ -64,7 +64,8 @@ impl Definition {
     /// - in the policy of a task, a compensation or a query: retries, timeouts and what follows the last attempt; except for
     ///   [`InDoubt`](crate::task::InDoubt), which decides whether an unknown outcome can end a task;
     /// - in their needs (skills, labels, resources), their tier and their estimated usage;
-    /// - in the [retries](Node::retry) of a child run;
+    /// - in the [retries](Node::retry) of a child run, of a map, of a repeat and of the [state](super::State::retry) of a state
+    ///   machine;
     /// - in the time after which a [timeout handler](super::Handler::timeout) fires.
     ///
     /// Nested workflows are compared in the same way. Which tasks a run performs, in which order, with which inputs, and what
@@ -120,6 +121,7 @@ impl Node {
             Action::States(states) => {
                 for state in &mut states.states {
                     state.body.iter_mut().for_each(Body::reduce);
+                    state.retry = None;
                     state.undo.iter_mut().for_each(Work::reduce);
                 }
             }

@@ -136,8 +136,11 @@ pub enum OnFailure {
     Finish,
     /// The node is held, the rest of the run continues, and an operator decides: [`RunCommand::Retry`](crate::RunCommand::Retry)
     /// retries the node, [`RunCommand::Operate`](crate::RunCommand::Operate) completes, skips or fails it; in the last case the
-    /// run fails. Handlers of the node that wait for a time or a signal stay active. A failure that a link or a trigger rule may
-    /// handle is not held: if the node that would have handled it does not run, the run fails.
+    /// run fails. Handlers of the node that wait for a time or a signal stay active.
+    ///
+    /// A failure that a link or a trigger rule may handle ends its node. If the node that would have handled it ends without
+    /// running, the failure is held then: an operator retries the failed node, skips it, so that the failure counts as handled, or
+    /// fails it. It cannot be completed any more, because the nodes after it have been decided.
     Hold,
 }
 

@@ -292,10 +292,18 @@ pub struct Node {
     /// The resources that the node, including its child runs, may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// The retries of a child run: of a node that performs a nested or a called workflow once ([`Action::Do`]). A child run
-    /// that fails is compensated first, and the next one starts with the same input. A child run with side effects that
-    /// remain is not retried. Handlers of the node apply to the failure of the last child run, and its timeouts and its
-    /// budget to all of them together. The other settings of a node's tasks are in [`Work::policy`].
+    /// The retries of the node as a whole: of a nested or a called workflow that is performed once ([`Action::Do`]), of a map or
+    /// of a repeat. Permanent failures and limits that were reached are not retried.
+    ///
+    /// - A child run that fails is compensated first, and the next one starts with the same input.
+    /// - A map or a repeat that fails is compensated as it would be if the run failed: its items or rounds that have side
+    ///   effects, as far as they have a compensation. Then it begins again with the first item or round, and with the list that
+    ///   it had. Items and rounds without a compensation are performed again; if nothing was compensated, they keep their
+    ///   idempotency keys.
+    ///
+    /// What has side effects that remain and whose outcome is unknown is not retried, nor is a node whose compensation failed.
+    /// Handlers of the node apply to the last failure, and its timeouts and its budget to all attempts together. The retries of
+    /// single tasks are in [`Work::policy`], those of a [state](State) in [`State::retry`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
 }
@@ -325,18 +333,17 @@ impl Node {
         }
     }
 
-    /// Sets the retries of a child run.
+    /// Sets the retries of the node as a whole.
     ///
     /// ```
-    /// use counterpoint::definition::{Action, Body, Definition, Expr, Map, Node, Work};
+    /// use counterpoint::definition::{Action, Body, Expr, Map, Node, Work};
     /// use counterpoint::task::RetryRule;
     /// use counterpoint::{FailureKind, Retry};
     ///
     /// // All parts are sent again if one of them fails because its agent is overloaded.
     /// let send = Map::over(Expr::Input, Body::Task(Work::new("send")));
-    /// let parts = Definition::new("parts").with_node(Node::new("each", Action::Map(send)));
     /// let retry = Retry::never().with_rule(RetryRule::on(FailureKind::Overloaded, 5));
-    /// let send_all = Node::new("send all", Action::flow(parts)).with_input(Expr::Input).with_retry(retry.with_attempts(5));
+    /// let send_all = Node::new("send all", Action::Map(send)).with_retry(retry.with_attempts(5));
     /// assert!(send_all.retry.is_some());
     /// ```
     #[must_use]

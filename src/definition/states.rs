@@ -2,7 +2,7 @@
 
 use super::{Body, Condition, Expr, Work};
 use crate::base::name::Name;
-use crate::task::Failures;
+use crate::task::{Failures, Retry};
 use serde::{Deserialize, Serialize};
 
 /// A state machine as the action of a node: one token moves between states along transitions. Cycles are allowed; the number
@@ -71,6 +71,11 @@ pub struct State {
     /// The task that undoes the body. It is executed for each time that the token was in the state, in reverse order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
+    /// The retries of a body that is a nested or a called workflow. A child run that fails is compensated first, and the next one
+    /// starts with the same input; transitions after a failure apply to that of the last child run. They count anew each time
+    /// that the token enters the state. The retries of a task are in [`Work::policy`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// The transitions. The token takes the first one whose condition holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Transition>,
@@ -88,7 +93,15 @@ impl State {
     /// A final state without a body.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), body: None, input: Expr::Item, output: None, undo: None, next: Vec::new() }
+        Self {
+            name: name.into(),
+            body: None,
+            input: Expr::Item,
+            output: None,
+            undo: None,
+            retry: None,
+            next: Vec::new(),
+        }
     }
 
     /// Executes this task in the state.
@@ -135,6 +148,13 @@ impl State {
     #[must_use]
     pub fn with_undo(mut self, undo: Work) -> Self {
         self.undo = Some(undo);
+        self
+    }
+
+    /// Sets the retries of a body that is a nested or a called workflow.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
         self
     }
 

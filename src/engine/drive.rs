@@ -5,7 +5,7 @@ use super::accounts::Affordable;
 use super::book::{Book, Folded};
 use super::delegate::{Delegation, PartOf};
 use super::family::Room;
-use super::function::turn_refused;
+use super::function::{passes_on, turn_refused};
 #[cfg(feature = "observe")]
 use super::recent::Recent;
 use super::schedules::Scheduling;
@@ -97,7 +97,11 @@ impl Driver {
             Command::Agent(command) => {
                 let refused = || turn_refused(&self.book, self.core.config(), &command, &tx.meter);
                 let instead = self.delegation().instead_of(&command).or_else(refused);
-                self.core.agent(instead.unwrap_or(command), tx)
+                match instead {
+                    None if passes_on(&self.book, &command, &tx.meter) => self.core.agent(command, tx),
+                    None => self.core.agent_outside(command, tx),
+                    Some(instead) => self.core.agent(instead, tx),
+                }
             }
             Command::Task(command) => self.task(command, tx),
             Command::Control(command) => self.core.control(command, tx),

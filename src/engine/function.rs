@@ -118,6 +118,25 @@ impl super::Engine {
     }
 }
 
+/// Whether a turn fails with the code of a failure of one of its calls, which may be any: its code passes the failure on.
+pub(super) fn passes_on(book: &Book, command: &AgentCommand, meter: &Meter) -> bool {
+    let AgentCommand::Fail { attempt, failure, .. } = command else { return false };
+    let Some(code) = failure.code.as_ref().filter(|code| codes::is_barred_from_reports(code.as_str())) else {
+        return false;
+    };
+    let owner = book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do);
+    let Some(node) = owner.and_then(|owner| book.runs.node_of(owner)) else { return false };
+    let instances = node.state.instances();
+    let has_code = |call: &Call| {
+        let end = call.instance().and_then(|instance| instances.get(instance)).and_then(|instance| instance.end());
+        end.and_then(|end| end.failure()).is_some_and(|failed| failed.code.as_ref() == Some(code))
+    };
+    node.function_work().is_some_and(|work| {
+        meter.visit(work.calls().count());
+        work.calls().any(has_code)
+    })
+}
+
 /// The command instead of an answer to a turn that cannot be accepted: a failure of the attempt. None if the command of the
 /// agent is something else.
 pub(super) fn turn_refused(

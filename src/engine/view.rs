@@ -105,7 +105,14 @@ impl<'a> RunView<'a> {
     pub fn skipped_by_operator(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         self.nodes().filter(|node| {
             let is_skip = matches!(node.node.state.aside().remedy, Some(NodeRemedy::Skip { .. }));
-            is_skip && matches!(node.outcome(), Some(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }))
+            let is_meant = |outcome: &NodeOutcome| {
+                use NodeOutcome::{Cancelled, Failed, Skipped, Succeeded, UpstreamFailed};
+                match outcome {
+                    Skipped | Cancelled { .. } | Failed { .. } => true,
+                    Succeeded | UpstreamFailed => false,
+                }
+            };
+            is_skip && node.outcome().is_some_and(is_meant)
         })
     }
 
@@ -191,7 +198,8 @@ impl<'a> NodeView<'a> {
     /// The held failure, while it waits for an operator ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)).
     #[must_use]
     pub fn held(&self) -> Option<&'a NodeOutcome> {
-        self.node.state.aside().held.as_deref()
+        let late = self.run.holds_late(self.node.ix).then(|| self.node.state.ended());
+        late.unwrap_or_else(|| self.node.state.aside().held.as_deref())
     }
 
     /// The outcome of its compensation, if that has ended.

@@ -22,7 +22,7 @@ use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::fits;
 use crate::scheduler::{Callback, Config, Quarantined, bounded};
 use crate::task::agent::AgentSpec;
-use crate::task::{Failure, Identity, JournalId, TaskOutcome, TaskSpec, codes};
+use crate::task::{Code, Failure, Identity, JournalId, TaskOutcome, TaskSpec, codes};
 use crate::workflow::Attempt;
 use crate::workflow::report::Line;
 #[cfg(feature = "reports")]
@@ -398,12 +398,14 @@ impl HostState {
     /// Handles a command of an agent, which gets no reply. A late command is rejected without consequence. An output
     /// or a failure that is not valid fails the attempt, which would otherwise stay open until its timeout.
     pub(super) fn handle_agent(&mut self, now: Time, command: Command) {
-        let mut held = None;
+        let (mut held, mut reserved) = (None, None);
         if let Command::Agent(AgentCommand::Complete { by, attempt, usage, .. }) = &command {
             held = Some((*by, *attempt, *usage, None));
         }
         if let Command::Agent(AgentCommand::Fail { by, attempt, failure, usage }) = &command {
             held = Some((*by, *attempt, *usage, Some(failure.kind)));
+            let is_barred = |code: &Code| codes::is_barred_from_reports(code.as_str());
+            reserved = failure.code.as_ref().is_some_and(is_barred).then(|| failure.clone());
         }
         // The last details that the attempt has reported come before its end.
         if let Some((_, attempt, ..)) = held
@@ -419,7 +421,17 @@ impl HostState {
         {
             let failure = match kind {
                 None => Failure::permanent(format!("output rejected: {refusal}")).with_code(codes::STEP_OUTPUT),
-                Some(kind) => Failure::of(kind, format!("failure rejected: {refusal}")).with_code(codes::STEP_FAILURE),
+                Some(kind) => {
+                    let failure =
+                        Failure::of(kind, format!("failure rejected: {refusal}")).with_code(codes::STEP_FAILURE);
+                    let reserved = reserved.filter(|_| matches!(refusal, Rejected::Invalid(Invalid::Code { .. })));
+                    // What was reported stays as the cause, if there is room for it.
+                    let sizes = &self.engine.limits().sizes;
+                    match reserved {
+                        Some(cause) => failure.caused_by(cause, sizes.payload_bytes, sizes.depth()),
+                        None => failure,
+                    }
+                }
             };
             let failed = self.handle(now, Command::fail(by, attempt, failure).using(usage));
             debug_assert!(failed.is_ok(), "an attempt that was under way could not be failed");

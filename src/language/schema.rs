@@ -129,6 +129,7 @@ fn task_field(name: &str) -> Value {
         "states" => object(STATES, STATES, states),
         "when" | "postcondition" => def("condition"),
         "budget" => def("budget"),
+        "retry_all" => def("retry"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
         "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("side_work")]),
@@ -304,6 +305,7 @@ fn states(name: &str) -> Value {
 fn state(name: &str) -> Value {
     match name {
         "do" => either(&[text(), def("work")]),
+        "retry" => def("retry"),
         "next" => either(&[text(), list(either(&[text(), object(&["to"], TRANSITION, transition)]))]),
         "name" => text(),
         "output" => task_field("inputs"),

@@ -5,13 +5,14 @@ use super::failures::failures;
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
-use super::work::{WORK, main_work};
+use super::work::{WORK, main_work, retry};
 use crate::definition::{Action, Body, Condition, State, States, Transition, Work};
 use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) const STATES: &[&str] = &["start", "most", "states"];
-pub(super) const STATE: &[&str] = &["name", "do", "workflow", "call", "inputs", "output", "compensate", "next"];
+pub(super) const STATE: &[&str] =
+    &["name", "do", "workflow", "call", "inputs", "output", "compensate", "retry", "next"];
 pub(super) const TRANSITION: &[&str] = &["to", "when", "on_failure", "output"];
 
 impl<'d> Reader<'_> {
@@ -57,6 +58,7 @@ impl<'d> Reader<'_> {
             Some(Body::Flow(_) | Body::Call(_)) | None => name.unwrap_or_default().to_owned(),
         };
         state.undo = self.companion_of(fields, &kind, path, "compensate", "undo");
+        state.retry = get(fields, "retry").map(|value| retry(value, &path.field("retry"), &mut self.report));
         state.next = self.transitions(fields, path, names);
         name.map(|_| state)
     }

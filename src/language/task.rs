@@ -44,6 +44,7 @@ pub(super) const TASK: &[&str] = &[
     "enough",
     "open",
     "repeat",
+    "retry_all",
     "delegate",
     "workflow",
     "call",
@@ -153,6 +154,9 @@ impl<'d> Reader<'_> {
         if let Some(value) = get(fields, "retry").filter(|_| run_once(fields)) {
             node.retry = Some(retry(value, &path.field("retry"), &mut self.report));
         }
+        if let Some(value) = get(fields, "retry_all") {
+            node.retry = Some(retry(value, &path.field("retry_all"), &mut self.report));
+        }
         node.guards.precondition = self.precondition(fields, path, names);
         let after = get(fields, "postcondition");
         node.guards.postcondition =
@@ -182,7 +186,9 @@ impl<'d> Reader<'_> {
         }
         let repeated =
             ["max_concurrent", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
-        let of = repeated.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]);
+        let is_several = has(&&"for_each") || has(&&"repeat");
+        let whole = (!is_several).then_some(("retry_all", "for_each"));
+        let of = repeated.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]).chain(whole);
         for (field, without) in of.filter(|(field, of)| has(&field) && !has(&of)) {
             self.report.add(path.field(field), DocumentFaultKind::WithoutEffect { field, without });
         }

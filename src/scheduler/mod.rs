@@ -159,7 +159,7 @@ impl Scheduler {
         self.core.fire(&mut tx);
         command.make_canonical();
         let verdict = match command {
-            Command::Agent(command) => self.core.agent(command, &mut tx),
+            Command::Agent(command) => self.core.agent_outside(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),
             Command::Run(_) | Command::Schedule(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),

@@ -1,4 +1,13 @@
-//! The codes of failures that the library itself reports. All begin with `cp.`; agents choose other codes.
+//! The codes of failures that the library itself reports. All begin with `cp.`, which is reserved: agents and definitions choose
+//! other codes.
+//!
+//! A report of a failure with a reserved code is rejected
+//! ([`Invalid::Code`](crate::message::rejected::Invalid::Code)), as is a definition whose
+//! [`Fail`](crate::definition::Fail) names one (`Fault::BadCode`). A code that is computed by an expression and is reserved
+//! becomes `cp.value.invalid`. Exempt are the codes that the library reports where agents run (`cp.agent.*`, `cp.step.*`,
+//! `cp.refused.*`, `cp.codec`, `cp.value.*`, `cp.function.*`, `cp.limit.calls`), because a message does not tell who has set them;
+//! and a durable function passes on the failures of its calls with their codes. The causes of a failure may have any code. What a
+//! journal contains is read whatever its codes are.
 //!
 //! A failure whose attempts or retry budget are used up keeps the code of its last attempt: what failed does not change by
 //! having been tried often.
@@ -125,3 +134,24 @@ pub const FUNCTION_CALLS: &str = "cp.limit.calls";
 pub const LIMIT: &str = "cp.limit.";
 /// The prefix of the codes of budgets; the name of the measure follows.
 pub const BUDGET: &str = "cp.budget.";
+
+/// The beginning of the codes of the library.
+const RESERVED: &str = "cp.";
+
+/// What the library reports where agents run. Those that end with a dot are beginnings.
+const OF_AGENTS: [&str; 7] =
+    ["cp.agent.", "cp.step.", "cp.refused.", "cp.codec", "cp.value.", "cp.function.", "cp.limit.calls"];
+
+/// What the library names in the definitions that it makes for waits of durable functions.
+const OF_DEFINITIONS: [&str; 2] = ["cp.timeout.signal", "cp.timeout.decision"];
+
+/// Whether the report of a failure must not have this code.
+pub(crate) fn is_barred_from_reports(code: &str) -> bool {
+    let is_meant = |own: &&str| if own.ends_with('.') { code.starts_with(own) } else { code == *own };
+    code.starts_with(RESERVED) && !OF_AGENTS.iter().any(|own| is_meant(&own))
+}
+
+/// Whether the failure of a definition must not have this code.
+pub(crate) fn is_barred_from_definitions(code: &str) -> bool {
+    code.starts_with(RESERVED) && !OF_DEFINITIONS.contains(&code)
+}

@@ -1,18 +1,19 @@
 //! Several engines in one process, which share agents.
 
 use counterpoint::cluster::{BadShards, HomeError, Misrouted, Partition, PartitionKey, ShardId, Shards};
-use counterpoint::definition::{Action, Definition, Node};
-use counterpoint::host::HostError;
+use counterpoint::definition::{Action, Definition, Link, Node};
 use counterpoint::host::thread::{ShardedHost, ThreadHost};
+use counterpoint::host::{HostError, InFlight};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::message::DeadFilter;
-use counterpoint::message::rejected::{Rejected, Unknown};
+use counterpoint::message::rejected::{Conflict, Rejected, Unknown};
 use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
 use counterpoint::{
-    Accepted, AgentId, AgentSpec, Config, Engine, Entry, Failure, Payload, Policy, Retry, RunId, Seq, TaskCommand,
-    TaskId, TaskOutcome, TaskSpec,
+    Accepted, AgentId, AgentSpec, Config, Engine, Entry, Failure, Payload, Policy, Retry, RunId, RunSpec, Seq,
+    TaskCommand, TaskId, TaskOutcome, TaskSpec,
 };
 use crossbeam::channel::{bounded, unbounded};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -309,4 +310,46 @@ fn one_shard_is_a_thread_host() {
     host.submit(task(1)).unwrap().wait_for(PATIENCE).unwrap();
     host.shut_down(PATIENCE).unwrap();
     assert_eq!(facts(journal.entries()), facts(plain.entries()));
+}
+
+/// Runs of each shard migrate with one deployment, and one that is refused by a shard changes none.
+#[test]
+fn a_deployment_reaches_the_runs_of_every_shard() {
+    let host = start(4);
+    let flow = |version: u32| {
+        let go = Node::new("go", Action::Wait { signal: Some("go".into()), timer: None });
+        let flow = Definition::new("wait").with_version(version).with_node(go);
+        if version == 1 { flow } else { flow.with_node(Node::new("more", Action::Pass).with_link(Link::success("go"))) }
+    };
+    let deploy = |version, in_flight| host.deploy(flow(version), in_flight);
+    assert_eq!(deploy(1, InFlight::Pin).unwrap().defined, Accepted::Done);
+    assert_eq!(deploy(1, InFlight::Pin).unwrap().defined, Accepted::Repeated);
+    let ids: Vec<RunId> = (1..=12).map(RunId::new).collect();
+    let used: BTreeSet<ShardId> = ids.iter().map(|id| shards(4).shard_of(Partition::of_run(*id))).collect();
+    assert_eq!(used.len(), 4, "each shard has a run");
+    let runs: Vec<_> =
+        ids.iter().map(|id| host.start_run::<Payload>(RunSpec::new(*id, "wait").with_version(1)).unwrap()).collect();
+    let versions = || {
+        let of = |_, engine: &Engine| {
+            let versions = engine.runs().map(|run| (run.id(), run.definition().version));
+            versions.collect::<Vec<_>>()
+        };
+        host.inspect(of).unwrap().into_iter().flatten().collect::<BTreeMap<_, _>>()
+    };
+    let refused = deploy(2, InFlight::Refuse);
+    assert!(matches!(refused, Err(HostError::Rejected(Rejected::Conflict(Conflict::InFlight { .. })))), "{refused:?}");
+    let known = |_, engine: &Engine| engine.definitions().len();
+    assert_eq!(host.inspect(known).unwrap(), [1; 4], "no shard has it");
+    // A deployment that was interrupted after one shard is completed by the same deployment.
+    host.shard(shards(4).all().next().unwrap()).unwrap().deploy(flow(2), InFlight::Migrate).unwrap();
+    let before = versions().values().filter(|version| **version == 2).count();
+    let deployed = deploy(2, InFlight::Migrate).unwrap();
+    assert_eq!((deployed.defined, deployed.pinned.len()), (Accepted::Done, 0));
+    assert!(before > 0 && deployed.migrated.len() == ids.len() - before, "{before} {:?}", deployed.migrated);
+    assert!(versions().values().all(|version| *version == 2));
+    for (id, run) in ids.iter().zip(runs) {
+        host.signal(*id, "go", Payload::NULL).unwrap();
+        run.wait().unwrap();
+    }
+    host.shut_down(PATIENCE).unwrap();
 }

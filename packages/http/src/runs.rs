@@ -81,11 +81,11 @@ pub(crate) async fn definitions(State(app): State<App>, caller: Caller) -> Resul
 
 fn spec(bytes: &[u8], key: Option<&Key>, caller: &Principal) -> Result<RunSpec, Refusal> {
     let mut fields: Map<String, Value> = read(bytes)?;
-    own_id(&mut fields, "run", key, caller)?;
+    let kept = own_id(&mut fields, "run", key, caller)?;
     let new: NewRun = serde_json::from_value(fields.into()).map_err(|e| Refusal::invalid("shape", e.to_string()))?;
     let mut spec = RunSpec::new(RunId::new(id(&new.id)?), new.workflow).with_input(Payload::new(new.input));
     (spec.version, spec.tier, spec.business_key, spec.tenant) = (new.version, new.tier, new.business_key, new.tenant);
-    Ok(spec)
+    Ok(kept.into_iter().fold(spec, RunSpec::with_key))
 }
 
 /// Starts a run. A repeated request is answered by the state of the run, whatever version it follows.

@@ -40,21 +40,23 @@ async fn shown(app: &App, task: TaskId) -> Result<Value, Refusal> {
     Ok(body["status"].take())
 }
 
-/// Sets the id of a submission, if it has none: that of the key of the request among the keys of this caller and tenant.
+/// Sets the id of a submission, if it has none: that of the key of the request among the keys of this caller and tenant. Returns
+/// the key as it is kept beside the id.
 pub(crate) fn own_id(
     fields: &mut Map<String, Value>,
     kind: &str,
     key: Option<&Key>,
     caller: &Principal,
-) -> Result<(), Refusal> {
+) -> Result<Option<String>, Refusal> {
     match (fields.contains_key("id"), key) {
-        (true, None) => Ok(()),
+        (true, None) => Ok(None),
         (false, Some(key)) => {
             // A tenant that is no text is rejected with the rest of the fields.
             let tenant = fields.get("tenant").and_then(Value::as_str).or_else(|| only_tenant(caller));
-            let id = key.id_in(Scope { kind, tenant, caller: &caller.name });
+            let scope = Scope { kind, tenant, caller: &caller.name };
+            let (id, text) = (key.id_in(scope), key.text_in(scope));
             fields.insert("id".to_owned(), id.to_string().into());
-            Ok(())
+            Ok(Some(text))
         }
         (true, Some(_)) => Err(Refusal::invalid("two_ids", "specify `id` or `Idempotency-Key`, not both")),
         (false, None) => {
@@ -74,12 +76,12 @@ fn only_tenant(caller: &Principal) -> Option<&str> {
 
 fn spec(bytes: &[u8], key: Option<&Key>, caller: &Principal) -> Result<TaskSpec, Refusal> {
     let mut fields: Map<String, Value> = read(bytes)?;
-    own_id(&mut fields, "task", key, caller)?;
+    let kept = own_id(&mut fields, "task", key, caller)?;
     let tenant: Option<Name> = fields.remove("tenant").map(serde_json::from_value).transpose().map_err(shape)?;
     let submission: Submission = serde_json::from_value(fields.into()).map_err(shape)?;
     let mut spec = TaskSpec::from(submission);
     spec.tenant = tenant;
-    Ok(spec)
+    Ok(kept.into_iter().fold(spec, TaskSpec::with_key))
 }
 
 fn shape(error: serde_json::Error) -> Refusal {

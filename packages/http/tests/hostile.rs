@@ -210,6 +210,24 @@ fn a_key_belongs_to_its_caller_and_tenant() {
     server.curl(&[&header[..], &["-d", &body, "/v1/runs"]].concat()).is(404, "unknown_workflow");
 }
 
+/// Whatever has the id of a key without being that of the key is no repeat of it, however equal the rest is.
+#[test]
+fn a_key_that_collides_with_other_work_is_refused() {
+    use counterpoint_serving::{Key, Scope};
+    let server = Server::start("collisions");
+    let key: Key = "order-7".parse().unwrap();
+    let id_of = |kind| key.id_in(Scope { kind, tenant: None, caller: "client" }).to_string();
+    let header = ["-H", "Authorization: Bearer client"];
+    let post = |path: &str, body: &Value| server.curl(&[&header[..], &["-d", &body.to_string(), path]].concat());
+    let mut task = json!({"kind": "square", "payload": 3});
+    task["id"] = id_of("task").into();
+    assert_eq!(post("/v1/tasks", &task).status, 201);
+    task.as_object_mut().unwrap().remove("id");
+    with_key(&server, "client", "order-7", &task).is(409, "task_conflict");
+    assert_eq!(with_key(&server, "client", "order-8", &task).status, 201);
+    assert_eq!(with_key(&server, "client", "order-8", &task).status, 200, "a repeat");
+}
+
 #[test]
 fn a_key_that_is_none_is_rejected() {
     let server = Server::start("bad-keys");

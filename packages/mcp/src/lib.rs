@@ -117,14 +117,14 @@ impl Counterpoint {
     }
 
     /// The number under a key of this kind, among the keys of the caller and of the tenant: the stated one, or the only one
-    /// of a confined caller.
+    /// of a confined caller. With the key as it is kept beside the number.
     fn id_of(
         &self,
         context: &RequestContext<RoleServer>,
         kind: &str,
         key: &str,
         tenant: Option<&str>,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<(u64, String), Refusal> {
         let token = self.token(context).ok_or(AccessError::Unauthenticated(Unauthenticated::Missing))?;
         let caller = self.known.verify(&token, self.now()).map_err(AccessError::Unauthenticated)?;
         let mut tenants = caller.tenants.iter().flatten();
@@ -132,7 +132,8 @@ impl Counterpoint {
             (Some(only), None) => Some(only.as_str()),
             _ => None,
         };
-        Ok(asks::key(key)?.id_in(Scope { kind, tenant: tenant.or(only), caller: &caller.name }))
+        let (key, scope) = (asks::key(key)?, Scope { kind, tenant: tenant.or(only), caller: &caller.name });
+        Ok((key.id_in(scope), key.text_in(scope)))
     }
 
     /// Sends a command to the engine, if the caller is allowed to.

@@ -244,8 +244,9 @@ impl Counterpoint {
 
     async fn distribute(&self, asked: DistributeTask, context: &Context) -> Result<CallToolResponse, Refusal> {
         let span = wait(asked.wait_seconds)?;
-        let named = TaskId::new(self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?);
-        let command = self.may(context, Command::submit(task_of(named, asked)?)).await?;
+        let (number, kept) = self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?;
+        let named = TaskId::new(number);
+        let command = self.may(context, Command::submit(task_of(named, asked)?.with_key(kept))).await?;
         // That of the engine, which differs for a confined caller.
         let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
         if span > Duration::ZERO && tasks::is_followed(context) {
@@ -388,8 +389,9 @@ impl Counterpoint {
 
     async fn start(&self, asked: StartWorkflow, context: &Context) -> Result<CallToolResponse, Refusal> {
         let span = wait(asked.wait_seconds)?;
-        let named = RunId::new(self.id_of(context, "run", &asked.key, asked.tenant.as_deref())?);
-        let mut spec = RunSpec::new(named, asked.workflow).with_input(Payload::new(asked.input));
+        let (number, kept) = self.id_of(context, "run", &asked.key, asked.tenant.as_deref())?;
+        let named = RunId::new(number);
+        let mut spec = RunSpec::new(named, asked.workflow).with_key(kept).with_input(Payload::new(asked.input));
         (spec.version, spec.tenant) = (asked.version, asked.tenant.map(Name::from));
         let command = self.may(context, Command::start(spec)).await?;
         // That of the engine, which differs for a confined caller.

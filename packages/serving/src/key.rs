@@ -6,10 +6,13 @@ use std::error::Error;
 /// The length of a key.
 const LONGEST: usize = 255;
 
+/// The number of characters of a key that the text beside an id shows.
+const SHOWN: usize = 64;
+
 /// A key under which a caller repeats a request: 1 to 255 characters of visible ASCII and spaces.
 ///
 /// An id derived from it depends on the tenant and on the caller, too, so that callers neither meet nor find each other's
-/// keys. It is 63 bits of a BLAKE3 hash: a caller cannot choose a key for the id of another.
+/// keys. It is 62 bits of a BLAKE3 hash: a caller cannot choose a key for the id of another.
 ///
 /// ```
 /// use counterpoint_serving::{Key, Scope};
@@ -79,6 +82,35 @@ impl Key {
     /// The id under this key: below 2^62, since larger ids belong to the engine and to confined principals.
     #[must_use]
     pub fn id_in(&self, scope: Scope<'_>) -> u64 {
+        let mut id = [0; 8];
+        self.hashed(scope).fill(&mut id);
+        u64::from_le_bytes(id) >> 2
+    }
+
+    /// The text that identifies this key in its scope, for the spec beside the id
+    /// ([`TaskSpec::with_key`](counterpoint::TaskSpec::with_key)): the engine refuses another key with the same id as a collision
+    /// and takes it for no repeat. The beginning of the key, for people, and 128 other bits of the hash; at most 97 bytes.
+    ///
+    /// ```
+    /// use counterpoint_serving::{Key, Scope};
+    ///
+    /// let key: Key = "order-17".parse()?;
+    /// let text = key.text_in(Scope { kind: "task", tenant: None, caller: "nora" });
+    /// assert!(text.starts_with("order-17~") && text.len() == 8 + 1 + 32);
+    /// # Ok::<(), counterpoint_serving::KeyError>(())
+    /// ```
+    #[must_use]
+    pub fn text_in(&self, scope: Scope<'_>) -> String {
+        // The bits after those of the id.
+        let mut bits = [0; 16];
+        let mut hashed = self.hashed(scope);
+        hashed.set_position(8);
+        hashed.fill(&mut bits);
+        let shown: String = self.0.chars().take(SHOWN).collect();
+        format!("{shown}~{:032x}", u128::from_le_bytes(bits))
+    }
+
+    fn hashed(&self, scope: Scope<'_>) -> blake3::OutputReader {
         let mut hash = blake3::Hasher::new_derive_key("counterpoint-serving 1 id of a key");
         // Each part with its length: no two lists of parts are the same bytes.
         let parts = [Some(scope.kind), scope.tenant, Some(scope.caller), Some(&*self.0)];
@@ -86,9 +118,7 @@ impl Key {
             let length = part.map_or(u64::MAX, |part| part.len() as u64);
             hash.update(&length.to_le_bytes()).update(part.unwrap_or_default().as_bytes());
         }
-        let mut id = [0; 8];
-        hash.finalize_xof().fill(&mut id);
-        u64::from_le_bytes(id) >> 2
+        hash.finalize_xof()
     }
 }
 
@@ -118,15 +148,23 @@ mod tests {
     }
 
     #[test]
+    fn the_text_beside_an_id_is_short() {
+        let longest = Key::from_bytes(&[b'x'; LONGEST]).unwrap();
+        assert_eq!(longest.text_in(Scope { kind: "task", tenant: None, caller: "" }).len(), 97);
+    }
+
+    #[test]
     fn every_part_of_the_scope_counts() {
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut texts) = (BTreeSet::new(), BTreeSet::new());
         for kind in ["task", "run"] {
             for tenant in [None, Some(""), Some("a"), Some("ab")] {
                 for caller in ["", "b", "ba"] {
                     for key in ["c", "bc", "abc"] {
-                        let id = key.parse::<Key>().unwrap().id_in(Scope { kind, tenant, caller });
+                        let (key, scope) = (key.parse::<Key>().unwrap(), Scope { kind, tenant, caller });
+                        let (id, text) = (key.id_in(scope), key.text_in(scope));
+                        assert!(texts.insert(text.split_once('~').unwrap().1.to_owned()), "{text}");
                         assert!(id < 1 << 62);
-                        assert!(ids.insert(id), "{kind} {tenant:?} {caller} {key}");
+                        assert!(ids.insert(id), "{kind} {tenant:?} {caller} {text}");
                     }
                 }
             }

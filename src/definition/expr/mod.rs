@@ -69,7 +69,8 @@ pub enum Expr {
     /// The output of a node; null if it has none.
     Node(Name),
     /// How a node ended: an object with its `status`, the number of its `attempts` and, if it failed, its `failure` with
-    /// `kind`, `code`, `message`, `details`, `path` and `cause`. Null as long as it has not ended.
+    /// `kind`, `code`, `message`, `details`, `path` and `cause`. Null as long as it has not ended. The attempts are those of
+    /// the node as a whole if it has [retries](super::Node::retry) of its own, and else those of all of its tasks.
     End(Name),
     /// A variable of the run, with the writes of the nodes before (see [`Variable`](super::Variable)).
     Variable(Name),

@@ -258,14 +258,11 @@ impl Exporter {
     }
 
     fn flow(&mut self, state: &State, flow: &Definition, site: &Site) -> Option<Fields> {
-        if let [Node { action: Action::Do(Body::Flow(inner)), retry: Some(retry), name, .. }] = flow.nodes.as_slice()
-            && name == ONLY
-        {
-            let mut fields = self.work(state, inner, site)?;
+        let mut fields = self.work(state, flow, site)?;
+        if let Some(retry) = &state.retry {
             self.retry(retry, &mut fields, site)?;
-            return Some(fields);
         }
-        self.work(state, flow, site)
+        Some(fields)
     }
 
     /// A state whose work is a nested workflow of this form.

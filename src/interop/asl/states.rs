@@ -147,7 +147,8 @@ impl Importer<'_> {
                 self.report.note(&at.place.field("HeartbeatSeconds"), "no heartbeat extends the wait for the answer");
             }
             let work = Work::new(kind).with_policy(policy(Retry::never(), None, None));
-            state.body = Some(retried(callback(at.name, work, request, timeout, heartbeat), retry));
+            state.body = Some(flow(callback(at.name, work, request, timeout, heartbeat)));
+            state.retry = Some(retry).filter(|retry| *retry != Retry::never());
         } else {
             state.input = self.prepared(at, Expr::Item, "Parameters");
             let mut work = Work::new(kind).with_policy(policy(retry, timeout, heartbeat));
@@ -338,7 +339,8 @@ impl Importer<'_> {
         }
         let retry = self.retry(at);
         state.input = self.prepared(at, Expr::Item, "Parameters");
-        state.body = Some(retried(whole.with_output(crate::definition::folded_list(outputs)), retry));
+        state.body = Some(flow(whole.with_output(crate::definition::folded_list(outputs))));
+        state.retry = Some(retry).filter(|retry| *retry != Retry::never());
         state.output = self.output(at);
         state.next = self.ways(at);
         state
@@ -376,7 +378,8 @@ impl Importer<'_> {
         let whole = Definition::new(at.name).with_node(node).with_output(Expr::node(ONLY));
         let retry = self.retry(at);
         state.input = self.effective(at, Expr::Item);
-        state.body = Some(retried(whole, retry));
+        state.body = Some(flow(whole));
+        state.retry = Some(retry).filter(|retry| *retry != Retry::never());
         state.output = self.output(at);
         state.next = self.ways(at);
         state
@@ -483,19 +486,6 @@ fn policy(retry: Retry, timeout: Option<Duration>, heartbeat: Option<Duration>) 
         policy = policy.with_heartbeat_timeout(span);
     }
     policy
-}
-
-/// A nested workflow, within another one if it is retried.
-fn retried(definition: Definition, retry: Retry) -> Body {
-    if retry == Retry::never() {
-        return flow(definition);
-    }
-    let name = definition.name.clone();
-    let mut again = only(&name, Action::Do(flow(definition)));
-    for node in &mut again.nodes {
-        node.retry = Some(retry.clone());
-    }
-    flow(again)
 }
 
 /// The fields of a state that an export writes.

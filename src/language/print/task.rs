@@ -105,10 +105,12 @@ fn settings(node: &Node, fields: &mut Fields) -> Printed<()> {
         put(fields, "budget", budget(given));
     }
     if let Some(given) = &node.retry {
-        if fields.contains_key("retry") {
+        let is_several = matches!(node.action, Action::Map(_) | Action::Repeat(_));
+        let name = if is_several { "retry_all" } else { "retry" };
+        if fields.contains_key(name) {
             return Err(PrintError::new(PrintErrorKind::Setting("retries of a task and of its node")));
         }
-        put(fields, "retry", retry(given));
+        put(fields, name, retry(given));
     }
     Ok(())
 }
@@ -414,6 +416,9 @@ fn state(state: &State) -> Printed<Value> {
     }
     if let Some(undo) = &state.undo {
         put(&mut fields, "compensate", companion(undo, &format!("{kind}.undo"))?);
+    }
+    if let Some(given) = &state.retry {
+        put(&mut fields, "retry", retry(given));
     }
     let mut next = state.next.iter().map(transition).collect::<Printed<Vec<Value>>>()?;
     match next.len() {

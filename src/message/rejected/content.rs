@@ -63,8 +63,12 @@ pub enum Invalid {
         /// What the name belongs to.
         what: Name,
     },
-    /// The code of a failure is empty, too long, or has other characters than a code may have.
-    #[error("`{code}` is no code of a failure, which has letters, digits, `_`, `.`, `:` and `-`, at most 64 in all")]
+    /// The code of a failure is empty, too long, has other characters than a code may have, or is one that only the library
+    /// reports ([`codes`](crate::task::codes)).
+    #[error(
+        "`{code}` is no code that a failure may be given: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all, and not \
+         beginning with `cp.`, which is reserved"
+    )]
     Code {
         /// The beginning of the text.
         code: Name,

@@ -1,6 +1,7 @@
 //! Commands that concern agents and not their attempts.
 
 use super::validate;
+use super::validate::unreserved;
 use crate::base::id::{AgentId, Incarnation};
 use crate::base::time::Time;
 use crate::message::command::{Accepted, AgentCommand};
@@ -14,6 +15,16 @@ use crate::task::agent::{AgentSpec, AgentStatus};
 use std::sync::Arc;
 
 impl Core {
+    /// A command of an agent as it comes from outside: a failure that it reports has no reserved code.
+    pub(crate) fn agent_outside(&mut self, command: AgentCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        if let AgentCommand::Fail { by, attempt, failure, .. } = &command {
+            // A late report is rejected as late.
+            self.reader.is_current(*by, *attempt)?;
+            unreserved(failure)?;
+        }
+        self.agent(command, tx)
+    }
+
     pub(crate) fn agent(&mut self, command: AgentCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         match command {
             AgentCommand::Register(spec) => self.register(spec, tx),

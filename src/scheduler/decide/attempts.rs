@@ -41,6 +41,11 @@ impl Core {
 
 /// Lookups of attempts.
 impl Reader {
+    /// Rejects what is said about an attempt that is not the current one of its task, or that this incarnation does not hold.
+    pub(super) fn is_current(&self, by: Incarnation, attempt: AttemptId) -> Result<(), Rejected> {
+        self.attempt_of(by, attempt).map(drop)
+    }
+
     /// Checks that the attempt is the current one of its task and that this incarnation holds it.
     fn attempt_of(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
         if let Some((at, task)) = self.state.tasks().of_attempt(attempt)

@@ -5,7 +5,7 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::message::rejected::{Invalid, Rejected};
 use crate::task::agent::AgentSpec;
-use crate::task::{Affinity, Failure, Needs, PreferredTerm, Retry, TaskSpec};
+use crate::task::{Affinity, Failure, Needs, PreferredTerm, Retry, TaskSpec, codes};
 use std::collections::BTreeSet;
 
 /// Rejects an agent that exceeds the limits or has no capacity.
@@ -126,6 +126,12 @@ pub(super) fn explained(limits: &Limits, failure: &Failure) -> Result<(), Reject
         }
     }
     Ok(())
+}
+
+/// Rejects a failure with a code that only the library reports.
+pub(crate) fn unreserved(failure: &Failure) -> Result<(), Rejected> {
+    let reserved = failure.code.as_ref().filter(|code| codes::is_barred_from_reports(code.as_str()));
+    reserved.map_or(Ok(()), |code| Err(Rejected::Invalid(Invalid::Code { code: code.shown() })))
 }
 
 /// Rejects a name that is empty or too long.

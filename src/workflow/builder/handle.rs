@@ -2,7 +2,9 @@
 
 use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
-use super::kind::{AsStep, Counts, Mapped, Plain, Queryable, Retries, RetriesOf, Tasks, Undoable, Waits, Works};
+use super::kind::{
+    AsStep, Counts, Mapped, Plain, Queryable, Retries, RetriesOf, Several, Tasks, Undoable, Waits, Works,
+};
 use super::value::Value;
 use super::variable::VariableRef;
 use crate::base::name::Name;
@@ -252,13 +254,13 @@ impl<'f, T, K> Handle<'f, T, K> {
     /// #     type Output = u32;
     /// #     fn run(&self, part: u32, _: &Attempt) -> Result<u32, Failure> { Ok(part) }
     /// # }
-    /// // If a part cannot be sent, all are sent again, up to three times.
-    /// let all = Workflow::<Vec<u32>, Vec<u32>>::named("all");
-    /// let all = all.output(all.map(Send, all.input()).retry(Retry::never()))?;
-    /// let flow = Workflow::<Vec<u32>, Vec<u32>>::named("parts");
-    /// let sent = flow.sub(&all, flow.input()).retry(Retry::default());
+    /// // If the part cannot be sent, the workflow that sends it is performed again, up to three times.
+    /// let part = Workflow::<u32, u32>::named("part");
+    /// let part = part.output(part.step(Send, part.input()).retry(Retry::never()))?;
+    /// let flow = Workflow::<u32, u32>::named("parts");
+    /// let sent = flow.sub(&part, flow.input()).retry(Retry::default());
     /// let flow = flow.output(sent)?;
-    /// assert_eq!(flow.definition().node("all").and_then(|node| node.retry.clone()), Some(Retry::default()));
+    /// assert_eq!(flow.definition().node("part").and_then(|node| node.retry.clone()), Some(Retry::default()));
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
     #[must_use]
@@ -270,6 +272,34 @@ impl<'f, T, K> Handle<'f, T, K> {
             RetriesOf::Task => self.work(|work| work.policy = work.policy.clone().with_retry(retry)),
             RetriesOf::Run => self.with(|node| node.node.retry = Some(retry)),
         }
+    }
+
+    /// Sets the retries of a map or a repeat as a whole ([`Node::retry`](crate::definition::Node::retry)): what its items or rounds
+    /// did is compensated, and it begins again from the first one.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::{Failure, Retry};
+    /// # struct Send;
+    /// # impl Step for Send {
+    /// #     const KIND: &'static str = "send";
+    /// #     type Input = u32;
+    /// #     type Output = u32;
+    /// #     fn run(&self, part: u32, _: &Attempt) -> Result<u32, Failure> { Ok(part) }
+    /// # }
+    /// // Each part is sent once. If one cannot be sent, all are sent again, up to three times.
+    /// let flow = Workflow::<Vec<u32>, Vec<u32>>::named("parts");
+    /// let sent = flow.map(Send, flow.input()).retry(Retry::never()).retry_all(Retry::default());
+    /// let flow = flow.output(sent)?;
+    /// assert!(flow.definition().nodes.iter().any(|node| node.retry == Some(Retry::default())));
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    #[must_use]
+    pub fn retry_all(self, retry: Retry) -> Self
+    where
+        K: Several,
+    {
+        self.with(|node| node.node.retry = Some(retry))
     }
 
     /// Bounds each attempt.

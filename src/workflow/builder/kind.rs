@@ -95,7 +95,7 @@ impl<S: Form> Tasks for Delegating<S> {
 /// Nodes with retries.
 #[diagnostic::on_unimplemented(
     message = "this node has no retries of its own",
-    note = "put a map or a repeat of workflows in a workflow of its own, which has retries"
+    note = "a map or a repeat of workflows has `retry_all`"
 )]
 pub trait Retries: Works {
     #[doc(hidden)]
@@ -134,6 +134,13 @@ impl<I, O> Retries for Once<Flow<I, O>> {
 impl Retries for Once<Call> {
     const OF: RetriesOf = RetriesOf::Run;
 }
+
+/// Nodes that perform their work several times, and can be retried as a whole.
+#[diagnostic::on_unimplemented(message = "this node is no map and no repeat", note = "set its retries with `retry`")]
+pub trait Several: Works {}
+
+impl<B> Several for Mapped<B> {}
+impl<B> Several for Repeated<B> {}
 
 /// The `Single` type of a node that performs its work several times.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use super::change::Renewal;
 use super::decide::Evaluated;
 use super::graph::{NodeEnd, wake_working};
 use super::illegal::{Applied, Illegal};
-use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new};
+use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new, is_between_attempts};
 use super::rollback::{end_function_rollbacks, reset_to, roll_back_to, throw};
 use super::{NodeState, Run, RunInput};
-use crate::base::id::NodeIx;
+use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
@@ -136,11 +136,15 @@ impl Run {
             NodeEvent::Continued { input } => {
                 self.change(ix, "a function continues as new", |state, _| continue_as_new(state, input))
             }
-            NodeEvent::Operated { remedy } => self.change(ix, "an operator decides", |state, _| state.operate(remedy)),
+            NodeEvent::Operated { remedy } => {
+                self.change(ix, "an operator decides", |state, _| state.operate(remedy))?;
+                self.graph.review_failures();
+                Ok(())
+            }
             NodeEvent::Map(event) => self.change(ix, "items change", |state, _| state.change_items(event)),
             NodeEvent::Refused { .. } => self.change(ix, "a guard does not hold", |state, _| state.refuse()),
             NodeEvent::Retrying { at, rule, .. } => {
-                self.change(ix, "a child run is retried", |state, node| state.retry_at(*at, *rule, node))
+                self.change(ix, "a node is retried", |state, node| state.retry_at(*at, *rule, node))
             }
             NodeEvent::Unresolved { workflow, .. } => {
                 self.change(ix, "a node is blocked", |state, _| state.block(Blocked::Undefined(workflow.clone())))
@@ -180,6 +184,11 @@ impl Run {
 
     fn open(&mut self, ix: NodeIx, opening: &Opening, now: Time) -> Applied {
         self.check_opening(ix, opening)?;
+        let state = self.graph.state(ix).filter(|state| is_between_attempts(state));
+        let former: Vec<RunId> = state.map(|state| state.instances().children().collect()).unwrap_or_default();
+        if !former.is_empty() {
+            self.former = self.former.iter().copied().chain(former).collect();
+        }
         self.graph.open(ix, opening, now)?;
         match opening {
             Opening::Compensation { nodes } => throw(self, ix, &indexes(nodes)),

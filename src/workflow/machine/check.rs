@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::graph::BoundNode;
-use super::node::{InstanceUndo, NodeWork};
+use super::node::{InstanceUndo, NodeWork, is_between_attempts};
 use crate::message::event::Opening;
 use crate::message::run::RunPhase;
 use crate::saga::{CompensationEnd, CompensationState, Goal, Step as _, Steps as _};
@@ -77,19 +77,22 @@ impl Check<'_> {
 
     fn compensation(self, node: BoundNode<'_>) -> Result<(), String> {
         use CompensationState::{Active, Failed, Ready, Waiting};
-        let instances = node.state.instances();
-        let instances = || instances.iter().filter(|instance| !node.was_rolled_back(instance));
+        let all = node.state.instances();
+        let instances = || all.iter().filter(|instance| !node.was_rolled_back(instance));
         let idle = instances().all(|instance| instance.is_undo_idle());
         let active = instances().any(|instance| matches!(instance.undo(), InstanceUndo::Active(_)));
         let can = node.has_effects_to_compensate();
         let compensated = node.compensated();
         let state = self.run.rollback.state(node.ix);
+        // What a failed attempt did is compensated before the next one.
+        let is_clean = idle || !active && node.state.aside().retried() > 0;
         let fits = match state {
+            None if is_between_attempts(node.state) => compensated.is_none(),
             // A node that was compensated before a restart needs not be compensated again.
-            None => !active && (idle || compensated.is_some()),
-            Some(Waiting) => can && idle && compensated.is_none(),
+            None => !active && (is_clean || compensated.is_some()),
+            Some(Waiting) => can && is_clean && compensated.is_none(),
             Some(Ready) => can && !active && compensated.is_none(),
-            Some(Active) => can && !idle && compensated.is_none(),
+            Some(Active) => (can || all.was_undone()) && !idle && compensated.is_none(),
             Some(Failed) => compensated == Some(CompensationEnd::Failed),
             Some(_) => compensated.is_some_and(|end| end != CompensationEnd::Failed),
         };

@@ -32,7 +32,9 @@ pub(crate) use graph::BoundNode;
 pub(crate) use illegal::Illegal;
 pub(crate) use input::{RunInput, WorkInput};
 pub(crate) use needs::{Need, Waiting};
-pub(crate) use node::{Call, Claim, Commitment, InstanceEnd, Made, NodeState, NodeWork, Share, Worker, misread};
+pub(crate) use node::{
+    Call, Claim, Commitment, InstanceEnd, Made, NodeState, NodeWork, Share, Worker, decides_late, misread,
+};
 pub(crate) use record::RunRecord;
 pub(crate) use rollback::{leaves_effects, note_continued};
 pub(crate) use values::Values;
@@ -254,6 +256,16 @@ impl Run {
             && !node.plan.handled
             && !self.graph.is_spare(node.ix)
             && node.state.aside().remedy.is_none()
+    }
+
+    /// Whether the failure of a node that has ended waits for an operator: when the node ended, something was to handle it, which
+    /// has then ended without running.
+    pub(crate) fn holds_late(&self, ix: NodeIx) -> bool {
+        self.plan().definition.on_failure == OnFailure::Hold
+            && self.phase() == RunPhase::Running
+            && !self.rollback.concerns(ix)
+            && self.graph.failures().contains(&ix)
+            && self.graph.state(ix).is_some_and(|state| state.has_failed() && state.aside().remedy.is_none())
     }
 
     /// The status of a node.

@@ -81,11 +81,11 @@ impl<'a> Waiting<'a> {
         let (rolls_back, is_compensating) = (self.run.rollback.concerns(ix), self.run.rollback.is_compensating());
         match self.run.phase() {
             RunPhase::Running if rolls_back && is_compensating => needs_back(self.run, node),
-            RunPhase::Running if rolls_back => working(node.state).collect(),
+            RunPhase::Running if rolls_back => self.work_under_way(ix).collect(),
             RunPhase::Running => needs_forward(self.run, node),
             // Compensations of a partial rollback end before the whole run is compensated.
             RunPhase::Failing if is_compensating => working(node.state).chain(needs_back(self.run, node)).collect(),
-            RunPhase::Failing => working(node.state).collect(),
+            RunPhase::Failing => self.work_under_way(ix).collect(),
             RunPhase::Compensating | RunPhase::CompensationFailed => needs_back(self.run, node),
             RunPhase::Finished => Vec::new(),
         }
@@ -105,9 +105,12 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
         (None, Stage::Waiting, _) => working(state).chain(needs_turn(run, node)).collect(),
         (None, Stage::Working, NodeWork::Wait(_) | NodeWork::Race(_)) => needs_occasion(node),
         (None, Stage::Working | Stage::Ended(_), _) => {
-            working(state).chain(node.next_work_time().map(Need::Time)).collect()
+            working(state).chain(undoing(state)).chain(node.next_work_time().map(Need::Time)).collect()
         }
     };
+    if run.holds_late(node.ix) {
+        needs.extend(state.ended().map(failure_text).map(Need::Decider));
+    }
     if node.items_if_open().is_some() && state.aside().held.is_none() {
         needs.push(Need::Items);
     }

@@ -3,7 +3,7 @@
 use super::change::Renewal;
 use super::graph::BoundNode;
 use super::illegal::{Applied, Illegal};
-use super::node::{CallGoal, FunctionWork, NodeState, end_rollback, keep_spent, roll_back_node};
+use super::node::{CallGoal, FunctionWork, NodeState, end_rollback, is_between_attempts, keep_spent, roll_back_node};
 use super::{Run, RunPhase};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
@@ -204,6 +204,9 @@ impl Run {
 
     /// The compensation of an instance of a node begins. That of the node begins with its first instance.
     pub(super) fn begin_compensation(&mut self, ix: NodeIx) -> Applied {
+        if self.graph.state(ix).is_some_and(is_between_attempts) {
+            return Ok(());
+        }
         if self.rollback.is_compensating() && self.rollback.state(ix) != Some(CompensationState::Ready) {
             return Ok(());
         }

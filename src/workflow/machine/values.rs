@@ -191,11 +191,11 @@ impl Scope for RunScope<'_> {
     }
 
     fn end(&self, name: &str) -> Result<Payload, NoValue> {
-        let state = self.run.plan().index_of(name).and_then(|ix| self.run.graph.state(ix));
-        let Some((state, outcome)) = state.and_then(|state| Some((state, state.ended()?))) else {
+        let node = self.run.plan().index_of(name).and_then(|ix| self.run.graph.node(ix));
+        let Some((node, outcome)) = node.and_then(|node| Some((node, node.state.ended()?))) else {
             return Ok(Payload::NULL);
         };
-        let attempts = state.instances().attempts();
+        let attempts = node.attempts();
         let status = NodeStatus::from(outcome);
         let NodeOutcome::Failed { failure, .. } = outcome else {
             return Ok(Payload::new(json!({ "status": status, "attempts": attempts })));

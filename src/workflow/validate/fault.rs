@@ -439,12 +439,18 @@ pub enum Fault {
     /// A compensation of a nested workflow, whose nodes have compensations of their own.
     #[error("must not have a compensation of its own: the nodes of its workflow have them")]
     UndoOfFlow,
-    /// Retries of a node other than one that performs a nested or a called workflow once.
+    /// Retries of a node other than one that performs a nested or a called workflow once, a map or a repeat; or of a state whose
+    /// body is no workflow.
     #[error(
-        "has retries of its own, which are for a node that runs a workflow once: a task has those of its policy, and a map can \
-         be put in a nested workflow"
+        "has retries of its own, which are for a map, a repeat, and a node or a state that runs a workflow once: a task has those \
+         of its policy"
     )]
     RetryOfOther,
+    /// Retries of a node as a whole that passes each of its results on when it is there.
+    #[error(
+        "has retries of its own and a link for each result, which would also pass on the results of failed attempts"
+    )]
+    RetryOfStream,
     /// A use of the output of a node that does not exist.
     #[error("{location} uses the output of `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
     UnknownNode {
@@ -469,8 +475,13 @@ pub enum Fault {
         /// The location of the use.
         location: Location,
     },
-    /// A text that no failure can have as its code.
-    #[error("names `{}`, which is no code: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all", Short(.code))]
+    /// A text that no failure can have as its code; or a failure whose code only the library reports
+    /// ([`codes`](crate::task::codes)).
+    #[error(
+        "names `{}`, which is no code: letters, digits, `_`, `.`, `:` and `-`, at most 64 in all; a failure is not given one that \
+         begins with `cp.`, which is reserved",
+        Short(.code)
+    )]
     BadCode {
         /// The text.
         code: Name,

@@ -98,6 +98,9 @@ impl<'d> Checker<'d, '_> {
         if !several || !repeats {
             self.fault(Some(index), Fault::EachLink { source_node: link.node.clone() });
         }
+        if self.definition.nodes.get(source).is_some_and(|source| source.retry.is_some()) {
+            self.fault(Some(source), Fault::RetryOfStream);
+        }
         if self.definition.nodes.get(source).is_some_and(|source| source.guards.postcondition.is_some()) {
             self.fault(Some(index), Fault::EachBeforePostcondition { source_node: link.node.clone() });
         }

@@ -26,7 +26,7 @@ use crate::definition::{
     Action, Body, Call, Definition, Expr, Fail, Map, Node, Receivers, Repeat, SendSignal, Variable, Work,
 };
 use crate::message::run::Measure;
-use crate::task::{Code, Retry, Usage};
+use crate::task::{Code, Retry, Usage, codes};
 use data::{Site, Use};
 use size::Size;
 use std::collections::{BTreeMap, BTreeSet};
@@ -322,6 +322,11 @@ impl<'d, 'r> Checker<'d, 'r> {
         {
             self.fault(Some(index), Fault::BadCode { code: code.to_string().into() });
         }
+        if let Expr::Const(code) = &fail.code
+            && let Some(code) = code.value().as_str().filter(|code| codes::is_barred_from_definitions(code))
+        {
+            self.fault(Some(index), Fault::BadCode { code: code.into() });
+        }
     }
 
     fn undo(&mut self, index: usize, node: &Node) {
@@ -347,15 +352,16 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn retry(&mut self, index: usize, node: &Node) {
         let Some(retry) = &node.retry else { return };
-        let is_run = matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)));
-        if !is_run || node.join.repeats() {
+        let is_whole =
+            matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)) | Action::Map(_) | Action::Repeat(_));
+        if !is_whole || node.join.repeats() {
             self.fault(Some(index), Fault::RetryOfOther);
         }
         self.rules(index, retry);
     }
 
     /// The rules of retries are as many as a task may have, and each code of theirs can match.
-    fn rules(&mut self, index: usize, retry: &Retry) {
+    pub(super) fn rules(&mut self, index: usize, retry: &Retry) {
         let patterns = retry.rules.iter().map(|rule| rule.on.kinds.len() + rule.on.codes.len());
         let count = patterns.fold(retry.rules.len(), usize::saturating_add);
         if count > self.limits.sizes.list_len as usize {

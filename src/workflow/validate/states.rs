@@ -29,6 +29,12 @@ impl<'d> Checker<'d, '_> {
             if let Some(Body::Task(work)) = &state.body {
                 self.main_work(index, work);
             }
+            if let Some(retry) = &state.retry {
+                if !matches!(state.body, Some(Body::Flow(_) | Body::Call(_))) {
+                    self.fault(Some(index), Fault::RetryOfOther);
+                }
+                self.rules(index, retry);
+            }
             match (&state.undo, &state.body) {
                 (Some(undo), Some(Body::Task(_))) => self.side_work(index, "compensation", undo),
                 (Some(_), Some(Body::Flow(_) | Body::Call(_))) => self.fault(Some(index), Fault::UndoOfFlow),

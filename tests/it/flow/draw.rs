@@ -116,6 +116,12 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         {
             node.retry = Some(run_retry(draws));
         }
+        if matches!(node.action, Action::Map(_) | Action::Repeat(_))
+            && !matches!(node.join, Join::Each | Join::Rounds { .. })
+            && draws.below(2) > 0
+        {
+            node.retry = Some(run_retry(draws));
+        }
         writes(draws, &mut node, &mut last);
         guards(draws, &mut node);
         if taste.races && draws.one_in(8) {
@@ -307,6 +313,9 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                     if matches!(body, Body::Task(_)) && draws.below(2) == 0 {
                         state.undo = Some(patient(&format!("undo {kind}")));
                     }
+                    if !matches!(body, Body::Task(_)) && draws.below(2) == 0 {
+                        state.retry = Some(run_retry(draws));
+                    }
                     state = state.with_body(body);
                 }
                 let parts = [("was", Expr::Item.at("/input")), ("is", Expr::Item.at("/result"))];
@@ -468,7 +477,7 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
             let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
             let several = matches!(source.action, Action::Map(_) | Action::Repeat(_))
                 || matches!(source.join, Join::Each | Join::Rounds { .. });
-            if several && source.guards.postcondition.is_none() && draws.below(3) > 0 {
+            if several && source.guards.postcondition.is_none() && source.retry.is_none() && draws.below(3) > 0 {
                 link.on = On::Each;
             }
         }

@@ -6,11 +6,13 @@ use counterpoint::definition::{
     Action, Body, Call, Condition, Definition, Delegate, Expr, Fail, Handler, Join, Link, Map, Node, Precondition,
     Remaining, Repeat, State, States, Work,
 };
+use counterpoint::message::rejected::Invalid;
 use counterpoint::message::{Cause, NodeEvent, NodeStatus};
 use counterpoint::task::{Failures, codes};
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
-    Command, Event, Failure, FailureKind, Limits, Policy, Retry, RunCommand, RunOutcome, TaskId, TaskOutcome, TaskSpec,
+    Command, Event, Failure, FailureKind, Limits, Policy, Rejected, Retry, RunCommand, RunOutcome, TaskId, TaskOutcome,
+    TaskSpec,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -260,6 +262,55 @@ fn a_token_takes_its_way_by_the_code_of_the_failure() {
     assert_eq!(end(busy()), ["later"]);
     assert_eq!(end(Failure::permanent("no")), ["never"]);
     assert_eq!(end(Failure::transient("no")), Vec::<counterpoint::Name>::new());
+}
+
+/// Codes of the library are set by the library: by no definition, by no data and by no agent. A journal that contains one is read.
+#[test]
+fn reserved_codes_are_refused() {
+    let failing = |fail: Fail| flow([Node::new("a", Action::Fail(fail))]);
+    for code in ["cp.no_case", "cp.budget.time", "cp.", "cp.mine", "cp.step.input"] {
+        let found = validate(&failing(Fail::new("no").with_code(code)), &Limits::default()).unwrap_err();
+        let fault = &found.findings()[0].fault;
+        assert_eq!(*fault, Fault::BadCode { code: code.into() }, "{code}");
+        assert!(World::new().say(Command::define(failing(Fail::new("no").with_code(code)))).is_err());
+        // From data, the code of the failure says that it was no code.
+        let world = World::running(failing(Fail::new("no").with_code_of(Expr::Input)), code);
+        assert_eq!(world.outcome().cause().unwrap().failure().code, Some(codes::INVALID_VALUE.into()));
+    }
+    for code in ["cp", "cpu.hot", "mine.cp.x"] {
+        assert!(validate(&failing(Fail::new("no").with_code(code)), &Limits::default()).is_ok(), "{code}");
+    }
+
+    for code in [codes::ATTEMPT_TIMEOUT, codes::NO_CASE, codes::OPERATOR, "cp.budget.cost", "cp.mine", "cp.codecs"] {
+        let mut world = World::running(flow([job("a")]), 0);
+        let before = world.journal.len();
+        let attempt = world.attempt("job");
+        let (by, _) = world.held[&attempt].clone();
+        let report = Command::fail(by, attempt, Failure::permanent("no").with_code(code));
+        let refused = Rejected::Invalid(Invalid::Code { code: code.into() });
+        assert_eq!(world.say(report.clone()), Err(refused));
+        assert_eq!(world.journal.len(), before, "nothing changed, and the attempt goes on");
+        // The causes of a failure are what they are.
+        let cause = Failure::transient("late").with_code(code);
+        fails(&mut world, Failure::permanent("no").with_cause(cause));
+        assert!(matches!(world.say(report), Err(Rejected::Stale(_) | Rejected::Unknown(_))), "a late report is late");
+        world.crash();
+        sound(&world);
+    }
+    for code in [codes::STEP_INPUT, codes::AGENT_PANICKED, codes::CODEC, codes::REFUSED_BUSY, "cp.value.too_large"] {
+        let mut world = World::running(flow([job("a")]), 0);
+        fails(&mut world, Failure::permanent("no").with_code(code));
+        assert_eq!(world.outcome().cause().unwrap().failure().code, Some(code.into()), "the library reports it there");
+    }
+
+    // A journal of a time in which the code could be set.
+    let mut world = World::running(flow([job("a")]), 0);
+    fails(&mut world, Failure::permanent("no").with_code("mine.was"));
+    let text = serde_json::to_string(&world.journal).unwrap().replace("mine.was", "cp.was");
+    let journal: Vec<counterpoint::Entry> = serde_json::from_str(&text).unwrap();
+    let engine = counterpoint::Engine::restore(crate::flow::timeless(), None, &journal).unwrap();
+    let run = engine.run(crate::flow::RUN).unwrap();
+    assert_eq!(run.outcome().unwrap().cause().unwrap().failure().code, Some("cp.was".into()));
 }
 
 #[test]

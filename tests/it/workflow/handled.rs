@@ -7,7 +7,7 @@ use counterpoint::definition::{
     Action, Body, Condition, Definition, Expr, Handler, Inputs, Join, Link, Map, Node, On, OnFailure, Precondition,
     Remaining, Trigger,
 };
-use counterpoint::message::{NodeEvent, NodeOutcome, NodeStatus, RunEvent};
+use counterpoint::message::{NodeEvent, NodeOutcome, NodeStatus, RunEvent, TaskEvent};
 use counterpoint::task::Failures;
 use counterpoint::{Command, Event, Name, RunId, RunOutcome, RunSpec};
 use proptest::prelude::*;
@@ -77,6 +77,29 @@ fn a_failure_that_nothing_handles_in_the_end_fails_the_run() {
                 after("c", &["a", "x"])
                     .with_join(Join::Count { required: 1, remaining: Remaining::Ignore })
                     .with_precondition(never()),
+            ],
+        ),
+        (
+            "a stop node cancels the handler before it begins",
+            vec![
+                step("a"),
+                step("b"),
+                step("y"),
+                step("x"),
+                step("c").with_link(Link::failure("a")).with_link(Link::success("x")),
+                Node::new("s", Action::Stop).with_link(Link::success("y")),
+                accepted(),
+            ],
+        ),
+        (
+            "another node cancels the handler before it begins",
+            vec![
+                step("a"),
+                step("b"),
+                step("y").with_cancel("c"),
+                step("x"),
+                step("c").with_link(Link::failure("a")).with_link(Link::success("x")),
+                accepted(),
             ],
         ),
         (
@@ -168,21 +191,40 @@ type Ends = BTreeMap<(RunId, Name), (NodeOutcome, Vec<Name>)>;
 
 fn ends(world: &World) -> Ends {
     let mut ends = Ends::new();
-    let mut operated = BTreeSet::new();
+    let (mut operated, mut begun) = (BTreeSet::new(), BTreeSet::new());
     for entry in &world.journal {
         match &entry.event {
+            Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => {
+                begun.extend(spec.owner.map(|owner| (owner.run, owner.node)));
+            }
+            Event::Run { event: RunEvent::Started { owner, .. }, .. } => {
+                begun.extend(owner.map(|owner| (owner.run, owner.node)));
+            }
+            Event::Node { run, node, event: NodeEvent::Opened { .. } } => {
+                begun.insert((*run, node.index));
+            }
             Event::Node { run, node, event: NodeEvent::Operated { .. } } => {
                 operated.insert((*run, node.name.clone()));
             }
             Event::Node { run, node, event: NodeEvent::Finished { outcome, took, .. } } => {
                 let at = (*run, node.name.clone());
-                // An operator who skips a node decides about what it would have handled, as one who cancels it.
+                // An operator who skips a node decides about what it would have handled. What was cancelled before it began
+                // has handled nothing.
                 let is_skipped = *outcome == NodeOutcome::Skipped && operated.contains(&at);
-                let withdrawn = NodeOutcome::Cancelled { outcome_unknown: false };
-                ends.insert(at, (if is_skipped { withdrawn } else { outcome.clone() }, took.clone()));
+                let is_cancelled = matches!(outcome, NodeOutcome::Cancelled { .. });
+                let has_begun = begun.contains(&(*run, node.index)) || operated.contains(&at);
+                let outcome = match outcome {
+                    _ if is_skipped => NodeOutcome::Cancelled { outcome_unknown: false },
+                    _ if is_cancelled && !has_begun => NodeOutcome::Skipped,
+                    other => other.clone(),
+                };
+                ends.insert(at, (outcome, took.clone()));
             }
             Event::Run { run, event: RunEvent::Restarted { nodes } } => {
-                nodes.iter().for_each(|node| drop(ends.remove(&(*run, node.name.clone()))));
+                for node in nodes {
+                    ends.remove(&(*run, node.name.clone()));
+                    begun.remove(&(*run, node.index));
+                }
             }
             _ => {}
         }
@@ -190,8 +232,8 @@ fn ends(world: &World) -> Ends {
     ends
 }
 
-/// Whether the failure of a node was handled: by a node after it that ran or was withdrawn, or by a handler that says that it
-/// does no harm, or the run was stopped.
+/// Whether the failure of a node was handled: by a node after it that ran, or that an operator withdrew, or by a handler that
+/// says that it does no harm.
 fn was_handled(run: RunId, definition: &Definition, name: &Name, took: &[Name], ends: &Ends) -> bool {
     let end = |node: &Node| ends.get(&(run, node.name.clone())).map(|(outcome, _)| outcome);
     let took_part = |node: &&Node| {
@@ -225,8 +267,7 @@ fn was_handled(run: RunId, definition: &Definition, name: &Name, took: &[Name], 
         };
         node.after.iter().any(of_failure)
     };
-    definition.nodes.iter().any(|node| node.action == Action::Stop && matches!(end(node), Some(NodeOutcome::Succeeded)))
-        || took.iter().any(|handler| !is_case(handler))
+    took.iter().any(|handler| !is_case(handler))
         || leads(name).into_iter().filter(answers).any(|node| took_part(&node))
         || joins.iter().any(took_part)
 }
@@ -248,6 +289,8 @@ proptest! {
         world.say(Command::define(definition)).unwrap();
         world.say(Command::start(RunSpec::new(RUN, "flow").with_input(input))).unwrap();
         world.play(&mut Draws::new(&schedule), seed, RUN, false);
+        // However deep a failure comes from, it has the kind, the code, the message, the details and the cause that were reported.
+        prop_assert_eq!(crate::flow::identity::check(&world.journal), Ok(()));
         let ends = ends(&world);
         for run in world.engine.runs() {
             if !matches!(run.outcome(), Some(RunOutcome::Succeeded { .. })) {

@@ -116,6 +116,50 @@ fn what_is_taken_care_of_is_not_held() {
     world.verify();
 }
 
+/// The handler of a failure is skipped, because it also needs what did not happen.
+#[test]
+fn a_failure_that_becomes_unhandled_is_held_then() {
+    let care = || step("care").with_link(Link::failure("a")).with_link(Link::failure("b"));
+    let late = || {
+        let mut world = World::running(held([step("a"), step("b"), care()]), 0);
+        world.failed("a");
+        assert_eq!((words(&world).len(), world.status("a")), (0, NodeStatus::Failed));
+        world.done("b", 0);
+        assert_eq!((world.phase(), world.status("care")), (RunPhase::Running, NodeStatus::Skipped));
+        world.crash();
+        assert_eq!(words(&world), ["r1 a: an operator's command on the held failure (permanent: a failed)"]);
+        let run = world.engine.run(RUN).unwrap();
+        assert_eq!((run.standing(), run.node("a").unwrap().held().is_some()), (RunStanding::Stalled, true));
+        world
+    };
+    let reason = || "looked".into();
+    let mut world = late();
+    retry(&mut world, "a").unwrap();
+    assert_eq!((world.busy(), world.status("care")), (vec!["a".to_owned()], NodeStatus::Waiting));
+    world.done("a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
+    world.verify();
+
+    let mut world = late();
+    operate(&mut world, "a", NodeRemedy::Skip { reason: reason() }).unwrap();
+    assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }), "the operator accepts the failure");
+    assert_eq!(world.engine.run(RUN).unwrap().skipped_by_operator().count(), 1);
+    world.crash();
+    world.verify();
+
+    let mut world = late();
+    operate(&mut world, "a", NodeRemedy::Fail { reason: reason() }).unwrap();
+    assert!(matches!(world.outcome(), RunOutcome::Failed { .. }));
+    world.crash();
+    world.verify();
+
+    let mut world = late();
+    let complete = NodeRemedy::Complete { output: Payload::NULL, reason: reason() };
+    let over = Err(Rejected::State(WrongState::NodeOver { run: RUN, node: "a".into() }));
+    assert_eq!(operate(&mut world, "a", complete), over, "what comes after it has been decided");
+    assert_eq!(operate(&mut world, "b", NodeRemedy::Fail { reason: reason() }).unwrap_err().code(), "node_over");
+}
+
 #[test]
 fn what_would_have_to_be_undone_is_not_simply_tried_again() {
     let mut world = World::running(held([undoable("a")]), 0);

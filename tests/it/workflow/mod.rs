@@ -54,6 +54,7 @@ mod updating;
 mod upgrading;
 mod versions;
 mod waiting;
+mod whole_retries;
 
 use crate::flow::work;
 use counterpoint::definition::{Action, Body, Case, Condition, Expr, Map, Node, Pick};

@@ -284,6 +284,10 @@ fn meaning(value: &Value) -> Value {
                     work.insert("in doubt".to_owned(), in_doubt);
                 }
             }
+            // Nodes and states, which are what has a name and retries of its own.
+            if fields.contains_key("name") {
+                fields.remove("retry");
+            }
             if fields.get("timeout").is_some_and(|span| !span.is_object()) && fields.len() == 1 {
                 fields.insert("timeout".to_owned(), Value::Null);
             }

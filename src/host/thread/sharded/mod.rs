@@ -23,9 +23,10 @@ use crate::engine::Engine;
 use crate::host::Durable;
 use crate::host::clock::Clock;
 use crate::host::snapshots::{Codec, Persistence};
-use crate::host::{Agent, HostError, with_kinds};
+use crate::host::{Agent, Deployed, HostError, InFlight, with_kinds};
 use crate::journal::{Journal, MemoryJournal};
 use crate::message::command::{Accepted, Command, RunCommand};
+use crate::message::rejected::Rejected;
 use crate::message::run::{RunKey, RunSpec};
 use crate::scheduler::Config;
 use crate::task::TaskSpec;
@@ -285,6 +286,36 @@ impl ShardedHost {
     /// When an engine rejects the definition, or the host has ended.
     pub fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<Accepted, HostError> {
         self.command(Command::define(definition))
+    }
+
+    /// Adds a workflow definition to every shard and applies a policy to the unfinished runs of the workflow that follow another
+    /// definition, as [`ThreadHost::deploy`], one shard after the other. The result contains the runs of all shards, and the most
+    /// that the definition changed in one of them. After an error or a crash, some shards may have the definition and
+    /// others not; the same deployment again completes the rest.
+    ///
+    /// # Errors
+    ///
+    /// When an engine rejects the definition, runs are in flight in a shard with [`InFlight::Refuse`] (then no shard has changed,
+    /// unless such a run was started meanwhile), or the host has ended.
+    pub fn deploy(&self, definition: impl Into<Arc<Definition>>, in_flight: InFlight) -> Result<Deployed, HostError> {
+        self.outside()?;
+        let definition: Arc<Definition> = definition.into();
+        if in_flight == InFlight::Refuse {
+            for host in &self.hosts {
+                let new = Arc::clone(&definition);
+                if let Some(conflict) = host.inspect(move |engine: &Engine| engine.in_flight(&new))? {
+                    return Err(HostError::Rejected(Rejected::Conflict(conflict)));
+                }
+            }
+        }
+        let mut all = Deployed { defined: Accepted::Repeated, migrated: Vec::new(), pinned: Vec::new() };
+        for host in &self.hosts {
+            let one = host.deploy(Arc::clone(&definition), in_flight)?;
+            all.defined = both(all.defined, one.defined);
+            all.migrated.extend(one.migrated);
+            all.pinned.extend(one.pinned);
+        }
+        Ok(all)
     }
 
     /// Adds a workflow definition to the shard of the run, unless it has it already, and starts a run of it, as

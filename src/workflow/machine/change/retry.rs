@@ -8,7 +8,7 @@ use crate::saga::Step as _;
 use crate::workflow::machine::Run;
 use crate::workflow::machine::change::{Changes, Renewal};
 use crate::workflow::machine::illegal::{Applied, Illegal};
-use crate::workflow::machine::node::{Instance, NodeState, NodeWork};
+use crate::workflow::machine::node::{Instance, NodeState, NodeWork, is_between_attempts};
 use std::collections::BTreeSet;
 
 /// The reason for which no node is retried.
@@ -84,15 +84,19 @@ impl Changes<'_> {
 
     /// Whether a failure of the node is held; or its instance has failed and the run is paused before the node ends.
     fn has_failed_pending(self, ix: NodeIx) -> bool {
+        if self.run.holds_late(ix) {
+            return true;
+        }
         let Some(state) = self.run.graph.state(ix) else { return false };
         let end = state.instances().last().and_then(Instance::end);
+        let is_idle = state.instances().active() == 0 && !state.instances().is_undoing();
         let is_pending = || {
             let is_task = state.is_working() && matches!(state.work(), NodeWork::Task);
-            is_task && state.instances().active() == 0 && end.is_some_and(|end| !end.is_success())
+            is_task && end.is_some_and(|end| !end.is_success()) || is_between_attempts(state)
         };
         self.run.phase() == RunPhase::Running
             && state.aside().remedy.is_none()
-            && (state.aside().held.is_some() || is_pending())
+            && (state.aside().held.is_some() || is_idle && is_pending())
     }
 
     /// Whether a node was cancelled only because the run failed.

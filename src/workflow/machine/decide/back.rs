@@ -33,7 +33,7 @@ impl Decider<'_> {
 
     /// Compensates the latest instance that is not compensated: one after the other where each follows from the one before,
     /// otherwise all at once.
-    fn undo_next(&self, node: BoundNode<'_>) -> Next {
+    pub(super) fn undo_next(&self, node: BoundNode<'_>) -> Next {
         let instances = node.state.instances();
         let in_turn = node.state.work().is_undone_in_turn() || node.state.aside().refusals > 0;
         if in_turn && (instances.is_undoing() || instances.undo_failure().is_some()) {

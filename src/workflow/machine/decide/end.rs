@@ -152,7 +152,8 @@ impl Decider<'_> {
             Some(worker) => Some(Move::cancel(worker)),
             None => {
                 let is_open = node.state.is_working() || waits_with_work(node.state);
-                (is_open && instances.active() == 0).then(|| self.close(node))
+                // A compensation between two attempts is completed first.
+                (is_open && instances.active() == 0 && !instances.is_undoing()).then(|| self.close(node))
             }
         }
     }

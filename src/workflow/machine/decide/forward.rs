@@ -28,7 +28,7 @@ impl Decider<'_> {
                 return Ok(next);
             }
             if let Some(at) = node.state.aside().retry_at() {
-                return Ok(self.retry(node, at));
+                return self.retry(node, at);
             }
             if Self::is_refused(node) {
                 return Ok(self.after_refusal(node));
@@ -37,6 +37,9 @@ impl Decider<'_> {
         match node.state.stage() {
             Stage::Waiting => self.begin_node(node),
             Stage::Working => {
+                if let Some(again) = self.retry_of_state(node) {
+                    return Ok(again.into());
+                }
                 let step = self.step(node)?;
                 self.perform(node, step)
             }
@@ -98,7 +101,7 @@ impl Decider<'_> {
     }
 
     /// The next step of the machine of the node.
-    fn step(&self, node: BoundNode<'_>) -> Result<Step, Anomaly> {
+    pub(super) fn step(&self, node: BoundNode<'_>) -> Result<Step, Anomaly> {
         const OTHER_KIND: &str = "a node is of another kind than its definition says";
         let (instances, sight) = (node.state.instances(), self.sight(node));
         match node.state.work() {
@@ -138,7 +141,7 @@ impl Decider<'_> {
         }
     }
 
-    fn perform(&self, node: BoundNode<'_>, step: Step) -> Decision {
+    pub(super) fn perform(&self, node: BoundNode<'_>, step: Step) -> Decision {
         Ok(match step {
             Step::Idle => Next::Wait,
             Step::Begin(input) => self.begin(node, node.state.instances().len(), input),
@@ -219,7 +222,7 @@ impl Decider<'_> {
         if node.state.has_ended() {
             return None;
         }
-        let is_idle = node.state.instances().active() == 0;
+        let is_idle = node.state.instances().active() == 0 && !node.state.instances().is_undoing();
         let ending = match node.state.aside().blocked.as_ref() {
             None => {
                 let is_over = node.time_limit().is_some_and(|at| at <= self.now);

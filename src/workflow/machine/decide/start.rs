@@ -8,7 +8,7 @@ use crate::message::event::{NodeEvent, Opening};
 use crate::message::run::{LimitReached, NodeOutcome};
 use crate::task::{Code, Failure, codes};
 use crate::workflow::machine::graph::BoundNode;
-use crate::workflow::machine::node::{Ending, Surroundings, Unfit, fit, map_opening, race_opening};
+use crate::workflow::machine::node::{Ending, MapWork, Surroundings, Unfit, fit, map_opening, race_opening};
 use crate::workflow::machine::rollback::to_compensate;
 
 /// A choice among cases.
@@ -83,7 +83,8 @@ impl Decider<'_> {
         let (message, code, details) = (value(&fail.message)?, value(&fail.code)?, value(&fail.details)?);
         let text = |value: &Payload| value.value().as_str().map(str::to_owned);
         let mut failure = Failure::of(fail.kind, text(&message).unwrap_or_else(|| message.to_string()));
-        match text(&code).map(Code::from).filter(Code::is_valid) {
+        let is_free = |code: &Code| code.is_valid() && !codes::is_barred_from_definitions(code.as_str());
+        match text(&code).map(Code::from).filter(is_free) {
             _ if code.is_null() => {}
             Some(code) => failure = failure.with_code(code),
             None => failure = failure.with_code(codes::INVALID_VALUE),
@@ -157,6 +158,9 @@ impl Decider<'_> {
     }
 
     fn open_map(&self, node: BoundNode<'_>, map: &Map) -> Move {
+        if let Some(what) = node.map_work().and_then(MapWork::again) {
+            return Move::Node(node.ix, NodeEvent::Opened { what });
+        }
         let list = match self.sight(node).eval(&map.over, Payload::NULL) {
             Ok(list) => list,
             Err(why) => {

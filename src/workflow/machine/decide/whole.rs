@@ -57,7 +57,8 @@ impl Decider<'_> {
     fn forward(&self) -> Option<Move> {
         let graph = &self.run.graph;
         let waits = self.run.plan().definition.on_failure == OnFailure::Finish && !graph.is_over();
-        if let Some(failed) = graph.failures().first().filter(|_| !waits) {
+        let mut failed = graph.failures().iter().filter(|ix| !self.run.holds_late(**ix));
+        if let Some(failed) = failed.next().filter(|_| !waits) {
             let cause = self.cause_of(*failed);
             if let Some(call) = self.save_point_within(*failed) {
                 let to = self.run.plan().node_refs(&[*failed]);
@@ -69,7 +70,7 @@ impl Decider<'_> {
                 points => RunEvent::RolledBack { to: self.run.plan().node_refs(points), cause, call: None },
             }));
         }
-        graph.is_over().then(|| self.succeed())
+        (graph.is_over() && graph.failures().is_empty()).then(|| self.succeed())
     }
 
     /// The save-point of the function of a node that has failed, if no pivot lies after it.

@@ -314,6 +314,18 @@ impl BoundNode<'_> {
         Some(CallPoint { node: self.definition.name.clone(), key, occurrence })
     }
 
+    /// The number of its attempts: as a whole if it has retries of its own, otherwise of all of its tasks.
+    pub(crate) fn attempts(&self) -> u32 {
+        let state = self.state;
+        match &self.definition.retry {
+            None => state.instances().attempts(),
+            Some(_) if state.has_started() || !state.instances().is_empty() => {
+                state.aside().retried().saturating_add(1)
+            }
+            Some(_) => 0,
+        }
+    }
+
     /// Whether its definition declares a compensation.
     pub(crate) fn declares_undo(&self) -> bool {
         self.plan.work.undo.is_some() || self.plan.states.iter().any(|state| state.undo.is_some())

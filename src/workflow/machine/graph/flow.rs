@@ -10,7 +10,9 @@ use crate::definition::{Action, Node, On};
 use crate::message::event::Opening;
 use crate::message::run::NodeOutcome;
 use crate::workflow::machine::illegal::{Applied, Illegal};
-use crate::workflow::machine::node::{Arrival, Instance, InstanceEnd, LinkDecision, NodeWork, Route, Start, Worker};
+use crate::workflow::machine::node::{
+    Arrival, Instance, InstanceEnd, LinkDecision, NodeWork, Route, Start, Worker, is_between_attempts,
+};
 use crate::workflow::plan::Next;
 use std::sync::Arc;
 
@@ -26,8 +28,12 @@ pub(crate) struct NodeEnd<'a> {
 impl Graph {
     /// Opens a node with several instances, or a node that waits.
     pub(crate) fn open(&mut self, ix: NodeIx, opening: &Opening, now: Time) -> Applied {
-        self.change("a node opens", ix, |state| state.open(opening))?;
-        self.started(ix, now)
+        let is_again = self.change("a node opens", ix, |state| {
+            let is_again = is_between_attempts(state);
+            state.open(opening)?;
+            Ok(is_again)
+        })?;
+        if is_again { Ok(()) } else { self.started(ix, now) }
     }
 
     /// Begins the next instance of a node with this task or child run.

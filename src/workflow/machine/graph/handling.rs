@@ -4,6 +4,7 @@ use super::{BoundNode, Graph};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::definition::{Join, On};
+use crate::message::run::NodeRemedy;
 use crate::workflow::plan::Next;
 
 /// Whether something that handles the failure of a node has run, or still may. A handler without links is a statement that
@@ -15,8 +16,11 @@ pub(super) fn is_handled(graph: &Graph, failed: BoundNode<'_>) -> bool {
         let join = graph.plan.node(next.to).map(|(node, _)| node.join);
         matches!(join, Some(Join::Trigger(rule)) if rule.handles_failure())
     };
+    // An operator has decided that the failure does no harm.
+    let is_accepted = matches!(failed.state.aside().remedy, Some(NodeRemedy::Skip { .. }));
     let may = |ix: NodeIx| graph.state(ix).is_some_and(|state| !state.has_dodged());
-    took.iter().any(|handler| !is_linked(handler))
+    is_accepted
+        || took.iter().any(|handler| !is_linked(handler))
         || next.iter().any(|next| (next.on.follows_failure(took) || by_rule(next)) && may(next.to))
         || failed.plan.serves.iter().any(|join| may(*join))
 }

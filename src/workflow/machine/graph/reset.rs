@@ -5,7 +5,7 @@ use crate::base::id::{NodeIx, RunId};
 use crate::definition::Node;
 use crate::workflow::machine::change::Renewal;
 use crate::workflow::machine::illegal::Applied;
-use crate::workflow::machine::node::NodeState;
+use crate::workflow::machine::node::{NodeState, retries_of};
 use crate::workflow::plan::Plan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,10 +23,17 @@ impl Graph {
             }
         }
         self.count = Count::all(&self.nodes);
-        let stays = |ix: &NodeIx| nodes.binary_search(ix).is_err();
-        self.failures.retain(stays);
-        self.stop = self.stop.filter(stays);
+        // A node that was reset may handle the failures of others once more.
+        self.review_failures();
+        self.stop = self.stop.filter(|ix| nodes.binary_search(ix).is_err());
         children
+    }
+
+    /// Drops the failures that are handled by now.
+    pub(crate) fn review_failures(&mut self) {
+        if !self.failures.is_empty() {
+            self.failures = self.failures.iter().copied().filter(|ix| self.is_unhandled(*ix)).collect();
+        }
     }
 
     /// Decides the links from other nodes to these nodes, which were reset, again.
@@ -73,7 +80,6 @@ impl Graph {
     /// States are kept, and data derived from links is recomputed. None if `from` has an invalid index.
     pub(crate) fn migrated(&self, plan: &Arc<Plan>, from: &[Option<NodeIx>]) -> Option<Self> {
         let mut nodes = Self::new(Arc::clone(plan)).nodes;
-        let rules = |node: Option<&Node>| node.and_then(|node| node.retry.as_ref()).map(|retry| retry.rules.clone());
         for ((slot, was), node) in nodes.iter_mut().zip(from).zip(&plan.definition.nodes) {
             let Some(was) = was else { continue };
             let mut state = self.state(*was)?.clone();
@@ -82,7 +88,10 @@ impl Graph {
                 plan.context.index_of(name)
             };
             let before = self.plan.definition.nodes.get(was.index());
-            state.migrate(variable, rules(before) == rules(Some(node)));
+            let rules =
+                |node: Option<&Node>| node.and_then(|node| retries_of(node, &state)).map(|retry| retry.rules.clone());
+            let has_same_rules = rules(before) == rules(Some(node));
+            state.migrate(variable, has_same_rules);
             state.adopt_kind(slot.work().kind());
             *slot = state;
         }

@@ -23,6 +23,9 @@ pub(crate) struct End {
     took: Vec<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compensated: Option<CompensationOutcome>,
+    /// Whether it had begun nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    before_start: bool,
 }
 
 impl Ended {
@@ -30,7 +33,26 @@ impl Ended {
         match (outcome, took) {
             (NodeOutcome::Succeeded, []) => Self::Succeeded,
             (NodeOutcome::Skipped, []) => Self::Skipped,
-            (_, _) => Self::With(Box::new(End { outcome: outcome.clone(), took: took.to_vec(), compensated: None })),
+            (_, _) => {
+                let (outcome, took) = (outcome.clone(), took.to_vec());
+                Self::With(Box::new(End { outcome, took, compensated: None, before_start: false }))
+            }
+        }
+    }
+
+    /// The end of a node that was cancelled and had begun nothing.
+    pub(super) fn before_start(mut self) -> Self {
+        if let Self::With(end) = &mut self {
+            end.before_start = matches!(end.outcome, NodeOutcome::Cancelled { .. });
+        }
+        self
+    }
+
+    /// Whether the node was cancelled before it began.
+    pub(crate) const fn is_before_start(&self) -> bool {
+        match self {
+            Self::With(end) => end.before_start,
+            Self::Succeeded | Self::Skipped => false,
         }
     }
 
@@ -69,8 +91,8 @@ impl Ended {
 
     /// Sets the end of the compensation; none: it is retried.
     pub(super) fn set_compensated(&mut self, compensated: Option<CompensationOutcome>) {
-        let (outcome, took) = (self.outcome().clone(), self.took().to_vec());
-        *self = Self::of(Box::new(End { outcome, took, compensated }));
+        let (outcome, took, before_start) = (self.outcome().clone(), self.took().to_vec(), self.is_before_start());
+        *self = Self::of(Box::new(End { outcome, took, compensated, before_start }));
     }
 }
 

@@ -180,13 +180,13 @@ impl Instance {
     }
 
     pub(crate) fn had_effect(&self) -> bool {
-        *self.side_effects() != SideEffects::None
+        *self.side_effects() != SideEffects::None && self.undo != InstanceUndo::Undone
     }
 
     /// Whether there are side effects to compensate. A child run that failed has already compensated its own.
     pub(crate) fn has_something_to_undo(&self) -> bool {
         match self.worker {
-            Worker::Child(_) => matches!(self.side_effects(), SideEffects::Done(_)),
+            Worker::Child(_) => matches!(self.side_effects(), SideEffects::Done(_)) && self.had_effect(),
             Worker::Task(_) => self.had_effect(),
         }
     }

@@ -289,6 +289,11 @@ impl Instances {
         self.counted(is_undoing, |count| count.undoing) > 0
     }
 
+    /// Whether an instance was compensated.
+    pub(crate) fn was_undone(&self) -> bool {
+        self.iter().any(|instance| *instance.undo() == InstanceUndo::Undone)
+    }
+
     /// The failure of the first compensation that has failed.
     pub(crate) fn undo_failure(&self) -> Option<&Failure> {
         if self.count().undo_failed == 0 {

@@ -97,6 +97,13 @@ impl MapWork {
         self.list().map(|list| (list.items, list.recorded.as_ref()))
     }
 
+    /// The opening of the next attempt of a map that is under way, with the list and the bounds of the one before.
+    pub(crate) fn again(&self) -> Option<Opening> {
+        let List { items, recorded, bounds, .. } = self.list()?;
+        let bounds = (*bounds != MapBounds::default()).then_some(*bounds);
+        Some(Opening::Map { items: *items, list: recorded.clone(), bounds })
+    }
+
     fn progress(&self) -> Progress {
         self.0.as_ref().map(|state| state.progress).unwrap_or_default()
     }

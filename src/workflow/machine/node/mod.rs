@@ -46,7 +46,10 @@ pub(crate) use rounds::{Arrival, Inflow, RoundsWork};
 pub(crate) use send::SendWork;
 pub(crate) use states::StatesWork;
 pub(crate) use step::{Ending, KeptSignal, Step, Surroundings, Unfit, fit};
-pub(crate) use transitions::{CallGoal, Start, continue_as_new, end_rollback, keep_spent, roll_back_node};
+pub(crate) use transitions::{
+    CallGoal, Start, continue_as_new, decides_late, end_rollback, is_between_attempts, keep_spent, retries_of,
+    roll_back_node,
+};
 pub(crate) use wait::WaitWork;
 pub(crate) use work::{NodeKind, NodeWork};
 
@@ -157,11 +160,16 @@ impl NodeState {
         }
     }
 
-    /// Whether it ended without running. One that was cancelled, or that an operator skipped, is not meant: what withdrew it
-    /// decided about it.
+    /// Whether it ended without running: it was skipped, or cancelled before it began. One about which an operator decided is not
+    /// meant: the operator decided about what it would have handled, too.
     pub(crate) fn has_dodged(&self) -> bool {
-        matches!(self.ended(), Some(NodeOutcome::Skipped | NodeOutcome::UpstreamFailed))
-            && self.aside().remedy.is_none()
+        let Stage::Ended(end) = &self.stage else { return false };
+        let has_run = match end.outcome() {
+            NodeOutcome::Skipped | NodeOutcome::UpstreamFailed => false,
+            NodeOutcome::Cancelled { .. } => !end.is_before_start(),
+            NodeOutcome::Succeeded | NodeOutcome::Failed { .. } => true,
+        };
+        !has_run && self.aside().remedy.is_none()
     }
 
     /// How its compensation ended, if it has.

@@ -104,6 +104,18 @@ impl StatesWork {
         Ok(token.state)
     }
 
+    /// The body of the current state has failed and is to begin again.
+    pub(super) fn again(&mut self) {
+        if let Some(token) = &mut self.0 {
+            token.body = Body::Pending;
+        }
+    }
+
+    /// The end of the body of the current state, if that has begun and is over.
+    pub(crate) fn end_of_body<'i>(&self, instances: &'i Instances) -> Option<&'i InstanceEnd> {
+        self.current(instances)?.end()
+    }
+
     /// Resets the state after the end of the node.
     pub(super) fn reset(&mut self) {
         self.0 = None;

@@ -3,7 +3,7 @@
 use super::aside::{HandlerEffect, SavePointWay};
 use super::{
     Applied, Arrival, Aside, Blocked, Call, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeKind,
-    NodeState, NodeWork, Stage, Watch, Worker,
+    NodeState, NodeWork, Stage, Watch, Worker, waits_with_work,
 };
 use crate::base::id::AgentId;
 use crate::base::name::Name;
@@ -12,7 +12,7 @@ use crate::base::time::Time;
 use crate::definition::{Action, Join, Node};
 use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
 use crate::message::run::{CallPoint, CompensationOutcome, NodeOutcome, NodeRemedy};
-use crate::task::{SideEffects, Spending};
+use crate::task::{Retry, SideEffects, Spending};
 use crate::workflow::machine::change::Renewal;
 
 /// Whether a node starts with an input or was already under way.
@@ -22,8 +22,44 @@ pub(crate) enum Start {
     UnderWay,
 }
 
+/// Whether an operator can decide so about a failure of a node that has ended.
+pub(crate) const fn decides_late(remedy: &NodeRemedy) -> bool {
+    matches!(remedy, NodeRemedy::Skip { .. } | NodeRemedy::Fail { .. })
+}
+
 fn not_ended(node: &NodeState, input: &'static str) -> Applied {
     if node.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
+}
+
+/// Whether a node that is attempted again as a whole has not begun its next attempt.
+pub(crate) fn is_between_attempts(node: &NodeState) -> bool {
+    node.is_working() && node.aside().retry_at().is_some() && matches!(node.work, NodeWork::Map(_) | NodeWork::Repeat)
+}
+
+/// The retries that a failure of the node concerns: of the node as a whole, or of the body of its current state.
+pub(crate) fn retries_of<'n>(node: &'n Node, state: &NodeState) -> Option<&'n Retry> {
+    match (&node.action, &state.work) {
+        (Action::States(states), NodeWork::States(work)) => states.states.get(work.state()? as usize)?.retry.as_ref(),
+        (_, _) => node.retry.as_ref(),
+    }
+}
+
+/// Drops the instances of the attempt before, which has failed and is compensated. Its usage and the count of the retries are
+/// kept, as are the clocks of the handlers and the items that hosts added.
+fn begin_anew(node: &mut NodeState) -> Applied {
+    if node.instances.active() > 0 || node.instances.is_undoing() {
+        return Err(Illegal::new("a node opens", "instances of its attempt before are under way"));
+    }
+    let spent_before = node.spent();
+    let is_new = node.instances.children().next().is_some() || node.instances.was_undone();
+    node.instances = super::Instances::default();
+    node.work = core::mem::replace(&mut node.work, NodeWork::Immediate).renewed();
+    let aside = node.aside_mut();
+    (aside.spent_before, aside.repeats) = (spent_before, aside.repeats.saturating_add(is_new.into()));
+    if let Some(retries) = &mut aside.retries {
+        retries.at = None;
+    }
+    Ok(())
 }
 
 /// The initial state of a function that keeps its instances.
@@ -141,10 +177,12 @@ impl NodeState {
     /// Opens a node with several instances, or a node that waits.
     pub(crate) fn open(&mut self, opening: &Opening) -> Applied {
         match self.stage {
-            Stage::Waiting => self.work.open(opening)?,
+            Stage::Waiting => {}
+            Stage::Working if is_between_attempts(self) => begin_anew(self)?,
             Stage::Working => return Err(Illegal::new("a node opens", "it is under way")),
             Stage::Ended(_) => return Err(Illegal::new("a node opens", "it has ended")),
         }
+        self.work.open(opening)?;
         self.stage = Stage::Working;
         Ok(())
     }
@@ -181,11 +219,16 @@ impl NodeState {
     /// Ends the node with this output.
     pub(crate) fn end(&mut self, outcome: &NodeOutcome, took: &[Name], output: Payload) -> Applied {
         not_ended(self, "a node ends")?;
-        self.stage = Stage::Ended(Ended::new(outcome, took));
+        let end = Ended::new(outcome, took);
+        let has_begun = !self.is_waiting() || waits_with_work(self);
+        self.stage = Stage::Ended(if has_begun { end } else { end.before_start() });
         self.output = output;
         self.work.close();
+        // A compensation that failed between two attempts is tried again if the run is rolled back.
+        self.instances.retry_undo();
         if let Some(aside) = &mut self.aside {
             aside.held = None;
+            aside.retries.iter_mut().for_each(|retries| retries.at = None);
         }
         self.tidy();
         Ok(())
@@ -267,6 +310,10 @@ impl NodeState {
             return Err(Illegal::new(INPUT, "the node has no states"));
         };
         states.enter(state, item, &self.instances);
+        if let Some(aside) = &mut self.aside {
+            aside.retries = None;
+        }
+        self.tidy();
         Ok(())
     }
 }
@@ -342,9 +389,12 @@ impl NodeState {
         watch.fire(handler, effect)
     }
 
-    /// Records the decision of an operator about the end of the node.
+    /// Records the decision of an operator about the end of the node, or about its failure after its end.
     pub(crate) fn operate(&mut self, remedy: &NodeRemedy) -> Applied {
-        not_ended(self, "an operator decides how a node ends")?;
+        let is_late = self.has_failed() && self.aside().remedy.is_none() && decides_late(remedy);
+        if !is_late {
+            not_ended(self, "an operator decides how a node ends")?;
+        }
         self.aside_mut().remedy = Some(remedy.clone());
         Ok(())
     }
@@ -388,14 +438,28 @@ impl NodeState {
         Ok(())
     }
 
-    /// The child run of the node failed, and another one starts at this time.
+    /// An attempt of the node, or the body of its state, failed, and another one starts at this time.
     pub(crate) fn retry_at(&mut self, at: Time, rule: Option<u32>, node: &Node) -> Applied {
-        const INPUT: &str = "a child run is retried";
-        let failed = self.instances.last().and_then(Instance::end).is_some_and(|end| !end.is_success());
-        if !self.is_working() || !matches!(self.work, NodeWork::Task) || !failed {
-            return Err(Illegal::new(INPUT, "none has failed"));
+        const INPUT: &str = "a node is retried";
+        let is_last = matches!(self.work, NodeWork::Task | NodeWork::States(_));
+        let has_failed = match &self.work {
+            NodeWork::Task | NodeWork::States(_) | NodeWork::Repeat => {
+                self.instances.last().and_then(Instance::end).is_some_and(|end| !end.is_success())
+            }
+            NodeWork::Map(_) => self.instances.failed() > 0,
+            NodeWork::Immediate
+            | NodeWork::Compensation
+            | NodeWork::Rounds(_)
+            | NodeWork::Delegate(_)
+            | NodeWork::Function(_)
+            | NodeWork::Wait(_)
+            | NodeWork::Race(_)
+            | NodeWork::Send(_) => false,
+        };
+        if !self.is_working() || !has_failed || !is_last && self.instances.active() > 0 {
+            return Err(Illegal::new(INPUT, "it has not failed"));
         }
-        let rules = node.retry.as_ref().map_or(0, |retry| retry.rules.len());
+        let rules = retries_of(node, self).map_or(0, |retry| retry.rules.len());
         let rule = rule.map(|rule| rule as usize);
         if rule.is_some_and(|rule| rule >= rules) {
             return Err(Illegal::new(INPUT, "its node has no such rule"));
@@ -405,6 +469,9 @@ impl NodeState {
             return Err(Illegal::new(INPUT, "another one is about to start"));
         }
         retries.add(at, rule);
+        if let NodeWork::States(states) = &mut self.work {
+            states.again();
+        }
         Ok(())
     }
 

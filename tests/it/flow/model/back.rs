@@ -85,7 +85,7 @@ impl Flow {
         Ok(())
     }
 
-    fn stands(&self, at: usize) -> bool {
+    pub(super) fn stands(&self, at: usize) -> bool {
         let (node, place) = (self.node(at), &self.places[at]);
         let effect = place.pieces.iter().any(|piece| piece.side_effects != SideEffects::None);
         let undoable = match &node.action {
@@ -118,6 +118,7 @@ impl Flow {
         };
         let broken = self.place_of(node).ok_or("an unknown node")?;
         ensure!(self.is_broken(broken), "it goes back for a failure that is taken care of");
+        ensure!(!self.waits_late(broken), "it goes back for a failure that waits for a word");
         ensure!(self.has_finished(), "it goes back before what goes on without the failure has ended");
         let expected = self.points(broken);
         ensure!(to == expected && !to.is_empty(), "it should go back to {expected:?}");

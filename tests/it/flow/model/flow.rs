@@ -13,7 +13,7 @@ use counterpoint::message::{
     Cause, CompensationOutcome, LimitReached, Measure, NodeOutcome, NodeRemedy, Opening, Refusal,
 };
 use counterpoint::task::{Failures, Owner, Phase, SideEffects};
-use counterpoint::{Failure, FailureKind, Name, RunId, RunOutcome, Time};
+use counterpoint::{Failure, FailureKind, Name, Retry, RunId, RunOutcome, Time};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub(super) struct Piece {
     pub(super) state: usize,
     /// The bound that the run within reached, and what it had done until then.
     pub(super) limit: Option<(LimitReached, Value)>,
+    /// The failure of the run within.
+    pub(super) why: Option<Failure>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +115,7 @@ pub(super) struct Place {
     pub(super) decided: Option<(Name, Value)>,
     /// How many times a guard has said no.
     pub(super) refused: usize,
-    /// The rules that applied to the failed child runs that were retried, and when the next one starts.
+    /// The rules that applied to the failed attempts that were retried, and when the next one starts. In a state they count anew.
     pub(super) retried: Vec<Option<usize>>,
     pub(super) again: Option<Time>,
     /// The budget that is used up.
@@ -182,6 +184,20 @@ pub(super) struct Flow {
     updates: Vec<(Name, Value)>,
 }
 
+/// The retries that a failure of a node concerns: its own, or those of the state in which it is.
+fn retries<'n>(node: &'n Node, place: &Place) -> Option<&'n Retry> {
+    match (&node.action, &place.walk) {
+        (Action::States(states), Some(walk)) => states.states.get(walk.state)?.retry.as_ref(),
+        (Action::States(_), None) => None,
+        _ => node.retry.as_ref(),
+    }
+}
+
+/// Whether a node is attempted again from its first item or round on.
+fn is_whole(node: &Node) -> bool {
+    matches!(node.action, Action::Map(_) | Action::Repeat(_))
+}
+
 pub(super) fn body(action: &Action) -> Option<&Body> {
     match action {
         Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
@@ -229,10 +245,10 @@ impl Flow {
             }
         }
         ensure!(old.values().all(|place| place.end.is_some() || !place.begun()), "what is under way is lost");
-        let rules = |node: &Node| node.retry.as_ref().map(|retry| retry.rules.clone());
+        let rules = |node: &Node, place: &Place| retries(node, place).map(|retry| retry.rules.clone());
         for ((place, was), node) in self.places.iter_mut().zip(from).zip(&definition.nodes) {
             // The failures that rules have retried count for none of the new rules.
-            if was.is_some_and(|was| rules(&self.definition.nodes[was as usize]) != rules(node)) {
+            if was.is_some_and(|was| rules(&self.definition.nodes[was as usize], place) != rules(node, place)) {
                 place.retried.fill(None);
             }
         }
@@ -407,6 +423,9 @@ impl Flow {
         if self.places[at].end != Some(Kind::Failed) {
             return false;
         }
+        if matches!(self.places[at].remedy, Some(NodeRemedy::Skip { .. })) {
+            return false;
+        }
         let took = &self.places[at].took;
         let is_link = |handler: &Name| self.followers(at).any(|(_, link)| link.on == On::Case(handler.clone()));
         if took.iter().any(|handler| !is_link(handler)) {
@@ -425,16 +444,24 @@ impl Flow {
         !self.followers(at).any(cares) && !self.counting_joins().any(joins)
     }
 
+    /// Whether the failure of a node waits for a word although the node has ended: what was to handle it has not run.
+    pub(super) fn waits_late(&self, at: usize) -> bool {
+        let holds =
+            self.definition.on_failure == OnFailure::Hold && self.stand == Stand::Running && !self.goes_back(at);
+        holds && self.is_broken(at) && self.places[at].remedy.is_none()
+    }
+
     /// Whether everything has ended, where a failure is to wait for that.
     pub(super) fn has_finished(&self) -> bool {
         self.definition.on_failure != OnFailure::Finish
             || self.places.iter().all(|place| place.end.is_some() && place.active() == 0)
     }
 
-    /// Whether a node ended without having run, and nobody had withdrawn it.
+    /// Whether a node ended without having begun, and no operator has said so.
     fn shirked(&self, at: usize) -> bool {
         let place = &self.places[at];
-        matches!(place.end, Some(Kind::Skipped | Kind::UpstreamFailed)) && place.remedy.is_none()
+        let is_out = matches!(place.end, Some(Kind::Skipped | Kind::UpstreamFailed | Kind::Cancelled));
+        is_out && !place.begun() && place.remedy.is_none()
     }
 
     /// Whether nothing takes care of a failure of the node.
@@ -651,6 +678,8 @@ impl Flow {
         ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a state is entered too late");
         ensure!(!self.goes_back(at), "a state is entered where the run goes back");
         ensure!(self.places[at].opened.is_some(), "a state is entered too soon");
+        ensure!(self.rule_in_state(at).is_none(), "a state is left that has retries left");
+        self.places[at].retried.clear();
         let entered = self.places[at].walk.as_ref().map_or(0, |walk| walk.entered);
         ensure!(entered < states.max_steps, "a state too many");
         let value = if entered == 0 {
@@ -823,6 +852,9 @@ impl Flow {
 
     pub(super) fn opens(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
         self.reading.set(Some(at));
+        if self.places[at].again.is_some() && is_whole(self.node(at)) {
+            return self.opens_again(at, what, now);
+        }
         self.may_start(at)?;
         if let (Action::Map(Map { over, .. }), Opening::Map { items, .. }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
@@ -835,6 +867,25 @@ impl Flow {
         }
         self.places[at].opened = Some(what.clone());
         self.places[at].since = Some(now);
+        Ok(())
+    }
+
+    /// What a map or a repeat did is undone, and it begins from the first item or round on.
+    fn opens_again(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
+        ensure!(
+            self.stand == Stand::Running && !self.goes_back(at),
+            "it is attempted again where nothing goes forward"
+        );
+        ensure!(!self.is_spare(at) && !self.places[at].held, "it is attempted again and is not needed");
+        let place = &self.places[at];
+        ensure!(place.end.is_none() && place.again <= Some(now), "it is attempted again too soon or too late");
+        let rests = |piece: &Piece| piece.end.is_some() && matches!(piece.undo, Undo::Idle | Undo::Done);
+        ensure!(place.pieces.iter().all(rests), "it is attempted again while something is under way or not undone");
+        ensure!(!self.is_undone_by(at), "it is attempted again before all is undone");
+        ensure!(place.opened.as_ref() == Some(what), "it is attempted again with another list");
+        let place = &mut self.places[at];
+        (place.again, place.enough, place.last) = (None, false, Value::Null);
+        place.pieces.clear();
         Ok(())
     }
 
@@ -871,7 +922,14 @@ impl Flow {
             Action::States(_) => {
                 let walk = place.walk.as_ref().ok_or("work begins in no state")?;
                 ensure!(!walk.begun, "the work of a state begins twice");
+                ensure!(
+                    place.again <= Some(now) || place.again.is_none(),
+                    "a state is attempted again before its time"
+                );
                 walk.value.clone().unwrap_or_else(|| input.clone())
+            }
+            Action::Map(_) | Action::Repeat(_) if place.again.is_some() => {
+                return Err("an item or a round begins of a node that is to be attempted again".to_owned());
             }
             Action::Map(map) => {
                 let at_once = map.max_concurrent;
@@ -910,7 +968,8 @@ impl Flow {
             Action::States(states) => &states.states[self.places[at].walk.as_ref().map_or(0, |walk| walk.state)].input,
             _ => &node.input,
         };
-        let expected = if plain || self.places[at].again.is_some() { item } else { self.eval(given, &item) };
+        let is_same = self.places[at].again.is_some() && matches!(node.action, Action::Do(_));
+        let expected = if plain || is_same { item } else { self.eval(given, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (side_effects, undo) = (SideEffects::None, Undo::Idle);
         self.places[at].since.get_or_insert(now);
@@ -921,7 +980,8 @@ impl Flow {
             walk.state
         });
         let (doubt, committed, limit) = (None, false, None);
-        place.pieces.push(Piece { input, end: None, side_effects, undo, child, state, doubt, committed, limit });
+        let why = None;
+        place.pieces.push(Piece { input, end: None, side_effects, undo, child, state, doubt, committed, limit, why });
         Ok(())
     }
 
@@ -967,6 +1027,8 @@ impl Flow {
         now: Time,
     ) -> Ruling {
         ensure!(self.places[at].end.is_none(), "a node ends twice");
+        let is_undoing = self.places[at].pieces.iter().any(|piece| piece.undo == Undo::Active);
+        ensure!(!is_undoing, "a node ends while something of it is being undone");
         self.reading.set(Some(at));
         let halting = self.stand == Stand::Halting || self.goes_back(at);
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
@@ -1012,6 +1074,7 @@ impl Flow {
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 ensure!(self.may_fail(at), "a node fails without a reason");
                 ensure!(self.rule_left(at, outcome).is_none(), "a node fails that has retries left");
+                ensure!(self.rule_in_state(at).is_none(), "a state fails that has retries left");
                 let place = &self.places[at];
                 let within = place.pieces.last().and_then(|piece| piece.limit.clone());
                 let partial = match (limit, &self.node(at).action) {
@@ -1073,11 +1136,39 @@ impl Flow {
     /// The rule of a node's retries by which its failed child run is followed by another one; none if it is not.
     fn rule_left(&self, at: usize, outcome: &NodeOutcome) -> Option<Option<usize>> {
         let (place, node) = (&self.places[at], self.node(at));
-        let retry = node.retry.as_ref()?;
-        let NodeOutcome::Failed { failure, limit: None, outcome_unknown: false } = outcome else { return None };
+        node.retry.as_ref()?;
+        let NodeOutcome::Failed { failure, limit: None, .. } = outcome else { return None };
         let last = place.pieces.last()?;
+        if is_whole(node) {
+            let stays = |piece: &Piece| {
+                piece.side_effects == SideEffects::Possible && (piece.child.is_some() || !self.has_undo(at, piece))
+            };
+            let is_final =
+                self.stands(at) || place.pieces.iter().any(|piece| piece.undo == Undo::Failed || stays(piece));
+            if place.failed() == 0 || is_final {
+                return None;
+            }
+        } else if last.end != Some(false) || place.doubtful() {
+            return None;
+        }
+        self.rule_for(at, failure)
+    }
+
+    /// The rule of the retries of a state by which its failed child run is followed by another one; none if it is not.
+    fn rule_in_state(&self, at: usize) -> Option<Option<usize>> {
+        let (place, node) = (&self.places[at], self.node(at));
+        let walk = place.walk.as_ref().filter(|walk| walk.begun && matches!(node.action, Action::States(_)))?;
+        let last = place.pieces.last().filter(|last| last.state == walk.state && last.end == Some(false))?;
+        let is_clean = last.child.is_some() && last.limit.is_none() && last.side_effects != SideEffects::Possible;
+        self.rule_for(at, last.why.as_ref().filter(|_| is_clean)?)
+    }
+
+    /// The rule of retries by which another attempt follows this failure; none if the retries are used up.
+    fn rule_for(&self, at: usize, failure: &Failure) -> Option<Option<usize>> {
+        let place = &self.places[at];
+        let retry = retries(self.node(at), place)?;
         let stopped = place.exhausted.is_some() || place.unresolved || place.remedy.is_some();
-        if last.end != Some(false) || failure.kind == FailureKind::Permanent || stopped || place.interrupted.is_some() {
+        if failure.kind == FailureKind::Permanent || stopped || place.interrupted.is_some() {
             return None;
         }
         let rule = retry.rules.iter().position(|rule| is_meant(&rule.on, failure));
@@ -1103,10 +1194,13 @@ impl Flow {
         ensure!(!self.is_spare(at), "a child run is retried that is not needed");
         let place = &self.places[at];
         ensure!(place.end.is_none() && place.active() == 0, "a child run is retried while something is under way");
-        ensure!(place.again.is_none() && !place.doubtful(), "a child run is retried twice, or may have left something");
+        ensure!(place.again.is_none(), "a node is retried twice");
         let outcome = NodeOutcome::Failed { failure: Box::new(failure.clone()), outcome_unknown: false, limit: None };
-        ensure!(self.rule_left(at, &outcome) == Some(rule), "the rule should be {:?}", self.rule_left(at, &outcome));
-        let retry = self.node(at).retry.as_ref().ok_or("it has no retries")?;
+        let in_state = matches!(self.node(at).action, Action::States(_));
+        let left = if in_state { self.rule_in_state(at) } else { self.rule_left(at, &outcome) };
+        ensure!(left == Some(rule), "the rule should be {left:?}");
+        ensure!(in_state || !is_whole(self.node(at)) || self.may_fail(at), "it is attempted again and has not failed");
+        let retry = retries(self.node(at), place).ok_or("it has no retries")?;
         let cap = rule.map_or(retry.cap, |rule| retry.rules[rule].cap);
         ensure!(
             again >= now && again <= now + cap.max(failure.retry_after.unwrap_or_default()),
@@ -1115,6 +1209,9 @@ impl Flow {
         let place = &mut self.places[at];
         place.retried.push(rule);
         place.again = Some(again);
+        if let Some(walk) = &mut place.walk {
+            walk.begun = false;
+        }
         Ok(())
     }
 
@@ -1146,7 +1243,15 @@ impl Flow {
     /// Nodes that wait for a word, or have failed in a pause, are done anew.
     pub(super) fn retries(&mut self, nodes: &[usize]) -> Ruling {
         ensure!(self.stand == Stand::Running && self.back.is_none(), "it is tried again, and does not go forward");
+        let late: BTreeSet<usize> = nodes.iter().copied().filter(|at| self.waits_late(*at)).collect();
         for &at in nodes {
+            let follows = matches!(self.places[at].end, Some(Kind::Skipped | Kind::UpstreamFailed));
+            if late.contains(&at) || !late.is_empty() && follows {
+                ensure!(!self.is_undone_by(at), "it is tried again, and would have to be undone first");
+                let place = core::mem::take(&mut self.places[at]);
+                self.places[at] = Place { added: place.added, closed: place.closed, ..Place::default() };
+                continue;
+            }
             let place = &self.places[at];
             let failed = place.opened.is_none() && place.pieces.last().is_some_and(|piece| piece.end == Some(false));
             ensure!(
@@ -1158,6 +1263,10 @@ impl Flow {
                 "it is tried again, and goes on"
             );
             ensure!(!self.is_undone_by(at), "it is tried again, and would have to be undone first");
+            ensure!(
+                place.pieces.iter().all(|piece| piece.undo != Undo::Active),
+                "it is tried again, and is being undone"
+            );
             let place = core::mem::take(&mut self.places[at]);
             self.places[at] = Place { added: place.added, closed: place.closed, ..Place::default() };
         }
@@ -1195,6 +1304,8 @@ impl Flow {
         let stands = had_effect && !undoable;
         self.pivot_passed |= self.node(at).pivot && (kind == Kind::Succeeded || stands);
         let place = &mut self.places[at];
+        // What could not be undone between two attempts is undone once more if the run turns back.
+        place.pieces.iter_mut().filter(|piece| piece.undo == Undo::Failed).for_each(|piece| piece.undo = Undo::Idle);
         (place.end, place.output, place.took) = (Some(kind), given.clone(), took.to_vec());
         let taken: Vec<Link> = self
             .followers(at)
@@ -1413,21 +1524,25 @@ impl Flow {
     /// Whether there is something to undo of a node that has not been undone.
     pub(super) fn is_undone_by(&self, at: usize) -> bool {
         let place = &self.places[at];
-        place.undone.is_none() && place.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(at, piece))
+        let is_open = |piece: &Piece| piece.can_be_undone() && piece.undo != Undo::Done && self.has_undo(at, piece);
+        place.undone.is_none() && place.pieces.iter().any(is_open)
     }
 
     /// Whether a piece may be undone now.
     pub(super) fn may_undo(&self, owner: Owner) -> Ruling {
         let at = owner.node.index();
         let back = self.back.as_ref().is_some_and(|back| back.undoing) && self.goes_back(at);
-        ensure!(self.stand == Stand::Undoing || back, "something is undone in a run that does not turn back");
-        ensure!(!self.is_held_by_failure(at), "something is undone after a compensation has failed");
-        ensure!(self.to_undo.contains(&at), "a node is undone that need not be");
+        let again = self.places[at].again.is_some() && self.places[at].end.is_none() && is_whole(self.node(at));
+        let again = again && self.stand == Stand::Running && !self.goes_back(at) && !self.is_spare(at);
+        ensure!(self.stand == Stand::Undoing || back || again, "something is undone in a run that does not turn back");
+        ensure!(again || !self.is_held_by_failure(at), "something is undone after a compensation has failed");
+        ensure!(again || self.to_undo.contains(&at), "a node is undone that need not be");
         let place = &self.places[at];
+        ensure!(!again || place.pieces.iter().all(|piece| piece.undo != Undo::Failed), "it is undone after a failure");
         ensure!(place.undone.is_none(), "a node is undone twice");
         let piece = place.pieces.get(owner.item as usize).ok_or("an unknown piece")?;
         ensure!(piece.undo == Undo::Idle && piece.can_be_undone(), "a piece is undone twice or for nothing");
-        for &later in &self.to_undo {
+        for &later in self.to_undo.iter().filter(|_| !again) {
             let settled = matches!(&self.places[later].undone, Some(undone) if !matches!(undone, CompensationOutcome::Failed { .. }));
             let over = self.definition.on_compensation_failure == OnCompensationFailure::Continue
                 && self.places[later].failed_once;
@@ -1500,8 +1615,10 @@ impl Flow {
     /// Whether what a node did should have been undone and was not.
     pub(super) fn stays(&self, at: usize) -> bool {
         let (node, place) = (self.node(at), &self.places[at]);
-        let effect =
-            |piece: &Piece| piece.side_effects != SideEffects::None && (node.pivot || self.has_undo(at, piece));
+        let effect = |piece: &Piece| {
+            let is_done = piece.side_effects != SideEffects::None && piece.undo != Undo::Done;
+            is_done && (node.pivot || self.has_undo(at, piece))
+        };
         match &place.undone {
             Some(undone) => matches!(undone, CompensationOutcome::Abandoned { .. }),
             None => place.pieces.iter().any(effect),

@@ -8,7 +8,7 @@
 use counterpoint::definition::{Body, Definition};
 use counterpoint::message::{
     CatalogueEvent, Cause, CompensationOutcome, DecisionEvent, LimitReached, MapEvent, Next, NodeEvent, NodeRef,
-    Opening, RunEvent, TaskEvent,
+    NodeRemedy, Opening, RunEvent, TaskEvent,
 };
 use counterpoint::task::{NodeIx, Owner, Phase, SideEffects};
 use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, RunSpec, TaskId, Tier, Time};
@@ -381,8 +381,9 @@ impl Model {
             NodeEvent::Operated { remedy } => {
                 let flow = self.flow_mut(run)?;
                 ensure!(!flow.goes_back(at), "a node is operated that goes back");
+                let is_late = flow.waits_late(at) && !matches!(remedy, NodeRemedy::Complete { .. });
                 let place = &mut flow.places[at];
-                ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
+                ensure!(place.remedy.is_none() && (place.end.is_none() || is_late), "a node is operated that is over");
                 place.remedy = Some(remedy.clone());
                 Ok(())
             }
@@ -472,12 +473,14 @@ impl Model {
                 (Cause::Node { node, .. }, _) => {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
                     ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
+                    ensure!(!flow.waits_late(broken), "a run halts for a failure that waits for a word");
                     ensure!(flow.has_finished(), "a run halts before what goes on without the failure has ended");
                     flow.may_halt(broken)?;
                 }
                 (Cause::Limit { node: Some(node), .. }, _) => {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
                     ensure!(flow.is_broken(broken), "a run halts for a bound that is taken care of");
+                    ensure!(!flow.waits_late(broken), "a run halts for a bound that waits for a word");
                     ensure!(flow.has_finished(), "a run halts before what goes on without the bound has ended");
                 }
                 (Cause::Limit { node: None, .. }, _) => {
@@ -524,6 +527,8 @@ impl Model {
             let piece = &mut parent.places[owner.node.index()].pieces[owner.item as usize];
             piece.limit = Some((*limit, partial.value().clone()));
         }
+        parent.places[owner.node.index()].pieces[owner.item as usize].why =
+            outcome.cause().map(|cause| cause.failure());
         parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), side_effects, false)
     }
 }
