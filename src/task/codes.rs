@@ -148,7 +148,7 @@ const OF_DEFINITIONS: [&str; 2] = ["cp.timeout.signal", "cp.timeout.decision"];
 /// Whether the report of a failure must not have this code.
 pub(crate) fn is_barred_from_reports(code: &str) -> bool {
     let is_meant = |own: &&str| if own.ends_with('.') { code.starts_with(own) } else { code == *own };
-    code.starts_with(RESERVED) && !OF_AGENTS.iter().any(|own| is_meant(&own))
+    code.starts_with(RESERVED) && !OF_AGENTS.iter().any(is_meant)
 }
 
 /// Whether the failure of a definition must not have this code.

@@ -51,7 +51,7 @@ pub(crate) async fn decide(
     Given(content): Given,
 ) -> Result<Response, Refusal> {
     let run = RunId::new(id(&run)?);
-    let Decision { node, option, note } = app.bodies.parse(content, |bytes| read(bytes)).await??;
+    let Decision { node, option, note } = app.bodies.parse(content, read).await??;
     let known = readable(&app, &caller, run).await?;
     let awaited = node.clone();
     let look = move |engine: &Engine| {
@@ -77,7 +77,7 @@ pub(crate) async fn operate(
     Given(content): Given,
 ) -> Result<Response, Refusal> {
     let run = RunId::new(id(&run)?);
-    let command = match app.bodies.parse(content, |bytes| read(bytes)).await?? {
+    let command = match app.bodies.parse(content, read).await?? {
         Operation::Pause { reason } => RunCommand::Pause { run, reason },
         Operation::Resume {} => RunCommand::Resume { run },
         Operation::Retry { node, reason } => RunCommand::Retry { run, node, reason },

@@ -71,7 +71,7 @@ pub(crate) async fn put(
     caller: Caller,
     Given(content): Given,
 ) -> Result<Response, Refusal> {
-    let spec: ScheduleSpec = app.bodies.parse(content, |bytes| read(bytes)).await??;
+    let spec: ScheduleSpec = app.bodies.parse(content, read).await??;
     if spec.id.as_str() != id {
         return Err(Refusal::invalid("two_ids", format!("the path has the id `{id}`, the body `{}`", spec.id)));
     }
@@ -106,7 +106,7 @@ pub(crate) async fn operate(
     Given(content): Given,
 ) -> Result<Response, Refusal> {
     let schedule = Name::from(id.as_str());
-    let command = match app.bodies.parse(content, |bytes| read(bytes)).await?? {
+    let command = match app.bodies.parse(content, read).await?? {
         Operation::Pause { note } => ScheduleCommand::Pause { schedule, note },
         Operation::Resume { note } => ScheduleCommand::Resume { schedule, note },
         Operation::Trigger { request } => ScheduleCommand::Trigger { schedule, request, overlap: None },

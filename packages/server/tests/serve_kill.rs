@@ -83,12 +83,7 @@ fn nothing_that_was_accepted_is_lost() {
         }
     }
     // Each effect is of a run that a client asked for, and repeated effects have the same key.
-    let mut effects: BTreeMap<(u32, String), Vec<String>> = BTreeMap::new();
-    for line in place.read("ledger").lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let [n, step, key] = words[..] else { panic!("{line}") };
-        effects.entry((n.parse().unwrap(), step.to_owned())).or_default().push(key.to_owned());
-    }
+    let effects = effects_in(&place.read("ledger"));
     let mut repeated = 0;
     for (n, id) in &told {
         for step in ["first", "second"] {
@@ -103,4 +98,15 @@ fn nothing_that_was_accepted_is_lost() {
     assert_eq!(served.send("GET", "/ready", &Value::Null).0, 200);
     assert!(told.len() > usize::try_from(kills).unwrap(), "there was no load: {}", told.len());
     println!("{kills} kills, {} runs accepted, 0 lost, {repeated} effects repeated with the same key", told.len());
+}
+
+/// The keys of the effects in a ledger, by run and step.
+fn effects_in(ledger: &str) -> BTreeMap<(u32, String), Vec<String>> {
+    let mut effects: BTreeMap<(u32, String), Vec<String>> = BTreeMap::new();
+    for line in ledger.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [n, step, key] = words[..] else { panic!("{line}") };
+        effects.entry((n.parse().unwrap(), step.to_owned())).or_default().push(key.to_owned());
+    }
+    effects
 }

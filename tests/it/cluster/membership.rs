@@ -326,7 +326,7 @@ fn a_shard_is_moved_by_an_operator() {
     let shards = Shards::new(8).unwrap();
     let mut directory = Directory::new(shards, Duration::from_secs(3));
     let mut nodes = [1, 2].map(|node| Hosting::new(NodeId::new(node), shards));
-    let mut turn = |directory: &mut Directory, nodes: &mut [Hosting; 2]| {
+    let turn = |directory: &mut Directory, nodes: &mut [Hosting; 2]| {
         for node in nodes {
             let (mut out, mut work) = (Vec::new(), Vec::new());
             directory.report(Time::ZERO, node.report(), &mut out).unwrap();
@@ -344,7 +344,7 @@ fn a_shard_is_moved_by_an_operator() {
             }
         }
     };
-    let mut settle = |directory: &mut Directory, nodes: &mut [Hosting; 2]| {
+    let settle = |directory: &mut Directory, nodes: &mut [Hosting; 2]| {
         for _ in 0..10 {
             turn(directory, nodes);
         }

@@ -19,6 +19,7 @@ mod work;
 use crate::cli::ServeArgs;
 use crate::document::WorkFile;
 use crate::folder::{make_folder, write_whole};
+use crate::guard::Guard;
 use crate::trouble::{Mistake, Trouble};
 use crate::view::SharedView;
 use axum::Router;
@@ -27,6 +28,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use counterpoint::access::Tokens;
+use counterpoint::host::HostError;
 use counterpoint_http::App;
 use counterpoint_journal_files::FileJournal;
 use serde_json::json;
@@ -34,9 +36,11 @@ use settings::Settings;
 use std::cell::OnceCell;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinError, JoinHandle};
 
 /// How long processes may take to end when they are asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -64,7 +68,45 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     let tokens: Tokens =
         serde_json::from_slice(&text).map_err(|error| Trouble::Broken(format!("{}: {error}", path.display())))?;
     let _held = hold(data)?;
+    let (site, mut driver) = open(data, tokens, &settings).await?;
+    let app = site.app.clone();
+    let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &site.view).await?) };
 
+    let listen = settings.listen.as_str();
+    let listener = TcpListener::bind(listen).await.map_err(|error| Trouble::Broken(format!("{listen}: {error}")))?;
+    let address = listener.local_addr().map_err(|error| Trouble::Broken(format!("{listen}: {error}")))?;
+    let url = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
+    if json {
+        crate::output::line(&json!({"listening": url, "tokens": path}));
+    } else {
+        crate::output::text(&format!("listening on {url}"));
+    }
+    crate::terminal::say(&format!("tokens are in {}{}", path.display(), if made { ", made now" } else { "" }));
+    let broken = |error: std::io::Error| Trouble::Broken(format!("signals: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    let server = counterpoint_serving::Server::new(settings.limits);
+    let router = router(site);
+    let serving = async {
+        match identity {
+            Some(identity) => server.serve_tls(listener, identity, router).await,
+            None => server.serve(listener, router).await,
+        }
+    };
+    tokio::select! {
+        never = serving => match never {},
+        done = &mut driver => return ended(done),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    finish(&app, driver, guard, settings.patience).await
+}
+
+/// The task that drives the host.
+type Driving = JoinHandle<Result<(), HostError>>;
+
+/// Opens the journal, and begins to drive the host and to watch its entries.
+async fn open(data: &Path, tokens: Tokens, settings: &Settings) -> Result<(Site, Driving), Trouble> {
     let folder = data.join("journal");
     let entries = if folder.exists() {
         FileJournal::read(&folder, &App::stream()).map_err(|error| Trouble::io(&folder, &error))?.0.entries
@@ -87,48 +129,20 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     let spawn = async { _ = spawned.set(tokio::spawn(driver)) };
     let (watched, ()) = tokio::join!(biased; watch, spawn);
     watched?;
-    let mut driver = spawned.into_inner().ok_or_else(|| Trouble::Broken("the driver was not spawned".to_owned()))?;
-    let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &view).await?) };
+    let driver = spawned.into_inner().ok_or_else(|| Trouble::Broken("the driver was not spawned".to_owned()))?;
+    Ok((Site { app, view, board }, driver))
+}
 
-    let listen = settings.listen.as_str();
-    let listener = TcpListener::bind(listen).await.map_err(|error| Trouble::Broken(format!("{listen}: {error}")))?;
-    let address = listener.local_addr().map_err(|error| Trouble::Broken(format!("{listen}: {error}")))?;
-    let url = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
-    if json {
-        crate::output::line(&json!({"listening": url, "tokens": path}));
-    } else {
-        crate::output::text(&format!("listening on {url}"));
-    }
-    crate::terminal::say(&format!("tokens are in {}{}", path.display(), if made { ", made now" } else { "" }));
-    let broken = |error: std::io::Error| Trouble::Broken(format!("signals: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
-    let ended = |ended: Result<Result<(), counterpoint::host::HostError>, tokio::task::JoinError>| match ended {
-        Ok(ended) => ended.map_err(Trouble::from),
-        Err(error) => Err(Trouble::Broken(error.to_string())),
-    };
-    let server = counterpoint_serving::Server::new(settings.limits);
-    let router = router(Site { app: app.clone(), view, board });
-    let serving = async {
-        match identity {
-            Some(identity) => server.serve_tls(listener, identity, router).await,
-            None => server.serve(listener, router).await,
-        }
-    };
-    tokio::select! {
-        never = serving => match never {},
-        done = &mut driver => return ended(done),
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Lets the attempts under way end, within the patience, and then ends their commands.
+async fn finish(app: &App, driver: Driving, guard: Option<Arc<Guard>>, patience: Duration) -> Result<(), Trouble> {
     let Some(guard) = guard else {
         // The attempts of remote agents are in the journal, for the next server.
-        let _ = app.shut_down(settings.patience).await;
+        let _ = app.shut_down(patience).await;
         return ended(driver.await);
     };
     tokio::select! {
-        drained = app.shut_down(settings.patience + GRACE) => drop(drained),
-        () = tokio::time::sleep(settings.patience) => {
+        drained = app.shut_down(patience + GRACE) => drop(drained),
+        () = tokio::time::sleep(patience) => {
             // What goes on is ended without a verdict: the next server tries it again.
             guard.stop();
             let gone = async {
@@ -142,6 +156,13 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
         }
     }
     ended(driver.await)
+}
+
+fn ended(ended: Result<Result<(), HostError>, JoinError>) -> Result<(), Trouble> {
+    match ended {
+        Ok(ended) => ended.map_err(Trouble::from),
+        Err(error) => Err(Trouble::Broken(error.to_string())),
+    }
 }
 
 /// Reads workflow files, all of them before the first mistake is reported.

@@ -38,7 +38,7 @@ await settle(/^succeeded after 1\d\d\d\./);
 
 // Back in time: the graph is that of the event, and a crash there changes nothing.
 const before = await result.textContent();
-const time = page.getByLabel("Time");
+const time = page.locator("#time");
 const all = Number(await time.getAttribute("max"));
 await time.fill(String(Math.floor(all / 2)));
 await page.locator("#at").filter({ hasText: `event ${Math.floor(all / 2)} of` }).waitFor();

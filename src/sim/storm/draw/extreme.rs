@@ -5,7 +5,7 @@ use super::{Draw, Flavour, ms};
 use crate::base::id::TaskId;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::task::{Exhausted, Policy, Retry, TaskSpec};
+use crate::task::{Exhausted, InDoubt, Policy, Retry, TaskSpec};
 use core::time::Duration;
 use serde_json::{Value, json};
 
@@ -53,7 +53,13 @@ impl Draw {
     fn stretch(&mut self, mut task: TaskSpec, at: Time) -> TaskSpec {
         match self.below(16) {
             0 => task.policy = self.extreme_policy(),
-            1 => task.policy = task.policy.clone().with_attempt_timeout(self.span()),
+            1 => {
+                let span = self.span();
+                // An insisting task whose attempts last no time, with no wait between them, would be tried at each instant.
+                if task.policy.retry().in_doubt != InDoubt::Insist {
+                    task.policy = task.policy.clone().with_attempt_timeout(span);
+                }
+            }
             2 => task.policy = task.policy.clone().with_queue_timeout(self.span()),
             3 => {
                 let times = [Time::ZERO, at, at + Duration::from_nanos(1), Time::MAX];

@@ -47,7 +47,7 @@ pub struct Setup {
 
 #[derive(Debug)]
 enum Event {
-    Input(NodeId, Input),
+    Input(NodeId, Box<Input>),
     Append(NodeId, Vec<Append>),
     TakeOver(NodeId, ShardId),
     Report(NodeId),
@@ -306,7 +306,7 @@ impl World {
 
     fn step(&mut self, event: Event) -> Result<(), String> {
         match event {
-            Event::Input(node, input) => self.input(node, input),
+            Event::Input(node, input) => self.input(node, *input),
             Event::Append(node, appends) => self.append(node, &appends),
             Event::TakeOver(node, shard) => {
                 self.take_over(node, shard);
@@ -393,7 +393,7 @@ impl World {
             }
             Output::Release { shard, .. } => {
                 let delay = self.random.between(ms(1), ms(10));
-                self.after(delay, Event::Input(id, Input::Released { shard }));
+                self.after(delay, Event::Input(id, Box::new(Input::Released { shard })));
             }
             Output::Report => self.plan_report(id, ms(1)),
             Output::Begin { agent, work } => return self.begin(id, agent, *work),
@@ -419,7 +419,7 @@ impl World {
             let is_late = self.random.below(1_000) < faults.late;
             let delay = if is_late { self.random.between(ms(5), ms(1_500)) } else { self.random.between(ms(0), ms(2)) };
             let envelope = counterpoint_cluster::Envelope::read(&bytes, "memory", to).expect("a message is readable");
-            self.after(delay, Event::Input(to, Input::Message { from, message: envelope.message }));
+            self.after(delay, Event::Input(to, Box::new(Input::Message { from, message: envelope.message })));
         }
     }
 
@@ -427,7 +427,7 @@ impl World {
     fn append(&mut self, id: NodeId, appends: &[Append]) -> Result<(), String> {
         if self.unreachable.contains(&id) {
             let results = appends.iter().map(|_| Err(AppendError::Unknown)).collect();
-            self.after(ms(500), Event::Input(id, Input::Stored { results }));
+            self.after(ms(500), Event::Input(id, Box::new(Input::Stored { results })));
             return Ok(());
         }
         let mut results = self.store.append_all(appends);
@@ -440,7 +440,7 @@ impl World {
             results = appends.iter().map(|_| Err(AppendError::Unknown)).collect();
         }
         let delay = self.random.between(ms(0), ms(2));
-        self.after(delay, Event::Input(id, Input::Stored { results }));
+        self.after(delay, Event::Input(id, Box::new(Input::Stored { results })));
         Ok(())
     }
 
@@ -490,7 +490,7 @@ impl World {
     fn take_over(&mut self, id: NodeId, shard: ShardId) {
         if self.processes.get(&id).is_none_or(|process| process.stopped.is_some()) {
             // A stopped process asks when it continues; here it is simply late.
-            return self.after(ms(200), Event::Input(id, Input::TakenOver { shard, engine: None }));
+            return self.after(ms(200), Event::Input(id, Box::new(Input::TakenOver { shard, engine: None })));
         }
         let engine = if self.unreachable.contains(&id) { None } else { self.store.take_over(shard).ok() };
         let engine = engine.map(|taken| {
@@ -499,7 +499,7 @@ impl World {
             (taken.epoch, Box::new(engine))
         });
         let delay = self.random.between(ms(1), ms(30));
-        self.after(delay, Event::Input(id, Input::TakenOver { shard, engine }));
+        self.after(delay, Event::Input(id, Box::new(Input::TakenOver { shard, engine })));
     }
 
     fn plan_report(&mut self, id: NodeId, delay: Duration) {
@@ -532,7 +532,7 @@ impl World {
             let delay = self.random.between(ms(0), ms(2));
             let input =
                 Input::Directed { view: directed.view, instructions: directed.instructions, changed: directed.changed };
-            self.after(delay, Event::Input(id, input));
+            self.after(delay, Event::Input(id, Box::new(input)));
         }
     }
 

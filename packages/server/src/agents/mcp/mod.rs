@@ -181,22 +181,30 @@ async fn call(connection: Arc<Connection>, tool: String, arguments: Value) -> Re
     match connection.call(tool, Some(arguments)).await {
         Err(failure) => Err(failure.message.into()),
         Ok(result) => {
-            let text = text_of(&result).unwrap_or_else(|| result["content"].to_string());
-            if result["isError"] == true { Err(text) } else { Ok(text) }
+            let text = text_of(&result).unwrap_or_else(|| content_of(&result));
+            if is_error(&result) { Err(text) } else { Ok(text) }
         }
     }
 }
 
 /// The text of the content: of all its text blocks, each on a line of its own.
 pub(super) fn text_of(result: &Value) -> Option<String> {
-    let blocks = result["content"].as_array()?;
-    let texts: Option<Vec<&str>> = blocks.iter().map(|block| block["text"].as_str()).collect();
+    let blocks = result.get("content")?.as_array()?;
+    let texts: Option<Vec<&str>> = blocks.iter().map(|block| block.get("text")?.as_str()).collect();
     texts.map(|texts| texts.join("\n"))
 }
 
+fn content_of(result: &Value) -> String {
+    result.get("content").unwrap_or(&Value::Null).to_string()
+}
+
+fn is_error(result: &Value) -> bool {
+    result.get("isError").is_some_and(|flag| flag == true)
+}
+
 fn output(plan: &Mcp, result: Value) -> Result<Payload, Failure> {
-    if result["isError"] == true {
-        let shown = text_of(&result).unwrap_or_else(|| result["content"].to_string());
+    if is_error(&result) {
+        let shown = text_of(&result).unwrap_or_else(|| content_of(&result));
         let text = format!("the tool reports an error: {}", shown.chars().take(400).collect::<String>());
         return Err(of_kind(&plan.error, text, "tool-error"));
     }
