@@ -1,8 +1,8 @@
 //! The canonical form of definitions, in which every duration can be stored.
 
 use super::{
-    Action, Body, Boundary, Budget, Decision, Definition, Delegate, DurableFunction, Escalation, FunctionCall, Gather,
-    Handler, Map, Node, RaceOption, Repeat, SignalRule, State, States, WaitFor, Work,
+    Body, Boundary, Budget, Decision, Definition, Delegate, DurableFunction, Escalation, FunctionCall, Gather, Handler,
+    Map, Node, RaceOption, Repeat, SignalRule, State, States, WaitFor, Work,
 };
 use crate::base::canonical::{Canonical, canonical};
 
@@ -29,39 +29,6 @@ canonical!(Delegate { work, gather } beside {
 
 canonical!(DurableFunction { work } beside { max_calls, max_calls_per_turn });
 canonical!(FunctionCall { body, undo } beside { key, occurrence, input, pivot, save });
-
-impl Canonical for Action {
-    fn is_canonical(&self) -> bool {
-        match self {
-            Self::Do(body) => body.is_canonical(),
-            Self::Map(map) => map.is_canonical(),
-            Self::Repeat(repeat) => repeat.is_canonical(),
-            Self::Delegate(delegate) => delegate.is_canonical(),
-            Self::Function(function) => function.is_canonical(),
-            Self::Wait { timer, signal: _ } => timer.is_canonical(),
-            Self::Race { options } => options.is_canonical(),
-            Self::States(states) => states.is_canonical(),
-            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Compensate { .. } | Self::Stop | Self::Fail(_) => {
-                true
-            }
-        }
-    }
-
-    fn make_canonical(&mut self) {
-        match self {
-            Self::Do(body) => body.make_canonical(),
-            Self::Map(map) => map.make_canonical(),
-            Self::Repeat(repeat) => repeat.make_canonical(),
-            Self::Delegate(delegate) => delegate.make_canonical(),
-            Self::Function(function) => function.make_canonical(),
-            Self::Wait { timer, signal: _ } => timer.make_canonical(),
-            Self::Race { options } => options.make_canonical(),
-            Self::States(states) => states.make_canonical(),
-            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Compensate { .. } | Self::Stop | Self::Fail(_) => {
-            }
-        }
-    }
-}
 
 impl Canonical for Body {
     fn is_canonical(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The differences between two definitions, and those that no run depends on.
 
-use super::{Action, Body, Boundary, Definition, Gather, Node, Work};
+use super::{Action, Body, Boundary, Definition, Node, Work};
 use crate::base::canonical::Canonical;
 use crate::task::{Policy, Usage};
 use core::fmt;
@@ -107,32 +107,10 @@ impl Node {
                 *span = Duration::ZERO;
             }
         }
-        match &mut self.action {
-            Action::Do(body) => body.reduce(),
-            Action::Map(map) => map.body.reduce(),
-            Action::Repeat(repeat) => repeat.body.reduce(),
-            Action::Delegate(delegate) => {
-                delegate.work.reduce();
-                if let Gather::Work(work) = &mut delegate.gather {
-                    work.reduce();
-                }
-            }
-            Action::Function(function) => function.work.reduce(),
-            Action::States(states) => {
-                for state in &mut states.states {
-                    state.body.iter_mut().for_each(Body::reduce);
-                    state.retry = None;
-                    state.undo.iter_mut().for_each(Work::reduce);
-                }
-            }
-            Action::Choose { .. }
-            | Action::Wait { .. }
-            | Action::Race { .. }
-            | Action::Pass
-            | Action::Send(_)
-            | Action::Compensate { .. }
-            | Action::Stop
-            | Action::Fail(_) => {}
+        self.action.bodies_mut().into_iter().for_each(Body::reduce);
+        self.action.works_mut().into_iter().for_each(Work::reduce);
+        if let Action::States(states) = &mut self.action {
+            states.states.iter_mut().for_each(|state| state.retry = None);
         }
     }
 }

@@ -2,17 +2,16 @@
 //! the new definition.
 
 use super::{
-    Action, Body, Boundary, Completion, Condition, Definition, Delegate, DurableFunction, Expr, Gather, Handler, Map,
-    Receivers, Repeat, SendSignal, States, TermMut, WaitFor, Work,
+    Action, Body, Boundary, Condition, Definition, Expr, Handler, Receivers, SendSignal, States, TermMut, WaitFor, Work,
 };
 use crate::base::name::Name;
 use core::time::Duration;
 use std::sync::Arc;
 
-type Renaming<'a> = &'a dyn Fn(&Name) -> Name;
+pub(super) type Renaming<'a> = &'a dyn Fn(&Name) -> Name;
 
 impl Expr {
-    fn renamed(&self, to: Renaming<'_>) -> Self {
+    pub(super) fn renamed(&self, to: Renaming<'_>) -> Self {
         let mut renamed = self.clone();
         TermMut::Expr(&mut renamed).change(&|expr| expr.rename(to));
         renamed
@@ -27,7 +26,7 @@ impl Expr {
 }
 
 impl Condition {
-    fn renamed(&self, to: Renaming<'_>) -> Self {
+    pub(super) fn renamed(&self, to: Renaming<'_>) -> Self {
         let mut renamed = self.clone();
         TermMut::Condition(&mut renamed).change(&|expr| expr.rename(to));
         renamed
@@ -36,7 +35,7 @@ impl Condition {
 
 impl Body {
     /// The kind of the body: all tasks are equal, and so are all nested workflows.
-    fn kind(&self) -> Self {
+    pub(super) fn kind(&self) -> Self {
         match self {
             Self::Task(_) => Self::Task(Work::new("")),
             Self::Flow(_) => Self::Flow(Arc::new(Definition::new(""))),
@@ -45,58 +44,8 @@ impl Body {
     }
 }
 
-impl Action {
-    /// The action with the nodes that it refers to renamed, and without its task templates. Two actions whose meanings are
-    /// equal keep the same state while they are under transition.
-    pub(crate) fn meaning(&self, to: Renaming<'_>) -> Self {
-        match self {
-            Self::Do(body) => Self::Do(body.kind()),
-            Self::Map(map) => Self::Map(Map {
-                over: map.over.renamed(to),
-                bounds: map.bounds.as_ref().map(|bounds| bounds.renamed(to)),
-                body: map.body.kind(),
-                completion: map
-                    .completion
-                    .as_ref()
-                    .map(|completion| Completion { when: completion.when.renamed(to), ..completion.clone() }),
-                ..map.clone()
-            }),
-            Self::Repeat(repeat) => Self::Repeat(Repeat {
-                body: repeat.body.kind(),
-                until: repeat.until.renamed(to),
-                while_: repeat.while_.as_ref().map(|while_| while_.renamed(to)),
-                max_rounds: repeat.max_rounds,
-                finishes: repeat.finishes,
-            }),
-            Self::Delegate(delegate) => {
-                let mut same = Delegate { work: Work::new(""), ..delegate.clone() };
-                if let Gather::Work(work) = &mut same.gather {
-                    *work = Work::new("");
-                }
-                Self::Delegate(same)
-            }
-            Self::Function(function) => Self::Function(DurableFunction { work: Work::new(""), ..function.clone() }),
-            Self::States(states) => Self::States(states.meaning(to)),
-            Self::Race { options } => {
-                let mut options = options.clone();
-                options.iter_mut().for_each(|option| option.on = option.on.renamed(to));
-                Self::Race { options }
-            }
-            Self::Send(send) => Self::Send(send.meaning()),
-            Self::Compensate { of } => Self::Compensate { of: of.iter().map(to).collect() },
-            Self::Choose { .. } | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => self.clone(),
-        }
-    }
-
-    /// Whether work that was done under one action is valid under the other.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let body = |action: &Self| action.body().map(Body::kind);
-        core::mem::discriminant(self) == core::mem::discriminant(other) && body(self) == body(other)
-    }
-}
-
 impl States {
-    fn meaning(&self, to: Renaming<'_>) -> Self {
+    pub(super) fn meaning(&self, to: Renaming<'_>) -> Self {
         let mut states = self.clone();
         for state in &mut states.states {
             state.body = state.body.as_ref().map(Body::kind);
@@ -113,7 +62,7 @@ impl States {
 
 impl SendSignal {
     /// The same without the expression of the key, which is evaluated anew for each part of the receivers.
-    fn meaning(&self) -> Self {
+    pub(super) fn meaning(&self) -> Self {
         let mut send = self.clone();
         if let Receivers::Key { key, .. } = &mut send.to {
             *key = Expr::default();
@@ -123,7 +72,7 @@ impl SendSignal {
 }
 
 impl WaitFor {
-    fn renamed(&self, to: Renaming<'_>) -> Self {
+    pub(super) fn renamed(&self, to: Renaming<'_>) -> Self {
         match self {
             Self::Signal { signal, matching } => {
                 Self::Signal { signal: signal.clone(), matching: matching.renamed(to) }

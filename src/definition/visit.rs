@@ -1,8 +1,6 @@
 //! Traversal of all expressions and conditions of a definition.
 
-use super::{
-    Action, Body, Boundary, Condition, Definition, Expr, Fail, Map, Meta, Node, Receivers, Repeat, State, Term, WaitFor,
-};
+use super::{Body, Boundary, Condition, Definition, Expr, Meta, Node, Term};
 use crate::base::name::Name;
 use std::collections::BTreeSet;
 
@@ -37,173 +35,16 @@ impl Node {
     }
 }
 
-/// How the execution of an action proceeds. Readers of definitions that need no more than this match on the class, so that
-/// a new kind of action concerns them only through its class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ActionClass {
-    /// The action executes tasks or child runs.
-    Works,
-    /// The action waits for a signal, a time or a decision.
-    Waits,
-    /// The action ends when it starts.
-    Immediate,
-}
-
-impl Action {
-    pub(crate) const fn class(&self) -> ActionClass {
-        match self {
-            Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::Delegate(_) | Self::Function(_) | Self::States(_) => {
-                ActionClass::Works
-            }
-            Self::Wait { .. } | Self::Race { .. } => ActionClass::Waits,
-            Self::Choose { .. } | Self::Pass | Self::Send(_) | Self::Compensate { .. } | Self::Stop | Self::Fail(_) => {
-                ActionClass::Immediate
-            }
-        }
-    }
-
-    /// The expressions and conditions of the action itself, without the input and the guards of its node.
-    pub(crate) fn parts(&self) -> Parts<'_> {
-        let mut parts = Parts::default();
-        self.add_parts(&mut parts);
-        parts
-    }
-
-    fn add_parts<'d>(&'d self, parts: &mut Parts<'d>) {
-        parts.expressions.extend(self.bodies().filter_map(Body::overrides));
-        match self {
-            Self::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
-            Self::Map(map) => {
-                parts.expressions.push(&map.over);
-                parts.expressions.extend(&map.bounds);
-                parts.conditions.extend(map.completion.as_ref().map(|completion| &completion.when));
-            }
-            Self::Repeat(repeat) => {
-                parts.conditions.push(&repeat.until);
-                parts.conditions.extend(&repeat.while_);
-            }
-            Self::Race { options } => {
-                for option in options {
-                    match &option.on {
-                        WaitFor::Signal { signal, matching } => {
-                            parts.signals.push(signal);
-                            parts.conditions.push(matching);
-                        }
-                        WaitFor::At(time) => parts.expressions.push(time),
-                        WaitFor::When(condition) => parts.conditions.push(condition),
-                        WaitFor::After(_) | WaitFor::Decision(_) => {}
-                    }
-                }
-            }
-            Self::States(states) => {
-                for state in &states.states {
-                    parts.expressions.push(&state.input);
-                    parts.expressions.extend(&state.output);
-                    parts.expressions.extend(state.next.iter().filter_map(|transition| transition.output.as_ref()));
-                    parts.conditions.extend(state.next.iter().map(|transition| &transition.when));
-                }
-            }
-            Self::Wait { signal, .. } => parts.signals.extend(signal),
-            Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
-            Self::Send(send) => {
-                if let Receivers::Key { key, .. } = &send.to {
-                    parts.expressions.push(key);
-                }
-            }
-            Self::Delegate(delegate) => parts.expressions.extend(&delegate.work.overrides),
-            Self::Do(_) | Self::Function(_) | Self::Pass | Self::Compensate { .. } | Self::Stop => {}
-        }
-    }
-
-    /// The expressions and conditions of [`Self::parts`].
-    pub(crate) fn parts_mut(&mut self) -> PartsMut<'_> {
-        let mut parts = PartsMut::default();
-        match self {
-            Self::Choose { cases, .. } => parts.conditions.extend(cases.iter_mut().map(|case| &mut case.when)),
-            Self::Do(body) => parts.expressions.extend(body.overrides_mut()),
-            Self::Delegate(delegate) => parts.expressions.extend(&mut delegate.work.overrides),
-            Self::Map(map) => {
-                parts.expressions.extend(map.body.overrides_mut());
-                parts.expressions.push(&mut map.over);
-                parts.expressions.extend(&mut map.bounds);
-                parts.conditions.extend(map.completion.as_mut().map(|completion| &mut completion.when));
-            }
-            Self::Repeat(repeat) => {
-                parts.expressions.extend(repeat.body.overrides_mut());
-                parts.conditions.push(&mut repeat.until);
-                parts.conditions.extend(&mut repeat.while_);
-            }
-            Self::Race { options } => {
-                for option in options {
-                    match &mut option.on {
-                        WaitFor::Signal { matching: condition, .. } | WaitFor::When(condition) => {
-                            parts.conditions.push(condition);
-                        }
-                        WaitFor::At(time) => parts.expressions.push(time),
-                        WaitFor::After(_) | WaitFor::Decision(_) => {}
-                    }
-                }
-            }
-            Self::States(states) => {
-                for state in &mut states.states {
-                    parts.expressions.extend(state.body.as_mut().and_then(Body::overrides_mut));
-                    parts.expressions.push(&mut state.input);
-                    parts.expressions.extend(&mut state.output);
-                    for transition in &mut state.next {
-                        parts.expressions.extend(&mut transition.output);
-                        parts.conditions.push(&mut transition.when);
-                    }
-                }
-            }
-            Self::Fail(Fail { message, kind: _, code, details }) => parts.expressions.extend([message, code, details]),
-            Self::Send(send) => {
-                if let Receivers::Key { key, .. } = &mut send.to {
-                    parts.expressions.push(key);
-                }
-            }
-            Self::Function(_) | Self::Wait { .. } | Self::Pass | Self::Compensate { .. } | Self::Stop => {}
-        }
-        parts
-    }
-
-    /// The body of the action. A state machine has one per state instead ([`Self::bodies`]).
-    pub(crate) const fn body(&self) -> Option<&Body> {
-        if let Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) = self {
-            Some(body)
-        } else {
-            None
-        }
-    }
-
-    /// The states of a state machine.
-    pub(crate) fn states(&self) -> &[State] {
-        if let Self::States(states) = self { &states.states } else { &[] }
-    }
-
-    /// All bodies that the action may execute. Delegated parts and the calls of functions are not among them.
-    pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
-        self.body().into_iter().chain(self.states().iter().filter_map(|state| state.body.as_ref()))
-    }
-
-    /// The nested workflows in the action.
-    pub(crate) fn flows(&self) -> impl Iterator<Item = &Definition> {
-        self.bodies().filter_map(|body| match body {
-            Body::Flow(flow) => Some(&**flow),
-            Body::Task(_) | Body::Call(_) => None,
-        })
-    }
-}
-
 impl Body {
     /// The settings of its task that come from data.
-    const fn overrides(&self) -> Option<&Expr> {
+    pub(super) const fn overrides(&self) -> Option<&Expr> {
         match self {
             Self::Task(work) => work.overrides.as_ref(),
             Self::Flow(_) | Self::Call(_) => None,
         }
     }
 
-    const fn overrides_mut(&mut self) -> Option<&mut Expr> {
+    pub(super) const fn overrides_mut(&mut self) -> Option<&mut Expr> {
         match self {
             Self::Task(work) => work.overrides.as_mut(),
             Self::Flow(_) | Self::Call(_) => None,

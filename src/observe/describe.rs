@@ -387,19 +387,11 @@ fn part_of(at: &str, part: u32, event: &PartEvent) -> String {
 }
 
 fn opening(what: &Opening, now: Time) -> String {
-    match what {
-        Opening::Map { items, .. } => format!("a map of {items} items"),
-        Opening::Repeat => "a repeat".to_owned(),
-        Opening::Rounds => "a round for each arrival".to_owned(),
-        Opening::Delegation => "work that can be delegated".to_owned(),
-        Opening::Function => "a durable function".to_owned(),
-        Opening::States => "a state machine".to_owned(),
-        Opening::Compensation { nodes } => format!("the compensation of {} nodes", nodes.len()),
-        Opening::Send => "a signal to runs".to_owned(),
-        Opening::Race { .. } => "a race".to_owned(),
-        Opening::Wait { until: None } => "a wait".to_owned(),
-        Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
+    let label = what.label();
+    if let Opening::Wait { until: Some(until) } = what {
+        return format!("{label} of {}", Span::from(*until - now));
     }
+    label
 }
 
 fn short(text: &str) -> String {

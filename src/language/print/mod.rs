@@ -116,30 +116,11 @@ fn sort(flow: &mut Definition) {
     flow.signals.sort_by(|a, b| a.name.cmp(&b.name));
     for node in &mut flow.nodes {
         node.writes.sort_by(|a, b| a.to.cmp(&b.to));
-        for body in bodies(&mut node.action) {
+        for body in node.action.bodies_mut() {
             if let Body::Flow(inner) = body {
                 sort(Arc::make_mut(inner));
             }
         }
-    }
-}
-
-fn bodies(action: &mut Action) -> Vec<&mut Body> {
-    match action {
-        Action::Do(body) => vec![body],
-        Action::Map(map) => vec![&mut map.body],
-        Action::Repeat(repeat) => vec![&mut repeat.body],
-        Action::States(states) => states.states.iter_mut().filter_map(|state| state.body.as_mut()).collect(),
-        Action::Choose { .. }
-        | Action::Delegate(_)
-        | Action::Function(_)
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Send(_)
-        | Action::Compensate { .. }
-        | Action::Stop
-        | Action::Fail(_) => Vec::new(),
     }
 }
 

@@ -304,6 +304,49 @@ pub enum Opening {
     },
 }
 
+impl Opening {
+    /// The nodes that the node compensates, if it compensates any.
+    pub(crate) fn compensated(&self) -> Option<&[NodeRef]> {
+        if let Self::Compensation { nodes } = self { Some(nodes) } else { None }
+    }
+
+    /// When the node ends waiting, at the latest.
+    #[cfg(feature = "observe")]
+    pub(crate) fn until(&self) -> Option<Time> {
+        if let Self::Race { until, .. } = self {
+            return until.iter().copied().flatten().min();
+        }
+        if let Self::Wait { until } = self { *until } else { None }
+    }
+
+    /// How many instances are known as the node begins.
+    #[cfg(feature = "observe")]
+    pub(crate) const fn items(&self) -> Option<u32> {
+        if let Self::Map { items, .. } = self {
+            return Some(*items);
+        }
+        if matches!(self, Self::Delegation) { Some(1) } else { None }
+    }
+
+    /// What begins.
+    #[cfg(feature = "observe")]
+    pub(crate) fn label(&self) -> String {
+        let label = match self {
+            Self::Map { items, .. } => return format!("a map of {items} items"),
+            Self::Compensation { nodes } => return format!("the compensation of {} nodes", nodes.len()),
+            Self::Repeat => "a repeat",
+            Self::Rounds => "a round for each arrival",
+            Self::Delegation => "work that can be delegated",
+            Self::Function => "a durable function",
+            Self::States => "a state machine",
+            Self::Send => "a signal to runs",
+            Self::Race { .. } => "a race",
+            Self::Wait { .. } => "a wait",
+        };
+        label.to_owned()
+    }
+}
+
 impl NodeEvent {
     /// The event of this node of a run.
     #[must_use]

@@ -11,9 +11,7 @@ pub(super) use mermaid::escape;
 use super::catalog::flow_of;
 use crate::base::draw::line;
 use crate::base::name::Name;
-use crate::definition::{
-    Action, Body, Definition, Delegate, DurableFunction, Expr, Fail, Gather, Join, Map, Node, On, Pick, Repeat, Work,
-};
+use crate::definition::{Action, Body, Definition, Join, Machine, Node, On, Work};
 use crate::message::run::NodeStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -182,7 +180,7 @@ enum Shape {
 
 impl Item {
     fn new(id: String, node: &Node, status: Option<NodeStatus>, inner: Option<Frame>) -> Self {
-        let (shape, what) = text_of(&node.action);
+        let (shape, what) = (shape_of(&node.action), node.action.label());
         let mut lines = vec![line(&node.name, SHOWN)];
         lines.extend(what.filter(|what| *what != *node.name));
         match node.join {
@@ -213,71 +211,16 @@ impl Item {
     }
 }
 
-/// The number of options of a race in the diagram.
-const MOST_WAYS: usize = 6;
-
-/// The shape of a node, and its action as text.
-fn text_of(action: &Action) -> (Shape, Option<String>) {
-    match action {
-        Action::Do(Body::Task(work)) => (Shape::Task, Some(line(&work.kind, SHOWN))),
-        Action::Do(Body::Flow(flow)) => (Shape::Flow, Some(line(&flow.name, SHOWN))),
-        Action::Do(Body::Call(call)) => (Shape::Flow, Some(line(&call.workflow, SHOWN))),
-        Action::Choose { pick, .. } => {
-            (Shape::Choice, (*pick == Pick::Every).then(|| "every case that holds".to_owned()))
-        }
-        Action::Map(Map { body, max_concurrent, .. }) => {
-            let max_concurrent = max_concurrent.map(|most| format!(", {most} at once")).unwrap_or_default();
-            (Shape::Map, Some(format!("each: {}{max_concurrent}", body_name(body))))
-        }
-        Action::Repeat(Repeat { body, max_rounds: most, .. }) => {
-            (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))
-        }
-        Action::Delegate(Delegate { work, depth, fan_out, gather, .. }) => {
-            let gather = if let Gather::Work(work) = gather {
-                format!(", then {}", line(&work.kind, SHOWN))
-            } else {
-                String::new()
-            };
-            let what = format!("delegates: {}, {depth} deep, {fan_out} each{gather}", line(&work.kind, SHOWN));
-            (Shape::Repeat, Some(what))
-        }
-        Action::Function(DurableFunction { work, .. }) => {
-            (Shape::Repeat, Some(format!("function: {}", line(&work.kind, SHOWN))))
-        }
-        Action::Wait { signal, timer } => {
-            let signal = signal.as_ref().map(|signal| line(signal, SHOWN));
-            let timer = timer.map(|timer| humantime::format_duration(timer).to_string());
-            let both = [signal, timer].into_iter().flatten().collect::<Vec<_>>().join(" or ");
-            (Shape::Wait, Some(format!("wait: {both}")))
-        }
-        Action::Race { options: offers } => {
-            let ways: Vec<String> = offers.iter().take(MOST_WAYS).map(|offer| line(&offer.name, SHOWN)).collect();
-            (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
-        }
-        Action::Pass => (Shape::Pass, None),
-        Action::Compensate { of } if of.is_empty() => (Shape::Pass, Some("compensates all".to_owned())),
-        Action::Compensate { of } => {
-            let nodes: Vec<String> = of.iter().take(MOST_WAYS).map(|node| line(node, SHOWN)).collect();
-            (Shape::Pass, Some(format!("compensates: {}", nodes.join(", "))))
-        }
-        Action::Send(send) => (Shape::Pass, Some(format!("sends: {}", line(&send.signal, SHOWN)))),
-        Action::States(states) => {
-            (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.max_steps)))
-        }
-        Action::Stop => (Shape::Pass, Some("ends the run".to_owned())),
-        Action::Fail(Fail { message: Expr::Const(message), .. }) => {
-            let message = message.value().as_str().map_or_else(|| message.to_string(), str::to_owned);
-            (Shape::Pass, Some(format!("fails: {}", line(&message, SHOWN))))
-        }
-        Action::Fail(_) => (Shape::Pass, Some("fails".to_owned())),
-    }
-}
-
-fn body_name(body: &Body) -> String {
-    match body {
-        Body::Task(work) => line(&work.kind, SHOWN),
-        Body::Flow(flow) => line(&flow.name, SHOWN),
-        Body::Call(call) => line(&call.workflow, SHOWN),
+/// The shape of a node.
+fn shape_of(action: &Action) -> Shape {
+    match action.machine() {
+        Machine::Task if action.body().is_some_and(|body| !matches!(body, Body::Task(_))) => Shape::Flow,
+        Machine::Task | Machine::Rounds => Shape::Task,
+        Machine::Map => Shape::Map,
+        Machine::Repeat | Machine::States | Machine::Delegate | Machine::Function => Shape::Repeat,
+        Machine::Wait | Machine::Race => Shape::Wait,
+        Machine::Immediate if matches!(action, Action::Choose { .. }) => Shape::Choice,
+        Machine::Immediate | Machine::Send | Machine::Compensation => Shape::Pass,
     }
 }
 

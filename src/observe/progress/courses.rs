@@ -10,7 +10,7 @@ use crate::base::name::Name;
 use crate::base::structure::{Random, Table};
 use crate::base::time::Time;
 use crate::dag::Topology;
-use crate::definition::{Body, Definition, Join, On, Trigger};
+use crate::definition::{ActionClass, Body, Definition, Join, On, Trigger};
 use crate::message::run::{NodeOutcome, NodeStatus, RunPhase};
 use crate::observe::forecast::{Estimates, Forecast, Sample, Spread};
 use crate::workflow::topology;
@@ -173,16 +173,12 @@ impl Progress {
 
 /// What is left of a node of which no duration is known. `was_skipped`: in all earlier runs.
 fn unknown(action: &Action, was_skipped: bool) -> Left {
-    match action {
-        Action::Wait { signal: None, timer: Some(timer) } => Left::Exactly(timer.as_secs_f64()),
-        Action::Choose { .. }
-        | Action::Pass
-        | Action::Send(_)
-        | Action::Compensate { .. }
-        | Action::Stop
-        | Action::Fail(_) => Left::Exactly(0.0),
-        _ if was_skipped => Left::Exactly(0.0),
-        _ => Left::Unknown,
+    if let Action::Wait { signal: None, timer: Some(timer) } = action {
+        Left::Exactly(timer.as_secs_f64())
+    } else if was_skipped || action.class() == ActionClass::Immediate {
+        Left::Exactly(0.0)
+    } else {
+        Left::Unknown
     }
 }
 

@@ -331,18 +331,7 @@ impl Progress {
         let now = self.now;
         let Some(node) = self.node_mut(run, node) else { return };
         node.began(Phase::Do, now);
-        match what {
-            Opening::Map { items, .. } => node.items = Some(*items),
-            Opening::Wait { until } => node.until = *until,
-            Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
-            Opening::Delegation => node.items = Some(1),
-            Opening::Repeat
-            | Opening::Rounds
-            | Opening::States
-            | Opening::Function
-            | Opening::Send
-            | Opening::Compensation { .. } => {}
-        }
+        (node.items, node.until) = (what.items().or(node.items), what.until());
     }
 
     fn rolls_back(&mut self, run: RunId) {

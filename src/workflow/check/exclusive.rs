@@ -1,7 +1,7 @@
 //! Joins whose branches exclude each other, also over several nodes: a choice decides for one branch, a node ends in one way.
 
 use crate::base::name::Name;
-use crate::definition::{Action, Definition, Join, Link, Node, On, Pick, Trigger, WaitFor};
+use crate::definition::{Definition, Join, Link, Node, On, Trigger};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much is known about a node. What is beyond is left out; then fewer joins are found.
@@ -89,7 +89,7 @@ impl<'d> Certain<'d> {
         same && match (a.1, b.1) {
             (End::Succeeded, End::Failed) | (End::Failed, End::Succeeded) => true,
             (End::Took(one), End::Took(other)) if one != other => {
-                self.definition.nodes.get(a.0).is_some_and(|node| is_one_of(node, one, other))
+                self.definition.nodes.get(a.0).is_some_and(|node| node.action.takes_one_of(one, other))
             }
             (End::Took(_) | End::Succeeded | End::Failed, _) => false,
         }
@@ -151,38 +151,5 @@ fn required(node: &Node) -> usize {
         Join::Count { required, .. } => (required as usize).min(node.after.len()),
         Join::Rounds { .. } => usize::from(!node.after.is_empty()),
         Join::Trigger(_) => 0,
-    }
-}
-
-/// Whether a node takes at most one of two cases.
-fn is_one_of(node: &Node, one: &Name, other: &Name) -> bool {
-    let both = |has: &dyn Fn(&Name) -> bool| has(one) && has(other);
-    match &node.action {
-        Action::Choose { pick: Pick::First, cases, otherwise } => {
-            both(&|name| otherwise.as_ref() == Some(name) || cases.iter().any(|case| case.name == *name))
-        }
-        Action::Choose { pick: Pick::Every, cases, otherwise: Some(otherwise) } => {
-            both(&|name| name == otherwise || cases.iter().any(|case| case.name == *name))
-                && (one == otherwise || other == otherwise)
-        }
-        Action::Race { options } => both(&|name| {
-            options.iter().any(|option| match &option.on {
-                WaitFor::Decision(decision) => decision.options.contains(name),
-                WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) | WaitFor::When(_) => option.name == *name,
-            })
-        }),
-        Action::States(states) => both(&|name| states.states.iter().any(|state| state.name == *name)),
-        Action::Choose { .. }
-        | Action::Do(_)
-        | Action::Map(_)
-        | Action::Repeat(_)
-        | Action::Delegate(_)
-        | Action::Function(_)
-        | Action::Wait { .. }
-        | Action::Pass
-        | Action::Send(_)
-        | Action::Compensate { .. }
-        | Action::Stop
-        | Action::Fail(_) => false,
     }
 }

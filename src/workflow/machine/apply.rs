@@ -190,18 +190,7 @@ impl Run {
             self.former = self.former.iter().copied().chain(former).collect();
         }
         self.graph.open(ix, opening, now)?;
-        match opening {
-            Opening::Compensation { nodes } => throw(self, ix, &indexes(nodes)),
-            Opening::Map { .. }
-            | Opening::Repeat
-            | Opening::States
-            | Opening::Rounds
-            | Opening::Delegation
-            | Opening::Function
-            | Opening::Wait { .. }
-            | Opening::Send
-            | Opening::Race { .. } => Ok(()),
-        }
+        opening.compensated().map_or(Ok(()), |nodes| throw(self, ix, &indexes(nodes)))
     }
 
     fn end(&mut self, ix: NodeIx, end: NodeEnd<'_>, signal: Option<u32>) -> Applied {

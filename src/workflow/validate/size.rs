@@ -4,7 +4,7 @@ use super::Checker;
 use super::fault::Fault;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
-use crate::definition::{Action, Condition, Definition, Expr, Join, Node, Parts, Term};
+use crate::definition::{Condition, Definition, Expr, Join, Parts, Term};
 use std::collections::BTreeMap;
 
 /// The bytes of a constant, a pointer or a pattern that count as one step.
@@ -30,7 +30,8 @@ impl Size {
                 *others += 1;
                 self.link(pairs, limits)?;
             }
-            self.step(ways(node), limits)?;
+            let steps = node.action.branches().saturating_add(node.handlers.len()).saturating_add(node.writes.len());
+            self.step(steps, limits)?;
             self.parts(node.parts(), limits)?;
         }
         for variable in &definition.variables {
@@ -76,27 +77,6 @@ impl Size {
         let mut all = self;
         all.step(steps, limits)
     }
-}
-
-/// The cases, options, states and handlers of a node.
-fn ways(node: &Node) -> usize {
-    let of_action = match &node.action {
-        Action::Choose { cases, .. } => cases.len(),
-        Action::Race { options } => options.len(),
-        Action::Compensate { of } => of.len(),
-        Action::States(states) => states.states.iter().map(|state| 1 + state.next.len()).sum(),
-        Action::Do(_)
-        | Action::Map(_)
-        | Action::Repeat(_)
-        | Action::Delegate(_)
-        | Action::Function(_)
-        | Action::Wait { .. }
-        | Action::Pass
-        | Action::Send(_)
-        | Action::Stop
-        | Action::Fail(_) => 0,
-    };
-    of_action.saturating_add(node.handlers.len()).saturating_add(node.writes.len())
 }
 
 /// The cost of the analysis of the graph.

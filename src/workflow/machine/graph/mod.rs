@@ -14,10 +14,10 @@ pub(crate) use handling::branches_to;
 pub(crate) use links::{Obstruction, Turn};
 
 use super::illegal::{Applied, Illegal};
-use super::node::{ChildRole, Instance, NodeKind, NodeState};
+use super::node::{ChildRole, Instance, NodeState};
 use crate::base::id::{AgentId, NodeIx};
 use crate::dag::Topology;
-use crate::definition::{Action, OnCompensationFailure};
+use crate::definition::{Action, Machine, OnCompensationFailure};
 use crate::saga::Steps;
 use crate::task::Owner;
 use crate::workflow::plan::Plan;
@@ -69,7 +69,7 @@ impl Graph {
     /// The nodes of a new run. Only those have a move that start or end before any link is decided.
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let nodes: Vec<NodeState> =
-            plan.definition.nodes.iter().map(|node| NodeState::new(NodeKind::of(node))).collect();
+            plan.definition.nodes.iter().map(|node| NodeState::new(Machine::of(node))).collect();
         let (count, mut dirty) = (Count::all(&nodes), Dirty::none(nodes.len()));
         let graph = Self { plan, nodes, count, dirty: Dirty::default(), stop: None, failures: Vec::new() };
         graph.nodes().filter(|node| node.verdict().is_some()).for_each(|node| dirty.insert(node.ix));
@@ -78,7 +78,7 @@ impl Graph {
 
     /// The nodes of a record. None if they are not those of the plan.
     pub(crate) fn restored(plan: Arc<Plan>, nodes: Vec<NodeState>, failures: Vec<NodeIx>) -> Option<Self> {
-        let fits = |(node, state): (_, &NodeState)| NodeKind::of(node) == state.work().kind();
+        let fits = |(node, state): (_, &NodeState)| Machine::of(node) == state.work().kind();
         let is_sound = nodes.len() == plan.nodes.len()
             && plan.definition.nodes.iter().zip(&nodes).all(fits)
             && failures.iter().all(|ix| ix.index() < nodes.len());

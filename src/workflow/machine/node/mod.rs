@@ -51,11 +51,12 @@ pub(crate) use transitions::{
     roll_back_node,
 };
 pub(crate) use wait::WaitWork;
-pub(crate) use work::{NodeKind, NodeWork};
+pub(crate) use work::NodeWork;
 
 use super::illegal::{Applied, Illegal};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
+use crate::definition::Machine;
 use crate::message::run::{CompensationOutcome, NodeOutcome};
 use crate::task::Spending;
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ pub(crate) fn waits_with_work(node: &NodeState) -> bool {
 }
 
 impl NodeState {
-    pub(crate) fn new(kind: NodeKind) -> Self {
+    pub(crate) fn new(kind: Machine) -> Self {
         Self { work: NodeWork::new(kind), ..Self::default() }
     }
 

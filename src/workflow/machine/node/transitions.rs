@@ -2,14 +2,14 @@
 
 use super::aside::{HandlerEffect, SavePointWay};
 use super::{
-    Applied, Arrival, Aside, Blocked, Call, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeKind,
-    NodeState, NodeWork, Stage, Watch, Worker, waits_with_work,
+    Applied, Arrival, Aside, Blocked, Call, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeState,
+    NodeWork, Stage, Watch, Worker, waits_with_work,
 };
 use crate::base::id::AgentId;
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::{Action, Join, Node};
+use crate::definition::{Action, Join, Machine, Node};
 use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
 use crate::message::run::{CallPoint, CompensationOutcome, NodeOutcome, NodeRemedy};
 use crate::task::{Retry, SideEffects, Spending};
@@ -526,7 +526,7 @@ impl NodeState {
     }
 
     /// Changes the kind of the node. A node that has begun must keep its kind, which is checked before a migration.
-    pub(crate) fn adopt_kind(&mut self, kind: NodeKind) {
+    pub(crate) fn adopt_kind(&mut self, kind: Machine) {
         if self.work.kind() != kind {
             self.work = NodeWork::new(kind);
         }

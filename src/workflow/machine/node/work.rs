@@ -6,7 +6,7 @@ use super::{
 };
 use crate::base::id::Seq;
 use crate::base::payload::Payload;
-use crate::definition::{Action, FunctionCall, Join, Node};
+use crate::definition::{FunctionCall, Join, Machine};
 use crate::message::event::Opening;
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::change::Renewal;
@@ -35,74 +35,38 @@ pub(crate) enum NodeWork {
     Compensation,
 }
 
-/// The kind of a node's work, from its definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NodeKind {
-    Immediate,
-    Task,
-    Map,
-    Repeat,
-    Rounds,
-    States,
-    Delegate,
-    Function,
-    Wait,
-    Race,
-    Send,
-    Compensation,
-}
-
-impl NodeKind {
-    pub(crate) const fn of(node: &Node) -> Self {
-        match &node.action {
-            Action::Do(_) if node.join.repeats() => Self::Rounds,
-            Action::Do(_) => Self::Task,
-            Action::Map(_) => Self::Map,
-            Action::Repeat(_) => Self::Repeat,
-            Action::States(_) => Self::States,
-            Action::Delegate(_) => Self::Delegate,
-            Action::Function(_) => Self::Function,
-            Action::Wait { .. } => Self::Wait,
-            Action::Race { .. } => Self::Race,
-            Action::Send(_) => Self::Send,
-            Action::Compensate { .. } => Self::Compensation,
-            Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => Self::Immediate,
-        }
-    }
-}
-
 impl NodeWork {
-    pub(crate) fn new(kind: NodeKind) -> Self {
+    pub(crate) fn new(kind: Machine) -> Self {
         match kind {
-            NodeKind::Immediate => Self::Immediate,
-            NodeKind::Task => Self::Task,
-            NodeKind::Map => Self::Map(MapWork::default()),
-            NodeKind::Repeat => Self::Repeat,
-            NodeKind::Rounds => Self::Rounds(RoundsWork::default()),
-            NodeKind::States => Self::States(StatesWork::default()),
-            NodeKind::Delegate => Self::Delegate(DelegateWork::default()),
-            NodeKind::Function => Self::Function(FunctionWork::default()),
-            NodeKind::Wait => Self::Wait(WaitWork::default()),
-            NodeKind::Race => Self::Race(RaceWork::default()),
-            NodeKind::Send => Self::Send(SendWork::default()),
-            NodeKind::Compensation => Self::Compensation,
+            Machine::Immediate => Self::Immediate,
+            Machine::Task => Self::Task,
+            Machine::Map => Self::Map(MapWork::default()),
+            Machine::Repeat => Self::Repeat,
+            Machine::Rounds => Self::Rounds(RoundsWork::default()),
+            Machine::States => Self::States(StatesWork::default()),
+            Machine::Delegate => Self::Delegate(DelegateWork::default()),
+            Machine::Function => Self::Function(FunctionWork::default()),
+            Machine::Wait => Self::Wait(WaitWork::default()),
+            Machine::Race => Self::Race(RaceWork::default()),
+            Machine::Send => Self::Send(SendWork::default()),
+            Machine::Compensation => Self::Compensation,
         }
     }
 
-    pub(crate) const fn kind(&self) -> NodeKind {
+    pub(crate) const fn kind(&self) -> Machine {
         match self {
-            Self::Immediate => NodeKind::Immediate,
-            Self::Task => NodeKind::Task,
-            Self::Map(_) => NodeKind::Map,
-            Self::Repeat => NodeKind::Repeat,
-            Self::Rounds(_) => NodeKind::Rounds,
-            Self::States(_) => NodeKind::States,
-            Self::Delegate(_) => NodeKind::Delegate,
-            Self::Function(_) => NodeKind::Function,
-            Self::Wait(_) => NodeKind::Wait,
-            Self::Race(_) => NodeKind::Race,
-            Self::Send(_) => NodeKind::Send,
-            Self::Compensation => NodeKind::Compensation,
+            Self::Immediate => Machine::Immediate,
+            Self::Task => Machine::Task,
+            Self::Map(_) => Machine::Map,
+            Self::Repeat => Machine::Repeat,
+            Self::Rounds(_) => Machine::Rounds,
+            Self::States(_) => Machine::States,
+            Self::Delegate(_) => Machine::Delegate,
+            Self::Function(_) => Machine::Function,
+            Self::Wait(_) => Machine::Wait,
+            Self::Race(_) => Machine::Race,
+            Self::Send(_) => Machine::Send,
+            Self::Compensation => Machine::Compensation,
         }
     }
 
