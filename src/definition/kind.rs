@@ -44,10 +44,7 @@ pub(crate) enum ActionClass {
 impl Machine {
     /// The machine of a node.
     pub(crate) const fn of(node: &Node) -> Self {
-        match node.action.machine() {
-            Self::Task if node.join.repeats() => Self::Rounds,
-            machine => machine,
-        }
+        if matches!(node.action, Action::Do(_)) && node.join.repeats() { Self::Rounds } else { node.action.machine() }
     }
 }
 
@@ -366,7 +363,7 @@ mod label {
     const NAMES: usize = 6;
 
     impl Action {
-        /// What the action does, in one line of a diagram. `None` if its shape says it all.
+        /// What the action does, in one line of a diagram. `None` if its shape shows all of it.
         pub(crate) fn label(&self) -> Option<String> {
             Some(match self {
                 Self::Do(body) => body.label(),

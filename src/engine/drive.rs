@@ -22,7 +22,7 @@ use crate::message::effect::Outbox;
 use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent, ScheduleEvent};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
-use crate::scheduler::{Config, Core, Reuse, Tx};
+use crate::scheduler::{Config, Core, Reuse, Tx, check_report};
 use crate::task::{Affinity, Owner, TaskSpec, Tier, Usage};
 use crate::workflow::machine::{BoundNode, Move, Search};
 use crate::workflow::plan::Template;
@@ -99,7 +99,10 @@ impl Driver {
                 let instead = self.delegation().instead_of(&command).or_else(refused);
                 match instead {
                     None if passes_on(&self.book, &command, &tx.meter) => self.core.agent(command, tx),
-                    None => self.core.agent_outside(command, tx),
+                    None => {
+                        check_report(&self.core, &command)?;
+                        self.core.agent(command, tx)
+                    }
                     Some(instead) => self.core.agent(instead, tx),
                 }
             }

@@ -220,6 +220,14 @@ impl Runs {
         let holds = |run: &Run| !run.is_finished() && run.spec.tenant == like.tenant;
         runs.iter().map(|(_, run)| *run).find(|run| self.get(*run).is_some_and(holds))
     }
+
+    /// The runs that a filter can pass.
+    fn matching(&self, filter: &RunFilter) -> Option<&BTreeSet<(Seq, RunId)>> {
+        match (&filter.workflow, &filter.business_key) {
+            (Some(workflow), Some(key)) => self.register().of_key(workflow, key),
+            (None, _) | (_, None) => Some(&self.register().by_age),
+        }
+    }
 }
 
 impl Driver {
@@ -231,7 +239,7 @@ impl Driver {
         now: Time,
     ) -> RunPage<'_> {
         let none = BTreeSet::new();
-        let all = self.listed(filter).unwrap_or(&none);
+        let all = self.book.runs.matching(filter).unwrap_or(&none);
         let after = after.map(|RunCursor(seq, run)| (seq, run));
         let later = all
             .range(after.unwrap_or_else(|| (Seq::default(), RunId::new(0)))..)
@@ -242,38 +250,31 @@ impl Driver {
         let next = runs.last().map(|(seq, view)| RunCursor(*seq, view.id())).filter(|_| passing.next().is_some());
         RunPage { runs: runs.into_iter().map(|(_, view)| view).collect(), next }
     }
+}
 
-    /// The runs that a filter can pass.
-    fn listed(&self, filter: &RunFilter) -> Option<&BTreeSet<(Seq, RunId)>> {
-        match (&filter.workflow, &filter.business_key) {
-            (Some(workflow), Some(key)) => self.book.runs.register().of_key(workflow, key),
-            (None, _) | (_, None) => Some(&self.book.runs.register().by_age),
+/// The latest runs that pass a filter.
+#[cfg(feature = "observe")]
+pub(super) fn latest_runs<'a>(
+    driver: &'a Driver,
+    (filter, mut passes): (&RunFilter, impl FnMut(&RunView<'a>) -> bool),
+    before: Option<RunCursor>,
+    most: usize,
+    now: Time,
+) -> RunPage<'a> {
+    let before = before.map_or((Seq::new(u64::MAX), RunId::new(u64::MAX)), |RunCursor(seq, run)| (seq, run));
+    let earlier = driver.book.runs.matching(filter).into_iter().flat_map(|all| all.range(..before).rev());
+    let mut visited = earlier.take(VISITS).filter_map(|(seq, run)| Some((*seq, driver.view(*run, now)?)));
+    let (mut runs, mut last, mut count) = (Vec::new(), None, 0);
+    for (seq, view) in visited.by_ref() {
+        count += 1;
+        last = Some(RunCursor(seq, view.id()));
+        if filter.passes(&view) && passes(&view) {
+            runs.push(view);
+        }
+        if runs.len() >= most.max(1) {
+            break;
         }
     }
-
-    #[cfg(feature = "observe")]
-    pub(super) fn latest_runs<'a>(
-        &'a self,
-        (filter, mut passes): (&RunFilter, impl FnMut(&RunView<'a>) -> bool),
-        before: Option<RunCursor>,
-        most: usize,
-        now: Time,
-    ) -> RunPage<'a> {
-        let before = before.map_or((Seq::new(u64::MAX), RunId::new(u64::MAX)), |RunCursor(seq, run)| (seq, run));
-        let earlier = self.listed(filter).into_iter().flat_map(|all| all.range(..before).rev());
-        let mut visited = earlier.take(VISITS).filter_map(|(seq, run)| Some((*seq, self.view(*run, now)?)));
-        let (mut runs, mut last, mut count) = (Vec::new(), None, 0);
-        for (seq, view) in visited.by_ref() {
-            count += 1;
-            last = Some(RunCursor(seq, view.id()));
-            if filter.passes(&view) && passes(&view) {
-                runs.push(view);
-            }
-            if runs.len() >= most.max(1) {
-                break;
-            }
-        }
-        let next = last.filter(|_| visited.next().is_some() || count >= VISITS);
-        RunPage { runs, next }
-    }
+    let next = last.filter(|_| visited.next().is_some() || count >= VISITS);
+    RunPage { runs, next }
 }

@@ -285,7 +285,7 @@ impl Engine {
         most: usize,
         passes: impl FnMut(&RunView<'a>) -> bool,
     ) -> RunPage<'a> {
-        self.driver.latest_runs((filter, passes), before, most, self.log.now())
+        list::latest_runs(&self.driver, (filter, passes), before, most, self.log.now())
     }
 
     /// All definitions that runs can be started from or that known runs use, by name, version and hash. Visits all

@@ -11,7 +11,7 @@ use crate::message::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, Run
 use crate::saga::ResetMode;
 use crate::scheduler::{Tx, fits, named};
 use crate::task::{Owner, Tier};
-use crate::workflow::machine::{NoRetry, Run, Worker, decides_late};
+use crate::workflow::machine::{NoRetry, Run, Worker, decides_late, holds_late};
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -43,7 +43,7 @@ impl Driver {
         let (run, index) = self.node_of(id, &node)?;
         let state = run.graph().state(index);
         let is_alive = !run.rollback().concerns(index) && state.is_some_and(|state| !state.has_ended())
-            || run.holds_late(index) && decides_late(&remedy);
+            || holds_late(run, index) && decides_late(&remedy);
         match state.and_then(|state| state.aside().remedy.as_ref()) {
             Some(known) if *known == remedy => Ok(Accepted::Repeated),
             None if is_alive => {

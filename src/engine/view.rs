@@ -13,7 +13,7 @@ use crate::message::run::{
     Cause, CompensationOutcome, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec,
 };
 use crate::task::{Owner, Tier};
-use crate::workflow::machine::{BoundNode, Run};
+use crate::workflow::machine::{BoundNode, Run, holds_late};
 use core::fmt;
 
 /// A run and its state.
@@ -198,7 +198,7 @@ impl<'a> NodeView<'a> {
     /// The held failure, while it waits for an operator ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)).
     #[must_use]
     pub fn held(&self) -> Option<&'a NodeOutcome> {
-        let late = self.run.holds_late(self.node.ix).then(|| self.node.state.ended());
+        let late = holds_late(self.run, self.node.ix).then(|| self.node.state.ended());
         late.unwrap_or_else(|| self.node.state.aside().held.as_deref())
     }
 

@@ -63,7 +63,7 @@ pub use crate::task::status::TaskStatus;
 pub(crate) use config::Config;
 pub use contained::{Callback, Quarantined};
 pub use decide::{Admission, Recovery};
-pub(crate) use decide::{Reuse, bounded, fits, named};
+pub(crate) use decide::{Reuse, bounded, check_report, fits, named};
 pub(crate) use group::{Answers, handle_group};
 #[cfg(feature = "resilience")]
 pub use guards::{Concurrency, Pressure, Scaling};
@@ -159,7 +159,9 @@ impl Scheduler {
         self.core.fire(&mut tx);
         command.make_canonical();
         let verdict = match command {
-            Command::Agent(command) => self.core.agent_outside(command, &mut tx),
+            Command::Agent(command) => {
+                check_report(&self.core, &command).and_then(|()| self.core.agent(command, &mut tx))
+            }
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),
             Command::Run(_) | Command::Schedule(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),

@@ -96,6 +96,11 @@ const SOUND: &[(&str, usize, &str)] = &[
     ("src/workflow/machine/decide/guard.rs", 1, "numbers of instances, compared with the length of their list"),
     ("src/workflow/machine/decide/retry.rs", 2, "numbers of failed child runs, compared with the retries of a node"),
     (
+        "src/workflow/machine/graph/bound.rs",
+        1,
+        "the number of attempts at a node as a whole, which an expression reads",
+    ),
+    (
         "src/workflow/machine/graph/mod.rs",
         4,
         "each count is one of nodes by state: what is subtracted was counted before",
@@ -132,7 +137,7 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     (
         "src/workflow/machine/node/transitions.rs",
-        4,
+        5,
         "counts refusals and rollbacks, only upwards, and is compared with limits; counts repetitions and executions of a function, only upwards",
     ),
     ("src/workflow/machine/node/work.rs", 1, "the number of items without a result"),

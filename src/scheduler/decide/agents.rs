@@ -14,17 +14,15 @@ use crate::scheduler::reader::Reader;
 use crate::task::agent::{AgentSpec, AgentStatus};
 use std::sync::Arc;
 
-impl Core {
-    /// A command of an agent as it comes from outside: a failure that it reports has no reserved code.
-    pub(crate) fn agent_outside(&mut self, command: AgentCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        if let AgentCommand::Fail { by, attempt, failure, .. } = &command {
-            // A late report is rejected as late.
-            self.reader.is_current(*by, *attempt)?;
-            unreserved(failure)?;
-        }
-        self.agent(command, tx)
-    }
+/// Checks a command of an agent that comes from outside: a failure that it reports has no reserved code.
+pub(crate) fn check_report(core: &Core, command: &AgentCommand) -> Result<(), Rejected> {
+    let AgentCommand::Fail { by, attempt, failure, .. } = command else { return Ok(()) };
+    // A late report is rejected as late.
+    core.reader.is_current(*by, *attempt)?;
+    unreserved(failure)
+}
 
+impl Core {
     pub(crate) fn agent(&mut self, command: AgentCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         match command {
             AgentCommand::Register(spec) => self.register(spec, tx),

@@ -41,7 +41,7 @@ impl Core {
 
 /// Lookups of attempts.
 impl Reader {
-    /// Rejects what is said about an attempt that is not the current one of its task, or that this incarnation does not hold.
+    /// Rejects a report about an attempt that is not the current one of its task, or that this incarnation does not hold.
     pub(super) fn is_current(&self, by: Incarnation, attempt: AttemptId) -> Result<(), Rejected> {
         self.attempt_of(by, attempt).map(drop)
     }

@@ -20,6 +20,7 @@ mod unroutable;
 mod validate;
 
 pub use admission::Admission;
+pub(crate) use agents::check_report;
 pub(super) use recovery::Awaited;
 pub use recovery::Recovery;
 pub(crate) use submit::Reuse;

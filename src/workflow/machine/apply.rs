@@ -2,7 +2,7 @@
 
 use super::change::Renewal;
 use super::decide::Evaluated;
-use super::graph::{NodeEnd, wake_working};
+use super::graph::{NodeEnd, review_failures, wake_working};
 use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new, is_between_attempts};
 use super::rollback::{end_function_rollbacks, reset_to, roll_back_to, throw};
@@ -138,7 +138,7 @@ impl Run {
             }
             NodeEvent::Operated { remedy } => {
                 self.change(ix, "an operator decides", |state, _| state.operate(remedy))?;
-                self.graph.review_failures();
+                review_failures(&mut self.graph);
                 Ok(())
             }
             NodeEvent::Map(event) => self.change(ix, "items change", |state, _| state.change_items(event)),

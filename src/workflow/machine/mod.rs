@@ -258,16 +258,6 @@ impl Run {
             && node.state.aside().remedy.is_none()
     }
 
-    /// Whether the failure of a node that has ended waits for an operator: when the node ended, something was to handle it, which
-    /// has then ended without running.
-    pub(crate) fn holds_late(&self, ix: NodeIx) -> bool {
-        self.plan().definition.on_failure == OnFailure::Hold
-            && self.phase() == RunPhase::Running
-            && !self.rollback.concerns(ix)
-            && self.graph.failures().contains(&ix)
-            && self.graph.state(ix).is_some_and(|state| state.has_failed() && state.aside().remedy.is_none())
-    }
-
     /// The status of a node.
     pub(crate) fn status(&self, ix: NodeIx) -> NodeStatus {
         let Some(state) = self.graph.state(ix) else { return NodeStatus::Waiting };
@@ -286,3 +276,13 @@ impl Run {
 }
 
 const _: () = assert!(size_of::<Run>() <= 312, "an engine keeps many runs");
+
+/// Whether the failure of a node that has ended waits for an operator: when the node ended, something was to handle it, which
+/// has then ended without running.
+pub(crate) fn holds_late(run: &Run, ix: NodeIx) -> bool {
+    run.plan().definition.on_failure == OnFailure::Hold
+        && run.phase() == RunPhase::Running
+        && !run.rollback.concerns(ix)
+        && run.graph.failures().contains(&ix)
+        && run.graph.state(ix).is_some_and(|state| state.has_failed() && state.aside().remedy.is_none())
+}

@@ -1,8 +1,8 @@
 //! The needs of a run: what each of its nodes waits for.
 
-use super::Run;
 use super::graph::{BoundNode, Obstruction, Turn, Wanted};
 use super::node::{Instance, InstanceUndo, NodeState, NodeWork, Ruling, Stage, Verdict, Worker};
+use super::{Run, holds_late};
 use crate::base::id::NodeIx;
 use crate::base::name::Name;
 use crate::base::time::Time;
@@ -108,7 +108,7 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
             working(state).chain(undoing(state)).chain(node.next_work_time().map(Need::Time)).collect()
         }
     };
-    if run.holds_late(node.ix) {
+    if holds_late(run, node.ix) {
         needs.extend(state.ended().map(failure_text).map(Need::Decider));
     }
     if node.items_if_open().is_some() && state.aside().held.is_none() {

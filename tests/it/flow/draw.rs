@@ -863,11 +863,14 @@ impl World {
             }
         }
         let remedy = match said % 3 {
-            0 => NodeRemedy::Complete { output: Payload::NULL, reason },
-            1 => NodeRemedy::Skip { reason },
-            _ => NodeRemedy::Fail { reason },
+            0 => NodeRemedy::Complete { output: Payload::NULL, reason: reason.clone() },
+            1 => NodeRemedy::Skip { reason: reason.clone() },
+            _ => NodeRemedy::Fail { reason: reason.clone() },
         };
-        let _ = self.say(end(remedy).into());
+        // A node whose failure is held after its end cannot be completed.
+        if self.say(end(remedy).into()).is_err() {
+            let _ = self.say(end(NodeRemedy::Skip { reason }).into());
+        }
     }
 
     /// An operator sets a run back, to where chance wants it. Whether it could be.

@@ -5,10 +5,10 @@ use crate::base::name::Name;
 use crate::definition::On;
 use crate::message::run::{NodeOutcome, RunOutcome, RunPhase};
 use crate::saga::Step as _;
-use crate::workflow::machine::Run;
 use crate::workflow::machine::change::{Changes, Renewal};
 use crate::workflow::machine::illegal::{Applied, Illegal};
 use crate::workflow::machine::node::{Instance, NodeState, NodeWork, is_between_attempts};
+use crate::workflow::machine::{Run, holds_late};
 use std::collections::BTreeSet;
 
 /// The reason for which no node is retried.
@@ -84,7 +84,7 @@ impl Changes<'_> {
 
     /// Whether a failure of the node is held; or its instance has failed and the run is paused before the node ends.
     fn has_failed_pending(self, ix: NodeIx) -> bool {
-        if self.run.holds_late(ix) {
+        if holds_late(self.run, ix) {
             return true;
         }
         let Some(state) = self.run.graph.state(ix) else { return false };

@@ -8,9 +8,9 @@ use crate::message::event::RunEvent;
 use crate::message::run::{CallPoint, Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
 use crate::saga::{Next, Step as _, Steps as _};
 use crate::task::Failure;
-use crate::workflow::machine::Values;
 use crate::workflow::machine::node::{NodeState, Unfit, fit};
 use crate::workflow::machine::variables::Within;
+use crate::workflow::machine::{Values, holds_late};
 
 impl Decider<'_> {
     const fn values(&self) -> Values<'_> {
@@ -57,7 +57,7 @@ impl Decider<'_> {
     fn forward(&self) -> Option<Move> {
         let graph = &self.run.graph;
         let waits = self.run.plan().definition.on_failure == OnFailure::Finish && !graph.is_over();
-        let mut failed = graph.failures().iter().filter(|ix| !self.run.holds_late(**ix));
+        let mut failed = graph.failures().iter().filter(|ix| !holds_late(self.run, **ix));
         if let Some(failed) = failed.next().filter(|_| !waits) {
             let cause = self.cause_of(*failed);
             if let Some(call) = self.save_point_within(*failed) {

@@ -12,6 +12,7 @@ pub(crate) use dirty::Dirty;
 pub(crate) use flow::NodeEnd;
 pub(crate) use handling::branches_to;
 pub(crate) use links::{Obstruction, Turn};
+pub(crate) use reset::review_failures;
 
 use super::illegal::{Applied, Illegal};
 use super::node::{ChildRole, Instance, NodeState};

@@ -24,16 +24,9 @@ impl Graph {
         }
         self.count = Count::all(&self.nodes);
         // A node that was reset may handle the failures of others once more.
-        self.review_failures();
+        review_failures(self);
         self.stop = self.stop.filter(|ix| nodes.binary_search(ix).is_err());
         children
-    }
-
-    /// Drops the failures that are handled by now.
-    pub(crate) fn review_failures(&mut self) {
-        if !self.failures.is_empty() {
-            self.failures = self.failures.iter().copied().filter(|ix| self.is_unhandled(*ix)).collect();
-        }
     }
 
     /// Decides the links from other nodes to these nodes, which were reset, again.
@@ -110,5 +103,12 @@ impl Graph {
     /// The nodes that no node of such a plan continues.
     pub(crate) fn dropped<'a>(&'a self, from: &'a [Option<NodeIx>]) -> impl Iterator<Item = &'a NodeState> {
         self.nodes().filter(|node| !from.contains(&Some(node.ix))).map(|node| node.state)
+    }
+}
+
+/// Drops the failures that are handled by now.
+pub(crate) fn review_failures(graph: &mut Graph) {
+    if !graph.failures.is_empty() {
+        graph.failures = graph.failures.iter().copied().filter(|ix| graph.is_unhandled(*ix)).collect();
     }
 }
