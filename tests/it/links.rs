@@ -9,7 +9,8 @@ pub(crate) fn documents(folder: &Path, out: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
+            let is_foreign = name == "target" || name == "node_modules";
+            if !is_foreign && !name.starts_with('.') {
                 documents(&path, out);
             }
         } else if name.ends_with(".md") {

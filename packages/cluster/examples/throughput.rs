@@ -4,7 +4,7 @@
 //! cargo run --release -p counterpoint-cluster --example throughput -- "host=/run/postgresql dbname=test" NODES TASKS
 //! ```
 //!
-//! Each node is a node like any other, with HTTP between nodes. Half of the submissions go to another node than that of their shard.
+//! Messages between nodes stay in memory. Half of the submissions go to another node than that of their shard.
 
 use counterpoint::cluster::Shards;
 use counterpoint::{AgentId, AgentSpec, Command, TaskId, TaskSpec};

@@ -297,7 +297,7 @@ fn reserved_codes_are_refused() {
         world.crash();
         sound(&world);
     }
-    for code in [codes::STEP_INPUT, codes::AGENT_PANICKED, codes::CODEC, codes::REFUSED_BUSY, "cp.value.too_large"] {
+    for code in [codes::STEP_INPUT, codes::AGENT_PANICKED, "cp.codec", codes::REFUSED_BUSY, "cp.value.too_large"] {
         let mut world = World::running(flow([job("a")]), 0);
         fails(&mut world, Failure::permanent("no").with_code(code));
         assert_eq!(world.outcome().cause().unwrap().failure().code, Some(code.into()), "the library reports it there");

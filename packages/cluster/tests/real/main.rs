@@ -306,3 +306,46 @@ fn nodes_without_a_broker_survive_faults() {
         faults("cluster-http", false);
     }
 }
+
+/// The requests of docs/guide/many.md, to nodes without a broker: messages between them are sent over HTTP.
+#[test]
+fn the_requests_of_the_guide() {
+    let database = Server::start("cluster-guide");
+    let nodes = [(); 3].map(|()| NodeProcess::start(&database.connection(), None));
+    let until = Instant::now() + Duration::from_secs(60);
+    while nodes.iter().any(|node| node.serving().len() < 12) {
+        assert!(Instant::now() < until, "the nodes do not serve their shards");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let send = |node: usize, path: &str, body: &str| request(&nodes[node].address, "POST", path, body).unwrap();
+    let guide = include_str!("../../../../docs/guide/many.md");
+    let body_of = |path: &str| {
+        let line = guide.lines().find(|line| line.contains(path) && line.contains("-d '")).unwrap();
+        line.split("-d '").nth(1).unwrap().trim_end_matches('\'').to_string()
+    };
+    let (status, answer) = send(0, "/v1/commands", &body_of("/v1/commands"));
+    assert_eq!((status, answer.as_str()), (200, r#"{"accepted":"done"}"#));
+    assert_eq!(send(1, "/v1/agents", &body_of("/v1/agents -d")).0, 204);
+    let (status, work) = send(1, "/v1/agents/1/next?wait_ms=5000", "");
+    assert_eq!(status, 200, "{work}");
+    assert!(work.contains("\"key\":\""), "{work}");
+    assert_eq!(send(1, "/v1/agents/1/ended", &body_of("/v1/agents/1/ended")).0, 204);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !request(&nodes[2].address, "GET", "/v1/tasks/7", "").unwrap().1.contains("hello Ada") {
+        assert!(Instant::now() < until, "the outcome is unknown");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(request(&nodes[0].address, "GET", "/v1/counts", "").unwrap().0, 200);
+    assert_eq!(request(&nodes[0].address, "GET", "/v1/tasks/8", "").unwrap().0, 404);
+    assert_eq!(send(0, "/v1/move", r#"{"shard":99,"to":1}"#).0, 422);
+    // Without the secret nothing is answered.
+    let url = format!("http://{}/v1/state", nodes[0].address);
+    let bare = std::process::Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &url]).output();
+    assert_eq!(bare.unwrap().stdout, b"401");
+    assert_eq!(send(0, "/v1/drain", "").0, 204);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !nodes[0].serving().is_empty() {
+        assert!(Instant::now() < until, "the node is not drained");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
