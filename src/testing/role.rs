@@ -53,6 +53,7 @@ impl Role {
     }
 
     /// Forgets what is kept in memory between two answers.
+    #[cfg_attr(not(feature = "functions"), expect(clippy::needless_pass_by_ref_mut, reason = "scripts keep nothing"))]
     pub(super) fn restart(&mut self) {
         match self {
             Self::Script(_) => {}

@@ -216,7 +216,7 @@ fn a_key_that_collides_with_other_work_is_refused() {
     use counterpoint_serving::{Key, Scope};
     let server = Server::start("collisions");
     let key: Key = "order-7".parse().unwrap();
-    let id_of = |kind| key.id_in(Scope { kind, tenant: None, caller: "client" }).to_string();
+    let id_of = |kind| key.id_in(Scope { kind, tenant: None, caller: "ada" }).to_string();
     let header = ["-H", "Authorization: Bearer client"];
     let post = |path: &str, body: &Value| server.curl(&[&header[..], &["-d", &body.to_string(), path]].concat());
     let mut task = json!({"kind": "square", "payload": 3});

@@ -88,7 +88,7 @@ impl Key {
     }
 
     /// The text that identifies this key in its scope, for the spec beside the id
-    /// ([`TaskSpec::with_key`](counterpoint::TaskSpec::with_key)): the engine refuses another key with the same id as a collision
+    /// (`TaskSpec::with_key`): the engine refuses another key with the same id as a collision
     /// and takes it for no repeat. The beginning of the key, for people, and 128 other bits of the hash; at most 97 bytes.
     ///
     /// ```
