@@ -99,10 +99,7 @@ impl Driver {
                 let instead = self.delegation().instead_of(&command).or_else(refused);
                 match instead {
                     None if passes_on(&self.book, &command, &tx.meter) => self.core.agent(command, tx),
-                    None => {
-                        check_report(&self.core, &command)?;
-                        self.core.agent(command, tx)
-                    }
+                    None => check_report(&self.core, &command).and_then(|()| self.core.agent(command, tx)),
                     Some(instead) => self.core.agent(instead, tx),
                 }
             }
