@@ -87,11 +87,13 @@ impl Meter {
         self.evaluation.set(Evaluation { since: self.spent(), most: most.into(), is_exhausted: false });
     }
 
-    /// Spends units of an evaluation. Returns false if the decision has none left.
+    /// Spends units of an evaluation. Returns false if the decision has fewer left: those are spent, and the step is not
+    /// performed.
     pub(crate) fn evaluate(&self, units: u64) -> bool {
-        self.spend(units);
         let mut evaluation = self.evaluation.get();
-        if self.spent().saturating_sub(evaluation.since) <= evaluation.most {
+        let left = evaluation.most.saturating_sub(self.spent().saturating_sub(evaluation.since));
+        self.spend(units.min(left));
+        if units <= left {
             return true;
         }
         evaluation.is_exhausted = true;
@@ -134,8 +136,9 @@ mod tests {
         let meter = Meter::new(10);
         meter.spend(1_000);
         meter.begin_evaluation(5);
-        assert!(meter.evaluate(5) && !meter.is_exhausted());
-        assert!(!meter.evaluate(1) && meter.is_exhausted());
+        assert!(meter.evaluate(3) && !meter.is_exhausted());
+        assert!(!meter.evaluate(3) && meter.is_exhausted());
+        assert_eq!(meter.spent(), 1_005, "a refused step costs what was left");
         meter.begin_evaluation(5);
         assert!(meter.read(64) && meter.copy(16), "2 and 2 units");
         assert!(!meter.copy(32));

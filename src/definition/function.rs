@@ -164,7 +164,7 @@ pub struct FunctionCall {
     /// The input.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub input: Payload,
-    /// The task that undoes the call, if its body is a task. Workflows have compensations of their own.
+    /// The task that undoes the call. For a workflow it takes the place of the compensations in it once it has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
     /// Whether the run passes its pivot with this call: from the request on nothing of the run is compensated, and it can no longer

@@ -257,6 +257,9 @@ pub struct Node {
     pub input: Expr,
     /// The compensation: the task that undoes the node if the run fails after it. Its payload is `{"input", "output",
     /// "certain"}`: the node's input and output, and whether the node is known to have taken effect.
+    ///
+    /// For a nested or a called workflow that has succeeded it takes the place of the compensations of the nodes in it. A child
+    /// run that fails compensates its own nodes in any case, and one that has passed its pivot is not compensated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
     /// The task that finds out whether the node took effect when its outcome is unknown. Its payload is `{"input"}`, the

@@ -68,7 +68,8 @@ pub struct State {
     /// output of the body. Without it, the output of the body is the value. If it has no value, the state fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Expr>,
-    /// The task that undoes the body. It is executed for each time that the token was in the state, in reverse order.
+    /// The task that undoes the body. It is executed for each time that the token was in the state, in reverse order. For a
+    /// workflow it takes the place of the compensations in it, as [`Node::undo`](super::Node::undo) does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
     /// The retries of a body that is a nested or a called workflow. A child run that fails is compensated first, and the next one

@@ -235,12 +235,12 @@ impl Driver {
         };
         let is_open = run.phase() == RunPhase::CompensationFailed || run.rollback().is_partial();
         let failed = |state: &&NodeState| matches!(state.compensated(), Some(CompensationOutcome::Failed { .. }));
-        let Some(state) = run.graph().state(index).filter(failed).filter(|_| is_open) else {
+        if !is_open || run.graph().state(index).filter(failed).is_none() {
             return Err(Rejected::State(WrongState::NothingToRemedy { run: id, node }));
-        };
-        // A child run whose compensation has ended has nothing left to retry.
+        }
+        // A child run whose compensation has ended has nothing left to retry, a task that compensates it has.
         if remedy == CompensationRemedy::Retry
-            && let Some(child) = state.instances().child_not_undone()
+            && let Some(child) = run.graph().node(index).and_then(|node| node.child_not_undone())
         {
             return Err(Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished }));
         }

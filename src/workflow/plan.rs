@@ -98,7 +98,7 @@ impl WorkPlan {
         Some(plan)
     }
 
-    /// Whether it can be compensated: by a task, or as a nested workflow.
+    /// Whether it can be compensated: by a task of its own, or by the compensations in the workflow that it performs.
     pub(crate) const fn can_be_undone(&self) -> bool {
         self.undo.is_some() || self.child.is_some() || self.call.is_some()
     }

@@ -166,7 +166,10 @@ proptest! {
         let facts = |entries: &[Entry]| -> Vec<Event> {
             let of_move = |event: &Event| match event {
                 Event::Catalogue(CatalogueEvent::DefaultSet { .. }) => true,
-                Event::Run { event: RunEvent::Migrated { version, .. }, .. } => *version == 1_000,
+                // A run that has moved moves back where one that has not is there already.
+                Event::Run { event: RunEvent::Migrated { version, reason, .. }, .. } => {
+                    *version == 1_000 || *version == 0 && reason == "tuned"
+                }
                 Event::Catalogue(CatalogueEvent::Defined { definition }) => definition.version == 1_000,
                 _ => false,
             };

@@ -118,7 +118,10 @@ impl Source {
     }
 
     fn outside_words(&self) -> Vec<String> {
-        let allowed = floor(&self.module) >= 50 || self.path.components().any(|part| part.as_os_str() == "runner");
+        // The search for the most expensive expression prints times.
+        let outside = ["runner", "expensive.rs"];
+        let is_outside = self.path.components().any(|part| outside.iter().any(|name| part.as_os_str() == *name));
+        let allowed = floor(&self.module) >= 50 || is_outside;
         let words = OUTSIDE.iter().filter(|word| !allowed && self.code.contains(*word));
         words.map(|word| format!("{} names {word}", self.path.display())).collect()
     }

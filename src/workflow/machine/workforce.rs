@@ -77,9 +77,11 @@ impl<'a> Workforce<'a> {
         })
     }
 
-    /// The instances that are or were tasks.
+    /// The instances with amounts of their own: those that are or were tasks, and child runs that a task compensates. A child
+    /// run has the rest of its amounts in itself.
     pub(crate) fn tasks(self) -> impl Iterator<Item = Owner> + use<'a> {
-        let tasks = self.instances().filter(|(.., instance)| instance.worker().task().is_some());
+        let has_task = |instance: &Instance| instance.worker().task().is_some() || instance.claim() != Claim::default();
+        let tasks = self.instances().filter(move |(.., instance)| has_task(instance));
         tasks.map(move |(ix, index, _)| Owner::new(self.run.id(), ix, index, Phase::Do))
     }
 

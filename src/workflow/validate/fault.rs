@@ -436,9 +436,6 @@ pub enum Fault {
         /// The save-point.
         save_point: Name,
     },
-    /// A compensation of a nested workflow, whose nodes have compensations of their own.
-    #[error("must not have a compensation of its own: the nodes of its workflow have them")]
-    UndoOfFlow,
     /// Retries of a node other than one that performs a nested or a called workflow once, a map or a repeat; or of a state whose
     /// body is no workflow.
     #[error(

@@ -341,11 +341,8 @@ impl<'d, 'r> Checker<'d, 'r> {
         if matches!(node.action, Action::States(_)) {
             self.fault(Some(index), Fault::UndoOfStates);
         }
-        match body {
-            None if works(&node.action) => {}
-            None => self.fault(Some(index), Fault::UndoWithoutWork),
-            Some(Body::Flow(_) | Body::Call(_)) => self.fault(Some(index), Fault::UndoOfFlow),
-            Some(Body::Task(_)) => {}
+        if body.is_none() && !works(&node.action) {
+            self.fault(Some(index), Fault::UndoWithoutWork);
         }
         self.side_work(index, "compensation", undo);
     }

@@ -36,8 +36,7 @@ impl<'d> Checker<'d, '_> {
                 self.rules(index, retry);
             }
             match (&state.undo, &state.body) {
-                (Some(undo), Some(Body::Task(_))) => self.side_work(index, "compensation", undo),
-                (Some(_), Some(Body::Flow(_) | Body::Call(_))) => self.fault(Some(index), Fault::UndoOfFlow),
+                (Some(undo), Some(_)) => self.side_work(index, "compensation", undo),
                 (Some(_), None) => self.fault(Some(index), Fault::UndoWithoutWork),
                 (None, _) => {}
             }

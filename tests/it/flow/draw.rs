@@ -101,13 +101,14 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         let mut node = node(draws, taste, path, place, depth, &definition);
         links(draws, taste, &mut node, &definition);
         let body = matches!(&node.action, Action::Do(_) | Action::Map(_) | Action::Repeat(_));
-        let task = match &node.action {
+        let is_task = match &node.action {
             Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => {
                 matches!(body, Body::Task(_))
             }
             _ => false,
         };
-        if task && draws.below(3) > 0 {
+        // The number that also decides what follows: the shapes of random flows with and without it are alike.
+        if is_task && draws.below(3) > 0 || body && !is_task && draws.peek(3) == 0 {
             node.undo = Some(patient(&format!("undo {path}/{}", node.name)));
         }
         if matches!(node.action, Action::Do(Body::Flow(_) | Body::Call(_)))
@@ -127,7 +128,7 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         if taste.races && draws.one_in(8) {
             node.budget = Some(budget(draws));
         }
-        if task && taste.races && draws.below(2) == 1 {
+        if is_task && taste.races && draws.below(2) == 1 {
             node.query = Some(patient(&format!("query {path}/{}", node.name)));
         }
         if body && pivot && node.query.is_none() && draws.one_in(12) {
@@ -310,7 +311,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                 let mut state = State::new(format!("s{at}"));
                 if draws.below(4) > 0 {
                     let body = body(draws);
-                    if matches!(body, Body::Task(_)) && draws.below(2) == 0 {
+                    if draws.below(2) == 0 {
                         state.undo = Some(patient(&format!("undo {kind}")));
                     }
                     if !matches!(body, Body::Task(_)) && draws.below(2) == 0 {

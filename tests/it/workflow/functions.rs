@@ -234,6 +234,22 @@ fn signals_timers_decisions_and_called_workflows_are_calls() {
 }
 
 #[test]
+fn a_task_takes_the_place_of_the_compensations_of_a_called_workflow() {
+    let mut world = World::new();
+    let other = Definition::new("other").with_node(undoable("far"));
+    world.say(Command::define(other)).unwrap();
+    let mut world = world.begin(alone(), 1);
+    let call = || FunctionCall::new("other", Body::Call(Call::of("other"))).with_undo(work("undo other"));
+    world.turns(calls([call()])).done("far", "away");
+    world.turns(json!({ "fail": { "kind": "permanent", "message": "no" } }));
+    assert_eq!(world.busy(), ["undo other"]);
+    world.crash();
+    world.done("undo other", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }), "{}", world.outcome());
+    world.whole();
+}
+
+#[test]
 fn a_function_is_a_node_of_a_graph_and_calls_functions() {
     let node = Node::new("order", Action::Function(function())).with_input(Expr::node("before"));
     let after = step("after").with_link(Link::success("order")).with_input(Expr::node("order"));
@@ -412,7 +428,6 @@ fn answers_that_cannot_be_accepted_fail_the_function_with_a_code() {
         (calls([task(&long)]), codes::INVALID_VALUE),
         (calls([keyed("a", &long)]), codes::INVALID_VALUE),
         (calls([FunctionCall::new("a", Body::Flow(bad.clone().into()))]), codes::INVALID_VALUE),
-        (calls([inline("a", Action::Pass).with_undo(work("undo"))]), codes::INVALID_VALUE),
         (json!({ "fail": { "kind": "permanent", "message": "m", "code": "not a code" } }), codes::INVALID_VALUE),
         (calls([task("a"), task("a")]), codes::FUNCTION_KEY),
         (calls([keyed("a", "1"), keyed("a", "1")]), codes::FUNCTION_KEY),

@@ -2,10 +2,11 @@
 
 use super::map;
 use crate::flow::{RUN, World, flow, step, undoable, work};
-use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node};
+use counterpoint::definition::{Action, Body, Budget, Definition, Expr, Link, Map, Node, State, States};
 use counterpoint::message::rejected::WrongState;
 use counterpoint::message::{CompensationRemedy, NodeStatus, RunPhase};
-use counterpoint::{Accepted, Rejected, RunOutcome};
+use counterpoint::task::Usage;
+use counterpoint::{Accepted, Failure, Rejected, RunOutcome};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -171,6 +172,68 @@ fn a_run_within_that_has_succeeded_is_undone_as_a_unit() {
     }
     assert_eq!(world.status("in"), NodeStatus::Compensated);
     world.done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
+}
+
+/// The parent whose workflow is compensated by a task, with retries of its own for the budget of the run.
+fn parent_with_undo() -> Definition {
+    let mut parent = parent();
+    parent.nodes[1].undo = Some(work("undo in"));
+    parent.budget = Some(Budget::default().with_attempts(40).with_tokens(100));
+    parent
+}
+
+#[test]
+fn a_task_takes_the_place_of_the_compensations_of_a_workflow() {
+    let mut world = World::running(parent_with_undo(), 0);
+    world.done("a", 0).done("x", 0).done("y", "Y").failed("b");
+    assert_eq!((world.busy(), world.status("in")), (vec!["undo in".to_owned()], NodeStatus::Compensating));
+    let child = world.engine.runs().find(|run| run.owner().is_some()).unwrap().id();
+    assert_eq!(world.task("undo in").payload.value()["certain"], true);
+    assert_eq!(world.engine.run(child).unwrap().phase(), RunPhase::Finished);
+    // Usage of the compensation counts against the budgets, live as after a restore.
+    let failure = Failure::permanent("it cannot be undone");
+    world.answer_using(world.attempt("undo in"), Err(failure), Usage::default().with_tokens(7)).unwrap();
+    world.crash();
+    assert_eq!(world.status("in"), NodeStatus::CompensationFailed);
+    assert_eq!(world.remedy(RUN, "in", CompensationRemedy::Retry), Ok(Accepted::Done));
+    world.crash();
+    world.done("undo in", 0).done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    let outcome = world.engine.run(child).unwrap().outcome();
+    assert!(matches!(outcome, Some(RunOutcome::Succeeded { .. })), "{outcome:?}");
+    world.verify();
+}
+
+#[test]
+fn a_workflow_that_fails_undoes_its_own_nodes_whatever_compensates_it() {
+    let mut world = World::running(parent_with_undo(), 0);
+    world.done("a", 0).done("x", 0).failed("y");
+    assert_eq!(world.busy(), ["undo x"]);
+    world.done("undo x", 0);
+    assert_eq!(world.busy(), ["undo a"]);
+    world.done("undo a", 0).verify();
+}
+
+#[test]
+fn the_items_and_states_of_workflows_are_compensated_by_tasks() {
+    let mut inner = flow([undoable("x")]);
+    inner.name = "inner".into();
+    let body = Body::Flow(Arc::new(inner));
+    let each = Node::new("each", Action::Map(Map::over(Expr::Input, body.clone()))).with_input(Expr::Item);
+    let first = State::new("first").with_body(body).with_undo(work("undo first"));
+    let states =
+        Node::new("states", Action::States(States::from("first", 3).with(first))).with_link(Link::success("each"));
+    let nodes = [each.with_undo(work("undo each")), states, step("end").with_link(Link::success("states"))];
+    let mut world = World::running(flow(nodes), json!([1, 2]));
+    world.done("x", 1).done("x", 2).done("x", 3).failed("end");
+    assert_eq!(world.busy(), ["undo first"]);
+    world.crash();
+    world.done("undo first", 0);
+    assert_eq!(world.busy(), ["undo each", "undo each"]);
+    world.done("undo each", 0).crash();
+    world.done("undo each", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
     world.verify();
 }

@@ -6,6 +6,7 @@
 )]
 
 mod draw;
+mod expensive;
 mod functions;
 mod property;
 mod reference;

@@ -45,7 +45,7 @@ impl Decider<'_> {
         if passed > PASSED {
             return Next::Keep(Kept::UndoBelow(index + 1));
         }
-        if let Worker::Child(run) = instance.worker() {
+        if let (Worker::Child(run), false) = (instance.worker(), node.has_undo_task(index)) {
             return Move::CancelRun(run).into();
         }
         let (output, certain) = match instance.side_effects() {

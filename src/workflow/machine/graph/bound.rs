@@ -1,6 +1,6 @@
 //! A node with its definition and plan: everything that is derived from these alone.
 
-use crate::base::id::{AgentId, NodeIx};
+use crate::base::id::{AgentId, NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::time::Time;
 use crate::definition::{
@@ -299,6 +299,18 @@ impl BoundNode<'_> {
             Some(state) => state.can_be_undone(),
             None => self.plan.work.can_be_undone(),
         }
+    }
+
+    /// Whether a task compensates the instance, instead of the child run that performed it.
+    pub(crate) fn has_undo_task(&self, instance: u32) -> bool {
+        self.work_of(instance).is_some_and(|work| work.undo.is_some())
+    }
+
+    /// A child run that compensated itself and failed to.
+    pub(crate) fn child_not_undone(&self) -> Option<RunId> {
+        let failed = self.state.instances().not_undone();
+        let mut without_task = failed.filter(|(index, _)| !self.has_undo_task(*index));
+        without_task.find_map(|(_, instance)| instance.worker().child())
     }
 
     /// Whether an instance performed a call of a function that was rolled back to before it.

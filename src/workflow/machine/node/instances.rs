@@ -324,10 +324,9 @@ impl Instances {
         self.iter().filter(|instance| instance.is_active()).filter_map(|instance| instance.worker().child())
     }
 
-    /// A child run whose compensation failed.
-    pub(crate) fn child_not_undone(&self) -> Option<RunId> {
-        let mut failed = self.iter().filter(|instance| matches!(instance.undo(), InstanceUndo::Failed(_)));
-        failed.find_map(|instance| instance.worker().child())
+    /// The instances whose compensation failed, with their numbers.
+    pub(crate) fn not_undone(&self) -> impl Iterator<Item = (u32, &Instance)> {
+        self.indexed().filter(|(_, instance)| matches!(instance.undo(), InstanceUndo::Failed(_)))
     }
 
     /// The number of attempts of all instances that have begun.

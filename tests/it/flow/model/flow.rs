@@ -592,6 +592,14 @@ impl Flow {
         }
     }
 
+    /// Whether a task undoes a piece of a node, even if a child run performed it.
+    pub(super) fn own_undo(&self, at: usize, piece: &Piece) -> bool {
+        match &self.node(at).action {
+            Action::States(states) => states.states[piece.state].undo.is_some(),
+            _ => self.node(at).undo.is_some(),
+        }
+    }
+
     /// Whether a piece of a node has something that undoes it.
     fn has_undo(&self, at: usize, piece: &Piece) -> bool {
         let node = self.node(at);
@@ -1563,8 +1571,10 @@ impl Flow {
 
     pub(super) fn undoes(&mut self, owner: Owner, payload: &Value) -> Ruling {
         self.may_undo(owner)?;
-        let piece = &mut self.places[owner.node.index()].pieces[owner.item as usize];
-        ensure!(piece.child.is_none(), "a task undoes what a run did");
+        let at = owner.node.index();
+        let is_own = self.own_undo(at, &self.places[at].pieces[owner.item as usize]);
+        ensure!(is_own, "a task undoes what has none that undoes it");
+        let piece = &mut self.places[at].pieces[owner.item as usize];
         let certain = matches!(piece.side_effects, SideEffects::Done(_));
         let expected = json!({ "input": piece.input, "output": given(piece), "certain": certain });
         ensure!(*payload == expected, "a compensation is given {payload}, not {expected}");

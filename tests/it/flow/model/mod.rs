@@ -466,6 +466,11 @@ impl Model {
             let owner = flow.owner.ok_or("a run is undone that nobody owns")?;
             let parent = self.flow_mut(owner.run)?;
             parent.may_undo(owner)?;
+            let (at, item) = (owner.node.index(), owner.item as usize);
+            ensure!(
+                !parent.own_undo(at, &parent.places[at].pieces[item]),
+                "a run turns back although a task undoes it"
+            );
             parent.places[owner.node.index()].pieces[owner.item as usize].undo = Undo::Active;
         } else {
             ensure!(flow.stand == Stand::Running, "a run halts twice");
