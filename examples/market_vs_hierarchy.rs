@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_knows_who_is_good_at_what_needs_less_work_and_says_more() {
+    fn known_skills_need_fewer_messages() {
         let found = study(3, 1_500).unwrap();
         let [least, tree, market, trails] = &found[..] else { panic!("four") };
         assert!(market.work < 0.85 * least.work, "{found:?}");

@@ -63,7 +63,7 @@ fn small_day() -> (Scene, Tally) {
 }
 
 #[test]
-fn a_crash_at_every_fact_changes_no_outcome() {
+fn a_crash_at_every_event_changes_no_outcome() {
     let (scene, quiet) = small_day();
     assert!(quiet.facts > 60);
     for facts in 1..=quiet.facts as u64 {
@@ -73,7 +73,7 @@ fn a_crash_at_every_fact_changes_no_outcome() {
 }
 
 #[test]
-fn a_crash_at_every_fact_of_a_rough_day_leaves_balanced_books() {
+fn a_crash_at_every_event_of_a_rough_day_leaves_balanced_books() {
     for seed in [2, 5, 8] {
         let (_, quiet) = balances(Scene::new(seed, 4));
         for facts in 1..=quiet.facts as u64 {

@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_vote_counts_everybody_once(answers in prop::collection::btree_map(0_u64..9, (0_u8..3, 0_u64..5), 1..9)) {
+        fn a_vote_counts_each_voter_once(answers in prop::collection::btree_map(0_u64..9, (0_u8..3, 0_u64..5), 1..9)) {
             let given = answers.iter().map(|(by, (answer, _))| (AgentId::new(*by), Payload::new(json!({"a": answer})))).collect();
             let weights = answers.iter().map(|(by, (_, weight))| (AgentId::new(*by), *weight)).collect();
             let found = vote(&given, &weights).unwrap();
@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn everybody_agrees_with_a_ranking_that_all_share(mut ranking in Just((0..9).map(|n| Name::from(n.to_string())).collect::<Vec<_>>()).prop_shuffle(), times in 1_usize..4) {
+        fn a_shared_ranking_is_the_aggregate(mut ranking in Just((0..9).map(|n| Name::from(n.to_string())).collect::<Vec<_>>()).prop_shuffle(), times in 1_usize..4) {
             let lists = vec![ranking.clone(); times];
             let names = |order: Vec<Name>| order;
             prop_assert_eq!(names(reciprocal_rank_fusion(&lists, 60.0).into_iter().map(|(name, _)| name).collect()), ranking.clone());

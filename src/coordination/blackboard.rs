@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_seen_does_not_replace() {
+    fn a_write_without_the_last_version_does_not_replace() {
         let mut board = Blackboard::default();
         board.declare(run(1), "sum", Reducer::Sum);
         let (first, _) = board.write(Write::new(run(1), "plan", json!("a")), ANN, Time::ZERO).unwrap();

@@ -113,7 +113,7 @@ fn flags() -> Domain {
 }
 
 #[test]
-fn it_turns_back_as_far_as_it_must() {
+fn it_backtracks_as_far_as_it_must() {
     let run = |goals: &[&str]| {
         let goals: Vec<Goal> = goals.iter().map(|goal| Goal::new(*goal, [""; 0])).collect();
         plan(&flags(), Facts::from([("flag".into(), json!("-1"))]), &goals, Bounds::default())
@@ -331,7 +331,7 @@ proptest! {
     /// The leaves of the decomposition are the plan, in order; links are acyclic, go forward, and leave out what follows; the
     /// definition is sound.
     #[test]
-    fn a_plan_is_what_its_branches_say(parts in prop::collection::vec((0_usize..20, any::<bool>()), 0..20)) {
+    fn a_plan_is_the_composition_of_its_branches(parts in prop::collection::vec((0_usize..20, any::<bool>()), 0..20)) {
         let (domain, children) = trees(&parts, false);
         let found = plan(&domain, Facts::new(), &[Goal::new("g0", [""; 0])], Bounds::default()).unwrap();
         let leaves = children.iter().filter(|own| own.is_empty()).count();

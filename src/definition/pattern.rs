@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_what_the_definition_says(pattern in "[ab*?\\\\]{0,8}", text in "[ab*]{0,9}") {
+        fn it_equals_the_recursive_definition(pattern in "[ab*?\\\\]{0,8}", text in "[ab*]{0,9}") {
             let chars: Vec<char> = text.chars().collect();
             prop_assert_eq!(found(&pattern, &text), by_definition(&tokens(&pattern), &chars), "{} {}", pattern, text);
         }

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_plan_is_said_to_be_empty() {
+    fn an_empty_plan_is_drawn_as_empty() {
         assert!(drawn(&Project::default()).contains("The plan has no tasks."));
     }
 }

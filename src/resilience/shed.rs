@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn one_quick_task_says_that_the_queue_moves() {
+    fn one_quick_task_shows_that_the_queue_moves() {
         let rules = Rules::default();
         let mut shed = Shed::default();
         for second in 0..100 {

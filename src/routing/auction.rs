@@ -202,7 +202,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn who_fails_what_it_has_won_must_bid_less() {
+    fn an_agent_that_fails_what_it_won_bids_less() {
         let mut roster = Roster::default();
         (1..3).for_each(|id| roster.add(AgentSpec::new(AgentId::new(id))));
         let class = roster.class(&Needs::nothing());

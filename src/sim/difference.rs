@@ -44,7 +44,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_first_place_is_told() {
+    fn the_first_difference_is_reported() {
         let here = json!({"a": [1, {"b": 2}], "c": 3});
         assert_eq!(difference(&here, &here), None);
         let there = json!({"a": [1, {"b": 7}], "c": 4});

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_have_the_mean_that_is_told() {
+    fn draws_have_the_stated_mean() {
         let two = Duration::from_secs(2);
         let laws = [
             Distribution::constant(two),

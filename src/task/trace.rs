@@ -198,7 +198,7 @@ mod tests {
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
     #[test]
-    fn forms_are_told_apart() {
+    fn forms_are_distinguished() {
         let good = TraceContext::new(GOOD).unwrap();
         assert_eq!((good.parent_id(), good.is_sampled()), ("00f067aa0ba902b7", false));
         assert_eq!(TraceContext::new(""), Err(BadTrace::Length));

@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_is_named() {
+    fn missing_skills_are_named() {
         let matrix = Matrix::of([
             Person::new(AgentId::new(1)).with_skill("a", 1),
             Person::new(AgentId::new(2)).with_skill("b", 9).with_available(0),
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn who_can_stand_in() {
+    fn candidates_of_a_backup() {
         let matrix = sets(&[&[1, 2], &[3], &[1, 2, 3], &[3]]);
         let request = Request::new([("1", 1), ("2", 1), ("3", 1)]);
         let team = BTreeSet::from([1, 2].map(AgentId::new));

@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_away_with_work_that_nobody_else_can_do() {
+    fn no_agent_leaves_with_work_that_no_other_agent_can_do() {
         let matrix = Matrix::of([
             Person::new(AgentId::new(1)).with_skill("a", 1),
             Person::new(AgentId::new(2)).with_skill("b", 1),

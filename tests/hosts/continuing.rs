@@ -180,7 +180,7 @@ fn cause_of(ended: Result<u64, RunError>) -> (String, Vec<String>) {
 }
 
 #[test]
-fn what_was_done_before_is_not_undone_and_the_outcome_says_so() {
+fn what_was_done_before_is_not_undone_and_is_residue() {
     for functions in both() {
         let (_, effects, ended) = alone(functions, |ctx: Ctx, number| async move {
             ctx.step("note", NOTE, &number).undoable().await?;

@@ -25,7 +25,7 @@ fn cancel(id: u64) -> TaskCommand {
 }
 
 #[test]
-fn a_task_is_done_and_its_outcome_told() {
+fn a_task_is_performed_and_its_outcome_returned() {
     let world = World::new();
     world.join(agent(1), |assignment: Assignment| async move {
         Ok(Payload::of(&(assignment.input::<u32>()? * 2)).unwrap())
@@ -73,7 +73,7 @@ fn an_output_that_is_too_large_fails_and_is_not_waited_for() {
 }
 
 #[test]
-fn a_cancelled_attempt_hears_it_and_may_answer() {
+fn a_cancelled_attempt_is_notified_and_may_answer() {
     let world = World::new();
     world.join(agent(1), |assignment: Assignment| async move {
         assignment.attempt.cancelled().await;
@@ -371,7 +371,7 @@ fn runs_give_back_or_are_undone_and_their_progress_is_followed() {
 }
 
 #[test]
-fn a_kind_that_an_agent_does_not_know_is_told() {
+fn a_kind_that_an_agent_does_not_know_is_reported() {
     let world = World::new();
     let steps = AsyncSteps::new().with_fn("greet", |name: String, _| async move { Ok::<_, Failure>(name) });
     world.join(agent(1), steps);

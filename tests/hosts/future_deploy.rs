@@ -69,7 +69,7 @@ fn a_known_run_is_found_by_a_later_program_and_by_its_id() {
 }
 
 #[test]
-fn a_deployment_pins_what_is_in_flight_unless_it_is_told_otherwise() {
+fn a_deployment_pins_runs_in_flight_by_default() {
     let world = World::new();
     start(&world, 1, 1);
     let pinned = deploy(&world, flow(2), InFlight::default()).unwrap();
@@ -103,7 +103,7 @@ fn a_deployment_refuses_while_something_that_differs_is_in_flight() {
 }
 
 #[test]
-fn a_deployment_migrates_what_can_and_says_why_the_rest_cannot() {
+fn a_deployment_migrates_what_can_and_lists_obstacles_of_the_rest() {
     let world = World::new();
     world.join(agent(1), |_| async { Ok(Payload::NULL) });
     for id in 1..=70 {
@@ -136,7 +136,7 @@ fn a_deployment_migrates_what_can_and_says_why_the_rest_cannot() {
 }
 
 #[test]
-fn a_run_that_fails_or_is_compensated_stays_and_says_so() {
+fn a_run_that_fails_or_is_compensated_is_kept_with_its_outcome() {
     let world = World::new();
     let undone = Definition::new("flow")
         .with_version(1)

@@ -183,7 +183,7 @@ fn what_waits_together_is_appended_together() {
 }
 
 #[test]
-fn who_submits_waits_while_the_journal_is_behind() {
+fn submitters_wait_while_the_journal_is_behind() {
     let gate = Gate::default();
     let world = World::open(Config::default(), gate.clone());
     let taken = counter();
@@ -282,7 +282,7 @@ pub fn play(executor: &Executor, clock: &VirtualClock, host: &FutureHost) -> Vec
 }
 
 #[test]
-fn a_host_goes_on_after_a_crash_at_every_fact() {
+fn a_host_continues_after_a_crash_at_every_event() {
     let whole = MemoryJournal::default();
     let outcomes = scene(&whole);
     assert!(outcomes.iter().all(|(_, outcome)| matches!(outcome, TaskOutcome::Succeeded(_))), "{outcomes:?}");
@@ -304,7 +304,7 @@ fn the_same_scene_leaves_the_same_journal() {
 }
 
 #[test]
-fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
+fn unread_commands_are_answered_by_the_end_of_the_host() {
     let (host, driver) = FutureHost::start(Config::default(), VirtualClock::default()).unwrap();
     let mut asked = Box::pin(host.submit(task(1)));
     let mut cx = std::task::Context::from_waker(Waker::noop());

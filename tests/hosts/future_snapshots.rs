@@ -71,7 +71,7 @@ fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
 }
 
 #[test]
-fn snapshots_are_taken_as_it_goes_and_hold_what_all_facts_would() {
+fn snapshots_equal_the_fold_of_all_events() {
     let journal = identified();
     let all: Arc<Mutex<Vec<Entry>>> = Arc::new(Mutex::new(journal.entries()));
     let world = open(journal.clone(), Durable::new().snapshot_every(50));

@@ -95,7 +95,7 @@ fn the_thread_host_hands_out_the_same_keys() {
 }
 
 #[test]
-fn an_attempt_without_a_key_says_so() {
+fn an_attempt_without_a_key_is_an_error() {
     let id = AttemptId::new(TaskId::new(7), 1);
     let attempt = Attempt::new(id, "charge");
     let error = attempt.idempotency_key().unwrap_err();

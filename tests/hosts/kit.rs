@@ -62,7 +62,7 @@ fn places_are_kept_and_what_waits_is_given_back() {
 }
 
 #[test]
-fn an_agent_that_falls_silent_is_lost_and_one_that_lives_is_not() {
+fn an_agent_without_heartbeats_is_lost_and_one_with_them_is_not() {
     let mut rehearsal = Rehearsal::new(Config::default);
     let script = Script::new().on("work", [Reply::ok(&()).after(SECOND * 30)]);
     rehearsal.join(agent(1).with_lease(SECOND * 3), script.clone());
@@ -122,7 +122,7 @@ fn recordings_are_written_down_read_back_replayed_and_compared() {
 }
 
 #[test]
-fn assertions_that_fail_tell_the_story() {
+fn assertions_that_fail_print_the_story() {
     let mut rehearsal = Rehearsal::new(Config::default);
     rehearsal.join(agent(1), Script::new().on("work", [Reply::fail(Failure::permanent("never"))]));
     rehearsal.submit(task(1));

@@ -109,7 +109,7 @@ fn nothing_hostile_gets_through_and_nothing_is_loaded() {
 }
 
 #[test]
-fn a_run_that_is_under_way_says_what_it_waits_for() {
+fn the_report_of_an_active_run_lists_what_it_waits_for() {
     let mut rehearsal = scene(Reply::hang());
     rehearsal.run_for(Duration::from_secs(3));
     let page = page_of(&rehearsal);
@@ -118,7 +118,7 @@ fn a_run_that_is_under_way_says_what_it_waits_for() {
 }
 
 #[test]
-fn a_run_that_was_undone_says_so() {
+fn the_report_of_a_compensated_run_states_it() {
     let mut rehearsal = scene(Reply::fail(Failure::permanent("no stamps")));
     rehearsal.run();
     let page = page_of(&rehearsal);

@@ -148,7 +148,7 @@ fn runs_nodes_tasks_and_attempts_are_spans_within_each_other() {
 }
 
 #[test]
-fn a_trace_is_carried_to_whoever_performs_the_work() {
+fn a_trace_reaches_the_agent() {
     // From a message to a task, from a run to its tasks, from a task to the message for its agent.
     let task = TaskSpec::new(TaskId::new(1), "greet").with_trace(trace());
     let body = counterpoint::protocol::Body::try_from(&Command::submit(task.clone())).unwrap();

@@ -199,7 +199,7 @@ fn a_ready_node_is_never_held_back_by_a_busy_worker() {
 }
 
 #[test]
-fn a_cancelled_run_ends_and_says_what_is_missing() {
+fn a_cancelled_run_ends_and_lists_what_is_missing() {
     let graph = build(5, &[(0, 1), (1, 2), (1, 3), (3, 4)].into()).unwrap();
     let cancel = CancelFlag::new();
     let mut runner = Runner::new(graph.topology(), 2).cancelled_by(&cancel);

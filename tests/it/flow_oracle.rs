@@ -82,7 +82,7 @@ proptest! {
 
     /// Whatever happens, every run ends, and every fact on the way is one that the rules allow.
     #[test]
-    fn every_fact_follows_the_rules(shape in numbers(160), schedule in numbers(120), seed in 0_u64..1_000) {
+    fn every_event_follows_the_rules(shape in numbers(160), schedule in numbers(120), seed in 0_u64..1_000) {
         let world = played(&shape, &schedule, seed, WILD, true);
         obeys(&world.journal)?;
         prop_assert!(world.engine.outstanding().is_empty());
@@ -94,7 +94,7 @@ proptest! {
 
     /// Cut off after any fact, a run goes on to an end that the rules allow, with nothing done that was done before.
     #[test]
-    fn goes_on_after_a_crash_at_any_fact(shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000) {
+    fn continues_after_a_crash_at_any_event(shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000) {
         let world = played(&shape, &schedule, seed, Taste { races: true, most: 5 }, true);
         for cut in 0..=world.journal.len() {
             obeys(&again(&world, cut, seed).journal)?;

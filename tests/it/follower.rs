@@ -65,7 +65,7 @@ proptest! {
 }
 
 #[test]
-fn a_follower_takes_facts_in_order_only() {
+fn a_follower_takes_events_in_order_only() {
     let mut world = World::new();
     world.say(Command::submit(TaskSpec::new(TaskId::new(1), "any"))).unwrap();
     let mut follower = Follower::new(&timeless());

@@ -227,7 +227,7 @@ fn set_back(again: bool) -> World {
 /// Facts are left out and the others are numbered anew, two are swapped, or a number in one of them is another: a typed error, or
 /// a state that is sound.
 #[test]
-fn whatever_a_journal_says_wrongly_is_noticed_or_does_no_harm() {
+fn every_wrong_journal_is_refused_or_harmless() {
     let (mut misfit, mut unsound) = (0, 0);
     let mut judge = |mut entries: Vec<Entry>| {
         entries.iter_mut().zip(1..).for_each(|(entry, number)| entry.seq = Seq::new(number));

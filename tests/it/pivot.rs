@@ -104,7 +104,7 @@ fn a_cancelled_run_waits_for_the_pivot_that_is_under_way() {
 }
 
 #[test]
-fn a_pivot_that_nobody_has_begun_is_withdrawn() {
+fn a_pivot_that_has_not_begun_is_withdrawn() {
     let mut stage = Stage::new(false);
     stage.cancel();
     assert!(stage.is_compensated(), "{}", stage.outcome());

@@ -74,7 +74,7 @@ proptest! {
                 break;
             }
             finish(&mut host)?;
-            told_once(&host.journal)?;
+            reported_once(&host.journal)?;
         }
     }
 
@@ -228,7 +228,7 @@ fn finish(host: &mut Host) -> Result<(), TestCaseError> {
 }
 
 /// Every task that was taken on has exactly one end, and no attempt was given out twice.
-fn told_once(journal: &[Entry]) -> Result<(), TestCaseError> {
+fn reported_once(journal: &[Entry]) -> Result<(), TestCaseError> {
     let mut open: BTreeSet<TaskId> = BTreeSet::new();
     let mut given = BTreeMap::new();
     for entry in journal {

@@ -252,7 +252,7 @@ fn a_silent_agent_is_lost_and_its_attempts_count_as_unknown() {
 }
 
 #[test]
-fn a_new_life_gives_back_what_the_old_one_held() {
+fn a_new_incarnation_releases_what_the_old_one_held() {
     let mut host = plain();
     let old = host.join(agent(1));
     host.submit(task(1).with_policy(retrying(2, 10)));
@@ -405,7 +405,7 @@ proptest! {
 
     /// The bound on waiting: whoever arrives after a task's own virtual deadline never goes before it.
     #[test]
-    fn nobody_passes_whose_turn_came_after_the_bound(
+    fn no_task_passes_another_beyond_the_bound(
         tasks in prop::collection::vec((0_u64..3_000, 0_u64..2_000), 2..40), stretch in 0_u32..50,
         patience in 0_u64..100_000,
     ) {
@@ -430,7 +430,7 @@ proptest! {
 }
 
 #[test]
-fn a_task_that_nobody_can_do_blocks_no_other() {
+fn a_task_without_an_agent_blocks_no_other() {
     let mut host = plain();
     host.submit(task(1).with_needs(Needs::skill("magic")).with_tier(Tier::Critical));
     host.submit(task(2).with_tier(Tier::Low));

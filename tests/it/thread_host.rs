@@ -36,7 +36,7 @@ fn ended(host: &ThreadHost, spec: TaskSpec) -> TaskOutcome {
 }
 
 #[test]
-fn a_task_is_done_and_its_outcome_told() {
+fn a_task_is_performed_and_its_outcome_returned() {
     let host = ThreadHost::start(Config::default()).unwrap();
     let double = |task: &TaskSpec, _: &Attempt| Ok(Payload::of(&(task.payload.to::<u32>().unwrap() * 2)).unwrap());
     host.add_custom_agent(agent(1), double).unwrap();
@@ -89,7 +89,7 @@ fn a_panic_is_the_failure_of_an_attempt_and_another_agent_tries() {
 }
 
 #[test]
-fn a_subscriber_who_reads_too_slowly_is_told_where_facts_are_missing() {
+fn a_slow_subscriber_receives_gaps() {
     let host = ThreadHost::start(Config::default()).unwrap();
     let events = host.events(EventFilter::tasks(), 2).unwrap();
     host.add_custom_agent(agent(1), |_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)).unwrap();
@@ -189,7 +189,7 @@ impl Step for Refuse {
 }
 
 #[test]
-fn a_run_that_fails_is_undone_and_says_so() {
+fn a_run_that_fails_is_compensated() {
     let taken = Arc::new(AtomicU32::new(0));
     let flow = Workflow::<u32, ()>::named("in vain");
     let took = flow.step(Take(Arc::clone(&taken)), flow.input()).undoable();
@@ -416,7 +416,7 @@ impl Journal for Stuck {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "time for the others to ask: were it too short, the test would see less")]
-fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
+fn unread_commands_are_answered_by_the_end_of_the_host() {
     let ((begun, begins), (tell, verdict)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let journal = Stuck { within: MemoryJournal::default(), appends: 0, begun, verdict };
     // The thread that takes snapshots asks the owner, too: for one after each fact.

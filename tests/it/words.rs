@@ -130,6 +130,19 @@ fn as_words(name: &str) -> String {
     words
 }
 
+/// The names of tests and properties as words, each in its line. A word alone may be the name of a helper.
+fn tests(source: &str) -> String {
+    let (mut is_test, mut lines) = (false, Vec::new());
+    for line in source.lines() {
+        let code = line.trim_start();
+        let name = code.strip_prefix("async ").unwrap_or(code).strip_prefix("fn ").map(identifier);
+        let name = name.filter(|name| is_test && name.contains('_'));
+        is_test = code.starts_with("#[") && (is_test || code.contains("test")) || is_test && code.starts_with("//");
+        lines.push(name.map_or_else(|| "|".to_owned(), as_words));
+    }
+    lines.join("\n")
+}
+
 #[test]
 fn no_retired_word_comes_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -153,6 +166,10 @@ fn no_retired_word_comes_back() {
         faults.extend(found(&shown, &comments(&source), false, &all));
         faults.extend(found(&shown, &names(&source), true, &all));
     }
+    for path in ["src", "tests", "packages", "examples"].iter().flat_map(|folder| rust_files(&root.join(folder))) {
+        let shown = shown(&path);
+        faults.extend(found(&shown, &tests(&fs::read_to_string(path).unwrap()), false, &all));
+    }
     assert!(faults.is_empty(), "{} retired words:\n{}", faults.len(), faults.join("\n"));
 }
 
@@ -165,5 +182,7 @@ fn the_test_sees_retired_words() {
     assert_eq!(of_comments("src/allowed/a.rs").len(), 0);
     let of_names = found("src/a.rs", &names(source), true, &all);
     assert_eq!(of_names.len(), 2, "{of_names:?}");
+    let of_tests = tests("#[test]\n#[ignore]\nfn it_is_called_back() {}\nfn a_call_called_back() {}\n");
+    assert_eq!(found("src/a.rs", &of_tests, false, &all).len(), 1);
     assert_eq!(found("a.md", "Heirs are\ncalled back, a call-called back.", false, &all).len(), 1);
 }

@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_sheet_says_so() {
+    fn an_empty_sheet_states_it() {
         let mut sheet = Sheet::new("Title", 300.0, 60.0);
         sheet.empty("no data");
         assert!(sheet.finish().contains(">no data<"));

@@ -37,7 +37,7 @@ fn picture(board: &Board, tape: Option<&Tape>) -> String {
 }
 
 #[test]
-fn a_tape_is_wound_to_any_moment() {
+fn a_tape_is_wound_to_any_time() {
     let entries = scene();
     let mut tape = Tape::new(entries.clone());
     let end = picture(tape.board(), Some(&tape));

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_said_in_any_order() {
+    fn arguments_may_have_any_order() {
         let arguments = read("--fail 0.25 src --workers 3 --out there --seed 9 --fail-delivery").unwrap();
         let Arguments { root, out, workers, fail, seed, fail_delivery, help } = arguments;
         assert_eq!((root, out), ("src".into(), "there".into()));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn wrong_arguments_are_errors() {
         assert_eq!(read("--fial 1").unwrap_err(), "there is no option --fial");
         assert_eq!(read("--fail").unwrap_err(), "--fail needs a share from 0 to 1");
         assert_eq!(read("--fail 2").unwrap_err(), "--fail needs a share from 0 to 1, and 2 is none");

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_were_made_go_away_unless_somebody_uses_them() {
+    fn created_folders_are_removed_unless_they_are_used() {
         let folder = Folder::new("folders");
         let out = folder.path().join("a/b");
         let made = missing_folders(&out);

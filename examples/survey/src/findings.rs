@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_nothing_to_say_about_code() {
+    fn no_code_has_no_findings() {
         assert!(!sentences(&[]).contains("code"));
     }
 }

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_language() {
+    fn the_language_follows_from_names() {
         assert_eq!(Language::of("src/lib.rs"), Some(Language::Rust));
         assert_eq!(Language::of("A/B.TSX"), Some(Language::TypeScript));
         assert_eq!(Language::of("Cargo.lock"), Some(Language::Toml));

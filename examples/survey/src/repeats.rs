@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn repetition_within_a_file_or_too_short_is_not_told() {
+    fn repetition_within_a_file_or_too_short_is_not_listed() {
         let within = numbered("x", 0..7).repeat(3);
         assert_eq!(repeats(&[facts("a.c", &within)], 10).found, 0);
         let short = numbered("x", 0..5);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_nobody_analysed_are_sent_back() {
+    fn files_without_an_analysis_are_sent_back() {
         let mut batch = tree(2, 2);
         let inventory = inventory_of(&batch.facts);
         batch.facts.pop();

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_looked_at_is_missing() {
+    fn what_was_not_analysed_is_missing() {
         let (inventory, mut batch) = sample();
         batch.facts.pop();
         batch.facts[0].links = None;

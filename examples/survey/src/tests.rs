@@ -97,7 +97,7 @@ fn a_delivery_that_fails_leaves_the_report_of_last_time() {
 }
 
 #[test]
-fn who_fails_always_gives_up_in_the_end() {
+fn work_that_always_fails_ends() {
     let folder = project("never");
     let (code, text, _) = survey(&folder, "report", &["--fail", "1"]);
     assert_eq!(code, 1);
@@ -116,7 +116,7 @@ fn an_empty_directory_has_a_report_too() {
 }
 
 #[test]
-fn what_cannot_be_surveyed_is_said() {
+fn what_cannot_be_surveyed_is_listed() {
     let folder = project("wrong");
     let file = folder.path().join("code/README.md");
     let (code, text) = answer([file.into()]);

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_sorted_and_says_what_it_left_out() {
+    fn lists_sorted_with_what_was_left_out() {
         let folder = Folder::new("walk");
         folder.write("src/b.rs", b"fn b() {}\n");
         folder.write("src/a.py", b"pass\n");

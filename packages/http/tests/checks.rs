@@ -20,7 +20,7 @@ fn rejected(answer: &Answer, status: u16, code: &str) {
 }
 
 #[test]
-fn who_may_not_is_told_so() {
+fn a_caller_without_the_permission_is_refused() {
     let server = Server::start("access");
     let task = json!({"id": "1", "kind": "square", "payload": {"number": 3}});
     let nobody = server.curl(&["-d", &task.to_string(), "/v1/tasks"]);
@@ -53,7 +53,7 @@ fn who_may_not_is_told_so() {
 }
 
 #[test]
-fn bad_input_is_told_apart() {
+fn bad_inputs_have_different_errors() {
     let server = Server::start("input");
     let post = |body: &str| server.curl(&["-H", "Authorization: Bearer client", "-d", body, "/v1/tasks"]);
     post("{").is(400, "syntax");
@@ -329,7 +329,7 @@ fn a_worker_in_python_reports_and_the_next_one_goes_on_from_its_details() {
 }
 
 #[test]
-fn bad_reports_are_told_apart() {
+fn bad_reports_have_different_errors() {
     let server = Server::start("reports");
     let by = register(&server, 1);
     let say = |id: &str, body: Value| server.say("agent-1", "/v1/messages?wait=5", id, &body);

@@ -41,7 +41,7 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn all_that_it_says_can_be_asked_and_needs_a_token() {
+fn every_described_route_exists_and_needs_a_token() {
     let server = Server::start("description");
     assert_eq!(server.curl(&["/openapi.json"]).json(), openapi());
     let document = openapi();

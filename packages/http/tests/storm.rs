@@ -43,7 +43,7 @@ fn bring(server: &Server, number: u64) -> Option<String> {
 }
 
 #[test]
-fn all_is_done_once_whoever_is_killed() {
+fn all_work_is_done_once_whichever_process_is_killed() {
     let mut server = Server::start("storm");
     let ledger = common::folder("storm-ledger");
     let mut dice = Dice(11);
@@ -93,7 +93,7 @@ fn all_is_done_once_whoever_is_killed() {
 }
 
 #[test]
-fn who_is_not_heard_any_more_loses_the_work() {
+fn an_agent_without_heartbeats_loses_its_work() {
     let server = Server::start("silence");
     let ledger = common::folder("silence-ledger");
     let first = Worker::start(&server, 1, &ledger);

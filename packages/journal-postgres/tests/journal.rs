@@ -71,7 +71,7 @@ fn it_answers_as_the_journal_in_memory_does() {
 }
 
 #[test]
-fn rows_are_there_with_their_facts_or_not_at_all() {
+fn rows_are_stored_with_their_events_or_not_at_all() {
     let server = Server::start("rows");
     let mut client = server.client();
     client.batch_execute("create table seen (seq bigint not null, check (seq <> 5))").unwrap();
@@ -103,7 +103,7 @@ fn rows_are_there_with_their_facts_or_not_at_all() {
 }
 
 #[test]
-fn nobody_knows_what_a_server_that_died_has_kept() {
+fn what_a_killed_server_has_stored_is_unknown() {
     let mut server = Server::start("died");
     let mut journal = journal(&server, "died");
     let epoch = journal.take_over().unwrap().epoch;
@@ -131,7 +131,7 @@ fn nobody_knows_what_a_server_that_died_has_kept() {
 }
 
 #[test]
-fn who_stands_still_in_the_middle_does_not_hold_up_the_next() {
+fn a_writer_that_stands_still_does_not_block_a_take_over() {
     let server = Server::start("still");
     let mut old = journal(&server, "still").with_patience(Duration::from_millis(300)).with_rows(|_, _| {
         std::thread::sleep(Duration::from_secs(3));

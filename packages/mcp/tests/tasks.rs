@@ -247,7 +247,7 @@ async fn a_task_is_handed_out_at_once_and_completed_with_what_the_tool_would_hav
 }
 
 #[tokio::test]
-async fn who_does_not_ask_to_wait_is_answered_at_once() {
+async fn a_call_without_a_wait_is_answered_at_once() {
     let server = Server::start(&folder("unwaited"));
     let ada = server.follower("t-ada").await;
     let answered = ada.call("distribute_task", json!({"key": "a", "kind": "square"})).await;
@@ -266,7 +266,7 @@ async fn who_does_not_ask_to_wait_is_answered_at_once() {
 
 /// `failed` is for errors of the protocol; work that fails is a tool's answer.
 #[tokio::test]
-async fn work_that_fails_is_a_task_that_is_completed_and_says_so() {
+async fn failed_work_is_a_completed_task_with_an_error() {
     let server = Server::start(&folder("failed"));
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
     let incarnation = ops.joins().await;
@@ -296,7 +296,7 @@ async fn work_that_fails_is_a_task_that_is_completed_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_run_says_how_far_it_is_and_is_completed_with_its_nodes() {
+async fn a_run_reports_progress_and_is_completed_with_its_nodes() {
     let server = Server::start(&folder("run"));
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
     let incarnation = ops.joins().await;
@@ -421,7 +421,7 @@ async fn what_cannot_be_cancelled_any_more_is_acknowledged_or_refused() {
 }
 
 #[tokio::test]
-async fn strangers_are_told_nothing_and_change_nothing() {
+async fn strangers_read_nothing_and_change_nothing() {
     let server = Server::start(&folder("strangers"));
     let (ada, ops, seven) =
         (server.follower("t-ada").await, server.follower("t-ops").await, server.follower("t-7").await);
@@ -526,7 +526,7 @@ async fn tasks_outlive_the_server_that_handed_them_out() {
 }
 
 #[tokio::test]
-async fn who_does_not_follow_tasks_waits_as_ever() {
+async fn a_client_without_tasks_waits_for_the_answer() {
     let server = Server::start(&folder("plain"));
     let seven = server.follower("t-7").await;
     let incarnation = seven.joins().await;
@@ -552,7 +552,7 @@ async fn who_does_not_follow_tasks_waits_as_ever() {
 
 /// A task has no notifications of progress; `get_status` has, for the same work.
 #[tokio::test]
-async fn who_follows_a_task_can_be_told_its_progress_too() {
+async fn a_client_that_follows_a_task_can_receive_its_progress() {
     let server = Server::start(&folder("progress"));
     let (ada, ops) = (server.follower("t-ada").await, server.follower("t-ops").await);
     let incarnation = ops.joins().await;

@@ -101,7 +101,7 @@ fn faults_of_servers_are_failures_of_their_kind() {
 }
 
 #[test]
-fn an_error_of_a_tool_is_of_the_kind_that_the_file_says() {
+fn an_error_of_a_tool_has_the_kind_from_the_file() {
     let tried = |mcp: &Value| {
         let place = Place::with(&flow(mcp, "").replace("attempts: 1", "attempts: 3, delay: 1ms"));
         let ended = place.run(["run", "flow.yaml", "--json"]).with(1);

@@ -102,7 +102,7 @@ fn operations_are_applied_offline_and_the_run_goes_on_with_them() {
 }
 
 #[test]
-fn a_cancelled_run_ends_and_says_why() {
+fn a_cancelled_run_ends_with_the_reason() {
     let place = Place::with(GATES);
     let running = place.start(["run", "flow.yaml", "--json"]);
     until("the control port is open", || place.path(".counterpoint/runs/gates-1/control.json").exists());

@@ -113,7 +113,7 @@ fn rounds_deadlines_and_a_person() {
 }
 
 #[test]
-fn experts_are_heard_before_their_word_decides() {
+fn experts_vote_before_their_weight_decides() {
     let config = Config::default().with_otherwise(vec![Otherwise::Expertise]);
     let voters = (1..=3).map(|id| (agent(id), 1));
     let vote = Consensus::open(Rules::new(config).unwrap(), voters, Time::ZERO).unwrap();

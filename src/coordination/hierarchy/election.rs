@@ -155,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn somebody_leads_while_somebody_is_there(
+        fn there_is_a_leader_while_there_is_an_agent(
             margin in 0_u64..5, steps in prop::collection::vec((0_u64..6, prop::option::of(0_u64..20)), 0..80),
         ) {
             let mut election = Election::new(margin);

@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_leaves_the_tree_keeps_its_shape() {
+    fn a_tree_keeps_its_shape_when_an_agent_leaves() {
         let mut tree = Hierarchy::form((1..=7).map(|id| (agent(id), 100 - id)), 2).unwrap();
         let held = tree.delegate(TaskId::new(1), &Needs::skill("lay")).unwrap();
         assert_eq!(held.path, [1, 2, 4].map(AgentId::new));
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_busy_counts_where_work_is_shared_out() {
+    fn busy_agents_count_where_work_is_distributed() {
         let spec = |id: u64| AgentSpec::new(AgentId::new(id));
         let mut tree = Hierarchy::form((1..=7).map(|id| (spec(id), 100 - id)), 2).unwrap();
         let to: Vec<u64> =
@@ -403,7 +403,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_tree_stays_a_tree_and_work_stays_with_who_can_do_it(
+        fn a_tree_stays_a_tree_and_work_stays_with_able_agents(
             size in 0_u64..12, fan_out in 1_u32..4, steps in prop::collection::vec((0_u8..5, 0_u64..16), 0..80),
         ) {
             let mut tree = Hierarchy::form((0..size).map(|id| (agent(id), id * 7 % 5)), fan_out).unwrap();

@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_long_has_failed() {
+    fn a_contractor_past_its_deadline_has_failed() {
         let rules = Rules::new(Config::default().with_performing(Some(Duration::from_secs(5))).with_rounds(2)).unwrap();
         let (mut contract, _) = ContractNet::call(rules, [agent(1), agent(2), agent(3)], Time::ZERO).unwrap();
         for by in 1..=3 {

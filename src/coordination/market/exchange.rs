@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_fails_after_an_award_is_trusted_less() {
+    fn an_agent_that_fails_after_an_award_loses_reputation() {
         let rules = Rules::new(Config::default().with_reserve(100)).unwrap();
         let mut market = Exchange::new(Budget::new(1_000), Reputation::default());
         let (cheap, honest) = (AgentId::new(1), AgentId::new(2));

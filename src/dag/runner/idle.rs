@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn work_seen_at_the_last_moment_is_not_slept_over() {
+    fn work_that_arrives_last_wakes_a_worker() {
         let idle = begun(3);
         assert_eq!(idle.wake_one(), Woken::Start);
         assert!(idle.start());

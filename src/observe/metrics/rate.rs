@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_stream_is_told_soon() {
+    fn a_steady_rate_is_known_soon() {
         let mut rate = Rate::default();
         let start = Time::from_secs(1_000);
         for tick in 1..=500_u64 {

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_differ_are_told_apart_and_others_are_not() {
+    fn kinds_that_differ_are_distinguished_and_others_are_not() {
         let fooled = (0..40).filter(|seed| learned(*seed, &[3.0; 20], 60).levels[0].weight().is_some()).count();
         assert!(fooled <= 6, "{fooled} of 40");
         let apart = learned(7, &[1.0, 2.0, 4.0, 8.0], 300);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_counts_as_far_as_it_tells_anything() {
+    fn an_estimate_counts_by_its_credibility() {
         let hints = [1, 4, 16].map(Duration::from_millis);
         for (telling, most) in [(true, 10.0), (false, 1.6)] {
             let (mut estimator, mut random) = (Credibility::default(), Random::new(3, 7));

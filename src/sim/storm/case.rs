@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_case_is_told() {
+    fn what_is_no_case_is_an_error() {
         for (text, word) in
             [("", ""), ("x", "x"), ("7 message-lost", "message-lost"), ("7 -rain", "-rain"), ("7 -job#x", "-job#x")]
         {

@@ -41,7 +41,7 @@ fn a_join_starts_when_a_branch_was_skipped_withdrawn_or_taken_twice() {
 }
 
 #[test]
-fn a_run_that_waits_says_for_what() {
+fn a_waiting_run_lists_what_it_waits_for() {
     let definition = flow([
         step("a"),
         Node::new("word", Action::Wait { signal: Some("go".into()), timer: None }),
@@ -121,7 +121,7 @@ fn what_a_check_refuses_has_not_begun() {
 }
 
 #[test]
-fn work_that_nobody_can_do_is_told_from_work_that_waits() {
+fn work_without_an_agent_differs_from_work_that_waits() {
     let mut world = World::running(Definition::new("flow").with_node(Node::new("a", Action::task("alchemy"))), 0);
     assert!(matches!(world.engine.routability(&Needs::skill("alchemy")), Routability::NoAgent));
     assert!(!matches!(world.engine.routability(&Needs::nothing()), Routability::NoAgent));

@@ -144,7 +144,7 @@ fn of_two_recoveries_both_ask_for_the_same_and_one_answer_counts() {
 /// A map of runs, each of which does a step, waits for a word of its own, and goes on: none does its first step again, and each
 /// hears its own word, in whatever order they come, across a crash.
 #[test]
-fn suspended_branches_go_on_each_with_its_own_word() {
+fn suspended_branches_go_on_each_with_its_own_signal() {
     let mut inner = Definition::new("inner");
     let mine = Condition::equal(Expr::Item.at("/for"), Expr::Input);
     let offer = RaceOption::new("word", WaitFor::Signal { signal: "word".into(), matching: mine });
@@ -191,7 +191,7 @@ fn a_loop_that_never_has_enough_ends_at_its_bound_and_keeps_what_it_did() {
 }
 
 #[test]
-fn a_word_that_comes_twice_or_to_nobody_changes_nothing() {
+fn a_repeated_or_unawaited_signal_changes_nothing() {
     let mut world = World::running(flow([step("a")]), 0);
     world.done("a", 0);
     let before = world.journal.len();

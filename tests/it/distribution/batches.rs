@@ -32,7 +32,7 @@ fn enough_of_a_kind_go_to_one_agent_at_once() {
 }
 
 #[test]
-fn nobody_waits_for_company_longer_than_the_linger() {
+fn a_batch_waits_no_longer_than_the_linger() {
     let mut host = host(config(3, 4));
     host.join(agent(1).with_capacity(8));
     host.submit(task(1));

@@ -30,7 +30,7 @@ fn called_back(host: &Host) -> Vec<u64> {
 }
 
 #[test]
-fn who_asks_for_work_gets_as_much_as_asked_for_and_no_more() {
+fn a_poll_gets_at_most_what_it_asks_for() {
     let mut host = host(Config::default());
     let one = host.join(agent(1).with_capacity(3).with_polls());
     (1..=6).for_each(|id| host.submit(task(id)));
@@ -48,7 +48,7 @@ fn who_asks_for_work_gets_as_much_as_asked_for_and_no_more() {
 }
 
 #[test]
-fn who_asks_before_there_is_work_gets_it_when_it_comes() {
+fn a_poll_waits_for_work() {
     let mut host = host(Config::default());
     let one = host.join(agent(1).with_polls());
     poll(&mut host, one, 1).unwrap();
@@ -139,7 +139,7 @@ fn the_first_tier_takes_the_place_of_a_preemptible_attempt() {
 }
 
 #[test]
-fn without_leave_nothing_is_called_back() {
+fn nothing_is_preempted_unless_it_is_preemptible() {
     let mut host = host(Config::default());
     host.join(agent(1));
     host.submit(task(1).with_preemptible());
@@ -171,7 +171,7 @@ fn a_task_is_preempted_only_so_often() {
 }
 
 #[test]
-fn the_place_goes_to_the_task_for_which_it_was_called_back() {
+fn a_freed_slot_goes_to_the_task_that_preempted() {
     let mut host = preempting();
     host.join(agent(1));
     host.submit(task(1).with_tier(Tier::Low).with_preemptible());
@@ -183,7 +183,7 @@ fn the_place_goes_to_the_task_for_which_it_was_called_back() {
 }
 
 #[test]
-fn each_urgent_task_calls_back_one() {
+fn each_urgent_task_preempts_one_attempt() {
     let mut host = preempting();
     host.join(agent(1).with_capacity(3));
     (1..=3).for_each(|id| host.submit(task(id).with_preemptible()));
@@ -234,7 +234,7 @@ fn silence_ends_the_attempt() {
 }
 
 #[test]
-fn nobody_gives_back_unasked_but_who_leaves() {
+fn only_a_leaving_agent_yields_unasked() {
     let mut host = host(Config::default());
     host.join(agent(1));
     host.submit(task(1));

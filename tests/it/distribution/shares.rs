@@ -71,7 +71,7 @@ fn time_is_shared_not_tasks() {
 }
 
 #[test]
-fn whoever_was_away_has_no_claim_on_the_past() {
+fn an_absent_tenant_has_no_claim_on_the_past() {
     let config = Config::default().with_discipline(Discipline::WeightedFair);
     let mut host = host(config);
     host.join(agent(1));

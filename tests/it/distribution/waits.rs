@@ -15,7 +15,7 @@ fn wait(host: &Host, id: u64) -> (TaskWait, bool) {
 }
 
 #[test]
-fn it_says_who_has_it_that_all_are_busy_or_that_nobody_can() {
+fn a_wait_names_the_agent_or_the_lack_of_one() {
     let mut host = host(Config::default());
     host.submit(task(1));
     assert_eq!(wait(&host, 1), (TaskWait::NoAgent, false));
@@ -42,7 +42,7 @@ fn room_that_is_kept_for_others_is_no_room() {
 }
 
 #[test]
-fn it_says_what_is_paused() {
+fn a_wait_names_what_is_paused() {
     let mut host = host(Config::default());
     host.join(agent(1));
     let scopes = [Scope::Tenant("acme".into()), Scope::Kind("work".into()), Scope::Agent(agent_id(1))];
@@ -56,7 +56,7 @@ fn it_says_what_is_paused() {
 }
 
 #[test]
-fn it_says_whose_quota_is_used_up() {
+fn a_wait_names_the_tenant_of_the_quota() {
     let rules = rate::Rules::new(rate::Config::new(1, ms(1_000), 1)).unwrap();
     let config = Config::default()
         .with_tenant("full", Quota::default().with_concurrent(1))
@@ -74,7 +74,7 @@ fn it_says_whose_quota_is_used_up() {
 }
 
 #[test]
-fn it_says_which_moment_it_waits_for() {
+fn a_wait_has_its_time() {
     let mut host = host(Config::default().with_batch("work", Batch::new(2, 4, ms(500))));
     host.join(agent(1));
     host.submit(task(1));
@@ -92,7 +92,7 @@ fn it_says_which_moment_it_waits_for() {
 
 #[cfg(feature = "resilience")]
 #[test]
-fn it_says_which_guard_lets_nobody_begin_it() {
+fn a_wait_names_the_guard() {
     use counterpoint::resilience::breaker;
     use counterpoint::task::Guard;
     let rules = breaker::Config::default().with_consecutive(1).with_jitter_permille(0).with_open_for(ms(5_000));
@@ -105,7 +105,7 @@ fn it_says_which_guard_lets_nobody_begin_it() {
 }
 
 #[test]
-fn it_says_that_others_use_what_it_needs() {
+fn a_wait_names_the_shared_resource_in_use() {
     let mut host = host(Config::default().with_shared("licence", 1));
     host.join(agent(1).with_capacity(2));
     let licensed = |id| task(id).with_needs(Needs::skill("work").and_shared("licence", 1));
@@ -128,7 +128,7 @@ impl RoutingStrategy for Picky {
 }
 
 #[test]
-fn it_says_that_the_strategy_picks_nobody() {
+fn a_wait_states_that_the_strategy_chooses_no_agent() {
     let mut host = host(Config::default().with_strategy(Picky));
     host.join(agent(1));
     host.submit(task(1));

@@ -145,7 +145,7 @@ fn outliers_are_left_out_up_to_a_share_of_the_agents() {
 }
 
 #[test]
-fn in_a_panic_nobody_is_left_out_and_it_is_told() {
+fn in_panic_mode_all_agents_count_and_it_is_reported() {
     let rules = pool_rules().config().with_max_ejected_permille(1_000);
     let config =
         Config::default().with_outlier_ejection(outlier::Rules::new(rules).unwrap()).with_breaker(breaker_rules());
@@ -277,7 +277,7 @@ fn guards_go_on_from_a_snapshot() {
 
 #[cfg(feature = "observe")]
 #[test]
-fn figures_tell_trips_and_the_time_that_guards_took() {
+fn figures_have_trips_and_the_time_that_guards_took() {
     use counterpoint::journal::Projection;
     use counterpoint::observe::Metrics;
     let mut host = host(Config::default().with_breaker(breaker_rules()));

@@ -224,7 +224,7 @@ fn finish(host: &mut Host) -> Result<(), TestCaseError> {
 }
 
 /// Every task that was taken on has exactly one end.
-fn told_once(host: &Host) -> Result<(), TestCaseError> {
+fn reported_once(host: &Host) -> Result<(), TestCaseError> {
     let mut open: BTreeSet<TaskId> = BTreeSet::new();
     for entry in &host.journal {
         let Event::Task { task, event } = &entry.event else { continue };
@@ -264,7 +264,7 @@ proptest! {
         let bare = Scheduler::restore(bare, None, &host.journal).unwrap();
         prop_assert_eq!(bytes(&bare), last);
         finish(&mut host)?;
-        told_once(&host)?;
+        reported_once(&host)?;
     }
 
     #[test]
@@ -289,7 +289,7 @@ proptest! {
             host.journal = head.to_vec();
             host.journal.extend_from_slice(out.entries());
             finish(&mut host)?;
-            told_once(&host)?;
+            reported_once(&host)?;
         }
     }
 

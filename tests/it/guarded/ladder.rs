@@ -19,7 +19,7 @@ fn retries() -> Policy {
 }
 
 #[test]
-fn retries_are_a_share_of_the_traffic_and_what_is_beyond_says_so() {
+fn retries_are_a_share_of_the_traffic_and_others_are_refused() {
     for on in [true, false] {
         let config = Config::default().with_retry_budget(budget_rules(1_000), budget_rules(100));
         let mut host = host(if on { config } else { Config::default() });
@@ -55,7 +55,7 @@ fn an_agent_that_fails_uses_up_its_own_budget() {
 }
 
 #[test]
-fn who_insists_pays_no_budget() {
+fn insisting_tasks_do_not_use_the_retry_budget() {
     let mut host = host(Config::default().with_retry_budget(budget_rules(0), budget_rules(0)));
     host.join(agent(1).with_capacity(8));
     let insist = Retry::exponential(3, ms(100), ms(100)).with_in_doubt(InDoubt::Insist);
@@ -81,7 +81,7 @@ fn backup(id: u64) -> counterpoint::AgentSpec {
 }
 
 #[test]
-fn backups_stand_in_only_when_nobody_else_takes_work() {
+fn backups_stand_in_only_when_no_other_agent_takes_work() {
     let mut host = host(Config::default());
     host.join(backup(9));
     host.submit(task(1));
@@ -189,7 +189,7 @@ fn escalation_stops_short_of_the_first_tier() {
 }
 
 #[test]
-fn a_strategy_that_changes_its_mind_says_so() {
+fn a_strategy_that_switches_reports_it() {
     let adaptive = Adaptive::default().with_window(Duration::from_secs(1), 50);
     let mut host = host(Config::default().with_strategy(adaptive));
     for id in 1..=8 {

@@ -84,7 +84,7 @@ fn running(host: &Host, id: u64) -> bool {
 }
 
 #[test]
-fn who_drains_is_not_counted() {
+fn a_draining_agent_is_not_counted() {
     let mut host = host(Config::default().with_scaling(scaling()));
     (1..=4).for_each(|id| _ = host.join(agent(id)));
     host.join(agent(9).with_backup(true));

@@ -53,7 +53,7 @@ fn the_least_urgent_are_refused_while_the_queue_stands() {
 }
 
 #[test]
-fn a_queue_that_moves_is_long_and_nobody_is_refused() {
+fn a_long_queue_that_moves_refuses_nothing() {
     let mut host = host(Config::default().with_shedding(shed_rules()));
     host.join(agent(1).with_capacity(2));
     let mut next = 1;

@@ -16,7 +16,7 @@ fn seen(filter: EventFilter, journal: &[Entry]) -> Vec<Entry> {
 }
 
 #[test]
-fn every_fact_is_of_one_family() {
+fn every_event_is_of_one_family() {
     let journal = turned_back().entries;
     let all: usize = Family::ALL.map(|family| seen(EventFilter::of([family]), &journal).len()).iter().sum();
     assert_eq!(all, journal.len());
@@ -46,7 +46,7 @@ fn a_run_is_seen_with_its_tasks_and_nothing_else() {
 }
 
 #[test]
-fn who_reads_too_slowly_is_told_what_is_missing() {
+fn a_slow_reader_receives_the_gap() {
     let journal = turned_back().entries;
     let mut feed = Feed::new(EventFilter::all(), 3);
     feed.replay(&journal[..10]);

@@ -43,7 +43,7 @@ fn pictures_of_a_definition() {
 }
 
 #[test]
-fn a_picture_of_nothing_says_so() {
+fn a_picture_of_nothing_states_it() {
     let nothing = Definition::new("nothing");
     let picture = Picture::of(&nothing);
     assert!(picture.to_svg().contains(">The workflow has no nodes.<"));

@@ -59,7 +59,7 @@ fn progress_of_the_small_journal() {
 }
 
 #[test]
-fn progress_of_a_run_that_turns_back() {
+fn progress_of_a_run_that_is_compensated() {
     let mut progress = Progress::default();
     progress.replay(&turned_back().entries);
     let now = progress.run(RunId::new(1)).unwrap();

@@ -13,7 +13,7 @@ fn decode(text: &str) -> Result<Message, Malformed> {
 }
 
 #[test]
-fn faults_are_told_apart() {
+fn faults_have_different_errors() {
     let beat = |v: u8| format!(r#"{{"v":{v},"id":"x","body":{{"heartbeat":{{"by":{{"agent":"7","number":"1"}}}}}}}}"#);
     assert!(decode(&beat(1)).is_ok());
     assert_eq!(decode(&beat(2)), Err(Malformed::Version { found: 2 }));

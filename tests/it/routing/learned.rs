@@ -114,7 +114,7 @@ fn black_hole(config: Config) -> f64 {
 }
 
 #[test]
-fn who_fails_fast_attracts_no_work() {
+fn an_agent_that_fails_fast_attracts_no_work() {
     fn with(strategy: impl RoutingStrategy + 'static) -> Config {
         Config::default().with_strategy(strategy)
     }

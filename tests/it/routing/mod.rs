@@ -100,7 +100,7 @@ fn skills_come_and_go_while_tasks_wait() {
 }
 
 #[test]
-fn a_broad_skill_serves_a_narrow_need_if_the_host_says_so() {
+fn a_broad_skill_serves_a_narrow_need_if_the_host_permits_it() {
     for (map, served) in [(SkillMap::default(), false), (SkillMap::default().with_category("ml", ["training"]), true)] {
         let mut stage = Stage::new(Config::default().with_skills(map));
         stage.register(AgentSpec::new(AgentId::new(1)).with_skill("ml", 2));
@@ -112,7 +112,7 @@ fn a_broad_skill_serves_a_narrow_need_if_the_host_says_so() {
 }
 
 #[test]
-fn whom_a_task_must_not_meet_it_does_not_meet() {
+fn a_task_avoids_the_agents_of_its_affinity() {
     let mut stage = Stage::new(Config::default());
     stage.register(agent(1).with_capacity(9).with_label("zone", "a"));
     assert_eq!(stage.submit(task(1)), Some(AgentId::new(1)));
@@ -168,7 +168,7 @@ fn a_task_stays_apart_from_the_agents_of_the_time_when_it_became_ready() {
 }
 
 #[test]
-fn wishes_are_heeded_where_they_can_be() {
+fn preferences_are_met_where_they_can_be() {
     let mut stage = Stage::new(Config::default().with_strategy(Affine::default()));
     for id in 1..=6 {
         let zone = ["a", "b", "c"][usize::try_from(id % 3).unwrap()];

@@ -114,7 +114,7 @@ fn what_does_not_come_after_the_save_point_does_not_notice() {
 }
 
 #[test]
-fn past_a_pivot_a_saga_goes_forward_unless_it_is_told_to_stop_anyway() {
+fn past_a_pivot_a_saga_goes_forward_unless_it_is_aborted() {
     let (graph, steps) = chain(&[PLAIN, PLAIN.as_pivot().as_save_point(1), PLAIN, PLAIN]);
     let mut host = Host::new(&graph);
     host.done(steps[0]).done(steps[1]);

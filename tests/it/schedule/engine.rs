@@ -535,7 +535,7 @@ fn a_bound_on_schedules() {
 
 /// What is shown to people: each event as a line, with its actor and reason; and the figures.
 #[test]
-fn events_of_schedules_are_told() {
+fn events_of_schedules_are_described() {
     use counterpoint::journal::Projection as _;
     let mut world = World::of(hourly().with_overlap(Overlap::BufferOne).pausing_on_failure());
     world.until(&hour(3));

@@ -56,7 +56,7 @@ fn outcomes(report: &Report) -> Vec<RunOutcome> {
 }
 
 #[test]
-fn the_host_dies_at_every_fact_of_a_question_that_is_broken_down() {
+fn the_host_dies_at_every_event_of_a_delegated_question() {
     let whole = world(1).run().unwrap();
     let expected = outcomes(&whole);
     let output = Payload::new(json!("tea!, cups!, and!, kettles!"));

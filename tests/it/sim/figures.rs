@@ -225,7 +225,7 @@ fn operations_that_are_refused_are_counted() {
 }
 
 #[test]
-fn what_nobody_can_do_does_not_run_for_ever() {
+fn a_simulation_of_work_without_an_agent_ends() {
     let lonely = Job::task(Time::ZERO, TaskSpec::new(TaskId::new(1), "magic"));
     let spec = AgentSpec::new(AgentId::new(1)).with_lease(30 * SECOND);
     let simulation = || Simulation::new(1).with_agent(AgentModel::new(spec.clone())).with_jobs([lonely.clone()]);
@@ -236,7 +236,7 @@ fn what_nobody_can_do_does_not_run_for_ever() {
 }
 
 #[test]
-fn a_setup_that_is_refused_is_told() {
+fn a_setup_that_is_rejected_is_reported() {
     let lost = Definition::new("lost").with_node(Node::new("a", Action::Pass).with_link(Link::success("nowhere")));
     let refused = Simulation::new(1).with_definition(lost).run();
     assert!(
@@ -246,7 +246,7 @@ fn a_setup_that_is_refused_is_told() {
 }
 
 #[test]
-fn it_ends_when_it_is_told_to_and_goes_on_from_there() {
+fn a_simulation_ends_at_its_bound_and_continues_from_there() {
     let world = || Simulation::new(1).with_agent(agent(1)).with_service("work", Distribution::constant(4 * SECOND));
     let jobs: Vec<Job> = (1..=5).map(|n| at(0, n)).collect();
     let first = world().with_jobs(jobs).until(Time::from_secs(9)).run().unwrap();

@@ -67,7 +67,7 @@ fn sold(kind: &str, given: &Value) -> Result<Value, Failure> {
 }
 
 #[test]
-fn the_host_dies_at_every_fact_of_an_order_that_is_undone() {
+fn the_host_dies_at_every_event_of_a_compensated_order() {
     let order = json!({"item": "tea", "cents": 450, "mail": "a@example.org"});
     let (crashes, (_, runs)) = crash_everywhere(|| workflow("order.yaml", &order, sold), 1);
     assert!(crashes > 40, "{crashes}");
@@ -97,7 +97,7 @@ fn set_back(world: Simulation, times: usize) -> Simulation {
 }
 
 #[test]
-fn the_host_dies_at_every_fact_of_orders_that_are_set_back() {
+fn the_host_dies_at_every_event_of_orders_that_are_reset() {
     let order = json!({"item": "tea", "cents": 450, "mail": "a@example.org"});
     let world = || set_back(workflow("order.yaml", &order, sold), 4);
     let journal = world().run().unwrap().journal;
@@ -127,7 +127,7 @@ fn table(kind: &str, given: &Value) -> Result<Value, Failure> {
 }
 
 #[test]
-fn the_host_dies_at_every_fact_of_an_etl() {
+fn the_host_dies_at_every_event_of_an_etl() {
     let sources = json!({"orders": "a", "customers": "b", "products": "c"});
     let (crashes, (_, runs)) = crash_everywhere(|| workflow("etl.yaml", &sources, table), 1);
     assert!(crashes > 50, "{crashes}");
@@ -150,7 +150,7 @@ fn studied(kind: &str, given: &Value) -> Result<Value, Failure> {
 }
 
 #[test]
-fn the_host_dies_at_every_fact_of_a_research_workflow() {
+fn the_host_dies_at_every_event_of_a_research_workflow() {
     let question = json!({"question": "what to drink"});
     let (crashes, (_, runs)) = crash_everywhere(|| workflow("research.yaml", &question, studied), 1);
     assert!(crashes > 60, "{crashes}");
@@ -204,7 +204,7 @@ fn the_host_dies_in_a_mixed_load_of_a_thousand_tasks() {
 
 /// The same in small, at every fact.
 #[test]
-fn the_host_dies_at_every_fact_of_a_small_mixed_load() {
+fn the_host_dies_at_every_event_of_a_small_mixed_load() {
     let (crashes, (tasks, _)) = crash_everywhere(|| mixed(24), 1);
     assert!(crashes > 80 && tasks.values().any(|status| *status == TaskStatus::DeadLettered), "{crashes} {tasks:?}");
 }

@@ -77,7 +77,7 @@ fn a_fleet_grows_with_its_work_and_shrinks_after_it() {
 }
 
 #[test]
-fn without_anybody_who_follows_it_advice_is_advice() {
+fn advice_without_a_follower_changes_nothing() {
     let report = day(5).run().unwrap();
     assert_eq!(report.agents.len(), 2);
     assert!(!advice(&report).is_empty(), "and there is some");
@@ -97,7 +97,7 @@ fn advice_that_is_repeated_while_agents_start_starts_no_more() {
 
 /// Agents that are still starting are called off before one that works is sent away.
 #[test]
-fn who_is_not_needed_any_more_never_comes() {
+fn an_agent_that_is_not_needed_any_more_never_starts() {
     let late = Duration::from_secs(300);
     let report = load(5, 6, (20.0, 40), 900).with_scaling(late, |n| agent(n + 6)).run().unwrap();
     assert!(report.settled && report.end > Time::from_secs(850));
@@ -109,7 +109,7 @@ fn who_is_not_needed_any_more_never_comes() {
 }
 
 #[test]
-fn a_fleet_lives_through_crashes_and_lost_words() {
+fn a_fleet_survives_crashes_and_lost_messages() {
     let faults = Faults::none()
         .with(Fault::MessageLost, 30)
         .with(Fault::CrashTorn, 20)

@@ -15,7 +15,7 @@ fn told() -> Definition {
 }
 
 #[test]
-fn a_run_tells_what_it_has_so_far() {
+fn a_run_has_an_output_so_far() {
     let mut world = World::running(told(), 0);
     let ask = |world: &World| world.engine.run(RUN).unwrap().output_so_far().value().clone();
     assert_eq!(ask(&world)[0], json!(null));
@@ -32,7 +32,7 @@ fn a_run_tells_what_it_has_so_far() {
 }
 
 #[test]
-fn what_is_too_large_is_not_told() {
+fn what_is_too_large_is_left_out() {
     let long = flow([step("a"), step("b").with_link(Link::success("a"))]).with_output(Expr::List(vec![
         Expr::node("a"),
         Expr::node("a"),

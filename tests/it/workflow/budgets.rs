@@ -66,7 +66,7 @@ fn what_may_be_used_up_is_put_aside_and_the_rest_comes_back() {
 }
 
 #[test]
-fn when_nothing_can_come_back_the_node_fails_and_says_so() {
+fn when_no_reservation_can_come_back_the_node_fails_with_the_limit() {
     let nodes = [single("a", tokens(60)), single("b", tokens(60)), step("care").with_link(Link::failure("b"))];
     let mut world = World::running(flow(nodes).with_budget(Budget::default().with_tokens(100)), 0);
     world.answer_using(world.attempt("a"), Ok(payload(1)), tokens(50)).unwrap();
@@ -81,7 +81,7 @@ fn when_nothing_can_come_back_the_node_fails_and_says_so() {
 }
 
 #[test]
-fn a_run_that_is_out_of_budget_says_what_it_had() {
+fn a_run_that_is_out_of_budget_has_its_partial_output() {
     let nodes = [
         undoable("first"),
         single("second", tokens(9)).with_link(Link::success("first")),
@@ -120,7 +120,7 @@ fn a_task_makes_no_more_attempts_than_there_are() {
 }
 
 #[test]
-fn who_uses_up_more_than_expected_overdraws_and_nothing_new_begins() {
+fn usage_beyond_the_estimate_overdraws_and_nothing_new_begins() {
     let nodes = [single("a", tokens(10)), single("b", tokens(0)).with_link(Link::success("a"))];
     let mut world = World::running(flow(nodes).with_budget(Budget::default().with_tokens(50)), 0);
     world.answer_using(world.attempt("a"), Ok(payload(1)), tokens(70)).unwrap();
@@ -180,7 +180,7 @@ fn runs_within_draw_from_the_budgets_around_them() {
 }
 
 #[test]
-fn a_run_within_that_is_out_of_budget_hands_on_the_bound_and_what_it_had() {
+fn a_child_run_that_is_out_of_budget_passes_the_limit_and_its_output_on() {
     let mut inner = flow([single("x", tokens(30)), single("y", tokens(30)).with_link(Link::success("x"))]);
     inner.name = "inner".into();
     inner.output = Expr::List(vec![Expr::node("x"), Expr::node("y")]);
@@ -237,7 +237,7 @@ fn the_time_of_a_node_is_over_on_the_clock() {
 }
 
 #[test]
-fn a_run_whose_time_is_over_turns_back() {
+fn a_run_past_its_time_limit_fails() {
     let definition = flow([undoable("a"), step("b").with_link(Link::success("a"))])
         .with_output(Expr::node("a"))
         .with_budget(Budget::default().with_time(MINUTE));
@@ -265,7 +265,7 @@ fn a_run_whose_time_is_over_turns_back() {
 }
 
 #[test]
-fn who_starts_a_run_can_bound_it_further() {
+fn a_start_can_bound_a_run_further() {
     let mut world = World::new();
     world.say(Command::define(flow([step("a")]).with_budget(attempts(9)))).unwrap();
     world.say(Command::start(RunSpec::new(RUN, "flow").with_budget(attempts(1).with_time(MINUTE)))).unwrap();
@@ -275,7 +275,7 @@ fn who_starts_a_run_can_bound_it_further() {
 }
 
 #[test]
-fn what_an_agent_says_again_after_a_crash_counts_once() {
+fn a_report_repeated_after_a_crash_counts_once() {
     let mut world = World::running(flow([single("a", tokens(40))]).with_budget(Budget::default().with_tokens(100)), 0);
     world.answer_using(world.attempt("a"), Ok(payload(1)), tokens(30)).unwrap();
     let cut =
@@ -317,7 +317,7 @@ fn refused_work_that_waits_for_budget_is_not_taken_for_done() {
 }
 
 #[test]
-fn nobody_but_the_engine_puts_something_aside() {
+fn only_the_engine_reserves() {
     let mut world = World::new();
     let mut spec = TaskSpec::new(TaskId::new(5), "x");
     spec.reserved = Some(Box::new(Spending::attempt(Usage::default())));

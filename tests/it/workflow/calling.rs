@@ -84,7 +84,7 @@ fn the_version_is_found_when_it_begins_and_stays() {
 }
 
 #[test]
-fn what_nobody_has_defined_fails_the_node_and_says_so() {
+fn an_undefined_workflow_fails_the_node_with_a_code() {
     let nodes = [call("sub", Call::of("nowhere")), step("care").with_link(Link::failure("sub"))];
     let mut world = World::running(flow(nodes), 0);
     world.crash();

@@ -48,13 +48,13 @@ fn a_case_that_an_earlier_one_covers_is_never_taken() {
 }
 
 #[test]
-fn a_choice_that_may_find_no_way_says_so() {
+fn a_choice_that_may_take_no_case_gets_advice() {
     assert_eq!(advice(&flow([choice("x", [below(9)])])), ["node x: fails if none of its conditions holds"]);
     assert!(advice(&flow([choice("x", [below(9), below(9).negated()])])).is_empty());
 }
 
 #[test]
-fn data_that_need_not_be_there_are_told() {
+fn data_that_may_be_missing_get_advice() {
     let either = [
         choice("which", [below(5), Condition::True]),
         step("a").with_link(Link::case("which", "c0")),
@@ -97,7 +97,7 @@ fn what_stays_before_a_pivot_is_found_at_every_depth() {
 }
 
 #[test]
-fn a_pivot_within_is_told_where_a_later_failure_would_turn_the_run_back() {
+fn a_nested_pivot_gets_advice_where_a_later_failure_would_roll_back() {
     let mut inner = flow([step("pay").as_pivot()]);
     inner.name = "inner".into();
     let inner = Node::new("in", Action::flow(inner));
@@ -194,7 +194,7 @@ proptest::proptest! {
 
     /// Whatever happens in a run, no join starts of which the advice says that it never does.
     #[test]
-    fn a_join_that_is_said_never_to_run_never_runs(
+    fn a_join_with_the_advice_never_joins_never_runs(
         shape in proptest::collection::vec(proptest::prelude::any::<u16>(), 0..150),
         schedule in proptest::collection::vec(proptest::prelude::any::<u16>(), 0..120),
         seed in proptest::prelude::any::<u64>(),

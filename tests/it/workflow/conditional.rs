@@ -126,7 +126,7 @@ fn a_handler_fires_when_its_condition_becomes_true() {
 
 #[test]
 #[cfg(feature = "language")]
-fn documents_say_conditions() {
+fn conditional_events_in_documents() {
     let text = serde_json::json!({
         "name": "flow",
         "context": {"found": {"reduce": "sum", "updates": true}},

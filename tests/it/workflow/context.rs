@@ -21,7 +21,7 @@ fn faults(definition: &Definition) -> Vec<Fault> {
 }
 
 #[test]
-fn writes_count_in_the_order_of_the_definition_whoever_is_first() {
+fn writes_count_in_the_order_of_the_definition() {
     let definition = || {
         flow([step("a").writing("found", "/hits"), step("b").writing("found", "/hits")])
             .with_variable(variable("found", Reducer::Append))
@@ -38,7 +38,7 @@ fn writes_count_in_the_order_of_the_definition_whoever_is_first() {
 }
 
 #[test]
-fn who_reads_sees_what_came_before_it_and_nothing_else() {
+fn a_reader_sees_only_writes_before_it() {
     let nodes = [
         step("late").with_link(Link::success("a")).writing("seen", ""),
         step("a").writing("seen", ""),
@@ -137,7 +137,7 @@ fn a_map_over_a_variable_goes_over_what_was_collected() {
 }
 
 #[test]
-fn what_grows_beyond_a_payload_fails_who_reads_it() {
+fn what_grows_beyond_a_payload_fails_its_readers() {
     let nodes = [
         step("a").writing("v", ""),
         step("b").writing("v", "").with_link(Link::success("a")),
@@ -151,7 +151,7 @@ fn what_grows_beyond_a_payload_fails_who_reads_it() {
 }
 
 #[test]
-fn a_node_whose_input_does_not_fit_says_by_what() {
+fn a_node_whose_input_does_not_fit_reports_the_size() {
     let nested = Expr::List(vec![Expr::List(vec![Expr::node("a")])]);
     let definition = || flow([step("a"), step("b").with_link(Link::success("a")).with_input(nested.clone())]);
     let limits = Limits::default().with_payload_bytes(100).with_payload_depth(2);
@@ -166,7 +166,7 @@ fn a_node_whose_input_does_not_fit_says_by_what() {
 }
 
 #[test]
-fn two_that_nothing_orders_must_not_both_have_the_last_word() {
+fn two_unordered_nodes_must_not_both_set_a_variable() {
     let replaced = |nodes: Vec<Node>| flow(nodes).with_variable(variable("v", Reducer::Replace));
     let both = replaced(vec![step("a").writing("v", ""), step("b").writing("v", "")]);
     assert_eq!(faults(&both), [Fault::ConcurrentWrites { variable: "v".into(), other: "a".into() }]);
@@ -240,7 +240,7 @@ fn by_host() -> Definition {
 }
 
 #[test]
-fn a_reducer_of_the_host_is_asked_once_for_each_reader_and_its_answer_is_a_fact() {
+fn a_reducer_of_the_host_is_called_once_for_each_reader_and_its_answer_is_an_event() {
     let mut world = World::set_up(longest).begin(by_host(), 0);
     world.done("b", "by far the longest").done("a", "short");
     let said = json!("by far the longest");
@@ -284,7 +284,7 @@ fn a_function_that_is_not_there_is_refused_and_a_run_waits_until_it_is_there_aga
 }
 
 #[test]
-fn a_workflow_within_has_variables_of_its_own() {
+fn a_nested_workflow_has_variables_of_its_own() {
     let mut inner = flow([step("x").writing("v", "").with_input(Expr::variable("v"))])
         .with_variable(variable("v", Reducer::Append))
         .with_output(Expr::variable("v"));

@@ -128,7 +128,7 @@ fn a_question_is_broken_down_twice_and_the_findings_are_merged() {
 }
 
 #[test]
-fn who_may_not_hand_on_does_it_alone() {
+fn an_agent_that_may_not_delegate_does_the_work() {
     let mut world = running(research().to_depth(0), 1);
     world.says("research", 1, done(2));
     assert_eq!(world.output(), json!(2));
@@ -225,7 +225,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_attempt() {
 }
 
 #[test]
-fn nobody_is_asked_for_the_same_twice_on_a_way() {
+fn no_kind_is_requested_twice_along_a_chain() {
     let mut world = running(research(), "x");
     world.says("research", "x", parts([sub("research", "x")]));
     assert_eq!(world.limit(), LimitReached::RepeatedWork, "there is nobody else");
@@ -280,7 +280,7 @@ fn results_become_one_as_declared() {
 }
 
 #[test]
-fn who_puts_results_together_may_ask_for_more_until_it_settles() {
+fn a_gathering_task_may_request_more_until_it_settles() {
     let delegate = || research().gathered(Gather::Work(work("write")));
     let last = |world: &World| {
         let facts = world.journal.iter().rev();
@@ -462,7 +462,7 @@ fn attempts_can_be_shared_out_and_bound_how_often_a_part_is_tried() {
 }
 
 #[test]
-fn operators_handlers_and_the_run_around_it_end_it_like_any_other_work() {
+fn operators_handlers_and_the_parent_run_end_it_like_any_other_work() {
     let begin = || {
         let mut world = running(research(), "x");
         world.says("research", "x", parts([sub("a", 0), sub("a", 1)])).says("a", 0, done("zero"));
@@ -514,7 +514,7 @@ fn it_goes_on_when_its_run_moves_and_loses_nothing_that_matters() {
 
 #[cfg(feature = "observe")]
 #[test]
-fn it_is_told_in_words_pictures_and_lineage() {
+fn delegated_work_is_in_stories_pictures_and_lineage() {
     use counterpoint::journal::Projection;
     use counterpoint::observe::{Lineage, Picture};
     let delegate = research().gathered(Gather::Work(work("write")));
@@ -824,7 +824,7 @@ proptest! {
 
     /// Cut off after any fact, from the journal alone or from a snapshot of that moment, it comes to the same end.
     #[test]
-    fn a_crash_at_any_fact_changes_nothing(seed in any::<u64>(), order in prop::collection::vec(any::<u16>(), 1..20)) {
+    fn a_crash_at_any_event_changes_nothing(seed in any::<u64>(), order in prop::collection::vec(any::<u16>(), 1..20)) {
         let habits = Habits { seed, fails: true, bounded: false };
         let input = json!([seed >> 1, 2]);
         let mut world = running(wide(habits), input.clone());

@@ -158,7 +158,7 @@ fn a_pivot_under_way_is_not_withdrawn_and_its_success_leaves_no_way_back() {
 }
 
 #[test]
-fn a_pivot_under_way_that_fails_lets_the_run_turn_back() {
+fn a_pivot_under_way_that_fails_lets_the_run_be_compensated() {
     let mut world = World::running(order(), 0);
     world.done("reserve", 0);
     world.cancel().unwrap();
@@ -186,7 +186,7 @@ fn a_run_that_owes_nothing_fails_without_residue() {
 }
 
 #[test]
-fn a_run_within_can_be_cancelled_by_itself_and_its_node_fails() {
+fn a_child_run_can_be_cancelled_by_itself_and_its_node_fails() {
     let mut inner = flow([undoable("x")]);
     inner.name = "inner".into();
     let nodes = [Node::new("in", Action::flow(inner)), step("alt").with_link(Link::failure("in"))];
@@ -201,7 +201,7 @@ fn a_run_within_can_be_cancelled_by_itself_and_its_node_fails() {
 }
 
 #[test]
-fn a_run_within_that_lost_a_race_ends_before_the_run_does() {
+fn a_child_run_that_lost_a_race_ends_before_the_run_does() {
     let mut inner = flow([undoable("x")]);
     inner.name = "inner".into();
     let join = Join::Count { required: 1, remaining: Remaining::Cancel };

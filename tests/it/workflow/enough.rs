@@ -171,7 +171,7 @@ fn a_loop_that_is_tested_first_may_do_nothing() {
 }
 
 #[test]
-fn a_loop_that_reaches_its_bound_says_so_and_leaves_what_it_did() {
+fn a_loop_that_reaches_its_bound_reports_the_limit_and_keeps_its_output() {
     let again =
         Node::new("again", Action::Repeat(Repeat::until(Body::Task(work("again")), Condition::Is(Expr::Item), 2)));
     let mut world = World::running(

@@ -150,7 +150,7 @@ fn a_failure_without_a_code_matches_no_code() {
 }
 
 #[test]
-fn a_node_that_did_not_fail_tells_how_it_ended_too() {
+fn a_node_that_did_not_fail_has_an_end_too() {
     let nodes = [step("a"), step("b").with_link(Link::always("a")).with_input(Expr::end("a"))];
     let mut world = World::running(flow(nodes), 0);
     world.answer(world.attempt("a"), Err(Failure::transient("again"))).unwrap();
@@ -162,7 +162,7 @@ fn a_node_that_did_not_fail_tells_how_it_ended_too() {
 }
 
 #[test]
-fn a_node_that_did_not_run_tells_why() {
+fn a_node_that_did_not_run_has_the_reason() {
     let care = Node::new("care", Action::Pass).with_link(Link::failure("a"));
     let b = step("b").with_link(Link::success("a"));
     let c = step("c").with_link(Link::always("b")).with_input(Expr::end("b"));
@@ -213,7 +213,7 @@ fn a_limit_deep_within_is_known_by_its_code_and_its_way() {
 }
 
 #[test]
-fn a_node_fails_with_what_data_say_and_names_the_cause() {
+fn a_node_fails_with_values_from_data_and_the_cause() {
     let fail = Fail::new(Expr::Item.at("/failure/message"))
         .with_kind(FailureKind::Transient)
         .with_code_of(Expr::Item.at("/failure/code"))

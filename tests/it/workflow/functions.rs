@@ -714,7 +714,7 @@ fn code() -> impl Strategy<Value = Code> {
 proptest! {
     #![proptest_config(crate::property(64))]
     #[test]
-    fn a_function_gives_what_its_code_says_in_any_order_and_with_crashes(
+    fn a_function_returns_the_same_in_any_order_and_with_crashes(
         code in code(),
         draws in proptest::collection::vec(any::<(u8, bool)>(), 1..60),
     ) {

@@ -50,7 +50,7 @@ fn a_precondition_is_asked_when_nothing_else_holds_the_node_back() {
 }
 
 #[test]
-fn a_precondition_that_does_not_hold_fails_the_run_unless_somebody_takes_care() {
+fn a_precondition_that_does_not_hold_fails_the_run_unless_it_is_handled() {
     let guarded = step("a").with_precondition(Precondition::new(Condition::Any(vec![])));
     let mut world = World::running(flow([undoable("first"), guarded.clone().with_link(Link::success("first"))]), 0);
     world.done("first", 1).done("undo first", 0);
@@ -115,7 +115,7 @@ fn a_node_fails_whose_attempts_are_all_refused_and_its_output_is_nowhere() {
 }
 
 #[test]
-fn a_crash_at_any_fact_changes_nothing_of_what_a_guard_has_said() {
+fn a_crash_at_any_event_keeps_the_verdict_of_a_guard() {
     let nodes = [
         twice("a").with_postcondition(Condition::predicate("even", Expr::Item)),
         step("b").with_link(Link::success("a")).with_input(Expr::node("a")),
@@ -161,7 +161,7 @@ fn a_map_or_repeat_is_asked_as_a_whole_and_not_done_again() {
 }
 
 #[test]
-fn an_operator_s_word_is_not_questioned() {
+fn a_remedy_of_an_operator_passes_guards() {
     let mut world = World::running(flow([step("a").with_postcondition(positive())]), 0);
     let remedy = NodeRemedy::Complete { output: Payload::new(json!(-5)), reason: "it will do".into() };
     world.say(RunCommand::Operate { run: RUN, node: "a".into(), remedy }.into()).unwrap();
@@ -171,7 +171,7 @@ fn an_operator_s_word_is_not_questioned() {
 }
 
 #[test]
-fn a_refused_workflow_within_is_undone_as_a_unit() {
+fn a_refused_nested_workflow_is_undone_as_a_unit() {
     let mut inner: Definition = flow([undoable("x")]);
     inner.name = "inner".into();
     let nodes = [Node::new("sub", Action::flow(inner)).with_postcondition(positive())];

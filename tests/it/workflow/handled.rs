@@ -138,7 +138,7 @@ fn a_failure_that_something_handles_does_not_fail_the_run() {
 }
 
 #[test]
-fn what_does_not_run_because_of_a_failure_says_so() {
+fn what_does_not_run_because_of_a_failure_has_upstream_failed() {
     let nodes = || {
         vec![
             step("a"),

@@ -251,7 +251,7 @@ fn cancelling_and_moving_end_the_wait() {
 }
 
 #[test]
-fn a_pause_does_not_lose_the_word() {
+fn a_pause_does_not_lose_the_remedy() {
     let mut world = World::running(two(), 0);
     world.done("beside", 0);
     world.say(RunCommand::Pause { run: RUN, reason: "a look".into() }.into()).unwrap();
@@ -267,7 +267,7 @@ fn a_pause_does_not_lose_the_word() {
 }
 
 #[test]
-fn the_fact_as_it_is_written_down() {
+fn the_event_as_it_is_written() {
     let outcome = json!({ "failed": { "failure": { "kind": "permanent", "message": "no" } } });
     let node = json!({ "index": 2, "name": "c" });
     let text = json!({ "node": { "run": 1, "node": node, "event": { "held": { "outcome": outcome } } } });

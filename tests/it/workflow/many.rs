@@ -9,7 +9,7 @@ use counterpoint::{Command, Config, Engine, Limits, RunOutcome};
 use serde_json::json;
 
 #[test]
-fn a_map_gives_results_in_the_order_of_its_items_whoever_is_first() {
+fn a_map_gives_results_in_the_order_of_its_items() {
     let mut world = World::running(flow([map("each", None, 0)]), json!([10, 20, 30]));
     let mut attempts: Vec<_> = world.held.keys().copied().collect();
     attempts.reverse();

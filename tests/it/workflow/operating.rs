@@ -131,7 +131,7 @@ fn a_run_that_succeeds_without_skipped_nodes_is_marked() {
 }
 
 #[test]
-fn a_run_says_which_turn_and_which_milestone_it_waits_for() {
+fn a_run_lists_the_mutex_and_the_milestone_that_it_waits_for() {
     use counterpoint::definition::Milestone;
     let nodes = [
         step("a").with_mutex("m"),

@@ -76,7 +76,7 @@ fn each_item_state_and_part_has_settings_of_its_own() {
 }
 
 #[test]
-fn a_run_within_a_budget_reserves_the_attempts_that_data_allows() {
+fn a_run_with_a_budget_reserves_the_attempts_that_data_allows() {
     let a = node("a", "{attempts: 9}");
     let mut definition = flow([a]);
     definition.budget = Some(Budget::default().with_attempts(4));

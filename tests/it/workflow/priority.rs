@@ -106,7 +106,7 @@ fn a_crash_before_the_tasks_move_is_repaired_by_the_same_command() {
 }
 
 #[test]
-fn whoever_is_more_urgent_goes_first_and_at_once_where_room_is_kept() {
+fn the_more_urgent_run_goes_first_and_at_once_where_room_is_kept() {
     let mut world = world().begin(flow([step("a")]), 0);
     for id in 2..=4 {
         world.say(Command::start(RunSpec::new(RunId::new(id), "flow").with_input(json(id)))).unwrap();
@@ -160,7 +160,7 @@ fn single_tasks_that_wait_can_be_moved_all_or_none() {
 /// The audit trail tells who was moved, where to and why.
 #[cfg(feature = "observe")]
 #[test]
-fn the_audit_tells_of_operations_with_their_grounds() {
+fn the_audit_has_operations_with_their_reasons() {
     use counterpoint::journal::Projection as _;
     use counterpoint::message::Migration;
     use counterpoint::observe::{Actor, AuditLine, Names};

@@ -44,7 +44,7 @@ fn the_first_that_happens_wins_and_the_others_are_withdrawn_at_once() {
 }
 
 #[test]
-fn the_moment_wins_if_nothing_else_happens() {
+fn the_time_wins_if_nothing_else_happens() {
     let mut world = World::running(three(), 0);
     world.crash();
     world.sleep();
@@ -54,7 +54,7 @@ fn the_moment_wins_if_nothing_else_happens() {
 }
 
 #[test]
-fn a_moment_can_be_absolute() {
+fn a_time_can_be_absolute() {
     let at = race("first", [RaceOption::new("then", WaitFor::At(Expr::Input))]);
     let mut world = World::running(flow([at.clone()]), json!(5_000_000_000_u64));
     world.sleep();
@@ -79,7 +79,7 @@ fn only_signals_that_are_meant_are_taken() {
 }
 
 #[test]
-fn a_run_within_takes_only_what_it_means_of_what_the_run_around_keeps() {
+fn a_child_run_takes_only_matching_signals_that_the_parent_keeps() {
     let mine = Condition::equal(Expr::Item.at("/item"), Expr::Input);
     let mut inner = flow([race("gate", [RaceOption::new("go", WaitFor::signal("go").matching(mine))])]);
     inner.name = "inner".into();
@@ -99,7 +99,7 @@ fn ruled(rule: SignalRule) -> World {
 }
 
 #[test]
-fn a_transient_signal_is_lost_if_nobody_waits_for_it() {
+fn a_transient_signal_is_lost_if_no_node_waits_for_it() {
     let mut world = ruled(SignalRule::new("go").transient());
     let before = world.journal.len();
     assert_eq!(world.signal("go", 1), Ok(Accepted::Ignored));
@@ -174,7 +174,7 @@ fn four_eyes(by: &str) -> Result<Accepted, Rejected> {
 }
 
 #[test]
-fn a_decision_is_for_its_role_and_not_for_who_decided_what_came_before() {
+fn a_decision_is_for_its_role_and_not_for_the_previous_decider() {
     let mut world = World::running(release(), 0);
     let nothing = Rejected::State(WrongState::NothingToDecide { run: RUN, node: "release".into() });
     assert_eq!(decide(&mut world, "release", "eve", &["editor"], "publish"), Err(nothing));
@@ -217,7 +217,7 @@ fn without_a_decision_it_escalates_and_then_time_decides() {
 }
 
 #[test]
-fn a_decision_that_was_handed_on_is_for_that_one_alone_and_never_for_who_may_not() {
+fn a_reassigned_decision_is_for_its_new_decider_only() {
     let mut world = World::running(release(), 0);
     decide(&mut world, "draft", "ann", &["author"], "ready").unwrap();
     assert_eq!(delegate(&mut world, "eve", &["editor"], "ann"), four_eyes("ann"));

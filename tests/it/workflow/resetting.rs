@@ -171,7 +171,7 @@ fn inner(nodes: impl IntoIterator<Item = Node>) -> Node {
 }
 
 #[test]
-fn a_pivot_under_way_in_a_run_within_refuses() {
+fn a_pivot_under_way_in_a_child_run_refuses() {
     let mut world =
         World::running(flow([step("a"), after(inner([step("pay").as_pivot(), after(step("x"), "pay")]), "a")]), 0);
     world.done("a", 0);
@@ -184,7 +184,7 @@ fn a_pivot_under_way_in_a_run_within_refuses() {
 }
 
 #[test]
-fn a_run_within_is_set_back_by_its_own_id_and_undone_as_a_whole() {
+fn a_child_run_is_reset_by_its_own_id_and_undone_as_a_whole() {
     let definition =
         || flow([step("a"), after(inner([undoable("x"), after(step("y"), "x")]), "a"), after(step("end"), "in")]);
     let mut world = World::running(definition(), 0);

@@ -74,7 +74,7 @@ fn it_can_fail_again_and_be_retried_again() {
 
 /// An operator who has paused a run can have a failure tried again before the run turns back.
 #[test]
-fn a_paused_run_is_retried_before_it_turns_back() {
+fn a_paused_run_is_retried_before_it_fails() {
     let mut world = World::running(flow([undoable("a"), after("b", "a"), step("other")]), 0);
     world.done("a", 1);
     world.say(RunCommand::Pause { run: RUN, reason: "look".into() }.into()).unwrap();
@@ -111,7 +111,7 @@ fn what_was_undone_is_not_retried_and_neither_is_what_has_gone_on() {
 
 /// Runs within are made anew, and those of before are forgotten with the run.
 #[test]
-fn a_workflow_within_is_done_anew() {
+fn a_nested_workflow_is_performed_again() {
     let mut inner = flow([step("x")]);
     inner.name = "inner".into();
     let mut limits = Limits::default();

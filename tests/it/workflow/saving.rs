@@ -34,7 +34,7 @@ fn a_failure_leads_back_to_the_save_point_and_forward_again() {
 }
 
 #[test]
-fn when_its_rounds_are_used_up_the_run_turns_back_as_a_whole() {
+fn when_its_rollbacks_are_used_up_the_whole_run_fails() {
     let mut world = World::running(saved(SavePoint::retries(2)), 0);
     world.done("a", 0).done("b", 0);
     for _ in 0..2 {
@@ -137,7 +137,7 @@ fn cancelling_on_the_way_to_a_save_point_turns_the_whole_run_back() {
 }
 
 #[test]
-fn what_cannot_be_undone_on_the_way_waits_for_a_word() {
+fn what_cannot_be_undone_on_the_way_waits_for_an_operator() {
     let mut world = World::running(saved(SavePoint::retries(1)), 0);
     world.done("a", 0).done("b", 0).done("c", 0).failed("d").failed("undo c");
     assert_eq!((world.phase(), world.status("c")), (RunPhase::Running, NodeStatus::CompensationFailed));
@@ -196,7 +196,7 @@ fn what_has_not_happened_after_all_is_not_undone() {
 }
 
 #[test]
-fn what_nobody_can_tell_is_undone_as_what_may_have_happened() {
+fn an_unknown_outcome_is_undone_as_a_possible_one() {
     for answer in [Some(json!("I do not know")), None] {
         let mut world = doubtful();
         match answer {
@@ -247,7 +247,7 @@ fn past_its_pivot_a_run_goes_forward_unless_it_is_aborted() {
 }
 
 #[test]
-fn a_run_within_past_its_own_pivot_goes_forward_when_the_run_around_it_turns_back() {
+fn a_child_run_past_its_own_pivot_goes_forward_when_its_parent_fails() {
     let mut inner = flow([step("pay").as_pivot(), step("ship").with_link(Link::success("pay"))]);
     inner.name = "inner".into();
     let definition =
@@ -267,7 +267,7 @@ fn a_run_within_past_its_own_pivot_goes_forward_when_the_run_around_it_turns_bac
 }
 
 #[test]
-fn a_definition_says_what_a_failed_compensation_holds_back() {
+fn a_definition_determines_what_a_failed_compensation_blocks() {
     use OnCompensationFailure::{Continue, Hold, Stop};
     for (policy, busy) in [(Hold, vec!["undo x"]), (Continue, vec!["undo a", "undo x"]), (Stop, vec!["undo x"])] {
         let nodes = [
@@ -298,7 +298,7 @@ fn a_definition_says_what_a_failed_compensation_holds_back() {
 
 /// What had begun to be undone before a compensation failed goes on after a restore from a snapshot, too.
 #[test]
-fn what_is_being_undone_when_all_is_halted_survives_a_snapshot() {
+fn a_compensation_under_way_when_the_run_fails_survives_a_snapshot() {
     let nodes = [undoable("a"), undoable("b"), step("c").with_link(Link::success("a")).with_link(Link::success("b"))];
     let mut world = World::running(flow(nodes).with_on_compensation_failure(OnCompensationFailure::Stop), 0);
     world.done("a", 0).done("b", 0).failed("c").failed("undo a");

@@ -33,7 +33,7 @@ fn within(name: &str, nodes: Vec<Node>) -> Node {
 }
 
 #[test]
-fn what_an_agent_has_comes_by_itself_and_what_nobody_can_do_does_not() {
+fn outstanding_effects_come_by_themselves_except_for_work_without_an_agent() {
     let rare = Work::new("rare").with_needs(Needs::skill("rare"));
     let nodes = [step("a"), Node::new("b", Action::Do(Body::Task(rare))).with_link(Link::success("a"))];
     let mut world = World::running(flow(nodes), 0);
@@ -56,7 +56,7 @@ fn a_bound_comes_by_itself() {
 }
 
 #[test]
-fn signals_and_people_do_not_come_by_themselves_and_moments_do() {
+fn signals_and_decisions_do_not_come_by_themselves_and_times_do() {
     let gate = |timer: Option<u64>| Action::Wait { signal: Some("go".into()), timer: timer.map(Duration::from_secs) };
     let ask = Decision::by("editor", ["yes"]).escalated(Duration::from_secs(60), "chief");
     let offers = vec![RaceOption::new("ask", WaitFor::from(ask)), RaceOption::new("stop", WaitFor::signal("stop"))];
@@ -71,7 +71,7 @@ fn signals_and_people_do_not_come_by_themselves_and_moments_do() {
 }
 
 #[test]
-fn handlers_open_maps_and_turns_are_told() {
+fn views_list_handlers_maps_and_mutexes() {
     let open =
         Map::over(Expr::Const(crate::flow::json(Vec::<u8>::new())), Body::Task(crate::flow::work("item"))).open();
     let nodes = [
@@ -90,7 +90,7 @@ fn handlers_open_maps_and_turns_are_told() {
 }
 
 #[test]
-fn what_a_run_within_waits_for_is_what_the_run_waits_for() {
+fn waits_of_a_child_run_are_waits_of_the_run() {
     let gate = Node::new("gate", Action::Wait { signal: Some("go".into()), timer: None });
     let mut world = World::running(flow([within("inner", vec![gate]), step("a")]), 0);
     assert_eq!(standing(&world).0, RunStanding::Going);
@@ -119,7 +119,7 @@ fn a_paused_run_waits_for_the_operator_when_its_work_is_done() {
 }
 
 #[test]
-fn a_failed_compensation_waits_for_a_word_once_nothing_else_is_undone() {
+fn a_failed_compensation_waits_for_an_operator_after_the_others() {
     let nodes = [undoable("a"), undoable("b"), step("c").with_link(Link::success("a")).with_link(Link::success("b"))];
     let mut world = World::running(flow(nodes), 0);
     world.done("a", 0).done("b", 0).failed("c").failed("undo a");

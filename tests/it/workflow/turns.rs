@@ -34,7 +34,7 @@ fn links_between_nodes_that_exclude_each_other_make_a_partial_order() {
 }
 
 #[test]
-fn whole_workflows_within_can_exclude_each_other() {
+fn whole_nested_workflows_can_exclude_each_other() {
     let region = |name: &str| {
         let mut inner =
             flow([step(&format!("{name}1")), step(&format!("{name}2")).with_link(Link::success(format!("{name}1")))]);

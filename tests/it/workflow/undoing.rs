@@ -65,7 +65,7 @@ fn nodes_with_nothing_to_undo_carry_the_order_on() {
 }
 
 #[test]
-fn what_nobody_knows_the_outcome_of_is_undone_too() {
+fn what_has_an_unknown_outcome_is_undone_too() {
     let mut world = World::running(flow([undoable("a").with_input(Expr::Input)]), "in");
     world.lost("a");
     assert_eq!(world.task("undo a").payload.value(), &json!({"input": "in", "output": null, "certain": false}));
@@ -161,7 +161,7 @@ fn parent() -> Definition {
 }
 
 #[test]
-fn a_run_within_that_has_succeeded_is_undone_as_a_unit() {
+fn a_child_run_that_has_succeeded_is_undone_as_a_unit() {
     let mut world = World::running(parent(), 0);
     world.done("a", 0).done("x", 0).done("y", 0).failed("b");
     for (next, phase) in [("undo y", RunPhase::Compensating), ("undo x", RunPhase::Compensating)] {
@@ -239,7 +239,7 @@ fn the_items_and_states_of_workflows_are_compensated_by_tasks() {
 }
 
 #[test]
-fn a_run_within_that_undid_itself_is_not_undone_again() {
+fn a_child_run_that_compensated_itself_is_not_undone_again() {
     let mut world = World::running(parent(), 0);
     world.done("a", 0).done("x", 0).failed("y").done("undo x", 0);
     assert_eq!(world.busy(), ["undo a"]);
@@ -248,7 +248,7 @@ fn a_run_within_that_undid_itself_is_not_undone_again() {
 }
 
 #[test]
-fn what_a_run_within_leaves_behind_is_a_failed_compensation_of_its_node() {
+fn residue_of_a_child_run_is_a_failed_compensation_of_its_node() {
     let mut world = World::running(parent(), 0);
     world.done("a", 0).done("x", 0).done("y", 0).failed("b").failed("undo y");
     let child = world.child();

@@ -28,7 +28,7 @@ fn two_steps(variable: Variable) -> Definition {
 }
 
 #[test]
-fn who_reads_afterwards_sees_it_and_the_last_counts() {
+fn later_readers_see_an_update_and_the_last_counts() {
     let address = Variable::new("v", Reducer::Replace).with_initial("Oslo").with_updates(Condition::True);
     let mut world = World::running(two_steps(address), 0);
     assert_eq!(variable(&world, "v"), json!("Oslo"));
@@ -126,7 +126,7 @@ fn updates_are_bounded_in_number_and_size() {
 }
 
 #[test]
-fn a_loop_ends_when_an_update_says_so() {
+fn a_loop_ends_by_an_update() {
     let body = Body::Task(crate::flow::work("round"));
     let enough = Condition::Equal(Expr::variable("v"), Expr::value("enough"));
     let rounds = Node::new("rounds", Action::Repeat(Repeat::until(body, enough, 9)));
@@ -168,7 +168,7 @@ fn a_map_keeps_the_list_that_it_began_with() {
 }
 
 #[test]
-fn a_function_of_the_host_is_asked_again_for_who_has_not_begun() {
+fn a_function_of_the_host_is_evaluated_again_for_nodes_that_have_not_begun() {
     let config = || {
         Config::default().with_reducer("both", |there: &Payload, written: &Payload| {
             Payload::new(json!([there.value(), written.value()]))

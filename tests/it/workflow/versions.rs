@@ -71,7 +71,7 @@ fn new_runs_take_the_newest_version_or_the_one_that_was_made_the_default() {
 }
 
 #[test]
-fn definitions_are_listed_with_who_uses_them() {
+fn definitions_are_listed_with_their_runs() {
     let mut world = world(&[1, 2]);
     start(&mut world, 1, Some(1)).unwrap();
     start(&mut world, 2, None).unwrap();

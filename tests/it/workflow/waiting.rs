@@ -105,7 +105,7 @@ fn nested() -> counterpoint::definition::Definition {
 }
 
 #[test]
-fn a_signal_reaches_the_run_within_that_waits_for_it() {
+fn a_signal_reaches_the_child_run_that_waits_for_it() {
     let mut world = World::running(nested(), 0);
     world.done("before", 0);
     world.signal("go", "deep").unwrap();
@@ -114,7 +114,7 @@ fn a_signal_reaches_the_run_within_that_waits_for_it() {
 }
 
 #[test]
-fn a_signal_for_a_run_within_that_comes_before_it_begins_is_kept_for_it() {
+fn a_signal_for_a_child_run_that_has_not_begun_is_kept_for_it() {
     let mut world = World::running(nested(), 0);
     world.signal("go", "early").unwrap();
     world.crash();
@@ -124,7 +124,7 @@ fn a_signal_for_a_run_within_that_comes_before_it_begins_is_kept_for_it() {
 }
 
 #[test]
-fn a_signal_of_the_run_around_goes_to_whoever_waits_first_and_to_one_only() {
+fn a_signal_of_the_parent_goes_to_the_first_waiting_node_only() {
     let mut inner = flow([wait("gate", Some("go"), None)]);
     inner.name = "inner".into();
     let nodes = [
@@ -152,7 +152,7 @@ fn a_signal_of_the_run_around_goes_to_whoever_waits_first_and_to_one_only() {
 
 /// The move is a fact of its own: cut off before or after it, the run within gets the signal all the same.
 #[test]
-fn a_signal_on_its_way_to_a_run_within_survives_a_crash_at_any_fact() {
+fn a_signal_on_its_way_to_a_child_run_survives_a_crash_at_any_event() {
     let mut world = World::running(nested(), 0);
     world.signal("go", "early").unwrap();
     let before = world.journal.len();
@@ -171,7 +171,7 @@ fn a_signal_on_its_way_to_a_run_within_survives_a_crash_at_any_fact() {
 }
 
 #[test]
-fn a_run_says_what_it_waits_for() {
+fn a_run_lists_what_it_waits_for() {
     let mut world = World::running(
         flow([
             step("work"),
@@ -193,7 +193,7 @@ fn a_run_says_what_it_waits_for() {
 
 #[cfg(feature = "observe")]
 #[test]
-fn a_story_tells_the_last_of_a_run() {
+fn a_story_has_the_last_events_of_a_run() {
     let mut world = World::running(nested(), 0);
     world.done("before", 0);
     world.signal("go", 1).unwrap();

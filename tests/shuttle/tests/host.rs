@@ -80,7 +80,7 @@ fn status(engine: &Engine, task: u64) -> Option<TaskStatus> {
 }
 
 #[test]
-fn every_task_is_done_once_and_told() {
+fn every_task_is_done_once_and_reported() {
     check(|| {
         let host = Arc::new(ThreadHost::start(Config::default()).unwrap());
         let counting = Counting::default();
@@ -103,7 +103,7 @@ fn every_task_is_done_once_and_told() {
 
 /// Whoever comes too late hears it; what was taken is in the journal; what was begun is ended.
 #[test]
-fn an_end_answers_everybody() {
+fn an_end_answers_every_caller() {
     check(|| {
         let journal = MemoryJournal::default();
         let host = Arc::new(ThreadHost::open(Config::default(), journal.clone()).unwrap());
@@ -164,7 +164,7 @@ impl Journal for Failing {
 }
 
 #[test]
-fn a_journal_that_fails_leaves_nobody_waiting() {
+fn a_journal_that_fails_leaves_no_caller_waiting() {
     check(|| {
         let within = MemoryJournal::default();
         let journal = Failing { within: within.clone(), left: below(6), second_hand: below(2) == 0 };
@@ -197,7 +197,7 @@ fn a_journal_that_fails_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_task_is_cancelled_or_done_and_all_hear_the_same() {
+fn a_task_is_cancelled_or_done_and_all_receive_the_same() {
     check(|| {
         let journal = MemoryJournal::default();
         let host = ThreadHost::open(Config::default(), journal.clone()).unwrap();
@@ -224,7 +224,7 @@ fn a_task_is_cancelled_or_done_and_all_hear_the_same() {
 }
 
 #[test]
-fn snapshots_and_the_facts_after_them_are_the_whole() {
+fn snapshots_and_the_events_after_them_are_the_whole() {
     check(|| {
         let within = MemoryJournal::default();
         let second_hand = below(2) == 0;
@@ -252,7 +252,7 @@ fn snapshots_and_the_facts_after_them_are_the_whole() {
 }
 
 #[test]
-fn a_subscriber_hears_of_every_fact_or_that_it_missed_it() {
+fn a_subscriber_receives_every_event_or_a_gap() {
     check(|| {
         let host = ThreadHost::start(Config::default()).unwrap();
         let events = host.events(EventFilter::all(), 1 + below(3) as usize).unwrap();

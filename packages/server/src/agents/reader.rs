@@ -220,7 +220,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_similar_word_is_suggested_and_a_different_one_is_not() {
+    fn a_similar_name_is_suggested_and_a_different_one_is_not() {
         let known = ["command", "capacity", "stdin"];
         assert_eq!(nearest("comand", known.into_iter()), Some("command"));
         assert_eq!(nearest("stdni", known.into_iter()), Some("stdin"));

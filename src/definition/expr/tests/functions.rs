@@ -91,7 +91,7 @@ fn functions_have_the_documented_values() {
 }
 
 #[test]
-fn what_has_no_value_says_why() {
+fn what_has_no_value_has_a_reason() {
     for (text, message) in [
         ("18446744073709551615 + 1", "`add` gives 18446744073709551616, which is beyond 64 bits"),
         ("-9223372036854775808 * 2", "`mul` gives -18446744073709551616, which is beyond 64 bits"),

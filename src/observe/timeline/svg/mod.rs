@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_start_near_the_epoch_is_told() {
+    fn only_a_start_near_the_epoch_is_shown() {
         assert!(drawn(Time::from_secs(60)).contains(", from "));
         assert!(!drawn(Time::from_secs(1_700_000_000)).contains(", from "));
     }

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn it_changes_after_two_windows_and_says_why() {
+    fn it_switches_after_two_windows_with_a_reason() {
         let mut adaptive = Adaptive::default();
         let even = |_| 50;
         let uneven = |agent: u64| if agent < 3 { 100 } else { 10 };

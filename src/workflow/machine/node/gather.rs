@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_combined_as_the_node_says() {
+    fn results_are_combined_by_the_rule_of_the_node() {
         for (gather, results, combined) in [
             (Gather::List, vec![json!(1), json!("a")], Ok(json!([1, "a"]))),
             (Gather::Median, vec![json!(3), json!(1), json!(2)], Ok(json!(2.0))),

@@ -15,7 +15,7 @@ fn certain(tensor: &TaskTensor) -> usize {
 }
 
 #[test]
-fn eight_pieces_in_four_rounds() {
+fn eight_parts_in_four_rounds() {
     let about = about("all_stay");
     let done = run(&team().unwrap(), &about, None).unwrap();
     assert_eq!(done.rounds.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 2, 1]);
@@ -46,7 +46,7 @@ fn eight_pieces_in_four_rounds() {
 }
 
 #[test]
-fn who_leaves_is_replaced_and_nothing_is_lost_or_done_twice() {
+fn an_agent_that_leaves_is_replaced_and_nothing_is_lost_or_done_twice() {
     let done = run(&team().unwrap(), &about("one_leaves"), Some("ML engineer")).unwrap();
     let mut kinds: Vec<&String> = done.rounds.iter().flatten().map(|(_, kind)| kind).collect();
     kinds.sort();

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read() {
+    fn times_are_read() {
         assert!((seconds("2023-11-16 18:17:03.5").unwrap() - 65_823.5).abs() < 1e-6);
         assert!(seconds("yesterday").is_err());
     }

@@ -36,7 +36,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-fn the_order_by_expected_length_beats_both_baselines_where_kinds_tell_something() {
+fn the_order_by_expected_length_beats_both_baselines_where_kinds_differ() {
     let load = load("log-normal", 3_000);
     let workers = fleet(8, &load, 1);
     for share in [0.7, 0.85] {
@@ -69,7 +69,7 @@ fn deferring_shortens_the_mean_and_not_the_tail_under_overload() {
 }
 
 #[test]
-fn where_lengths_cannot_be_told_the_order_stays_that_of_arrival() {
+fn where_lengths_are_unknown_the_order_is_that_of_arrival() {
     let load = load("pareto", 3_000);
     let workers = fleet(8, &load, 1);
     let arrival = run(Rule::Order(Order::Virtual), &load, &workers, 0.85);

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read() {
+    fn times_are_read() {
         let span = |from: &str, to: &str| moment(to).unwrap().since(moment(from).unwrap()).as_secs_f64();
         assert!((span("2023-11-16 18:17:03.5000000", "2023-11-16 18:17:04.2500000") - 0.75).abs() < 1e-6);
         assert!((span("2024-02-28 23:59:59", "2024-03-01 00:00:00") - 86_401.0).abs() < 1e-6);

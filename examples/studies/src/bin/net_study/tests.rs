@@ -6,7 +6,7 @@ use crate::net::{Node, Rule};
 use crate::perform::compare;
 
 #[test]
-fn every_net_that_can_be_said_agrees_and_each_other_has_its_reason() {
+fn every_net_that_can_be_expressed_agrees_and_each_other_has_its_reason() {
     let nets: u32 = std::env::var("COUNTERPOINT_NETS").ok().and_then(|nets| nets.parse().ok()).unwrap_or(150);
     let acyclic = study(Shape::Acyclic, 0..nets.into()).unwrap();
     assert_eq!(acyclic.wrong, Vec::<String>::new());
