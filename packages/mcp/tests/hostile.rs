@@ -435,19 +435,24 @@ fn results_are_those_of_their_schemas() {
     call("unregister_agent", json!({"agent": "7", "drain": true}));
 }
 
+/// What a tool answers in a session of its own.
+fn called(server: &Server, token: &str, tool: &str, arguments: &Value) -> Value {
+    let session = server.session(token);
+    assert_eq!(server.in_session(token, &session).status, 202);
+    let params = json!({"name": tool, "arguments": arguments});
+    let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+    let answer = server.post_with(token, &format!("mcp-session-id: {session}\r\n"), &message.to_string());
+    let lines = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let messages: Vec<Value> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
+    messages.last().unwrap_or_else(|| panic!("{}", answer.body))["result"].clone()
+}
+
 #[test]
 fn a_key_belongs_to_its_caller_and_tenant() {
     let server = Server::start("keys", &[], 256);
     let submit = |token: &str, key: &str, tenant: Value| {
-        let session = server.session(token);
-        assert_eq!(server.in_session(token, &session).status, 202);
         let arguments = json!({"key": key, "kind": "square", "payload": token, "tenant": tenant});
-        let params = json!({"name": "distribute_task", "arguments": arguments});
-        let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
-        let answer = server.post_with(token, &format!("mcp-session-id: {session}\r\n"), &message.to_string());
-        let lines = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
-        let messages: Vec<Value> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
-        messages.last().unwrap_or_else(|| panic!("{}", answer.body))["result"]["structuredContent"].clone()
+        called(&server, token, "distribute_task", &arguments)["structuredContent"].clone()
     };
     let (nora, sven) = (submit("t-nora", "k", json!("north")), submit("t-sven", "k", json!("south")));
     assert!(nora["task"].is_string() && sven["task"].is_string() && nora["task"] != sven["task"], "{nora} {sven}");
@@ -456,4 +461,79 @@ fn a_key_belongs_to_its_caller_and_tenant() {
     for wrong in ["", "schlüssel", &"x".repeat(256)] {
         assert_eq!(submit("t-ada", wrong, json!(null))["code"], "bad_key", "{wrong}");
     }
+}
+
+/// A rejected call, by its code.
+#[track_caller]
+fn is_refused(result: &Value, code: &str) {
+    let content = &result["structuredContent"];
+    assert_eq!((&result["isError"], &content["code"]), (&json!(true), &json!(code)), "{result}");
+    assert!(content["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{result}");
+}
+
+#[test]
+fn a_repeated_key_is_the_same_work_and_no_other() {
+    let server = Server::start("repeats", &[], 256);
+    let document = json!({"name": "waits", "tasks": [{"id": "ok", "wait": {"signal": "ok"}}]});
+    let defined =
+        called(&server, "t-ops", "decompose_goal", &json!({"goal": "w", "name": "waits", "document": document}));
+    assert_eq!(defined["isError"], false, "{defined}");
+    let task = json!({"key": "k", "kind": "square", "payload": 3});
+    let run = json!({"key": "k", "workflow": "waits", "input": {"n": 3}});
+    for (tool, conflict, work, field, other) in [
+        ("distribute_task", "task_conflict", &task, "payload", json!(4)),
+        ("distribute_task", "task_conflict", &task, "kind", json!("cube")),
+        ("distribute_task", "task_conflict", &task, "attempts", json!(9)),
+        ("start_workflow", "run_conflict", &run, "input", json!({"n": 4})),
+    ] {
+        let first = called(&server, "t-ops", tool, work);
+        assert_eq!(first["isError"], false, "{first}");
+        assert_eq!(called(&server, "t-ops", tool, work), first, "a repeat");
+        let mut different = work.clone();
+        different[field] = other;
+        is_refused(&called(&server, "t-ops", tool, &different), conflict);
+        assert_eq!(called(&server, "t-ops", tool, work), first, "a refused call changes nothing");
+    }
+}
+
+/// Begins a journal with a task and a run that have the ids of keys without being those of the keys.
+fn seeded(folder: &Path) {
+    use counterpoint::host::future::FutureHost;
+    use counterpoint::journal::sealed::Stream;
+    use counterpoint::{Command, Config, Limits, Payload, RunId, RunSpec, TaskId, TaskSpec};
+    use counterpoint_serving::{Key, Scope};
+    let _ = std::fs::remove_dir_all(folder);
+    let key: Key = "order-7".parse().unwrap();
+    let id_of = |kind| key.id_in(Scope { kind, tenant: None, caller: "grace" });
+    let document = json!({"name": "waits", "tasks": [{"id": "ok", "wait": {"signal": "ok"}}]});
+    let document: counterpoint::language::Document = serde_json::from_value(document).unwrap();
+    let definition = document.compile(&Limits::default()).unwrap().definition;
+    let task = TaskSpec::new(TaskId::new(id_of("task")), "square").with_payload(Payload::new(json!(3)));
+    let run = RunSpec::new(RunId::new(id_of("run")), "waits").with_input(Payload::new(json!({"n": 3})));
+    let journal = counterpoint_journal_files::FileJournal::new(folder, Stream::new("mcp-server"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (host, driver) = FutureHost::open(Config::default(), journal, tokio::time::sleep).await.unwrap();
+        let driver = tokio::spawn(driver);
+        for command in [Command::submit(task), Command::define(definition), Command::start(run)] {
+            host.command(command).await.unwrap();
+        }
+        host.shut_down(Duration::ZERO).await.unwrap();
+        driver.await.unwrap().unwrap();
+    });
+}
+
+/// Whatever has the id of a key without being that of the key is no repeat of it, however equal the rest is.
+#[test]
+fn a_key_that_collides_with_other_work_is_refused() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-collisions-journal");
+    seeded(&folder);
+    let server = Server::start("collisions", &["--journal", folder.to_str().unwrap()], 256);
+    let mut task = json!({"key": "order-7", "kind": "square", "payload": 3});
+    is_refused(&called(&server, "t-ops", "distribute_task", &task), "task_conflict");
+    let mut run = json!({"key": "order-7", "workflow": "waits", "input": {"n": 3}});
+    is_refused(&called(&server, "t-ops", "start_workflow", &run), "run_conflict");
+    (task["key"], run["key"]) = (json!("order-8"), json!("order-8"));
+    assert_eq!(called(&server, "t-ops", "distribute_task", &task)["isError"], false);
+    assert_eq!(called(&server, "t-ops", "start_workflow", &run)["isError"], false);
 }
