@@ -16,7 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Durable {
-    every: usize,
+    /// `None` without snapshots.
+    every: Option<usize>,
     patience: Duration,
 }
 
@@ -30,14 +31,21 @@ impl Durable {
     /// A snapshot after every 10,000 events, and a patience of 5 seconds.
     #[must_use]
     pub const fn new() -> Self {
-        Self { every: 10_000, patience: Duration::from_secs(5) }
+        Self { every: Some(10_000), patience: Duration::from_secs(5) }
     }
 
     /// Sets the number of events after which a snapshot is taken; 0 counts as 1. A restart reads one snapshot, at most that many
     /// events, and those that were appended while the last snapshot was written.
     #[must_use]
     pub const fn snapshot_every(mut self, events: usize) -> Self {
-        self.every = if events == 0 { 1 } else { events };
+        self.every = Some(if events == 0 { 1 } else { events });
+        self
+    }
+
+    /// Takes no snapshots: a restart reads every event, the journal keeps them, and the host needs no second copy of the state.
+    #[must_use]
+    pub const fn without_snapshots(mut self) -> Self {
+        self.every = None;
         self
     }
 
@@ -54,7 +62,7 @@ impl Durable {
         self
     }
 
-    pub(super) const fn every(self) -> usize {
+    pub(super) const fn every(self) -> Option<usize> {
         self.every
     }
 }

@@ -91,11 +91,12 @@ impl Persistence {
         archive: impl FnOnce() -> Option<Box<dyn Archive>>,
     ) -> Result<Option<SnapshotWriter>, RestoreError> {
         let Self::Snapshots(codec, durable) = self else { return Ok(None) };
+        let Some(every) = durable.every() else { return Ok(None) };
         let follower = match snapshot {
             Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
             None => Follower::new(config),
         };
-        let (every, handover) = (durable.every(), Handover::default());
+        let handover = Handover::default();
         Ok(Some(SnapshotWriter { follower, codec, every, since: 0, epoch, archive: archive(), handover }))
     }
 }

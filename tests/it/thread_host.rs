@@ -351,6 +351,19 @@ fn a_snapshot_on_demand_holds_what_was_durable() {
     assert!(matches!(without.take_snapshot(), Err(HostError::Snapshot(AppendError::Refused(_)))));
 }
 
+#[test]
+fn a_host_without_snapshots_has_patience_and_keeps_every_event() {
+    let journal = MemoryJournal::default();
+    let host = ThreadHost::durable(Config::default(), journal.clone(), Durable::new().without_snapshots()).unwrap();
+    busy(&host, 1..=300);
+    let last = host.inspect(Engine::last_seq).unwrap();
+    assert!(host.snapshots().is_none());
+    assert!(matches!(host.take_snapshot(), Err(HostError::Snapshot(AppendError::Refused(_)))));
+    host.shut_down(PATIENCE).unwrap();
+    assert_eq!(told(&journal).0.snapshot, None);
+    assert!(journal.len() as u64 >= last.get());
+}
+
 /// A journal that has no second hand, and one that refuses snapshots at times.
 struct Plain {
     within: MemoryJournal,

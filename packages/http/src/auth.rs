@@ -43,7 +43,11 @@ pub(crate) async fn admit(
     if !rules.key && request.headers().contains_key(KEY) {
         return Err(Refusal::malformed("key_unused", "requests of this endpoint have no `Idempotency-Key`"));
     }
-    Ok(next.run(request).await)
+    // Routes that answer without the host: whether the server lives, and how it is.
+    if rules.open || rules.alone {
+        return Ok(next.run(request).await);
+    }
+    Ok(app.outage.unless(next.run(request)).await?)
 }
 
 /// The caller, by `Authorization: Bearer`.

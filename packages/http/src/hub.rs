@@ -7,7 +7,7 @@ use counterpoint::journal::{EventFilter, Projection as _};
 use counterpoint::message::{AgentEvent, RunEvent, TaskEvent};
 use counterpoint::observe::{Metrics, MetricsSnapshot};
 use counterpoint::protocol::{Body, Message, MessageId};
-use counterpoint::{AttemptId, Entry, Event, Incarnation, RunId, Seq, TaskId, Time};
+use counterpoint::{AttemptId, Entry, Event, Incarnation, RunId, TaskId, Time};
 use counterpoint_serving::Recent;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -321,36 +321,6 @@ impl<K: Ord + Copy> Drop for End<K> {
         if is_ours && Arc::strong_count(&self.ended) <= 2 {
             slots.remove(&self.id);
         }
-    }
-}
-
-/// A journal that passes its content to the hub when it is taken over.
-pub(crate) struct Shown<J> {
-    journal: J,
-    hub: Hub,
-}
-
-impl<J> Shown<J> {
-    /// Connects a journal with a hub.
-    pub(crate) fn new(journal: J, hub: Hub) -> Self {
-        Self { journal, hub }
-    }
-}
-
-impl<J: counterpoint::journal::Journal> counterpoint::journal::Journal for Shown<J> {
-    fn take_over(&mut self) -> Result<counterpoint::journal::Takeover, counterpoint::journal::JournalError> {
-        let taken = self.journal.take_over()?;
-        taken.tail.iter().for_each(|entry| self.hub.remember(entry));
-        Ok(taken)
-    }
-
-    fn append(
-        &mut self,
-        epoch: counterpoint::journal::Epoch,
-        after: Seq,
-        entries: &[Entry],
-    ) -> Result<(), counterpoint::journal::AppendError> {
-        self.journal.append(epoch, after, entries)
     }
 }
 

@@ -14,6 +14,7 @@ mod hub;
 mod observe;
 mod openapi;
 mod operations;
+mod outage;
 mod refusal;
 mod reports;
 mod routes;
@@ -22,18 +23,21 @@ mod schedules;
 mod tasks;
 
 pub use openapi::openapi;
+pub use outage::Unavailable;
 pub use routes::router;
 
 use auth::Caller;
 use counterpoint::access::{AccessError, AuditTrail, Gate, Policy, Principal, Token, Tokens, Verifier as _};
-use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
+use counterpoint::host::{Durable, HostError};
+use counterpoint::journal::Journal;
 use counterpoint::journal::sealed::Stream;
 use counterpoint::protocol::WireLimits;
 use counterpoint::{Accepted, Command, Config, Engine, Limits};
 use counterpoint_journal_files::FileJournal;
 use counterpoint_serving::{Bodies, Limits as ServingLimits, Server};
-use hub::{Hub, Shown};
+use hub::Hub;
+use outage::{Outage, Shown};
 use refusal::Refusal;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,6 +71,7 @@ pub struct App {
     bodies: Bodies,
     /// The number of requests without a known token. They are in no trail, which a stranger could fill.
     strangers: Arc<AtomicU64>,
+    outage: Outage,
 }
 
 impl std::fmt::Debug for App {
@@ -109,24 +114,59 @@ impl From<HostError> for CommandError {
 }
 
 impl App {
-    /// Opens the journal in this folder and continues from it. The driver has to be spawned. `serving` bounds connections
-    /// and bodies.
+    /// Opens the journal in this folder and continues from it: see [`over`](Self::over).
     ///
     /// # Errors
     ///
     /// When the journal cannot be opened or restored from.
     pub async fn open(folder: &Path, tokens: Tokens, serving: ServingLimits) -> Result<(Self, Driver), HostError> {
-        let hub = Hub::default();
-        let journal = Shown::new(FileJournal::new(folder, Self::stream()), hub.clone());
+        Self::over(FileJournal::new(folder, Self::stream()), tokens, serving).await
+    }
+
+    /// Takes over a journal and continues from it. The driver has to be spawned. `serving` bounds connections and bodies.
+    ///
+    /// While the journal stores nothing, because a disk is full or a database is away, the host waits, without a limit of time,
+    /// and requests are refused with 503. The journal is called on threads that may block.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be opened or restored from.
+    pub async fn over(
+        journal: impl Journal + 'static,
+        tokens: Tokens,
+        serving: ServingLimits,
+    ) -> Result<(Self, Driver), HostError> {
+        let (hub, outage) = (Hub::default(), Outage::default());
+        let (told, failures) = (hub.clone(), outage.clone());
+        // Before the host waits for it: an error at the start is for whoever has started the server.
+        let opening = tokio::task::spawn_blocking(move || Shown::open(journal, &told, failures));
+        let shown = opening.await.map_err(|error| HostError::Thread(error.to_string()))??;
         let away = |work| drop(tokio::task::spawn_blocking(work));
-        let (host, driver) =
-            FutureHost::open(Config::default(), OffThread::new(journal, away), tokio::time::sleep).await?;
+        let patient = Durable::new().without_snapshots().patience(Duration::MAX);
+        let journal = OffThread::new(shown, away);
+        let (host, driver) = FutureHost::durable(Config::default(), journal, tokio::time::sleep, patient, away).await?;
         let known = Arc::new(tokens.clone());
         let gate = Gate::new(Policy::standard(), tokens);
         let limits = WireLimits::from(&Limits::default());
         let (server, bodies) = (Server::new(serving), Bodies::new(serving));
         let (gate, trail, strangers) = (Arc::new(gate), Arc::default(), Arc::default());
-        Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers }, driver))
+        Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers, outage }, driver))
+    }
+
+    /// The reason why the journal stores nothing at present: a full disk, a database that is away. The server continues when the
+    /// journal does.
+    #[must_use]
+    pub fn outage(&self) -> Option<String> {
+        self.outage.now().map(|reason| reason.to_string())
+    }
+
+    /// The output of a future that asks the host, for pages beside the routes.
+    ///
+    /// # Errors
+    ///
+    /// When the journal stores nothing before the future completes, which is dropped then.
+    pub async fn unless_outage<T>(&self, work: impl Future<Output = T>) -> Result<T, Unavailable> {
+        self.outage.unless(work).await
     }
 
     /// The name of the journal's stream, for programs that read the folder.

@@ -105,13 +105,18 @@ pub(crate) async fn events(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// Returns whether the host is running, and the number of open reports about tasks that no agent can perform.
+/// Returns whether the host is running, and the number of open reports about tasks that no agent can perform. A server whose
+/// journal stores nothing at present is alive: it says so, and is not ready.
 pub(crate) async fn health(State(app): State<App>) -> Response {
     let figures = app.host.inspect(|engine| {
         let unroutable = engine.unroutable().count();
         (engine.last_seq().get(), engine.queued(), engine.agents().count(), unroutable)
     });
-    match figures.await {
+    let figures = match app.outage.unless(figures).await {
+        Ok(figures) => figures,
+        Err(_) => return Json(json!({"status": "waits", "journal": app.outage()})).into_response(),
+    };
+    match figures {
         Ok((events, queued, agents, unroutable)) => {
             let health = json!({
                 "status": "ok", "events": events, "queued": queued, "agents": agents, "unroutable": unroutable,
@@ -144,6 +149,7 @@ fn of_server(app: &App) -> String {
         ("accept_failures_total", "counter", "Times without a descriptor for a connection.", of.exhausted),
         ("bodies_total", "counter", "Bodies that were read.", app.bodies.read()),
         ("unauthenticated_total", "counter", "Requests without a known token.", strangers),
+        ("journal_outage", "gauge", "1 while the journal stores nothing.", u64::from(app.outage().is_some())),
     ];
     let line = |(name, kind, help, value): &(&str, &str, &str, u64)| {
         let name = format!("counterpoint_http_{name}");

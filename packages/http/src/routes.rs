@@ -24,6 +24,8 @@ pub(crate) struct Route {
     pub refusals: &'static [u16],
     /// Whether the route needs no token.
     pub open: bool,
+    /// Whether the route is answered without the host, also while the journal stores nothing.
+    pub alone: bool,
     to: MethodRouter<App>,
 }
 
@@ -32,6 +34,8 @@ pub(crate) struct Route {
 pub(crate) struct Rules {
     /// Whether the route needs no token.
     pub open: bool,
+    /// Whether the route is answered without the host.
+    pub alone: bool,
     /// The query parameters.
     pub parameters: &'static [&'static str],
     /// Whether requests can have an `Idempotency-Key`.
@@ -41,7 +45,18 @@ pub(crate) struct Rules {
 impl Route {
     const fn new(method: &'static str, path: &'static str, summary: &'static str, to: MethodRouter<App>) -> Self {
         let answer = (200, "Any");
-        Self { method, path, summary, parameters: &[], body: None, answer, refusals: &[], open: false, to }
+        Self {
+            method,
+            path,
+            summary,
+            parameters: &[],
+            body: None,
+            answer,
+            refusals: &[],
+            open: false,
+            alone: false,
+            to,
+        }
     }
 
     fn given(mut self, parameters: &'static [&'static str]) -> Self {
@@ -69,13 +84,18 @@ impl Route {
         self
     }
 
+    fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// Whether requests can have an `Idempotency-Key`.
     pub(crate) fn has_key(&self) -> bool {
         matches!(self.body, Some("NewTask" | "NewRun"))
     }
 
     fn rules(&self) -> Rules {
-        Rules { open: self.open, parameters: self.parameters, key: self.has_key() }
+        Rules { open: self.open, alone: self.alone, parameters: self.parameters, key: self.has_key() }
     }
 }
 
@@ -243,8 +263,9 @@ fn of_watchers() -> Vec<Route> {
         Route::new("get", "/v1/events", events, get(observe::events))
             .given(&["after", "family", "task", "run", "agent"])
             .refusing(&[422]),
-        Route::new("get", "/v1/trail", "Returns the audit trail, including rejected requests.", get(observe::trail)),
-        Route::new("get", "/metrics", "Returns metrics for Prometheus.", get(observe::metrics)),
+        Route::new("get", "/v1/trail", "Returns the audit trail, including rejected requests.", get(observe::trail))
+            .alone(),
+        Route::new("get", "/metrics", "Returns metrics for Prometheus.", get(observe::metrics)).alone(),
         Route::new("get", "/health", "Returns whether the host is running.", get(observe::health))
             .refusing(&[503])
             .open(),

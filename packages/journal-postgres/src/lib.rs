@@ -70,8 +70,10 @@ use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, 
 use counterpoint::{Entry, RestoreError, Seq};
 pub use failure::Failure;
 use failure::{append_error, journal_error};
+pub use postgres::Config;
+use postgres::error::SqlState;
 use postgres::types::ToSql;
-use postgres::{Client, Config, GenericClient, NoTls, Row, Statement, Transaction};
+use postgres::{Client, GenericClient, IsolationLevel, NoTls, Row, Statement, Transaction};
 use std::fmt;
 use std::time::Duration;
 pub use streams::{PostgresStreams, StreamAppend, StreamEnd};
@@ -135,6 +137,30 @@ impl PostgresJournal {
     #[must_use]
     pub fn failure(&self) -> Failure {
         self.failure.clone()
+    }
+
+    /// Reads a stream, with or without a writer, and changes nothing: what a take-over would return, with the epoch of the last
+    /// writer. A stream that does not exist is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached, or the content is damaged.
+    pub fn read(config: Config, stream: &str) -> Result<Takeover, JournalError> {
+        let mut client = connect(&config, "counterpoint reads", Duration::from_secs(10)).map_err(journal_error)?;
+        let begun = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start();
+        let mut transaction = begun.map_err(journal_error)?;
+        let head = match transaction.query_opt(statements::WHOLE_HEAD, &[&stream]) {
+            // No writer has been there.
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
+            head => head.map_err(journal_error)?,
+        };
+        let Some(row) = head else { return Ok(Takeover::new(Epoch::default(), None, Vec::new())) };
+        let head = head_of(&row);
+        let epoch = chain::epoch(&head);
+        // As the next writer would verify it.
+        let next = Head { epoch: head.epoch.saturating_add(1), ..head };
+        let content = read(&mut transaction, &Chain::new(stream), stream, &next)?;
+        Ok(Takeover::new(epoch, content.snapshot, content.tail))
     }
 
     /// Takes the stream over again as the writer of this epoch.

@@ -113,6 +113,10 @@ pub(crate) const APPEND_ALL: &str = "
     )
     select stream, epoch, last_seq from locked";
 
+/// As [`TAKE_OVER`] returns it, without a change.
+pub(crate) const WHOLE_HEAD: &str = "
+    select epoch, last_seq, snapshot_at, hash from counterpoint_head where stream = $1";
+
 pub(crate) const HEAD: &str = "select epoch, last_seq, snapshot_at from counterpoint_head where stream = $1";
 
 /// Stores a snapshot with the hash of its last entry, if the head has the same writer, has reached the entry, and has no

@@ -238,8 +238,16 @@ pub(crate) struct ServeArgs {
     /// The file with tokens and roles; by default one with a token is made in the folder [env: COUNTERPOINT_TOKENS]
     #[arg(long, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,
-    /// A file in TOML with these settings: listen, tokens, files, tls_certificate, tls_key, and the limits connections,
-    /// header_seconds, body_seconds, body_rate, write_seconds, drain_seconds [env: COUNTERPOINT_CONFIG]
+    /// Keeps the journal in PostgreSQL: postgres://USER@HOST/DATABASE; by default it is in files in the folder. With a password,
+    /// set the variable instead, since other users can read command lines [env: COUNTERPOINT_JOURNAL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) journal: Option<String>,
+    /// Tells what a start would do and whether it would succeed: reads the settings and the journal, and rehearses the workflow
+    /// files on a copy in memory. Changes nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// A file in TOML with these settings: listen, tokens, files, journal, journal_stream, tls_certificate, tls_key, and the
+    /// limits connections, header_seconds, body_seconds, body_rate, write_seconds, drain_seconds [env: COUNTERPOINT_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The chain of certificates in PEM, for TLS [env: COUNTERPOINT_TLS_CERTIFICATE]

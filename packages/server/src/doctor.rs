@@ -6,6 +6,7 @@ use crate::document::WorkFile;
 use crate::folder::{Data, write_whole};
 use crate::guard::Guard;
 use crate::output;
+use crate::serve::Place;
 use crate::trouble::Trouble;
 use serde_json::json;
 use std::path::Path;
@@ -16,10 +17,35 @@ struct Finding {
     text: String,
 }
 
+/// What was found out about a set-up.
+#[derive(Default)]
+pub(crate) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(crate) fn add(&mut self, good: bool, text: String) {
+        self.0.push(Finding { good, text });
+    }
+
+    /// Prints the findings.
+    pub(crate) fn tell(self, as_json: bool) -> Result<(), Trouble> {
+        for finding in &self.0 {
+            if as_json {
+                output::line(&json!({"good": finding.good, "finding": finding.text}));
+            } else {
+                output::text(&format!("{} {}", if finding.good { "ok   " } else { "FAULT" }, finding.text));
+            }
+        }
+        match self.0.iter().filter(|finding| !finding.good).count() {
+            0 => Ok(()),
+            faults => Err(Trouble::Broken(format!("{faults} faults"))),
+        }
+    }
+}
+
 /// Looks at the folder of journals, at this program, and at a file.
 pub(crate) fn doctor(root: &Path, file: Option<&Path>, as_json: bool) -> Result<(), Trouble> {
-    let mut found = Vec::new();
-    let mut add = |good: bool, text: String| found.push(Finding { good, text });
+    let mut found = Findings::default();
+    let mut add = |good: bool, text: String| found.add(good, text);
     let probe = root.join("probe");
     match write_whole(&probe, b"probe").and_then(|()| std::fs::remove_file(&probe)) {
         Ok(()) => add(true, format!("the folder {} can be written", root.display())),
@@ -51,17 +77,16 @@ pub(crate) fn doctor(root: &Path, file: Option<&Path>, as_json: bool) -> Result<
             }
         }
     }
-    for finding in &found {
-        if as_json {
-            output::line(&json!({"good": finding.good, "finding": finding.text}));
-        } else {
-            output::text(&format!("{} {}", if finding.good { "ok   " } else { "FAULT" }, finding.text));
+    // That of `serve`, if it is in this folder.
+    if root.join("journal").exists() {
+        match Place::Folder(root.join("journal")).read() {
+            Ok(content) => {
+                add(true, format!("the journal of the server has {} entries, which can be read", content.entries.len()))
+            }
+            Err(trouble) => add(false, format!("the journal of the server: {trouble}")),
         }
     }
-    match found.iter().filter(|finding| !finding.good).count() {
-        0 => Ok(()),
-        faults => Err(Trouble::Broken(format!("{faults} faults"))),
-    }
+    found.tell(as_json)
 }
 
 /// Looks up the program and the variables of an agent.

@@ -116,6 +116,7 @@ impl From<counterpoint::host::HostError> for Trouble {
         use counterpoint::host::HostError;
         match error {
             HostError::Rejected(rejected) => Self::Refused(rejected.to_string()),
+            HostError::Journal(error) if error.is_held() => Self::Busy(error.to_string()),
             other => Self::Broken(other.to_string()),
         }
     }

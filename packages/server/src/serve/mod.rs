@@ -2,6 +2,7 @@
 
 mod actions;
 mod board;
+mod check;
 mod foresee;
 mod forms;
 mod gantt;
@@ -13,6 +14,7 @@ mod runs;
 mod schedules;
 mod session;
 mod settings;
+mod store;
 mod style;
 mod work;
 
@@ -23,14 +25,14 @@ use crate::guard::Guard;
 use crate::trouble::{Mistake, Trouble};
 use crate::view::SharedView;
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use counterpoint::access::Tokens;
 use counterpoint::host::HostError;
 use counterpoint_http::App;
-use counterpoint_journal_files::FileJournal;
 use serde_json::json;
 use settings::Settings;
 use std::cell::OnceCell;
@@ -38,6 +40,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use store::Place;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -55,6 +58,9 @@ struct Site {
 
 /// Serves until a signal ends the process, or the journal fails.
 pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(), Trouble> {
+    if args.check {
+        return check::check(args, data, json).await;
+    }
     let settings = Settings::of(args)?;
     // Mistakes of files are reported before anything is begun.
     let files = load(&settings.files)?;
@@ -64,9 +70,7 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
         Some(path) => (path.clone(), false),
         None => own_tokens(data)?,
     };
-    let text = std::fs::read(&path).map_err(|error| Trouble::io(&path, &error))?;
-    let tokens: Tokens =
-        serde_json::from_slice(&text).map_err(|error| Trouble::Broken(format!("{}: {error}", path.display())))?;
+    let tokens = read_tokens(&path)?;
     let _held = hold(data)?;
     let (site, mut driver) = open(data, tokens, &settings).await?;
     let app = site.app.clone();
@@ -107,15 +111,16 @@ type Driving = JoinHandle<Result<(), HostError>>;
 
 /// Opens the journal, and begins to drive the host and to watch its entries.
 async fn open(data: &Path, tokens: Tokens, settings: &Settings) -> Result<(Site, Driving), Trouble> {
-    let folder = data.join("journal");
-    let entries = if folder.exists() {
-        FileJournal::read(&folder, &App::stream()).map_err(|error| Trouble::io(&folder, &error))?.0.entries
-    } else {
-        Vec::new()
-    };
-    let (view, board) = (SharedView::of(&entries), board::Board::of(&entries));
-    drop(entries);
-    let (app, driver) = App::open(&folder, tokens, settings.limits).await?;
+    let place = Place::of(settings.journal.as_deref(), settings.journal_stream.as_deref(), data)?;
+    let (view, board) = (SharedView::of(&[]), board::Board::of(&[]));
+    let (told, figures) = (view.clone(), board.clone());
+    let journal = place.journal(move |entries| {
+        for entry in entries {
+            figures.apply(entry);
+            _ = told.tell(entry);
+        }
+    });
+    let (app, driver) = App::over(journal, tokens, settings.limits).await?;
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
     let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
     let watch = async {
@@ -137,8 +142,13 @@ async fn open(data: &Path, tokens: Tokens, settings: &Settings) -> Result<(Site,
 async fn finish(app: &App, driver: Driving, guard: Option<Arc<Guard>>, patience: Duration) -> Result<(), Trouble> {
     let Some(guard) = guard else {
         // The attempts of remote agents are in the journal, for the next server.
-        let _ = app.shut_down(patience).await;
-        return ended(driver.await);
+        return match tokio::time::timeout(patience + GRACE, app.shut_down(patience)).await {
+            Ok(_) => ended(driver.await),
+            Err(_) => {
+                driver.abort();
+                Err(unstored(app))
+            }
+        };
     };
     tokio::select! {
         drained = app.shut_down(patience + GRACE) => drop(drained),
@@ -152,10 +162,16 @@ async fn finish(app: &App, driver: Driving, guard: Option<Arc<Guard>>, patience:
             };
             let _ = tokio::time::timeout(GRACE, gone).await;
             driver.abort();
-            return Ok(());
+            return if app.outage().is_some() { Err(unstored(app)) } else { Ok(()) };
         }
     }
     ended(driver.await)
+}
+
+/// The end of a server whose journal stores nothing.
+fn unstored(app: &App) -> Trouble {
+    let reason = app.outage().unwrap_or_else(|| "it did not answer in time".to_owned());
+    Trouble::Broken(format!("the journal: {reason}; what was not acknowledged is lost, and everything else is stored"))
 }
 
 fn ended(ended: Result<Result<(), HostError>, JoinError>) -> Result<(), Trouble> {
@@ -163,6 +179,11 @@ fn ended(ended: Result<Result<(), HostError>, JoinError>) -> Result<(), Trouble>
         Ok(ended) => ended.map_err(Trouble::from),
         Err(error) => Err(Trouble::Broken(error.to_string())),
     }
+}
+
+fn read_tokens(path: &Path) -> Result<Tokens, Trouble> {
+    let text = std::fs::read(path).map_err(|error| Trouble::io(path, &error))?;
+    serde_json::from_slice(&text).map_err(|error| Trouble::Broken(format!("{}: {error}", path.display())))
 }
 
 /// Reads workflow files, all of them before the first mistake is reported.
@@ -230,17 +251,28 @@ fn router(site: Site) -> Router {
         .route("/dead-letters", get(pages::dead_letters))
         .route("/dead-letters/{task}/{action}", post(actions::of_dead_letter))
         .route("/live", get(pages::live))
-        .route("/ready", get(ready))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], style::sheet()) }))
         .route("/page.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], html::JS) }))
+        .route_layer(from_fn_with_state(site.clone(), unless_outage))
+        .route("/ready", get(ready))
         .layer(map_response(protected))
         .with_state(site.clone());
     counterpoint_http::router(site.app).merge(pages).merge(play::routes())
 }
 
+/// A page that asks the host waits for the journal, as every answer does.
+async fn unless_outage(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let answer = site.app.unless_outage(next.run(request)).await;
+    answer.unwrap_or_else(|unavailable| pages::broken(unavailable))
+}
+
 /// Readiness: the engine answers.
-async fn ready(axum::extract::State(site): axum::extract::State<Site>) -> Response {
-    match site.app.host().inspect(|engine| engine.last_seq().get()).await {
+async fn ready(State(site): State<Site>) -> Response {
+    let events = match site.app.unless_outage(site.app.host().inspect(|engine| engine.last_seq().get())).await {
+        Ok(events) => events,
+        Err(unavailable) => return counterpoint_serving::Problem::from(unavailable).into_response(),
+    };
+    match events {
         Ok(events) => axum::Json(json!({"status": "ready", "events": events})).into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }

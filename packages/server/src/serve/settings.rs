@@ -20,6 +20,8 @@ struct Written {
     listen: Option<String>,
     tokens: Option<PathBuf>,
     files: Vec<PathBuf>,
+    journal: Option<String>,
+    journal_stream: Option<String>,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     connections: Option<u64>,
@@ -36,6 +38,10 @@ pub(super) struct Settings {
     pub(super) listen: String,
     pub(super) tokens: Option<PathBuf>,
     pub(super) files: Vec<PathBuf>,
+    /// The URL of the database with the journal; by default it is in files.
+    pub(super) journal: Option<String>,
+    /// The name of the journal in the database.
+    pub(super) journal_stream: Option<String>,
     pub(super) limits: Limits,
     /// How long attempts under way may take when the server is asked to end.
     pub(super) patience: Duration,
@@ -72,7 +78,10 @@ impl Settings {
             (None, None) => None,
             _ => return Err(Trouble::Usage("TLS needs a certificate and its key".to_owned())),
         };
+        let journal = args.journal.clone().or_else(|| env::var("COUNTERPOINT_JOURNAL").ok());
         Ok(Self {
+            journal: journal.filter(|url| !url.is_empty()).or(written.journal),
+            journal_stream: written.journal_stream,
             listen: listen.unwrap_or_else(|| LISTEN.to_owned()),
             tokens: args.tokens.clone().or_else(|| variable("COUNTERPOINT_TOKENS")).or(written.tokens),
             files: if args.files.is_empty() { written.files } else { args.files.clone() },

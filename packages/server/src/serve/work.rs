@@ -8,8 +8,8 @@ use crate::terminal;
 use crate::trouble::Trouble;
 use crate::view::SharedView;
 use counterpoint::ScheduleCommand;
-use counterpoint::host::InFlight;
 use counterpoint::host::future::FutureHost;
+use counterpoint::host::{Deployed, InFlight};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,12 @@ pub(super) async fn begin(
     let guard = guard.map_err(|error| Trouble::Broken(format!("the guard of processes: {error}")))?;
     let guard = Arc::new(guard);
     for file in files {
-        define(file, host).await?;
+        for pinned in &define(file, host).await?.pinned {
+            terminal::say(&format!(
+                "a run of `{}` keeps the earlier workflow: {}",
+                file.compiled.definition.name, pinned.reason
+            ));
+        }
         add_agents(file, host, data, &guard, view).await?;
     }
     for file in files {
@@ -35,22 +40,15 @@ pub(super) async fn begin(
 }
 
 /// Defines a workflow. A change of a version that is known takes its place if that is safe, and runs under way follow it.
-async fn define(file: &WorkFile, host: &FutureHost) -> Result<(), Trouble> {
+pub(super) async fn define(file: &WorkFile, host: &FutureHost) -> Result<Deployed, Trouble> {
     let definition = file.compiled.definition.clone();
-    let deployed = host.deploy(definition, InFlight::Migrate).await.map_err(|error| {
+    host.deploy(definition, InFlight::Migrate).await.map_err(|error| {
         let advice = "if the workflow has changed, give it a higher `version`";
         match Trouble::from(error) {
             Trouble::Refused(text) => Trouble::Refused(format!("{}: {text}; {advice}", file.path.display())),
             other => other,
         }
-    })?;
-    for pinned in &deployed.pinned {
-        terminal::say(&format!(
-            "a run of `{}` keeps the earlier workflow: {}",
-            file.compiled.definition.name, pinned.reason
-        ));
-    }
-    Ok(())
+    })
 }
 
 async fn add_agents(
@@ -86,7 +84,7 @@ async fn add_agents(
 }
 
 /// Creates the schedule of a file, or gives it what has changed.
-async fn plan(file: &WorkFile, host: &FutureHost) -> Result<(), Trouble> {
+pub(super) async fn plan(file: &WorkFile, host: &FutureHost) -> Result<(), Trouble> {
     let Some(spec) = file.schedule.clone() else { return Ok(()) };
     let id = spec.id.clone();
     let known = host.inspect(move |engine| engine.schedule(&id).map(|view| view.spec().clone())).await?;

@@ -118,6 +118,13 @@ impl Place {
         Ended::of(self.command(words).output().unwrap())
     }
 
+    /// Starts the program by another one, whose last arguments are the program and its own.
+    pub(crate) fn start_by<S: AsRef<OsStr>>(&self, mut by: Command, words: impl IntoIterator<Item = S>) -> Running {
+        by.arg(env!("CARGO_BIN_EXE_counterpoint")).args(words).current_dir(self.folder.path());
+        by.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running { child: Some(by.spawn().unwrap()) }
+    }
+
     pub(crate) fn start<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Running {
         Running { child: Some(self.command(words).spawn().unwrap()) }
     }
