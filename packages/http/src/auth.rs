@@ -36,6 +36,7 @@ pub(crate) async fn admit(
         let caller = caller(&app, request.headers()).inspect_err(|_| {
             app.strangers.fetch_add(1, Ordering::Relaxed);
         })?;
+        app.take(&caller.principal)?;
         request.extensions_mut().insert(caller);
     }
     let parameters = query(request.uri(), rules.parameters)?;

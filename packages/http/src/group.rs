@@ -27,19 +27,30 @@ pub(crate) async fn answer(app: &App, messages: Vec<Message>, caller: &Caller) -
         rest.push((about, accepts, refusal));
     }
     let mut admitted: VecDeque<_> = app.admit_all(caller, commands).await?.into();
-    let mut commands = Vec::new();
+    let (mut commands, mut begun) = (Vec::new(), VecDeque::new());
     for (.., refusal) in &mut rest {
         if refusal.is_none()
             && let Some(granted) = admitted.pop_front()
         {
-            *refusal = granted.map(|command| commands.push(command)).err();
+            *refusal = granted
+                .map(|(command, operation)| {
+                    commands.push(command);
+                    begun.push_back(operation);
+                })
+                .err();
         }
     }
     let mut verdicts: VecDeque<_> = app.host.command_all(commands).await?.into();
     let mut answers = Vec::new();
     for (about, accepts, refusal) in rest {
         let refusal = match refusal {
-            None => verdicts.pop_front().and_then(Result::err).map(Refusal::from),
+            None => {
+                let verdict = verdicts.pop_front();
+                if let (Some(verdict), Some(operation)) = (&verdict, begun.pop_front()) {
+                    operation.end(&verdict.clone().map_err(counterpoint::host::HostError::from));
+                }
+                verdict.and_then(Result::err).map(Refusal::from)
+            }
             Some(refusal) => Some(refusal),
         };
         match (refusal, accepts) {

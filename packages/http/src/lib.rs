@@ -8,6 +8,7 @@
 //! gate of `counterpoint::access` checks each request. Agents use the messages of `counterpoint::protocol`.
 
 mod agents;
+mod audit;
 mod auth;
 mod group;
 mod hub;
@@ -22,11 +23,14 @@ mod runs;
 mod schedules;
 mod tasks;
 
+pub use audit::Operation;
 pub use openapi::openapi;
 pub use outage::Unavailable;
 pub use routes::router;
 
+use audit::{Audit, Begun};
 use auth::Caller;
+use axum::http::StatusCode;
 use counterpoint::access::{AccessError, AuditTrail, Gate, Policy, Principal, Token, Tokens, Verifier as _};
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
 use counterpoint::host::{Durable, HostError};
@@ -35,7 +39,7 @@ use counterpoint::journal::sealed::Stream;
 use counterpoint::protocol::WireLimits;
 use counterpoint::{Accepted, Command, Config, Engine, Limits};
 use counterpoint_journal_files::FileJournal;
-use counterpoint_serving::{Bodies, Limits as ServingLimits, Server};
+use counterpoint_serving::{Bodies, Limits as ServingLimits, Problem, Rates, Server};
 use hub::Hub;
 use outage::{Outage, Shown};
 use refusal::Refusal;
@@ -43,7 +47,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The query parameters of a request: names that the route has, each given once.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +76,8 @@ pub struct App {
     /// The number of requests without a known token. They are in no trail, which a stranger could fill.
     strangers: Arc<AtomicU64>,
     outage: Outage,
+    rates: Rates,
+    audit: Audit,
 }
 
 impl std::fmt::Debug for App {
@@ -113,6 +119,9 @@ impl From<HostError> for CommandError {
     }
 }
 
+/// A command that the gate has granted, and its operation.
+type Granted = (Command, Begun);
+
 impl App {
     /// Opens the journal in this folder and continues from it: see [`over`](Self::over).
     ///
@@ -150,7 +159,37 @@ impl App {
         let limits = WireLimits::from(&Limits::default());
         let (server, bodies) = (Server::new(serving), Bodies::new(serving));
         let (gate, trail, strangers) = (Arc::new(gate), Arc::default(), Arc::default());
-        Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers, outage }, driver))
+        let (rates, audit) = (Rates::new(serving.requests_per_second, serving.request_burst), Audit::default());
+        Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers, outage, rates, audit }, driver))
+    }
+
+    /// Passes each operation of a caller to `sink`, when its outcome is known, and each request that is denied: a record of who did
+    /// what. It is called by those who handle requests, and must not block. Reads, and what agents report about themselves and
+    /// their work, are no operations.
+    #[must_use]
+    pub fn with_audit(mut self, sink: impl Fn(&Operation) + Send + Sync + 'static) -> Self {
+        self.audit = Audit::new(sink);
+        self
+    }
+
+    /// Counts a request of the owner of a token against its rate, for pages beside the routes. A token that is unknown is not
+    /// counted.
+    ///
+    /// # Errors
+    ///
+    /// When it is too many (429).
+    pub fn within_rate(&self, token: &Token) -> Result<(), Problem> {
+        match self.known.verify(token, self.host.now()) {
+            Ok(principal) => self.take(&principal),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn take(&self, principal: &Principal) -> Result<(), Problem> {
+        self.rates.take(&principal.name, Instant::now()).map_err(|delay| {
+            let text = format!("{} makes more requests than the server allows each caller", principal.name);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text).with_retry_after(delay)
+        })
     }
 
     /// The reason why the journal stores nothing at present: a full disk, a database that is away. The server continues when the
@@ -234,19 +273,24 @@ impl App {
         let ask = move |engine: &Engine| gate.admit(now, Some(&known), command, engine);
         let admitted = self.host.inspect(ask).await?;
         self.keep(&admitted.decision);
-        Ok(self.host.command(admitted.granted?).await?)
+        let (command, begun) = (admitted.granted?, self.audit.begin(admitted.decision));
+        let answer = self.host.command(command).await;
+        begun.end(&answer);
+        Ok(answer?)
     }
 
     /// Sends a command to the engine, if the caller is allowed to.
     async fn command(&self, caller: &Caller, command: impl Into<Command>) -> Result<Accepted, Refusal> {
-        let command = self.admit(caller, command.into()).await?;
-        self.perform(caller, command).await
+        let granted = self.admit(caller, command.into()).await?;
+        self.perform(caller, granted).await
     }
 
     /// Sends an admitted command to the engine. The reason of a rejection has the names of what it mentions, unless the caller
     /// is confined to tenants: names can be those of others.
-    async fn perform(&self, caller: &Caller, command: Command) -> Result<Accepted, Refusal> {
-        let rejected = match self.host.command(command).await {
+    async fn perform(&self, caller: &Caller, (command, begun): Granted) -> Result<Accepted, Refusal> {
+        let answer = self.host.command(command).await;
+        begun.end(&answer);
+        let rejected = match answer {
             Err(HostError::Rejected(rejected)) if !caller.principal.is_confined() => rejected,
             answer => return Ok(answer?),
         };
@@ -260,12 +304,12 @@ impl App {
     }
 
     /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.
-    async fn admit(&self, caller: &Caller, command: Command) -> Result<Command, Refusal> {
+    async fn admit(&self, caller: &Caller, command: Command) -> Result<Granted, Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), caller.token.clone());
         let ask = move |engine: &Engine| gate.admit(now, Some(&token), command, engine);
         let admitted = self.host.inspect(ask).await?;
         self.keep(&admitted.decision);
-        Ok(admitted.granted?)
+        Ok((admitted.granted?, self.audit.begin(admitted.decision)))
     }
 
     /// The same for several commands, by one state of the engine.
@@ -273,7 +317,7 @@ impl App {
         &self,
         caller: &Caller,
         commands: Vec<Command>,
-    ) -> Result<Vec<Result<Command, Refusal>>, Refusal> {
+    ) -> Result<Vec<Result<Granted, Refusal>>, Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), caller.token.clone());
         let ask = move |engine: &Engine| {
             let admit = |command| gate.admit(now, Some(&token), command, engine);
@@ -282,7 +326,7 @@ impl App {
         let admitted = self.host.inspect(ask).await?.into_iter();
         let granted = admitted.map(|admitted| {
             self.keep(&admitted.decision);
-            Ok(admitted.granted?)
+            Ok((admitted.granted?, self.audit.begin(admitted.decision)))
         });
         Ok(granted.collect())
     }
@@ -306,6 +350,7 @@ impl App {
     }
 
     fn keep(&self, decision: &counterpoint::access::Decision) {
+        self.audit.denied(decision);
         self.trail.lock().unwrap_or_else(PoisonError::into_inner).push(decision.clone());
     }
 }

@@ -37,7 +37,7 @@ fn operation(route: &Route) -> Value {
         success["links"] = links.into();
     }
     responses.insert(status.to_string(), success);
-    let guarded: &[u16] = if route.open { &[400] } else { &[400, 401, 403, 503] };
+    let guarded: &[u16] = if route.open { &[400] } else { &[400, 401, 403, 429, 503] };
     let read: &[u16] = if route.body.is_some() { &[408, 413] } else { &[] };
     for status in route.refusals.iter().chain(guarded).chain(read) {
         let mut refusal = json!({"application/problem+json": {"schema": reference("Problem")}});

@@ -98,10 +98,10 @@ pub(crate) async fn start(
     let (key, principal) = (key(&headers)?, caller.principal.clone());
     let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
     let named = spec.id;
-    let command = app.admit(&caller, Command::start(spec)).await?;
+    let (command, begun) = app.admit(&caller, Command::start(spec)).await?;
     // That of the engine, which differs for a confined caller.
     let run = if let Command::Run(RunCommand::Start(spec)) = &command { spec.id } else { named };
-    let accepted = app.perform(&caller, command).await?;
+    let accepted = app.perform(&caller, (command, begun)).await?;
     let status = if accepted.is_known() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
 }

@@ -98,10 +98,10 @@ pub(crate) async fn submit(
     let (key, principal) = (key(&headers)?, caller.principal.clone());
     let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
     let named = spec.id;
-    let command = app.admit(&caller, Command::submit(spec)).await?;
+    let (command, begun) = app.admit(&caller, Command::submit(spec)).await?;
     // That of the engine, which differs for a confined caller.
     let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
-    let accepted = app.perform(&caller, command).await?;
+    let accepted = app.perform(&caller, (command, begun)).await?;
     let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/tasks/{}", task.get());
     Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())

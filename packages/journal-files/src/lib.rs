@@ -72,6 +72,7 @@
 //! system or of a device that keeps what it has flushed produces it, since lost space reads as zeros.
 
 mod archive;
+mod copy;
 mod disk;
 mod folder;
 mod head;
@@ -80,6 +81,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{Copied, CopyError};
 pub use folder::Contents;
 
 use archive::FileArchive;
@@ -155,6 +157,33 @@ impl FileJournal {
     /// When the folder or one of its files cannot be read.
     pub fn read(folder: impl AsRef<Path>, stream: &Stream) -> io::Result<(Contents, Option<RestoreError>)> {
         folder::read(&SystemDisk::default(), folder.as_ref(), stream, false)
+    }
+
+    /// Copies the journal of a folder to a folder that does not exist, with or without a writer, and verifies the copy. The copy
+    /// is the journal as it was at some time meanwhile: everything that was acknowledged before is in it. It can be opened as the
+    /// journal can. The original does not know of it: only one of the two may go on.
+    ///
+    /// ```
+    /// # use counterpoint::journal::{sealed::Stream, Journal};
+    /// # use counterpoint_journal_files::FileJournal;
+    /// # let folder = std::env::temp_dir().join(format!("counterpoint-copy-{}", std::process::id()));
+    /// # let backup = folder.with_extension("backup");
+    /// let stream = Stream::new("orders");
+    /// let mut journal = FileJournal::new(&folder, stream.clone());
+    /// journal.take_over()?;
+    /// let copied = FileJournal::copy(&folder, &backup, &stream)?;
+    /// assert_eq!(Some(copied.head), journal.head());
+    /// # drop(journal);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # std::fs::remove_dir_all(&backup)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the target exists, a file cannot be read or written, or the journal is damaged. Nothing is left of the copy then.
+    pub fn copy(folder: impl AsRef<Path>, to: impl AsRef<Path>, stream: &Stream) -> Result<Copied, CopyError> {
+        copy::copy(folder.as_ref(), to.as_ref(), stream)
     }
 
     fn begin(&mut self) -> Result<Takeover, Problem> {

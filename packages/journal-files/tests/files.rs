@@ -4,7 +4,7 @@ use counterpoint::journal::sealed::{BLANK, Encoding, Key, Stream};
 use counterpoint::journal::{AppendError, Epoch, Journal as _, JournalError};
 use counterpoint::message::AgentEvent;
 use counterpoint::{AgentId, Entry, Incarnation, RestoreError, Seq, Time};
-use counterpoint_journal_files::FileJournal;
+use counterpoint_journal_files::{CopyError, FileJournal};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -239,4 +239,90 @@ fn keys_streams_and_forms() {
     }
     drop(compact);
     assert_eq!(FileJournal::new(&folder, keyed()).take_over().unwrap().tail, facts(1..=9));
+}
+
+#[test]
+fn a_copy_is_a_journal_of_its_own() {
+    let (folder, copy) = (folder("copied"), folder("copy"));
+    let mut original = written(&folder, 20);
+    let copied = FileJournal::copy(&folder, &copy, &stream()).unwrap();
+    assert_eq!(Some(copied.head), original.head());
+    // The original goes on meanwhile.
+    original.append(Epoch::new(1), Seq::new(20), &facts(21..=22)).unwrap();
+    assert_eq!(journal(&copy).take_over().unwrap().tail, facts(1..=20));
+    // What exists is not changed.
+    assert!(matches!(FileJournal::copy(&folder, &copy, &stream()), Err(CopyError::Exists)));
+    fs::remove_dir_all(&copy).unwrap();
+    let nothing = FileJournal::copy(folder.join("nothing"), &copy, &stream());
+    assert!(matches!(nothing, Err(CopyError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound));
+    assert!(!copy.exists());
+}
+
+#[test]
+fn a_record_that_is_being_written_is_not_in_the_copy() {
+    let (folder, copy) = (folder("copied-torn"), folder("copy-torn"));
+    let mut original = FileJournal::new(&folder, stream());
+    original.take_over().unwrap();
+    original.append(Epoch::new(1), Seq::new(0), &facts(1..=20)).unwrap();
+    let before = original.head();
+    let last = named(&folder, "journal").pop().unwrap();
+    let end = fs::read(&last).unwrap().iter().rposition(|byte| *byte != BLANK).unwrap() + 1;
+    original.append(Epoch::new(1), Seq::new(20), &facts(21..=21)).unwrap();
+    // As much of the record as a reader may see while it is written.
+    let mut bytes = fs::read(&last).unwrap();
+    bytes[end + 30..].fill(BLANK);
+    fs::write(&last, &bytes).unwrap();
+    let (_, fault) = FileJournal::read(&folder, &stream()).unwrap();
+    assert!(fault.is_some_and(|fault| fault.is_torn()));
+    let copied = FileJournal::copy(&folder, &copy, &stream()).unwrap();
+    assert_eq!((Some(copied.head), FileJournal::read(&copy, &stream()).unwrap().1), (before, None));
+    assert_eq!(journal(&copy).take_over().unwrap().tail, facts(1..=20));
+}
+
+#[test]
+fn a_damaged_journal_is_not_copied() {
+    let (folder, copy) = (folder("copied-damaged"), folder("copy-damaged"));
+    drop(written(&folder, 20));
+    let first = named(&folder, "journal").remove(0);
+    let mut bytes = fs::read(&first).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    let error = FileJournal::copy(&folder, &copy, &stream()).unwrap_err();
+    assert!(matches!(error, CopyError::Damaged(_)), "{error}");
+    assert!(!copy.exists());
+}
+
+/// A writer that appends and takes snapshots as fast as it can, and copies meanwhile: each is a beginning of the journal.
+#[test]
+fn copies_beside_a_writer_are_beginnings_of_its_journal() {
+    let (folder, copy) = (folder("copied-live"), folder("copy-live"));
+    let mut original = written(&folder, 20);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let acknowledged = std::sync::atomic::AtomicU64::new(20);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut seq = 20;
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                let count = 1 + seq % 7;
+                original.append(Epoch::new(1), Seq::new(seq), &facts(seq + 1..=seq + count)).unwrap();
+                seq += count;
+                acknowledged.store(seq, std::sync::atomic::Ordering::Release);
+                if seq % 50 < 3 {
+                    original.keep_snapshot(Epoch::new(1), Seq::new(seq), seq.to_string().as_bytes()).unwrap();
+                }
+            }
+        });
+        for _ in 0..100 {
+            let before = acknowledged.load(std::sync::atomic::Ordering::Acquire);
+            let copied = FileJournal::copy(&folder, &copy, &stream()).unwrap();
+            let taken = journal(&copy).take_over().unwrap();
+            let at = taken.snapshot.map_or(0, |state| String::from_utf8(state).unwrap().parse().unwrap());
+            let last = copied.head.seq.get();
+            assert!(last >= before, "{last} of {before}");
+            assert_eq!(taken.tail, facts(at + 1..=last));
+            fs::remove_dir_all(&copy).unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+    });
 }

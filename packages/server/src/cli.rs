@@ -181,6 +181,16 @@ pub(crate) enum Command {
     },
     /// Serves runs to a team: an HTTP API, pages, agents elsewhere
     Serve(ServeArgs),
+    /// Copies the folder of `--data` to a new one, also while a server works in it, and verifies the copy
+    Backup {
+        /// The folder of the backup, which must not exist or be empty
+        to: PathBuf,
+    },
+    /// Makes the folder of `--data`, which must not exist or be empty, of a backup
+    Restore {
+        /// The folder of the backup
+        from: PathBuf,
+    },
     /// Tells what is wrong with a set-up
     Doctor {
         /// A workflow file, whose programs and variables are looked up
@@ -247,7 +257,8 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) check: bool,
     /// A file in TOML with these settings: listen, tokens, files, journal, journal_stream, tls_certificate, tls_key, and the
-    /// limits connections, header_seconds, body_seconds, body_rate, write_seconds, drain_seconds [env: COUNTERPOINT_CONFIG]
+    /// limits connections, header_seconds, body_seconds, body_rate, write_seconds, requests_per_second, request_burst,
+    /// drain_seconds, and audit, the file of operations [env: COUNTERPOINT_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The chain of certificates in PEM, for TLS [env: COUNTERPOINT_TLS_CERTIFICATE]

@@ -4,6 +4,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod agents;
+mod backup;
 mod cli;
 mod control;
 mod doctor;
@@ -126,6 +127,8 @@ async fn command(cli: Cli) -> Result<(), Trouble> {
             operate(run, Operation::Complete { node, output: runs::value(Some(&output)), reason }).await
         }
         Command::Serve(args) => serve::serve(&args, &data_folder, json).await,
+        Command::Backup { to } => backup::backup(&data_folder, &to, json),
+        Command::Restore { from } => backup::restore(&from, &data_folder, json),
         Command::Doctor { file } => doctor::doctor(&cli.data, file.as_deref(), json),
         Command::Completion { shell } => {
             let mut text = Vec::new();

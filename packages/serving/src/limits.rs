@@ -20,6 +20,7 @@ const FEW: usize = 512;
 /// | [`body_bytes`](Self::body_bytes) | 1 MiB and 64 KiB | memory and processor time for one request |
 /// | [`held_bytes`](Self::held_bytes) | 64 MiB | memory for the bodies of all requests together |
 /// | [`write_time`](Self::write_time) | 30 s | connections and memory, from clients that do not read |
+/// | [`requests_per_second`](Self::requests_per_second), [`request_burst`](Self::request_burst) | none | processor time, from callers with a token |
 /// | [`parsers`](Self::parsers) | 2 | processor time: large bodies are parsed beside the event loop, this many at once |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +45,10 @@ pub struct Limits {
     pub write_time: Duration,
     /// The number of large bodies that are parsed at the same time.
     pub parsers: usize,
+    /// The number of requests of each caller per second, on average; 0 is no limit. See [`Rates`](crate::Rates).
+    pub requests_per_second: u32,
+    /// The number of requests that each caller may make at once; 0 is one second's worth.
+    pub request_burst: u32,
 }
 
 impl Default for Limits {
@@ -58,6 +63,8 @@ impl Default for Limits {
             held_bytes: 64 << 20,
             write_time: Duration::from_secs(30),
             parsers: 2,
+            requests_per_second: 0,
+            request_burst: 0,
         }
     }
 }
@@ -69,7 +76,8 @@ pub struct Options;
 
 impl Options {
     /// The names of the options, for the message about an unknown one.
-    pub const NAMES: &str = "--connections, --header-seconds, --body-seconds, --body-rate, --write-seconds";
+    pub const NAMES: &str = "--connections, --header-seconds, --body-seconds, --body-rate, --write-seconds, \
+                             --requests-per-second, --request-burst";
 }
 
 impl Limits {
@@ -97,6 +105,8 @@ impl Limits {
             "--body-seconds" => self.body_time = Duration::from_secs(number()?),
             "--body-rate" => self.body_rate = number()?,
             "--write-seconds" => self.write_time = Duration::from_secs(number()?),
+            "--requests-per-second" => self.requests_per_second = u32::try_from(number()?).unwrap_or(u32::MAX),
+            "--request-burst" => self.request_burst = u32::try_from(number()?).unwrap_or(u32::MAX),
             _ => return Ok(false),
         }
         Ok(true)

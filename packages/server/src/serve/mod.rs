@@ -1,6 +1,7 @@
 //! `counterpoint serve`: the API of `counterpoint-http`, and pages for people.
 
 mod actions;
+mod audit;
 mod board;
 mod check;
 mod foresee;
@@ -72,7 +73,8 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     };
     let tokens = read_tokens(&path)?;
     let _held = hold(data)?;
-    let (site, mut driver) = open(data, tokens, &settings).await?;
+    let audit = settings.audit_in(data).map(|path| audit::AuditFile::open(&path)).transpose()?;
+    let (site, mut driver) = open(data, tokens, &settings, audit.as_ref()).await?;
     let app = site.app.clone();
     let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &site.view).await?) };
 
@@ -110,7 +112,12 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
 type Driving = JoinHandle<Result<(), HostError>>;
 
 /// Opens the journal, and begins to drive the host and to watch its entries.
-async fn open(data: &Path, tokens: Tokens, settings: &Settings) -> Result<(Site, Driving), Trouble> {
+async fn open(
+    data: &Path,
+    tokens: Tokens,
+    settings: &Settings,
+    audit: Option<&audit::AuditFile>,
+) -> Result<(Site, Driving), Trouble> {
     let place = Place::of(settings.journal.as_deref(), settings.journal_stream.as_deref(), data)?;
     let (view, board) = (SharedView::of(&[]), board::Board::of(&[]));
     let (told, figures) = (view.clone(), board.clone());
@@ -120,7 +127,10 @@ async fn open(data: &Path, tokens: Tokens, settings: &Settings) -> Result<(Site,
             _ = told.tell(entry);
         }
     });
-    let (app, driver) = App::over(journal, tokens, settings.limits).await?;
+    let (mut app, driver) = App::over(journal, tokens, settings.limits).await?;
+    if let Some(audit) = audit {
+        app = app.with_audit(audit.sink());
+    }
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
     let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
     let watch = async {
@@ -253,17 +263,20 @@ fn router(site: Site) -> Router {
         .route("/live", get(pages::live))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], style::sheet()) }))
         .route("/page.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], html::JS) }))
-        .route_layer(from_fn_with_state(site.clone(), unless_outage))
+        .route_layer(from_fn_with_state(site.clone(), within_limits))
         .route("/ready", get(ready))
         .layer(map_response(protected))
         .with_state(site.clone());
     counterpoint_http::router(site.app).merge(pages).merge(play::routes())
 }
 
-/// A page that asks the host waits for the journal, as every answer does.
-async fn unless_outage(State(site): State<Site>, request: Request, next: Next) -> Response {
+/// Counts a request against the rate of its caller. A page that asks the host waits for the journal, as every answer does.
+async fn within_limits(State(site): State<Site>, request: Request, next: Next) -> Response {
+    if let Some(Err(problem)) = session::cookie(request.headers()).map(|token| site.app.within_rate(&token)) {
+        return problem.into_response();
+    }
     let answer = site.app.unless_outage(next.run(request)).await;
-    answer.unwrap_or_else(|unavailable| pages::broken(unavailable))
+    answer.unwrap_or_else(pages::broken)
 }
 
 /// Readiness: the engine answers.

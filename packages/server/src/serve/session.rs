@@ -53,7 +53,7 @@ fn is_own(headers: &HeaderMap) -> bool {
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<Token> {
+pub(super) fn cookie(headers: &HeaderMap) -> Option<Token> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| Token::new(value))

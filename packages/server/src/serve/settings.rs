@@ -29,6 +29,9 @@ struct Written {
     body_seconds: Option<u64>,
     body_rate: Option<u64>,
     write_seconds: Option<u64>,
+    requests_per_second: Option<u64>,
+    request_burst: Option<u64>,
+    audit: Option<PathBuf>,
     drain_seconds: Option<u64>,
 }
 
@@ -43,6 +46,7 @@ pub(super) struct Settings {
     /// The name of the journal in the database.
     pub(super) journal_stream: Option<String>,
     pub(super) limits: Limits,
+    audit: Option<PathBuf>,
     /// How long attempts under way may take when the server is asked to end.
     pub(super) patience: Duration,
     tls: Option<(PathBuf, PathBuf)>,
@@ -63,10 +67,12 @@ impl Settings {
             ("--body-seconds", written.body_seconds),
             ("--body-rate", written.body_rate),
             ("--write-seconds", written.write_seconds),
+            ("--requests-per-second", written.requests_per_second),
+            ("--request-burst", written.request_burst),
         ] {
             let Some(value) = value else { continue };
             limits.set(option, &value.to_string()).map_err(|text| {
-                let text = text.trim_start_matches('-').replacen('-', "_", 1);
+                let text = text.trim_start_matches('-').replace('-', "_");
                 Trouble::Usage(format!("{}: {text}", path.as_deref().unwrap_or(Path::new("")).display()))
             })?;
         }
@@ -86,9 +92,18 @@ impl Settings {
             tokens: args.tokens.clone().or_else(|| variable("COUNTERPOINT_TOKENS")).or(written.tokens),
             files: if args.files.is_empty() { written.files } else { args.files.clone() },
             limits,
+            audit: written.audit,
             patience: written.drain_seconds.map_or(PATIENCE, Duration::from_secs),
             tls,
         })
+    }
+
+    /// The file of the operations of callers; none if the setting is empty.
+    pub(super) fn audit_in(&self, data: &Path) -> Option<PathBuf> {
+        match &self.audit {
+            None => Some(data.join("audit.jsonl")),
+            Some(path) => Some(path.clone()).filter(|path| !path.as_os_str().is_empty()),
+        }
     }
 
     /// The certificate, if there is one.
@@ -110,7 +125,8 @@ fn written(path: &Path) -> Result<Written, Trouble> {
     })?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let paths = [&mut written.tokens, &mut written.tls_certificate, &mut written.tls_key].into_iter().flatten();
-    for path in paths.chain(&mut written.files) {
+    let audit = written.audit.as_mut().filter(|path| !path.as_os_str().is_empty());
+    for path in paths.chain(&mut written.files).chain(audit) {
         *path = folder.join(&*path);
     }
     Ok(written)
