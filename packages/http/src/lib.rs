@@ -31,7 +31,7 @@ pub use routes::router;
 use audit::{Audit, Begun};
 use auth::Caller;
 use axum::http::StatusCode;
-use counterpoint::access::{AccessError, AuditTrail, Gate, Policy, Principal, Token, Tokens, Verifier as _};
+use counterpoint::access::{AccessError, AuditTrail, Decision, Gate, Policy, Principal, Token, Tokens, Verifier as _};
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
 use counterpoint::host::{Durable, HostError};
 use counterpoint::journal::Journal;
@@ -170,6 +170,15 @@ impl App {
     pub fn with_audit(mut self, sink: impl Fn(&Operation) + Send + Sync + 'static) -> Self {
         self.audit = Audit::new(sink);
         self
+    }
+
+    /// Records what another gate has decided about a caller of the same server, and how the command ended, if it was permitted:
+    /// in the audit trail, and for [`with_audit`](Self::with_audit).
+    pub fn observe(&self, decision: &Decision, answer: Option<&Result<Accepted, HostError>>) {
+        match answer {
+            None => self.keep(decision),
+            Some(answer) => self.audit.begin(decision.clone()).end(answer),
+        }
     }
 
     /// Counts a request of the owner of a token against its rate, for pages beside the routes. A token that is unknown is not
@@ -349,7 +358,7 @@ impl App {
         Ok(())
     }
 
-    fn keep(&self, decision: &counterpoint::access::Decision) {
+    fn keep(&self, decision: &Decision) {
         self.audit.denied(decision);
         self.trail.lock().unwrap_or_else(PoisonError::into_inner).push(decision.clone());
     }

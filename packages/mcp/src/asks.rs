@@ -286,6 +286,21 @@ pub(crate) struct SignalWorkflow {
     pub payload: Value,
 }
 
+/// A decision in a run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecideWorkflow {
+    /// The id of the run, in decimal text.
+    pub run: String,
+    /// The name of the node that waits for the decision, as get_status shows it.
+    pub node: String,
+    /// The option that is taken: one of those that the workflow lists.
+    pub option: String,
+    /// A note that is kept with the decision, such as the reason: any JSON value; null by default.
+    #[serde(default)]
+    pub note: Value,
+}
+
 /// Reads an id: decimal digits without a sign and without leading zeros.
 pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
     let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));

@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use counterpoint::Name;
 use counterpoint::access::{Tokens, Verifier as _};
-use counterpoint_serving::{Bodies, Content, Limits, Problem};
+use counterpoint_serving::{Bodies, Content, Limits, Problem, Rates};
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, JsonRpcError, RequestId};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The size of the first message of a session, part of which is kept as long as the session.
 const INITIALIZE_BYTES: usize = 64 << 10;
@@ -57,9 +58,10 @@ struct Gateway {
     server: Counterpoint,
     bodies: Bodies,
     sessions: Arc<Sessions>,
+    rates: Rates,
 }
 
-/// The router of the server, at `/mcp`.
+/// The router of a server of its own, at `/mcp`. Other paths are answered by an error of JSON-RPC.
 pub fn router(
     server: Counterpoint,
     known: Tokens,
@@ -67,6 +69,37 @@ pub fn router(
     sessions: SessionLimits,
     allowed: &Allowed,
 ) -> Router {
+    let (service, gateway) = parts(server, known, limits, sessions, allowed);
+    Router::new().nest_service("/mcp", service).fallback(nowhere).layer(from_fn_with_state(gateway, admit))
+}
+
+/// The path `/mcp` alone, for a server with other ones.
+pub fn routes(
+    server: Counterpoint,
+    known: Tokens,
+    limits: Limits,
+    sessions: SessionLimits,
+    allowed: &Allowed,
+) -> Router {
+    let (service, gateway) = parts(server, known, limits, sessions, allowed);
+    Router::new().nest_service("/mcp", service).layer(from_fn_with_state(gateway, admit))
+}
+
+/// A refusal of a server with other paths in the form of the protocol.
+#[must_use]
+pub fn refusal(problem: Problem) -> Response {
+    Fault::from(problem).response(None)
+}
+
+type Service = StreamableHttpService<Counterpoint, Sessions>;
+
+fn parts(
+    server: Counterpoint,
+    known: Tokens,
+    limits: Limits,
+    sessions: SessionLimits,
+    allowed: &Allowed,
+) -> (Service, Gateway) {
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(allowed.hosts.iter())
         .with_allowed_origins(allowed.origins.iter())
@@ -75,8 +108,8 @@ pub fn router(
     let sessions = Arc::new(Sessions::new(sessions));
     let of_connection = server.clone();
     let service = StreamableHttpService::new(move || Ok(of_connection.clone()), Arc::clone(&sessions), config);
-    let gateway = Gateway { known: Arc::new(known), server, bodies: Bodies::new(limits), sessions };
-    Router::new().nest_service("/mcp", service).fallback(nowhere).layer(from_fn_with_state(gateway, admit))
+    let rates = Rates::new(limits.requests_per_second, limits.request_burst);
+    (service, Gateway { known: Arc::new(known), server, bodies: Bodies::new(limits), sessions, rates })
 }
 
 async fn nowhere() -> Response {
@@ -160,6 +193,10 @@ async fn checked(gateway: &Gateway, request: Request, id: &mut Option<RequestId>
     let token = bearer(request.headers()).ok_or_else(|| unauthenticated("a token is required"))?;
     let caller = gateway.known.verify(&token, gateway.server.now());
     let caller = caller.map_err(|error| unauthenticated(&error.to_string()))?.name;
+    gateway.rates.take(&caller, Instant::now()).map_err(|delay| {
+        let text = format!("{caller} makes more requests than the server allows each caller");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text).with_retry_after(delay)
+    })?;
     let session = session(request.headers(), gateway, &caller)?;
     if request.method() != Method::POST {
         return Ok((request, caller));

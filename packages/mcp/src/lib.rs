@@ -20,11 +20,11 @@ mod tasks;
 mod tools;
 
 pub use frames::{FRAME_BYTES, Frames};
-pub use http::{Allowed, router};
+pub use http::{Allowed, refusal, router, routes};
 pub use sessions::SessionLimits;
 
 use counterpoint::access::Token;
-use counterpoint::access::{AccessError, Gate, Policy, Tokens, Unauthenticated, Verifier as _};
+use counterpoint::access::{AccessError, Decision, Gate, Policy, Tokens, Unauthenticated, Verifier as _};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost};
 use counterpoint::journal::Journal;
@@ -63,7 +63,16 @@ pub struct Counterpoint {
     /// The token for standard input; over HTTP each request has its own.
     token: Option<Token>,
     tool_router: ToolRouter<Self>,
+    /// The name and the version that clients see.
+    identity: (&'static str, &'static str),
+    observer: Option<Arc<Observer>>,
 }
+
+/// Gets each decision about a call: first alone, and if it permits a command, again with the answer to the command.
+pub type Observer = dyn Fn(&Decision, Option<&Result<Accepted, HostError>>) + Send + Sync;
+
+/// A command that the gate has granted, with its decision.
+type Granted = (Command, Decision);
 
 impl std::fmt::Debug for Counterpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,10 +92,41 @@ impl Counterpoint {
         token: Option<Token>,
     ) -> Result<(Self, Driver), HostError> {
         let (host, driver) = FutureHost::open(Config::default(), journal, tokio::time::sleep).await?;
+        Ok((Self { token, ..Self::over(host, tokens) }, driver))
+    }
+
+    /// A server over a host that others use as well, for requests with tokens. Before the driver of the host is polled,
+    /// [`watch`](Self::watch) has to be called.
+    #[must_use]
+    pub fn over(host: FutureHost, tokens: Tokens) -> Self {
         let (known, gate) = (Arc::new(tokens.clone()), Arc::new(Gate::new(Policy::standard(), tokens)));
         let tool_router = Self::tool_router();
         let entries = Arc::new(Mutex::new(Recent::new(KEPT, KEPT_BYTES)));
-        Ok((Self { host, gate, known, entries, token, tool_router }, driver))
+        let identity = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        Self { host, gate, known, entries, token: None, tool_router, identity, observer: None }
+    }
+
+    /// Sets the name and the version that clients see: those of the program of which this server is a part.
+    #[must_use]
+    pub const fn with_identity(mut self, name: &'static str, version: &'static str) -> Self {
+        self.identity = (name, version);
+        self
+    }
+
+    /// Passes decisions on, for a record of what callers do. The observer must not block.
+    #[must_use]
+    pub fn with_observer(
+        mut self,
+        observer: impl Fn(&Decision, Option<&Result<Accepted, HostError>>) + Send + Sync + 'static,
+    ) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    fn observe(&self, decision: &Decision, answer: Option<&Result<Accepted, HostError>>) {
+        if let Some(observer) = &self.observer {
+            observer(decision, answer);
+        }
     }
 
     /// Retains the last entries as a resource.
@@ -142,14 +182,20 @@ impl Counterpoint {
         context: &RequestContext<RoleServer>,
         command: impl Into<Command>,
     ) -> Result<Accepted, Refusal> {
-        let command = self.may(context, command.into()).await?;
-        self.perform(context, command).await
+        let granted = self.may(context, command.into()).await?;
+        self.perform(context, granted).await
     }
 
     /// Sends an admitted command to the engine. The reason of a rejection has the names of what it mentions, unless the caller
     /// is confined to tenants: names can be those of others.
-    async fn perform(&self, context: &RequestContext<RoleServer>, command: Command) -> Result<Accepted, Refusal> {
-        let rejected = match self.host.command(command).await {
+    async fn perform(
+        &self,
+        context: &RequestContext<RoleServer>,
+        (command, decision): Granted,
+    ) -> Result<Accepted, Refusal> {
+        let answer = self.host.command(command).await;
+        self.observe(&decision, Some(&answer));
+        let rejected = match answer {
             Err(HostError::Rejected(rejected)) => rejected,
             answer => return Ok(answer?),
         };
@@ -165,15 +211,19 @@ impl Counterpoint {
     }
 
     /// Returns the command that the engine gets, if the caller is allowed to send it. It has the ids of the engine.
-    async fn may(&self, context: &RequestContext<RoleServer>, command: Command) -> Result<Command, Refusal> {
+    async fn may(&self, context: &RequestContext<RoleServer>, command: Command) -> Result<Granted, Refusal> {
         let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), self.token(context));
-        let ask = move |engine: &Engine| gate.admit(now, token.as_ref(), command, engine).granted;
-        Ok(self.host.inspect(ask).await??)
+        let ask = move |engine: &Engine| gate.admit(now, token.as_ref(), command, engine);
+        let admitted = self.host.inspect(ask).await?;
+        self.observe(&admitted.decision, None);
+        Ok((admitted.granted?, admitted.decision))
     }
 
     /// Whether the caller may read everything.
     fn may_read(&self, context: &RequestContext<RoleServer>, what: &str) -> Result<(), Refusal> {
-        Ok(self.gate.admit_reading(self.host.now(), self.token(context).as_ref(), what).granted?)
+        let admitted = self.gate.admit_reading(self.host.now(), self.token(context).as_ref(), what);
+        self.observe(&admitted.decision, None);
+        Ok(admitted.granted?)
     }
 }
 
@@ -181,7 +231,7 @@ impl Counterpoint {
 impl ServerHandler for Counterpoint {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
-        let this = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+        let this = Implementation::new(self.identity.0, self.identity.1)
             .with_title("Counterpoint")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
         ServerConfig::new(capabilities).with_server_info(this).with_instructions(INSTRUCTIONS)

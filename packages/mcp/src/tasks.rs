@@ -161,8 +161,10 @@ impl Counterpoint {
 
     /// `tasks/cancel`. Work that has ended or is being compensated is not affected: the client sees that in its state.
     pub(crate) async fn task_cancelled(&self, task: &str, context: &Context) -> Result<(), Refusal> {
-        let command = self.may(context, Work::read(task)?.cancellation()).await?;
-        match self.host.command(command).await {
+        let (command, decision) = self.may(context, Work::read(task)?.cancellation()).await?;
+        let answer = self.host.command(command).await;
+        self.observe(&decision, Some(&answer));
+        match answer {
             Ok(_)
             | Err(HostError::Rejected(
                 Rejected::State(WrongState::TaskEnded(_)) | Rejected::State(WrongState::RunPhase { .. }),

@@ -5,12 +5,15 @@ use crate::answers::{
     engine_shown, output, run_shown, task_shown, value,
 };
 use crate::asks::{
-    AssignTasks, AttemptReport, DecomposeGoal, DistributeTask, FailureKind, GetStatus, HandleTaskResponse,
-    RegisterAgent, ReportedState, SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds, wait,
+    AssignTasks, AttemptReport, DecideWorkflow, DecomposeGoal, DistributeTask, FailureKind, GetStatus,
+    HandleTaskResponse, RegisterAgent, ReportedState, SignalWorkflow, StartWorkflow, UnregisterAgent,
+    UpdateAgentStatus, id, seconds, wait,
 };
 use crate::refusal::Refusal;
 use crate::tasks::Work;
 use crate::{Counterpoint, goals, tasks};
+use counterpoint::access::{AccessError, Unauthenticated, Verifier as _};
+use counterpoint::engine::Awaited;
 use counterpoint::host::future::Events;
 use counterpoint::host::{Report, ReportContent, Reported};
 use counterpoint::journal::{EventFilter, Family};
@@ -26,6 +29,7 @@ use rmcp::model::{CallToolResponse, CallToolResult, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -183,6 +187,18 @@ impl Counterpoint {
     async fn signal_workflow(&self, Parameters(asked): Parameters<SignalWorkflow>, context: Context) -> CallToolResult {
         tool_result(self.signal(asked, &context).await)
     }
+
+    #[tool(
+        description = "Decides in a run that waits for a decision, with one of the options that the workflow lists. Use \
+                       it when get_status shows that the run waits for a decision, and only as the person or system \
+                       that is to decide: the caller needs the role that the workflow names. The run goes on with the \
+                       option, which cannot be taken back.",
+        output_schema = output::<Signalled>(),
+        annotations(title = "Decide in a workflow", read_only_hint = false, destructive_hint = true, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn decide_workflow(&self, Parameters(asked): Parameters<DecideWorkflow>, context: Context) -> CallToolResult {
+        tool_result(self.decide(asked, &context).await)
+    }
 }
 
 impl Counterpoint {
@@ -246,16 +262,16 @@ impl Counterpoint {
         let span = wait(asked.wait_seconds)?;
         let (number, kept) = self.id_of(context, "task", &asked.key, asked.tenant.as_deref())?;
         let named = TaskId::new(number);
-        let command = self.may(context, Command::submit(task_of(named, asked)?.with_key(kept))).await?;
+        let granted = self.may(context, Command::submit(task_of(named, asked)?.with_key(kept))).await?;
         // That of the engine, which differs for a confined caller.
-        let task = if let Command::Task(TaskCommand::Submit(spec)) = &command { spec.id } else { named };
+        let task = if let Command::Task(TaskCommand::Submit(spec)) = &granted.0 { spec.id } else { named };
         if span > Duration::ZERO && tasks::is_followed(context) {
-            self.perform(context, command).await?;
+            self.perform(context, granted).await?;
             return self.task_response(Work::Task(task)).await;
         }
         // Subscribed before the submission, so that no event of the task is missed.
         let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
-        self.perform(context, command).await?;
+        self.perform(context, granted).await?;
         let now = self.await_task(task, span, &mut events, context).await?;
         Ok(CallToolResult::structured(value(&now)).into())
     }
@@ -367,7 +383,7 @@ impl Counterpoint {
         // A request of the agent itself is a heartbeat; other callers need the permission to read.
         let alive = AgentCommand::Heartbeat { by }.into();
         match self.may(context, alive).await {
-            Ok(alive) => drop(self.host.command(alive).await?),
+            Ok((alive, _)) => drop(self.host.command(alive).await?),
             Err(refusal) => self.may_read(context, "an agent").map_err(|_| refusal)?,
         }
         let given = move |entry: &counterpoint::Entry| matches!(&entry.event, Event::Task { event: TaskEvent::Assigned { to, .. }, .. } if to.agent() == agent);
@@ -393,10 +409,10 @@ impl Counterpoint {
         let named = RunId::new(number);
         let mut spec = RunSpec::new(named, asked.workflow).with_key(kept).with_input(Payload::new(asked.input));
         (spec.version, spec.tenant) = (asked.version, asked.tenant.map(Name::from));
-        let command = self.may(context, Command::start(spec)).await?;
+        let granted = self.may(context, Command::start(spec)).await?;
         // That of the engine, which differs for a confined caller.
-        let run = if let Command::Run(RunCommand::Start(spec)) = &command { spec.id } else { named };
-        self.perform(context, command).await?;
+        let run = if let Command::Run(RunCommand::Start(spec)) = &granted.0 { spec.id } else { named };
+        self.perform(context, granted).await?;
         if span > Duration::ZERO && tasks::is_followed(context) {
             return self.task_response(Work::Run(run)).await;
         }
@@ -432,6 +448,32 @@ impl Counterpoint {
         let run = RunId::new(id(&asked.run)?);
         let (signal, payload) = (Name::from(asked.signal), Payload::new(asked.payload));
         let accepted = self.command(context, RunCommand::Signal { run, signal, payload }).await?;
+        Ok(Signalled { run: asked.run, accepted: accepted.into() })
+    }
+
+    /// Decides for a node, in those roles of the caller that may decide.
+    async fn decide(&self, asked: DecideWorkflow, context: &Context) -> Result<Signalled, Refusal> {
+        let token = self.token(context).ok_or(AccessError::Unauthenticated(Unauthenticated::Missing))?;
+        let caller = self.known.verify(&token, self.now()).map_err(AccessError::Unauthenticated)?;
+        let (run, node) = (RunId::new(id(&asked.run)?), Name::from(asked.node));
+        let awaited = node.clone();
+        let (gate, now) = (Arc::clone(&self.gate), self.now());
+        let look = move |engine: &Engine| {
+            let run = gate.admit_run(now, Some(&token), run, engine).granted?;
+            let waits = engine.run(run).map(|run| run.waits()).unwrap_or_default();
+            Ok::<_, AccessError>(waits.into_iter().find_map(|wait| match wait.on {
+                Awaited::Decision { roles, .. } if wait.run == run && wait.node.as_ref() == Some(&awaited) => {
+                    Some(roles)
+                }
+                _ => None,
+            }))
+        };
+        let roles: Vec<Name> = self.host.inspect(look).await??.unwrap_or_default();
+        let own = |role: &Name| caller.roles.iter().any(|known| known.as_str() == role.as_str());
+        let roles = roles.into_iter().filter(own).collect();
+        let (option, note) = (Name::from(asked.option), Payload::new(asked.note));
+        let command = RunCommand::Decide { run, node, by: caller.name, roles, option, note };
+        let accepted = self.command(context, command).await?;
         Ok(Signalled { run: asked.run, accepted: accepted.into() })
     }
 }

@@ -23,7 +23,7 @@ json.dump(
 )
 TOOLS = {
     "distribute_task", "handle_task_response", "register_agent", "unregister_agent", "update_agent_status",
-    "decompose_goal", "assign_tasks", "get_status", "start_workflow", "signal_workflow",
+    "decompose_goal", "assign_tasks", "get_status", "start_workflow", "signal_workflow", "decide_workflow",
 }
 
 

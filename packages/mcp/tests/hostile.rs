@@ -17,7 +17,7 @@ fn tokens(name: &str) -> PathBuf {
         {"token": "t-ada", "name": "ada", "roles": ["submitter"]},
         {"token": "t-nora", "name": "nora", "roles": ["submitter"], "tenants": ["north"]},
         {"token": "t-sven", "name": "sven", "roles": ["submitter"], "tenants": ["south"]},
-        {"token": "t-ops", "name": "grace", "roles": ["operator", "agent"], "agents": [7]},
+        {"token": "t-ops", "name": "grace", "roles": ["operator", "agent", {"other": "editor"}], "agents": [7]},
     ]);
     let file = folder.join("tokens.json");
     std::fs::write(&file, tokens.to_string()).unwrap();
@@ -361,7 +361,7 @@ fn a_model_can_read_what_each_tool_does() {
     let mut session = Session::start("tools", "t-ops");
     assert!(session.begin()["instructions"].as_str().unwrap().contains("distribute_task"));
     let tools = session.ask("tools/list", json!({}))["tools"].as_array().unwrap().clone();
-    assert_eq!(tools.len(), 10);
+    assert_eq!(tools.len(), 11);
     for tool in &tools {
         let (name, description) = (tool["name"].as_str().unwrap(), tool["description"].as_str().unwrap());
         assert!(description.len() >= 200 && description.contains("Use it"), "{name}: {description}");
@@ -426,6 +426,15 @@ fn results_are_those_of_their_schemas() {
     assert_eq!(call("get_status", json!({"run": run}))["phase"], "finished");
     let waits = call("start_workflow", json!({"key": "w", "workflow": "waits"}))["run"].clone();
     assert_eq!(call("signal_workflow", json!({"run": waits, "signal": "ok", "payload": 1}))["accepted"], "done");
+    let choice = json!([{"name": "v", "decision": {"role": "editor", "options": ["yes", "no"]}}]);
+    let document = json!({"name": "asks", "tasks": [{"id": "review", "race": choice}]});
+    call("decompose_goal", json!({"goal": "ask", "name": "asks", "document": document}));
+    let asks = call("start_workflow", json!({"key": "d", "workflow": "asks"}))["run"].clone();
+    let waits = call("get_status", json!({"run": asks}))["waits_for"].to_string();
+    assert!(waits.contains("review") && waits.contains("decision"), "{waits}");
+    let decision = json!({"run": asks, "node": "review", "option": "yes", "note": "looks good"});
+    assert_eq!(call("decide_workflow", decision)["accepted"], "done");
+    assert_eq!(call("get_status", json!({"run": asks}))["phase"], "finished");
     let tasks =
         json!([{"task": "1", "seconds": 5, "skills": {"square": 1}}, {"task": "2", "seconds": 5, "after": ["1"]}]);
     let planned = call("assign_tasks", json!({"tasks": tasks}));
@@ -536,4 +545,30 @@ fn a_key_that_collides_with_other_work_is_refused() {
     (task["key"], run["key"]) = (json!("order-8"), json!("order-8"));
     assert_eq!(called(&server, "t-ops", "distribute_task", &task)["isError"], false);
     assert_eq!(called(&server, "t-ops", "start_workflow", &run)["isError"], false);
+}
+
+#[test]
+fn a_caller_has_a_rate_and_decides_only_in_its_roles() {
+    let server = Server::start("rates", &["--requests-per-second", "5", "--request-burst", "10"], 256);
+    let statuses: Vec<_> = (0..40).map(|_| server.post("t-ada", "hello")).collect();
+    let refused = statuses.iter().find(|answer| answer.status == 429).expect("some are too many");
+    let told = refused.error(429, -32600);
+    assert_eq!(told["error"]["data"]["code"], "too_many_requests");
+    assert!(refused.head.to_lowercase().contains("retry-after: 1"), "{}", refused.head);
+    assert!(statuses.iter().any(|answer| answer.status == 400));
+
+    let server = Server::start("roles", &[], 256);
+    let choice = json!([{"name": "v", "decision": {"role": "publisher", "options": ["yes", "no"]}}]);
+    let document = json!({"name": "asks", "tasks": [{"id": "review", "race": choice}]});
+    called(&server, "t-ops", "decompose_goal", &json!({"goal": "ask", "name": "asks", "document": document}));
+    let run = called(&server, "t-ops", "start_workflow", &json!({"key": "d", "workflow": "asks"}));
+    let run = run["structuredContent"]["run"].clone();
+    let decide = |token: &str, node: &str| {
+        called(&server, token, "decide_workflow", &json!({"run": run, "node": node, "option": "yes"}))
+    };
+    // An operator without the role of the decision, and a submitter.
+    for refused in [decide("t-ops", "review"), decide("t-ada", "review"), decide("t-ops", "other")] {
+        assert_eq!(refused["isError"], true, "{refused}");
+    }
+    assert_eq!(called(&server, "t-ops", "get_status", &json!({"run": run}))["structuredContent"]["phase"], "running");
 }

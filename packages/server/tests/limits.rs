@@ -76,7 +76,8 @@ fn operations_are_recorded_with_their_outcome() {
     assert_eq!((status, answers.as_array().map(Vec::len)), (200, Some(1)), "{answers}");
     assert_eq!(served.send("DELETE", "/v1/tasks/6", &Value::Null).0, 202);
     // What an agent reports of itself is in the journal, and no operation of somebody; its registration is.
-    let agent = json!({"v": 1, "id": "r", "body": {"register": {"agent": {"id": "7", "capacity": 1, "skills": {"read": 1}}}}});
+    let agent =
+        json!({"v": 1, "id": "r", "body": {"register": {"agent": {"id": "7", "capacity": 1, "skills": {"read": 1}}}}});
     let registered = served.ask("POST", "/v1/messages", "authorization: Bearer t-7\r\n", &agent.to_string());
     assert_eq!(registered.status, 200, "{}", registered.body);
     let answers: Value = serde_json::from_str(&registered.body).unwrap();

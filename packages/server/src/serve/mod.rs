@@ -8,6 +8,7 @@ mod foresee;
 mod forms;
 mod gantt;
 mod html;
+mod mcp;
 mod pages;
 mod play;
 mod run;
@@ -34,6 +35,7 @@ use axum::routing::{get, post};
 use counterpoint::access::Tokens;
 use counterpoint::host::HostError;
 use counterpoint_http::App;
+use counterpoint_mcp::Counterpoint;
 use serde_json::json;
 use settings::Settings;
 use std::cell::OnceCell;
@@ -74,7 +76,7 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     let tokens = read_tokens(&path)?;
     let _held = hold(data)?;
     let audit = settings.audit_in(data).map(|path| audit::AuditFile::open(&path)).transpose()?;
-    let (site, mut driver) = open(data, tokens, &settings, audit.as_ref()).await?;
+    let (site, mcp, mut driver) = open(data, tokens.clone(), &settings, audit.as_ref()).await?;
     let app = site.app.clone();
     let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &site.view).await?) };
 
@@ -92,7 +94,8 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
     let server = counterpoint_serving::Server::new(settings.limits);
-    let router = router(site);
+    let protocol = mcp::router(&site, mcp, tokens, &settings);
+    let router = router(site).merge(protocol);
     let serving = async {
         match identity {
             Some(identity) => server.serve_tls(listener, identity, router).await,
@@ -117,7 +120,7 @@ async fn open(
     tokens: Tokens,
     settings: &Settings,
     audit: Option<&audit::AuditFile>,
-) -> Result<(Site, Driving), Trouble> {
+) -> Result<(Site, Counterpoint, Driving), Trouble> {
     let place = Place::of(settings.journal.as_deref(), settings.journal_stream.as_deref(), data)?;
     let (view, board) = (SharedView::of(&[]), board::Board::of(&[]));
     let (told, figures) = (view.clone(), board.clone());
@@ -127,14 +130,16 @@ async fn open(
             _ = told.tell(entry);
         }
     });
-    let (mut app, driver) = App::over(journal, tokens, settings.limits).await?;
+    let (mut app, driver) = App::over(journal, tokens.clone(), settings.limits).await?;
     if let Some(audit) = audit {
         app = app.with_audit(audit.sink());
     }
+    let mcp = mcp::server(&app, tokens);
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
     let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
     let watch = async {
         app.watch().await?;
+        mcp.watch().await?;
         let watcher = move |entry: &counterpoint::Entry| {
             figures.apply(entry);
             _ = watching.tell(entry);
@@ -145,7 +150,7 @@ async fn open(
     let (watched, ()) = tokio::join!(biased; watch, spawn);
     watched?;
     let driver = spawned.into_inner().ok_or_else(|| Trouble::Broken("the driver was not spawned".to_owned()))?;
-    Ok((Site { app, view, board }, driver))
+    Ok((Site { app, view, board }, mcp, driver))
 }
 
 /// Lets the attempts under way end, within the patience, and then ends their commands.

@@ -32,6 +32,8 @@ struct Written {
     requests_per_second: Option<u64>,
     request_burst: Option<u64>,
     audit: Option<PathBuf>,
+    allow_hosts: Vec<String>,
+    allow_origins: Vec<String>,
     drain_seconds: Option<u64>,
 }
 
@@ -47,6 +49,9 @@ pub(super) struct Settings {
     pub(super) journal_stream: Option<String>,
     pub(super) limits: Limits,
     audit: Option<PathBuf>,
+    /// The values of `Host` and `Origin` that the MCP endpoint answers, besides those of this machine.
+    pub(super) allow_hosts: Vec<String>,
+    pub(super) allow_origins: Vec<String>,
     /// How long attempts under way may take when the server is asked to end.
     pub(super) patience: Duration,
     tls: Option<(PathBuf, PathBuf)>,
@@ -93,6 +98,8 @@ impl Settings {
             files: if args.files.is_empty() { written.files } else { args.files.clone() },
             limits,
             audit: written.audit,
+            allow_hosts: written.allow_hosts,
+            allow_origins: written.allow_origins,
             patience: written.drain_seconds.map_or(PATIENCE, Duration::from_secs),
             tls,
         })
