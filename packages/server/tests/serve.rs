@@ -448,3 +448,23 @@ fn without_tokens_a_server_makes_one_that_only_its_owner_can_read() {
     place.run(["serve", "--data", "data", "--listen", "nowhere:99999"]).with(6).says("nowhere");
     until("the folder is free", || !place.path("data/probe").exists());
 }
+
+/// The playground, or what is said of a program that was built without it.
+#[test]
+fn the_playground_is_offered_if_the_program_has_it() {
+    let place = place();
+    let server = Server::start(&place);
+    // It shows nothing of the server, so it needs no token.
+    let page = server.send("GET", "/play", &[], "");
+    let head = page.head.to_lowercase();
+    assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
+    if option_env!("COUNTERPOINT_PLAYGROUND").is_none() {
+        assert!(page.status == 404 && page.body.contains("built without the"), "{} {}", page.status, page.body);
+        return;
+    }
+    assert!(page.status == 200 && page.body.contains("play.js"), "{} {}", page.status, page.body);
+    let (module, script) = (server.send("GET", "/play.wasm", &[], ""), server.send("GET", "/play.js", &[], ""));
+    assert!(module.head.to_lowercase().contains("content-type: application/wasm"), "{}", module.head);
+    assert!(module.status == 200 && module.body.starts_with("\0asm"), "{}", module.status);
+    assert!(script.status == 200 && script.body.contains("WebAssembly"), "{}", script.status);
+}
