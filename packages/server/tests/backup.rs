@@ -69,7 +69,7 @@ fn runs_are_copied_and_go_on() {
 }
 
 #[test]
-fn nothing_is_overwritten_and_what_is_no_backup_is_told() {
+fn nothing_is_overwritten_and_what_is_no_backup_is_an_error() {
     let place = Place::new();
     place.run(["backup", "copy", "--data", "nothing"]).with(7).says("no journal");
     assert!(!place.path("copy").exists());
@@ -103,7 +103,7 @@ fn files(folder: &std::path::Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_damaged_backup_is_told_and_restores_nothing() {
+fn a_damaged_backup_is_an_error_and_restores_nothing() {
     let place = Place::new();
     let served = serve(&place, "data");
     assert!((1..=50).all(|task| submit(&served, task) == 201));

@@ -43,7 +43,7 @@ fn each_caller_has_a_rate_of_its_own() {
 }
 
 #[test]
-fn wrong_settings_of_rates_are_told() {
+fn wrong_settings_of_rates_are_reported() {
     let place = Place::new();
     place.write("tokens.json", TOKENS);
     place.write("settings.toml", "requests_per_second = 0\n");

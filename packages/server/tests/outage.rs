@@ -105,7 +105,7 @@ fn a_full_disk_refuses_and_is_left_again() {
 }
 
 #[test]
-fn a_server_with_a_full_disk_ends_when_it_is_told_to() {
+fn a_server_with_a_full_disk_ends_at_sigterm() {
     let place = Place::new();
     let served = limited(&place, 2 << 20);
     let (first, _) = fill(&served, 1);
