@@ -16,7 +16,7 @@ use choose::Shelf;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use session::{Connection, Held};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// The settings of a home.
@@ -254,17 +254,22 @@ impl Home {
         Ok(())
     }
 
-    /// The digest of a shard has arrived. One of an earlier epoch is ignored.
-    pub fn digest(&mut self, now: Time, digest: Digest, out: &mut Vec<HomeEffect>) {
+    /// Digests of shards have arrived together. Those of earlier epochs are ignored. The search begins when all are known: the first
+    /// of them need not list the first task.
+    pub fn digests(&mut self, now: Time, digests: impl IntoIterator<Item = Digest>, out: &mut Vec<HomeEffect>) {
         self.advance(now);
-        let shard = digest.shard;
-        if self.epochs.get(&shard).is_some_and(|known| *known > digest.epoch) {
-            return;
+        let mut shards = BTreeSet::new();
+        for digest in digests {
+            if self.epochs.get(&digest.shard).is_none_or(|known| *known <= digest.epoch) {
+                self.placed(now, digest.shard, digest.epoch, out);
+                shards.insert(digest.shard);
+                self.shelf.put(digest, self.now);
+            }
         }
-        self.placed(now, shard, digest.epoch, out);
-        self.shelf.put(digest, self.now);
-        self.agents.values_mut().for_each(|connection| connection.may_ask(shard));
-        self.search_all(out);
+        if !shards.is_empty() {
+            self.agents.values_mut().for_each(|connection| connection.may_ask(&shards));
+            self.search_all(out);
+        }
     }
 
     /// The directory shows this epoch of a shard. Unanswered polls and results are sent there again.

@@ -115,9 +115,9 @@ impl Connection {
         !self.empty.contains(&shard) && self.links.get(&shard).is_none_or(|link| link.open.is_none())
     }
 
-    /// A new digest of the shard has arrived.
-    pub(super) fn may_ask(&mut self, shard: ShardId) {
-        self.empty.remove(&shard);
+    /// New digests of shards have arrived.
+    pub(super) fn may_ask(&mut self, shards: &BTreeSet<ShardId>) {
+        self.empty.retain(|shard| !shards.contains(shard));
         self.misses = 0;
     }
 

@@ -34,7 +34,6 @@ impl Node {
         if let Some(answer) = served.poll(now, from, poll) {
             self.send(from, answer, out);
         }
-        self.disturb();
     }
 
     pub(super) fn assigned(&mut self, answer: &PollAnswer, work: Vec<Work>, out: &mut Vec<Output>) {
@@ -59,7 +58,6 @@ impl Node {
         let now = self.now;
         if let Some(served) = self.served.get_mut(&shard).filter(|served| !served.is_leaving) {
             served.result(now, from, epoch, result);
-            self.disturb();
         }
     }
 

@@ -196,7 +196,6 @@ impl Node {
         let now = self.now;
         if let Some(served) = self.served.get_mut(&shard).filter(|served| !served.is_leaving) {
             served.execute(now, from, id, request);
-            self.disturb();
         } else {
             self.send(from, Message::Response { id, shard, response: Response::NotServing }, out);
         }

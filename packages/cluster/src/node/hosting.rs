@@ -91,7 +91,6 @@ impl Node {
             served.identify(self.now, ControlCommand::Identify { journal: self.journal });
         }
         self.served.insert(shard, served);
-        self.disturb();
     }
 
     /// Gives a shard up that is leaving, once all that it has executed is stored.

@@ -444,9 +444,7 @@ impl Node {
             Message::View(view) => self.look(view, out),
             Message::Instructions(instructions) => self.instruct(&instructions, out),
             Message::Digests(digests) => {
-                for digest in digests {
-                    self.home.digest(self.now, digest, &mut self.effects);
-                }
+                self.home.digests(self.now, digests, &mut self.effects);
                 self.perform(out);
             }
             Message::Poll(poll) => self.polled(from, poll, out),
@@ -517,6 +515,11 @@ impl Node {
 
     /// Sends the digests that have changed or are to be repeated.
     fn publish(&mut self, out: &mut Vec<Output>) {
+        // Whatever has changed them: commands, timers, leases of agents that have ended.
+        if self.served.values().any(|served| served.is_dirty && !served.is_leaving) {
+            let soon = self.now + self.rules.digest_every;
+            self.digests_due = Some(self.digests_due.map_or(soon, |due| due.min(soon)));
+        }
         if self.digests_due.is_some_and(|due| due > self.now) {
             return;
         }
@@ -528,12 +531,6 @@ impl Node {
         if !digests.is_empty() {
             self.broadcast(&Message::Digests(digests), out);
         }
-    }
-
-    /// Something has changed that a digest shows.
-    fn disturb(&mut self) {
-        let soon = self.now + self.rules.digest_every;
-        self.digests_due = Some(self.digests_due.map_or(soon, |due| due.min(soon)));
     }
 }
 

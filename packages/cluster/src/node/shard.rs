@@ -35,7 +35,8 @@ pub(super) struct Served {
     /// since timers would otherwise wait until this clock has caught up.
     ahead: Duration,
     sent: Option<(Time, Digest)>,
-    is_dirty: bool,
+    /// Whether something has changed that a digest may show.
+    pub(super) is_dirty: bool,
 }
 
 /// Entries, and what is sent once they are stored.

@@ -24,21 +24,6 @@ fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-fn small(seed: u64) -> Setup {
-    Setup {
-        seed,
-        nodes: 3,
-        shards: 8,
-        agents: 6,
-        slots: 2,
-        tasks: 150,
-        service: Duration::from_millis(400),
-        load: 0.5,
-        faults: Faults::all(),
-        checks: true,
-    }
-}
-
 /// Whatever a network, processes, clocks and the store do: nothing is lost, nothing ends twice, nothing is stuck, nothing begins
 /// before it is durable, and no agent has more attempts than slots.
 #[test]
@@ -48,7 +33,7 @@ fn storms_lose_nothing_and_repeat_nothing() {
     let seeds = number("COUNTERPOINT_SEEDS", 8) as u64;
     let mut fenced = 0;
     for seed in first..first + seeds {
-        let mut world = World::new(&small(seed));
+        let mut world = World::new(&Setup::drawn(seed));
         if let Err(broken) = world.play() {
             println!("seed {seed}: {broken}");
             failed.push(seed);
@@ -64,7 +49,7 @@ fn storms_lose_nothing_and_repeat_nothing() {
 #[test]
 fn a_simulation_is_repeatable() {
     let play = || {
-        let mut world = World::new(&small(7));
+        let mut world = World::new(&Setup::drawn(7));
         let played = world.play();
         format!("{played:?} {:?}", world.figures)
     };
@@ -86,6 +71,8 @@ fn figures() {
         load: 0.9,
         faults: Faults::default(),
         checks: false,
+        strict: false,
+        patience: Duration::from_secs(2),
     };
     let mut world = World::new(&setup);
     world.play().unwrap();

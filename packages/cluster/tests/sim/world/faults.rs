@@ -20,11 +20,28 @@ pub struct Faults {
     pub away: usize,
     /// Of a thousand appends: the answer of the store is lost.
     pub unknown: usize,
+    /// What operators and agents do: shards are moved, nodes replaced, agents connect elsewhere, and commands that must not be
+    /// executed twice are sent.
+    pub moves: usize,
+    pub rolls: usize,
+    pub reconnects: usize,
+    pub commands: usize,
 }
 
 impl Faults {
     pub fn all() -> Self {
-        Self { lost: 30, repeated: 30, late: 50, crashes: 2, zombies: 2, partitions: 2, jumps: 1, away: 1, unknown: 5 }
+        Self {
+            lost: 30,
+            repeated: 30,
+            late: 50,
+            crashes: 2,
+            zombies: 2,
+            partitions: 2,
+            jumps: 1,
+            away: 1,
+            unknown: 5,
+            ..Self::default()
+        }
     }
 }
 
@@ -35,6 +52,10 @@ pub enum Fault {
     Partition,
     Jump,
     Away,
+    Move,
+    Roll,
+    Reconnect,
+    Command,
 }
 
 impl World {
@@ -47,6 +68,10 @@ impl World {
             (faults.partitions, Fault::Partition),
             (faults.jumps, Fault::Jump),
             (faults.away, Fault::Away),
+            (faults.moves, Fault::Move),
+            (faults.rolls, Fault::Roll),
+            (faults.reconnects, Fault::Reconnect),
+            (faults.commands, Fault::Command),
         ];
         for (count, fault) in kinds {
             for _ in 0..count {
@@ -56,8 +81,8 @@ impl World {
         }
     }
 
-    pub(super) fn break_something(&mut self, fault: Fault) {
-        let Some(node) = self.some_node() else { return };
+    pub(super) fn break_something(&mut self, fault: Fault) -> Result<(), String> {
+        let Some(node) = self.some_node() else { return Ok(()) };
         let heals = self.random.between(ms(500), ms(8_000));
         match fault {
             Fault::Crash => {
@@ -114,7 +139,12 @@ impl World {
                 self.store.set_away(true);
                 self.after(heals, Event::Heal(fault, None));
             }
+            Fault::Move => return self.relocate(node),
+            Fault::Roll => return self.roll(node),
+            Fault::Reconnect => return self.reconnect(),
+            Fault::Command => return self.command(node),
         }
+        Ok(())
     }
 
     pub(super) fn heal(&mut self, fault: Fault, node: Option<NodeId>) -> Result<(), String> {

@@ -1,8 +1,10 @@
 //! A deployment in virtual time: the real machines of nodes, a store and a network whose faults are drawn from a seed.
 
 mod agents;
+mod draw;
 mod faults;
 mod ideal;
+mod operations;
 
 pub use faults::Faults;
 pub use ideal::central;
@@ -15,7 +17,7 @@ use counterpoint::{
     Time,
 };
 use counterpoint_cluster::{
-    Answer, Append, Deployment, Input, MemoryStore, Node, NodeRules, Output, Request, Store as _, Work,
+    Answer, Append, CallError, Deployment, Input, MemoryStore, Node, NodeRules, Output, Request, Store as _, Work,
 };
 use faults::Fault;
 use ideal::service;
@@ -43,6 +45,10 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether the invariants of all engines are checked now and then.
     pub checks: bool,
+    /// Whether nothing happens that could let a call fail, or end an attempt whose agent stays connected.
+    pub strict: bool,
+    /// How long callers wait.
+    pub patience: Duration,
 }
 
 #[derive(Debug)]
@@ -53,11 +59,18 @@ enum Event {
     Report(NodeId),
     Wake(NodeId),
     Submit(usize),
-    Done { agent: usize, life: u32, attempt: AttemptId },
+    Done {
+        agent: usize,
+        life: u32,
+        attempt: AttemptId,
+    },
     Connect(usize),
     Fault(Fault),
     Heal(Fault, Option<NodeId>),
     Start,
+    Leave(NodeId),
+    /// A node finds that an agent which has gone without a word is silent.
+    Silent(NodeId, usize),
 }
 
 struct Process {
@@ -72,6 +85,8 @@ struct Process {
 
 struct Agent {
     home: Option<NodeId>,
+    /// Nodes that do not know yet that the agent has gone.
+    untold: BTreeSet<NodeId>,
     /// Of its connection: what an earlier one began is over.
     life: u32,
     running: BTreeMap<AttemptId, Work>,
@@ -119,7 +134,14 @@ pub struct World {
     /// One-way cuts.
     cuts: BTreeSet<(NodeId, NodeId)>,
     unreachable: BTreeSet<NodeId>,
-    tickets: BTreeMap<u64, usize>,
+    /// The task and the node of each submission.
+    tickets: BTreeMap<u64, (usize, NodeId)>,
+    /// The nodes of commands that must not be executed twice.
+    commands: BTreeMap<u64, NodeId>,
+    /// Nodes that are being replaced.
+    leaving: BTreeSet<NodeId>,
+    /// Attempts that agents have performed, and whose results are not in a journal yet.
+    performed: BTreeMap<AttemptId, usize>,
     /// What is durable.
     submitted: BTreeSet<TaskId>,
     assigned: BTreeSet<AttemptId>,
@@ -149,6 +171,9 @@ impl World {
             cuts: BTreeSet::new(),
             unreachable: BTreeSet::new(),
             tickets: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            performed: BTreeMap::new(),
             submitted: BTreeSet::new(),
             assigned: BTreeSet::new(),
             ended: BTreeMap::new(),
@@ -164,6 +189,7 @@ impl World {
         for agent in 0..setup.agents {
             world.agents.push(Agent {
                 home: None,
+                untold: BTreeSet::new(),
                 life: 0,
                 running: BTreeMap::new(),
                 begun: BTreeSet::new(),
@@ -196,7 +222,11 @@ impl World {
         self.store.set_time(self.now);
         let deployment = Deployment::new(Shards::new(self.setup.shards).unwrap());
         let Ok(joined) = self.store.join(&deployment) else { return self.after(ms(500), Event::Start) };
-        let rules = NodeRules::default().with_config(|_| Config::default()).with_snapshot_every(u64::MAX);
+        let mut rules = NodeRules::default().with_config(|_| Config::default()).with_snapshot_every(u64::MAX);
+        if self.setup.strict {
+            // Longer than anything lasts: no agent that stays connected is given up.
+            rules.agent_lease = Duration::from_secs(60);
+        }
         let node = Node::new(joined.node, joined.deployment, deployment.shards, rules);
         let process = Process { node, stopped: None, ahead: Duration::ZERO, is_reporting: false, wake_at: None };
         self.processes.insert(joined.node, process);
@@ -226,6 +256,11 @@ impl World {
             }
             if at > limit {
                 let open = self.tasks.len() - self.ended.len();
+                if let Some((attempt, agent)) = self.performed.first_key_value().filter(|_| open == 0) {
+                    return Err(format!(
+                        "agent {agent} has performed {attempt} and stayed connected; its result is lost"
+                    ));
+                }
                 return Err(format!("{open} tasks are stuck: {:?}", self.open_tasks()));
             }
         }
@@ -234,7 +269,7 @@ impl World {
 
     /// Whether the callers have been answered, and no effect is under way that would not count.
     fn is_quiet(&self) -> bool {
-        self.tasks.iter().all(|task| task.acked)
+        self.tasks.iter().all(|task| task.acked) && (!self.setup.strict || self.performed.is_empty())
     }
 
     fn open_tasks(&self) -> Vec<String> {
@@ -323,15 +358,14 @@ impl World {
             Event::Submit(task) => self.submit(task),
             Event::Done { agent, life, attempt } => self.done(agent, life, attempt),
             Event::Connect(agent) => self.connect(agent),
-            Event::Fault(fault) => {
-                self.break_something(fault);
-                Ok(())
-            }
+            Event::Fault(fault) => self.break_something(fault),
             Event::Heal(fault, node) => self.heal(fault, node),
             Event::Start => {
                 self.start_node();
                 Ok(())
             }
+            Event::Leave(node) => self.leave(node),
+            Event::Silent(node, agent) => self.silent(node, agent),
         }
     }
 
@@ -373,7 +407,14 @@ impl World {
         match output {
             Output::Send(envelope) => self.send(id, envelope.to, envelope.bytes()),
             Output::Answer { ticket, answer } => {
-                if let Some(task) = self.tickets.remove(&ticket)
+                let caller = self.tickets.remove(&ticket);
+                let is_command = self.commands.remove(&ticket).is_some();
+                if let (true, Err(failed)) = (self.setup.strict && (is_command || caller.is_some()), &answer)
+                    && !matches!(failed, CallError::Rejected(_))
+                {
+                    return Err(format!("call {ticket} has failed: {failed}"));
+                }
+                if let Some((task, _)) = caller
                     && let Ok(Answer::Accepted(_)) = answer
                 {
                     let known = TaskId::new(task as u64 + 1);
@@ -399,6 +440,7 @@ impl World {
             Output::Begin { agent, work } => return self.begin(id, agent, *work),
             Output::Closed { agent, .. } => {
                 let at = agent.get() as usize - 1;
+                self.agents[at].untold.remove(&id);
                 if self.agents[at].home == Some(id) {
                     self.cut_off(at);
                     self.after(ms(300), Event::Connect(at));
@@ -458,6 +500,7 @@ impl World {
                         self.tasks[*at].due = self.now;
                     }
                 }
+                TaskEvent::Succeeded { attempt, .. } => drop(self.performed.remove(&attempt.of(*task))),
                 TaskEvent::Assigned { attempt, .. } => {
                     self.assigned.insert(attempt.of(*task));
                     self.begin_waiting(*task, tier);
@@ -537,7 +580,7 @@ impl World {
     }
 
     fn some_node(&mut self) -> Option<NodeId> {
-        let live: Vec<NodeId> = self.processes.keys().copied().collect();
+        let live: Vec<NodeId> = self.processes.keys().copied().filter(|node| !self.leaving.contains(node)).collect();
         if live.is_empty() { None } else { Some(live[self.random.below(live.len())]) }
     }
 
@@ -546,11 +589,11 @@ impl World {
             return Ok(());
         }
         self.tasks[task].tries += 1;
-        let patience = ms(2_000);
+        let patience = self.setup.patience;
         self.after(patience + ms(500), Event::Submit(task));
         let Some(node) = self.some_node() else { return Ok(()) };
         let ticket = task as u64 + (self.tasks[task].tries << 32);
-        self.tickets.insert(ticket, task);
+        self.tickets.insert(ticket, (task, node));
         let policy = Policy::default().with_retry(Retry::exponential(50, ms(10), ms(200)));
         let spec =
             TaskSpec::new(TaskId::new(task as u64 + 1), "work").with_tier(self.tasks[task].tier).with_policy(policy);
