@@ -180,7 +180,7 @@ pub trait Store: Send {
 
     /// Appends entries of several shards, durably, in one commit if that is possible. Whether one is stored does not depend on
     /// the others. The results are in the order of the appends.
-    fn append_all(&mut self, appends: &[Append]) -> Vec<Result<(), AppendError>>;
+    fn append_all(&mut self, appends: Vec<Append>) -> Vec<Result<(), AppendError>>;
 
     /// Stores a snapshot of a shard after the entry `at`.
     ///

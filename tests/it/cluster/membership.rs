@@ -120,7 +120,7 @@ impl Deployment {
                 journal.0 += 1;
                 hosting.started(shard, Epoch::new(journal.0));
             }
-            HostingEffect::Release { shard } => {
+            HostingEffect::Release { shard, .. } => {
                 hosting.dropped(shard);
                 if self.bug == Bug::LostOnRelease {
                     self.journals.get_mut(&shard).unwrap().1.pop();
@@ -338,7 +338,7 @@ fn a_shard_is_moved_by_an_operator() {
                         let (_, epoch) = directory.place_of(shard).unwrap();
                         node.started(shard, epoch.next());
                     }
-                    HostingEffect::Release { shard } => node.dropped(shard),
+                    HostingEffect::Release { shard, .. } => node.dropped(shard),
                     _ => {}
                 }
             }

@@ -48,6 +48,8 @@ pub struct NodeRules {
     pub repeat_after: Duration,
     /// A shard stores a snapshot after this number of entries. The default is 20,000.
     pub snapshot_every: u64,
+    /// With fewer entries since the last snapshot, a shard is handed over without another one. The default is 500.
+    pub short_tail: u64,
     /// The most calls under way. The default is 10,000.
     pub most_calls: usize,
 }
@@ -63,6 +65,7 @@ impl Default for NodeRules {
             agent_lease: Duration::from_secs(5),
             repeat_after: Duration::from_millis(500),
             snapshot_every: 20_000,
+            short_tail: 500,
             most_calls: 10_000,
         }
     }
@@ -168,8 +171,8 @@ pub enum Input {
         /// The epoch and the engine, on which nothing was called since it was restored; None if it failed.
         engine: Option<(Epoch, Box<Engine>)>,
     },
-    /// A shard that was released has stored its snapshot.
-    Released {
+    /// A snapshot of a shard was stored, or could not be.
+    Kept {
         /// The shard.
         shard: ShardId,
     },
@@ -201,17 +204,9 @@ pub enum Output {
     Append(Vec<Append>),
     /// Take over the journal of a shard and restore the engine with [`NodeRules::config`], then pass in the result.
     TakeOver(ShardId),
-    /// Store a snapshot of an engine that the node has given up, then pass in that it is released. It is released also if the
-    /// snapshot cannot be stored.
-    Release {
-        /// The shard.
-        shard: ShardId,
-        /// The epoch of the journal.
-        epoch: Epoch,
-        /// The engine.
-        engine: Box<Engine>,
-    },
-    /// Store a snapshot.
+    /// Drop an engine, which may take a while.
+    Discard(Box<Engine>),
+    /// Store a snapshot, then pass in that it was kept, also if it could not be.
     Snapshot {
         /// The shard.
         shard: ShardId,
@@ -287,6 +282,10 @@ pub struct Node {
     results: BTreeMap<AttemptId, AgentCommand>,
     view: View,
     hosts: BTreeMap<ShardId, (NodeId, Epoch)>,
+    /// What nodes have told about their shards, and the view does not contain.
+    told: BTreeMap<ShardId, (NodeId, Epoch)>,
+    /// The last known epoch of each shard.
+    epochs: BTreeMap<ShardId, Epoch>,
     calls: Calls,
     /// Messages to this node itself.
     own: VecDeque<Message>,
@@ -316,6 +315,8 @@ impl Node {
             results: BTreeMap::new(),
             view: View::default(),
             hosts: BTreeMap::new(),
+            told: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             calls: Calls::default(),
             own: VecDeque::new(),
             digests_due: None,
@@ -426,10 +427,7 @@ impl Node {
             Input::Ended { agent, attempt, result } => self.ended(agent, attempt, result, out),
             Input::Directed { view, instructions, changed } => self.directed(view, instructions, changed, out),
             Input::TakenOver { shard, engine } => self.taken_over(shard, engine, out),
-            Input::Released { shard } => {
-                self.hosting.dropped(shard);
-                out.push(Output::Report);
-            }
+            Input::Kept { shard } => self.kept(shard, out),
             Input::Stored { results } => self.stored(results, out),
             Input::Weight(weight) => {
                 self.hosting.set_weight(weight);
@@ -443,6 +441,8 @@ impl Node {
         match message {
             Message::View(view) => self.look(view, out),
             Message::Instructions(instructions) => self.instruct(&instructions, out),
+            Message::Released { shard, epoch } => self.handed_over(shard, epoch, out),
+            Message::Serving { shard, epoch } => self.serving(from, shard, epoch, out),
             Message::Digests(digests) => {
                 self.home.digests(self.now, digests, &mut self.effects);
                 self.perform(out);

@@ -71,6 +71,7 @@ fn figures() {
         load: 0.9,
         faults: Faults::default(),
         checks: false,
+        snapshots: u64::MAX,
         strict: false,
         patience: Duration::from_secs(2),
     };

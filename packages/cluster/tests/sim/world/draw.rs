@@ -49,6 +49,8 @@ impl Setup {
             load: 0.5,
             faults: Faults::all(),
             checks: true,
+            // The first kind has none, and the others have them rarely or often.
+            snapshots: if seed % 7 == 1 { u64::MAX } else { 20 + seed % 5 * 30 },
             strict: false,
             patience: ms(2_000),
         }

@@ -10,7 +10,8 @@ pub use faults::Faults;
 pub use ideal::central;
 
 use counterpoint::cluster::{NodeId, ShardId, Shards};
-use counterpoint::journal::AppendError;
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::journal::{AppendError, Takeover};
 use counterpoint::message::TaskEvent;
 use counterpoint::{
     AttemptId, Command, Config, Engine, Event as Happened, Policy, Random, Retry, TaskId, TaskOutcome, TaskSpec, Tier,
@@ -24,6 +25,9 @@ use ideal::service;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
+
+/// How often a node with little to do may wake up in a second.
+const MOST_WAKES: u32 = 2_000;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -45,6 +49,8 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether the invariants of all engines are checked now and then.
     pub checks: bool,
+    /// After how many entries shards store snapshots.
+    pub snapshots: u64,
     /// Whether nothing happens that could let a call fail, or end an attempt whose agent stays connected.
     pub strict: bool,
     /// How long callers wait.
@@ -81,6 +87,8 @@ struct Process {
     ahead: Duration,
     is_reporting: bool,
     wake_at: Option<Time>,
+    /// Since when it has woken up how often.
+    wakes: (Time, u32),
 }
 
 struct Agent {
@@ -222,13 +230,22 @@ impl World {
         self.store.set_time(self.now);
         let deployment = Deployment::new(Shards::new(self.setup.shards).unwrap());
         let Ok(joined) = self.store.join(&deployment) else { return self.after(ms(500), Event::Start) };
-        let mut rules = NodeRules::default().with_config(|_| Config::default()).with_snapshot_every(u64::MAX);
+        let mut rules =
+            NodeRules::default().with_config(|_| Config::default()).with_snapshot_every(self.setup.snapshots);
+        rules.short_tail = self.setup.snapshots / 2;
         if self.setup.strict {
             // Longer than anything lasts: no agent that stays connected is given up.
             rules.agent_lease = Duration::from_secs(60);
         }
         let node = Node::new(joined.node, joined.deployment, deployment.shards, rules);
-        let process = Process { node, stopped: None, ahead: Duration::ZERO, is_reporting: false, wake_at: None };
+        let process = Process {
+            node,
+            stopped: None,
+            ahead: Duration::ZERO,
+            is_reporting: false,
+            wake_at: None,
+            wakes: (self.now, 0),
+        };
         self.processes.insert(joined.node, process);
         self.after(Duration::ZERO, Event::Report(joined.node));
     }
@@ -310,9 +327,8 @@ impl World {
             }
         }
         for shard in Shards::new(self.setup.shards).unwrap().all() {
-            let entries = self.store.entries(shard);
-            let config = Config::default().with_partitioned_ids();
-            let engine = Engine::restore(config, None, &entries).map_err(|error| format!("{shard}: {error}"))?;
+            let taken = self.store.take_over(shard).map_err(|error| format!("{shard}: {error}"))?;
+            let engine = restore(&taken).map_err(|error| format!("{shard}: {error}"))?;
             engine.check()?;
             Shards::new(self.setup.shards).unwrap().check(shard, &engine).map_err(|error| error.to_string())?;
         }
@@ -352,8 +368,21 @@ impl World {
                 Ok(())
             }
             Event::Wake(node) => {
-                let due = self.processes.get_mut(&node).is_some_and(|process| process.wake_at.take().is_some());
-                if due { self.input(node, Input::Tick) } else { Ok(()) }
+                let Some(process) = self.processes.get_mut(&node) else { return Ok(()) };
+                // A wakeup that was put forward is not the one that is planned now.
+                if process.wake_at != Some(self.now) {
+                    return Ok(());
+                }
+                process.wake_at = None;
+                let (since, count) = &mut process.wakes;
+                if self.now.since(*since) > Duration::from_secs(1) {
+                    (*since, *count) = (self.now, 0);
+                }
+                *count += 1;
+                if self.setup.checks && *count > MOST_WAKES {
+                    return Err(format!("{node} wakes up again and again, and does nothing"));
+                }
+                self.input(node, Input::Tick)
             }
             Event::Submit(task) => self.submit(task),
             Event::Done { agent, life, attempt } => self.done(agent, life, attempt),
@@ -397,7 +426,7 @@ impl World {
         let ahead = process.ahead;
         // At least a little later: a timer that is due has been fired.
         let at = (now + due.since(now + ahead)).max(now + Duration::from_micros(100));
-        if process.wake_at.is_none_or(|planned| planned > at || planned < now) {
+        if process.wake_at != Some(at) {
             process.wake_at = Some(at);
             self.after(at.since(now), Event::Wake(id));
         }
@@ -432,9 +461,13 @@ impl World {
                 let delay = self.random.between(ms(2), ms(20));
                 self.after(delay, Event::TakeOver(id, shard));
             }
-            Output::Release { shard, .. } => {
+            Output::Snapshot { shard, epoch, at, state } => {
+                let state = serde_json::to_vec(&state).expect("a state has a JSON form");
+                if !self.unreachable.contains(&id) {
+                    let _fenced = self.store.keep_snapshot(shard, epoch, at, state);
+                }
                 let delay = self.random.between(ms(1), ms(10));
-                self.after(delay, Event::Input(id, Box::new(Input::Released { shard })));
+                self.after(delay, Event::Input(id, Box::new(Input::Kept { shard })));
             }
             Output::Report => self.plan_report(id, ms(1)),
             Output::Begin { agent, work } => return self.begin(id, agent, *work),
@@ -472,7 +505,7 @@ impl World {
             self.after(ms(500), Event::Input(id, Box::new(Input::Stored { results })));
             return Ok(());
         }
-        let mut results = self.store.append_all(appends);
+        let mut results = self.store.append_all(appends.to_vec());
         for (append, result) in appends.iter().zip(&results) {
             if result.is_ok() {
                 self.note(append)?;
@@ -537,8 +570,7 @@ impl World {
         }
         let engine = if self.unreachable.contains(&id) { None } else { self.store.take_over(shard).ok() };
         let engine = engine.map(|taken| {
-            let config = Config::default().with_partitioned_ids();
-            let engine = Engine::restore(config, None, &taken.tail).expect("a journal is whole");
+            let engine = restore(&taken).expect("a journal is whole");
             (taken.epoch, Box::new(engine))
         });
         let delay = self.random.between(ms(1), ms(30));
@@ -600,4 +632,11 @@ impl World {
         let request = Request::Command(Box::new(Command::submit(spec)));
         self.input(node, Input::Call { ticket, request, patience })
     }
+}
+
+fn restore(taken: &Takeover) -> Result<Engine, String> {
+    let config = Config::default().with_partitioned_ids();
+    let snapshot: Option<EngineSnapshot> =
+        taken.snapshot.as_ref().map(|bytes| serde_json::from_slice(bytes).expect("a snapshot is readable"));
+    Engine::restore(config, snapshot.as_ref(), &taken.tail).map_err(|error| error.to_string())
 }
