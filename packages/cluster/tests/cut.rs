@@ -11,7 +11,7 @@
 mod common;
 
 use common::Server;
-use counterpoint::cluster::Shards;
+use counterpoint::cluster::{Partition, Shards};
 use counterpoint::{AgentId, AgentSpec, Command, TaskId, TaskSpec};
 use counterpoint_cluster::{
     CallError, Deployment, Inbox, MemoryNetwork, NodeHost, NodeRules, PostgresStore, Store, StoreError,
@@ -142,12 +142,21 @@ fn a_node_that_is_cut_off_from_the_database_gives_up_and_comes_back() {
     // Work continues, without the node that is cut off.
     (1..40).for_each(|id| submit(&one, id, PATIENCE).unwrap());
     (1..40).for_each(|id| assert!(one.wait_for_task(TaskId::new(id), PATIENCE).unwrap().is_some()));
-    let gave_up = wait_until("the node finds that it is cut off", || {
-        let state = other.state();
-        !state.is_connected && state.serving.is_empty()
+    let gave_up = wait_until("the node finds that it is cut off", || !other.state().is_connected);
+    println!("cut off: others serve its shards after {taken:?}; it knows that it is cut off {gave_up:?} after that");
+    // It believes that it hosts shards, but answers for none: commands for them wait, and are not executed.
+    let shards = Shards::new(8).unwrap();
+    let lost: Vec<u64> = (100..160)
+        .filter(|id| other.state().serving.contains(&shards.shard_of(Partition::of_task(TaskId::new(*id)))))
+        .take(4)
+        .collect();
+    std::thread::scope(|scope| {
+        let tries = lost.iter().map(|id| scope.spawn(|| submit(&other, *id, Duration::from_secs(4))));
+        for tried in tries.collect::<Vec<_>>() {
+            assert!(matches!(tried.join().unwrap(), Err(CallError::Unknown | CallError::Unavailable)));
+        }
     });
-    println!("cut off: others serve its shards after {taken:?}; it has given them up {gave_up:?} after that");
-    std::thread::sleep(Duration::from_secs(away).saturating_sub(taken + gave_up));
+    std::thread::sleep(Duration::from_secs(away).saturating_sub(taken + gave_up + Duration::from_secs(4)));
     // It cannot connect agents, and says so.
     let spec = AgentSpec::new(AgentId::new(2)).with_skill("echo", 1);
     assert!(matches!(other.connect(spec), Err(StoreError::Away(_))));

@@ -21,7 +21,7 @@ use counterpoint::journal::{AppendError, Epoch, Takeover};
 use postgres::Config;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::time::Duration;
 
@@ -38,9 +38,24 @@ pub struct PostgresStore {
     ends: Ends,
     patience: Duration,
     restore_patience: Duration,
-    worker: Option<Sender<Job>>,
-    /// How many connections of this deployment's stores in this process were left to their threads.
-    left: Arc<AtomicUsize>,
+    worker: Option<Worker>,
+    silent: Arc<Silent>,
+}
+
+/// What the connections of a node have found out about the network.
+#[derive(Default)]
+struct Silent {
+    /// How often a connection has not answered in time. All that were made before the last time are not used any more.
+    times: AtomicU64,
+    /// How many of them were left to their threads.
+    left: AtomicUsize,
+}
+
+/// The thread of a connection.
+struct Worker {
+    jobs: Sender<Job>,
+    /// How often connections had not answered in time when it was made.
+    made: u64,
 }
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -62,7 +77,7 @@ impl PostgresStore {
             patience: Duration::from_secs(5),
             restore_patience: Duration::from_secs(60),
             worker: None,
-            left: Arc::default(),
+            silent: Arc::default(),
         }
     }
 
@@ -107,29 +122,31 @@ impl PostgresStore {
         patience: Duration,
         work: impl FnOnce(&mut Connection) -> T + Send + 'static,
     ) -> Result<T, Late> {
-        let worker = match self.worker.take() {
+        let times = self.silent.times.load(Ordering::Relaxed);
+        let worker = match self.worker.take().filter(|worker| worker.made == times) {
             Some(worker) => worker,
-            None => self.start().ok_or(Late)?,
+            None => self.start(times).ok_or(Late)?,
         };
         let (reply, answer) = sync_channel(1);
         let job: Job = Box::new(move |connection| drop(reply.try_send(work(connection))));
-        worker.send(job).map_err(|_| Late)?;
+        worker.jobs.send(job).map_err(|_| Late)?;
         if let Ok(done) = answer.recv_timeout(patience) {
             self.worker = Some(worker);
             return Ok(done);
         }
         // The thread counts itself out when it ends.
-        self.left.fetch_add(1, Ordering::Relaxed);
-        let left = Arc::clone(&self.left);
-        let _ended = worker.send(Box::new(move |_| {
-            left.fetch_sub(1, Ordering::Relaxed);
+        self.silent.times.fetch_add(1, Ordering::Relaxed);
+        self.silent.left.fetch_add(1, Ordering::Relaxed);
+        let silent = Arc::clone(&self.silent);
+        let _ended = worker.jobs.send(Box::new(move |_| {
+            silent.left.fetch_sub(1, Ordering::Relaxed);
         }));
         Err(Late)
     }
 
     /// A thread with a new connection.
-    fn start(&self) -> Option<Sender<Job>> {
-        if self.left.load(Ordering::Relaxed) >= MOST_LEFT {
+    fn start(&self, made: u64) -> Option<Worker> {
+        if self.silent.left.load(Ordering::Relaxed) >= MOST_LEFT {
             return None;
         }
         let (jobs, waiting) = channel::<Job>();
@@ -139,7 +156,7 @@ impl PostgresStore {
                 job(&mut connection);
             }
         });
-        started.ok().map(|_| jobs)
+        started.ok().map(|_| Worker { jobs, made })
     }
 
     fn statement<T: Send + 'static>(
@@ -179,7 +196,7 @@ impl Store for PostgresStore {
             config: self.config.clone(),
             ends: Arc::clone(&self.ends),
             worker: None,
-            left: Arc::clone(&self.left),
+            silent: Arc::clone(&self.silent),
             ..*self
         }))
     }
