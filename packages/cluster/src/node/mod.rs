@@ -504,9 +504,8 @@ impl Node {
         self.repeat_calls(out);
         if self.vouch_due <= self.now {
             self.vouch_due = self.now + self.rules.vouch_every;
-            for (shard, node) in self.hosts.iter().map(|(shard, (node, _))| (*shard, *node)).collect::<Vec<_>>() {
-                let sessions = self.home.sessions_at(shard);
-                if !sessions.is_empty() {
+            for (shard, sessions) in self.home.sessions() {
+                if let Some((node, _)) = self.hosts.get(&shard).copied() {
                     self.send(node, Message::Vouch { shard, sessions }, out);
                 }
             }

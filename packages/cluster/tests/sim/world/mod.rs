@@ -11,7 +11,7 @@ pub use ideal::central;
 
 use counterpoint::cluster::{NodeId, ShardId, Shards};
 use counterpoint::engine::EngineSnapshot;
-use counterpoint::journal::{AppendError, Takeover};
+use counterpoint::journal::{AppendError, Epoch, Takeover};
 use counterpoint::message::TaskEvent;
 use counterpoint::{
     AttemptId, Command, Config, Engine, Event as Happened, Policy, Random, Retry, TaskId, TaskOutcome, TaskSpec, Tier,
@@ -158,6 +158,8 @@ pub struct World {
     effects: BTreeMap<TaskId, u32>,
     /// Shards of crashed nodes that have no new host, with the time of the crash.
     orphans: BTreeMap<ShardId, (Time, u64)>,
+    /// The epoch of the last writer of each shard.
+    epochs: BTreeMap<ShardId, Epoch>,
     faults_end: Time,
     pub figures: Figures,
 }
@@ -188,6 +190,7 @@ impl World {
             waiting: BTreeSet::new(),
             effects: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             faults_end: Time::ZERO,
             figures: Figures::default(),
         };
@@ -508,6 +511,12 @@ impl World {
         let mut results = self.store.append_all(appends.to_vec());
         for (append, result) in appends.iter().zip(&results) {
             if result.is_ok() {
+                if self.epochs.get(&append.shard).is_some_and(|epoch| *epoch > append.epoch) {
+                    return Err(format!(
+                        "{id} stores entries of {} at {}, which has ended",
+                        append.shard, append.epoch
+                    ));
+                }
                 self.note(append)?;
             }
         }
@@ -570,6 +579,7 @@ impl World {
         }
         let engine = if self.unreachable.contains(&id) { None } else { self.store.take_over(shard).ok() };
         let engine = engine.map(|taken| {
+            self.epochs.insert(shard, taken.epoch);
             let engine = restore(&taken).expect("a journal is whole");
             (taken.epoch, Box::new(engine))
         });
