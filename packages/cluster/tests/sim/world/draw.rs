@@ -29,7 +29,7 @@ impl Setup {
                     commands: 100,
                     ..Faults::default()
                 };
-                Self { agents: 4, faults, strict: true, patience: ms(20_000), ..usual }
+                Self { agents: 4, faults, strict: true, patience: ms(20_000), agent_lease: ms(60_000), ..usual }
             }
             // Everything at once.
             0 => Self { faults: Faults { moves: 10, rolls: 1, reconnects: 10, commands: 20, ..all }, ..usual },
@@ -37,7 +37,7 @@ impl Setup {
         }
     }
 
-    fn usual(seed: u64) -> Self {
+    pub fn usual(seed: u64) -> Self {
         Self {
             seed,
             nodes: 3,
@@ -51,6 +51,9 @@ impl Setup {
             checks: true,
             // The first kind has none, and the others have them rarely or often.
             snapshots: if seed % 7 == 1 { u64::MAX } else { 20 + seed % 5 * 30 },
+            digest_every: ms(10),
+            agent_lease: ms(5_000),
+            plan: Vec::new(),
             strict: false,
             patience: ms(2_000),
         }

@@ -56,6 +56,7 @@ pub enum Fault {
     Roll,
     Reconnect,
     Command,
+    Join,
 }
 
 impl World {
@@ -73,6 +74,9 @@ impl World {
             (faults.reconnects, Fault::Reconnect),
             (faults.commands, Fault::Command),
         ];
+        for (at, fault) in self.setup.plan.clone() {
+            self.after(at, Event::Fault(fault));
+        }
         for (count, fault) in kinds {
             for _ in 0..count {
                 let at = self.random.between(ms(500), span.max(ms(501)));
@@ -143,6 +147,7 @@ impl World {
             Fault::Roll => return self.roll(node),
             Fault::Reconnect => return self.reconnect(),
             Fault::Command => return self.command(node),
+            Fault::Join => self.start_node(),
         }
         Ok(())
     }
