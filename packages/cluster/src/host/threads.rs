@@ -154,10 +154,13 @@ impl Loop {
                         slot.end(attempt);
                     }
                 }
-                Output::Closed { agent, reason } => {
-                    if let Some(slot) = lock(&self.shared.agents).open.remove(&agent) {
+                Output::Closed { agent, session, reason } => {
+                    let mut agents = lock(&self.shared.agents);
+                    if let Some(slot) = agents.open.get(&agent).filter(|slot| slot.session == session) {
                         slot.close();
+                        agents.open.remove(&agent);
                     }
+                    drop(agents);
                     self.shared.note(format!("agent {agent}: {reason}"));
                 }
                 Output::Note(note) => self.shared.note(note),

@@ -12,7 +12,7 @@ impl Node {
         // A session whose end does not arrive would hold its attempts for ever.
         agent.lease.get_or_insert(self.rules.agent_lease);
         if let Err(refused) = self.home.connect(self.now, agent, session, &mut self.effects) {
-            out.push(Output::Closed { agent: id, reason: refused.to_string() });
+            out.push(Output::Closed { agent: id, session, reason: refused.to_string() });
         }
         self.perform(out);
     }
@@ -89,9 +89,9 @@ impl Node {
                         self.send(node, Message::Leave { shard, agent, session }, out);
                     }
                 }
-                HomeEffect::Close { agent, .. } => {
-                    let reason = "the agent has connected to another node".into();
-                    out.push(Output::Closed { agent, reason });
+                HomeEffect::Close { agent, session } => {
+                    let reason = "the agent has connected again, to another node".into();
+                    out.push(Output::Closed { agent, session, reason });
                 }
                 _ => {}
             }

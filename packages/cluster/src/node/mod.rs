@@ -141,10 +141,12 @@ pub enum Input {
         /// A session from the store.
         session: Session,
     },
-    /// An agent has disconnected.
+    /// An agent has disconnected. Nothing happens if it has a later session here.
     Disconnect {
         /// The agent.
         agent: AgentId,
+        /// The session that has ended.
+        session: Session,
     },
     /// An agent of this node has ended an attempt: with a completion, a failure, or a yield.
     Ended {
@@ -237,6 +239,8 @@ pub enum Output {
     Closed {
         /// The agent.
         agent: AgentId,
+        /// The session that is over. A later one is not.
+        session: Session,
         /// Why.
         reason: String,
     },
@@ -420,9 +424,11 @@ impl Node {
             }
             Input::Call { ticket, request, patience } => self.call(ticket, request, patience, out),
             Input::Connect { agent, session } => self.connect(agent, session, out),
-            Input::Disconnect { agent } => {
-                let _unknown = self.home.disconnect(self.now, agent, &mut self.effects);
-                self.perform(out);
+            Input::Disconnect { agent, session } => {
+                if self.home.session(agent) == Some(session) {
+                    let _unknown = self.home.disconnect(self.now, agent, &mut self.effects);
+                    self.perform(out);
+                }
             }
             Input::Ended { agent, attempt, result } => self.ended(agent, attempt, result, out),
             Input::Directed { view, instructions, changed } => self.directed(view, instructions, changed, out),
@@ -443,7 +449,12 @@ impl Node {
             Message::Instructions(instructions) => self.instruct(&instructions, out),
             Message::Released { shard, epoch } => self.handed_over(shard, epoch, out),
             Message::Serving { shard, epoch } => self.serving(from, shard, epoch, out),
-            Message::Digests(digests) => {
+            Message::Digests(mut digests) => {
+                let count = digests.len();
+                digests.retain(|digest| self.shards.shard(digest.shard.get()).is_ok());
+                if digests.len() < count {
+                    out.push(Output::Note(format!("{from} tells of shards that do not exist")));
+                }
                 self.home.digests(self.now, digests, &mut self.effects);
                 self.perform(out);
             }

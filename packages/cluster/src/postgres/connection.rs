@@ -9,6 +9,7 @@ use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     client: Option<Client>,
     streams: PostgresStreams,
     ends: Ends,
+    /// The last version of the directory that a connection of this process has seen.
+    seen: Arc<AtomicU64>,
     /// When the last statement was answered.
     answered: Option<Instant>,
 }
@@ -54,9 +57,9 @@ fn stream(shard: ShardId) -> String {
 }
 
 impl Connection {
-    pub(super) fn new(config: Config, ends: Ends) -> Self {
+    pub(super) fn new(config: Config, ends: Ends, seen: Arc<AtomicU64>) -> Self {
         let streams = PostgresStreams::new(config.clone());
-        Self { config, client: None, streams, ends, answered: None }
+        Self { config, client: None, streams, ends, seen, answered: None }
     }
 
     /// Connects, or finds out whether the connection is one, unless that was seen a moment ago.
@@ -97,8 +100,10 @@ impl Connection {
         &mut self,
         change: impl Fn(&mut DirectoryRow, Time, u64) -> Result<Directed, StoreError>,
     ) -> Result<Directed, StoreError> {
+        let seen = Arc::clone(&self.seen);
         let client = self.client()?;
         for _ in 0..TRIES {
+            let known = seen.load(Ordering::SeqCst);
             let read = client.query_opt(&format!("select version, directory, {NOW} from counterpoint_cluster"), &[]);
             let Some(read) = read.map_err(away)? else {
                 return Err(StoreError::Foreign("the row of the directory is missing".into()));
@@ -106,6 +111,9 @@ impl Connection {
             let (version, text, now): (i64, &str, i64) = (read.get(0), read.get(1), read.get(2));
             let mut row: DirectoryRow = serde_json::from_str(text)
                 .map_err(|error| StoreError::Foreign(format!("the directory cannot be read: {error}")))?;
+            if version.unsigned_abs() < known {
+                return Err(StoreError::Stale { version: version.unsigned_abs(), known });
+            }
             let next = version.saturating_add(1);
             let directed = change(&mut row, time(now), next.unsigned_abs())?;
             let text = serde_json::to_string(&row).map_err(|error| StoreError::Foreign(error.to_string()))?;
@@ -114,6 +122,7 @@ impl Connection {
                 &[&text, &next, &version],
             );
             if written.map_err(away)? == 1 {
+                seen.fetch_max(next.unsigned_abs(), Ordering::SeqCst);
                 return Ok(directed);
             }
         }

@@ -40,6 +40,8 @@ pub struct PostgresStore {
     restore_patience: Duration,
     worker: Option<Worker>,
     silent: Arc<Silent>,
+    /// The last version of the directory that was seen.
+    seen: Arc<AtomicU64>,
 }
 
 /// What the connections of a node have found out about the network.
@@ -78,6 +80,7 @@ impl PostgresStore {
             restore_patience: Duration::from_secs(60),
             worker: None,
             silent: Arc::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -150,7 +153,7 @@ impl PostgresStore {
             return None;
         }
         let (jobs, waiting) = channel::<Job>();
-        let mut connection = Connection::new(self.config.clone(), Arc::clone(&self.ends));
+        let mut connection = Connection::new(self.config.clone(), Arc::clone(&self.ends), Arc::clone(&self.seen));
         let started = std::thread::Builder::new().name("counterpoint postgres".into()).spawn(move || {
             while let Ok(job) = waiting.recv() {
                 job(&mut connection);
@@ -197,6 +200,7 @@ impl Store for PostgresStore {
             ends: Arc::clone(&self.ends),
             worker: None,
             silent: Arc::clone(&self.silent),
+            seen: Arc::clone(&self.seen),
             ..*self
         }))
     }

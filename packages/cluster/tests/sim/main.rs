@@ -113,7 +113,7 @@ fn shards_move_while_nodes_come_and_go() {
     let plan = vec![(at(6), Fault::Join), (at(12), Fault::Crash), (at(20), Fault::Roll)];
     let setup = Setup {
         shards: 64,
-        tasks: 420,
+        tasks: 340,
         load: 0.4,
         agents: 14,
         slots: 1,

@@ -16,6 +16,7 @@ impl World {
             return Ok(());
         };
         self.agents[at].home = Some(node);
+        self.agents[at].session = session;
         self.agents[at].untold.remove(&node);
         let spec = AgentSpec::new(AgentId::new(at as u64 + 1)).with_skill("work", 1).with_capacity(self.setup.slots);
         self.input(node, Input::Connect { agent: spec, session })
@@ -39,7 +40,7 @@ impl World {
         let slots = self.setup.slots as usize;
         let service = self.index.get(&work.attempt.task()).map_or(ms(1), |task| self.tasks[*task].service);
         let state = &mut self.agents[at];
-        if state.home != Some(node) && state.untold.contains(&node) {
+        if state.home != Some(node) && state.untold.contains_key(&node) {
             return Ok(());
         }
         if state.home != Some(node) {

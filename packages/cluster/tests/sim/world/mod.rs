@@ -9,7 +9,7 @@ mod operations;
 pub use faults::Faults;
 pub use ideal::central;
 
-use counterpoint::cluster::{NodeId, ShardId, Shards, Stage};
+use counterpoint::cluster::{NodeId, Session, ShardId, Shards, Stage};
 use counterpoint::engine::EngineSnapshot;
 use counterpoint::journal::{AppendError, Epoch, Takeover};
 use counterpoint::message::TaskEvent;
@@ -91,7 +91,7 @@ struct Process {
     stopped: Option<Vec<Input>>,
     /// How far its clock is ahead.
     ahead: Duration,
-    is_reporting: bool,
+    report_at: Option<Time>,
     wake_at: Option<Time>,
     /// Since when it has woken up how often.
     wakes: (Time, u32),
@@ -99,8 +99,9 @@ struct Process {
 
 struct Agent {
     home: Option<NodeId>,
-    /// Nodes that do not know yet that the agent has gone.
-    untold: BTreeSet<NodeId>,
+    session: Session,
+    /// Nodes that do not know yet that the agent has gone, and its session there.
+    untold: BTreeMap<NodeId, Session>,
     /// Of its connection: what an earlier one began is over.
     life: u32,
     running: BTreeMap<AttemptId, Work>,
@@ -208,7 +209,8 @@ impl World {
         for agent in 0..setup.agents {
             world.agents.push(Agent {
                 home: None,
-                untold: BTreeSet::new(),
+                session: Session::new(0),
+                untold: BTreeMap::new(),
                 life: 0,
                 running: BTreeMap::new(),
                 begun: BTreeSet::new(),
@@ -254,12 +256,12 @@ impl World {
             node,
             stopped: None,
             ahead: Duration::ZERO,
-            is_reporting: false,
+            report_at: None,
             wake_at: None,
             wakes: (self.now, 0),
         };
         self.processes.insert(joined.node, process);
-        self.after(Duration::ZERO, Event::Report(joined.node));
+        self.plan_report(joined.node, Duration::ZERO);
     }
 
     fn after(&mut self, delay: Duration, event: Event) {
@@ -496,10 +498,11 @@ impl World {
             }
             Output::Report => self.plan_report(id, ms(1)),
             Output::Begin { agent, work } => return self.begin(id, agent, *work),
-            Output::Closed { agent, .. } => {
+            Output::Closed { agent, session, .. } => {
                 let at = agent.get() as usize - 1;
-                self.agents[at].untold.remove(&id);
-                if self.agents[at].home == Some(id) {
+                if self.agents[at].home != Some(id) {
+                    self.agents[at].untold.remove(&id);
+                } else if self.agents[at].session == session {
                     self.cut_off(at);
                     self.after(ms(300), Event::Connect(at));
                 }
@@ -621,16 +624,22 @@ impl World {
     }
 
     fn plan_report(&mut self, id: NodeId, delay: Duration) {
+        let at = self.now + delay;
         if let Some(process) = self.processes.get_mut(&id)
-            && !core::mem::replace(&mut process.is_reporting, true)
+            && process.report_at.is_none_or(|planned| planned > at)
         {
+            process.report_at = Some(at);
             self.after(delay, Event::Report(id));
         }
     }
 
     fn report(&mut self, id: NodeId) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        process.is_reporting = false;
+        let now = self.now;
+        // A report that was put forward is not the one that is planned now.
+        let Some(process) = self.processes.get_mut(&id).filter(|process| process.report_at == Some(now)) else {
+            return;
+        };
+        process.report_at = None;
         // The next one comes in any case.
         self.plan_report(id, ms(500));
         let Some(process) = self.processes.get_mut(&id) else { return };

@@ -40,7 +40,8 @@ impl World {
         for at in 0..self.agents.len() {
             if self.agents[at].home == Some(node) {
                 self.cut_off(at);
-                self.input(node, Input::Disconnect { agent: AgentId::new(at as u64 + 1) })?;
+                let session = self.agents[at].session;
+                self.input(node, Input::Disconnect { agent: AgentId::new(at as u64 + 1), session })?;
                 self.after(ms(50), Event::Connect(at));
             }
         }
@@ -54,7 +55,8 @@ impl World {
         let at = self.random.below(self.agents.len());
         let Some(home) = self.agents[at].home else { return Ok(()) };
         self.cut_off(at);
-        self.agents[at].untold.insert(home);
+        let session = self.agents[at].session;
+        self.agents[at].untold.insert(home, session);
         let silence = if self.random.below(2) == 0 { ms(0) } else { self.random.between(ms(500), ms(5_000)) };
         self.after(silence, Event::Silent(home, at));
         let delay = self.random.between(ms(0), ms(50));
@@ -63,15 +65,13 @@ impl World {
     }
 
     pub(super) fn silent(&mut self, node: NodeId, at: usize) -> Result<(), String> {
-        if !self.agents[at].untold.contains(&node) {
-            return Ok(());
-        }
+        let Some(session) = self.agents[at].untold.get(&node).copied() else { return Ok(()) };
         if self.processes.get(&node).is_some_and(|process| process.stopped.is_some()) {
             self.after(ms(500), Event::Silent(node, at));
             return Ok(());
         }
         self.agents[at].untold.remove(&node);
-        self.input(node, Input::Disconnect { agent: AgentId::new(at as u64 + 1) })
+        self.input(node, Input::Disconnect { agent: AgentId::new(at as u64 + 1), session })
     }
 
     /// A command that is sent once: if it meets a shard that moves, it is sent to the next host of the shard.
