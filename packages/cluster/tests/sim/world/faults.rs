@@ -1,7 +1,7 @@
 //! What goes wrong, and when it ends.
 
 use super::{Event, World, ms};
-use counterpoint::cluster::{NodeId, Shards};
+use counterpoint::cluster::{NodeId, ShardId, Shards};
 use counterpoint_cluster::Input;
 use std::time::Duration;
 
@@ -146,7 +146,10 @@ impl World {
             Fault::Move => return self.relocate(node),
             Fault::Roll => return self.roll(node),
             Fault::Reconnect => return self.reconnect(),
-            Fault::Command => return self.command(node),
+            Fault::Command => {
+                let shard = self.random.below(self.setup.shards.into());
+                return self.ask(ShardId::new(shard as u16));
+            }
             Fault::Join => self.start_node(),
         }
         Ok(())

@@ -81,6 +81,7 @@ enum Event {
     Heal(Fault, Option<NodeId>),
     Start,
     Leave(NodeId),
+    Ask(ShardId),
     /// A node finds that an agent which has gone without a word is silent.
     Silent(NodeId, usize),
 }
@@ -421,6 +422,7 @@ impl World {
                 Ok(())
             }
             Event::Leave(node) => self.leave(node),
+            Event::Ask(shard) => self.ask(shard),
             Event::Silent(node, agent) => self.silent(node, agent),
         }
     }

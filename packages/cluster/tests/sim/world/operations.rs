@@ -1,7 +1,7 @@
 //! What operators, callers and agents do while a deployment works.
 
 use super::{Event, World, ms};
-use counterpoint::cluster::{NodeId, ShardId};
+use counterpoint::cluster::{NodeId, Partition, ShardId, Shards};
 use counterpoint::{AgentId, TaskCommand, TaskId};
 use counterpoint_cluster::{Input, Request, Store as _};
 
@@ -16,6 +16,11 @@ impl World {
         self.store.set_time(self.now);
         let Ok(directed) = self.store.relocate(shard, to) else { return Ok(()) };
         let (view, instructions, changed) = (directed.view, directed.instructions, directed.changed);
+        // Commands that meet the shard on its way.
+        for _ in 0..if self.setup.strict { 6 } else { 0 } {
+            let delay = self.random.between(ms(0), ms(60));
+            self.after(delay, Event::Ask(shard));
+        }
         self.input(by, Input::Directed { view, instructions, changed })
     }
 
@@ -74,11 +79,13 @@ impl World {
         self.input(node, Input::Disconnect { agent: AgentId::new(at as u64 + 1), session })
     }
 
-    /// A command that is sent once: if it meets a shard that moves, it is sent to the next host of the shard.
-    pub(super) fn command(&mut self, node: NodeId) -> Result<(), String> {
-        let task = TaskId::new(self.random.below(self.tasks.len()) as u64 + 1);
+    /// A command for a shard that is sent once: if it meets a shard that moves, it is sent to the next host of the shard.
+    pub(super) fn ask(&mut self, shard: ShardId) -> Result<(), String> {
+        let Some(node) = self.some_node() else { return Ok(()) };
         // No such task: the answer is a rejection by the shard of the id.
-        let task = TaskId::new(task.get() + (1 << 20));
+        let shards = Shards::new(self.setup.shards).unwrap();
+        let mut ids = (1 << 20..).map(TaskId::new);
+        let task = ids.find(|task| shards.shard_of(Partition::of_task(*task)) == shard).unwrap();
         let ticket = COMMANDS + self.number;
         self.number += 1;
         self.commands.insert(ticket, node);
