@@ -182,7 +182,7 @@ pub enum Instruction {
     Release {
         /// The shard.
         shard: ShardId,
-        /// The node that is to take it over. It may be told at once, by [`Hosting::handed_over`](super::Hosting::handed_over).
+        /// The node that is to take it over. It may be notified at once, by [`Hosting::handed_over`](super::Hosting::handed_over).
         to: NodeId,
     },
 }

@@ -73,7 +73,7 @@ pub enum HostingEffect {
         /// The shard.
         shard: ShardId,
     },
-    /// Let the commands under way finish, drop the engine, then call [`dropped`](Hosting::dropped). The next host may be told.
+    /// Let the commands under way finish, drop the engine, then call [`dropped`](Hosting::dropped). The next host may be notified.
     Release {
         /// The shard.
         shard: ShardId,

@@ -1,4 +1,4 @@
-//! The network between a node and the database is cut without a word: nothing that is sent arrives, and no connection ends.
+//! The network between a node and the database is cut silently: nothing that is sent arrives, and no connection ends.
 //!
 //! ```sh
 //! COUNTERPOINT_AWAY=60 cargo test -p counterpoint-cluster --test cut -- --nocapture

@@ -286,7 +286,7 @@ pub struct Node {
     results: BTreeMap<AttemptId, AgentCommand>,
     view: View,
     hosts: BTreeMap<ShardId, (NodeId, Epoch)>,
-    /// What nodes have told about their shards, and the view does not contain.
+    /// What nodes have sent about their shards, and the view does not contain.
     told: BTreeMap<ShardId, (NodeId, Epoch)>,
     /// The last known epoch of each shard.
     epochs: BTreeMap<ShardId, Epoch>,

@@ -18,7 +18,7 @@ const TRIES: u32 = 20;
 /// After this time without a statement a connection is tried with a trivial one first.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The server gives up a client that has gone without a word, so that connections are not used up.
+/// The server gives up a client that is gone without a message, so that connections are not used up.
 const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '5s';
     set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;";
 
@@ -62,7 +62,7 @@ impl Connection {
         Self { config, client: None, streams, ends, seen, answered: None }
     }
 
-    /// Connects, or finds out whether the connection is one, unless that was seen a moment ago.
+    /// Connects, or finds out whether the connection is one, unless that was seen just before.
     pub(super) fn ready(&mut self, for_streams: bool) -> Result<(), StoreError> {
         if self.answered.is_some_and(|at| at.elapsed() < IDLE) {
             return Ok(());

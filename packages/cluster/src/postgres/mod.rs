@@ -8,7 +8,7 @@
 //! Nothing holds a lock between two statements, so a node that stops anywhere blocks no other.
 //!
 //! Each connection is used by a thread of its own, and its caller waits for a limited time. When the network to the database is cut
-//! without a word, or what is between the two takes bytes and forwards none, the caller goes on with another connection and
+//! silently, or what is between the two takes bytes and forwards none, the caller goes on with another connection and
 //! leaves the old one to its thread, which ends when the connection does.
 
 mod connection;
@@ -70,7 +70,7 @@ impl PostgresStore {
     #[must_use]
     pub fn new(mut config: Config) -> Self {
         config.connect_timeout(CONNECT);
-        // The ends of a connection whose other end has gone without a word: probes after 2 s, and at most 5 s without an answer.
+        // The ends of a connection whose other end is gone silently: probes after 2 s, and at most 5 s without an answer.
         config.keepalives(true).keepalives_idle(Duration::from_secs(2)).keepalives_interval(Duration::from_secs(1));
         config.keepalives_retries(3).tcp_user_timeout(Duration::from_secs(5));
         Self {

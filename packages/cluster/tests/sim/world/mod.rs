@@ -82,7 +82,7 @@ enum Event {
     Start,
     Leave(NodeId),
     Ask(ShardId),
-    /// A node finds that an agent which has gone without a word is silent.
+    /// A node finds that an agent which has gone is silent.
     Silent(NodeId, usize),
 }
 
