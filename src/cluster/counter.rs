@@ -150,7 +150,7 @@ pub enum PollError {
 ///
 /// let (mut home, mut effects) = (Home::new(HomeRules::default(), 42), Vec::new());
 /// home.connect(now, AgentSpec::new(AgentId::new(1)).with_skill("ship", 1), Session::new(1), &mut effects)?;
-/// home.digest(now, Digest::of(shard, epoch, &engine), &mut effects);
+/// home.digests(now, [Digest::of(shard, epoch, &engine)], &mut effects);
 /// let [HomeEffect::Poll(poll)] = effects.as_slice() else { unreachable!() };
 /// let answer = counter.poll(now, &mut engine, poll, &mut outbox)?;
 /// // The host appends the entries of the outbox to the journal before it sends the answer.

@@ -12,6 +12,8 @@ use thiserror::Error;
 
 /// The most nodes of a deployment.
 const MOST_NODES: usize = 1_024;
+/// The most handovers that a node takes part in at a time, on either side. Each shard waits for its own handover only.
+const MOST_MOVING: usize = 4;
 
 /// Which node hosts which shard, as a state machine: reports of nodes and the time in, instructions for nodes out.
 ///
@@ -176,10 +178,12 @@ pub enum Instruction {
         /// The largest epoch that is known. A node that hosts the shard in an earlier one was fenced without noticing it.
         after: Epoch,
     },
-    /// Finish its commands, store a snapshot, and host it no longer.
+    /// Store a snapshot if its journal is long, finish its commands, and host it no longer.
     Release {
         /// The shard.
         shard: ShardId,
+        /// The node that is to take it over. It may be notified at once, by [`Hosting::handed_over`](super::Hosting::handed_over).
+        to: NodeId,
     },
 }
 
@@ -188,7 +192,7 @@ impl Instruction {
     #[must_use]
     pub const fn shard(self) -> ShardId {
         match self {
-            Self::TakeOver { shard, .. } | Self::Release { shard } => shard,
+            Self::TakeOver { shard, .. } | Self::Release { shard, .. } => shard,
         }
     }
 }
@@ -431,13 +435,19 @@ impl Directory {
     /// What each node must do.
     fn duties(&self) -> BTreeMap<NodeId, Vec<Instruction>> {
         let mut duties: BTreeMap<NodeId, Vec<Instruction>> = BTreeMap::new();
+        let mut moving: BTreeMap<NodeId, usize> = BTreeMap::new();
         for (shard, row) in &self.rows {
-            let duty = match row.place {
-                Place::Assigned { to } => (to, Instruction::TakeOver { shard: *shard, after: row.epoch }),
-                Place::Leaving { from, .. } => (from, Instruction::Release { shard: *shard }),
-                Place::Vacant | Place::Hosted { .. } => continue,
-            };
-            duties.entry(duty.0).or_default().push(duty.1);
+            if let Place::Assigned { to } = row.place {
+                *moving.entry(to).or_default() += 1;
+                duties.entry(to).or_default().push(Instruction::TakeOver { shard: *shard, after: row.epoch });
+            }
+        }
+        for (shard, row) in &self.rows {
+            let Place::Leaving { from, to } = row.place else { continue };
+            if [from, to].iter().all(|node| moving.get(node).is_none_or(|count| *count < MOST_MOVING)) {
+                [from, to].into_iter().for_each(|node| *moving.entry(node).or_default() += 1);
+                duties.entry(from).or_default().push(Instruction::Release { shard: *shard, to });
+            }
         }
         duties
     }

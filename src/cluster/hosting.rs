@@ -55,7 +55,7 @@ pub enum Stage {
         /// The epoch of its journal.
         epoch: Epoch,
     },
-    /// Its engine finishes what it has begun. Commands wait until another node serves the shard.
+    /// Its engine stores a snapshot and finishes what it has begun. Then commands wait until another node serves the shard.
     Releasing {
         /// The epoch of its journal.
         epoch: Epoch,
@@ -73,10 +73,12 @@ pub enum HostingEffect {
         /// The shard.
         shard: ShardId,
     },
-    /// Let the commands under way finish, store a snapshot, drop the engine, then call [`dropped`](Hosting::dropped).
+    /// Let the commands under way finish, drop the engine, then call [`dropped`](Hosting::dropped). The next host may be notified.
     Release {
         /// The shard.
         shard: ShardId,
+        /// The node that is to take it over.
+        to: NodeId,
     },
 }
 
@@ -168,10 +170,10 @@ impl Hosting {
                 ) if *epoch < after => {
                     self.start(shard, out);
                 }
-                (Instruction::Release { shard }, Some(Stage::Serving { epoch })) => {
+                (Instruction::Release { shard, to }, Some(Stage::Serving { epoch })) => {
                     let epoch = *epoch;
                     self.stages.insert(shard, Stage::Releasing { epoch });
-                    out.push(HostingEffect::Release { shard });
+                    out.push(HostingEffect::Release { shard, to });
                 }
                 // It is under way or done. The next report shows it.
                 (Instruction::TakeOver { .. }, Some(_))
@@ -184,6 +186,22 @@ impl Hosting {
     fn start(&mut self, shard: ShardId, out: &mut Vec<HostingEffect>) {
         self.stages.insert(shard, Stage::Starting);
         out.push(HostingEffect::Start { shard });
+    }
+
+    /// The node that has hosted a shard in an epoch has released it for this node. The directory will instruct this node, too, but
+    /// it need not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// [`BadShards::Unknown`] if there is no such shard.
+    pub fn handed_over(&mut self, shard: ShardId, after: Epoch, out: &mut Vec<HostingEffect>) -> Result<(), BadShards> {
+        let shard = self.shards.shard(shard.get())?;
+        match self.stages.get(&shard) {
+            Some(Stage::Serving { epoch } | Stage::Releasing { epoch }) if *epoch <= after => self.start(shard, out),
+            None => self.start(shard, out),
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// The host has taken over the journal and restored the engine. Then [report](Self::report).

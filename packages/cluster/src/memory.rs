@@ -126,7 +126,7 @@ impl Store for MemoryStore {
         taken.map_err(|error| StoreError::Away(error.to_string()))
     }
 
-    fn append_all(&mut self, appends: &[Append]) -> Vec<Result<(), AppendError>> {
+    fn append_all(&mut self, appends: Vec<Append>) -> Vec<Result<(), AppendError>> {
         let mut state = self.state();
         let is_away = state.is_away;
         let mut append = |append: &Append| {

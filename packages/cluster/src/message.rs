@@ -43,6 +43,20 @@ pub enum Message {
     View(View),
     /// What a node is to do, from the node whose report has caused it.
     Instructions(Instructions),
+    /// To the next host of a shard: it may take the shard over now.
+    Released {
+        /// The shard.
+        shard: ShardId,
+        /// The epoch that has ended.
+        epoch: Epoch,
+    },
+    /// To all nodes: the sender has taken over a shard. The directory will say so a little later.
+    Serving {
+        /// The shard.
+        shard: ShardId,
+        /// The epoch.
+        epoch: Epoch,
+    },
     /// To all nodes: what waits in shards.
     Digests(Vec<Digest>),
     /// From a home: slots of an agent are free.

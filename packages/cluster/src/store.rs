@@ -180,7 +180,7 @@ pub trait Store: Send {
 
     /// Appends entries of several shards, durably, in one commit if that is possible. Whether one is stored does not depend on
     /// the others. The results are in the order of the appends.
-    fn append_all(&mut self, appends: &[Append]) -> Vec<Result<(), AppendError>>;
+    fn append_all(&mut self, appends: Vec<Append>) -> Vec<Result<(), AppendError>>;
 
     /// Stores a snapshot of a shard after the entry `at`.
     ///
@@ -224,6 +224,15 @@ pub enum StoreError {
     /// The store contains journals, but not of this deployment.
     #[error("the store is not that of a deployment: {0}")]
     Foreign(String),
+    /// The directory is an earlier one than this process has seen: the database was set back, or another one answers now. A node that
+    /// starts anew takes it as it is.
+    #[error("the directory has version {version}, but version {known} was seen: was the database set back?")]
+    Stale {
+        /// That of the directory.
+        version: u64,
+        /// The last one that was seen.
+        known: u64,
+    },
     /// The directory refuses the report.
     #[error(transparent)]
     Report(#[from] ReportError),

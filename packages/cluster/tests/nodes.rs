@@ -160,17 +160,17 @@ fn appends_of_several_shards(store: &dyn Store) {
     let epochs = shards.map(|shard| one.take_over(shard).unwrap().epoch);
     let append = |at: usize, after: u64, entries| Append::new(shards[at], epochs[at], Seq::new(after), entries);
     let all = [0, 1, 2].map(|at| append(at, 0, entries(0)));
-    assert_eq!(one.append_all(&all), [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(one.append_all(all.to_vec()), [Ok(()), Ok(()), Ok(())]);
     // Without entries it is only confirmed that the epoch is the present one.
-    assert_eq!(one.append_all(&[append(0, 1, vec![])]), [Ok(())]);
+    assert_eq!(one.append_all(vec![append(0, 1, vec![])]), [Ok(())]);
     let taken = other.take_over(shards[1]).unwrap();
     assert_eq!(taken.tail, entries(0));
     let tail = Seq::new(1);
     let mixed = [append(0, 1, entries(1)), append(1, 1, entries(1)), append(2, 0, entries(0))];
-    assert_eq!(one.append_all(&mixed), [Ok(()), Err(AppendError::Fenced), Err(AppendError::Conflict { tail })]);
-    assert_eq!(one.append_all(&[append(1, 1, vec![])]), [Err(AppendError::Fenced)]);
+    assert_eq!(one.append_all(mixed.to_vec()), [Ok(()), Err(AppendError::Fenced), Err(AppendError::Conflict { tail })]);
+    assert_eq!(one.append_all(vec![append(1, 1, vec![])]), [Err(AppendError::Fenced)]);
     let own = Append::new(shards[1], taken.epoch, tail, entries(1));
-    assert_eq!(other.append_all(&[own]), [Ok(())]);
+    assert_eq!(other.append_all(vec![own]), [Ok(())]);
     // The first shard continues with another connection, and has exactly its two entries.
     assert_eq!(other.take_over(shards[0]).unwrap().tail.len(), 2);
     assert_eq!(other.take_over(shards[2]).unwrap().tail.len(), 1);

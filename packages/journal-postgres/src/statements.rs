@@ -4,8 +4,9 @@
 //! the host, which `PATIENCE` bounds.
 
 /// Entries are durable when a commit returns, regardless of the server's default; and no statement timeout of the
-/// server applies.
-pub(crate) const SESSION: &str = "set synchronous_commit = on; set statement_timeout = 0;";
+/// server applies. The server gives up clients that are gone silently.
+pub(crate) const SESSION: &str = "set synchronous_commit = on; set statement_timeout = 0;
+    set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;";
 
 /// Bounds in milliseconds: after the first the server ends a transaction whose host has stopped within it, after the
 /// second a statement that waits for a lock.

@@ -89,6 +89,16 @@ impl PostgresStreams {
         Ok(self.client.insert(client))
     }
 
+    /// Asks the server something trivial, over the connection that the next call uses.
+    ///
+    /// # Errors
+    ///
+    /// When the database is away.
+    pub fn ping(&mut self) -> Result<(), JournalError> {
+        let (client, _) = self.connected().map_err(journal_error)?;
+        client.batch_execute("").map_err(journal_error)
+    }
+
     /// Makes the caller the writer of a stream, as [`Journal::take_over`](counterpoint::journal::Journal::take_over). Appends to
     /// it over this value continue from there; another value learns of it with [`adopt`](Self::adopt).
     ///

@@ -11,7 +11,10 @@ impl Home {
     pub fn check(&self) -> Result<(), String> {
         for (agent, connection) in &self.agents {
             let slots = connection.agent().slots();
-            let (occupied, offered) = (connection.occupied(), connection.offered());
+            let (occupied, offered) = connection.counted();
+            if connection.kept() != (occupied, offered) {
+                return Err(format!("agent {agent}: {occupied} attempts and {offered} offers were counted otherwise"));
+            }
             if occupied.saturating_add(offered) > slots {
                 return Err(format!("agent {agent} has {slots} slots, but {occupied} attempts and {offered} offers"));
             }

@@ -12,7 +12,7 @@ use crate::routing::SkillMap;
 use crate::task::agent::AgentSpec;
 use std::collections::BTreeMap;
 
-/// The last digest of each shard.
+/// The last digest of each shard that has work.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shelf(BTreeMap<ShardId, Kept>);
 
@@ -33,7 +33,11 @@ struct Offer {
 
 impl Shelf {
     pub(super) fn put(&mut self, digest: Digest, now: Time) {
-        self.0.insert(digest.shard, Kept { digest, at: now });
+        if digest.more || digest.classes.iter().any(|class| class.waiting > 0) {
+            self.0.insert(digest.shard, Kept { digest, at: now });
+        } else {
+            self.0.remove(&digest.shard);
+        }
     }
 
     pub(super) fn remove(&mut self, shard: ShardId) {
@@ -49,6 +53,9 @@ impl Shelf {
             let taken = class.waiting.min(left);
             class.waiting -= taken;
             left -= taken;
+        }
+        if !kept.digest.more && kept.digest.classes.iter().all(|class| class.waiting == 0) {
+            self.0.remove(&shard);
         }
     }
 }
@@ -71,7 +78,11 @@ impl Home {
     /// Polls shards for the free slots of all agents. A random one is the first: the next task of a shard may be one that the first
     /// agent must not get, because an attempt at it failed there, which a digest does not list.
     pub(super) fn search_all(&mut self, out: &mut Vec<HomeEffect>) {
-        let mut ids: Vec<AgentId> = self.agents.keys().copied().collect();
+        if self.shelf.0.is_empty() {
+            return;
+        }
+        let free = self.agents.iter().filter(|(_, connection)| self.may_search(connection));
+        let mut ids: Vec<AgentId> = free.map(|(agent, _)| *agent).collect();
         if ids.len() > 1 {
             let first = self.draw().below(ids.len());
             ids.rotate_left(first);
@@ -87,6 +98,7 @@ impl Home {
             let most = connection.free().min(offer.waiting);
             self.shelf.take(offer.shard, connection.agent(), &self.rules.skills, most);
             out.push(HomeEffect::Poll(connection.poll(offer.shard, epoch, most, self.now)));
+            self.sent.push_back((self.now, agent));
         }
     }
 

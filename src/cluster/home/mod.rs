@@ -16,7 +16,7 @@ use choose::Shelf;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use session::{Connection, Held};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
 /// The settings of a home.
@@ -102,6 +102,8 @@ pub struct Home {
     shelf: Shelf,
     /// The epoch of each shard, as far as it is known.
     epochs: BTreeMap<ShardId, Epoch>,
+    /// When polls and results were sent, and for which agents; the first ones may be answered.
+    sent: VecDeque<(Time, AgentId)>,
 }
 
 /// What the host of a home must do.
@@ -212,6 +214,7 @@ impl Home {
             agents: BTreeMap::new(),
             shelf: Shelf::default(),
             epochs: BTreeMap::new(),
+            sent: VecDeque::new(),
         }
     }
 
@@ -254,17 +257,22 @@ impl Home {
         Ok(())
     }
 
-    /// The digest of a shard has arrived. One of an earlier epoch is ignored.
-    pub fn digest(&mut self, now: Time, digest: Digest, out: &mut Vec<HomeEffect>) {
+    /// Digests of shards have arrived together. Those of earlier epochs are ignored. The search begins when all are known: the first
+    /// of them need not list the first task.
+    pub fn digests(&mut self, now: Time, digests: impl IntoIterator<Item = Digest>, out: &mut Vec<HomeEffect>) {
         self.advance(now);
-        let shard = digest.shard;
-        if self.epochs.get(&shard).is_some_and(|known| *known > digest.epoch) {
-            return;
+        let mut shards = BTreeSet::new();
+        for digest in digests {
+            if self.epochs.get(&digest.shard).is_none_or(|known| *known <= digest.epoch) {
+                self.placed(now, digest.shard, digest.epoch, out);
+                shards.insert(digest.shard);
+                self.shelf.put(digest, self.now);
+            }
         }
-        self.placed(now, shard, digest.epoch, out);
-        self.shelf.put(digest, self.now);
-        self.agents.values_mut().for_each(|connection| connection.may_ask(shard));
-        self.search_all(out);
+        if !shards.is_empty() {
+            self.agents.values_mut().for_each(|connection| connection.may_ask(&shards));
+            self.search_all(out);
+        }
     }
 
     /// The directory shows this epoch of a shard. Unanswered polls and results are sent there again.
@@ -276,8 +284,12 @@ impl Home {
         }
         *known = epoch;
         self.shelf.remove(shard);
-        for connection in self.agents.values_mut() {
-            connection.repeat(self.now, |at, _| at == shard, epoch, out);
+        for (agent, connection) in &mut self.agents {
+            let before = out.len();
+            connection.repeat(self.now, |at, _| at == shard, &self.epochs, out);
+            if out.len() > before {
+                self.sent.push_back((self.now, *agent));
+            }
         }
     }
 
@@ -358,6 +370,7 @@ impl Home {
         let shard = connection.end(attempt, self.now).ok_or(HomeError::NotHeld { agent, attempt })?;
         let epoch = self.epochs.get(&shard).copied().unwrap_or_default();
         out.push(HomeEffect::Report { agent, shard, epoch, attempt });
+        self.sent.push_back((self.now, agent));
         self.search(agent, out);
         Ok(())
     }
@@ -377,18 +390,22 @@ impl Home {
     pub fn tick(&mut self, now: Time, out: &mut Vec<HomeEffect>) {
         self.advance(now);
         let after = self.rules.repeat_after;
-        for connection in self.agents.values_mut() {
-            let is_due = |sent: Time| sent + after <= self.now;
-            for (shard, epoch) in &self.epochs {
-                connection.repeat(self.now, |at, sent| at == *shard && is_due(sent), *epoch, out);
-            }
+        let mut due = BTreeSet::new();
+        while let Some((_, agent)) = self.sent.front().copied().filter(|(sent, _)| *sent + after <= self.now) {
+            self.sent.pop_front();
+            due.insert(agent);
+        }
+        for agent in due {
+            let Some(connection) = self.agents.get_mut(&agent) else { continue };
+            connection.repeat(self.now, |_, sent| sent + after <= self.now, &self.epochs, out);
+            self.sent.push_back((self.now, agent));
         }
     }
 
-    /// When the next poll or result is to be repeated.
+    /// When the next poll or result is to be repeated, or a little earlier.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
-        self.agents.values().filter_map(Connection::first_sent).min().map(|sent| sent + self.rules.repeat_after)
+        self.sent.front().map(|(sent, _)| *sent + self.rules.repeat_after)
     }
 
     /// The sessions for which the home vouches at a shard ([`Counter::vouch`](super::Counter::vouch)): one message per shard and
@@ -397,6 +414,18 @@ impl Home {
     pub fn sessions_at(&self, shard: ShardId) -> Vec<(AgentId, Session)> {
         let known = self.agents.iter().filter(|(_, connection)| connection.knows(shard));
         known.map(|(agent, connection)| (*agent, connection.session())).collect()
+    }
+
+    /// The same for all shards at once.
+    #[must_use]
+    pub fn sessions(&self) -> BTreeMap<ShardId, Vec<(AgentId, Session)>> {
+        let mut sessions: BTreeMap<ShardId, Vec<(AgentId, Session)>> = BTreeMap::new();
+        for (agent, connection) in &self.agents {
+            for shard in connection.shards() {
+                sessions.entry(shard).or_default().push((*agent, connection.session()));
+            }
+        }
+        sessions
     }
 
     /// The session of an agent, if it is connected.
@@ -413,6 +442,12 @@ impl Home {
 
     fn advance(&mut self, now: Time) {
         self.now = self.now.max(now);
+        // What is answered needs no wakeup.
+        while let Some((sent, agent)) = self.sent.front()
+            && self.agents.get(agent).and_then(Connection::first_sent).is_none_or(|first| first > *sent)
+        {
+            self.sent.pop_front();
+        }
     }
 
     /// Ends a session.

@@ -14,21 +14,19 @@ use std::sync::Arc;
 pub(super) struct Connection {
     agent: Arc<AgentSpec>,
     session: Session,
-    links: BTreeMap<ShardId, Link>,
+    /// The shards that know of the session, with the number of the last poll of each.
+    links: BTreeMap<ShardId, u64>,
+    /// The last polls that are not answered.
+    open: BTreeMap<ShardId, Open>,
     attempts: BTreeMap<AttemptId, Held>,
+    /// The slots that are offered to shards: the sum over the open polls.
+    offered: u32,
+    /// The attempts that the agent performs.
+    running: u32,
     /// The shards that had no work since their last digest.
     empty: BTreeSet<ShardId>,
     /// The number of polls without work since the last digest or attempt.
     misses: u32,
-}
-
-/// What the session has with a shard.
-#[derive(Debug, Clone, Copy, Default)]
-struct Link {
-    /// The number of its last poll.
-    last: u64,
-    /// That poll, if it is not answered.
-    open: Option<Open>,
 }
 
 /// An unanswered poll.
@@ -62,7 +60,10 @@ impl Connection {
             agent: Arc::new(agent),
             session,
             links: BTreeMap::new(),
+            open: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            offered: 0,
+            running: 0,
             empty: BTreeSet::new(),
             misses: 0,
         }
@@ -85,7 +86,7 @@ impl Connection {
     }
 
     pub(super) fn polls(&self) -> impl Iterator<Item = Open> {
-        self.links.values().filter_map(|link| link.open)
+        self.open.values().copied()
     }
 
     pub(super) fn shards(&self) -> impl Iterator<Item = ShardId> {
@@ -98,26 +99,29 @@ impl Connection {
 
     /// The slots that are neither occupied nor offered to a shard.
     pub(super) fn free(&self) -> u32 {
-        self.agent.slots().saturating_sub(self.occupied()).saturating_sub(self.offered())
+        self.agent.slots().saturating_sub(self.running).saturating_sub(self.offered)
     }
 
-    pub(super) fn occupied(&self) -> u32 {
+    /// The slots that attempts occupy and polls offer, counted anew.
+    pub(super) fn counted(&self) -> (u32, u32) {
         let running = self.held().filter(|(_, held)| matches!(held, Held::Running { .. })).count();
-        u32::try_from(running).unwrap_or(u32::MAX)
+        let offered = self.polls().fold(0_u32, |sum, open| sum.saturating_add(open.most));
+        (u32::try_from(running).unwrap_or(u32::MAX), offered)
     }
 
-    pub(super) fn offered(&self) -> u32 {
-        self.polls().fold(0, |sum, open| sum.saturating_add(open.most))
+    /// The same, as it is kept.
+    pub(super) const fn kept(&self) -> (u32, u32) {
+        (self.running, self.offered)
     }
 
     /// Whether the shard may be polled: no poll is outstanding there, and its last digest may still be right.
     pub(super) fn may_poll(&self, shard: ShardId) -> bool {
-        !self.empty.contains(&shard) && self.links.get(&shard).is_none_or(|link| link.open.is_none())
+        !self.empty.contains(&shard) && !self.open.contains_key(&shard)
     }
 
-    /// A new digest of the shard has arrived.
-    pub(super) fn may_ask(&mut self, shard: ShardId) {
-        self.empty.remove(&shard);
+    /// New digests of shards have arrived.
+    pub(super) fn may_ask(&mut self, shards: &BTreeSet<ShardId>) {
+        self.empty.retain(|shard| !shards.contains(shard));
         self.misses = 0;
     }
 
@@ -132,10 +136,13 @@ impl Connection {
     }
 
     pub(super) fn poll(&mut self, shard: ShardId, epoch: Epoch, most: u32, now: Time) -> Poll {
-        let link = self.links.entry(shard).or_default();
-        link.last = link.last.saturating_add(1);
-        link.open = Some(Open { most, epoch, sent: now });
-        let number = link.last;
+        let last = self.links.entry(shard).or_default();
+        *last = last.saturating_add(1);
+        let number = *last;
+        if let Some(before) = self.open.insert(shard, Open { most, epoch, sent: now }) {
+            self.offered = self.offered.saturating_sub(before.most);
+        }
+        self.offered = self.offered.saturating_add(most);
         self.request(shard, epoch, number, most)
     }
 
@@ -145,8 +152,7 @@ impl Connection {
     }
 
     pub(super) fn awaits(&self, shard: ShardId, session: Session, number: u64) -> bool {
-        let link = self.links.get(&shard);
-        session == self.session && link.is_some_and(|link| link.last == number && link.open.is_some())
+        session == self.session && self.links.get(&shard) == Some(&number) && self.open.contains_key(&shard)
     }
 
     /// Ends the poll of an answer. Returns for how many attempts it was.
@@ -154,7 +160,9 @@ impl Connection {
         if !self.awaits(answer.shard, answer.session, answer.number) {
             return None;
         }
-        Some(self.links.get_mut(&answer.shard)?.open.take()?.most)
+        let most = self.open.remove(&answer.shard)?.most;
+        self.offered = self.offered.saturating_sub(most);
+        Some(most)
     }
 
     /// Adds an attempt. False if it is known.
@@ -163,6 +171,7 @@ impl Connection {
             return false;
         }
         self.attempts.insert(attempt, Held::Running { shard });
+        self.running = self.running.saturating_add(1);
         true
     }
 
@@ -172,6 +181,7 @@ impl Connection {
             held @ Held::Running { .. } => {
                 let shard = held.shard();
                 *held = Held::Ended { shard, sent: now };
+                self.running = self.running.saturating_sub(1);
                 Some(shard)
             }
             Held::Ended { .. } => None,
@@ -184,31 +194,34 @@ impl Connection {
         is_ended && self.attempts.remove(&attempt).is_some()
     }
 
-    /// Sends the polls and results again that pass, by shard and time.
+    /// Sends the polls and results again that pass, by shard and time, to the present epoch of each shard.
     pub(super) fn repeat(
         &mut self,
         now: Time,
         pass: impl Fn(ShardId, Time) -> bool,
-        epoch: Epoch,
+        epochs: &BTreeMap<ShardId, Epoch>,
         out: &mut Vec<HomeEffect>,
     ) {
         let mut due = Vec::new();
-        for (shard, link) in &mut self.links {
-            if let Some(open) = link.open.as_mut().filter(|open| pass(*shard, open.sent)) {
+        for (shard, open) in &mut self.open {
+            let Some(epoch) = epochs.get(shard).copied() else { continue };
+            if pass(*shard, open.sent) {
                 // Only an answer of the epoch to which it is sent now may end the poll: a later epoch does not remember the answers
                 // of this one, so a copy that arrives there would be answered anew.
-                link.last = link.last.saturating_add(u64::from(open.epoch != epoch));
+                let last = self.links.entry(*shard).or_default();
+                *last = last.saturating_add(u64::from(open.epoch != epoch));
                 *open = Open { most: open.most, epoch, sent: now };
-                due.push((*shard, link.last, open.most));
+                due.push((*shard, epoch, *last, open.most));
             }
         }
-        for (shard, number, most) in due {
+        for (shard, epoch, number, most) in due {
             out.push(HomeEffect::Poll(self.request(shard, epoch, number, most)));
         }
         let agent = self.agent.id;
         for (attempt, held) in &mut self.attempts {
             if let Held::Ended { shard, sent } = held
                 && pass(*shard, *sent)
+                && let Some(epoch) = epochs.get(shard).copied()
             {
                 *sent = now;
                 out.push(HomeEffect::Report { agent, shard: *shard, epoch, attempt: *attempt });

@@ -37,6 +37,8 @@ struct Deployment {
     work: Vec<(NodeId, HostingEffect)>,
     reports: Vec<Report>,
     instructions: Vec<Instructions>,
+    /// What nodes tell the next hosts of shards that they have released.
+    handed: Vec<(NodeId, ShardId, Epoch)>,
     /// The epoch of the last writer of each journal, and the epochs in which its entries were appended.
     journals: BTreeMap<ShardId, (u64, Vec<u64>)>,
     /// The commands that were answered.
@@ -56,6 +58,8 @@ enum Action {
     LoseReport(usize),
     Deliver(usize, bool),
     Lose(usize),
+    DeliverHanded(usize, bool),
+    LoseHanded(usize),
     Work(usize),
     Command(NodeId, ShardId),
     Time,
@@ -74,6 +78,7 @@ impl Deployment {
             work: Vec::new(),
             reports: Vec::new(),
             instructions: Vec::new(),
+            handed: Vec::new(),
             journals: shards.all().map(|shard| (shard, (0, Vec::new()))).collect(),
             answered: BTreeMap::new(),
             faults: 0,
@@ -112,6 +117,14 @@ impl Deployment {
         self.work.extend(out.into_iter().map(|effect| (instructions.node, effect)));
     }
 
+    fn hand_over(&mut self, (to, shard, after): (NodeId, ShardId, Epoch)) {
+        let mut out = Vec::new();
+        if let Some(node) = self.nodes.get_mut(&to) {
+            node.handed_over(shard, after, &mut out).unwrap();
+        }
+        self.work.extend(out.into_iter().map(|effect| (to, effect)));
+    }
+
     fn perform(&mut self, node: NodeId, effect: HostingEffect) {
         let Some(hosting) = self.nodes.get_mut(&node) else { return };
         match effect {
@@ -120,7 +133,10 @@ impl Deployment {
                 journal.0 += 1;
                 hosting.started(shard, Epoch::new(journal.0));
             }
-            HostingEffect::Release { shard } => {
+            HostingEffect::Release { shard, to } => {
+                if let Some(Stage::Releasing { epoch }) = hosting.stages().get(&shard) {
+                    self.handed.push((to, shard, *epoch));
+                }
                 hosting.dropped(shard);
                 if self.bug == Bug::LostOnRelease {
                     self.journals.get_mut(&shard).unwrap().1.pop();
@@ -164,7 +180,14 @@ impl Deployment {
                 let report = self.nodes.get_mut(&node).unwrap().report();
                 self.reports.push(report);
             }
-            while !(self.reports.is_empty() && self.instructions.is_empty() && self.work.is_empty()) {
+            while !(self.reports.is_empty()
+                && self.instructions.is_empty()
+                && self.work.is_empty()
+                && self.handed.is_empty())
+            {
+                for handed in std::mem::take(&mut self.handed) {
+                    self.hand_over(handed);
+                }
                 for report in std::mem::take(&mut self.reports) {
                     self.report(&report);
                 }
@@ -187,6 +210,7 @@ impl World for Deployment {
         let is_quiet = self.reports.is_empty() && self.instructions.is_empty() && self.work.is_empty();
         actions.extend((0..self.reports.len()).map(|at| Action::DeliverReport(at, false)));
         actions.extend((0..self.instructions.len()).map(|at| Action::Deliver(at, false)));
+        actions.extend((0..self.handed.len()).map(|at| Action::DeliverHanded(at, false)));
         actions.extend((0..self.work.len()).map(Action::Work));
         if self.time > 0 {
             actions.push(Action::Time);
@@ -205,6 +229,9 @@ impl World for Deployment {
                 (0..self.reports.len()).flat_map(|at| [Action::LoseReport(at), Action::DeliverReport(at, true)]),
             );
             actions.extend((0..self.instructions.len()).flat_map(|at| [Action::Lose(at), Action::Deliver(at, true)]));
+            actions.extend(
+                (0..self.handed.len()).flat_map(|at| [Action::LoseHanded(at), Action::DeliverHanded(at, true)]),
+            );
             actions.extend(self.nodes.keys().map(|node| Action::Crash(*node)));
         }
         actions
@@ -234,6 +261,15 @@ impl World for Deployment {
             Action::Lose(at) => {
                 self.faults -= 1;
                 self.instructions.remove(*at);
+            }
+            Action::DeliverHanded(at, again) => {
+                let handed = if *again { self.handed[*at] } else { self.handed.remove(*at) };
+                self.faults -= u8::from(*again);
+                self.hand_over(handed);
+            }
+            Action::LoseHanded(at) => {
+                self.faults -= 1;
+                self.handed.remove(*at);
             }
             Action::Work(at) => {
                 let (node, effect) = self.work.remove(*at);
@@ -278,6 +314,7 @@ impl World for Deployment {
         sorted.reports.sort_by_key(|report| (report.node, report.number));
         sorted.instructions.sort_by_key(|instructions| instructions.order);
         sorted.work.sort_by_key(|work| format!("{work:?}"));
+        sorted.handed.sort_unstable();
         format!("{sorted:?}")
     }
 
@@ -338,7 +375,7 @@ fn a_shard_is_moved_by_an_operator() {
                         let (_, epoch) = directory.place_of(shard).unwrap();
                         node.started(shard, epoch.next());
                     }
-                    HostingEffect::Release { shard } => node.dropped(shard),
+                    HostingEffect::Release { shard, .. } => node.dropped(shard),
                     _ => {}
                 }
             }
@@ -356,7 +393,7 @@ fn a_shard_is_moved_by_an_operator() {
     directory.relocate(Time::ZERO, shard, NodeId::new(2), &mut out).unwrap();
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].node, NodeId::new(1));
-    assert_eq!(out[0].tasks, [Instruction::Release { shard }]);
+    assert_eq!(out[0].tasks, [Instruction::Release { shard, to: NodeId::new(2) }]);
     settle(&mut directory, &mut nodes);
     assert_eq!(host(&directory, shard), Some(NodeId::new(2)));
     assert_eq!(directory.check(), Ok(()));

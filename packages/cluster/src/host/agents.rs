@@ -3,6 +3,7 @@
 use super::{Shared, lock};
 use crate::message::Work;
 use crate::node::Input;
+use counterpoint::cluster::Session;
 use counterpoint::task::{IdempotencyKey, Usage};
 use counterpoint::{AgentCommand, AgentId, AttemptId, Failure, Payload};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,8 +24,8 @@ impl Agents {
 }
 
 /// The attempts for one connection of an agent.
-#[derive(Default)]
 pub(super) struct Slot {
+    pub(super) session: Session,
     state: Mutex<SlotState>,
     changed: Condvar,
 }
@@ -39,6 +40,10 @@ struct SlotState {
 }
 
 impl Slot {
+    pub(super) fn new(session: Session) -> Self {
+        Self { session, state: Mutex::default(), changed: Condvar::new() }
+    }
+
     pub(super) fn begin(&self, work: Work) {
         lock(&self.state).waiting.push_back(work);
         self.changed.notify_one();
@@ -79,7 +84,8 @@ impl Drop for Guard {
         if agents.open.get(&self.agent).is_some_and(|slot| Arc::ptr_eq(slot, &self.slot)) {
             agents.open.remove(&self.agent);
             drop(agents);
-            let _ended = self.node.inputs.try_send(Input::Disconnect { agent: self.agent });
+            // It must arrive: the node would vouch for the agent for ever.
+            let _ended = self.node.inputs.send(Input::Disconnect { agent: self.agent, session: self.slot.session });
         }
     }
 }

@@ -264,7 +264,7 @@ impl NodeHost {
     /// When the store gives no session.
     pub fn connect(&self, spec: AgentSpec) -> Result<AgentHandle, StoreError> {
         let session = lock(&self.shared.sessions).session()?;
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(Slot::new(session));
         if let Some(earlier) = lock(&self.shared.agents).open.insert(spec.id, Arc::clone(&slot)) {
             earlier.close();
         }
@@ -321,7 +321,7 @@ impl NodeHost {
         let open = core::mem::take(&mut lock(&self.shared.agents).open);
         for (agent, slot) in open {
             slot.close();
-            let _ended = self.shared.inputs.send(Input::Disconnect { agent });
+            let _ended = self.shared.inputs.send(Input::Disconnect { agent, session: slot.session });
         }
         // Time for the messages, which may be lost like all others.
         std::thread::sleep(Duration::from_millis(100));

@@ -27,7 +27,7 @@ const NOTES: usize = 1_000;
 /// Work for the threads that restore.
 enum Job {
     TakeOver(ShardId),
-    Release(ShardId, Epoch, Box<Engine>),
+    Discard(Box<Engine>),
     Snapshot(ShardId, Epoch, Seq, Box<EngineSnapshot>),
 }
 
@@ -139,7 +139,7 @@ impl Loop {
                 }
                 Output::Append(appends) => drop(self.appends.send(appends)),
                 Output::TakeOver(shard) => drop(self.jobs.send(Job::TakeOver(shard))),
-                Output::Release { shard, epoch, engine } => drop(self.jobs.send(Job::Release(shard, epoch, engine))),
+                Output::Discard(engine) => drop(self.jobs.send(Job::Discard(engine))),
                 Output::Snapshot { shard, epoch, at, state } => {
                     drop(self.jobs.send(Job::Snapshot(shard, epoch, at, state)));
                 }
@@ -154,10 +154,13 @@ impl Loop {
                         slot.end(attempt);
                     }
                 }
-                Output::Closed { agent, reason } => {
-                    if let Some(slot) = lock(&self.shared.agents).open.remove(&agent) {
+                Output::Closed { agent, session, reason } => {
+                    let mut agents = lock(&self.shared.agents);
+                    if let Some(slot) = agents.open.get(&agent).filter(|slot| slot.session == session) {
                         slot.close();
+                        agents.open.remove(&agent);
                     }
+                    drop(agents);
                     self.shared.note(format!("agent {agent}: {reason}"));
                 }
                 Output::Note(note) => self.shared.note(note),
@@ -210,7 +213,7 @@ fn append(mut store: Box<dyn Store>, waiting: &Receiver<Vec<Append>>, shared: &S
         if shared.is_over() {
             return;
         }
-        let results = store.append_all(&appends);
+        let results = store.append_all(appends);
         // So a node without its store does not try without a pause.
         if results.iter().any(|result| matches!(result, Err(AppendError::Unknown | AppendError::Refused(_)))) {
             std::thread::sleep(Duration::from_millis(50));
@@ -267,11 +270,11 @@ fn restore(mut store: Box<dyn Store>, jobs: &Mutex<Receiver<Job>>, shared: &Shar
                 };
                 shared.pass(Input::TakenOver { shard, engine });
             }
-            Job::Release(shard, epoch, engine) => {
-                keep(&mut *store, shared, (shard, epoch, engine.last_seq()), &engine.snapshot());
-                shared.pass(Input::Released { shard });
+            Job::Discard(engine) => drop(engine),
+            Job::Snapshot(shard, epoch, at, state) => {
+                keep(&mut *store, shared, (shard, epoch, at), &state);
+                shared.pass(Input::Kept { shard });
             }
-            Job::Snapshot(shard, epoch, at, state) => keep(&mut *store, shared, (shard, epoch, at), &state),
         }
     }
 }
@@ -288,9 +291,6 @@ fn take_over(store: &mut dyn Store, shard: ShardId, rules: &NodeRules) -> Result
 
 /// Stores a snapshot. Without it the next takeover reads more entries.
 fn keep(store: &mut dyn Store, shared: &Shared, (shard, epoch, at): (ShardId, Epoch, Seq), state: &EngineSnapshot) {
-    if at == Seq::ZERO {
-        return;
-    }
     let kept = serde_json::to_vec(state)
         .map_err(|error| error.to_string())
         .and_then(|bytes| store.keep_snapshot(shard, epoch, at, bytes).map_err(|error| error.to_string()));

@@ -12,7 +12,7 @@ impl Node {
         // A session whose end does not arrive would hold its attempts for ever.
         agent.lease.get_or_insert(self.rules.agent_lease);
         if let Err(refused) = self.home.connect(self.now, agent, session, &mut self.effects) {
-            out.push(Output::Closed { agent: id, reason: refused.to_string() });
+            out.push(Output::Closed { agent: id, session, reason: refused.to_string() });
         }
         self.perform(out);
     }
@@ -34,7 +34,6 @@ impl Node {
         if let Some(answer) = served.poll(now, from, poll) {
             self.send(from, answer, out);
         }
-        self.disturb();
     }
 
     pub(super) fn assigned(&mut self, answer: &PollAnswer, work: Vec<Work>, out: &mut Vec<Output>) {
@@ -59,7 +58,6 @@ impl Node {
         let now = self.now;
         if let Some(served) = self.served.get_mut(&shard).filter(|served| !served.is_leaving) {
             served.result(now, from, epoch, result);
-            self.disturb();
         }
     }
 
@@ -91,9 +89,9 @@ impl Node {
                         self.send(node, Message::Leave { shard, agent, session }, out);
                     }
                 }
-                HomeEffect::Close { agent, .. } => {
-                    let reason = "the agent has connected to another node".into();
-                    out.push(Output::Closed { agent, reason });
+                HomeEffect::Close { agent, session } => {
+                    let reason = "the agent has connected again, to another node".into();
+                    out.push(Output::Closed { agent, session, reason });
                 }
                 _ => {}
             }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use thiserror::Error;
 
-/// How soon a request is sent again that found the shard moving.
+/// How soon a request is sent again that found the shard moving; each time twice as long, up to 16 times. When a node tells that it
+/// serves the shard, the request is sent at once.
 const SOON: Duration = Duration::from_millis(10);
 
 /// The answer to a call.
@@ -75,6 +76,18 @@ struct Sent {
     to: Option<(NodeId, Time)>,
     /// Whether the shard may have executed it.
     may_be_done: bool,
+    /// How often a node has answered that it does not serve the shard.
+    refusals: u32,
+}
+
+impl Sent {
+    const fn to(self, node: NodeId, now: Time) -> Self {
+        Self { to: Some((node, now)), may_be_done: true, refusals: self.refusals }
+    }
+
+    fn pause(self) -> Duration {
+        SOON * (1 << self.refusals.min(5).saturating_sub(1))
+    }
 }
 
 impl Calls {
@@ -140,16 +153,16 @@ impl Node {
             let host = self.hosts.get(shard).map(|(node, _)| *node);
             match (sent.to, host) {
                 (None, Some(node)) => {
-                    *sent = Sent { to: Some((node, now)), may_be_done: true };
+                    *sent = sent.to(node, now);
                     sends.push((node, *shard));
                 }
                 // No answer: the message or its answer was lost, or the node has gone.
                 (Some((_, at)), Some(node)) if call.request.may_repeat() && at + again <= now => {
-                    *sent = Sent { to: Some((node, now)), may_be_done: true };
+                    *sent = sent.to(node, now);
                     sends.push((node, *shard));
                 }
-                (None, None) => next = next.min(now + SOON),
-                (Some(_), _) => {}
+                // Without a host it waits for the next view.
+                (None, None) | (Some(_), _) => {}
             }
             if let Some((_, at)) = sent.to
                 && call.request.may_repeat()
@@ -196,7 +209,6 @@ impl Node {
         let now = self.now;
         if let Some(served) = self.served.get_mut(&shard).filter(|served| !served.is_leaving) {
             served.execute(now, from, id, request);
-            self.disturb();
         } else {
             self.send(from, Message::Response { id, shard, response: Response::NotServing }, out);
         }
@@ -217,14 +229,17 @@ impl Node {
             Response::NotServing => {
                 // Only the node that was asked last can say that nothing was executed.
                 if sent.to.is_some_and(|(node, _)| node == from) {
-                    *sent = Sent { to: None, may_be_done: sent.may_be_done && call.request.may_repeat() };
-                    self.calls.plan(id, now + SOON);
+                    let may_be_done = sent.may_be_done && call.request.may_repeat();
+                    *sent = Sent { to: None, may_be_done, refusals: sent.refusals.saturating_add(1) };
+                    let again = now + sent.pause();
+                    self.calls.plan(id, again);
                 }
                 return;
             }
             Response::Unknown if call.request.may_repeat() => {
-                *sent = Sent { to: None, may_be_done: true };
-                self.calls.plan(id, now + SOON);
+                *sent = Sent { to: None, may_be_done: true, refusals: sent.refusals.saturating_add(1) };
+                let again = now + sent.pause();
+                self.calls.plan(id, again);
                 return;
             }
             Response::Unknown => return self.finish(id, Err(CallError::Unknown), out),

@@ -7,6 +7,7 @@ use crate::store::Append;
 use counterpoint::cluster::{HostingEffect, Instructions, NodeId, ShardId};
 use counterpoint::journal::{AppendError, Epoch};
 use counterpoint::{ControlCommand, Engine};
+use std::collections::BTreeSet;
 
 impl Node {
     /// The answer to a report.
@@ -37,35 +38,86 @@ impl Node {
         }
         self.view = view;
         self.hosts = self.view.hosts.iter().map(|(shard, node, epoch)| (*shard, (*node, *epoch))).collect();
+        // What nodes have told that the directory did not know when it made the view.
+        let live: BTreeSet<NodeId> = self.view.nodes.iter().map(|(node, _)| *node).collect();
+        let hosts = &self.hosts;
+        self.told.retain(|shard, (node, epoch)| {
+            live.contains(node) && hosts.get(shard).is_none_or(|(_, known)| *known < *epoch)
+        });
+        self.hosts.extend(self.told.iter().map(|(shard, told)| (*shard, *told)));
         for (shard, (_, epoch)) in self.hosts.clone() {
-            self.home.placed(self.now, shard, epoch, &mut self.effects);
-            if self.served.get(&shard).is_some_and(|served| served.epoch < epoch) {
-                self.give_up(shard, &AppendError::Fenced, out);
-            }
+            self.place(shard, epoch, out);
         }
         self.perform(out);
         self.redirect_calls(out);
+    }
+
+    /// A node tells that it has taken a shard over, before the directory does.
+    pub(super) fn serving(&mut self, from: NodeId, shard: ShardId, epoch: Epoch, out: &mut Vec<Output>) {
+        if self.shards.shard(shard.get()).is_err() || self.epochs.get(&shard).is_some_and(|known| *known >= epoch) {
+            return;
+        }
+        self.told.insert(shard, (from, epoch));
+        self.hosts.insert(shard, (from, epoch));
+        self.place(shard, epoch, out);
+        self.perform(out);
+        self.redirect_calls(out);
+    }
+
+    /// A shard has this epoch. An earlier one of this node is given up.
+    fn place(&mut self, shard: ShardId, epoch: Epoch, out: &mut Vec<Output>) {
+        let known = self.epochs.entry(shard).or_default();
+        *known = epoch.max(*known);
+        self.home.placed(self.now, shard, epoch, &mut self.effects);
+        if self.served.get(&shard).is_some_and(|served| served.epoch < epoch) {
+            self.give_up(shard, &AppendError::Fenced, out);
+        }
+    }
+
+    /// A node has released a shard for this one.
+    pub(super) fn handed_over(&mut self, shard: ShardId, after: Epoch, out: &mut Vec<Output>) {
+        // A late copy is of an epoch before the present one.
+        if self.epochs.get(&shard).is_some_and(|known| *known > after) {
+            return;
+        }
+        let mut effects = Vec::new();
+        let _unknown = self.hosting.handed_over(shard, after, &mut effects);
+        self.host(effects, out);
     }
 
     pub(super) fn instruct(&mut self, instructions: &Instructions, out: &mut Vec<Output>) {
         let mut effects = Vec::new();
         // Those that are refused are outdated.
         let _old = self.hosting.instruct(instructions, &mut effects);
+        self.host(effects, out);
+    }
+
+    fn host(&mut self, effects: Vec<HostingEffect>, out: &mut Vec<Output>) {
         for effect in effects {
             match effect {
                 HostingEffect::Start { shard } => {
                     self.served.remove(&shard);
                     out.push(Output::TakeOver(shard));
                 }
-                HostingEffect::Release { shard } => {
-                    if let Some(served) = self.served.get_mut(&shard) {
-                        served.is_leaving = true;
-                    }
+                HostingEffect::Release { shard, to } => {
+                    let Some(served) = self.served.get_mut(&shard) else { continue };
+                    served.next_host = Some(to);
+                    // The next host reads what has happened since the last snapshot. While one is stored, the shard is served.
+                    served.is_leaving = served.since_snapshot() < self.rules.short_tail;
+                    self.snapshot(shard, out);
                     self.release(shard, out);
                 }
                 _ => {}
             }
         }
+    }
+
+    /// A snapshot is stored, or is not.
+    pub(super) fn kept(&mut self, shard: ShardId, out: &mut Vec<Output>) {
+        if let Some(served) = self.served.get_mut(&shard) {
+            served.is_leaving = served.next_host.is_some();
+        }
+        self.release(shard, out);
     }
 
     pub(super) fn taken_over(&mut self, shard: ShardId, engine: Option<(Epoch, Box<Engine>)>, out: &mut Vec<Output>) {
@@ -91,7 +143,7 @@ impl Node {
             served.identify(self.now, ControlCommand::Identify { journal: self.journal });
         }
         self.served.insert(shard, served);
-        self.disturb();
+        self.broadcast(&Message::Serving { shard, epoch }, out);
     }
 
     /// Gives a shard up that is leaving, once all that it has executed is stored.
@@ -100,8 +152,12 @@ impl Node {
         if self.served.get(&shard).is_some_and(is_done)
             && let Some(served) = self.served.remove(&shard)
         {
-            let (epoch, engine) = (served.epoch, Box::new(served.engine));
-            out.push(Output::Release { shard, epoch, engine });
+            self.hosting.dropped(shard);
+            if let Some(to) = served.next_host {
+                self.send(to, Message::Released { shard, epoch: served.epoch }, out);
+            }
+            out.push(Output::Report);
+            out.push(Output::Discard(Box::new(served.engine)));
         }
     }
 
@@ -116,6 +172,11 @@ impl Node {
             let entries = core::mem::take(&mut group.entries);
             self.counts.entries += entries.len() as u64;
             served.stored_to = entries.last().map_or(served.durable, |entry| entry.seq);
+            // The state is that after these entries. Later it is never one whose entries are all stored, if work comes all the time.
+            if served.stored_to.get().saturating_sub(served.snapshot_at.get()) >= served.snapshot_after(&self.rules) {
+                served.snapshot_at = served.stored_to;
+                group.snapshot = Some(Box::new(served.engine.snapshot()));
+            }
             appends.push(Append::new(*shard, served.epoch, served.durable, entries));
             served.storing = Some(group);
             self.storing.push(*shard);
@@ -136,7 +197,10 @@ impl Node {
             match result {
                 Ok(()) => {
                     served.durable = served.stored_to;
-                    let then = group.then;
+                    let (then, epoch, at) = (group.then, served.epoch, served.durable);
+                    if let Some(state) = group.snapshot {
+                        out.push(Output::Snapshot { shard, epoch, at, state });
+                    }
                     self.snapshot(shard, out);
                     for (node, message) in then {
                         self.send(node, message, out);
@@ -155,11 +219,10 @@ impl Node {
     }
 
     fn snapshot(&mut self, shard: ShardId, out: &mut Vec<Output>) {
-        let every = self.rules.snapshot_every;
         let Some(served) = self.served.get_mut(&shard) else { return };
         // Only a state whose entries are all stored may become a snapshot.
         let is_whole = served.open.entries.is_empty() && served.engine.last_seq() == served.durable;
-        if is_whole && served.durable.get().saturating_sub(served.snapshot_at.get()) >= every {
+        if is_whole && served.since_snapshot() >= served.snapshot_after(&self.rules) {
             served.snapshot_at = served.durable;
             let state = Box::new(served.engine.snapshot());
             out.push(Output::Snapshot { shard, epoch: served.epoch, at: served.durable, state });

@@ -48,6 +48,8 @@ pub struct NodeRules {
     pub repeat_after: Duration,
     /// A shard stores a snapshot after this number of entries. The default is 20,000.
     pub snapshot_every: u64,
+    /// With fewer entries since the last snapshot, a shard is handed over without another one. The default is 500.
+    pub short_tail: u64,
     /// The most calls under way. The default is 10,000.
     pub most_calls: usize,
 }
@@ -63,6 +65,7 @@ impl Default for NodeRules {
             agent_lease: Duration::from_secs(5),
             repeat_after: Duration::from_millis(500),
             snapshot_every: 20_000,
+            short_tail: 500,
             most_calls: 10_000,
         }
     }
@@ -138,10 +141,12 @@ pub enum Input {
         /// A session from the store.
         session: Session,
     },
-    /// An agent has disconnected.
+    /// An agent has disconnected. Nothing happens if it has a later session here.
     Disconnect {
         /// The agent.
         agent: AgentId,
+        /// The session that has ended.
+        session: Session,
     },
     /// An agent of this node has ended an attempt: with a completion, a failure, or a yield.
     Ended {
@@ -168,8 +173,8 @@ pub enum Input {
         /// The epoch and the engine, on which nothing was called since it was restored; None if it failed.
         engine: Option<(Epoch, Box<Engine>)>,
     },
-    /// A shard that was released has stored its snapshot.
-    Released {
+    /// A snapshot of a shard was stored, or could not be.
+    Kept {
         /// The shard.
         shard: ShardId,
     },
@@ -201,17 +206,9 @@ pub enum Output {
     Append(Vec<Append>),
     /// Take over the journal of a shard and restore the engine with [`NodeRules::config`], then pass in the result.
     TakeOver(ShardId),
-    /// Store a snapshot of an engine that the node has given up, then pass in that it is released. It is released also if the
-    /// snapshot cannot be stored.
-    Release {
-        /// The shard.
-        shard: ShardId,
-        /// The epoch of the journal.
-        epoch: Epoch,
-        /// The engine.
-        engine: Box<Engine>,
-    },
-    /// Store a snapshot.
+    /// Drop an engine, which may take a while.
+    Discard(Box<Engine>),
+    /// Store a snapshot, then pass in that it was kept, also if it could not be.
     Snapshot {
         /// The shard.
         shard: ShardId,
@@ -242,6 +239,8 @@ pub enum Output {
     Closed {
         /// The agent.
         agent: AgentId,
+        /// The session that is over. A later one is not.
+        session: Session,
         /// Why.
         reason: String,
     },
@@ -287,6 +286,10 @@ pub struct Node {
     results: BTreeMap<AttemptId, AgentCommand>,
     view: View,
     hosts: BTreeMap<ShardId, (NodeId, Epoch)>,
+    /// What nodes have sent about their shards, and the view does not contain.
+    told: BTreeMap<ShardId, (NodeId, Epoch)>,
+    /// The last known epoch of each shard.
+    epochs: BTreeMap<ShardId, Epoch>,
     calls: Calls,
     /// Messages to this node itself.
     own: VecDeque<Message>,
@@ -316,6 +319,8 @@ impl Node {
             results: BTreeMap::new(),
             view: View::default(),
             hosts: BTreeMap::new(),
+            told: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             calls: Calls::default(),
             own: VecDeque::new(),
             digests_due: None,
@@ -419,17 +424,16 @@ impl Node {
             }
             Input::Call { ticket, request, patience } => self.call(ticket, request, patience, out),
             Input::Connect { agent, session } => self.connect(agent, session, out),
-            Input::Disconnect { agent } => {
-                let _unknown = self.home.disconnect(self.now, agent, &mut self.effects);
-                self.perform(out);
+            Input::Disconnect { agent, session } => {
+                if self.home.session(agent) == Some(session) {
+                    let _unknown = self.home.disconnect(self.now, agent, &mut self.effects);
+                    self.perform(out);
+                }
             }
             Input::Ended { agent, attempt, result } => self.ended(agent, attempt, result, out),
             Input::Directed { view, instructions, changed } => self.directed(view, instructions, changed, out),
             Input::TakenOver { shard, engine } => self.taken_over(shard, engine, out),
-            Input::Released { shard } => {
-                self.hosting.dropped(shard);
-                out.push(Output::Report);
-            }
+            Input::Kept { shard } => self.kept(shard, out),
             Input::Stored { results } => self.stored(results, out),
             Input::Weight(weight) => {
                 self.hosting.set_weight(weight);
@@ -443,10 +447,15 @@ impl Node {
         match message {
             Message::View(view) => self.look(view, out),
             Message::Instructions(instructions) => self.instruct(&instructions, out),
-            Message::Digests(digests) => {
-                for digest in digests {
-                    self.home.digest(self.now, digest, &mut self.effects);
+            Message::Released { shard, epoch } => self.handed_over(shard, epoch, out),
+            Message::Serving { shard, epoch } => self.serving(from, shard, epoch, out),
+            Message::Digests(mut digests) => {
+                let count = digests.len();
+                digests.retain(|digest| self.shards.shard(digest.shard.get()).is_ok());
+                if digests.len() < count {
+                    out.push(Output::Note(format!("{from} tells of shards that do not exist")));
                 }
+                self.home.digests(self.now, digests, &mut self.effects);
                 self.perform(out);
             }
             Message::Poll(poll) => self.polled(from, poll, out),
@@ -506,9 +515,8 @@ impl Node {
         self.repeat_calls(out);
         if self.vouch_due <= self.now {
             self.vouch_due = self.now + self.rules.vouch_every;
-            for (shard, node) in self.hosts.iter().map(|(shard, (node, _))| (*shard, *node)).collect::<Vec<_>>() {
-                let sessions = self.home.sessions_at(shard);
-                if !sessions.is_empty() {
+            for (shard, sessions) in self.home.sessions() {
+                if let Some((node, _)) = self.hosts.get(&shard).copied() {
                     self.send(node, Message::Vouch { shard, sessions }, out);
                 }
             }
@@ -517,6 +525,11 @@ impl Node {
 
     /// Sends the digests that have changed or are to be repeated.
     fn publish(&mut self, out: &mut Vec<Output>) {
+        // Whatever has changed them: commands, timers, leases of agents that have ended.
+        if self.served.values().any(|served| served.is_dirty && !served.is_leaving) {
+            let soon = self.now + self.rules.digest_every;
+            self.digests_due = Some(self.digests_due.map_or(soon, |due| due.min(soon)));
+        }
         if self.digests_due.is_some_and(|due| due > self.now) {
             return;
         }
@@ -528,12 +541,6 @@ impl Node {
         if !digests.is_empty() {
             self.broadcast(&Message::Digests(digests), out);
         }
-    }
-
-    /// Something has changed that a digest shows.
-    fn disturb(&mut self) {
-        let soon = self.now + self.rules.digest_every;
-        self.digests_due = Some(self.digests_due.map_or(soon, |due| due.min(soon)));
     }
 }
 

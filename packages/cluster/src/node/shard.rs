@@ -1,7 +1,9 @@
 //! A shard that a node serves: its engine, the desk for polls, and what waits to be stored.
 
+use super::NodeRules;
 use crate::message::{Message, Request, Response, RunState, ShardCounts, TaskState, Work};
 use counterpoint::cluster::{Counter, Digest, NodeId, Poll, PollError, Session, ShardId};
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::journal::Epoch;
 use counterpoint::{
     AgentCommand, AgentId, AttemptId, Command, ControlCommand, Effect, Engine, Entry, Incarnation, Outbox, Seq, TaskId,
@@ -27,7 +29,9 @@ pub(super) struct Served {
     pub(super) stored_to: Seq,
     /// The last entry of the last snapshot.
     pub(super) snapshot_at: Seq,
-    /// Whether the shard moves to another node: nothing more is executed.
+    /// The node to which the shard moves.
+    pub(super) next_host: Option<NodeId>,
+    /// Whether nothing more is executed, because the shard moves.
     pub(super) is_leaving: bool,
     /// The nodes of the agents that have polled.
     homes: BTreeMap<AgentId, NodeId>,
@@ -35,7 +39,8 @@ pub(super) struct Served {
     /// since timers would otherwise wait until this clock has caught up.
     ahead: Duration,
     sent: Option<(Time, Digest)>,
-    is_dirty: bool,
+    /// Whether something has changed that a digest may show.
+    pub(super) is_dirty: bool,
 }
 
 /// Entries, and what is sent once they are stored.
@@ -43,6 +48,8 @@ pub(super) struct Served {
 pub(super) struct Group {
     pub(super) entries: Vec<Entry>,
     pub(super) then: Vec<(NodeId, Message)>,
+    /// The state after the entries, if it becomes a snapshot.
+    pub(super) snapshot: Option<Box<EngineSnapshot>>,
 }
 
 impl Group {
@@ -67,6 +74,7 @@ impl Served {
             durable,
             stored_to: durable,
             snapshot_at: durable,
+            next_host: None,
             is_leaving: false,
             homes: BTreeMap::new(),
             sent: None,
@@ -85,6 +93,20 @@ impl Served {
     pub(super) fn identify(&mut self, now: Time, command: ControlCommand) {
         let _known = self.engine.handle(now + self.ahead, command.into(), &mut self.out);
         self.collect();
+    }
+
+    /// The number of stored entries that the last snapshot does not cover.
+    pub(super) fn since_snapshot(&self) -> u64 {
+        self.durable.get().saturating_sub(self.snapshot_at.get())
+    }
+
+    /// After how many entries a snapshot is stored.
+    pub(super) const fn snapshot_after(&self, rules: &NodeRules) -> u64 {
+        match (self.is_leaving, self.next_host) {
+            (true, _) => u64::MAX,
+            (false, Some(_)) if rules.short_tail < rules.snapshot_every => rules.short_tail,
+            (false, _) => rules.snapshot_every,
+        }
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {

@@ -95,10 +95,8 @@ impl HomeThread {
                 return Next::End;
             }
         }
-        let now = self.clock.now();
-        while let Some((_, digest)) = self.digests.pop_first() {
-            self.home.digest(now, digest, &mut self.effects);
-        }
+        let digests = core::mem::take(&mut self.digests);
+        self.home.digests(self.clock.now(), digests.into_values(), &mut self.effects);
         Next::Work
     }
 

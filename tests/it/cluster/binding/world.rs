@@ -296,7 +296,7 @@ impl Deployment {
             Message::Digest(seat, digest) => {
                 let Some(house) = self.house(seat) else { return };
                 let mut out = Vec::new();
-                house.home.digest(now, digest, &mut out);
+                house.home.digests(now, [digest], &mut out);
                 self.perform(seat, out, &[]);
             }
             Message::Poll(seat, poll) => self.poll(seat, poll, desk),

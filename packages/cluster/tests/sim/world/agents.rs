@@ -16,6 +16,8 @@ impl World {
             return Ok(());
         };
         self.agents[at].home = Some(node);
+        self.agents[at].session = session;
+        self.agents[at].untold.remove(&node);
         let spec = AgentSpec::new(AgentId::new(at as u64 + 1)).with_skill("work", 1).with_capacity(self.setup.slots);
         self.input(node, Input::Connect { agent: spec, session })
     }
@@ -27,6 +29,7 @@ impl World {
         agent.life += 1;
         agent.running.clear();
         agent.begun.clear();
+        self.performed.retain(|_, of| *of != at);
     }
 
     pub(super) fn begin(&mut self, node: NodeId, agent: AgentId, work: Work) -> Result<(), String> {
@@ -37,6 +40,9 @@ impl World {
         let slots = self.setup.slots as usize;
         let service = self.index.get(&work.attempt.task()).map_or(ms(1), |task| self.tasks[*task].service);
         let state = &mut self.agents[at];
+        if state.home != Some(node) && state.untold.contains_key(&node) {
+            return Ok(());
+        }
         if state.home != Some(node) {
             return Err(format!("{node} lets agent {agent} begin, which is not connected there"));
         }
@@ -66,6 +72,7 @@ impl World {
         }
         let Some(work) = self.agents[at].running.remove(&attempt) else { return Ok(()) };
         *self.effects.entry(attempt.task()).or_default() += 1;
+        self.performed.insert(attempt, at);
         let result = AgentCommand::Complete {
             by: work.by,
             attempt,

@@ -1,7 +1,7 @@
 //! What goes wrong, and when it ends.
 
 use super::{Event, World, ms};
-use counterpoint::cluster::{NodeId, Shards};
+use counterpoint::cluster::{NodeId, ShardId, Shards};
 use counterpoint_cluster::Input;
 use std::time::Duration;
 
@@ -20,11 +20,28 @@ pub struct Faults {
     pub away: usize,
     /// Of a thousand appends: the answer of the store is lost.
     pub unknown: usize,
+    /// What operators and agents do: shards are moved, nodes replaced, agents connect elsewhere, and commands that must not be
+    /// executed twice are sent.
+    pub moves: usize,
+    pub rolls: usize,
+    pub reconnects: usize,
+    pub commands: usize,
 }
 
 impl Faults {
     pub fn all() -> Self {
-        Self { lost: 30, repeated: 30, late: 50, crashes: 2, zombies: 2, partitions: 2, jumps: 1, away: 1, unknown: 5 }
+        Self {
+            lost: 30,
+            repeated: 30,
+            late: 50,
+            crashes: 2,
+            zombies: 2,
+            partitions: 2,
+            jumps: 1,
+            away: 1,
+            unknown: 5,
+            ..Self::default()
+        }
     }
 }
 
@@ -35,6 +52,11 @@ pub enum Fault {
     Partition,
     Jump,
     Away,
+    Move,
+    Roll,
+    Reconnect,
+    Command,
+    Join,
 }
 
 impl World {
@@ -47,7 +69,14 @@ impl World {
             (faults.partitions, Fault::Partition),
             (faults.jumps, Fault::Jump),
             (faults.away, Fault::Away),
+            (faults.moves, Fault::Move),
+            (faults.rolls, Fault::Roll),
+            (faults.reconnects, Fault::Reconnect),
+            (faults.commands, Fault::Command),
         ];
+        for (at, fault) in self.setup.plan.clone() {
+            self.after(at, Event::Fault(fault));
+        }
         for (count, fault) in kinds {
             for _ in 0..count {
                 let at = self.random.between(ms(500), span.max(ms(501)));
@@ -56,8 +85,8 @@ impl World {
         }
     }
 
-    pub(super) fn break_something(&mut self, fault: Fault) {
-        let Some(node) = self.some_node() else { return };
+    pub(super) fn break_something(&mut self, fault: Fault) -> Result<(), String> {
+        let Some(node) = self.some_node() else { return Ok(()) };
         let heals = self.random.between(ms(500), ms(8_000));
         match fault {
             Fault::Crash => {
@@ -114,7 +143,16 @@ impl World {
                 self.store.set_away(true);
                 self.after(heals, Event::Heal(fault, None));
             }
+            Fault::Move => return self.relocate(node),
+            Fault::Roll => return self.roll(node),
+            Fault::Reconnect => return self.reconnect(),
+            Fault::Command => {
+                let shard = self.random.below(self.setup.shards.into());
+                return self.ask(ShardId::new(shard as u16));
+            }
+            Fault::Join => self.start_node(),
         }
+        Ok(())
     }
 
     pub(super) fn heal(&mut self, fault: Fault, node: Option<NodeId>) -> Result<(), String> {

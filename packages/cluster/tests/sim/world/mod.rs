@@ -1,27 +1,34 @@
 //! A deployment in virtual time: the real machines of nodes, a store and a network whose faults are drawn from a seed.
 
 mod agents;
+mod draw;
 mod faults;
 mod ideal;
+mod operations;
 
 pub use faults::Faults;
 pub use ideal::central;
 
-use counterpoint::cluster::{NodeId, ShardId, Shards};
-use counterpoint::journal::AppendError;
+use counterpoint::cluster::{NodeId, Session, ShardId, Shards, Stage};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::journal::{AppendError, Epoch, Takeover};
 use counterpoint::message::TaskEvent;
 use counterpoint::{
     AttemptId, Command, Config, Engine, Event as Happened, Policy, Random, Retry, TaskId, TaskOutcome, TaskSpec, Tier,
     Time,
 };
 use counterpoint_cluster::{
-    Answer, Append, Deployment, Input, MemoryStore, Node, NodeRules, Output, Request, Store as _, Work,
+    Answer, Append, CallError, Deployment, Envelope, Input, MemoryStore, Node, NodeRules, Output, Request, Store as _,
+    Work,
 };
-use faults::Fault;
+pub use faults::Fault;
 use ideal::service;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
+
+/// How often a node with little to do may wake up in a second.
+const MOST_WAKES: u32 = 2_000;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -43,6 +50,17 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether the invariants of all engines are checked now and then.
     pub checks: bool,
+    /// After how many entries shards store snapshots.
+    pub snapshots: u64,
+    /// The interval of digests, and the lease of agents.
+    pub digest_every: Duration,
+    pub agent_lease: Duration,
+    /// What happens at certain times.
+    pub plan: Vec<(Duration, Fault)>,
+    /// Whether nothing happens that could let a call fail, or end an attempt whose agent stays connected.
+    pub strict: bool,
+    /// How long callers wait.
+    pub patience: Duration,
 }
 
 #[derive(Debug)]
@@ -53,11 +71,19 @@ enum Event {
     Report(NodeId),
     Wake(NodeId),
     Submit(usize),
-    Done { agent: usize, life: u32, attempt: AttemptId },
+    Done {
+        agent: usize,
+        life: u32,
+        attempt: AttemptId,
+    },
     Connect(usize),
     Fault(Fault),
     Heal(Fault, Option<NodeId>),
     Start,
+    Leave(NodeId),
+    Ask(ShardId),
+    /// A node finds that an agent which has gone is silent.
+    Silent(NodeId, usize),
 }
 
 struct Process {
@@ -66,12 +92,17 @@ struct Process {
     stopped: Option<Vec<Input>>,
     /// How far its clock is ahead.
     ahead: Duration,
-    is_reporting: bool,
+    report_at: Option<Time>,
     wake_at: Option<Time>,
+    /// Since when it has woken up how often.
+    wakes: (Time, u32),
 }
 
 struct Agent {
     home: Option<NodeId>,
+    session: Session,
+    /// Nodes that do not know yet that the agent has gone, and its session there.
+    untold: BTreeMap<NodeId, Session>,
     /// Of its connection: what an earlier one began is over.
     life: u32,
     running: BTreeMap<AttemptId, Work>,
@@ -102,6 +133,8 @@ pub struct Figures {
     pub executions: u64,
     pub makespan: Duration,
     pub fenced: u64,
+    /// How many shards each node serves, if something was planned.
+    pub served: Vec<(Time, BTreeMap<NodeId, usize>)>,
 }
 
 pub struct World {
@@ -119,7 +152,14 @@ pub struct World {
     /// One-way cuts.
     cuts: BTreeSet<(NodeId, NodeId)>,
     unreachable: BTreeSet<NodeId>,
-    tickets: BTreeMap<u64, usize>,
+    /// The task and the node of each submission.
+    tickets: BTreeMap<u64, (usize, NodeId)>,
+    /// The nodes of commands that must not be executed twice.
+    commands: BTreeMap<u64, NodeId>,
+    /// Nodes that are being replaced.
+    leaving: BTreeSet<NodeId>,
+    /// Attempts that agents have performed, and whose results are not in a journal yet.
+    performed: BTreeMap<AttemptId, usize>,
     /// What is durable.
     submitted: BTreeSet<TaskId>,
     assigned: BTreeSet<AttemptId>,
@@ -128,6 +168,8 @@ pub struct World {
     effects: BTreeMap<TaskId, u32>,
     /// Shards of crashed nodes that have no new host, with the time of the crash.
     orphans: BTreeMap<ShardId, (Time, u64)>,
+    /// The epoch of the last writer of each shard.
+    epochs: BTreeMap<ShardId, Epoch>,
     faults_end: Time,
     pub figures: Figures,
 }
@@ -149,12 +191,16 @@ impl World {
             cuts: BTreeSet::new(),
             unreachable: BTreeSet::new(),
             tickets: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            performed: BTreeMap::new(),
             submitted: BTreeSet::new(),
             assigned: BTreeSet::new(),
             ended: BTreeMap::new(),
             waiting: BTreeSet::new(),
             effects: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             faults_end: Time::ZERO,
             figures: Figures::default(),
         };
@@ -164,6 +210,8 @@ impl World {
         for agent in 0..setup.agents {
             world.agents.push(Agent {
                 home: None,
+                session: Session::new(0),
+                untold: BTreeMap::new(),
                 life: 0,
                 running: BTreeMap::new(),
                 begun: BTreeSet::new(),
@@ -196,11 +244,25 @@ impl World {
         self.store.set_time(self.now);
         let deployment = Deployment::new(Shards::new(self.setup.shards).unwrap());
         let Ok(joined) = self.store.join(&deployment) else { return self.after(ms(500), Event::Start) };
-        let rules = NodeRules::default().with_config(|_| Config::default()).with_snapshot_every(u64::MAX);
+        let mut rules =
+            NodeRules::default().with_config(|_| Config::default()).with_snapshot_every(self.setup.snapshots);
+        rules.short_tail = self.setup.snapshots / 2;
+        rules.digest_every = self.setup.digest_every;
+        rules.agent_lease = self.setup.agent_lease;
+        if !self.setup.checks {
+            rules.vouch_every = self.setup.agent_lease / 4;
+        }
         let node = Node::new(joined.node, joined.deployment, deployment.shards, rules);
-        let process = Process { node, stopped: None, ahead: Duration::ZERO, is_reporting: false, wake_at: None };
+        let process = Process {
+            node,
+            stopped: None,
+            ahead: Duration::ZERO,
+            report_at: None,
+            wake_at: None,
+            wakes: (self.now, 0),
+        };
         self.processes.insert(joined.node, process);
-        self.after(Duration::ZERO, Event::Report(joined.node));
+        self.plan_report(joined.node, Duration::ZERO);
     }
 
     fn after(&mut self, delay: Duration, event: Event) {
@@ -216,6 +278,7 @@ impl World {
         while let Some(Reverse((at, number))) = self.queue.pop() {
             let Some(event) = self.events.remove(&number) else { continue };
             self.now = at;
+            self.sample();
             self.step(event)?;
             steps += 1;
             if self.setup.checks && steps.is_multiple_of(200) {
@@ -226,15 +289,32 @@ impl World {
             }
             if at > limit {
                 let open = self.tasks.len() - self.ended.len();
+                if let Some((attempt, agent)) = self.performed.first_key_value().filter(|_| open == 0) {
+                    return Err(format!(
+                        "agent {agent} has performed {attempt} and stayed connected; its result is lost"
+                    ));
+                }
                 return Err(format!("{open} tasks are stuck: {:?}", self.open_tasks()));
             }
         }
         self.finish()
     }
 
+    /// Notes how many shards each node serves.
+    fn sample(&mut self) {
+        if !self.setup.plan.is_empty() && self.figures.served.last().is_none_or(|(at, _)| *at + ms(50) <= self.now) {
+            let serving = |process: &Process| {
+                let stages = process.node.hosting().stages().values();
+                stages.filter(|stage| matches!(stage, Stage::Serving { .. })).count()
+            };
+            let served = self.processes.iter().map(|(node, process)| (*node, serving(process))).collect();
+            self.figures.served.push((self.now, served));
+        }
+    }
+
     /// Whether the callers have been answered, and no effect is under way that would not count.
     fn is_quiet(&self) -> bool {
-        self.tasks.iter().all(|task| task.acked)
+        self.tasks.iter().all(|task| task.acked) && (!self.setup.strict || self.performed.is_empty())
     }
 
     fn open_tasks(&self) -> Vec<String> {
@@ -274,10 +354,9 @@ impl World {
                 return Err(format!("{id} has ended {ends} times"));
             }
         }
-        for shard in Shards::new(self.setup.shards).unwrap().all() {
-            let entries = self.store.entries(shard);
-            let config = Config::default().with_partitioned_ids();
-            let engine = Engine::restore(config, None, &entries).map_err(|error| format!("{shard}: {error}"))?;
+        for shard in Shards::new(self.setup.shards).unwrap().all().filter(|_| self.setup.checks) {
+            let taken = self.store.take_over(shard).map_err(|error| format!("{shard}: {error}"))?;
+            let engine = restore(&taken).map_err(|error| format!("{shard}: {error}"))?;
             engine.check()?;
             Shards::new(self.setup.shards).unwrap().check(shard, &engine).map_err(|error| error.to_string())?;
         }
@@ -317,21 +396,34 @@ impl World {
                 Ok(())
             }
             Event::Wake(node) => {
-                let due = self.processes.get_mut(&node).is_some_and(|process| process.wake_at.take().is_some());
-                if due { self.input(node, Input::Tick) } else { Ok(()) }
+                let Some(process) = self.processes.get_mut(&node) else { return Ok(()) };
+                // A wakeup that was put forward is not the one that is planned now.
+                if process.wake_at != Some(self.now) {
+                    return Ok(());
+                }
+                process.wake_at = None;
+                let (since, count) = &mut process.wakes;
+                if self.now.since(*since) > Duration::from_secs(1) {
+                    (*since, *count) = (self.now, 0);
+                }
+                *count += 1;
+                if self.setup.checks && *count > MOST_WAKES {
+                    return Err(format!("{node} wakes up again and again, and does nothing"));
+                }
+                self.input(node, Input::Tick)
             }
             Event::Submit(task) => self.submit(task),
             Event::Done { agent, life, attempt } => self.done(agent, life, attempt),
             Event::Connect(agent) => self.connect(agent),
-            Event::Fault(fault) => {
-                self.break_something(fault);
-                Ok(())
-            }
+            Event::Fault(fault) => self.break_something(fault),
             Event::Heal(fault, node) => self.heal(fault, node),
             Event::Start => {
                 self.start_node();
                 Ok(())
             }
+            Event::Leave(node) => self.leave(node),
+            Event::Ask(shard) => self.ask(shard),
+            Event::Silent(node, agent) => self.silent(node, agent),
         }
     }
 
@@ -363,7 +455,7 @@ impl World {
         let ahead = process.ahead;
         // At least a little later: a timer that is due has been fired.
         let at = (now + due.since(now + ahead)).max(now + Duration::from_micros(100));
-        if process.wake_at.is_none_or(|planned| planned > at || planned < now) {
+        if process.wake_at != Some(at) {
             process.wake_at = Some(at);
             self.after(at.since(now), Event::Wake(id));
         }
@@ -371,9 +463,16 @@ impl World {
 
     fn output(&mut self, id: NodeId, output: Output) -> Result<(), String> {
         match output {
-            Output::Send(envelope) => self.send(id, envelope.to, envelope.bytes()),
+            Output::Send(envelope) => self.send(id, envelope),
             Output::Answer { ticket, answer } => {
-                if let Some(task) = self.tickets.remove(&ticket)
+                let caller = self.tickets.remove(&ticket);
+                let is_command = self.commands.remove(&ticket).is_some();
+                if let (true, Err(failed)) = (self.setup.strict && (is_command || caller.is_some()), &answer)
+                    && !matches!(failed, CallError::Rejected(_))
+                {
+                    return Err(format!("call {ticket} has failed: {failed}"));
+                }
+                if let Some((task, _)) = caller
                     && let Ok(Answer::Accepted(_)) = answer
                 {
                     let known = TaskId::new(task as u64 + 1);
@@ -391,15 +490,21 @@ impl World {
                 let delay = self.random.between(ms(2), ms(20));
                 self.after(delay, Event::TakeOver(id, shard));
             }
-            Output::Release { shard, .. } => {
+            Output::Snapshot { shard, epoch, at, state } => {
+                let state = serde_json::to_vec(&state).expect("a state has a JSON form");
+                if !self.unreachable.contains(&id) {
+                    let _fenced = self.store.keep_snapshot(shard, epoch, at, state);
+                }
                 let delay = self.random.between(ms(1), ms(10));
-                self.after(delay, Event::Input(id, Box::new(Input::Released { shard })));
+                self.after(delay, Event::Input(id, Box::new(Input::Kept { shard })));
             }
             Output::Report => self.plan_report(id, ms(1)),
             Output::Begin { agent, work } => return self.begin(id, agent, *work),
-            Output::Closed { agent, .. } => {
+            Output::Closed { agent, session, .. } => {
                 let at = agent.get() as usize - 1;
-                if self.agents[at].home == Some(id) {
+                if self.agents[at].home != Some(id) {
+                    self.agents[at].untold.remove(&id);
+                } else if self.agents[at].session == session {
                     self.cut_off(at);
                     self.after(ms(300), Event::Connect(at));
                 }
@@ -409,7 +514,8 @@ impl World {
         Ok(())
     }
 
-    fn send(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) {
+    fn send(&mut self, from: NodeId, envelope: Envelope) {
+        let to = envelope.to;
         let faults = if self.now < self.faults_end { self.setup.faults } else { Faults::default() };
         if self.cuts.contains(&(from, to)) || self.random.below(1_000) < faults.lost {
             return;
@@ -418,8 +524,13 @@ impl World {
         for _ in 0..copies {
             let is_late = self.random.below(1_000) < faults.late;
             let delay = if is_late { self.random.between(ms(5), ms(1_500)) } else { self.random.between(ms(0), ms(2)) };
-            let envelope = counterpoint_cluster::Envelope::read(&bytes, "memory", to).expect("a message is readable");
-            self.after(delay, Event::Input(to, Box::new(Input::Message { from, message: envelope.message })));
+            let message = if self.setup.checks {
+                let bytes = envelope.bytes();
+                Envelope::read(&bytes, "memory", to).expect("a message is readable").message
+            } else {
+                envelope.message.clone()
+            };
+            self.after(delay, Event::Input(to, Box::new(Input::Message { from, message })));
         }
     }
 
@@ -430,10 +541,21 @@ impl World {
             self.after(ms(500), Event::Input(id, Box::new(Input::Stored { results })));
             return Ok(());
         }
-        let mut results = self.store.append_all(appends);
+        let mut results = self.store.append_all(appends.to_vec());
         for (append, result) in appends.iter().zip(&results) {
             if result.is_ok() {
+                if self.epochs.get(&append.shard).is_some_and(|epoch| *epoch > append.epoch) {
+                    return Err(format!(
+                        "{id} stores entries of {} at {}, which has ended",
+                        append.shard, append.epoch
+                    ));
+                }
                 self.note(append)?;
+                // Large deployments keep no journals: nothing is restored in them.
+                if !self.setup.checks && self.now > Time::from_secs(4) {
+                    let last = append.entries.last().map_or(append.after, |entry| entry.seq);
+                    let _kept = self.store.keep_snapshot(append.shard, append.epoch, last, Vec::new());
+                }
             }
         }
         if self.now < self.faults_end && self.random.below(1_000) < self.setup.faults.unknown {
@@ -458,6 +580,7 @@ impl World {
                         self.tasks[*at].due = self.now;
                     }
                 }
+                TaskEvent::Succeeded { attempt, .. } => drop(self.performed.remove(&attempt.of(*task))),
                 TaskEvent::Assigned { attempt, .. } => {
                     self.assigned.insert(attempt.of(*task));
                     self.begin_waiting(*task, tier);
@@ -494,8 +617,8 @@ impl World {
         }
         let engine = if self.unreachable.contains(&id) { None } else { self.store.take_over(shard).ok() };
         let engine = engine.map(|taken| {
-            let config = Config::default().with_partitioned_ids();
-            let engine = Engine::restore(config, None, &taken.tail).expect("a journal is whole");
+            self.epochs.insert(shard, taken.epoch);
+            let engine = restore(&taken).expect("a journal is whole");
             (taken.epoch, Box::new(engine))
         });
         let delay = self.random.between(ms(1), ms(30));
@@ -503,16 +626,22 @@ impl World {
     }
 
     fn plan_report(&mut self, id: NodeId, delay: Duration) {
+        let at = self.now + delay;
         if let Some(process) = self.processes.get_mut(&id)
-            && !core::mem::replace(&mut process.is_reporting, true)
+            && process.report_at.is_none_or(|planned| planned > at)
         {
+            process.report_at = Some(at);
             self.after(delay, Event::Report(id));
         }
     }
 
     fn report(&mut self, id: NodeId) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        process.is_reporting = false;
+        let now = self.now;
+        // A report that was put forward is not the one that is planned now.
+        let Some(process) = self.processes.get_mut(&id).filter(|process| process.report_at == Some(now)) else {
+            return;
+        };
+        process.report_at = None;
         // The next one comes in any case.
         self.plan_report(id, ms(500));
         let Some(process) = self.processes.get_mut(&id) else { return };
@@ -537,7 +666,7 @@ impl World {
     }
 
     fn some_node(&mut self) -> Option<NodeId> {
-        let live: Vec<NodeId> = self.processes.keys().copied().collect();
+        let live: Vec<NodeId> = self.processes.keys().copied().filter(|node| !self.leaving.contains(node)).collect();
         if live.is_empty() { None } else { Some(live[self.random.below(live.len())]) }
     }
 
@@ -546,15 +675,22 @@ impl World {
             return Ok(());
         }
         self.tasks[task].tries += 1;
-        let patience = ms(2_000);
+        let patience = self.setup.patience;
         self.after(patience + ms(500), Event::Submit(task));
         let Some(node) = self.some_node() else { return Ok(()) };
         let ticket = task as u64 + (self.tasks[task].tries << 32);
-        self.tickets.insert(ticket, task);
+        self.tickets.insert(ticket, (task, node));
         let policy = Policy::default().with_retry(Retry::exponential(50, ms(10), ms(200)));
         let spec =
             TaskSpec::new(TaskId::new(task as u64 + 1), "work").with_tier(self.tasks[task].tier).with_policy(policy);
         let request = Request::Command(Box::new(Command::submit(spec)));
         self.input(node, Input::Call { ticket, request, patience })
     }
+}
+
+fn restore(taken: &Takeover) -> Result<Engine, String> {
+    let config = Config::default().with_partitioned_ids();
+    let snapshot: Option<EngineSnapshot> =
+        taken.snapshot.as_ref().map(|bytes| serde_json::from_slice(bytes).expect("a snapshot is readable"));
+    Engine::restore(config, snapshot.as_ref(), &taken.tail).map_err(|error| error.to_string())
 }

@@ -1,13 +1,6 @@
-//! A store in one PostgreSQL database.
-//!
-//! | table | content |
-//! |---|---|
-//! | `counterpoint_cluster` | one row: the identity of the deployment and what all nodes must agree on; the directory as JSON with a version |
-//! | those of `counterpoint-journal-postgres` | the journals, one stream for each shard |
-//!
-//! Nothing holds a lock between two statements, so a node that stops anywhere blocks no other.
+//! One connection to the database, and its statements. It is used on a thread of its own, which may be left behind.
 
-use crate::store::{Append, Deployment, Directed, DirectoryRow, Joined, Store, StoreError};
+use crate::store::{Append, Deployment, Directed, DirectoryRow, Joined, StoreError};
 use counterpoint::cluster::{NodeId, Report, Session, ShardId};
 use counterpoint::journal::{AppendError, Epoch, Takeover};
 use counterpoint::{Seq, Time};
@@ -16,14 +9,18 @@ use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
 use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a change of the directory is tried again when other nodes have changed it meanwhile.
 const TRIES: u32 = 20;
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(2);
+/// After this time without a statement a connection is tried with a trivial one first.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The server gives up a client that is gone without a message, so that connections are not used up.
+const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '5s';
+    set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;";
 
 const CREATE: &str = "
     select pg_advisory_xact_lock(hashtext('counterpoint cluster'));
@@ -40,32 +37,49 @@ const CREATE: &str = "
 /// The time in microseconds since 1970, by the database's clock.
 const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
-/// The store of a deployment in a PostgreSQL database: journals, directory, leases by the database's clock, and identities.
-///
-/// One database is one deployment. It is created by the first node that joins.
-pub struct PostgresStore {
+/// The ends of streams that were taken over on other connections.
+pub(super) type Ends = Arc<Mutex<BTreeMap<(ShardId, Epoch), StreamEnd>>>;
+
+pub(super) struct Connection {
     config: Config,
     client: Option<Client>,
     streams: PostgresStreams,
-    /// The ends of streams that were taken over on other connections.
-    ends: Arc<Mutex<BTreeMap<(ShardId, Epoch), StreamEnd>>>,
+    ends: Ends,
+    /// The last version of the directory that a connection of this process has seen.
+    seen: Arc<AtomicU64>,
+    /// When the last statement was answered.
+    answered: Option<Instant>,
 }
 
-impl PostgresStore {
-    /// The store in this database. No connection is made before the first call.
-    #[must_use]
-    pub fn new(mut config: Config) -> Self {
-        config.connect_timeout(CONNECT);
-        // A connection to a database that has gone without a word is given up.
-        config.tcp_user_timeout(Duration::from_secs(5)).keepalives_idle(Duration::from_secs(2));
+/// The name of the stream of a shard. It contains no number of shards: the identity of the deployment has it.
+fn stream(shard: ShardId) -> String {
+    format!("shard {:04}", shard.get())
+}
+
+impl Connection {
+    pub(super) fn new(config: Config, ends: Ends, seen: Arc<AtomicU64>) -> Self {
         let streams = PostgresStreams::new(config.clone());
-        Self { config, client: None, streams, ends: Arc::default() }
+        Self { config, client: None, streams, ends, seen, answered: None }
     }
 
-    /// The name of the stream of a shard. It contains no number of shards: the identity of the deployment has it.
-    #[must_use]
-    pub fn stream(shard: ShardId) -> String {
-        format!("shard {:04}", shard.get())
+    /// Connects, or finds out whether the connection is one, unless that was seen just before.
+    pub(super) fn ready(&mut self, for_streams: bool) -> Result<(), StoreError> {
+        if self.answered.is_some_and(|at| at.elapsed() < IDLE) {
+            return Ok(());
+        }
+        self.answered = None;
+        if for_streams {
+            self.streams.ping().map_err(|error| StoreError::Away(error.to_string()))?;
+        } else {
+            self.client()?.batch_execute("").map_err(away)?;
+        }
+        self.answered();
+        Ok(())
+    }
+
+    /// A call has returned.
+    pub(super) fn answered(&mut self) {
+        self.answered = Some(Instant::now());
     }
 
     fn client(&mut self) -> Result<&mut Client, StoreError> {
@@ -74,7 +88,7 @@ impl PostgresStore {
             None => {
                 let mut config = self.config.clone();
                 let mut client = config.application_name("counterpoint cluster").connect(NoTls).map_err(away)?;
-                client.batch_execute("set synchronous_commit = on; set statement_timeout = '5s';").map_err(away)?;
+                client.batch_execute(SESSION).map_err(away)?;
                 client
             }
         };
@@ -86,8 +100,10 @@ impl PostgresStore {
         &mut self,
         change: impl Fn(&mut DirectoryRow, Time, u64) -> Result<Directed, StoreError>,
     ) -> Result<Directed, StoreError> {
+        let seen = Arc::clone(&self.seen);
         let client = self.client()?;
         for _ in 0..TRIES {
+            let known = seen.load(Ordering::SeqCst);
             let read = client.query_opt(&format!("select version, directory, {NOW} from counterpoint_cluster"), &[]);
             let Some(read) = read.map_err(away)? else {
                 return Err(StoreError::Foreign("the row of the directory is missing".into()));
@@ -95,6 +111,9 @@ impl PostgresStore {
             let (version, text, now): (i64, &str, i64) = (read.get(0), read.get(1), read.get(2));
             let mut row: DirectoryRow = serde_json::from_str(text)
                 .map_err(|error| StoreError::Foreign(format!("the directory cannot be read: {error}")))?;
+            if version.unsigned_abs() < known {
+                return Err(StoreError::Stale { version: version.unsigned_abs(), known });
+            }
             let next = version.saturating_add(1);
             let directed = change(&mut row, time(now), next.unsigned_abs())?;
             let text = serde_json::to_string(&row).map_err(|error| StoreError::Foreign(error.to_string()))?;
@@ -103,6 +122,7 @@ impl PostgresStore {
                 &[&text, &next, &version],
             );
             if written.map_err(away)? == 1 {
+                seen.fetch_max(next.unsigned_abs(), Ordering::SeqCst);
                 return Ok(directed);
             }
         }
@@ -113,15 +133,8 @@ impl PostgresStore {
         let row = self.client()?.query_one(&format!("select nextval('{sequence}')"), &[]).map_err(away)?;
         Ok(row.get::<_, i64>(0).unsigned_abs())
     }
-}
 
-impl Store for PostgresStore {
-    fn another(&self) -> Result<Box<dyn Store>, StoreError> {
-        let streams = PostgresStreams::new(self.config.clone());
-        Ok(Box::new(Self { config: self.config.clone(), client: None, streams, ends: Arc::clone(&self.ends) }))
-    }
-
-    fn join(&mut self, stated: &Deployment) -> Result<Joined, StoreError> {
+    pub(super) fn join(&mut self, stated: &Deployment) -> Result<Joined, StoreError> {
         let client = self.client()?;
         let known = "select exists (select from pg_tables where tablename = 'counterpoint_cluster' and schemaname = any (current_schemas(false))), \
                      exists (select from pg_tables where tablename = 'counterpoint_head' and schemaname = any (current_schemas(false)))";
@@ -145,20 +158,20 @@ impl Store for PostgresStore {
         Ok(Joined::new(node, id, time(now)))
     }
 
-    fn session(&mut self) -> Result<Session, StoreError> {
+    pub(super) fn session(&mut self) -> Result<Session, StoreError> {
         Ok(Session::new(self.number("counterpoint_cluster_sessions")?))
     }
 
-    fn report(&mut self, report: Report, address: &str) -> Result<Directed, StoreError> {
+    pub(super) fn report(&mut self, report: &Report, address: &str) -> Result<Directed, StoreError> {
         self.change(|row, now, version| row.report(now, version, report.clone(), address))
     }
 
-    fn relocate(&mut self, shard: ShardId, to: NodeId) -> Result<Directed, StoreError> {
+    pub(super) fn relocate(&mut self, shard: ShardId, to: NodeId) -> Result<Directed, StoreError> {
         self.change(|row, now, version| row.relocate(now, version, shard, to))
     }
 
-    fn take_over(&mut self, shard: ShardId) -> Result<Takeover, StoreError> {
-        let taken = self.streams.take_over(&Self::stream(shard));
+    pub(super) fn take_over(&mut self, shard: ShardId) -> Result<Takeover, StoreError> {
+        let taken = self.streams.take_over(&stream(shard));
         let (taken, end) = taken.map_err(|error| match error.broken() {
             Some(broken) => broken.clone().into(),
             None => StoreError::Away(error.to_string()),
@@ -172,12 +185,12 @@ impl Store for PostgresStore {
         Ok(taken)
     }
 
-    fn append_all(&mut self, appends: &[Append]) -> Vec<Result<(), AppendError>> {
+    pub(super) fn append_all(&mut self, appends: &[Append]) -> Vec<Result<(), AppendError>> {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = appends.iter().filter_map(|append| ends.remove(&(append.shard, append.epoch)));
         taken.for_each(|end| self.streams.adopt(end));
         drop(ends);
-        let names: Vec<String> = appends.iter().map(|append| Self::stream(append.shard)).collect();
+        let names: Vec<String> = appends.iter().map(|append| stream(append.shard)).collect();
         let appends: Vec<StreamAppend<'_>> = names
             .iter()
             .zip(appends)
@@ -186,8 +199,14 @@ impl Store for PostgresStore {
         self.streams.append_all(&appends)
     }
 
-    fn keep_snapshot(&mut self, shard: ShardId, epoch: Epoch, at: Seq, state: Vec<u8>) -> Result<(), AppendError> {
-        self.streams.keep_snapshot(&Self::stream(shard), epoch, at, &state)
+    pub(super) fn keep_snapshot(
+        &mut self,
+        shard: ShardId,
+        epoch: Epoch,
+        at: Seq,
+        state: &[u8],
+    ) -> Result<(), AppendError> {
+        self.streams.keep_snapshot(&stream(shard), epoch, at, state)
     }
 }
 
@@ -204,10 +223,4 @@ fn away(error: postgres::Error) -> StoreError {
         source = cause.source();
     }
     if error.code() == Some(&SqlState::UNDEFINED_TABLE) { StoreError::Foreign(text) } else { StoreError::Away(text) }
-}
-
-impl fmt::Debug for PostgresStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").finish_non_exhaustive()
-    }
 }
