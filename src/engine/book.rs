@@ -89,7 +89,7 @@ pub(super) struct Book {
     pub(super) schedules: Schedules,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
-    /// The owner of the task that was submitted last, which is mostly assigned next.
+    /// The owner of the task that was submitted last, which is mostly assigned next, or of one that an agent has ended.
     last: Option<(TaskId, Owner)>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
@@ -432,6 +432,13 @@ impl Book {
             self.owners.insert(task, Owner { phase, ..owner });
             self.last = None;
         }
+    }
+
+    /// The owner of an unfinished task, which is asked for again in the same call.
+    pub(super) fn recall_owner(&mut self, task: TaskId) -> Option<Owner> {
+        let owner = self.owner(task)?;
+        self.last = Some((task, owner));
+        Some(owner)
     }
 
     /// The owner of an unfinished task.
