@@ -97,6 +97,11 @@ impl State {
         self.queues.take_opened()
     }
 
+    /// The new task that has not entered its sub-queue enters it.
+    pub(crate) fn admit_newcomer(&mut self) -> Applied {
+        self.queues.admit_newcomer()
+    }
+
     /// The next task of a class, if an agent has room for it.
     pub(crate) fn next_of(&mut self, class: ClassIx) -> Applied<Option<(Turn, TaskIx)>> {
         let rooms: &[Room] = if self.index.fleet().reserves() { &[Room::Open, Room::Reserved] } else { &[Room::Open] };

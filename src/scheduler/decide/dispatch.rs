@@ -46,6 +46,25 @@ impl Dispatch<'_, '_> {
         self.retain();
     }
 
+    /// A new task has not entered its queue, because no other task waits in its class: it is assigned at once, or enters its
+    /// queue. False if it waits, or there is none.
+    pub(super) fn newcomer(&mut self) -> bool {
+        let Some(at) = self.core.reader.state.queues().newcomer() else { return false };
+        let task = self.core.reader.state.tasks().get(at);
+        let class =
+            task.and_then(Task::class).filter(|class| self.core.reader.state.index().has_agent(*class, Room::Open));
+        let begins = class.is_some_and(|class| !self.is_cut() && self.one(class, at, None));
+        if !begins {
+            let queued = self.core.reader.state.admit_newcomer();
+            self.core.must(queued);
+            return false;
+        }
+        self.follow_up_expired();
+        self.drain_opened();
+        self.retain();
+        true
+    }
+
     /// An agent has got room.
     pub(crate) fn to(&mut self, agent: Option<AgentIx>) {
         if let Some(agent) = agent {
@@ -315,6 +334,17 @@ impl Dispatch<'_, '_> {
         self.core.emit(TaskEvent::Ready.of(id), self.tx);
         self.core.reader.state.tasks().by_id(id)?.class()
     }
+}
+
+/// Whether a new task may be assigned before it enters its queue: nothing that observes the event of its submit reads the
+/// queues, and all room is open.
+#[inline]
+pub(super) fn may_hand_over(core: &Core) -> bool {
+    let state = &core.reader.state;
+    !core.guards.is_on()
+        && core.reader.config.routing.is_least_loaded()
+        && !state.index().fleet().reserves()
+        && !state.candidates().has_unstarted()
 }
 
 impl Reader {

@@ -223,6 +223,11 @@ impl Guards {
         self.record_ending(by.agent(), ending, at);
     }
 
+    /// Whether any guard is configured.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// Whether tasks of the kind are pure.
     #[inline]
     pub(super) fn is_pure(&self, spec: &TaskSpec) -> bool {

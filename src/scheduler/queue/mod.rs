@@ -108,6 +108,23 @@ impl Queues {
         self.lanes.push(key, arrival.tier, self.rank(arrival), task)
     }
 
+    /// Receives a new task for which an agent is looked for at once, see [`newcomer`](Self::newcomer).
+    pub(crate) fn receive(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx) -> Applied {
+        self.deferrals.enter(arrival, task);
+        self.lanes.receive(key, arrival.tier, self.rank(arrival), task)
+    }
+
+    /// The new task that has not entered its sub-queue, because an agent is looked for.
+    #[inline]
+    pub(crate) fn newcomer(&self) -> Option<TaskIx> {
+        self.lanes.newcomer()
+    }
+
+    /// The new task enters its sub-queue.
+    pub(crate) fn admit_newcomer(&mut self) -> Applied {
+        self.lanes.admit_newcomer()
+    }
+
     pub(crate) fn remove(&mut self, arrival: &Arrival, task: TaskIx) -> Applied {
         self.deferrals.leave(arrival, task)?;
         self.lanes.remove(task)
