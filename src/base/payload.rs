@@ -69,8 +69,8 @@ impl Field {
 
 impl Fields {
     fn value(&self) -> &Value {
-        let fields = || self.fields.iter().map(|(name, field)| ((*name).to_owned(), field.value()));
-        self.value.get_or_init(|| Value::Object(fields().collect()))
+        let build = || self.fields.iter().map(|(name, field)| ((*name).to_owned(), field.value())).collect();
+        self.value.get_or_init(|| Value::Object(build()))
     }
 }
 
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(Payload::NULL.depth(), 0);
     }
 
-    /// It has the size and the depth of the same value in one piece, before and after it is read.
+    /// It has the size and the depth of the same value as a whole, before and after it is read.
     #[test]
     fn an_object_of_payloads_is_the_same_as_one_of_values() {
         for (input, flag) in [(json!(null), true), (json!([1, [2]]), false), (json!({"a": {"b": "text"}}), true)] {

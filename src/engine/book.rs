@@ -434,13 +434,6 @@ impl Book {
         }
     }
 
-    /// The owner of an unfinished task, which is asked for again in the same call.
-    pub(super) fn recall_owner(&mut self, task: TaskId) -> Option<Owner> {
-        let owner = self.owner(task)?;
-        self.last = Some((task, owner));
-        Some(owner)
-    }
-
     /// The owner of an unfinished task.
     pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
         match self.last {
@@ -476,6 +469,13 @@ impl Book {
             None => self.catalog.default_of(name),
         }
     }
+}
+
+/// The owner of an unfinished task, which is asked for again in the same call.
+pub(super) fn recall_owner(book: &mut Book, task: TaskId) -> Option<Owner> {
+    let owner = book.owner(task)?;
+    book.last = Some((task, owner));
+    Some(owner)
 }
 
 /// The end of a task for the run that owns it, if the event ends the task.

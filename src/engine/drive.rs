@@ -2,7 +2,7 @@
 //! events and tasks, until no move is left.
 
 use super::accounts::Affordable;
-use super::book::{Book, Folded};
+use super::book::{Book, Folded, recall_owner};
 use super::delegate::{Delegation, PartOf};
 use super::family::Room;
 use super::function::{passes_on, turn_refused};
@@ -94,7 +94,7 @@ impl Driver {
         self.settle(tx);
         command.make_canonical();
         let verdict = match command {
-            Command::Agent(command) => match self.instead_of(&command, tx) {
+            Command::Agent(command) => match instead_of(self, &command, tx) {
                 None if passes_on(&self.book, &command, &tx.meter) => self.core.agent(command, tx),
                 None => check_report(&self.core, &command).and_then(|()| self.core.agent(command, tx)),
                 Some(instead) => self.core.agent(instead, tx),
@@ -107,27 +107,6 @@ impl Driver {
         };
         self.settle(tx);
         verdict
-    }
-
-    /// The failure in place of an answer that the engine does not accept. It reads the answers of delegated work and of turns of
-    /// functions, and of no other work.
-    fn instead_of(&mut self, command: &AgentCommand, tx: &Tx<'_>) -> Option<AgentCommand> {
-        let AgentCommand::Complete { attempt, .. } = command else { return None };
-        let owner = self.book.recall_owner(attempt.task())?;
-        match self.book.runs.node_of(owner)?.state.work() {
-            NodeWork::Delegate(_) => self.delegation().instead_of(command),
-            NodeWork::Function(_) => turn_refused(&self.book, self.core.config(), command, &tx.meter),
-            NodeWork::Immediate
-            | NodeWork::Task
-            | NodeWork::Map(_)
-            | NodeWork::Repeat
-            | NodeWork::Rounds(_)
-            | NodeWork::States(_)
-            | NodeWork::Wait(_)
-            | NodeWork::Race(_)
-            | NodeWork::Send(_)
-            | NodeWork::Compensation => None,
-        }
     }
 
     pub(super) fn resume(&mut self, tx: &mut Tx<'_>) {
@@ -365,6 +344,27 @@ impl Driver {
             });
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
+    }
+}
+
+/// The failure in place of an answer that the engine does not accept. It reads the answers of delegated work and of turns of
+/// functions, and of no other work.
+fn instead_of(driver: &mut Driver, command: &AgentCommand, tx: &Tx<'_>) -> Option<AgentCommand> {
+    let AgentCommand::Complete { attempt, .. } = command else { return None };
+    let owner = recall_owner(&mut driver.book, attempt.task())?;
+    match driver.book.runs.node_of(owner)?.state.work() {
+        NodeWork::Delegate(_) => driver.delegation().instead_of(command),
+        NodeWork::Function(_) => turn_refused(&driver.book, driver.core.config(), command, &tx.meter),
+        NodeWork::Immediate
+        | NodeWork::Task
+        | NodeWork::Map(_)
+        | NodeWork::Repeat
+        | NodeWork::Rounds(_)
+        | NodeWork::States(_)
+        | NodeWork::Wait(_)
+        | NodeWork::Race(_)
+        | NodeWork::Send(_)
+        | NodeWork::Compensation => None,
     }
 }
 

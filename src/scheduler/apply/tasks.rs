@@ -89,7 +89,7 @@ impl State {
         self.queues.enter(accounts, spec.payload.bytes())?;
         self.queues.deferrals_mut().submitted();
         if spec.after.is_empty() {
-            self.enqueue_at(task, None, place)?;
+            enqueue_at(self, task, None, place)?;
         } else {
             self.tasks.block(task, spec, Origin::Submit)?;
         }
@@ -118,27 +118,7 @@ impl State {
 
     /// Queues a task. The agents that it excludes are given if they were determined before, because it does not become ready.
     pub(super) fn enqueue_excluding(&mut self, at: TaskIx, excluded: Option<Excluded>) -> Applied {
-        self.enqueue_at(at, excluded, Place::ById)
-    }
-
-    fn enqueue_at(&mut self, at: TaskIx, excluded: Option<Excluded>, place: Place) -> Applied {
-        let task = self.tasks.at(at)?;
-        let room = task.room();
-        let plain =
-            task.rare().avoid.is_empty() && !task.traits.is_affine() && self.index.classes().separated().is_empty();
-        let class = if plain {
-            self.index.join_plain(&task.spec.needs, room)?
-        } else {
-            let key = ClassKey { avoid: task.rare().avoid.clone().into(), ..self.class_key(&task.spec) };
-            let key = ClassKey { excluded: excluded.unwrap_or(key.excluded), ..key };
-            self.index.join(key, room)?
-        };
-        let task = self.tasks.queue(at, class)?;
-        if plain && place == Place::Newcomer && !task.traits.uses_resources() {
-            return self.queues.receive(sub_queue(task, class), &Arrival::of(task), at);
-        }
-        self.queues.push(sub_queue(task, class), &Arrival::of(task), at)?;
-        if self.queues.has_batches() { self.linger(at) } else { Ok(()) }
+        enqueue_at(self, at, excluded, Place::ById)
     }
 
     /// Removes a task from its queue, if it is in one: for an agent, or for another reason.
@@ -233,6 +213,25 @@ impl State {
             avoid: Box::default(),
         }
     }
+}
+
+/// Queues a task, which may be new, see [`Place::Newcomer`].
+fn enqueue_at(state: &mut State, at: TaskIx, excluded: Option<Excluded>, place: Place) -> Applied {
+    let task = state.tasks.at(at)?;
+    let room = task.room();
+    let plain =
+        task.rare().avoid.is_empty() && !task.traits.is_affine() && state.index.classes().separated().is_empty();
+    let class = if plain {
+        state.index.join_plain(&task.spec.needs, room)?
+    } else {
+        let key = ClassKey { avoid: task.rare().avoid.clone().into(), ..state.class_key(&task.spec) };
+        let key = ClassKey { excluded: excluded.unwrap_or(key.excluded), ..key };
+        state.index.join(key, room)?
+    };
+    let task = state.tasks.queue(at, class)?;
+    let is_new = place == Place::Newcomer && plain && !task.traits.uses_resources();
+    state.queues.push(sub_queue(task, class), &Arrival::of(task), at, is_new)?;
+    if state.queues.has_batches() { state.linger(at) } else { Ok(()) }
 }
 
 /// Moves a queued task behind others.

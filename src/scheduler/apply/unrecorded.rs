@@ -97,11 +97,6 @@ impl State {
         self.queues.take_opened()
     }
 
-    /// The new task that has not entered its sub-queue enters it.
-    pub(crate) fn admit_newcomer(&mut self) -> Applied {
-        self.queues.admit_newcomer()
-    }
-
     /// The next task of a class, if an agent has room for it.
     pub(crate) fn next_of(&mut self, class: ClassIx) -> Applied<Option<(Turn, TaskIx)>> {
         let rooms: &[Room] = if self.index.fleet().reserves() { &[Room::Open, Room::Reserved] } else { &[Room::Open] };
@@ -121,6 +116,11 @@ impl State {
         let passes = |class: ClassIx| !declined.contains(class.index()) && index.has_resources(class, member);
         queues.first_among(room, &member.classes, passes)
     }
+}
+
+/// The new task that has not entered its sub-queue enters it.
+pub(crate) fn admit_newcomer(state: &mut State) -> Applied {
+    state.queues.admit_newcomer()
 }
 
 /// Notes the heartbeat of an attempt.

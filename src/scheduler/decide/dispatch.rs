@@ -10,7 +10,7 @@ use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::message::event::TaskEvent;
 use crate::routing::{Candidates, RoutingStrategy};
-use crate::scheduler::apply::sub_queue;
+use crate::scheduler::apply::{admit_newcomer, sub_queue};
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::log::Tx;
@@ -55,7 +55,7 @@ impl Dispatch<'_, '_> {
             task.and_then(Task::class).filter(|class| self.core.reader.state.index().has_agent(*class, Room::Open));
         let begins = class.is_some_and(|class| !self.is_cut() && self.one(class, at, None));
         if !begins {
-            let queued = self.core.reader.state.admit_newcomer();
+            let queued = admit_newcomer(&mut self.core.reader.state);
             self.core.must(queued);
             return false;
         }

@@ -103,15 +103,11 @@ impl Queues {
 
     // ---- waiting tasks
 
-    pub(crate) fn push(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx) -> Applied {
+    /// Queues a task. For a new one an agent may be looked for first, see [`newcomer`](Self::newcomer).
+    #[inline]
+    pub(crate) fn push(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx, is_new: bool) -> Applied {
         self.deferrals.enter(arrival, task);
-        self.lanes.push(key, arrival.tier, self.rank(arrival), task)
-    }
-
-    /// Receives a new task for which an agent is looked for at once, see [`newcomer`](Self::newcomer).
-    pub(crate) fn receive(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx) -> Applied {
-        self.deferrals.enter(arrival, task);
-        self.lanes.receive(key, arrival.tier, self.rank(arrival), task)
+        self.lanes.receive(key, (arrival.tier, self.rank(arrival)), task, is_new)
     }
 
     /// The new task that has not entered its sub-queue, because an agent is looked for.

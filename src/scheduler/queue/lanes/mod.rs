@@ -127,18 +127,6 @@ impl Lanes {
         Self { fair, ..Self::default() }
     }
 
-    /// Receives a new task. If it would be the only one in its lane that may begin, it enters its sub-queue only with
-    /// [`admit_newcomer`](Self::admit_newcomer), or is removed before: entering and leaving a sub-queue takes 900 instructions.
-    #[inline]
-    pub(crate) fn receive(&mut self, key: SubQueueKey, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
-        let class = key.class.index();
-        if self.fair || self.restricted || self.ready.urgent.contains(class) || self.ready.rest.contains(class) {
-            return self.push(key, tier, rank, task);
-        }
-        self.newcomer = Some(Newcomer { key, tier, rank, task });
-        Ok(())
-    }
-
     /// The new task that has not entered its sub-queue.
     #[inline]
     pub(crate) fn newcomer(&self) -> Option<TaskIx> {
@@ -146,11 +134,32 @@ impl Lanes {
     }
 
     /// The new task enters its sub-queue.
+    #[cold]
     pub(crate) fn admit_newcomer(&mut self) -> Applied {
         let Some(Newcomer { key, tier, rank, task }) = self.newcomer.take() else { return Ok(()) };
         self.push(key, tier, rank, task)
     }
 
+    /// Whether a new task would be the only one of its class that may begin. It is then no other task's turn.
+    #[inline]
+    fn is_alone(&self, class: ClassIx) -> bool {
+        let is_ready = |urgent| self.ready.of(urgent).contains(class.index());
+        !self.fair && !self.restricted && !is_ready(false) && !is_ready(true)
+    }
+
+    /// Receives a task. If it is new and no other task of its class may begin, it enters its sub-queue only with
+    /// [`admit_newcomer`](Self::admit_newcomer), or is removed before: entering and leaving a sub-queue takes 900 instructions.
+    #[inline]
+    pub(crate) fn receive(&mut self, key: SubQueueKey, rank: (Tier, Rank), task: TaskIx, is_new: bool) -> Applied {
+        let (tier, rank) = rank;
+        if is_new && self.is_alone(key.class) {
+            self.newcomer = Some(Newcomer { key, tier, rank, task });
+            return Ok(());
+        }
+        self.push(key, tier, rank, task)
+    }
+
+    #[inline]
     pub(crate) fn push(&mut self, key: SubQueueKey, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
         let at = self.sub_queue_for(key);
         if task.index() >= self.nodes.len() {
