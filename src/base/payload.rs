@@ -91,7 +91,7 @@ impl Payload {
     }
 
     /// An object of these fields, which have different names. It shares the other payloads, and their values are copied when it is
-    /// read: building the object takes 3,000 instructions and ten allocations.
+    /// read: building and dropping the object takes 1,900 instructions.
     pub(crate) fn object(fields: [(&'static str, Field); 3]) -> Self {
         let (mut bytes, mut deepest) = (2_u32, 0);
         for (name, field) in &fields {
