@@ -89,7 +89,7 @@ pub(super) struct Book {
     pub(super) schedules: Schedules,
     /// The owners of unfinished tasks.
     owners: IdMap<TaskId, Owner>,
-    /// The owner of the task that was submitted last, which is mostly assigned next.
+    /// The owner of the task that was submitted last, which is mostly assigned next, or of one that an agent has ended.
     last: Option<(TaskId, Owner)>,
     /// The serial number of the last id that the engine created.
     pub(super) serial: u64,
@@ -469,6 +469,13 @@ impl Book {
             None => self.catalog.default_of(name),
         }
     }
+}
+
+/// The owner of an unfinished task, which is asked for again in the same call.
+pub(super) fn recall_owner(book: &mut Book, task: TaskId) -> Option<Owner> {
+    let owner = book.owner(task)?;
+    book.last = Some((task, owner));
+    Some(owner)
 }
 
 /// The end of a task for the run that owns it, if the event ends the task.

@@ -2,7 +2,7 @@
 //! events and tasks, until no move is left.
 
 use super::accounts::Affordable;
-use super::book::{Book, Folded};
+use super::book::{Book, Folded, recall_owner};
 use super::delegate::{Delegation, PartOf};
 use super::family::Room;
 use super::function::{passes_on, turn_refused};
@@ -17,14 +17,14 @@ use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::base::time::Time;
-use crate::message::command::{Accepted, Command};
+use crate::message::command::{Accepted, AgentCommand, Command};
 use crate::message::effect::Outbox;
 use crate::message::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent, ScheduleEvent};
 use crate::message::rejected::Rejected;
 use crate::message::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Reuse, Tx, check_report};
 use crate::task::{Affinity, Owner, TaskSpec, Tier, Usage};
-use crate::workflow::machine::{BoundNode, Move, Search};
+use crate::workflow::machine::{BoundNode, Move, NodeWork, Search};
 use crate::workflow::plan::Template;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -94,15 +94,11 @@ impl Driver {
         self.settle(tx);
         command.make_canonical();
         let verdict = match command {
-            Command::Agent(command) => {
-                let refused = || turn_refused(&self.book, self.core.config(), &command, &tx.meter);
-                let instead = self.delegation().instead_of(&command).or_else(refused);
-                match instead {
-                    None if passes_on(&self.book, &command, &tx.meter) => self.core.agent(command, tx),
-                    None => check_report(&self.core, &command).and_then(|()| self.core.agent(command, tx)),
-                    Some(instead) => self.core.agent(instead, tx),
-                }
-            }
+            Command::Agent(command) => match instead_of(self, &command, tx) {
+                None if passes_on(&self.book, &command, &tx.meter) => self.core.agent(command, tx),
+                None => check_report(&self.core, &command).and_then(|()| self.core.agent(command, tx)),
+                Some(instead) => self.core.agent(instead, tx),
+            },
             Command::Task(command) => self.task(command, tx),
             Command::Control(command) => self.core.control(command, tx),
             Command::Run(command) => self.run(command, tx),
@@ -201,13 +197,12 @@ impl Driver {
     /// Performs the next move of a scheduled run, or removes the run from the agenda if it has none.
     fn step(&mut self, id: RunId, tx: &mut Tx<'_>) {
         tx.meter.visit(1);
-        if !self.book.runs.get(id).is_some_and(Search::may_find) || self.book.runs.is_paused(id) {
-            return self.book.runs.unschedule(id);
-        }
         let limits = self.core.config().limits();
-        let next =
-            self.book.runs.get_mut(id).map_or(Ok(Search::Nothing), |run| run.next_move(tx.now, limits, &tx.meter));
-        match next {
+        let is_paused = self.book.runs.paused_by(id).is_some();
+        let run =
+            self.book.runs.get_mut(id).filter(|run| !is_paused && Search::may_find(run) && !run.lacks_functions());
+        let Some(run) = run else { return self.book.runs.unschedule(id) };
+        match run.next_move(tx.now, limits, &tx.meter) {
             Err(anomaly) => self.core.record_anomaly(anomaly),
             Ok(Search::Cut) => {}
             Ok(Search::Found(next)) => {
@@ -234,10 +229,10 @@ impl Driver {
     }
 
     pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
-        let entry = tx.entry(event.into());
+        let event = event.into();
         tx.meter.spend(EVENT);
-        tx.meter.visit(self.book.visits(&entry.event));
-        tx.record(entry);
+        tx.meter.visit(self.book.visits(&event));
+        tx.push(event);
         self.catch_up(tx);
     }
 
@@ -349,6 +344,27 @@ impl Driver {
             });
             self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
+    }
+}
+
+/// The failure in place of an answer that the engine does not accept. It reads the answers of delegated work and of turns of
+/// functions, and of no other work.
+fn instead_of(driver: &mut Driver, command: &AgentCommand, tx: &Tx<'_>) -> Option<AgentCommand> {
+    let AgentCommand::Complete { attempt, .. } = command else { return None };
+    let owner = recall_owner(&mut driver.book, attempt.task())?;
+    match driver.book.runs.node_of(owner)?.state.work() {
+        NodeWork::Delegate(_) => driver.delegation().instead_of(command),
+        NodeWork::Function(_) => turn_refused(&driver.book, driver.core.config(), command, &tx.meter),
+        NodeWork::Immediate
+        | NodeWork::Task
+        | NodeWork::Map(_)
+        | NodeWork::Repeat
+        | NodeWork::Rounds(_)
+        | NodeWork::States(_)
+        | NodeWork::Wait(_)
+        | NodeWork::Race(_)
+        | NodeWork::Send(_)
+        | NodeWork::Compensation => None,
     }
 }
 

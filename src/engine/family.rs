@@ -194,12 +194,6 @@ impl Runs {
         None
     }
 
-    /// Whether a run makes no forward moves: it or an ancestor is paused, or its definition names an unregistered
-    /// function of the host.
-    pub(super) fn is_paused(&self, id: RunId) -> bool {
-        !self.paused().is_empty() && self.paused_by(id).is_some() || self.get(id).is_some_and(Run::lacks_functions)
-    }
-
     /// The nearest paused run among a run and its ancestors, with the reason.
     pub(super) fn paused_by(&self, id: RunId) -> Option<(RunId, &Name)> {
         if self.paused().is_empty() {

@@ -46,7 +46,6 @@ mod access;
 mod accounts;
 mod active;
 mod again;
-mod agenda;
 mod book;
 mod catalog;
 mod check;

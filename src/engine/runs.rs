@@ -1,11 +1,10 @@
 //! The known runs, their agenda, their timers and their families.
 
-use super::agenda::Agenda;
 use super::family::Families;
 use super::list::Register;
 use crate::base::id::{NodeIx, RunId, by_creation};
 use crate::base::meter::Meter;
-use crate::base::structure::{Arena, IdMap, Slot, Wheel};
+use crate::base::structure::{Arena, FewSet, IdMap, Slot, Wheel};
 use crate::base::time::Time;
 use crate::task::Owner;
 use crate::workflow::machine::{BoundNode, Run};
@@ -20,8 +19,8 @@ pub(super) struct Runs {
     families: Families,
     /// The runs that an operator has paused.
     paused: BTreeSet<RunId>,
-    /// The runs that may have a next move.
-    agenda: Agenda,
+    /// The runs that may have a next move. Mostly it is one.
+    agenda: FewSet<RunId>,
     /// The run that changed last, with its slot: most changes follow another one of the same run.
     last: Option<(RunId, Slot)>,
     /// Runs that are to be woken with their active descendants. Only for decisions, as the agenda.
@@ -261,7 +260,7 @@ impl Runs {
 
     /// Drops the agenda and the due timers, which only matter for decisions.
     pub(super) fn drop_decisions(&mut self, now: Time) {
-        self.agenda = Agenda::default();
+        self.agenda = FewSet::default();
         self.waking.clear();
         self.wheel.advance(now, usize::MAX, &mut Vec::new());
     }

@@ -147,10 +147,6 @@ impl Outbox {
         effects.append(&mut self.effects);
     }
 
-    pub(crate) fn record(&mut self, entry: Entry) {
-        self.entries.push(entry);
-    }
-
     /// Adds an entry, and returns it with the effects.
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry) -> (&Entry, &mut Vec<Effect>) {

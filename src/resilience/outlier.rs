@@ -207,6 +207,14 @@ impl Pool {
         if enough { self.eject(rules, agent, now) } else { None }
     }
 
+    /// Records this many results without a failure among them.
+    pub(crate) fn record_well(&mut self, agent: AgentId, results: u32) {
+        if let Some(member) = self.members.get_mut(&agent).filter(|_| results > 0) {
+            member.calls = member.calls.saturating_add(results);
+            member.in_a_row = 0;
+        }
+    }
+
     /// Ends ejections, ejects at the end of an interval, and updates panic mode. To be called at
     /// [`next_wakeup`](Self::next_wakeup) at the latest. Adds the changes to `out`.
     pub fn sweep(&mut self, rules: &Rules, now: Time, out: &mut Vec<Change>) {

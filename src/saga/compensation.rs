@@ -1,10 +1,10 @@
 //! The compensation of a set of steps in reverse causal order.
 
+use crate::base::structure::FewSet;
 use crate::dag::{NodeIx, NodeState, Readiness, Topology};
 use crate::definition::OnCompensationFailure;
 use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -89,7 +89,9 @@ pub struct Compensation {
     readiness: Readiness,
     /// None for steps that are not compensated.
     members: Vec<Option<Member>>,
-    ready: BTreeSet<NodeIx>,
+    ready: FewSet<NodeIx>,
+    /// The memory of a list of steps, for further ones.
+    free: Vec<NodeIx>,
     /// The number of members that are not settled.
     open: usize,
     /// The number of members in [`CompensationState::Failed`].
@@ -160,7 +162,8 @@ impl Compensation {
         let open = count(|state| !state.is_settled());
         let failed = count(|state| state == CompensationState::Failed);
         let readiness = Readiness::new(reversed);
-        let mut compensation = Self { readiness, members, ready: BTreeSet::new(), open, failed, policy };
+        let mut compensation =
+            Self { readiness, members, ready: FewSet::default(), free: Vec::new(), open, failed, policy };
         compensation.advance();
         let is_early = |step: &NodeIx| {
             let is_blocked = compensation.readiness.state(*step) == Some(NodeState::Waiting);
@@ -184,7 +187,7 @@ impl Compensation {
 
     /// The steps whose compensation can begin, in ascending order.
     pub fn ready(&self) -> impl Iterator<Item = NodeIx> {
-        self.ready.iter().copied().filter(|_| !self.is_stopped())
+        self.ready.iter().filter(|_| !self.is_stopped())
     }
 
     /// Whether a failed compensation prevents that any other begins, by [`OnCompensationFailure::Stop`].
@@ -246,7 +249,7 @@ impl Compensation {
             return Err(CompensationError::Blocked(step));
         }
         self.change(step, CompensationState::Ready, CompensationState::Active)?;
-        self.ready.remove(&step);
+        self.ready.remove(step);
         Ok(())
     }
 
@@ -315,7 +318,7 @@ impl Compensation {
 
     /// Makes the members ready that no other step blocks. Steps that block nothing are passed over.
     fn advance(&mut self) {
-        let mut free = Vec::new();
+        let mut free = core::mem::take(&mut self.free);
         while self.readiness.next_batch(&mut free, usize::MAX) > 0 {
             for &step in &free {
                 let Some(Some(member)) = self.members.get_mut(step.index()) else { continue };
@@ -330,6 +333,7 @@ impl Compensation {
             self.complete(&free);
             free.clear();
         }
+        self.free = free;
     }
 
     fn complete(&mut self, steps: &[NodeIx]) {

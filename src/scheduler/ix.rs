@@ -19,6 +19,8 @@ impl TaskIx {
 pub(crate) enum Place {
     /// To be looked up.
     ById,
+    /// The task is new, and an agent is looked for before it is queued.
+    Newcomer,
     /// The task.
     Task(TaskIx),
     /// The task, and the agent that it is assigned to.
@@ -28,14 +30,14 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) const fn task(self) -> Option<TaskIx> {
         match self {
-            Self::ById => None,
+            Self::ById | Self::Newcomer => None,
             Self::Task(task) | Self::Assignment(task, _) => Some(task),
         }
     }
 
     pub(crate) const fn agent(self) -> Option<AgentIx> {
         match self {
-            Self::ById | Self::Task(_) => None,
+            Self::ById | Self::Newcomer | Self::Task(_) => None,
             Self::Assignment(_, agent) => Some(agent),
         }
     }

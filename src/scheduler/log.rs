@@ -106,13 +106,6 @@ impl<'a> Tx<'a> {
         self.out.push(entry)
     }
 
-    /// Records an entry that has been applied.
-    pub(crate) fn record(&mut self, entry: Entry) {
-        self.log.last = entry.seq;
-        self.log.at = entry.at;
-        self.out.record(entry);
-    }
-
     /// The number of the next entry. It selects the random stream for draws of which that entry records the result.
     pub(crate) const fn next_seq(&self) -> Seq {
         self.log.last.next()

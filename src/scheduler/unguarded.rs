@@ -42,6 +42,11 @@ impl Unguarded {
         self.reroutings.observe(entry);
     }
 
+    /// Whether any guard is configured.
+    pub(super) const fn is_on(&self) -> bool {
+        false
+    }
+
     /// Whether tasks of the kind are pure.
     pub(super) const fn is_pure(&self, _: &TaskSpec) -> bool {
         false

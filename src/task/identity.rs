@@ -1,7 +1,7 @@
 //! Identity outside an engine: journals, and the keys by which other systems recognise work that is requested again.
 
 use super::{Owner, Phase, TaskSpec};
-use crate::base::digest::{Digest, DigestInput};
+use crate::base::digest::{Digest, DigestInput, keyed};
 use crate::base::id::{RunId, TaskId};
 use crate::base::name::Name;
 use core::fmt;
@@ -219,6 +219,7 @@ pub(crate) fn work_of_step(run: Digest, node: &str, repeats: u32, owner: Owner) 
         Phase::Undo => 1,
         Phase::Query => 2,
     };
-    let input = DigestInput::new("step").digest(run).text(node);
-    input.number(repeats.into()).number(owner.item.into()).number(phase).finish()
+    let [low, high] = run.words();
+    let times = u64::from(repeats) << 32 | u64::from(owner.item);
+    keyed(b"counterpoint 2026 step of a run.", [low, high, times, phase], node)
 }

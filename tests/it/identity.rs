@@ -177,7 +177,7 @@ fn keys_are_stable_across_versions() {
     let keys = [identity.key_of(&task).to_string(), key(&begun(), "a").to_string(), journal];
     assert_eq!(
         keys,
-        ["525e8be5adfad9d9507d2266e10412b8", "cedf905d4966cdc0b35d1ca87329c4ae", "70c3ff1e9070d213084b13167a6496be"]
+        ["525e8be5adfad9d9507d2266e10412b8", "0b68380762f2daa707d1a975eed132cc", "70c3ff1e9070d213084b13167a6496be"]
     );
 }
 

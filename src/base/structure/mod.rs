@@ -9,6 +9,7 @@ mod bits;
 mod contain;
 #[cfg(feature = "learning")]
 mod decay;
+mod fewset;
 mod idmap;
 mod median;
 mod random;
@@ -25,6 +26,7 @@ pub(crate) use bits::{Bits, next_around, next_in};
 pub(crate) use contain::{Panic, contain};
 #[cfg(feature = "learning")]
 pub(crate) use decay::decay;
+pub(crate) use fewset::FewSet;
 pub(crate) use idmap::{IdMap, NearMap};
 pub(crate) use median::median;
 pub use random::Random;

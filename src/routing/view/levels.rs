@@ -83,6 +83,25 @@ impl Levels {
         }
     }
 
+    /// An agent has another load. If it alone has the old one, and no level is between the two, its level gets the new load: the
+    /// only agent of a fleet, or one with many slots, then changes no set.
+    pub(crate) fn shift(&mut self, index: usize, old: Load, new: Load) {
+        if let Ok(at) = self.levels.binary_search_by_key(&old, |level| level.load) {
+            let before = at.checked_sub(1).and_then(|before| self.levels.get(before)).map(|level| level.load);
+            let after = self.levels.get(at + 1).map(|level| level.load);
+            if let Some(level) = self.levels.get_mut(at)
+                && level.count == 1
+                && before.is_none_or(|before| before < new)
+                && after.is_none_or(|after| new < after)
+            {
+                level.load = new;
+                return;
+            }
+        }
+        self.take(index, old);
+        self.put(index, new);
+    }
+
     /// The least loaded agent that is in all sets. Ties are broken by the first index after `turn`, starting over at
     /// the end.
     #[inline]

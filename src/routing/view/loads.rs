@@ -135,14 +135,17 @@ impl LoadTable {
         if old == level {
             return;
         }
-        if let Some(load) = old {
-            self.levels.take(at.index(), load);
-        }
-        if let Some(load) = level {
-            self.levels.put(at.index(), load);
-        }
-        if old.is_none() || level.is_none() {
-            self.free.put(at.index(), level.is_some());
+        match (old, level) {
+            (Some(old), Some(new)) => self.levels.shift(at.index(), old, new),
+            (Some(old), None) => {
+                self.levels.take(at.index(), old);
+                self.free.clear(at.index());
+            }
+            (None, Some(new)) => {
+                self.levels.put(at.index(), new);
+                self.free.set(at.index());
+            }
+            (None, None) => {}
         }
     }
 

@@ -11,7 +11,7 @@ mod tasks;
 mod unrecorded;
 
 pub(crate) use tasks::sub_queue;
-pub(crate) use unrecorded::{keep_details, note_heartbeat};
+pub(crate) use unrecorded::{admit_newcomer, keep_details, note_heartbeat};
 
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::index::Index;

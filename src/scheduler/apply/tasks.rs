@@ -11,9 +11,7 @@ use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::queue::{Arrival, SubQueueKey};
 use crate::scheduler::tasks::{Origin, Submission, Task};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
-use core::time::Duration;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 impl State {
     pub(super) fn apply_task(
@@ -27,7 +25,11 @@ impl State {
             TaskEvent::Submitted { spec, .. } if spec.id != id => {
                 Err(InconsistentEvent("the event of a submit has another id than its spec"))
             }
-            TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
+            TaskEvent::Submitted { spec, replays, expected } => {
+                let submission =
+                    Submission { spec, seq, at, expected: *expected, accounts: self.queues.accounts_of(spec) };
+                self.submitted(&submission, *replays, place)
+            }
             TaskEvent::Ready => self.ready(id),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, attempt.of(id), *to, place),
             TaskEvent::Started { attempt } => self.started(at, attempt.of(id), place),
@@ -78,22 +80,16 @@ impl State {
         }
     }
 
-    fn submitted(
-        &mut self,
-        (seq, at): (Seq, Time),
-        spec: &Arc<TaskSpec>,
-        expected: Option<Duration>,
-        replays: Option<TaskId>,
-    ) -> Applied {
-        let accounts = self.queues.accounts_of(spec);
-        let task = self.tasks.submit(&Submission { spec, seq, at, expected, accounts })?;
+    fn submitted(&mut self, submission: &Submission<'_>, replays: Option<TaskId>, place: Place) -> Applied {
+        let Submission { spec, accounts, .. } = *submission;
+        let task = self.tasks.submit(submission)?;
         if let Some(dead) = replays {
             self.tasks.discard(dead)?;
         }
         self.queues.enter(accounts, spec.payload.bytes())?;
         self.queues.deferrals_mut().submitted();
         if spec.after.is_empty() {
-            self.enqueue(task)?;
+            enqueue_at(self, task, None, place)?;
         } else {
             self.tasks.block(task, spec, Origin::Submit)?;
         }
@@ -122,21 +118,7 @@ impl State {
 
     /// Queues a task. The agents that it excludes are given if they were determined before, because it does not become ready.
     pub(super) fn enqueue_excluding(&mut self, at: TaskIx, excluded: Option<Excluded>) -> Applied {
-        let task = self.tasks.at(at)?;
-        let room = task.room();
-        let class = if task.rare().avoid.is_empty()
-            && !task.traits.is_affine()
-            && self.index.classes().separated().is_empty()
-        {
-            self.index.join_plain(&task.spec.needs, room)?
-        } else {
-            let key = ClassKey { avoid: task.rare().avoid.clone().into(), ..self.class_key(&task.spec) };
-            let key = ClassKey { excluded: excluded.unwrap_or(key.excluded), ..key };
-            self.index.join(key, room)?
-        };
-        let task = self.tasks.queue(at, class)?;
-        self.queues.push(sub_queue(task, class), &Arrival::of(task), at)?;
-        if self.queues.has_batches() { self.linger(at) } else { Ok(()) }
+        enqueue_at(self, at, excluded, Place::ById)
     }
 
     /// Removes a task from its queue, if it is in one: for an agent, or for another reason.
@@ -231,6 +213,25 @@ impl State {
             avoid: Box::default(),
         }
     }
+}
+
+/// Queues a task, which may be new, see [`Place::Newcomer`].
+fn enqueue_at(state: &mut State, at: TaskIx, excluded: Option<Excluded>, place: Place) -> Applied {
+    let task = state.tasks.at(at)?;
+    let room = task.room();
+    let plain =
+        task.rare().avoid.is_empty() && !task.traits.is_affine() && state.index.classes().separated().is_empty();
+    let class = if plain {
+        state.index.join_plain(&task.spec.needs, room)?
+    } else {
+        let key = ClassKey { avoid: task.rare().avoid.clone().into(), ..state.class_key(&task.spec) };
+        let key = ClassKey { excluded: excluded.unwrap_or(key.excluded), ..key };
+        state.index.join(key, room)?
+    };
+    let task = state.tasks.queue(at, class)?;
+    let is_new = place == Place::Newcomer && plain && !task.traits.uses_resources();
+    state.queues.push(sub_queue(task, class), &Arrival::of(task), at, is_new)?;
+    if state.queues.has_batches() { state.linger(at) } else { Ok(()) }
 }
 
 /// Moves a queued task behind others.

@@ -118,6 +118,11 @@ impl State {
     }
 }
 
+/// The new task that has not entered its sub-queue enters it.
+pub(crate) fn admit_newcomer(state: &mut State) -> Applied {
+    state.queues.admit_newcomer()
+}
+
 /// Notes the heartbeat of an attempt.
 pub(crate) fn note_heartbeat(state: &mut State, task: TaskIx, now: Time) -> Applied {
     state.tasks.note_heartbeat(task, now)

@@ -10,7 +10,7 @@ use crate::base::structure::Bits;
 use crate::base::time::Time;
 use crate::message::event::TaskEvent;
 use crate::routing::{Candidates, RoutingStrategy};
-use crate::scheduler::apply::sub_queue;
+use crate::scheduler::apply::{admit_newcomer, sub_queue};
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AgentIx, ClassIx, Place, TaskIx};
 use crate::scheduler::log::Tx;
@@ -44,6 +44,25 @@ impl Dispatch<'_, '_> {
     pub(crate) fn class(&mut self, class: ClassIx) {
         self.drain_class(class);
         self.retain();
+    }
+
+    /// A new task has not entered its queue, because no other task waits in its class: it is assigned at once, or enters its
+    /// queue. False if it waits, or there is none.
+    pub(super) fn newcomer(&mut self) -> bool {
+        let Some(at) = self.core.reader.state.queues().newcomer() else { return false };
+        let task = self.core.reader.state.tasks().get(at);
+        let class =
+            task.and_then(Task::class).filter(|class| self.core.reader.state.index().has_agent(*class, Room::Open));
+        let begins = class.is_some_and(|class| !self.is_cut() && self.one(class, at, None));
+        if !begins {
+            let queued = admit_newcomer(&mut self.core.reader.state);
+            self.core.must(queued);
+            return false;
+        }
+        self.follow_up_expired();
+        self.drain_opened();
+        self.retain();
+        true
     }
 
     /// An agent has got room.
@@ -315,6 +334,17 @@ impl Dispatch<'_, '_> {
         self.core.emit(TaskEvent::Ready.of(id), self.tx);
         self.core.reader.state.tasks().by_id(id)?.class()
     }
+}
+
+/// Whether a new task may be assigned before it enters its queue: nothing that observes the event of its submit reads the
+/// queues, and all room is open.
+#[inline]
+pub(super) fn may_hand_over(core: &Core) -> bool {
+    let state = &core.reader.state;
+    !core.guards.is_on()
+        && core.reader.config.routing.is_least_loaded()
+        && !state.index().fleet().reserves()
+        && !state.candidates().has_unstarted()
 }
 
 impl Reader {

@@ -2,11 +2,13 @@
 
 use super::admission::{Admission, Earlier};
 use super::deferral::defer;
+use super::dispatch::may_hand_over;
 use super::validate::bounded;
 use crate::base::id::TaskId;
 use crate::message::command::Accepted;
 use crate::message::event::{ControlEvent, TaskEvent};
 use crate::message::rejected::{Conflict, Rejected};
+use crate::scheduler::ix::Place;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::task::TaskSpec;
@@ -37,18 +39,27 @@ impl Core {
     /// Accepts a task without a check of the limits. Tasks of accepted runs are always accepted.
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, reuse: Reuse, tx: &mut Tx<'_>) {
         let id = spec.id;
-        self.accept(spec, replays, reuse, tx);
-        match self.reader.class_for(id) {
-            Some(class) => self.dispatch(tx).class(class),
-            None => self.dispatch(tx).settle(None),
+        let place = if may_hand_over(self) { Place::Newcomer } else { Place::ById };
+        self.accept(spec, replays, (reuse, place), tx);
+        if !self.dispatch(tx).newcomer() {
+            match self.reader.class_for(id) {
+                Some(class) => self.dispatch(tx).class(class),
+                None => self.dispatch(tx).settle(None),
+            }
         }
         defer(self, tx);
     }
 
     /// Accepts a task. Ends it if a result for it is cached, or lets it wait for the result of an equal one.
-    fn accept(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, reuse: Reuse, tx: &mut Tx<'_>) {
+    fn accept(
+        &mut self,
+        spec: Arc<TaskSpec>,
+        replays: Option<TaskId>,
+        (reuse, place): (Reuse, Place),
+        tx: &mut Tx<'_>,
+    ) {
         let (id, expected) = (spec.id, self.admission(tx.now).expected(&spec));
-        self.emit(TaskEvent::Submitted { spec, replays, expected }.of(id), tx);
+        self.emit_at(place, TaskEvent::Submitted { spec, replays, expected }.of(id), tx);
         let at = self.reader.state.tasks().submitted(id);
         let Some(task) = at.and_then(|at| self.reader.state.tasks().get(at)) else {
             self.anomaly(format_args!("{id} was accepted and is unknown"));
@@ -96,7 +107,7 @@ impl Core {
     pub(super) fn accept_all(&mut self, tasks: Vec<(Arc<TaskSpec>, Option<TaskId>)>, tx: &mut Tx<'_>) {
         let ids: Vec<TaskId> = tasks.iter().map(|(spec, _)| spec.id).collect();
         for (spec, replays) in tasks {
-            self.accept(spec, replays, Reuse::OfEqual, tx);
+            self.accept(spec, replays, (Reuse::OfEqual, Place::ById), tx);
         }
         self.dispatch_tasks(&ids, tx);
         defer(self, tx);

@@ -118,7 +118,7 @@ impl Reader {
     /// The class in which a task waits, or in which the task waits for whose result it does.
     pub(super) fn class_for(&self, id: TaskId) -> Option<ClassIx> {
         let tasks = self.state.tasks();
-        let task = tasks.by_id(id)?;
+        let task = tasks.get(tasks.submitted(id)?)?;
         task.class().or_else(|| tasks.by_id(tasks.joined_to(task)?)?.class())
     }
 

@@ -56,6 +56,8 @@ pub(super) struct AgentGuards {
     held: u32,
     /// The reason for which the breaker opened.
     why: Option<Trip>,
+    /// The successes that the pool for outlier ejection does not count yet.
+    pub(super) well: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,8 +68,16 @@ enum Limit {
 
 impl AgentGuards {
     pub(super) fn new(by: Incarnation, capacity: u32, settings: &Settings) -> Self {
-        let mut guards =
-            Self { by, capacity, breaker: Breaker::default(), limit: None, rate: Gcra::default(), held: 0, why: None };
+        let mut guards = Self {
+            by,
+            capacity,
+            breaker: Breaker::default(),
+            limit: None,
+            rate: Gcra::default(),
+            held: 0,
+            why: None,
+            well: 0,
+        };
         guards.set_capacity(capacity, settings);
         guards
     }

@@ -209,18 +209,32 @@ impl Guards {
 
     fn ended(&mut self, task: TaskId, ending: Ending, seq: Seq, at: Time) {
         let under_way = self.attempts.len();
-        let Some(Attempt { guards, by, since, ticket }) = self.attempts.remove(&task) else { return };
+        let Some(Attempt { guards: slot, by, since, ticket }) = self.attempts.remove(&task) else { return };
         if let Some(scaling) = &self.settings.scaling {
             self.watch.advance(scaling, under_way, at);
             self.watch.ended(at.since(since));
         }
-        let Some(guards) = self.agents.get_mut(guards).filter(|guards| guards.by == by) else { return };
+        let Some(guards) = self.agents.get_mut(slot).filter(|guards| guards.by == by) else { return };
         let mut random = Random::new(self.seed, seq.next().get());
-        if guards.ended(&self.settings, (ticket, since), ending, at, &mut random) {
+        let dirty = guards.ended(&self.settings, (ticket, since), ending, at, &mut random);
+        // The pool counts successes with the next failure or sweep: a search of the agent there takes 180 instructions.
+        let is_well = ending == Ending::Success;
+        guards.well = guards.well.saturating_add(is_well.into());
+        if dirty {
             self.dirty.insert(by.agent());
+        }
+        if is_well || dirty {
             self.schedule_sweep();
         }
-        self.record_ending(by.agent(), ending, at);
+        if !is_well {
+            self.count_well(slot);
+            self.record_failure(by.agent(), ending, at);
+        }
+    }
+
+    /// Whether any guard is configured.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
     }
 
     /// Whether tasks of the kind are pure.

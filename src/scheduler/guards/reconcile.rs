@@ -4,6 +4,7 @@
 use super::agent_guards::{AgentGuards, Ending, TargetBound};
 use super::{Attempt, Guards};
 use crate::base::id::{AgentId, Incarnation, TaskId};
+use crate::base::structure::Slot;
 use crate::base::time::Time;
 use crate::message::event::{AgentEvent, ControlEvent};
 use crate::resilience::outlier::Change;
@@ -93,15 +94,21 @@ impl Guards {
         self.agents.get(*self.by_agent.get(&agent)?)
     }
 
-    /// Records in the pool how an attempt has ended.
-    pub(super) fn record_ending(&mut self, agent: AgentId, ending: Ending, at: Time) {
+    /// Lets the pool count the successes of an agent up to now.
+    pub(super) fn count_well(&mut self, slot: Slot) {
+        if let Some(guards) = self.agents.get_mut(slot) {
+            self.pool.record_well(guards.by.agent(), core::mem::take(&mut guards.well));
+        }
+    }
+
+    /// Records in the pool that an attempt has ended without success, if that shows something about the agent.
+    pub(super) fn record_failure(&mut self, agent: AgentId, ending: Ending, at: Time) {
         let Some(rules) = &self.settings.outliers else { return };
-        let well = match ending {
-            Ending::Success => true,
-            Ending::Failure(FailureKind::Transient | FailureKind::Overloaded | FailureKind::Unknown) => false,
-            Ending::Failure(FailureKind::Permanent) | Ending::Neutral => return,
-        };
-        if self.pool.record(rules, agent, well, at).is_some() {
+        match ending {
+            Ending::Failure(FailureKind::Transient | FailureKind::Overloaded | FailureKind::Unknown) => {}
+            Ending::Success | Ending::Failure(FailureKind::Permanent) | Ending::Neutral => return,
+        }
+        if self.pool.record(rules, agent, false, at).is_some() {
             self.dirty.insert(agent);
             // The return of an ejected agent may be due before the next sweep.
             self.sweep_at = None;
@@ -120,6 +127,8 @@ impl Guards {
     /// Evaluates every agent of the pool. The next sweep is scheduled only while some agents are not healthy.
     pub(super) fn sweep(&mut self, state: &State, now: Time) {
         let Some(rules) = self.settings.outliers else { return };
+        let slots: Vec<Slot> = self.agents.iter().map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.count_well(slot));
         let agents: Vec<AgentId> = self.agents.iter().map(|(_, guards)| guards.agent()).collect();
         agents.iter().for_each(|agent| self.set_down(state, *agent, now));
         let mut changes = Vec::new();

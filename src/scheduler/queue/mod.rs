@@ -103,9 +103,22 @@ impl Queues {
 
     // ---- waiting tasks
 
-    pub(crate) fn push(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx) -> Applied {
+    /// Queues a task. For a new one an agent may be looked for first, see [`newcomer`](Self::newcomer).
+    #[inline]
+    pub(crate) fn push(&mut self, key: SubQueueKey, arrival: &Arrival, task: TaskIx, is_new: bool) -> Applied {
         self.deferrals.enter(arrival, task);
-        self.lanes.push(key, arrival.tier, self.rank(arrival), task)
+        self.lanes.receive(key, (arrival.tier, self.rank(arrival)), task, is_new)
+    }
+
+    /// The new task that has not entered its sub-queue, because an agent is looked for.
+    #[inline]
+    pub(crate) fn newcomer(&self) -> Option<TaskIx> {
+        self.lanes.newcomer()
+    }
+
+    /// The new task enters its sub-queue.
+    pub(crate) fn admit_newcomer(&mut self) -> Applied {
+        self.lanes.admit_newcomer()
     }
 
     pub(crate) fn remove(&mut self, arrival: &Arrival, task: TaskIx) -> Applied {

@@ -22,7 +22,9 @@ const MAX_COUNTED_BYTES: u32 = 1 << 26;
 impl Run {
     /// Applies an input. After an error the run must be discarded: the input may be applied in part.
     pub(crate) fn apply(&mut self, input: RunInput<'_>, now: Time) -> Applied {
-        self.evaluated.take_if(|evaluated| is_stale(evaluated, &input));
+        if self.evaluated.is_some() {
+            forget_stale(self, &input);
+        }
         match input {
             RunInput::Event(event) => self.apply_event(event, now),
             RunInput::Node(node, event) => self.apply_node(node, event, now),
@@ -237,6 +239,12 @@ impl Run {
         let over = || self.eval_within(ix, &map.over, MAX_COUNTED_BYTES);
         MapWork::check_size(*items, list.as_ref(), over).map_err(|why| Illegal::new("a map opens", why))
     }
+}
+
+/// Forgets the cases of a choice that were evaluated before this input, if it may change them. Few runs have any.
+#[cold]
+fn forget_stale(run: &mut Run, input: &RunInput<'_>) {
+    run.evaluated.take_if(|evaluated| is_stale(evaluated, input));
 }
 
 /// Whether an input may change what the conditions of a choice read: outputs of nodes before it, which have ended, and

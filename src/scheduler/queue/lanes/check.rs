@@ -7,6 +7,9 @@ use super::{Front, Lanes};
 impl Lanes {
     /// Compares heads and ready lanes with those computed from every sub-queue.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if let Some(task) = self.newcomer() {
+            return Err(format!("the new task at {task:?} has not entered its sub-queue"));
+        }
         let (mut heads, mut queued) = (0, 0);
         for (slot, sub_queue) in self.sub_queues.iter() {
             let key = sub_queue.key;

@@ -55,7 +55,20 @@ impl Model {
             Step::Push { lane, tenant, kind, tier, key } => {
                 let rank = Rank { key, seq: Seq::new(u64::from(number)) };
                 let (key, task) = (key_of(lane, tenant, kind, tier), TaskIx(Slot::new(number)));
-                lanes.push(key, tier, rank, task).unwrap();
+                // Every other task is new. It is first where no other may begin, and enters its sub-queue then.
+                lanes.receive(key, (tier, rank), task, number.is_multiple_of(2)).unwrap();
+                if let Some(newcomer) = lanes.newcomer() {
+                    assert_eq!(newcomer, task);
+                    let others = [Room::Open, Room::Reserved].map(|room| self.first(lanes, key.class, room));
+                    assert_eq!(others, [None; 2], "another task of the class may begin");
+                    assert!(lanes.check().is_err(), "a call does not end before the task is queued");
+                    if number.is_multiple_of(4) {
+                        lanes.remove(task).unwrap();
+                        assert_eq!((lanes.newcomer(), lanes.check()), (None, Ok(())));
+                        return;
+                    }
+                    lanes.admit_newcomer().unwrap();
+                }
                 self.tasks.insert(rank, (key, task));
             }
             Step::Remove { nth } => {

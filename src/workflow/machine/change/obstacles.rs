@@ -129,8 +129,8 @@ impl Case<'_> {
             out.push(Obstacle::OrderViolated { node: node.clone(), after });
         }
         // A new node has no state to lose.
-        let was_wanted = origin.is_some_and(|origin| !self.old.graph.is_to_be_cancelled(origin.ix));
-        if !new.state.has_ended() && self.new.graph.is_to_be_cancelled(new.ix) && was_wanted {
+        let was_wanted = origin.is_some_and(|origin| !self.old.graph.is_to_be_cancelled(origin));
+        if !new.state.has_ended() && self.new.graph.is_to_be_cancelled(new) && was_wanted {
             out.push(Obstacle::Cancelled { node: node.clone() });
         }
         let was_unhandled = origin.is_some_and(|origin| self.old.graph.is_unhandled(origin.ix));

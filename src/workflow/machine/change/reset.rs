@@ -102,7 +102,7 @@ impl Changes<'_> {
             return Some(ResetObstacle::Failed { node: node.name() });
         }
         let is_ended_by = node.state.aside().remedy.is_some() || node.state.aside().interrupted().is_some();
-        let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_to_be_cancelled(node.ix);
+        let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_to_be_cancelled(node);
         (leaves || self.was_cancelled_by_failure(node.ix)).then(|| ResetObstacle::Cancelled { node: node.name() })
     }
 }

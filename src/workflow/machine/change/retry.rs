@@ -103,7 +103,9 @@ impl Changes<'_> {
     pub(super) fn was_cancelled_by_failure(self, ix: NodeIx) -> bool {
         let ended = self.run.graph.state(ix).and_then(|state| state.ended());
         let was_cancelled = matches!(ended, Some(NodeOutcome::Cancelled { .. }));
-        self.run.is_finished() && was_cancelled && !self.run.graph.is_to_be_cancelled(ix)
+        let graph = &self.run.graph;
+        let by_others = || graph.node(ix).is_some_and(|node| graph.is_to_be_cancelled(node));
+        self.run.is_finished() && was_cancelled && !by_others()
     }
 }
 

@@ -1,13 +1,12 @@
 //! The compensation of a node.
 
 use super::{Decider, Kept, Move, Next};
-use crate::base::payload::Payload;
+use crate::base::payload::{Field, Payload};
 use crate::message::event::NodeEvent;
 use crate::message::run::CompensationOutcome;
 use crate::task::{Phase, SideEffects};
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::Worker;
-use serde_json::json;
 
 /// The number of instances that a search for the next compensation may pass before the position is kept.
 const PASSED: usize = 64;
@@ -52,9 +51,10 @@ impl Decider<'_> {
             SideEffects::Done(output) => (output.clone(), true),
             SideEffects::None | SideEffects::Possible => (Payload::NULL, false),
         };
-        let payload = json!({ "input": instance.input().value(), "output": output.value(), "certain": certain });
+        // Its values are copied when an agent or a journal reads it.
         self.meter.spend_copy(instance.input().bytes().saturating_add(output.bytes()));
-        let owner = self.owner(node, index, Phase::Undo);
-        Move::submit(owner, Payload::new(payload)).into()
+        let (input, output) = (Field::Payload(instance.input().clone()), Field::Payload(output));
+        let payload = Payload::object([("input", input), ("output", output), ("certain", Field::Flag(certain))]);
+        Move::submit(self.owner(node, index, Phase::Undo), payload).into()
     }
 }

@@ -229,7 +229,7 @@ impl<'a> Decider<'a> {
                 let is_compensating = self.run.rollback.is_compensating();
                 if is_compensating { self.compensate(node) } else { self.cancel_work(node).into() }
             }
-            RunPhase::Running if self.run.graph.is_to_be_cancelled(ix) => self.cancel(node).into(),
+            RunPhase::Running if self.run.graph.is_to_be_cancelled(node) => self.cancel(node).into(),
             RunPhase::Running => match self.handler_fires(node) {
                 Some(fired) => fired.into(),
                 None => return self.advance(node),

@@ -77,13 +77,12 @@ impl Graph {
 
     /// Whether a node is to be cancelled: a join that cancels the rest has started, a node that cancels this one has
     /// succeeded, a stop node has ended the run, or a handler or an operator has ended the node.
-    pub(crate) fn is_to_be_cancelled(&self, ix: NodeIx) -> bool {
-        let Some(node) = self.node(ix) else { return false };
+    pub(crate) fn is_to_be_cancelled(&self, node: BoundNode<'_>) -> bool {
         let cancels = |join: NodeIx| self.plan.nodes.get(join.index()).is_some_and(|plan| !plan.cancels.is_empty());
         let succeeded = |other: &NodeIx| self.state(*other).is_some_and(|state| state.has_succeeded());
         node.plan.serves.iter().any(|join| self.has_started(*join) && cancels(*join))
             || node.plan.cancelled_by.iter().any(succeeded)
-            || self.stop.is_some_and(|stop| stop != ix)
+            || self.stop.is_some_and(|stop| stop != node.ix)
             || !node.state.is_plain()
                 && (node.state.aside().interrupted().is_some() || node.state.aside().remedy.is_some())
     }

@@ -137,6 +137,22 @@ fn advance(from: &mut usize, all: &[Instance], index: usize, has: impl Fn(&Insta
 }
 
 impl Many {
+    /// Adds a new instance: it is under way, and nothing else is counted of it.
+    fn begin(&mut self, instance: Instance) {
+        debug_assert_eq!(Count::of(&instance), Count { active: 1, ..Count::default() }, "a new instance is under way");
+        self.count.active = self.count.active.saturating_add(1);
+        self.all.push(instance);
+        self.changed(self.all.len() - 1);
+    }
+
+    /// Counts the begin of an attempt, which changes no other number and no cursor: to count the instance again would take 300
+    /// instructions.
+    fn begin_attempt(&mut self, index: usize) -> Option<Applied> {
+        let begun = self.all.get_mut(index)?.begin_attempt();
+        self.count.attempts = self.count.attempts.saturating_add(begun.is_ok().into());
+        Some(begun)
+    }
+
     fn push(&mut self, instance: Instance) {
         self.count.add(&instance);
         self.all.push(instance);
@@ -374,7 +390,10 @@ impl Instances {
         if index != self.len() {
             return Err(Illegal::new("an instance begins", "another is the next one"));
         }
-        self.push(instance);
+        match self.0.as_deref_mut() {
+            Some(List::Many(many)) => many.begin(instance),
+            Some(List::One(_)) | None => self.push(instance),
+        }
         Ok(())
     }
 
@@ -391,6 +410,16 @@ impl Instances {
                 }
             }
         }
+    }
+
+    /// Counts the begin of an attempt at an instance.
+    pub(super) fn begin_attempt(&mut self, index: u32) -> Applied {
+        let begun = match self.0.as_deref_mut() {
+            Some(List::One(instance)) if index == 0 => Some(instance.begin_attempt()),
+            Some(List::Many(many)) => many.begin_attempt(index as usize),
+            Some(List::One(_)) | None => None,
+        };
+        begun.unwrap_or_else(|| Err(Illegal::new("an attempt is assigned", "its node has no such instance")))
     }
 
     /// Changes one instance.

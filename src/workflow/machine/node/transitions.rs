@@ -362,7 +362,7 @@ impl NodeState {
         if let NodeWork::Delegate(work) = &mut self.work {
             work.assign(index, agent);
         }
-        self.change_instance("an attempt is assigned", index, Instance::begin_attempt)
+        self.instances.begin_attempt(index)
     }
 
     /// Updates the work after the end of an instance.
