@@ -7,12 +7,7 @@
 //!
 //! The figures are processor time, so other programs of the machine are not measured with it: of the whole process, and of its busiest
 //! thread, which bounds the throughput on a machine with enough cores. The rows take turns.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a bench fails loudly and prints what it finds"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench fails loudly and prints what it finds")]
 
 use counterpoint::cluster::{Partition, ShardId, Shards};
 use counterpoint::host::thread::{ShardedHost, TaskHandle, ThreadHost};
