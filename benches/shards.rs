@@ -111,7 +111,9 @@ fn main() {
         Row::new("a host of one shard", move |task| alone.submit(task).unwrap()),
         Row::new("two engines that share nothing", move |task| {
             let shard = shards.shard_of(Partition::of_task(task.id));
-            apart[usize::from(shard != ShardId::new(0))].submit(task).unwrap()
+            let [first, second] = &apart;
+            let engine = if shard == ShardId::new(0) { first } else { second };
+            engine.submit(task).unwrap()
         }),
         Row::new("two shards that share agents", move |task| two.submit(task).unwrap()),
     ];

@@ -3,6 +3,7 @@
 //!
 //! `cargo test --release --lib the_most_expensive -- --nocapture` prints the ten most expensive ones in units and
 //! microseconds.
+#![expect(clippy::disallowed_types, reason = "it prints times and decides nothing by them")]
 
 use super::super::*;
 use crate::base::limits::Limits;
