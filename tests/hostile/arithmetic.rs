@@ -118,8 +118,8 @@ const SOUND: &[(&str, usize, &str)] = &[
     ),
     (
         "src/workflow/machine/node/instances.rs",
-        5,
-        "each count is one of instances by state: what is subtracted was counted before",
+        7,
+        "each count is one of instances by state, or of their attempts: what is subtracted was counted before",
     ),
     (
         "src/workflow/machine/node/links.rs",
