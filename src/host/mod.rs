@@ -14,6 +14,8 @@ mod deploy;
 mod durable;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod error;
+#[cfg(all(feature = "observe", any(feature = "threads", feature = "async")))]
+mod followers;
 #[cfg(feature = "async")]
 pub mod future;
 #[cfg(any(feature = "threads", feature = "async"))]
@@ -26,6 +28,8 @@ mod state;
 pub mod thread;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod ticket;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod watchers;
 
 #[cfg(feature = "codecs")]
 pub use crate::base::codec::{CodecError, Encoding, PayloadCodec};

@@ -4,8 +4,11 @@
 //! journal, and answers and performs effects after that. How a host waits, and what runs the attempts, differs between
 //! hosts.
 
+#[cfg(feature = "observe")]
+use super::followers::{Follower, Followers};
 use super::reentry::Inside;
 use super::ticket::{Receipt, Ticket, Tickets};
+use super::watchers::{Watcher, Watchers};
 use super::{HostError, InFlight};
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::base::payload::Payload;
@@ -20,7 +23,7 @@ use crate::message::rejected::{Conflict, Invalid, Rejected, Unknown};
 use crate::message::run::{RunOutcome, RunSpec};
 #[cfg(feature = "reports")]
 use crate::scheduler::fits;
-use crate::scheduler::{Callback, Config, Quarantined, bounded};
+use crate::scheduler::{Config, Quarantined, bounded};
 use crate::task::agent::AgentSpec;
 use crate::task::{Code, Failure, Identity, JournalId, TaskOutcome, TaskSpec, codes};
 use crate::workflow::Attempt;
@@ -33,8 +36,6 @@ use std::sync::Arc;
 pub(super) type Verdict = Result<Accepted, HostError>;
 /// Called once with the result. A reply that is dropped without a call reports that the host has ended.
 pub(super) type Reply<T> = Box<dyn FnOnce(T) + Send>;
-/// Called with every durable entry, until it returns false or panics.
-pub(super) type Watcher = Box<dyn FnMut(&Entry) -> bool + Send>;
 /// Reads the engine, and returns the function that sends the result.
 pub(super) type Look = Box<dyn FnOnce(&Engine) -> Box<dyn FnOnce() + Send> + Send>;
 
@@ -69,6 +70,12 @@ pub(super) enum Ask {
     },
     Watch {
         watcher: Watcher,
+        reply: Reply<()>,
+    },
+    #[cfg(feature = "observe")]
+    Follow {
+        run: RunId,
+        follower: Follower,
         reply: Reply<()>,
     },
     Inspect {
@@ -137,43 +144,12 @@ pub(super) struct HostState {
     tasks: Tickets<TaskId, TaskOutcome>,
     runs: Tickets<RunId, RunOutcome>,
     watchers: Watchers,
+    #[cfg(feature = "observe")]
+    pub(super) followers: Followers,
     /// The way from the attempts of this host.
     line: Arc<Line>,
     /// Where the callbacks of the host run.
     pub(super) inside: Inside,
-}
-
-/// The subscriptions, each with its number.
-#[derive(Default)]
-struct Watchers {
-    added: u64,
-    all: Vec<(u64, Watcher)>,
-    quarantined: Vec<Quarantined>,
-}
-
-impl Watchers {
-    fn add(&mut self, watcher: Watcher) {
-        self.added = self.added.saturating_add(1);
-        self.all.push((self.added, watcher));
-    }
-
-    /// Calls every watcher with an entry, and removes those that have ended or panicked.
-    fn show(&mut self, entry: &Entry) {
-        let mut at = 0;
-        while let Some((number, watcher)) = self.all.get_mut(at) {
-            let shown = contain(|| watcher(entry));
-            if shown == Ok(true) {
-                at += 1;
-                continue;
-            }
-            if let Err(panic) = shown {
-                self.quarantined.push(Quarantined::new(Callback::Watcher(*number), &panic));
-            }
-            let (_, ended) = self.all.remove(at);
-            // The destructors of what it captured are code of the user, too.
-            let _ = contain(|| drop(ended));
-        }
-    }
 }
 
 impl HostState {
@@ -199,6 +175,8 @@ impl HostState {
             tasks: Tickets::default(),
             runs: Tickets::default(),
             watchers: Watchers::default(),
+            #[cfg(feature = "observe")]
+            followers: Followers::of(tail),
             line,
             inside: Inside::default(),
         })
@@ -295,6 +273,11 @@ impl HostState {
                 self.watchers.add(watcher);
                 self.answer(reply, ());
             }
+            #[cfg(feature = "observe")]
+            Ask::Follow { run, follower, reply } => {
+                self.followers.follow(run, follower);
+                self.answer(reply, ());
+            }
             Ask::Inspect { look } => self.look(look),
             #[cfg(feature = "reports")]
             Ask::Reports { origin, reply } => {
@@ -307,7 +290,7 @@ impl HostState {
                 self.batch.answers.push(Answer::Command(reply, verdict));
             }
             Ask::Quarantined { reply } => {
-                let watchers = self.watchers.quarantined.iter().cloned();
+                let watchers = self.watchers.quarantined().iter().cloned();
                 reply(self.engine.quarantined().into_iter().chain(watchers).collect());
             }
         }
@@ -477,10 +460,12 @@ impl HostState {
     /// Passes a durable entry to the subscriptions and to those that wait for an outcome. Returns the attempts that it
     /// ends.
     pub(super) fn show(&mut self, entry: &Entry) -> Option<Ended> {
-        if !self.watchers.all.is_empty() {
+        if !self.watchers.is_empty() {
             let watchers = &mut self.watchers;
             self.inside.enter(|| watchers.show(entry));
         }
+        #[cfg(feature = "observe")]
+        self.followers.note(entry);
         if let Event::Task { task, event } = &entry.event {
             let ended = ended(*task, event);
             if ended.is_some() {

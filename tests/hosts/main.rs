@@ -41,6 +41,8 @@ mod rolling;
 mod sharded;
 #[cfg(all(feature = "protocol", feature = "tracing"))]
 mod spans;
+#[cfg(all(feature = "observe", feature = "threads"))]
+mod thread_progress;
 #[cfg(feature = "tower")]
 mod tower;
 mod world;

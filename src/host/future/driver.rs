@@ -3,7 +3,6 @@
 use super::Link;
 use super::agent::{Assignment, Performer};
 use super::attempts::{Attempts, Spawn};
-use super::followers::Followers;
 use super::journal::{Keeper, Kept, KeptSnapshot, Waits};
 use super::snapshots::SnapshotTask;
 use super::timer::{BoxFuture, Clockwork};
@@ -16,12 +15,8 @@ use crate::journal::AppendError;
 use crate::message::command::{AgentCommand, Command};
 use crate::message::effect::Effect;
 use crate::message::event::Entry;
-#[cfg(feature = "observe")]
-use crate::observe::RunProgress;
 use crate::task::agent::AgentSpec;
 use async_channel::Receiver;
-#[cfg(feature = "observe")]
-use async_channel::Sender;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -48,12 +43,6 @@ pub(super) enum Message {
         agent: Arc<dyn Performer>,
         reply: Reply<Result<Incarnation, HostError>>,
     },
-    #[cfg(feature = "observe")]
-    Follow {
-        run: crate::base::id::RunId,
-        send: Sender<RunProgress>,
-        reply: Reply<()>,
-    },
     /// Take a snapshot of the current state.
     Snapshot {
         reply: Reply<Result<Seq, AppendError>>,
@@ -77,7 +66,6 @@ impl Driver {
     /// A driver over a restored engine.
     pub(super) fn new(
         mut state: HostState,
-        followers: Followers,
         (keeper, waits): (Box<dyn Keeper>, Waits),
         snapshots: Option<SnapshotTask>,
         (clockwork, link): (Clockwork, Arc<Link>),
@@ -100,7 +88,6 @@ impl Driver {
             clockwork,
             sleep: None,
             attempts: Attempts::new(link.commands.clone()),
-            followers,
             stop: None,
             link,
         })))
@@ -177,7 +164,6 @@ struct Work {
     /// The time at which the running timer fires.
     sleep: Option<(Time, BoxFuture<()>)>,
     attempts: Attempts,
-    followers: Followers,
     stop: Option<Stop>,
     link: Arc<Link>,
 }
@@ -271,11 +257,6 @@ impl Work {
                 }
                 self.state.answer(reply, joined);
             }
-            #[cfg(feature = "observe")]
-            Message::Follow { run, send, reply } => {
-                self.followers.follow(run, send);
-                self.state.answer(reply, ());
-            }
             Message::Snapshot { reply } => match &mut self.snapshots {
                 Some(snapshots) => snapshots.request(self.state.engine.last_seq(), reply),
                 None => reply(Err(AppendError::Refused("the host was opened without snapshots".into()))),
@@ -346,7 +327,8 @@ impl Work {
         for entry in batch.outbox.entries() {
             self.show(entry);
         }
-        self.followers.notify();
+        #[cfg(feature = "observe")]
+        self.state.followers.notify();
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.note(&mut batch.outbox, self.durable);
         }
@@ -381,7 +363,6 @@ impl Work {
             None => {}
         }
         self.attempts.note(&entry.event);
-        self.followers.note(entry);
     }
 
     /// Fires due timers, and registers the waker for the next one.

@@ -64,12 +64,12 @@ mod attempts;
 mod driver;
 mod encoding;
 mod events;
-#[cfg_attr(not(feature = "observe"), path = "no_followers.rs")]
-mod followers;
 #[cfg(feature = "functions")]
 mod functions;
 mod handle;
 mod journal;
+#[cfg(feature = "observe")]
+mod progress;
 mod runs;
 mod snapshots;
 mod submission;
@@ -81,10 +81,10 @@ mod wakers;
 pub use agent::{Assignment, AsyncAgent};
 pub use driver::Driver;
 pub use events::Events;
-#[cfg(feature = "observe")]
-pub use followers::ProgressStream;
 pub use handle::{RunHandle, TaskHandle};
 pub use journal::{AsyncJournal, Blocking, OffThread};
+#[cfg(feature = "observe")]
+pub use progress::ProgressStream;
 pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
@@ -121,7 +121,6 @@ use core::fmt;
 use core::future::poll_fn;
 use core::time::Duration;
 use driver::Message;
-use followers::Followers;
 use futures_channel::oneshot;
 use futures_util::task::AtomicWaker;
 use journal::Waits;
@@ -277,7 +276,6 @@ impl FutureHost {
         let driver = Arc::clone(&waker);
         let mut state = HostState::restore(config, snapshot.as_ref(), &taken.tail, move || driver.wake())?;
         state.inside = Inside::recorded();
-        let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, state.engine.last_seq());
         let snapshots = writer.zip(away).map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
         let clockwork = Clockwork::new(Arc::new(timer), state.engine.at());
@@ -288,7 +286,7 @@ impl FutureHost {
         let keeper = (Box::new(journal) as _, waits);
         let link = Arc::new(Link { commands, inside: state.inside.clone(), waker, failed: Mutex::default() });
         let (clock, shared) = (clockwork.clone(), Arc::clone(&link));
-        let driver = Driver::new(state, followers, keeper, snapshots, (clock, shared), messages, receiver);
+        let driver = Driver::new(state, keeper, snapshots, (clock, shared), messages, receiver);
         Ok((Self { inbox, clockwork, link, coder: Coder::default() }, driver))
     }
 

@@ -2,7 +2,7 @@
 
 use super::driver::Message;
 #[cfg(feature = "observe")]
-use super::followers::ProgressStream;
+use super::progress::ProgressStream;
 use super::{FutureHost, RunHandle};
 use crate::base::id::RunId;
 use crate::base::name::Name;
@@ -150,8 +150,8 @@ impl FutureHost {
     /// When the host has ended.
     #[cfg(feature = "observe")]
     pub async fn progress(&self, run: RunId) -> Result<ProgressStream, HostError> {
-        let (stream, send) = ProgressStream::new(run);
-        self.ask(|reply| Message::Follow { run, send, reply }).await?;
+        let (stream, follower) = ProgressStream::new(run);
+        self.ask(|reply| Message::Ask(Ask::Follow { run, follower, reply })).await?;
         Ok(stream)
     }
 }

@@ -10,7 +10,7 @@ use crate::task::TaskOutcome;
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, Select};
 use serde::de::DeserializeOwned;
 
 /// A submitted task.
@@ -112,6 +112,52 @@ impl<O: DeserializeOwned> RunHandle<O> {
             Ok(outcome) => Ok(self.output(outcome)),
             Err(_) => Err(self),
         }
+    }
+
+    /// Waits until one of the runs has ended, takes its handle out of the list, and returns its id and its output; `None` if
+    /// the list is empty. A callback of the host does not wait.
+    ///
+    /// ```
+    /// use counterpoint::host::thread::{RunHandle, ThreadHost};
+    /// use counterpoint::workflow::{StepSpec, Steps, Workflow};
+    /// use counterpoint::{AgentId, AgentSpec, Config, RunId};
+    ///
+    /// const DOUBLE: StepSpec<u64, u64> = StepSpec::new("double");
+    ///
+    /// let flow = Workflow::<u64, u64>::named("twice");
+    /// let flow = flow.output(flow.step(DOUBLE, flow.input()))?;
+    ///
+    /// let host = ThreadHost::start(Config::default())?;
+    /// host.add_agent(AgentSpec::new(AgentId::new(1)), Steps::new().with_fn(DOUBLE, |n, _| Ok(2 * n)))?;
+    /// let mut runs = Vec::new();
+    /// for n in 1..=3 {
+    ///     runs.push(host.run(&flow, RunId::new(n), &n)?);
+    /// }
+    /// let mut outputs = 0;
+    /// while let Some((run, output)) = RunHandle::wait_any(&mut runs) {
+    ///     assert_eq!(output?, 2 * run.get());
+    ///     outputs += 1;
+    /// }
+    /// assert_eq!(outputs, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_any(runs: &mut Vec<Self>) -> Option<(RunId, Result<O, RunError>)> {
+        let is_inside = runs.first()?.inside == thread::current().id();
+        let (at, outcome) = Self::select(runs, is_inside).unwrap_or((0, Err(RunError::Reentrant)));
+        let run = runs.swap_remove(at);
+        Some((run.id, outcome.and_then(|outcome| run.output(outcome))))
+    }
+
+    /// The place of the first of the runs that has ended. None has if this is inside of the host, where nothing may wait.
+    fn select(runs: &[Self], is_inside: bool) -> Option<(usize, Result<RunOutcome, RunError>)> {
+        let mut select = Select::new();
+        for run in runs {
+            select.recv(&run.outcome);
+        }
+        let selected = if is_inside { select.try_select().ok()? } else { select.select() };
+        let at = selected.index();
+        #[expect(clippy::indexing_slicing, reason = "the operations are those of the runs, in their order")]
+        Some((at, selected.recv(&runs[at].outcome).map_err(|_| RunError::HostEnded)))
     }
 }
 

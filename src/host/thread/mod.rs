@@ -39,6 +39,8 @@ mod handle;
 mod keeper;
 mod message;
 mod owner;
+#[cfg(feature = "observe")]
+mod progress;
 #[cfg(feature = "cluster")]
 mod sharded;
 mod snapshots;
@@ -50,6 +52,8 @@ use super::{HostError, SnapshotStatus};
 use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
+#[cfg(feature = "observe")]
+pub use progress::ProgressStream;
 #[cfg(feature = "cluster")]
 pub use sharded::ShardedHost;
 
@@ -410,6 +414,38 @@ impl ThreadHost {
             true
         });
         self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply }))
+    }
+
+    /// Subscribes to the progress of a run: first its present progress, then every change until its end. The iterator over
+    /// an unknown run ends at once. The progress of a run that began before the journal's last snapshot covers only the
+    /// events after that snapshot.
+    ///
+    /// ```
+    /// use counterpoint::host::thread::ThreadHost;
+    /// use counterpoint::workflow::{StepSpec, Steps, Workflow};
+    /// use counterpoint::{AgentId, AgentSpec, Config, RunId};
+    ///
+    /// const DOUBLE: StepSpec<u64, u64> = StepSpec::new("double");
+    ///
+    /// let flow = Workflow::<u64, u64>::named("twice");
+    /// let flow = flow.output(flow.step(DOUBLE, flow.input()))?;
+    ///
+    /// let host = ThreadHost::start(Config::default())?;
+    /// host.add_agent(AgentSpec::new(AgentId::new(1)), Steps::new().with_fn(DOUBLE, |n, _| Ok(2 * n)))?;
+    /// let run = host.run(&flow, RunId::new(1), &21)?;
+    /// let shares: Vec<f64> = host.progress(run.id())?.map(|now| now.share).collect();
+    /// assert_eq!(shares.last(), Some(&1.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    #[cfg(feature = "observe")]
+    pub fn progress(&self, run: RunId) -> Result<ProgressStream, HostError> {
+        let (stream, follower) = ProgressStream::new(run, self.inside);
+        self.ask(|reply| Message::Ask(Ask::Follow { run, follower, reply }))?;
+        Ok(stream)
     }
 
     /// Subscribes to the reports of the attempts at the tasks of a run: the last progress of each, and the parts of their

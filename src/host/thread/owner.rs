@@ -229,6 +229,8 @@ impl Owner {
         for entry in batch.outbox.entries() {
             self.show(entry);
         }
+        #[cfg(feature = "observe")]
+        self.state.followers.notify();
         self.send_to_follower(&mut batch);
         self.spare = batch;
         true

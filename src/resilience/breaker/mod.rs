@@ -267,16 +267,6 @@ impl Breaker {
         }
     }
 
-    /// Whether [`admit`](Self::admit) would admit a call, without changing anything.
-    #[must_use]
-    pub fn would_admit(&self, rules: &Rules, now: Time) -> bool {
-        match &self.state {
-            State::Closed { .. } => true,
-            State::Open { until } => now >= *until,
-            State::HalfOpen { probes, .. } => live(probes, now) < places(rules),
-        }
-    }
-
     /// Records a result. Returns the change if the state changed.
     #[inline]
     pub fn record(
