@@ -75,9 +75,10 @@ impl PartialEq<&str> for Name {
     }
 }
 
+/// Names repeat, in programs as in journals: a short one shares the text of a recent one of this thread.
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
-        Self(Arc::from(text))
+        RECENT.try_with(|recent| share(recent, text)).unwrap_or_else(|_| Self(Arc::from(text)))
     }
 }
 
@@ -93,7 +94,6 @@ impl From<&Self> for Name {
     }
 }
 
-/// Names repeat in journals, snapshots and messages: a reader shares those that it has read recently.
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_str(NameVisitor)
@@ -110,7 +110,7 @@ impl Visitor<'_> for NameVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
-        Ok(RECENT.try_with(|recent| share(recent, text)).unwrap_or_else(|_| Name::from(text)))
+        Ok(Name::from(text))
     }
 }
 
@@ -120,18 +120,20 @@ const SHARED: usize = 64;
 const SHORT: usize = 64;
 
 thread_local! {
-    /// The names that were read recently, each at a place that its length and ends determine.
+    /// Names that were made recently, each at a place that its length and ends determine.
     static RECENT: RefCell<[Option<Name>; SHARED]> = const { RefCell::new([const { None }; SHARED]) };
 }
 
 fn share(recent: &RefCell<[Option<Name>; SHARED]>, text: &str) -> Name {
-    let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last()) else { return Name::from(text) };
+    let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last()) else {
+        return Name(Arc::from(text));
+    };
     let mix = text.len().wrapping_mul(7) ^ usize::from(*first).wrapping_mul(29) ^ usize::from(*last);
-    let Ok(mut recent) = recent.try_borrow_mut() else { return Name::from(text) };
+    let Ok(mut recent) = recent.try_borrow_mut() else { return Name(Arc::from(text)) };
     match recent.get_mut(mix % SHARED) {
         Some(Some(known)) if **known == *text => known.clone(),
-        Some(place) if text.len() <= SHORT => place.insert(Name::from(text)).clone(),
-        Some(_) | None => Name::from(text),
+        Some(place) if text.len() <= SHORT => place.insert(Name(Arc::from(text))).clone(),
+        Some(_) | None => Name(Arc::from(text)),
     }
 }
 

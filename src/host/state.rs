@@ -353,8 +353,7 @@ impl HostState {
         until: Option<Time>,
         details: Payload,
     ) -> Attempt {
-        let attempt = Attempt::hosted(id, Arc::clone(task), identity, details, &self.line);
-        attempt.with_deadline(until)
+        Attempt::hosted(id, (Arc::clone(task), identity), until, details, &self.line)
     }
 
     /// Passes the heartbeats of attempts on to the engine. Those of attempts that have ended have no consequence.

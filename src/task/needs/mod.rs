@@ -6,6 +6,7 @@ use crate::base::id::{mix, stable_hash};
 use crate::base::name::Name;
 use crate::task::agent::AgentSpec;
 use by_name::ByName;
+use core::cell::RefCell;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -187,8 +188,44 @@ impl Needs {
                 hash = mix(hash ^ stable_hash(name.as_bytes()).rotate_left(turn) ^ amount);
             }
         }
-        Self(Arc::new(Inner { hash, measure: Measure::of(&wanted), wanted }))
+        if let Ok(Some(known)) = RECENT.try_with(|recent| known(recent, hash, &wanted)) {
+            return known;
+        }
+        let needs = Self(Arc::new(Inner { hash, measure: Measure::of(&wanted), wanted }));
+        if needs.0.measure.len <= FEW {
+            // Not while the thread ends: what it retained is gone.
+            let _ended = RECENT.try_with(|recent| retain(recent, needs.clone()));
+        }
+        needs
     }
+}
+
+/// The number of needs that each thread retains.
+const SHARED: usize = 64;
+/// The most requirements of needs that are retained.
+const FEW: usize = 8;
+
+thread_local! {
+    /// Needs that were made recently, each at a place that its hash determines.
+    static RECENT: RefCell<[Option<Needs>; SHARED]> = const { RefCell::new([const { None }; SHARED]) };
+}
+
+/// The recent needs with this content. Most tasks have needs that an earlier one of the same thread has had.
+fn known(recent: &RefCell<[Option<Needs>; SHARED]>, hash: u64, wanted: &Wanted) -> Option<Needs> {
+    let recent = recent.try_borrow().ok()?;
+    let known = recent.get(place(hash))?.as_ref()?;
+    (known.0.hash == hash && known.0.wanted == *wanted).then(|| known.clone())
+}
+
+fn retain(recent: &RefCell<[Option<Needs>; SHARED]>, needs: Needs) {
+    let Ok(mut recent) = recent.try_borrow_mut() else { return };
+    if let Some(place) = recent.get_mut(place(needs.0.hash)) {
+        *place = Some(needs);
+    }
+}
+
+fn place(hash: u64) -> usize {
+    usize::try_from(hash % SHARED as u64).unwrap_or(0)
 }
 
 impl PartialEq for Needs {
@@ -245,5 +282,36 @@ impl fmt::Display for Needs {
 impl fmt::Debug for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Needs({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_needs_of_a_thread_share_their_content() {
+        let (one, other) = (Needs::skill("draw").and_skill("ink", 2), Needs::skill("draw").and_skill("ink", 2));
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        let read: Needs = serde_json::from_value(serde_json::to_value(&one).unwrap()).unwrap();
+        assert!(Arc::ptr_eq(&one.0, &read.0));
+        assert!(!Arc::ptr_eq(&one.0, &Needs::skill("draw").and_skill("ink", 3).0));
+    }
+
+    #[test]
+    fn needs_at_the_same_place_do_not_mix() {
+        let all: Vec<Needs> = (0..1_000).map(|level| Needs::skill("draw").and_skill("ink", level)).collect();
+        for (level, needs) in (0..).zip(&all) {
+            assert_eq!(needs.skills().map(|(_, level)| level).max(), Some(level));
+            assert_eq!(*needs, Needs::skill("draw").and_skill("ink", level));
+        }
+    }
+
+    #[test]
+    fn needs_with_many_requirements_are_not_retained() {
+        let many = || (0..=FEW).fold(Needs::nothing(), |needs, skill| needs.and_skill(format!("skill {skill}"), 1));
+        let (one, other) = (many(), many());
+        assert_eq!(one, other);
+        assert!(!Arc::ptr_eq(&one.0, &other.0));
     }
 }

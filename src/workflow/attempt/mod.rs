@@ -42,17 +42,17 @@ use thiserror::Error;
 #[derive(Clone)]
 pub struct Attempt {
     shared: Arc<Shared>,
-    key: Option<IdempotencyKey>,
-    deadline: Option<Time>,
-    /// The last details that an earlier attempt has reported.
-    #[cfg_attr(not(feature = "reports"), allow(dead_code, reason = "reports read it"))]
-    details: Payload,
 }
 
 /// What all clones of an attempt share: a single allocation.
 struct Shared {
     id: AttemptId,
     work: Work,
+    key: Option<Box<IdempotencyKey>>,
+    deadline: Option<Time>,
+    /// The last details that an earlier attempt has reported.
+    #[cfg_attr(not(feature = "reports"), allow(dead_code, reason = "reports read it"))]
+    details: Payload,
     /// The way to the host; none for attempts of tests.
     #[cfg(any(feature = "threads", feature = "async"))]
     #[cfg_attr(not(feature = "reports"), allow(dead_code, reason = "reports read it"))]
@@ -69,11 +69,10 @@ struct State {
     used: Usage,
     /// Of the futures that wait for the cancellation, by the key of the future.
     waiting: BTreeMap<u64, Waker>,
-    /// The number of keys given out.
-    keys: u64,
 }
 
 /// The work of an attempt: its kind alone, or the task, from which the idempotency key is computed when a step asks for it.
+#[derive(Clone)]
 enum Work {
     Kind(Name),
     Task(Arc<TaskSpec>, Option<Arc<Identity>>),
@@ -99,56 +98,49 @@ impl Attempt {
     /// An attempt at a task of this kind, for tests of steps and for agents that are assigned attempts by message.
     #[must_use]
     pub fn new(id: AttemptId, kind: impl Into<Name>) -> Self {
-        Self::over(id, Work::Kind(kind.into()))
+        Shared::new(id, Work::Kind(kind.into())).into()
     }
 
     /// An attempt at a task, for hosts: `identity` is part of the dispatch ([`Effect::Dispatch`](crate::Effect::Dispatch)).
     #[must_use]
     pub fn of(id: AttemptId, task: Arc<TaskSpec>, identity: Option<Arc<Identity>>) -> Self {
-        Self::over(id, Work::Task(task, identity))
-    }
-
-    fn over(id: AttemptId, work: Work) -> Self {
-        let shared = Shared {
-            id,
-            work,
-            #[cfg(any(feature = "threads", feature = "async"))]
-            line: None,
-            cancelled: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            state: Mutex::default(),
-        };
-        Self { shared: Arc::new(shared), key: None, deadline: None, details: Payload::NULL }
+        Shared::new(id, Work::Task(task, identity)).into()
     }
 
     /// An attempt of a host, which reports to it.
     #[cfg(any(feature = "threads", feature = "async"))]
     pub(crate) fn hosted(
         id: AttemptId,
-        task: Arc<TaskSpec>,
-        identity: Option<Arc<Identity>>,
+        (task, identity): (Arc<TaskSpec>, Option<Arc<Identity>>),
+        deadline: Option<Time>,
         details: Payload,
         line: &Arc<Line>,
     ) -> Self {
-        let mut attempt = Self::over(id, Work::Task(task, identity));
-        if let Some(shared) = Arc::get_mut(&mut attempt.shared) {
-            shared.line = Some(Arc::clone(line));
+        let line = Some(Arc::clone(line));
+        Shared { deadline, details, line, ..Shared::new(id, Work::Task(task, identity)) }.into()
+    }
+
+    /// Sets the idempotency key, before the attempt is cloned: what has been cloned is copied, and the clones stay as they are.
+    #[must_use]
+    pub fn with_key(self, key: IdempotencyKey) -> Self {
+        self.with(|shared| shared.key = Some(Box::new(key)))
+    }
+
+    /// Sets the [deadline](Self::deadline), before the attempt is cloned: what has been cloned is copied, and the clones stay as
+    /// they are.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Option<Time>) -> Self {
+        self.with(|shared| shared.deadline = deadline)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            change(shared);
+            return self;
         }
-        Self { details, ..attempt }
-    }
-
-    /// Sets the idempotency key.
-    #[must_use]
-    pub const fn with_key(mut self, key: IdempotencyKey) -> Self {
-        self.key = Some(key);
-        self
-    }
-
-    /// Sets the [deadline](Self::deadline).
-    #[must_use]
-    pub const fn with_deadline(mut self, deadline: Option<Time>) -> Self {
-        self.deadline = deadline;
-        self
+        let mut copy = self.shared.copy();
+        change(&mut copy);
+        copy.into()
     }
 
     /// The attempt's id, created by the engine and never reused.
@@ -181,8 +173,8 @@ impl Attempt {
 
     /// The time at which the engine stops waiting for the answer, by the clock of the host. The attempt is then cancelled.
     #[must_use]
-    pub const fn deadline(&self) -> Option<Time> {
-        self.deadline
+    pub fn deadline(&self) -> Option<Time> {
+        self.shared.deadline
     }
 
     /// The key by which a system outside recognises that the same work is requested again: a payment, a mail, a call of an API.
@@ -204,8 +196,8 @@ impl Attempt {
     /// When the journal of the engine is not identified. The hosts of this crate identify every journal. The error converts
     /// into a permanent [`Failure`] with the code [`NO_KEY`](crate::task::codes::NO_KEY).
     pub fn idempotency_key(&self) -> Result<IdempotencyKey, NoIdempotencyKey> {
-        if let Some(key) = self.key {
-            return Ok(key);
+        if let Some(key) = &self.shared.key {
+            return Ok(**key);
         }
         match &self.shared.work {
             Work::Task(task, Some(identity)) => Ok(identity.key_of(task)),
@@ -287,7 +279,44 @@ impl Attempt {
     }
 }
 
+impl From<Shared> for Attempt {
+    fn from(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+}
+
 impl Shared {
+    fn new(id: AttemptId, work: Work) -> Self {
+        Self {
+            id,
+            work,
+            key: None,
+            deadline: None,
+            details: Payload::NULL,
+            #[cfg(any(feature = "threads", feature = "async"))]
+            line: None,
+            cancelled: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The same attempt, with a cancellation and a usage of its own.
+    fn copy(&self) -> Self {
+        let flag = |flag: &AtomicBool| AtomicBool::new(flag.load(Ordering::Acquire));
+        Self {
+            key: self.key.clone(),
+            deadline: self.deadline,
+            details: self.details.clone(),
+            #[cfg(any(feature = "threads", feature = "async"))]
+            line: self.line.clone(),
+            cancelled: flag(&self.cancelled),
+            ended: flag(&self.ended),
+            state: Mutex::new(State { used: self.state().used, waiting: BTreeMap::new() }),
+            ..Self::new(self.id, self.work.clone())
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -333,10 +362,9 @@ impl Future for Cancelled {
         if shared.cancelled.load(Ordering::Acquire) {
             return Poll::Ready(());
         }
-        let key = *self.key.get_or_insert_with(|| {
-            state.keys = state.keys.wrapping_add(1);
-            state.keys
-        });
+        // Greater than the keys of all futures that wait, which may be those of futures that do not any more.
+        let next = state.waiting.last_key_value().map_or(0, |(last, _)| last.wrapping_add(1));
+        let key = *self.key.get_or_insert(next);
         let before = state.waiting.insert(key, waker);
         drop(state);
         drop(before);
@@ -389,6 +417,18 @@ mod tests {
         }
         assert!(bells.iter().all(|bell| Arc::strong_count(bell) == 1), "the attempt keeps a waker of a dropped future");
         assert!(attempt.shared.state().waiting.is_empty());
+    }
+
+    /// What is set after an attempt was cloned does not reach the clones.
+    #[test]
+    fn what_is_set_on_a_clone_stays_with_it() {
+        let attempt = Attempt::new(AttemptId::new(TaskId::new(7), 1), "work").with_deadline(Some(Time::from_secs(1)));
+        attempt.used(Usage::default().with_tokens(3));
+        let other = attempt.clone().with_deadline(Some(Time::from_secs(2)));
+        assert_eq!((attempt.deadline(), other.deadline()), (Some(Time::from_secs(1)), Some(Time::from_secs(2))));
+        assert_eq!((other.id(), other.usage(), &**other.kind()), (attempt.id(), attempt.usage(), "work"));
+        attempt.cancel();
+        assert!(!other.is_cancelled());
     }
 
     /// Each future wakes its last task, however many futures a task has.

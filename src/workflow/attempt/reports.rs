@@ -10,11 +10,20 @@ use core::sync::atomic::Ordering;
 use serde::Serialize;
 
 impl Attempt {
-    /// Sets the [details](Self::last_details) of the attempt before.
+    /// Sets the [details](Self::last_details) of the attempt before, for tests of steps. What has been cloned is copied, and the
+    /// clones stay as they are.
+    ///
+    /// ```
+    /// use counterpoint::workflow::Attempt;
+    /// use counterpoint::{AttemptId, Payload, TaskId};
+    ///
+    /// let attempt = Attempt::new(AttemptId::new(TaskId::new(1), 2), "copy").with_last_details(Payload::of(&3)?);
+    /// assert_eq!(attempt.last_details().to(), Ok(Some(3)));
+    /// # Ok::<(), counterpoint::PayloadError>(())
+    /// ```
     #[must_use]
-    pub fn with_last_details(mut self, details: Payload) -> Self {
-        self.details = details;
-        self
+    pub fn with_last_details(self, details: Payload) -> Self {
+        self.with(|shared| shared.details = details)
     }
 
     /// Reports that the attempt is under way, with details of its work, such as how far it has come. Without a heartbeat for the
@@ -57,8 +66,8 @@ impl Attempt {
     /// The details that the last heartbeat of an earlier attempt at the task reported, or of this attempt before the host
     /// restarted; null if there are none.
     #[must_use]
-    pub const fn last_details(&self) -> &Payload {
-        &self.details
+    pub fn last_details(&self) -> &Payload {
+        &self.shared.details
     }
 
     /// Reports how far the attempt has come, as a share from 0 to 1 with a text for people, to the subscribers of the host. It

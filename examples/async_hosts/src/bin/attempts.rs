@@ -2,15 +2,16 @@
 //!
 //! ```sh
 //! cargo build --release -p counterpoint-async-hosts --bin attempts
-//! valgrind --tool=callgrind target/release/attempts driver 10000   # instructions: the difference of two run lengths,
-//! valgrind --tool=callgrind target/release/attempts driver 20000   # divided by 10,000
-//! target/release/attempts driver 20000                             # allocations of an attempt, bytes while it runs
+//! target/release/attempts driver 200000                            # processor time, allocations, bytes while it runs
+//! valgrind --tool=callgrind target/release/attempts driver 10000 -   # instructions: the difference of two run lengths,
+//! valgrind --tool=callgrind target/release/attempts driver 20000 -   # divided by 10,000
 //! ```
 //!
 //! The first argument selects what runs: `driver` (the driver polls the attempts), `spawned` (each attempt is a task of
 //! tokio), `engine` (the same commands to an engine, without a host), `set` (a `JoinSet` with a semaphore), `threads` (the
 //! host on threads, one of which performs the attempts), `specs` (only the specifications of the tasks are made). The share
-//! of a host is its figure minus that of `engine`. The second argument is the number of attempts; 2,000 more come first, so that tables have their size.
+//! of a host is its figure minus that of `engine`. The second argument is the number of attempts; 2,000 more come first, so that
+//! tables have their size. With a third argument the bytes of attempts that are all under way at once are left out.
 
 use counterpoint::host::future::{Assignment, FutureHost, TaskHandle};
 use counterpoint::host::thread::ThreadHost;
@@ -19,6 +20,7 @@ use counterpoint::{
     AgentId, AgentSpec, Command, Config, Effect, Engine, Limits, Outbox, Payload, TaskId, TaskOutcome, TaskSpec, Time,
 };
 use counterpoint_async_hosts::Forget;
+use cpu_time::ProcessTime;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use std::alloc::System;
 use std::collections::VecDeque;
@@ -36,6 +38,8 @@ type Done<T> = Result<T, Box<dyn std::error::Error>>;
 const FIRST: u64 = 2_000;
 /// The number of attempts that may be under way.
 const AT_ONCE: u64 = 1_000;
+/// The most attempts that are held at once to count their bytes.
+const HELD: u64 = 20_000;
 /// The number of callers that submit at the same time.
 const CALLERS: u64 = 20;
 
@@ -44,24 +48,51 @@ fn main() -> Done<()> {
     let what = arguments.next().unwrap_or_else(|| "driver".into());
     let attempts = arguments.next().map_or(Ok(20_000), |text| text.parse::<u64>())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let (counted, held): (Stats, usize) = runtime.block_on(async {
+    let at_once = if arguments.next().is_none() { attempts.min(HELD) } else { 0 };
+    let (counted, held): (Counted, usize) = runtime.block_on(async {
         match what.as_str() {
-            "driver" => Done::Ok((hosted(attempts, false).await?, held(attempts, false).await?)),
-            "spawned" => Ok((hosted(attempts, true).await?, held(attempts, true).await?)),
-            "engine" => Ok((engine(attempts)?, engine_held(attempts)?)),
-            "set" => Ok((set(attempts).await?, set_held(attempts))),
+            "driver" => Done::Ok((hosted(attempts, false).await?, held(at_once, false).await?)),
+            "spawned" => Ok((hosted(attempts, true).await?, held(at_once, true).await?)),
+            "engine" => Ok((engine(attempts)?, engine_held(at_once)?)),
+            "set" => Ok((set(attempts).await?, set_held(at_once))),
             "threads" => Ok((threaded(attempts)?, 0)),
             "specs" => Ok((specs(attempts), 0)),
             other => Err(format!("{other}: one of driver, spawned, engine, set, threads, specs").into()),
         }
     })?;
     let each = |total: usize| total as f64 / attempts as f64;
-    let (mallocs, bytes) = (each(counted.allocations + counted.reallocations), each(counted.bytes_allocated));
-    println!("{what}: {attempts} attempts, allocations {mallocs:.1}, bytes {bytes:.0} of each");
+    let Counted { memory, time } = counted;
+    let (mallocs, bytes) = (each(memory.allocations + memory.reallocations), each(memory.bytes_allocated));
+    let time = time.as_secs_f64() * 1e6 / attempts as f64;
+    println!(
+        "{what}: {attempts} attempts, processor time {time:.2} µs, allocations {mallocs:.1}, bytes {bytes:.0} of each"
+    );
     if held > 0 {
-        println!("{what}: {attempts} at once, bytes in use {:.0} of each", each(held));
+        println!("{what}: {at_once} at once, bytes in use {:.0} of each", held as f64 / at_once as f64);
     }
     Ok(())
+}
+
+/// What a number of attempts has used.
+struct Counted {
+    memory: Stats,
+    time: Duration,
+}
+
+/// The counters from one point on.
+struct Counter {
+    memory: Region<'static, System>,
+    time: ProcessTime,
+}
+
+impl Counter {
+    fn start() -> Self {
+        Self { memory: Region::new(ALLOCATOR), time: ProcessTime::now() }
+    }
+
+    fn counted(&self) -> Counted {
+        Counted { memory: self.memory.change(), time: self.time.elapsed() }
+    }
 }
 
 fn task(id: u64) -> TaskSpec {
@@ -84,11 +115,11 @@ fn in_use(stats: Stats) -> usize {
     (stats.bytes_allocated).saturating_sub(stats.bytes_deallocated)
 }
 
-fn specs(attempts: u64) -> Stats {
-    let region = Region::new(ALLOCATOR);
+fn specs(attempts: u64) -> Counted {
+    let counter = Counter::start();
     let sum: u64 = (0..attempts).map(|id| Arc::new(task(id)).payload.to::<u64>().unwrap_or(0)).sum();
     assert!(sum < u64::MAX);
-    region.change()
+    counter.counted()
 }
 
 /// A host with one agent.
@@ -110,12 +141,12 @@ async fn host(at_once: u64, spawning: bool, pending: bool) -> Done<(FutureHost, 
     Ok((host, running))
 }
 
-async fn hosted(attempts: u64, spawning: bool) -> Done<Stats> {
+async fn hosted(attempts: u64, spawning: bool) -> Done<Counted> {
     let (host, mut running) = host(AT_ONCE, spawning, false).await?;
     submit(&host, 0, FIRST).await;
-    let region = Region::new(ALLOCATOR);
+    let counter = Counter::start();
     submit(&host, FIRST, attempts).await;
-    let counted = region.change();
+    let counted = counter.counted();
     host.shut_down(Duration::from_secs(5)).await?;
     running.join_next().await.ok_or("the driver runs")??;
     Ok(counted)
@@ -151,6 +182,9 @@ async fn check((id, handle): (u64, TaskHandle)) {
 
 /// The bytes in use with so many attempts under way, the handles of the tasks included.
 async fn held(attempts: u64, spawning: bool) -> Done<usize> {
+    if attempts == 0 {
+        return Ok(0);
+    }
     let (host, running) = host(attempts, spawning, true).await?;
     let mut handles = Vec::with_capacity(usize::try_from(attempts)?);
     let region = Region::new(ALLOCATOR);
@@ -164,13 +198,13 @@ async fn held(attempts: u64, spawning: bool) -> Done<usize> {
     Ok(bytes)
 }
 
-async fn set(attempts: u64) -> Done<Stats> {
+async fn set(attempts: u64) -> Done<Counted> {
     let room = Arc::new(Semaphore::new(usize::try_from(AT_ONCE)?));
     let (mut set, mut sum) = (JoinSet::new(), 0);
-    let mut region = Region::new(ALLOCATOR);
+    let mut counter = Counter::start();
     for id in 1..=FIRST + attempts {
         if id == FIRST {
-            region.reset();
+            counter = Counter::start();
         }
         let place = Arc::clone(&room).acquire_owned().await?;
         set.spawn(async move {
@@ -186,7 +220,7 @@ async fn set(attempts: u64) -> Done<Stats> {
         sum += done?;
     }
     assert_eq!(sum, (1..=FIRST + attempts).sum::<u64>(), "every task completes once");
-    Ok(region.change())
+    Ok(counter.counted())
 }
 
 fn set_held(attempts: u64) -> usize {
@@ -230,13 +264,13 @@ impl Alone {
     }
 }
 
-fn engine(attempts: u64) -> Done<Stats> {
+fn engine(attempts: u64) -> Done<Counted> {
     let mut alone = Alone::new(AT_ONCE)?;
-    let mut region = Region::new(ALLOCATOR);
+    let mut counter = Counter::start();
     let mut ended = 0;
     for first in (1..=FIRST + attempts).step_by(CALLERS as usize) {
         if first > FIRST && first <= FIRST + CALLERS {
-            region.reset();
+            counter = Counter::start();
         }
         alone.submit(first..=(first + CALLERS - 1).min(FIRST + attempts))?;
         let mut effects = std::mem::take(&mut alone.effects);
@@ -250,7 +284,7 @@ fn engine(attempts: u64) -> Done<Stats> {
         alone.outbox.clear();
     }
     assert_eq!(ended, FIRST + attempts);
-    Ok(region.change())
+    Ok(counter.counted())
 }
 
 fn engine_held(attempts: u64) -> Done<usize> {
@@ -264,14 +298,14 @@ fn engine_held(attempts: u64) -> Done<usize> {
 }
 
 /// The host on threads: callers on one thread would each wait, so the caller submits a group and then waits for it.
-fn threaded(attempts: u64) -> Done<Stats> {
+fn threaded(attempts: u64) -> Done<Counted> {
     let host = ThreadHost::open(config(AT_ONCE)?, Forget)?;
     let work = |task: &TaskSpec, _: &Attempt| Ok(task.payload.clone());
     host.add_custom_agent(agent(1)?, work)?;
-    let mut region = Region::new(ALLOCATOR);
+    let mut counter = Counter::start();
     for first in (1..=FIRST + attempts).step_by(CALLERS as usize) {
         if first > FIRST && first <= FIRST + CALLERS {
-            region.reset();
+            counter = Counter::start();
         }
         let group = first..=(first + CALLERS - 1).min(FIRST + attempts);
         let handles: Vec<_> = group.map(|id| host.submit(task(id))).collect::<Result<_, _>>()?;
@@ -279,7 +313,7 @@ fn threaded(attempts: u64) -> Done<Stats> {
             assert!(matches!(handle.wait()?, TaskOutcome::Succeeded(_)));
         }
     }
-    let counted = region.change();
+    let counted = counter.counted();
     host.shut_down(Duration::from_secs(5))?;
     Ok(counted)
 }
