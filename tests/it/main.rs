@@ -14,9 +14,11 @@
 
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
-/// How many random cases a property is tried with: `COUNTERPOINT_CASES`, or so many if that is not set.
+/// How many random cases a property is tried with: `COUNTERPOINT_CASES`, or if that is not set the default of the property, and a
+/// third of it without the feature `full`. `.ci/run` runs the tests with the default features, as the README says, and with all.
 fn cases(default: u32) -> u32 {
-    std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    let told = std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(if cfg!(feature = "full") { default } else { default.div_ceil(3) })
 }
 
 /// The seed of `.cargo/config.toml`, from which the cases are drawn that every change is judged by.
