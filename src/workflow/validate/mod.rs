@@ -6,6 +6,7 @@
 mod context;
 mod data;
 mod delegate;
+mod error;
 mod fault;
 mod function;
 pub(in crate::workflow) mod graph;
@@ -16,7 +17,8 @@ mod size;
 mod states;
 mod waits;
 
-pub use fault::{DefinitionError, Fault, Finding};
+pub use error::{DefinitionError, Finding};
+pub use fault::Fault;
 pub use location::Location;
 
 use crate::base::limits::{Limits, MOST_DEPTH};
