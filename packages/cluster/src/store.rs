@@ -224,13 +224,13 @@ pub enum StoreError {
     /// The store contains journals, but not of this deployment.
     #[error("the store is not that of a deployment: {0}")]
     Foreign(String),
-    /// The directory is an earlier one than this process has seen: the database was set back, or another one answers now. A node that
-    /// starts anew takes it as it is.
+    /// The directory is an earlier one than this process has seen: the database was set back, or another one answers now. From
+    /// then on this process changes it no more, whatever its version becomes. A node that starts anew takes it as it is.
     #[error("the directory has version {version}, but version {known} was seen: was the database set back?")]
     Stale {
-        /// That of the directory.
+        /// That of the directory when it was first found to be an earlier one.
         version: u64,
-        /// The last one that was seen.
+        /// The last one that had been seen then.
         known: u64,
     },
     /// The directory refuses the report.

@@ -13,8 +13,8 @@ use counterpoint::{
     AgentCommand, AgentId, AgentSpec, Command, Incarnation, Payload, TaskId, TaskOutcome, TaskSpec, Time,
 };
 use counterpoint_cluster::{
-    Deployment, Inbox, Input, MemoryNetwork, MemoryStore, Message, Node, NodeHost, NodeRules, Output, PostgresStore,
-    Request, Response, StartError, Store, StoreError,
+    Answer, Deployment, Inbox, Input, MemoryNetwork, MemoryStore, Message, Node, NodeHost, NodeRules, Output,
+    PostgresStore, Request, Response, StartError, Store, StoreError,
 };
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,8 @@ fn a_node_that_states_something_else_does_not_start() {
 }
 
 /// The directory is set back while nodes work, as by a backup of the database: their reports are refused with that reason, and the
-/// shards are served on. A node that starts anew takes it.
+/// shards are served on. A node that starts anew takes it, and all shards with it: the earlier node is refused also when the version has
+/// passed what it has seen.
 #[test]
 fn a_stale_directory_is_refused() {
     let server = Server::start("cluster-stale");
@@ -88,17 +89,24 @@ fn a_stale_directory_is_refused() {
     echo(&node, 1);
     let mut same = store.another().unwrap();
     assert!(matches!(same.relocate(ShardId::new(0), node.node()), Err(StoreError::Stale { version: 0, known: 1.. })));
-    // A process that has not seen the later one takes it as it is. With its reports the version grows, and from the version on that
-    // the first node has seen, that one is a node like any other again: who serves which shard depends on the order of the two.
+    // A process that has not seen the later one takes it as it is.
     let anew = start(&PostgresStore::new(server.connection().parse().unwrap()), &network, &deployment(4)).unwrap();
-    wait_until("the node that starts anew takes part", || !anew.state().serving.is_empty());
+    wait_until("the node that starts anew serves all shards", || anew.state().serving.len() == 4);
     echo(&anew, 2);
     assert!(anew.call(Request::Task(TaskId::new(1)), PATIENCE).is_ok());
-    wait_until("each shard is served by one node", || {
-        let mut serving: Vec<_> = [&node, &anew].iter().flat_map(|node| node.state().serving).collect();
-        serving.sort_unstable();
-        serving == (0..4).map(ShardId::new).collect::<Vec<_>>()
-    });
+    let known = match same.relocate(ShardId::new(0), node.node()) {
+        Err(StoreError::Stale { known, .. }) => known,
+        other => panic!("{other:?}"),
+    };
+    let version =
+        || -> i64 { server.client().query_one("select version from counterpoint_cluster", &[]).unwrap().get(0) };
+    wait_until("the version passes what the earlier node has seen", || version().unsigned_abs() > known + 2);
+    assert!(matches!(same.relocate(ShardId::new(0), node.node()), Err(StoreError::Stale { .. })));
+    assert_eq!((anew.state().serving.len(), node.state().is_connected), (4, false));
+    // It believes to serve the shards until it uses their journals: it confirms each answer there, also that of a read.
+    let read = node.call(Request::Task(TaskId::new(2)), Duration::from_secs(2));
+    assert!(!matches!(read, Ok(Answer::Task(None))), "{read:?}");
+    wait_until("the earlier node gives the shard up", || node.state().serving.len() < 4);
 }
 
 /// An agent connects again, to the same node and to another one: the earlier connection ends, and the work is done by the last one.

@@ -306,7 +306,8 @@ impl Writing {
                 hash.to_vec()
             })
             .collect();
-        let values: [&(dyn ToSql + Sync); 5] = [&stream, &own, &last, &texts, &hashes];
+        let before = &self.hash[..];
+        let values: [&(dyn ToSql + Sync); 6] = [&stream, &own, &last, &texts, &hashes, &before];
         let kept = match rows {
             // One statement, and so one round trip and one transaction.
             None => self.client.execute(&self.append, &values).map_err(append_error)?,
@@ -340,7 +341,8 @@ impl Writing {
         if gap || last != number(after.get()) {
             return Err(AppendError::Conflict { tail: Seq::new(last.unsigned_abs()) });
         }
-        Ok(())
+        // The database was set back, and others have continued it.
+        if head.get::<_, &[u8]>(3) != self.hash { Err(AppendError::Fenced) } else { Ok(()) }
     }
 }
 

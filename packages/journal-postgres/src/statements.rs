@@ -77,33 +77,34 @@ pub(crate) const SNAPSHOT: &str = "select state, sum, hash from counterpoint_sna
 pub(crate) const TAIL: &str = "
     select seq, epoch, event, hash from counterpoint_journal where stream = $1 and seq > $2 order by seq";
 
-/// Advances the head if it has the expected epoch and last entry, and inserts the entries if it was advanced.
+/// Advances the head if it has the expected epoch, last entry and hash, and inserts the entries if it was advanced. Without the hash,
+/// a writer from before a restored backup could append after entries that it does not know, once the others have as many.
 pub(crate) const APPEND: &str = "
     with head as (
         update counterpoint_head
         set last_seq = last_seq + cardinality($4::text[]), hash = ($5::bytea[])[cardinality($5::bytea[])]
-        where stream = $1 and epoch = $2 and last_seq = $3
+        where stream = $1 and epoch = $2 and last_seq = $3 and hash = $6
         returning stream
     )
     insert into counterpoint_journal
     select head.stream, $3::bigint + new.place, $2, new.event, new.hash
     from head, unnest($4::text[], $5::bytea[]) with ordinality as new (event, hash, place)";
 
-/// The same for several streams: locks their heads in the order of their names, advances those that have the expected epoch and
-/// last entry, and inserts their entries. Returns what each head was, which says whether its entries were stored.
+/// The same for several streams: locks their heads in the order of their names, advances those that have the expected epoch,
+/// last entry and hash, and inserts their entries. Returns what each head was, which says whether its entries were stored.
 pub(crate) const APPEND_ALL: &str = "
     with asked as (
-        select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
-            as asked (stream, epoch, after, last, hash)
+        select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $10::bytea[])
+            as asked (stream, epoch, after, last, hash, before)
     ), locked as materialized (
-        select stream, epoch, last_seq from counterpoint_head
+        select stream, epoch, last_seq, hash from counterpoint_head
         where stream = any ($1::text[]) order by stream for update
     ), advanced as (
         update counterpoint_head head set last_seq = asked.last, hash = asked.hash
         from asked, locked
         where head.stream = asked.stream and locked.stream = asked.stream
-            and locked.epoch = asked.epoch and locked.last_seq = asked.after and asked.last > asked.after
-            and head.epoch = asked.epoch and head.last_seq = asked.after
+            and locked.epoch = asked.epoch and locked.last_seq = asked.after and locked.hash = asked.before
+            and asked.last > asked.after and head.epoch = asked.epoch and head.last_seq = asked.after
         returning head.stream, head.epoch
     ), stored as (
         insert into counterpoint_journal
@@ -112,13 +113,13 @@ pub(crate) const APPEND_ALL: &str = "
         join advanced on advanced.stream = new.stream
         returning 1
     )
-    select stream, epoch, last_seq from locked";
+    select stream, epoch, last_seq, hash from locked";
 
 /// As [`TAKE_OVER`] returns it, without a change.
 pub(crate) const WHOLE_HEAD: &str = "
     select epoch, last_seq, snapshot_at, hash from counterpoint_head where stream = $1";
 
-pub(crate) const HEAD: &str = "select epoch, last_seq, snapshot_at from counterpoint_head where stream = $1";
+pub(crate) const HEAD: &str = "select epoch, last_seq, snapshot_at, hash from counterpoint_head where stream = $1";
 
 /// Stores a snapshot with the hash of its last entry, if the head has the same writer, has reached the entry, and has no
 /// later snapshot.

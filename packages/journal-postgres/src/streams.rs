@@ -54,6 +54,8 @@ struct Arguments {
     epochs: Vec<i64>,
     afters: Vec<i64>,
     lasts: Vec<i64>,
+    /// The hash of the last entry that the writer knows.
+    befores: Vec<Vec<u8>>,
     /// The hash of the last entry of each stream; empty if it gets no entries.
     ends: Vec<Vec<u8>>,
     of: Vec<String>,
@@ -130,7 +132,7 @@ impl PostgresStreams {
         let known = self.store(&arguments);
         let result = |append: &StreamAppend<'_>| match &known {
             Err(error) => Err(error.clone()),
-            Ok(heads) => judge(append, heads.get(append.stream)),
+            Ok(heads) => judge(append, self.hashes.get(append.stream), heads.get(append.stream)),
         };
         let results: Vec<_> =
             appends.iter().zip(results).map(|(append, known)| known.unwrap_or_else(|| result(append))).collect();
@@ -147,7 +149,8 @@ impl PostgresStreams {
     fn add(&self, append: &StreamAppend<'_>, arguments: &mut Arguments) -> Result<(), AppendError> {
         let unknown = || AppendError::Refused("the stream was not taken over".into());
         let known = self.hashes.get(append.stream).filter(|(own, _)| *own == append.epoch);
-        let mut hash = known.map(|(_, hash)| *hash).ok_or_else(unknown)?;
+        let before = known.map(|(_, hash)| *hash).ok_or_else(unknown)?;
+        let mut hash = before;
         let (own, after) = (number(append.epoch.get()), number(append.after.get()));
         let chain = Chain::new(append.stream);
         let mut last = append.after;
@@ -165,6 +168,7 @@ impl PostgresStreams {
         arguments.epochs.push(own);
         arguments.afters.push(after);
         arguments.lasts.push(number(last.get()));
+        arguments.befores.push(before.to_vec());
         arguments.ends.push(if rows.is_empty() { Vec::new() } else { hash.to_vec() });
         for (seq, text, hash) in rows {
             arguments.of.push(append.stream.into());
@@ -175,8 +179,8 @@ impl PostgresStreams {
         Ok(())
     }
 
-    /// Executes the statement. Returns the epoch and the last entry that each stream had.
-    fn store(&mut self, arguments: &Arguments) -> Result<BTreeMap<String, (i64, i64)>, AppendError> {
+    /// Executes the statement. Returns the head that each stream had.
+    fn store(&mut self, arguments: &Arguments) -> Result<BTreeMap<String, Known>, AppendError> {
         if arguments.streams.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -186,10 +190,12 @@ impl PostgresStreams {
             other => other,
         };
         let (client, append) = self.connected().map_err(refused)?;
-        let Arguments { streams, epochs, afters, lasts, ends, of, seqs, texts, hashes } = arguments;
-        let values: [&(dyn ToSql + Sync); 9] = [streams, epochs, afters, lasts, ends, of, seqs, texts, hashes];
+        let Arguments { streams, epochs, afters, lasts, befores, ends, of, seqs, texts, hashes } = arguments;
+        let values: [&(dyn ToSql + Sync); 10] =
+            [streams, epochs, afters, lasts, ends, of, seqs, texts, hashes, befores];
         let rows = client.query(&*append, &values).map_err(append_error)?;
-        Ok(rows.iter().map(|row: &Row| (row.get(0), (row.get(1), row.get(2)))).collect())
+        let known = |row: &Row| (row.get(0), Known { epoch: row.get(1), last: row.get(2), hash: row.get(3) });
+        Ok(rows.iter().map(known).collect())
     }
 
     /// Stores a snapshot of a stream, as [`Journal::keep_snapshot`](counterpoint::journal::Journal::keep_snapshot).
@@ -211,16 +217,24 @@ pub struct StreamEnd {
     hash: Hash,
 }
 
+/// A head as an append has found it.
+struct Known {
+    epoch: i64,
+    last: i64,
+    hash: Vec<u8>,
+}
+
 /// Whether an append was stored, by the head as it was.
-fn judge(append: &StreamAppend<'_>, head: Option<&(i64, i64)>) -> Result<(), AppendError> {
-    match head {
-        None => Err(AppendError::Refused("the head of the stream is missing".into())),
-        Some((epoch, _)) if *epoch != number(append.epoch.get()) => Err(AppendError::Fenced),
-        Some((_, last)) if *last != number(append.after.get()) => {
-            Err(AppendError::Conflict { tail: Seq::new(last.unsigned_abs()) })
-        }
-        Some(_) => Ok(()),
+fn judge(append: &StreamAppend<'_>, own: Option<&(Epoch, Hash)>, head: Option<&Known>) -> Result<(), AppendError> {
+    let Some(head) = head else { return Err(AppendError::Refused("the head of the stream is missing".into())) };
+    if head.epoch != number(append.epoch.get()) {
+        return Err(AppendError::Fenced);
     }
+    if head.last != number(append.after.get()) {
+        return Err(AppendError::Conflict { tail: Seq::new(head.last.unsigned_abs()) });
+    }
+    // The database was set back, and others have continued it.
+    if own.is_some_and(|(_, hash)| hash[..] != head.hash[..]) { Err(AppendError::Fenced) } else { Ok(()) }
 }
 
 impl fmt::Debug for PostgresStreams {

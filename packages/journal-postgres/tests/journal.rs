@@ -6,7 +6,7 @@ use common::{Dice, Server};
 use counterpoint::journal::{AppendError, Epoch, Journal, MemoryJournal};
 use counterpoint::message::AgentEvent;
 use counterpoint::{AgentId, Entry, Incarnation, Seq, Time};
-use counterpoint_journal_postgres::PostgresJournal;
+use counterpoint_journal_postgres::{PostgresJournal, PostgresStreams, StreamAppend};
 use std::time::{Duration, Instant};
 
 fn fact(seq: u64) -> Entry {
@@ -249,6 +249,47 @@ fn a_state_before_the_last_take_over_is_an_error() {
     let error = old.take_over().unwrap_err();
     let (ends, expected) = (Seq::new(2), Seq::new(4));
     assert_eq!(error.broken(), Some(&counterpoint::RestoreError::Truncated { ends, expected }), "{error}");
+}
+
+/// The database is set back, and another writer has taken over in the same epoch as the one from before, and has appended as many
+/// entries: the writer from before is fenced, with one stream and with several.
+#[test]
+fn a_writer_from_before_a_backup_is_fenced() {
+    let server = Server::start("before");
+    let mut client = server.client();
+    let mut one = [(); 2].map(|()| journal(&server, "one"));
+    let mut several = [(); 2].map(|()| PostgresStreams::new(server.connection().parse().unwrap()));
+    let other = |seq: u64| Entry { at: Time::from_secs(1_000), ..fact(seq) };
+    // All in epoch 1; then the first ones take over again, in epoch 2.
+    one[0].take_over().unwrap();
+    several[0].take_over("several").unwrap();
+    client.batch_execute("create table a as select * from counterpoint_head").unwrap();
+    let epoch = Epoch::new(2);
+    assert_eq!(one[0].take_over().unwrap().epoch, epoch);
+    assert_eq!(several[0].take_over("several").unwrap().0.epoch, epoch);
+    let first = |after: u64, entries: &[Entry], one: &mut PostgresJournal, several: &mut PostgresStreams| {
+        let append = StreamAppend::new("several", epoch, Seq::new(after), entries);
+        [one.append(epoch, Seq::new(after), entries), several.append_all(&[append]).remove(0)]
+    };
+    let [ones, others] = &mut one;
+    let [many, more] = &mut several;
+    assert_eq!(first(0, &facts(1, 2), ones, many), [Ok(()), Ok(())]);
+    client
+        .batch_execute(
+            "truncate counterpoint_head, counterpoint_journal, counterpoint_takeover;
+             insert into counterpoint_head select * from a",
+        )
+        .unwrap();
+    assert_eq!(others.take_over().unwrap().epoch, epoch);
+    assert_eq!(more.take_over("several").unwrap().0.epoch, epoch);
+    assert_eq!(first(0, &[other(1), other(2)], others, more), [Ok(()), Ok(())]);
+    let fenced = || [Err(AppendError::Fenced), Err(AppendError::Fenced)];
+    assert_eq!(first(2, &facts(3, 1), ones, many), fenced());
+    // That nothing was stored is no confirmation of being the writer either.
+    assert_eq!(first(2, &[], ones, many), fenced());
+    assert_eq!(first(2, &[other(3)], others, more), [Ok(()), Ok(())]);
+    assert_eq!(others.take_over().unwrap().tail.len(), 3);
+    assert_eq!(more.take_over("several").unwrap().0.tail.len(), 3);
 }
 
 /// A client that stands still within a transaction of its own blocks nothing for longer than the patience, and a client

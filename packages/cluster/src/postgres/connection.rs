@@ -10,7 +10,7 @@ use postgres::{Client, Config, NoTls};
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a change of the directory is tried again when other nodes have changed it meanwhile.
@@ -40,13 +40,22 @@ const NOW: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 /// The ends of streams that were taken over on other connections.
 pub(super) type Ends = Arc<Mutex<BTreeMap<(ShardId, Epoch), StreamEnd>>>;
 
+/// What the connections of a store have seen of the directory.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The last version.
+    version: AtomicU64,
+    /// The version of a directory that was an earlier one, and what was known then. A later one is not believed either: others may
+    /// have continued it, and then its version does not show any more that it is another one.
+    stale: OnceLock<(u64, u64)>,
+}
+
 pub(super) struct Connection {
     config: Config,
     client: Option<Client>,
     streams: PostgresStreams,
     ends: Ends,
-    /// The last version of the directory that a connection of this process has seen.
-    seen: Arc<AtomicU64>,
+    seen: Arc<Seen>,
     /// When the last statement was answered.
     answered: Option<Instant>,
 }
@@ -57,7 +66,7 @@ fn stream(shard: ShardId) -> String {
 }
 
 impl Connection {
-    pub(super) fn new(config: Config, ends: Ends, seen: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(config: Config, ends: Ends, seen: Arc<Seen>) -> Self {
         let streams = PostgresStreams::new(config.clone());
         Self { config, client: None, streams, ends, seen, answered: None }
     }
@@ -103,26 +112,28 @@ impl Connection {
         let seen = Arc::clone(&self.seen);
         let client = self.client()?;
         for _ in 0..TRIES {
-            let known = seen.load(Ordering::SeqCst);
+            let known = seen.version.load(Ordering::SeqCst);
             let read = client.query_opt(&format!("select version, directory, {NOW} from counterpoint_cluster"), &[]);
             let Some(read) = read.map_err(away)? else {
                 return Err(StoreError::Foreign("the row of the directory is missing".into()));
             };
-            let (version, text, now): (i64, &str, i64) = (read.get(0), read.get(1), read.get(2));
+            let (read_version, text, now): (i64, &str, i64) = (read.get(0), read.get(1), read.get(2));
             let mut row: DirectoryRow = serde_json::from_str(text)
                 .map_err(|error| StoreError::Foreign(format!("the directory cannot be read: {error}")))?;
-            if version.unsigned_abs() < known {
-                return Err(StoreError::Stale { version: version.unsigned_abs(), known });
+            let version = read_version.unsigned_abs();
+            if version < known || seen.stale.get().is_some() {
+                let (version, known) = *seen.stale.get_or_init(|| (version, known));
+                return Err(StoreError::Stale { version, known });
             }
-            let next = version.saturating_add(1);
+            let next = read_version.saturating_add(1);
             let directed = change(&mut row, time(now), next.unsigned_abs())?;
             let text = serde_json::to_string(&row).map_err(|error| StoreError::Foreign(error.to_string()))?;
             let written = client.execute(
                 "update counterpoint_cluster set directory = $1, version = $2 where version = $3",
-                &[&text, &next, &version],
+                &[&text, &next, &read_version],
             );
             if written.map_err(away)? == 1 {
-                seen.fetch_max(next.unsigned_abs(), Ordering::SeqCst);
+                seen.version.fetch_max(next.unsigned_abs(), Ordering::SeqCst);
                 return Ok(directed);
             }
         }

@@ -14,7 +14,7 @@
 mod connection;
 
 use crate::store::{Append, Deployment, Directed, Joined, Store, StoreError};
-use connection::{Connection, Ends};
+use connection::{Connection, Ends, Seen};
 use counterpoint::Seq;
 use counterpoint::cluster::{NodeId, Report, Session, ShardId};
 use counterpoint::journal::{AppendError, Epoch, Takeover};
@@ -40,8 +40,7 @@ pub struct PostgresStore {
     restore_patience: Duration,
     worker: Option<Worker>,
     silent: Arc<Silent>,
-    /// The last version of the directory that was seen.
-    seen: Arc<AtomicU64>,
+    seen: Arc<Seen>,
 }
 
 /// What the connections of a node have found out about the network.
