@@ -156,8 +156,8 @@ pub struct World {
     tickets: BTreeMap<u64, (usize, NodeId)>,
     /// The nodes of commands that must not be executed twice.
     commands: BTreeMap<u64, NodeId>,
-    /// Nodes that are being replaced.
-    leaving: BTreeSet<NodeId>,
+    /// Nodes that are being replaced, and since when they serve no shard.
+    leaving: BTreeMap<NodeId, Option<Time>>,
     /// Attempts that agents have performed, and whose results are not in a journal yet.
     performed: BTreeMap<AttemptId, usize>,
     /// What is durable.
@@ -192,7 +192,7 @@ impl World {
             unreachable: BTreeSet::new(),
             tickets: BTreeMap::new(),
             commands: BTreeMap::new(),
-            leaving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             performed: BTreeMap::new(),
             submitted: BTreeSet::new(),
             assigned: BTreeSet::new(),
@@ -312,9 +312,11 @@ impl World {
         }
     }
 
-    /// Whether the callers have been answered, and no effect is under way that would not count.
+    /// Whether the callers have been answered, and no effect is under way that would not count. A command that waits when all tasks
+    /// have ended waits until its patience is over, and has failed.
     fn is_quiet(&self) -> bool {
-        self.tasks.iter().all(|task| task.acked) && (!self.setup.strict || self.performed.is_empty())
+        let is_open = !self.performed.is_empty() || !self.commands.is_empty();
+        self.tasks.iter().all(|task| task.acked) && !(self.setup.strict && is_open)
     }
 
     fn open_tasks(&self) -> Vec<String> {
@@ -666,7 +668,8 @@ impl World {
     }
 
     fn some_node(&mut self) -> Option<NodeId> {
-        let live: Vec<NodeId> = self.processes.keys().copied().filter(|node| !self.leaving.contains(node)).collect();
+        let live: Vec<NodeId> =
+            self.processes.keys().copied().filter(|node| !self.leaving.contains_key(node)).collect();
         if live.is_empty() { None } else { Some(live[self.random.below(live.len())]) }
     }
 
