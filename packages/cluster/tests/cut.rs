@@ -36,6 +36,16 @@ struct Proxy {
 }
 
 impl Proxy {
+    /// One in front of a database, and the store that a node behind it uses.
+    fn before(server: &Server) -> (Self, PostgresStore) {
+        let direct = server.connection();
+        let folder = direct.split_whitespace().next().unwrap().trim_start_matches("host=");
+        let proxy = Self::start(PathBuf::from(folder).join(".s.PGSQL.5432"));
+        let cut_off = format!("host=127.0.0.1 port={} user=counterpoint dbname=postgres", proxy.port);
+        let store = PostgresStore::new(cut_off.parse().unwrap()).with_patience(Duration::from_millis(2_500));
+        (proxy, store)
+    }
+
     fn start(to: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -120,18 +130,19 @@ fn submit(node: &NodeHost, id: u64, patience: Duration) -> Result<(), CallError>
     node.command(Command::submit(TaskSpec::new(TaskId::new(id), "echo")), patience).map(drop)
 }
 
+/// How many seconds the network is cut.
+fn away(default: u64) -> u64 {
+    std::env::var("COUNTERPOINT_AWAY").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 #[test]
 fn a_node_that_is_cut_off_from_the_database_gives_up_and_comes_back() {
-    let away = std::env::var("COUNTERPOINT_AWAY").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    let away = away(8);
     let server = Server::start("cluster-cut");
-    let direct = server.connection();
-    let folder = direct.split_whitespace().next().unwrap().trim_start_matches("host=");
-    let proxy = Proxy::start(PathBuf::from(folder).join(".s.PGSQL.5432"));
-    let cut_off = format!("host=127.0.0.1 port={} user=counterpoint dbname=postgres", proxy.port);
-    let patience = Duration::from_millis(2_500);
+    let (proxy, cut_off) = Proxy::before(&server);
     let network = MemoryNetwork::default();
-    let one = start(&PostgresStore::new(direct.parse().unwrap()), &network);
-    let other = start(&PostgresStore::new(cut_off.parse().unwrap()).with_patience(patience), &network);
+    let one = start(&PostgresStore::new(server.connection().parse().unwrap()), &network);
+    let other = start(&cut_off, &network);
     let both = || [&one, &other].iter().all(|node| node.state().serving.len() == 4);
     wait_until("each node serves its part", both);
     let spec = AgentSpec::new(AgentId::new(1)).with_skill("echo", 1).with_capacity(2);
@@ -171,15 +182,11 @@ fn a_node_that_is_cut_off_from_the_database_gives_up_and_comes_back() {
 /// Without another node: commands wait, and are executed when the database is back.
 #[test]
 fn a_single_node_recovers_from_the_absence_of_the_database() {
-    let away = std::env::var("COUNTERPOINT_AWAY").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let away = away(5);
     let server = Server::start("cluster-away");
-    let direct = server.connection();
-    let folder = direct.split_whitespace().next().unwrap().trim_start_matches("host=");
-    let proxy = Proxy::start(PathBuf::from(folder).join(".s.PGSQL.5432"));
-    let cut_off = format!("host=127.0.0.1 port={} user=counterpoint dbname=postgres", proxy.port);
-    let patience = Duration::from_millis(2_500);
+    let (proxy, cut_off) = Proxy::before(&server);
     let network = MemoryNetwork::default();
-    let node = start(&PostgresStore::new(cut_off.parse().unwrap()).with_patience(patience), &network);
+    let node = start(&cut_off, &network);
     wait_until("the node serves all shards", || node.state().serving.len() == 8);
     submit(&node, 1, PATIENCE).unwrap();
     proxy.cut();

@@ -3,7 +3,9 @@
 //!
 //! ```sh
 //! cargo test -p counterpoint-cluster --test real -- --nocapture
-//! COUNTERPOINT_ROUNDS=20 COUNTERPOINT_BACKLOG=100000 cargo test -p counterpoint-cluster --test real -- --nocapture
+//! COUNTERPOINT_ROUNDS=20 COUNTERPOINT_BACKLOG=10000 cargo test -p counterpoint-cluster --test real -- --nocapture
+//! COUNTERPOINT_TAKEOVERS=3 COUNTERPOINT_BACKLOG=100000 COUNTERPOINT_RUNS=10000 \
+//!     cargo test --release -p counterpoint-cluster --test real -- --nocapture backlog
 //! ```
 
 #![allow(
@@ -23,11 +25,13 @@ mod load;
 
 use common::Server;
 use counterpoint::cluster::{Partition, Shards};
-use counterpoint::{Command, TaskId, TaskSpec};
+use counterpoint::definition::{Action, Body, Definition, Node, Work};
+use counterpoint::{Command, RunId, RunSpec, TaskId, TaskSpec};
 use kit::{Nats, NodeProcess, request};
 use load::{Count, Load};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const SHARDS: usize = 64;
@@ -136,16 +140,40 @@ impl Field {
         }
     }
 
-    /// Tasks that wait for an agent that does not exist, so that a takeover has something to restore.
-    fn fill(&self, tasks: u64) {
-        for first in (0..tasks).step_by(500) {
-            for id in first..(first + 500).min(tasks) {
-                let task = TaskSpec::new(TaskId::new((1 << 40) + id), "never");
-                let body = serde_json::to_string(&Command::submit(task)).unwrap();
-                let (status, answer) = request(&self.nodes[0].address, "POST", "/v1/commands", &body).unwrap();
-                assert_eq!(status, 200, "{answer}");
-            }
+    /// Tasks, and runs of one task each, that wait for an agent that does not exist, so that a takeover has something to restore.
+    fn fill(&self, tasks: u64, runs: u64) {
+        let of = Shards::new(SHARDS as u16).unwrap();
+        let mut by_shard: BTreeMap<_, Vec<TaskSpec>> = BTreeMap::new();
+        for id in (1 << 40)..(1 << 40) + tasks {
+            let task = TaskSpec::new(TaskId::new(id), "never");
+            by_shard.entry(of.shard_of(Partition::of_task(task.id))).or_default().push(task);
         }
+        let step = Node::new("one", Action::Do(Body::Task(Work::new("never"))));
+        let definition = Definition::new("waits").with_node(step);
+        self.send(&Command::define(definition), 0);
+        let groups = by_shard.into_values().flat_map(|tasks| {
+            let groups: Vec<_> = tasks.chunks(250).map(<[TaskSpec]>::to_vec).collect();
+            groups
+        });
+        let starts = (1..=runs).map(|id| Command::start(RunSpec::new(RunId::new((1 << 40) + id), "waits")));
+        let commands = Mutex::new(groups.map(Command::submit_all).chain(starts));
+        std::thread::scope(|scope| {
+            for caller in 0..32 {
+                let commands = &commands;
+                scope.spawn(move || {
+                    loop {
+                        let Some(command) = commands.lock().unwrap().next() else { return };
+                        self.send(&command, caller);
+                    }
+                });
+            }
+        });
+    }
+
+    fn send(&self, command: &Command, node: usize) {
+        let (node, body) = (&self.nodes[node % self.nodes.len()], serde_json::to_string(command).unwrap());
+        let (status, answer) = request(&node.address, "POST", "/v1/commands", &body).unwrap();
+        assert_eq!(status, 200, "{answer}");
     }
 
     /// A node with a third of the shards is killed; another one takes its place later.
@@ -278,7 +306,7 @@ impl Field {
 
 fn faults(name: &str, nats: bool) {
     let mut field = Field::new(name, nats);
-    field.fill(number("COUNTERPOINT_BACKLOG", 200));
+    field.fill(number("COUNTERPOINT_BACKLOG", 200), number("COUNTERPOINT_RUNS", 20));
     field.load.submits.store(true, Ordering::Relaxed);
     for _ in 0..number("COUNTERPOINT_ROUNDS", 1) {
         field.kill();
@@ -297,6 +325,22 @@ fn faults(name: &str, nats: bool) {
 #[test]
 fn nodes_with_nats_survive_faults() {
     faults("cluster-real", true);
+}
+
+/// Only the takeover, with a backlog: `COUNTERPOINT_TAKEOVERS` times.
+#[test]
+fn a_node_with_a_backlog_is_taken_over() {
+    let times = number("COUNTERPOINT_TAKEOVERS", 0);
+    if times == 0 {
+        return;
+    }
+    let mut field = Field::new("cluster-takeover", true);
+    let begun = Instant::now();
+    field.fill(number("COUNTERPOINT_BACKLOG", 200), number("COUNTERPOINT_RUNS", 20));
+    println!("filled in {:?}", begun.elapsed());
+    (0..times).for_each(|_| field.kill());
+    let count = field.finish();
+    assert_eq!((count.lost, count.twice), (0, 0), "{count:?}");
 }
 
 /// The same without a broker, in long runs.
