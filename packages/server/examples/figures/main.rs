@@ -24,6 +24,9 @@ const STARTS: usize = 5;
 const TOKENS: &str =
     r#"[{"token": "t", "name": "load", "roles": ["operator", "submitter", "agent"], "agents": [1, 2, 3, 4]}]"#;
 
+/// What is measured, its target, and the arguments of the load.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, u64)]);
+
 /// A process that ends with this one.
 struct Process(Child);
 
@@ -237,7 +240,7 @@ fn main() -> io::Result<()> {
     let again = starts(&program, &folder, "runs")?;
     row("start with these runs", &format!("{:.0} ms, {:.1} MB", again.1, again.2), "");
 
-    let loads: [(&str, &str, &[(&str, u64)]); 4] = [
+    let loads: [Row<'_>; 4] = [
         ("as fast as it goes, groups of 50", "5,000/s", &[("group", 50)]),
         ("2,500/s, groups of 50", "p99 < 20 ms", &[("group", 50), ("rate", 2_500)]),
         ("2,500/s, groups of 10", "p99 < 20 ms", &[("group", 10), ("rate", 2_500)]),
