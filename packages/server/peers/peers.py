@@ -27,7 +27,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[0].endswith("peers.py") else 15.0
+# The words of processes that this program starts of itself are not a number.
+SECONDS = float(sys.argv[1]) if sys.argv[1:2] and sys.argv[1][0].isdigit() else 15.0
 PROCESSES, THREADS = 2, 16
 
 
@@ -232,6 +233,8 @@ def counterpoint(folder):
         wait_for(port)
         agent = started.start(sys.executable, __file__, "agent", str(port))
         time.sleep(1)
+        if agent.poll() is not None:
+            raise RuntimeError(f"the agent ended: {agent.returncode}")
         times, errors = from_processes("counterpoint", port)
         row("Counterpoint, journal in files", times, errors, memory([server.pid, agent.pid]))
 
@@ -297,7 +300,11 @@ def celery(folder, name, *settings):
 
 def celery_worker(port):
     app = celery_app(port)
-    app.task(name="echo")(lambda number: number)
+
+    @app.task(name="echo")
+    def echo(number):
+        return number
+
     app.worker_main(["worker", f"--concurrency={os.cpu_count()}", "--loglevel=ERROR", "--without-gossip", "--without-mingle"])
 
 
