@@ -13,10 +13,22 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The mode of folders.
 const OWNER: u32 = 0o700;
+
+/// Locks a file. Another process may hold the lock for a moment: one that only looks, or the child of one that was killed while it
+/// started a command, which has the files of its parent until the command begins.
+pub(crate) fn lock(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + Duration::from_secs(2);
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            locked => return locked,
+        }
+    }
+}
 
 /// The folder of all runs.
 #[derive(Debug, Clone)]
@@ -232,22 +244,14 @@ impl RunFolder {
         let path = self.path.join("pid");
         let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = open.map_err(|error| Trouble::io(&path, &error))?;
-        // A process that only looks holds the lock for a moment.
-        let mut tries = 0;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tries < 10 => {
-                    tries += 1;
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                Err(TryLockError::WouldBlock) => {
-                    let mut pid = String::new();
-                    let _ = file.read_to_string(&mut pid);
-                    return Err(Trouble::Busy(format!("run `{}` is performed by process {}", self.name, pid.trim())));
-                }
-                Err(TryLockError::Error(error)) => return Err(Trouble::io(&path, &error)),
+        match lock(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
+                return Err(Trouble::Busy(format!("run `{}` is performed by process {}", self.name, pid.trim())));
             }
+            Err(TryLockError::Error(error)) => return Err(Trouble::io(&path, &error)),
         }
         let written =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));

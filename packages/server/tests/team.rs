@@ -44,6 +44,23 @@ fn files_are_performed_and_their_schedules_start_runs() {
     served.running.end().with(0);
 }
 
+/// The child of a server that was killed while it started a command has the locks of its parent until the command begins.
+#[test]
+fn a_server_that_was_killed_is_started_again_while_a_child_of_it_still_holds_the_lock() {
+    let place = Place::with(FLOW);
+    Served::start(&place, &["--listen", "127.0.0.1:0"]).running.kill();
+    let lock = std::fs::File::options().write(true).open(place.path("data/serve.lock")).unwrap();
+    lock.lock().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            lock.unlock().unwrap();
+        });
+        let served = Served::start(&place, &["--listen", "127.0.0.1:0"]);
+        assert_eq!(served.send("GET", "/ready", &Value::Null).0, 200);
+    });
+}
+
 #[test]
 fn a_changed_workflow_needs_a_new_version_and_mistakes_are_reported_first() {
     let place = Place::with(FLOW);

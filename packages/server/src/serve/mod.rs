@@ -22,7 +22,7 @@ mod work;
 
 use crate::cli::ServeArgs;
 use crate::document::WorkFile;
-use crate::folder::{make_folder, write_whole};
+use crate::folder::{lock, make_folder, write_whole};
 use crate::guard::Guard;
 use crate::trouble::{Mistake, Trouble};
 use crate::view::SharedView;
@@ -228,7 +228,7 @@ fn hold(data: &Path) -> Result<File, Trouble> {
     let path = data.join("serve.lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Trouble::io(&path, &error))?;
-    match file.try_lock() {
+    match lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(Trouble::Busy(format!("another process serves the folder {}", data.display())))
