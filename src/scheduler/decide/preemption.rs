@@ -105,6 +105,10 @@ impl Dispatch<'_, '_> {
         let state = &self.core.reader.state;
         let Some(task) = state.tasks().by_id(beneficiary) else { return };
         let Some(class) = task.class() else { return };
+        // When several timers are due at once, the one that ends the task may come after the one that has freed the place.
+        if task.bound().is_some_and(|(at, _)| at <= self.tx.now) {
+            return;
+        }
         let (key, attempt) = (sub_queue(task, class), task.next_attempt());
         let agent = state.index().fleet().current(to);
         let eligible = state.index().classes().eligible(class);

@@ -6,7 +6,8 @@ use counterpoint::message::rejected::{Misuse, Stale, WrongState};
 use counterpoint::scheduler::Preemption;
 use counterpoint::scheduler::TaskStatus;
 use counterpoint::{
-    Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, Scheduler, TaskSpec, Tier,
+    Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Limits, Rejected, Scheduler,
+    TaskSpec, Tier,
 };
 
 fn poll(host: &mut Host, by: Incarnation, most: u32) -> Result<Accepted, Rejected> {
@@ -180,6 +181,19 @@ fn a_freed_slot_goes_to_the_task_that_preempted() {
     host.submit(task(10).with_tier(Tier::Critical).with_deadline(host.now + ms(50)));
     give_back(&mut host, 1).unwrap();
     assert_eq!(host.holder(9), 1, "though another is more urgent by now");
+}
+
+/// The agent does not answer, and the next call comes when the grace period and the deadline have passed.
+#[test]
+fn a_freed_slot_does_not_go_to_a_task_whose_deadline_has_passed() {
+    let limits = Limits::default().with_cancel_grace(ms(100));
+    let mut host = host(Config::default().with_preemption(Preemption::default()).with_limits(limits));
+    host.join(agent(1));
+    host.submit(task(1).with_tier(Tier::Low).with_preemptible());
+    host.submit(task(9).with_tier(Tier::Critical).with_deadline(host.now + ms(150)));
+    assert_eq!(called_back(&host), [1]);
+    host.wait(ms(200));
+    assert_eq!((host.status(9), host.holder(1)), (TaskStatus::Expired, 1));
 }
 
 #[test]
