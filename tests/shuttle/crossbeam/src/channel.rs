@@ -358,3 +358,51 @@ macro_rules! select {
 }
 
 pub use crate::select;
+
+/// A wait for one of several channels whose number is known only when it begins.
+#[derive(Default)]
+pub struct Select<'a>(Vec<Box<dyn Fn() -> bool + 'a>>);
+
+#[derive(Debug)]
+pub struct TrySelectError;
+
+#[derive(Debug)]
+pub struct SelectedOperation(usize);
+
+impl<'a> Select<'a> {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
+        let is_ready = || {
+            let state = receiver.0.lock();
+            !state.queue.is_empty() || state.senders == 0
+        };
+        self.0.push(Box::new(is_ready));
+        self.0.len() - 1
+    }
+
+    pub fn select(&mut self) -> SelectedOperation {
+        loop {
+            match self.try_select() {
+                Ok(selected) => return selected,
+                Err(TrySelectError) => yield_now(),
+            }
+        }
+    }
+
+    pub fn try_select(&mut self) -> Result<SelectedOperation, TrySelectError> {
+        self.0.iter().position(|is_ready| is_ready()).map(SelectedOperation).ok_or(TrySelectError)
+    }
+}
+
+impl SelectedOperation {
+    pub fn index(&self) -> usize {
+        self.0
+    }
+
+    pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        receiver.try_recv().map_err(|_| RecvError)
+    }
+}
