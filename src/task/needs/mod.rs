@@ -192,7 +192,7 @@ impl Needs {
             return known;
         }
         let needs = Self(Arc::new(Inner { hash, measure: Measure::of(&wanted), wanted }));
-        if needs.0.measure.len <= FEW {
+        if needs.0.measure.len <= FEW && needs.0.measure.longest <= SHORT {
             // Not while the thread ends: what it retained is gone.
             let _ended = RECENT.try_with(|recent| retain(recent, needs.clone()));
         }
@@ -204,6 +204,8 @@ impl Needs {
 const SHARED: usize = 64;
 /// The most requirements of needs that are retained.
 const FEW: usize = 8;
+/// The most bytes of a name in needs that are retained.
+const SHORT: usize = 64;
 
 thread_local! {
     /// Needs that were made recently, each at a place that its hash determines.
@@ -313,5 +315,15 @@ mod tests {
         let (one, other) = (many(), many());
         assert_eq!(one, other);
         assert!(!Arc::ptr_eq(&one.0, &other.0));
+    }
+    #[test]
+    fn needs_with_long_names_are_not_retained() {
+        let long = || Needs::skill("x".repeat(SHORT + 1));
+        let (one, other) = (long(), long());
+        assert_eq!(one, other);
+        assert!(!Arc::ptr_eq(&one.0, &other.0));
+        let short = || Needs::skill("x".repeat(SHORT));
+        let (one, other) = (short(), short());
+        assert!(Arc::ptr_eq(&one.0, &other.0));
     }
 }

@@ -288,6 +288,10 @@ fn a_failed_compensation_waits_for_a_remedy() {
     let RunOutcome::Failed { residue, .. } = abandoned.outcome() else { panic!("{}", abandoned.outcome()) };
     assert_eq!(residue.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["order"]);
     abandoned.same();
+    // The function would go on with the results of calls that its compensation may have undone.
+    let retry = RunCommand::Retry { run: RUN, node: None, reason: "again".into() };
+    assert!(abandoned.say(retry.into()).is_err());
+    abandoned.same();
 }
 
 /// A run that is cancelled while a function rolls back compensates what is left, each call once.

@@ -43,12 +43,14 @@ impl Changes<'_> {
             self.run.graph.is_unhandled(*ix) || self.was_cancelled_by_failure(*ix) || self.has_failed_pending(*ix)
         };
         let mut anew: BTreeSet<NodeIx> = self.run.graph.indexes().filter(is_wanted).filter(has_failed).collect();
-        // A function keeps what its calls have done.
-        let is_undoable = |ix: &&NodeIx| {
+        // A function keeps what its calls have done, unless its compensation has begun to undo it.
+        let is_or_was_undoable = |ix: &&NodeIx| {
             let node = self.run.graph.node(**ix);
-            node.is_some_and(|node| node.function().is_none() && node.needs_compensation())
+            node.is_some_and(|node| {
+                node.state.compensated().is_some() || node.function().is_none() && node.needs_compensation()
+            })
         };
-        if let Some(ix) = anew.iter().find(is_undoable) {
+        if let Some(ix) = anew.iter().find(is_or_was_undoable) {
             return Err(blocked(*ix));
         }
         let mut line: Vec<NodeIx> = anew.iter().copied().collect();
