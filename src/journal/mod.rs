@@ -79,13 +79,22 @@ pub struct Takeover {
     pub snapshot: Option<Vec<u8>>,
     /// The entries after the snapshot, or all entries if there is none.
     pub tail: Vec<Entry>,
+    /// Entries before the snapshot that the journal has retained for readers, up to the snapshot. The state does not need them.
+    pub history: Vec<Entry>,
 }
 
 impl Takeover {
     /// Makes a takeover, for implementations of [`Journal`].
     #[must_use]
     pub const fn new(epoch: Epoch, snapshot: Option<Vec<u8>>, tail: Vec<Entry>) -> Self {
-        Self { epoch, snapshot, tail }
+        Self { epoch, snapshot, tail, history: Vec::new() }
+    }
+
+    /// Adds entries before the snapshot, up to it.
+    #[must_use]
+    pub fn with_history(mut self, history: Vec<Entry>) -> Self {
+        self.history = history;
+        self
     }
 }
 

@@ -126,7 +126,7 @@ impl<J: Journal> Shown<J> {
     /// Takes a journal over, and passes its content to the hub. Blocks.
     pub(crate) fn open(mut journal: J, hub: &Hub, outage: Outage) -> Result<Self, JournalError> {
         let taken = journal.take_over()?;
-        taken.tail.iter().for_each(|entry| hub.remember(entry));
+        taken.history.iter().chain(&taken.tail).for_each(|entry| hub.remember(entry));
         Ok(Self { journal, taken: Some(taken), outage })
     }
 }

@@ -17,11 +17,13 @@ pub(crate) struct FileArchive {
     folder: PathBuf,
     stream: Stream,
     lock: Arc<Lock>,
+    /// The number of entries before a snapshot that are retained.
+    history: u64,
 }
 
 impl FileArchive {
-    pub(crate) fn new(disk: Arc<dyn Disk>, folder: PathBuf, stream: Stream, lock: Arc<Lock>) -> Self {
-        Self { disk, folder, stream, lock }
+    pub(crate) fn new(disk: Arc<dyn Disk>, folder: PathBuf, stream: Stream, lock: Arc<Lock>, history: u64) -> Self {
+        Self { disk, folder, stream, lock, history }
     }
 
     /// The head of the journal after entry `at`, read from its segment, which is durable up to there.
@@ -60,7 +62,7 @@ impl Archive for FileArchive {
         drop(snapshot);
         let path = self.folder.join(folder::snapshot_name(at));
         let kept = disk::write_whole(&*self.disk, &path, &sealed, Guard::Free).map_err(|fault| fault.error);
-        let kept = kept.and_then(|_| folder::drop_before(&*self.disk, &self.folder, at));
+        let kept = kept.and_then(|_| folder::drop_before(&*self.disk, &self.folder, at, self.history));
         kept.map_err(|error| refused(error.to_string()))
     }
 }

@@ -226,23 +226,55 @@ fn read_segment(
     fault
 }
 
-/// Removes what a crash may leave behind: drafts, segments and snapshots that a newer snapshot replaces.
-pub(crate) fn sweep(disk: &dyn Disk, folder: &Path, found: &Contents) -> io::Result<()> {
+/// Entries before the snapshot, up to it, at most `most`. A damaged segment ends them.
+pub(crate) fn history(
+    disk: &dyn Disk,
+    folder: &Path,
+    stream: &Stream,
+    found: &Contents,
+    most: u64,
+) -> io::Result<Vec<Entry>> {
+    let Some((head, _)) = found.snapshot.as_ref().filter(|_| most > 0) else { return Ok(Vec::new()) };
+    let at = head.seq;
+    let after = at.get().saturating_sub(most);
+    let mut entries: Vec<Entry> = Vec::new();
+    let segments = files(disk, folder, "journal")?;
+    let first = covered(&segments, Seq::new(after));
+    for (_, path) in segments.iter().skip(first).take_while(|(first, _)| *first <= at) {
+        let bytes = disk.read(path)?;
+        let Ok(unsealer) = stream.open(&bytes, None) else { continue };
+        let sound = unsealer.reserved().map_while(Result::ok).flatten();
+        for entry in sound.filter(|entry| entry.seq.get() > after && entry.seq <= at) {
+            if entries.last().is_some_and(|last| last.seq.next() != entry.seq) {
+                entries.clear();
+            }
+            entries.push(entry);
+        }
+    }
+    if entries.last().is_some_and(|last| last.seq != at) {
+        entries.clear();
+    }
+    Ok(entries)
+}
+
+/// Removes what a crash may leave behind: drafts, and what a newer snapshot replaces.
+pub(crate) fn sweep(disk: &dyn Disk, folder: &Path, found: &Contents, history: u64) -> io::Result<()> {
     for path in disk.paths(folder)? {
         if path.extension().is_some_and(|extension| extension == "draft") {
             disk.remove(&path)?;
         }
     }
     match &found.snapshot {
-        Some((head, _)) => drop_before(disk, folder, head.seq),
+        Some((head, _)) => drop_before(disk, folder, head.seq, history),
         None => Ok(()),
     }
 }
 
-/// Removes what a snapshot replaces, the oldest first, so that the rest is a complete chain at any time.
-pub(crate) fn drop_before(disk: &dyn Disk, folder: &Path, at: Seq) -> io::Result<()> {
+/// Removes what a snapshot replaces, except for the last entries before it: the oldest first, so that the rest is a complete
+/// chain at any time.
+pub(crate) fn drop_before(disk: &dyn Disk, folder: &Path, at: Seq, history: u64) -> io::Result<()> {
     let segments = files(disk, folder, "journal")?;
-    let count = covered(&segments, at);
+    let count = covered(&segments, Seq::new(at.get().saturating_sub(history)));
     for (_, path) in segments.into_iter().take(count) {
         disk.remove(&path)?;
     }

@@ -103,6 +103,8 @@ pub struct FileJournal {
     folder: PathBuf,
     stream: Stream,
     segment_bytes: u64,
+    /// The number of entries before a snapshot that are retained.
+    history: u64,
     writing: Option<Writing>,
 }
 
@@ -133,13 +135,21 @@ impl FileJournal {
     }
 
     fn on(disk: Arc<dyn Disk>, folder: PathBuf, stream: Stream) -> Self {
-        Self { disk, folder, stream, segment_bytes: 16 << 20, writing: None }
+        Self { disk, folder, stream, segment_bytes: 16 << 20, history: 0, writing: None }
     }
 
     /// Sets the size in bytes at which a new segment begins. Snapshots remove whole segments.
     #[must_use]
     pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.max(1);
+        self
+    }
+
+    /// Retains this many entries before each snapshot, and the rest of their segment, for readers: they are the
+    /// [history](Takeover::history) of a take-over. The state never needs them: if they are damaged, the history is shorter.
+    #[must_use]
+    pub const fn with_history(mut self, entries: u64) -> Self {
+        self.history = entries;
         self
     }
 
@@ -212,9 +222,10 @@ impl FileJournal {
         let head_file = HeadFile::begin(disk, folder, &self.stream, found.known, recorded)?;
         lock.claim(epoch)?;
         disk.sync_folder()?;
-        folder::sweep(disk, folder, &found)?;
+        folder::sweep(disk, folder, &found, self.history)?;
+        let history = folder::history(disk, folder, &self.stream, &found, self.history)?;
         self.writing = Some(Writing { lock: Arc::new(lock), head_file, segment, condition: Condition::Sound });
-        Ok(Takeover::new(epoch, found.snapshot.map(|(_, state)| state), found.entries))
+        Ok(Takeover::new(epoch, found.snapshot.map(|(_, state)| state), found.entries).with_history(history))
     }
 }
 
@@ -267,7 +278,7 @@ fn no_writer() -> AppendError {
 impl FileJournal {
     fn new_archive(&self) -> Option<FileArchive> {
         let lock = Arc::clone(&self.writing.as_ref()?.lock);
-        Some(FileArchive::new(Arc::clone(&self.disk), self.folder.clone(), self.stream.clone(), lock))
+        Some(FileArchive::new(Arc::clone(&self.disk), self.folder.clone(), self.stream.clone(), lock, self.history))
     }
 }
 

@@ -197,6 +197,45 @@ fn a_snapshot_takes_segments_away() {
     assert!(matches!(broken(&folder), RestoreError::Gap { .. }));
 }
 
+/// Entries before a snapshot that are retained, as far as segments are whole. Damage there shortens them and nothing else.
+#[test]
+fn entries_before_a_snapshot_are_retained_for_readers() {
+    let folder = folder("history");
+    let long = || journal(&folder).with_history(10);
+    let mut first = written(&folder, 60);
+    drop(first);
+    first = long();
+    let taken = first.take_over().unwrap();
+    assert_eq!((taken.tail, taken.history), (facts(1..=60), Vec::new()), "there is no snapshot");
+    let before = named(&folder, "journal").len();
+    first.archive().unwrap().keep_snapshot(taken.epoch, Seq::new(40), b"forty".to_vec()).unwrap();
+    assert!(named(&folder, "journal").len() < before);
+    first.append(taken.epoch, Seq::new(60), &facts(61..=62)).unwrap();
+    drop(first);
+    let taken = long().take_over().unwrap();
+    assert_eq!((taken.snapshot.as_deref(), taken.tail), (Some(&b"forty"[..]), facts(41..=62)));
+    assert_eq!(taken.history, facts(31..=40));
+    // A copy has them, too.
+    let backup = folder.with_extension("backup");
+    let _ = fs::remove_dir_all(&backup);
+    FileJournal::copy(&folder, &backup, &stream()).unwrap();
+    assert_eq!(journal(&backup).with_history(7).take_over().unwrap().history, facts(34..=40));
+    // A segment before that of the snapshot is damaged: the history is shorter.
+    let oldest = &named(&folder, "journal")[0];
+    let mut bytes = fs::read(oldest).unwrap();
+    let last = records(&bytes) - 2;
+    bytes[last] ^= 1;
+    fs::write(oldest, &bytes).unwrap();
+    let taken = long().take_over().unwrap();
+    assert_eq!(taken.tail, facts(41..=62));
+    let rest = taken.history;
+    assert!(!rest.is_empty() && rest.len() < 10 && rest == facts(41 - rest.len() as u64..=40), "{rest:?}");
+    // A writer that retains none removes them.
+    let taken = journal(&folder).take_over().unwrap();
+    assert!(taken.history.is_empty() && taken.tail == facts(41..=62));
+    assert!(long().take_over().unwrap().history.len() < 10);
+}
+
 /// A crash between keeping a snapshot and taking away what it stands for; and drafts of files that never came into being.
 #[test]
 fn what_a_crash_leaves_over_is_swept() {

@@ -13,12 +13,14 @@ pub(crate) struct PostgresArchive {
     config: Config,
     stream: String,
     patience: Duration,
+    /// The number of entries before a snapshot that are retained.
+    history: u64,
     client: Option<Client>,
 }
 
 impl PostgresArchive {
-    pub(crate) fn new(config: Config, stream: String, patience: Duration) -> Self {
-        Self { config, stream, patience, client: None }
+    pub(crate) fn new(config: Config, stream: String, patience: Duration, history: u64) -> Self {
+        Self { config, stream, patience, history, client: None }
     }
 
     /// The connection, which is made when it does not exist or has broken.
@@ -33,19 +35,20 @@ impl PostgresArchive {
 
 impl Archive for PostgresArchive {
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
-        let stream = self.stream.clone();
+        let (stream, history) = (self.stream.clone(), self.history);
         let client = self.connected().map_err(append_error)?;
-        keep(client, &stream, (epoch, at), &snapshot)
+        keep(client, &stream, (epoch, at), &snapshot, history)
     }
 }
 
-/// Stores a snapshot, and removes the entries that it covers. The server executes the statement when it has received all
+/// Stores a snapshot, and removes the entries that it covers, except for the last `history` of them. The server executes the statement when it has received all
 /// of it, and commits it without the client: a host that stops at any time holds no lock.
 pub(crate) fn keep(
     client: &mut Client,
     stream: &str,
     (epoch, at): (Epoch, Seq),
     state: &[u8],
+    history: u64,
 ) -> Result<(), AppendError> {
     let (own, place) = (number(epoch.get()), number(at.get()));
     let sum = Chain::new(stream).sum(place, state);
@@ -53,8 +56,9 @@ pub(crate) fn keep(
     if kept.map_err(append_error)? == 0 {
         return Err(refusal(client, stream, own, place));
     }
-    // From here on these entries are not read again; if the deletion fails, the next snapshot deletes them.
-    let _ = client.execute(statements::DROP_ENTRIES, &[&stream, &place]);
+    // No state needs these entries from here on; if the deletion fails, the next snapshot deletes them.
+    let last = place.saturating_sub(number(history)).max(0);
+    let _ = client.execute(statements::DROP_ENTRIES, &[&stream, &last]);
     let _ = client.execute(statements::DROP_STATES, &[&stream, &place]);
     Ok(())
 }

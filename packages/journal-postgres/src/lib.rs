@@ -87,6 +87,8 @@ pub struct PostgresJournal {
     stream: String,
     rows: Option<Box<Rows>>,
     patience: Duration,
+    /// The number of entries before a snapshot that are retained.
+    history: u64,
     failure: Failure,
     writing: Option<Writing>,
 }
@@ -107,7 +109,7 @@ impl PostgresJournal {
     #[must_use]
     pub fn new(config: Config, stream: impl Into<String>) -> Self {
         let (rows, patience) = (None, Duration::from_secs(10));
-        Self { config, stream: stream.into(), rows, patience, failure: Failure::default(), writing: None }
+        Self { config, stream: stream.into(), rows, patience, history: 0, failure: Failure::default(), writing: None }
     }
 
     /// Writes rows for each entry in the transaction that stores it.
@@ -130,6 +132,14 @@ impl PostgresJournal {
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Retains this many entries before each snapshot, for readers: they are the [history](Takeover::history) of a take-over, as
+    /// far as they can be read. The state never needs them, and their hashes are not verified.
+    #[must_use]
+    pub const fn with_history(mut self, entries: u64) -> Self {
+        self.history = entries;
         self
     }
 
@@ -202,9 +212,10 @@ impl Journal for PostgresJournal {
         let chain = Chain::new(&self.stream);
         let (epoch, content) = take(&mut client, &chain, &self.stream)?;
         let append = client.prepare(statements::APPEND).map_err(journal_error)?;
+        let history = history(&mut client, &self.stream, self.history).map_err(journal_error)?;
         self.writing = Some(Writing { client, append, epoch, chain, hash: content.hash });
         self.failure.clear();
-        Ok(Takeover::new(epoch, content.snapshot, content.tail))
+        Ok(Takeover::new(epoch, content.snapshot, content.tail).with_history(history))
     }
 
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
@@ -231,14 +242,14 @@ impl Journal for PostgresJournal {
 
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
         match &mut self.writing {
-            Some(writing) => archive::keep(&mut writing.client, &self.stream, (epoch, at), snapshot),
+            Some(writing) => archive::keep(&mut writing.client, &self.stream, (epoch, at), snapshot, self.history),
             None => Err(AppendError::Refused("the journal has no writer: call `take_over` first".into())),
         }
     }
 
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
         // A separate connection, made on demand: appends do not wait for a large snapshot.
-        Some(Box::new(PostgresArchive::new(self.config.clone(), self.stream.clone(), self.patience)))
+        Some(Box::new(PostgresArchive::new(self.config.clone(), self.stream.clone(), self.patience, self.history)))
     }
 }
 
@@ -272,6 +283,32 @@ fn take(client: &mut Client, chain: &Chain, stream: &str) -> Result<(Epoch, Cont
 
 fn head_of(row: &Row) -> Head {
     Head { epoch: row.get(0), last: row.get(1), snapshot_at: row.get(2), hash: row.get(3) }
+}
+
+/// Entries before the snapshot, up to it, at most `most`.
+fn history(client: &mut Client, stream: &str, most: u64) -> Result<Vec<Entry>, postgres::Error> {
+    let head = client.query_one(statements::HEAD, &[&stream])?;
+    let at: i64 = head.get(2);
+    if most == 0 || at == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = client.query(statements::HISTORY, &[&stream, &at.saturating_sub(number(most)).max(0), &at])?;
+    let mut entries: Vec<Entry> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // An entry that cannot be read ends the history before it.
+        let Ok(entry) = serde_json::from_str::<Entry>(row.get(0)) else {
+            entries.clear();
+            continue;
+        };
+        if entries.last().is_some_and(|last| last.seq.next() != entry.seq) {
+            entries.clear();
+        }
+        entries.push(entry);
+    }
+    if entries.last().is_some_and(|last| last.seq != Seq::new(at.unsigned_abs())) {
+        entries.clear();
+    }
+    Ok(entries)
 }
 
 /// Reads and verifies the content up to a head.

@@ -77,6 +77,10 @@ pub(crate) const SNAPSHOT: &str = "select state, sum, hash from counterpoint_sna
 pub(crate) const TAIL: &str = "
     select seq, epoch, event, hash from counterpoint_journal where stream = $1 and seq > $2 order by seq";
 
+/// Entries before a snapshot, which no state needs.
+pub(crate) const HISTORY: &str = "
+    select event from counterpoint_journal where stream = $1 and seq > $2 and seq <= $3 order by seq";
+
 /// Advances the head if it has the expected epoch, last entry and hash, and inserts the entries if it was advanced. Without the hash,
 /// a writer from before a restored backup could append after entries that it does not know, once the others have as many.
 pub(crate) const APPEND: &str = "

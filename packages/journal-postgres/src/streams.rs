@@ -205,7 +205,7 @@ impl PostgresStreams {
     /// As there.
     pub fn keep_snapshot(&mut self, stream: &str, epoch: Epoch, at: Seq, state: &[u8]) -> Result<(), AppendError> {
         let (client, _) = self.connected().map_err(append_error)?;
-        archive::keep(client, stream, (epoch, at), state)
+        archive::keep(client, stream, (epoch, at), state, 0)
     }
 }
 

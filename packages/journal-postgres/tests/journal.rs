@@ -161,6 +161,29 @@ fn written(server: &Server, stream: &str, count: u64, snapshot: Option<u64>) -> 
     journal
 }
 
+#[test]
+fn entries_before_a_snapshot_are_retained_for_readers() {
+    let server = Server::start("history");
+    let long = || journal(&server, "long").with_history(3);
+    drop(written(&server, "long", 9, None));
+    let mut first = long();
+    let taken = first.take_over().unwrap();
+    assert_eq!((taken.tail, taken.history), (facts(1, 9), Vec::new()), "there is no snapshot");
+    first.archive().unwrap().keep_snapshot(taken.epoch, Seq::new(5), b"five".to_vec()).unwrap();
+    let taken = long().take_over().unwrap();
+    assert_eq!((taken.tail, taken.history), (facts(6, 4), facts(3, 3)));
+    // What is damaged there ends the history, and nothing else.
+    let damage = "update counterpoint_journal set event = 'x' where stream = 'long' and seq = 4";
+    server.client().execute(damage, &[]).unwrap();
+    let taken = long().take_over().unwrap();
+    assert_eq!((taken.tail, taken.history), (facts(6, 4), facts(5, 1)));
+    let mut other = journal(&server, "long");
+    let taken = other.take_over().unwrap();
+    assert!(taken.history.is_empty());
+    other.keep_snapshot(taken.epoch, Seq::new(9), b"nine").unwrap();
+    assert!(long().take_over().unwrap().history.is_empty(), "a writer that retains none removes them");
+}
+
 /// Each statement damages a stream of four entries, some of them one with a snapshot at 2.
 #[test]
 fn damage_is_an_error() {

@@ -258,7 +258,8 @@ pub(crate) struct ServeArgs {
     pub(crate) check: bool,
     /// A file in TOML with these settings: listen, tokens, files, journal, journal_stream, tls_certificate, tls_key, and the
     /// limits connections, header_seconds, body_seconds, body_rate, write_seconds, requests_per_second, request_burst,
-    /// drain_seconds, audit (the file of operations), allow_hosts, allow_origins (of the MCP endpoint) [env: COUNTERPOINT_CONFIG]
+    /// drain_seconds, snapshot_events and history_events (after how many entries a snapshot replaces them, and how many of them are
+    /// retained for the pages; 50000 each), audit (the file of operations), allow_hosts, allow_origins (of the MCP endpoint) [env: COUNTERPOINT_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The chain of certificates in PEM, for TLS [env: COUNTERPOINT_TLS_CERTIFICATE]

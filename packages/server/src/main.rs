@@ -6,6 +6,7 @@
 mod agents;
 mod backup;
 mod cli;
+mod compaction;
 mod control;
 mod doctor;
 mod document;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Some(word) if word == guard::GUARD => {
             return words.next().map_or(ExitCode::FAILURE, |lock| guard::guard_main(lock.as_ref()));
         }
+        Some(word) if word == compaction::SNAPSHOT => return compaction::snapshot_main(),
         _ => {}
     }
     std::panic::set_hook(Box::new(|panic| {

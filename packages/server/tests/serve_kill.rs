@@ -30,8 +30,10 @@ agents:
 fn nothing_that_was_accepted_is_lost() {
     let kills = std::env::var("COUNTERPOINT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_u32);
     let place = Place::with(FLOW);
+    // Snapshots are made and stored at every time.
+    place.write("settings.toml", "snapshot_events = 60\nhistory_events = 100\n");
     let listen = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
-    let words = ["--listen", listen.as_str(), "flow.yaml"];
+    let words = ["--listen", listen.as_str(), "--config", "settings.toml", "flow.yaml"];
     let served = RwLock::new(Some(Served::start(&place, &words)));
     let (done, next) = (AtomicBool::new(false), AtomicU32::new(1));
     let told = Mutex::new(Vec::new());
@@ -93,6 +95,10 @@ fn nothing_that_was_accepted_is_lost() {
             repeated += keys.len() - 1;
         }
     }
+    let files = std::fs::read_dir(place.path("data/journal")).unwrap();
+    let snapshots =
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "snapshot"));
+    assert_eq!(snapshots.count(), 1);
     let last = next.load(Ordering::Acquire);
     assert!(effects.keys().all(|(n, _)| *n < last), "an effect of no run");
     assert_eq!(served.send("GET", "/ready", &Value::Null).0, 200);

@@ -48,7 +48,7 @@ impl Default for Past {
 impl Past {
     /// Learns from the end of a node.
     pub(super) fn note(&mut self, run: &RunState, ix: NodeIx, outcome: &NodeOutcome, now: Time) {
-        let began = run.nodes.get(&ix).and_then(|node| node.began);
+        let began = run.nodes.get(ix).and_then(|node| node.began);
         let key = (run.workflow.clone(), run.name_of(ix));
         if self.nodes.touch(&key).is_none() {
             self.nodes.insert(key.clone(), NodePast::default());
@@ -120,7 +120,7 @@ impl Progress {
     fn left(&self, state: &RunState, flow: &Definition, now: Time) -> Vec<Left> {
         let indexes = (0..u32::try_from(flow.nodes.len()).unwrap_or(u32::MAX)).map(NodeIx::new);
         let none = NodeState::default();
-        let of = |ix: NodeIx| state.nodes.get(&ix).unwrap_or(&none);
+        let of = |ix: NodeIx| state.nodes.get(ix).unwrap_or(&none);
         indexes.map(|ix| self.left_of(state, flow, (ix, of(ix)), now)).collect()
     }
 

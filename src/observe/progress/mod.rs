@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection ignores most events")]
 
 mod courses;
+mod nodes;
 mod report;
 mod state;
 
@@ -125,7 +126,7 @@ impl Progress {
             share: f64::from(self.share(state, DEPTH)) / f64::from(WHOLE),
             more_waits: u32::try_from(all_waits.saturating_sub(waits.len())).unwrap_or(u32::MAX),
             waits,
-            children: state.nodes.values().flat_map(|node| &node.children).take(LISTED).copied().collect(),
+            children: state.nodes.iter().flat_map(|(_, node)| &node.children).take(LISTED).copied().collect(),
             skipped_by_operator: state.skipped_by_operator().take(LISTED).collect(),
         })
     }
@@ -140,7 +141,7 @@ impl Progress {
     pub fn node(&self, run: RunId, node: NodeIx) -> Option<NodeStatus> {
         let state = self.runs.get(&run)?;
         let known = || state.definition.as_ref().is_some_and(|flow| node.index() < flow.nodes.len());
-        match state.nodes.get(&node) {
+        match state.nodes.get(node) {
             Some(node) => Some(node.status),
             None => known().then_some(NodeStatus::Waiting),
         }
@@ -162,13 +163,13 @@ impl Progress {
     }
 
     fn paint(&self, run: RunId, state: &RunState, path: &mut Vec<u32>, picture: &mut Picture<'_>) {
-        for (place, node) in &state.nodes {
+        for (place, node) in state.nodes.iter() {
             path.push(place.get());
             picture.mark(path, node.status);
             // A nested workflow shows its run, or the one of several that started last.
             if let Some(id) = node.last_child
                 && let Some(child) = self.runs.get(&id)
-                && child.owner.is_some_and(|owner| (owner.run, owner.node) == (run, *place))
+                && child.owner.is_some_and(|owner| (owner.run, owner.node) == (run, place))
                 && path.len() < PAINTED
             {
                 self.paint(id, child, path, picture);
@@ -187,7 +188,7 @@ impl Progress {
 
     fn waits<'a>(&'a self, state: &'a RunState) -> impl Iterator<Item = Waiting> + 'a {
         state.nodes.iter().flat_map(move |(place, node)| {
-            let name = state.name_of(*place);
+            let name = state.name_of(place);
             let tasks = node.tasks.iter().filter_map(|task| {
                 let step = self.steps.get(task)?;
                 let what = WaitsFor::Task { task: *task, kind: step.kind.clone(), agent: step.agent };
@@ -197,7 +198,7 @@ impl Progress {
                 let item = self.runs.get(child).and_then(|child| child.owner).map_or(0, |owner| owner.item);
                 (item, WaitsFor::Run { run: *child })
             });
-            let own = state.own_wait(*place, node).map(|what| (0, what));
+            let own = state.own_wait(place, node).map(|what| (0, what));
             tasks.chain(children).chain(own).map(move |(item, what)| Waiting { node: name.clone(), item, what })
         })
     }
@@ -270,7 +271,7 @@ impl Progress {
             RunEvent::Restarted { nodes } => {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.rolls_back = false;
-                    nodes.iter().for_each(|node| _ = run.nodes.remove(&node.index));
+                    nodes.iter().for_each(|node| _ = run.nodes.remove(node.index));
                 }
             }
             RunEvent::Compensating { nodes } => {
@@ -296,7 +297,7 @@ impl Progress {
             NodeEvent::Opened { what } => self.opened(run, node, what),
             NodeEvent::Continued { .. } => {
                 if let Some(run) = self.runs.get_mut(&run) {
-                    run.nodes.remove(&node);
+                    run.nodes.remove(node);
                 }
                 self.opened(run, node, &Opening::Function);
             }
@@ -343,7 +344,7 @@ impl Progress {
     fn retried(&mut self, run: RunId, nodes: &[NodeRef]) {
         if let Some(state) = self.runs.get_mut(&run) {
             (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
-            nodes.iter().for_each(|node| drop(state.nodes.remove(&node.index)));
+            nodes.iter().for_each(|node| _ = state.nodes.remove(node.index));
         }
     }
 
@@ -355,7 +356,7 @@ impl Progress {
         state.definition = definition;
         let mut old = core::mem::take(&mut state.nodes);
         let images = (0..).map(NodeIx::new).zip(from);
-        let moved = images.filter_map(|(ix, was)| Some((ix, old.remove(was.as_ref()?)?)));
+        let moved = images.filter_map(|(ix, was)| Some((ix, old.remove((*was)?)?)));
         state.nodes = moved.collect();
     }
 
@@ -406,7 +407,7 @@ impl Progress {
     fn settle(&mut self, run: RunId) {
         let Some(state) = self.runs.get_mut(&run) else { return };
         if state.phase != RunPhase::Finished && !state.rolls_back {
-            let failed = state.nodes.values().any(|node| node.status == NodeStatus::CompensationFailed);
+            let failed = state.nodes.iter().any(|(_, node)| node.status == NodeStatus::CompensationFailed);
             state.phase = if failed { RunPhase::CompensationFailed } else { RunPhase::Compensating };
         }
     }

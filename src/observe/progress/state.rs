@@ -1,5 +1,6 @@
 //! The stored state of a run.
 
+use super::nodes::Nodes;
 use super::report::{NodeCounts, WaitsFor};
 use super::{Action, Definition};
 use crate::base::id::{NodeIx, RunId, TaskId};
@@ -9,7 +10,7 @@ use crate::definition::{Node, Repeat};
 use crate::message::run::NodeStatus;
 use crate::message::run::RunPhase;
 use crate::task::{Owner, Phase};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The whole of a share.
@@ -29,7 +30,7 @@ pub(super) struct RunState {
     pub(super) started: Time,
     pub(super) ended: Option<Time>,
     /// The nodes that occurred in events.
-    pub(super) nodes: BTreeMap<NodeIx, NodeState>,
+    pub(super) nodes: Nodes,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -52,13 +53,13 @@ pub(super) struct NodeState {
 }
 
 impl RunState {
-    pub(super) const fn new(
+    pub(super) fn new(
         workflow: Name,
         definition: Option<Arc<Definition>>,
         owner: Option<Owner>,
         started: Time,
     ) -> Self {
-        let nodes = BTreeMap::new();
+        let nodes = Nodes::default();
         Self {
             workflow,
             definition,
@@ -76,9 +77,9 @@ impl RunState {
     pub(super) fn node_mut(&mut self, ix: NodeIx) -> Option<&mut NodeState> {
         let room = match &self.definition {
             Some(_) => self.defined(ix).is_some(),
-            None => self.nodes.len() < UNKNOWN_NODES || self.nodes.contains_key(&ix),
+            None => self.nodes.len() < UNKNOWN_NODES || self.nodes.get(ix).is_some(),
         };
-        room.then(|| self.nodes.entry(ix).or_default())
+        if room { self.nodes.get_or_add(ix) } else { None }
     }
 
     pub(super) fn name_of(&self, ix: NodeIx) -> Name {
@@ -90,7 +91,7 @@ impl RunState {
         let is_skipped = |node: &NodeState| {
             node.is_to_be_skipped && matches!(node.status, NodeStatus::Skipped | NodeStatus::Cancelled)
         };
-        self.nodes.iter().filter(move |(_, node)| is_skipped(node)).map(|(ix, _)| self.name_of(*ix))
+        self.nodes.iter().filter(move |(_, node)| is_skipped(node)).map(|(ix, _)| self.name_of(ix))
     }
 
     /// What the node itself waits for, apart from tasks and child runs.
@@ -113,7 +114,7 @@ impl RunState {
     pub(super) fn counts(&self) -> NodeCounts {
         let defined = self.definition.as_ref().map_or(self.nodes.len(), |flow| flow.nodes.len());
         let mut counts = NodeCounts { total: u32::try_from(defined).unwrap_or(u32::MAX), ..NodeCounts::default() };
-        for node in self.nodes.values() {
+        for (_, node) in self.nodes.iter() {
             counts.over += u32::from(node.status.is_over());
             match node.status {
                 NodeStatus::Waiting => {}
@@ -138,7 +139,7 @@ impl RunState {
     /// The completed share, in parts of [`WHOLE`], given the shares of child runs.
     pub(super) fn share(&self, child: impl Fn(&RunId) -> u32) -> u32 {
         let total = self.definition.as_ref().map_or(self.nodes.len(), |flow| flow.nodes.len());
-        let sum: u64 = self.nodes.iter().map(|(ix, node)| self.node_share(*ix, node, &child)).sum();
+        let sum: u64 = self.nodes.iter().map(|(ix, node)| self.node_share(ix, node, &child)).sum();
         let total = u64::try_from(total).unwrap_or(u64::MAX).max(1);
         u32::try_from(sum / total).unwrap_or(WHOLE).min(WHOLE)
     }

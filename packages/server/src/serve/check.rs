@@ -7,10 +7,9 @@ use crate::cli::ServeArgs;
 use crate::doctor::Findings;
 use crate::document::WorkFile;
 use crate::trouble::Trouble;
-use counterpoint::engine::EngineSnapshot;
 use counterpoint::host::future::FutureHost;
-use counterpoint::journal::MemoryJournal;
-use counterpoint::{Config, Engine};
+use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
+use counterpoint::{Config, Entry, Seq};
 use std::path::Path;
 
 /// Reads everything that a start would read, and rehearses it. Changes nothing.
@@ -48,17 +47,8 @@ async fn rehearse(name: &str, content: Content, files: &[WorkFile], found: &mut 
     if let Some(torn) = &content.torn {
         found.add(true, format!("{name}: {torn}, as after a crash; it would be discarded, and was never acknowledged"));
     }
-    if let Some(bytes) = &content.snapshot {
-        // A server takes none; another program may have.
-        let restored = EngineSnapshot::from_bytes(bytes)
-            .and_then(|snapshot| Engine::restore(Config::default(), Some(&snapshot), &content.entries));
-        match restored {
-            Ok(_) => found.add(true, format!("{name}: a snapshot and {count} entries, from which the state follows")),
-            Err(error) => found.add(false, format!("{name}: {error}")),
-        }
-        return Ok(());
-    }
-    let journal = MemoryJournal::with_entries(content.entries);
+    let before = if content.snapshot.is_some() { "a snapshot and " } else { "" };
+    let journal = Copied(Takeover::new(Epoch::new(1), content.snapshot, content.entries));
     let (host, driver) = match FutureHost::open(Config::default(), journal, tokio::time::sleep).await {
         Ok(opened) => opened,
         Err(error) => {
@@ -68,7 +58,7 @@ async fn rehearse(name: &str, content: Content, files: &[WorkFile], found: &mut 
     };
     found.add(
         true,
-        format!("{name}: {count} entries in formats that this version reads and writes; nothing to upgrade"),
+        format!("{name}: {before}{count} entries in formats that this version reads and writes; nothing to upgrade"),
     );
     let driver = tokio::spawn(driver);
     for file in files {
@@ -89,4 +79,17 @@ async fn rehearse(name: &str, content: Content, files: &[WorkFile], found: &mut 
     }
     driver.abort();
     Ok(())
+}
+
+/// The content of a journal, to which nothing is added.
+struct Copied(Takeover);
+
+impl Journal for Copied {
+    fn take_over(&mut self) -> Result<Takeover, JournalError> {
+        Ok(std::mem::take(&mut self.0))
+    }
+
+    fn append(&mut self, _: Epoch, _: Seq, _: &[Entry]) -> Result<(), AppendError> {
+        Ok(())
+    }
 }

@@ -10,6 +10,7 @@ mod gantt;
 mod html;
 mod mcp;
 mod pages;
+mod past;
 mod play;
 mod run;
 mod runs;
@@ -21,6 +22,7 @@ mod style;
 mod work;
 
 use crate::cli::ServeArgs;
+use crate::compaction::Compaction;
 use crate::document::WorkFile;
 use crate::folder::{lock, make_folder, write_whole};
 use crate::guard::Guard;
@@ -36,6 +38,7 @@ use counterpoint::access::Tokens;
 use counterpoint::host::HostError;
 use counterpoint_http::App;
 use counterpoint_mcp::Counterpoint;
+use past::Past;
 use serde_json::json;
 use settings::Settings;
 use std::cell::OnceCell;
@@ -121,15 +124,12 @@ async fn open(
     settings: &Settings,
     audit: Option<&audit::AuditFile>,
 ) -> Result<(Site, Counterpoint, Driving), Trouble> {
-    let place = Place::of(settings.journal.as_deref(), settings.journal_stream.as_deref(), data)?;
+    let source = settings.source(data);
     let (view, board) = (SharedView::of(&[]), board::Board::of(&[]));
-    let (told, figures) = (view.clone(), board.clone());
-    let journal = place.journal(move |entries| {
-        for entry in entries {
-            figures.apply(entry);
-            _ = told.tell(entry);
-        }
-    });
+    let past = Past::default();
+    let (place, seen) = (source.place()?, past.clone());
+    let compaction = settings.snapshot_events.map(|every| Compaction::new(source, every));
+    let journal = place.journal(settings.history_events, compaction, move |entries| seen.set(entries));
     let (mut app, driver) = App::over(journal, tokens.clone(), settings.limits).await?;
     if let Some(audit) = audit {
         app = app.with_audit(audit.sink());
@@ -137,7 +137,9 @@ async fn open(
     let mcp = mcp::server(&app, tokens);
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
     let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
+    let (told, shown) = (view.clone(), board.clone());
     let watch = async {
+        app.host().inspect(move |engine| past.show(engine, &told, &shown)).await?;
         app.watch().await?;
         mcp.watch().await?;
         let watcher = move |entry: &counterpoint::Entry| {

@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Response};
 use counterpoint::engine::RunView;
-use counterpoint::observe::{Bar, BarResult, Maker, RunLineage, Source};
+use counterpoint::observe::{Bar, BarResult, Maker, Picture, RunLineage, Source};
 use counterpoint::{Engine, RunId, RunOutcome, Time};
 use std::fmt::Write as _;
 
@@ -30,6 +30,8 @@ struct Told {
     input: String,
     output: String,
     history: String,
+    /// The graph of a run that began before everything that is retained of the journal.
+    graph: Option<String>,
     began: Time,
     ended: Option<Time>,
 }
@@ -42,14 +44,16 @@ pub(super) async fn run(State(site): State<Site>, headers: HeaderMap, Path(id): 
     };
     let id = RunId::new(id);
     let now = site.app.host().now();
-    let told = match site.app.host().inspect(move |engine| tell(engine, id, now)).await {
+    let svg = site.view.graph(id);
+    let is_old = svg.is_none();
+    let told = match site.app.host().inspect(move |engine| tell(engine, id, now, is_old)).await {
         Ok(told) => told,
         Err(error) => return broken(error),
     };
     let Some(told) = told else { return missing() };
     let forecast =
         site.view.forecast(id, now).map_or_else(String::new, |text| format!("<p>Forecast: {}</p>", escaped(&text)));
-    let graph = site.view.graph(id).map_or_else(String::new, |svg| {
+    let graph = svg.or(told.graph).map_or_else(String::new, |svg| {
         let graph = super::style::without_style(&svg);
         format!("<div class=picture role=region aria-label=Graph tabindex=0>{graph}</div>")
     });
@@ -90,8 +94,12 @@ pub(super) async fn run(State(site): State<Site>, headers: HeaderMap, Path(id): 
     Html(page.with(&content.concat())).into_response()
 }
 
-fn tell(engine: &Engine, id: RunId, now: Time) -> Option<Told> {
+fn tell(engine: &Engine, id: RunId, now: Time, is_old: bool) -> Option<Told> {
     let run = engine.run(id)?;
+    let drawn = || {
+        let nodes = (0..).zip(run.nodes());
+        nodes.fold(Picture::of(run.definition()), |drawn, (ix, node)| drawn.with_status(&[ix], node.status())).to_svg()
+    };
     let waits: String = run.waits_for().iter().map(|wait| format!("<li>{}", escaped(wait))).collect();
     let waits = if run.outcome().is_some() || waits.is_empty() { String::new() } else { format!("<ul>{waits}</ul>") };
     let nodes = run.nodes().take(ROWS).map(|node| {
@@ -126,6 +134,7 @@ fn tell(engine: &Engine, id: RunId, now: Time) -> Option<Told> {
         input: data(run.spec().input.value()),
         output: data(&output),
         history: history.collect(),
+        graph: is_old.then(drawn),
         began: run.began(),
         ended: run.metrics().ended,
     })

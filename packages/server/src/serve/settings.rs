@@ -1,6 +1,7 @@
 //! The settings of a server: of the command line, then of the environment, then of a file, then defaults.
 
 use crate::cli::ServeArgs;
+use crate::compaction::Source;
 use crate::document::read_text;
 use crate::trouble::{Mistake, Trouble};
 use counterpoint_serving::{Identity, Limits};
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// How long attempts under way may take when the server is asked to end.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// The entries from one snapshot to the next, and those before a snapshot that are retained for the pages.
+const SNAPSHOT_EVENTS: u64 = 50_000;
+const HISTORY_EVENTS: u64 = 50_000;
 const LISTEN: &str = "127.0.0.1:8080";
 
 /// The settings in a file. Paths in it begin at its folder.
@@ -35,6 +39,8 @@ struct Written {
     allow_hosts: Vec<String>,
     allow_origins: Vec<String>,
     drain_seconds: Option<u64>,
+    snapshot_events: Option<u64>,
+    history_events: Option<u64>,
 }
 
 /// The settings.
@@ -54,6 +60,10 @@ pub(super) struct Settings {
     pub(super) allow_origins: Vec<String>,
     /// How long attempts under way may take when the server is asked to end.
     pub(super) patience: Duration,
+    /// After how many entries a snapshot replaces them; none: never.
+    pub(super) snapshot_events: Option<u64>,
+    /// The number of entries before a snapshot that are retained for the pages.
+    pub(super) history_events: u64,
     tls: Option<(PathBuf, PathBuf)>,
 }
 
@@ -101,8 +111,15 @@ impl Settings {
             allow_hosts: written.allow_hosts,
             allow_origins: written.allow_origins,
             patience: written.drain_seconds.map_or(PATIENCE, Duration::from_secs),
+            snapshot_events: Some(written.snapshot_events.unwrap_or(SNAPSHOT_EVENTS)).filter(|every| *every > 0),
+            history_events: written.history_events.unwrap_or(HISTORY_EVENTS),
             tls,
         })
+    }
+
+    /// Where the journal is.
+    pub(super) fn source(&self, data: &Path) -> Source {
+        Source { journal: self.journal.clone(), stream: self.journal_stream.clone(), data: data.to_owned() }
     }
 
     /// The file of the operations of callers; none if the setting is empty.

@@ -1,5 +1,6 @@
 //! Where a server keeps its events: a journal in files, or one in PostgreSQL.
 
+use crate::compaction::Compaction;
 use crate::trouble::Trouble;
 use counterpoint::Entry;
 use counterpoint::host::HostError;
@@ -10,6 +11,9 @@ use counterpoint_journal_files::FileJournal;
 #[cfg(feature = "postgres")]
 use counterpoint_journal_postgres::{Config as Database, PostgresJournal};
 use std::path::{Path, PathBuf};
+
+/// The size of segments. A smaller one lets a snapshot remove more.
+const SEGMENT_BYTES: u64 = 2 << 20;
 
 /// The name of the stream in a database that several programs may use.
 #[cfg(feature = "postgres")]
@@ -57,14 +61,26 @@ impl Place {
         }
     }
 
-    /// A journal that was not opened yet. `seen` gets its entries when it is taken over.
-    pub(super) fn journal(&self, seen: impl FnOnce(&[Entry]) + Send + 'static) -> Store {
+    /// A journal that was not opened yet. It retains so many entries before its snapshots, which `compaction` makes. `seen` gets
+    /// its entries when it is taken over.
+    pub(super) fn journal(
+        &self,
+        history: u64,
+        compaction: Option<Compaction>,
+        seen: impl FnOnce(Vec<Entry>) + Send + 'static,
+    ) -> Store {
         let (journal, is_remote): (Box<dyn Journal>, bool) = match self {
-            Self::Folder(folder) => (Box::new(FileJournal::new(folder, App::stream())), false),
+            Self::Folder(folder) => {
+                let journal = FileJournal::new(folder, App::stream()).with_segment_bytes(SEGMENT_BYTES);
+                (Box::new(journal.with_history(history)), false)
+            }
             #[cfg(feature = "postgres")]
-            Self::Postgres(database, stream) => (Box::new(PostgresJournal::new((**database).clone(), stream)), true),
+            Self::Postgres(database, stream) => {
+                let journal = PostgresJournal::new((**database).clone(), stream);
+                (Box::new(journal.with_history(history)), true)
+            }
         };
-        Store { journal: Some(journal), seen: Some(Box::new(seen)), is_remote }
+        Store { journal: Some(journal), seen: Some(Box::new(seen)), compaction, is_remote }
     }
 
     /// Reads the journal, with or without a writer, and changes nothing. Blocks.
@@ -116,13 +132,14 @@ fn database(_: &str, _: Option<&str>) -> Result<Place, Trouble> {
 }
 
 /// What gets the entries of a journal that is taken over.
-type Seen = Box<dyn FnOnce(&[Entry]) + Send>;
+type Seen = Box<dyn FnOnce(Vec<Entry>) + Send>;
 
 /// A journal of a server.
 pub(super) struct Store {
     /// There until it is dropped.
     journal: Option<Box<dyn Journal>>,
     seen: Option<Seen>,
+    compaction: Option<Compaction>,
     /// Whether it has a connection, whose end blocks.
     is_remote: bool,
 }
@@ -140,6 +157,16 @@ impl Store {
     }
 }
 
+impl Store {
+    fn appended(&mut self, entries: &[Entry]) {
+        if let (Some(compaction), Some(journal), Some(last)) =
+            (&mut self.compaction, self.journal.as_deref_mut(), entries.last())
+        {
+            compaction.appended(entries.len(), last.seq, journal);
+        }
+    }
+}
+
 fn gone() -> AppendError {
     AppendError::Refused("the journal was closed".into())
 }
@@ -148,17 +175,27 @@ impl Journal for Store {
     fn take_over(&mut self) -> Result<Takeover, JournalError> {
         let taken = self.journal(|journal| journal.take_over(), || JournalError::new("the journal was closed"))?;
         if let Some(seen) = self.seen.take() {
-            seen(&taken.tail);
+            seen(taken.history.iter().chain(&taken.tail).cloned().collect());
         }
+        if let Some(compaction) = &mut self.compaction {
+            compaction.taken_over(taken.epoch);
+        }
+        self.appended(&taken.tail);
         Ok(taken)
     }
 
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
-        self.journal(|journal| journal.append(epoch, after, entries), gone)
+        self.journal(|journal| journal.append(epoch, after, entries), gone)?;
+        self.appended(entries);
+        Ok(())
     }
 
     fn reclaim(&mut self, epoch: Epoch) -> Result<Option<Takeover>, AppendError> {
-        self.journal(|journal| journal.reclaim(epoch), gone)
+        let taken = self.journal(|journal| journal.reclaim(epoch), gone)?;
+        if let (Some(compaction), Some(taken)) = (&mut self.compaction, &taken) {
+            compaction.taken_over(taken.epoch);
+        }
+        Ok(taken)
     }
 }
 
