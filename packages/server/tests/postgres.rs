@@ -20,7 +20,9 @@ fn url(server: &Database, name: &str) -> String {
 }
 
 fn start(place: &Place, url: &str) -> Served {
-    Served::start(place, &["--listen", "127.0.0.1:0", "--journal", url])
+    // Snapshots are made between kills.
+    place.write("settings.toml", "snapshot_events = 25\nhistory_events = 30\n");
+    Served::start(place, &["--listen", "127.0.0.1:0", "--journal", url, "--config", "settings.toml"])
 }
 
 fn submit(served: &Served, task: u64) -> u16 {
@@ -72,6 +74,11 @@ fn what_was_acknowledged_survives_kills_of_both_sides() {
     served.running.end().with(0);
     let again = start(&place, &url);
     has_all(&again, (1..=last).chain([777_777]));
+    let stored = "select (select count(*) from counterpoint_snapshot), (select count(*) from counterpoint_journal)";
+    until("a snapshot has replaced entries", || {
+        let row = database.client().query_one(stored, &[]).unwrap();
+        row.get::<_, i64>(0) == 1 && row.get::<_, i64>(1) < 80
+    });
 }
 
 #[test]
