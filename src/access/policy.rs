@@ -186,7 +186,7 @@ impl From<Policy> for Vec<Grant> {
 
 impl Policy {
     /// The standard roles: submitters submit, cancel and read tasks, start, signal and read runs; agents register and
-    /// report; operators do everything except acting as agents; auditors read.
+    /// report; operators do everything except acting as agents; auditors read; owners decide, in every role.
     #[must_use]
     pub fn standard() -> Self {
         let operates = |action: &Action| !matches!(action, Action::Register | Action::Report);
@@ -195,6 +195,7 @@ impl Policy {
             .with_grant(Role::Agent, [Action::Register, Action::Report])
             .with_grant(Role::Operator, Action::ALL.iter().copied().filter(operates))
             .with_grant(Role::Auditor, [Action::Read])
+            .with_grant(Role::Owner, [Action::Decide])
     }
 
     /// Grants permissions to a role.

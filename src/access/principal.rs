@@ -22,6 +22,8 @@ pub enum Role {
     Operator,
     /// Reads only.
     Auditor,
+    /// Decides within runs in every role.
+    Owner,
     /// A role that the host defines.
     Other(Name),
 }
@@ -36,6 +38,7 @@ impl Role {
             Self::Agent => "agent",
             Self::Operator => "operator",
             Self::Auditor => "auditor",
+            Self::Owner => "owner",
             Self::Other(name) => name,
         }
     }
@@ -98,9 +101,10 @@ impl Principal {
         self.tenants.is_some()
     }
 
-    /// Whether the caller has a role of this name.
-    pub(super) fn has_role(&self, name: &str) -> bool {
-        self.roles.iter().any(|role| role.as_str() == name)
+    /// Whether the caller has a role of this name, or is an [owner](Role::Owner), who may decide in every role.
+    #[must_use]
+    pub fn has_role(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| *role == Role::Owner || role.as_str() == name)
     }
 
     /// The tenant to which the caller is confined, if it is one.

@@ -73,9 +73,12 @@ pub use wait::{Decision, Escalation, Milestone, RaceOption, SignalRule, WaitFor}
 
 use crate::base::id::stable_hash;
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::task::Retry;
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A workflow: a directed acyclic graph of named nodes.
 ///
@@ -96,6 +99,9 @@ pub struct Definition {
     /// The output of a run.
     #[serde(default)]
     pub output: Expr,
+    /// The values of fields of the input that a run does not give. Without any, the input is used as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<Name, Payload>,
     /// How a run treats signals, by signal name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalRule>,
@@ -122,6 +128,7 @@ impl Definition {
             version: 0,
             nodes: Vec::new(),
             output: Expr::default(),
+            defaults: BTreeMap::new(),
             signals: Vec::new(),
             on_compensation_failure: OnCompensationFailure::default(),
             on_failure: OnFailure::default(),
@@ -170,6 +177,31 @@ impl Definition {
     pub const fn with_on_failure(mut self, policy: OnFailure) -> Self {
         self.on_failure = policy;
         self
+    }
+
+    /// Sets the value of a field of the input that a run does not give, or is started with no input at all.
+    #[must_use]
+    pub fn with_default(mut self, field: impl Into<Name>, value: impl Into<Payload>) -> Self {
+        self.defaults.insert(field.into(), value.into());
+        self
+    }
+
+    /// The input of a run with the defaults of the fields that it does not give; none if that is the input itself.
+    pub(crate) fn completed(&self, input: &Payload) -> Option<Payload> {
+        let mut fields = match input.value() {
+            _ if self.defaults.is_empty() => return None,
+            Value::Null => serde_json::Map::new(),
+            Value::Object(fields) if self.defaults.keys().any(|name| !fields.contains_key(name.as_str())) => {
+                fields.clone()
+            }
+            _ => return None,
+        };
+        for (name, default) in &self.defaults {
+            if !fields.contains_key(name.as_str()) {
+                fields.insert(name.as_str().to_owned(), default.value().clone());
+            }
+        }
+        Some(Payload::new(Value::Object(fields)))
     }
 
     /// Declares a variable.

@@ -11,6 +11,7 @@ use super::waits::signals;
 use super::work::WORK;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{Action, Case, Definition, Join, Link, Node, On, OnCompensationFailure, OnFailure};
 use crate::workflow::{Fault, Finding, Location, validate};
 use serde_json::Value;
@@ -90,6 +91,11 @@ impl<'l> Reader<'l> {
         self.report.text_at(fields, "description", path);
         let mut flow = Definition::new(name);
         flow.version = self.report.integer_at(fields, "version", path).unwrap_or(0);
+        for input in inputs.into_iter().flatten() {
+            if let Some(default) = &input.default {
+                flow.defaults.insert(Name::from(input.name.as_str()), Payload::new(default.clone()));
+            }
+        }
         let at = path.field("tasks");
         flow.signals = signals(fields, path, &mut self.report);
         flow.budget = budget(fields, path, &mut self.report);

@@ -3,8 +3,9 @@
 use super::fault::{DocumentError, DocumentFaultKind};
 use super::marks::Mark;
 use super::report::{Fields, Path, Report, get};
-use crate::definition::type_name;
+use crate::definition::{Definition, Expr, Node, Parts, Term, type_name};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 pub(super) const INPUT: &[&str] = &["type", "required", "default", "description"];
 
@@ -91,6 +92,24 @@ pub(super) fn declared(fields: &Fields, path: &Path<'_>, report: &mut Report) ->
         return None;
     };
     Some(inputs.iter().map(|(name, value)| input(name, value, &at.field(name), report)).collect())
+}
+
+/// The inputs that a definition has defaults for or reads.
+pub(super) fn found(definition: &Definition) -> Vec<Input> {
+    let mut names: BTreeMap<String, Option<Value>> = BTreeMap::new();
+    let of_nodes = definition.nodes.iter().map(Node::parts);
+    for term in core::iter::once(definition.parts()).chain(of_nodes).flat_map(Parts::terms) {
+        if let Term::Expr(Expr::At(of, pointer)) = term
+            && **of == Expr::Input
+            && let Some(name) = pointer.split('/').nth(1)
+        {
+            names.insert(name.replace("~1", "/").replace("~0", "~"), None);
+        }
+    }
+    let defaults = definition.defaults.iter();
+    names.extend(defaults.map(|(name, value)| (name.as_str().to_owned(), Some(value.value().clone()))));
+    let input = |(name, default)| Input { name, kind: InputType::Any, required: false, default };
+    names.into_iter().map(input).collect()
 }
 
 fn input(name: &str, value: &Value, path: &Path<'_>, report: &mut Report) -> Input {

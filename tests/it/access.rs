@@ -27,6 +27,7 @@ fn verify(token: &Token, _: Time) -> Result<Principal, Unauthenticated> {
         "everywhere" => who.with_role(Role::Submitter),
         "boss" => who.with_role(Role::Operator).with_role(Role::Other("lead".into())),
         "auditor" => who.with_role(Role::Auditor),
+        "owner" => who.with_role(Role::Owner),
         "nobody" => who,
         "old" => return Err(Unauthenticated::Expired { at: Time::from_secs(1) }),
         _ => return Err(Unauthenticated::Unknown),
@@ -434,6 +435,14 @@ fn decisions_are_made_in_the_callers_own_name_and_roles() {
     assert_eq!(house.denied("boss", decide("ada", "lead")), DenialReason::ForeignName("ada".into()));
     assert_eq!(house.denied("boss", decide("boss", "chief")), DenialReason::ForeignRole("chief".into()));
     assert!(matches!(house.say("boss", decide("boss", "lead")), Err(No::Engine(Rejected::Unknown(Unknown::Run(_))))));
+    // An owner decides in every role, in its own name, and has no other permission.
+    assert!(matches!(
+        house.say("owner", decide("owner", "chief")),
+        Err(No::Engine(Rejected::Unknown(Unknown::Run(_))))
+    ));
+    assert_eq!(house.denied("owner", decide("ada", "chief")), DenialReason::ForeignName("ada".into()));
+    let pause = RunCommand::Pause { run: RunId::new(1), reason: "x".into() };
+    assert_eq!(house.denied("owner", pause), DenialReason::NotGranted(Action::ManageRuns));
 }
 
 #[test]

@@ -36,6 +36,7 @@ use counterpoint::host::future::{Driver, FutureHost, OffThread};
 use counterpoint::host::{Durable, HostError};
 use counterpoint::journal::Journal;
 use counterpoint::journal::sealed::Stream;
+use counterpoint::observe::MetricsSnapshot;
 use counterpoint::protocol::WireLimits;
 use counterpoint::{Accepted, Command, Config, Engine, Limits};
 use counterpoint_journal_files::FileJournal;
@@ -221,6 +222,12 @@ impl App {
     #[must_use]
     pub fn stream() -> Stream {
         Stream::new("http-host")
+    }
+
+    /// The metrics at this time, of the events since those that the journal has retained.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.hub.metrics(self.host.now())
     }
 
     /// Subscribes the hub to all entries. Call this before the driver is polled for the first time, so that the hub

@@ -62,7 +62,7 @@ pub(crate) async fn decide(
         })
     };
     let roles: Vec<Name> = app.host.inspect(look).await?.unwrap_or_default();
-    let own = |role: &Name| caller.principal.roles.iter().any(|known| known.as_str() == role.as_str());
+    let own = |role: &Name| caller.principal.has_role(role);
     let roles = roles.into_iter().filter(own).collect();
     let by = caller.principal.name.clone();
     let command = RunCommand::Decide { run, node, option, by, roles, note: Payload::new(note) };

@@ -469,7 +469,7 @@ impl Counterpoint {
             }))
         };
         let roles: Vec<Name> = self.host.inspect(look).await??.unwrap_or_default();
-        let own = |role: &Name| caller.roles.iter().any(|known| known.as_str() == role.as_str());
+        let own = |role: &Name| caller.has_role(role);
         let roles = roles.into_iter().filter(own).collect();
         let (option, note) = (Name::from(asked.option), Payload::new(asked.note));
         let command = RunCommand::Decide { run, node, by: caller.name, roles, option, note };

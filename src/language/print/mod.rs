@@ -75,9 +75,10 @@ impl CompiledDocument {
 }
 
 impl From<Definition> for CompiledDocument {
-    /// The workflow without a declaration of its inputs.
+    /// The workflow without a declaration of its inputs; if some have defaults, with those that have, and those that are read.
     fn from(definition: Definition) -> Self {
-        Self { definition, inputs: None }
+        let inputs = (!definition.defaults.is_empty()).then(|| super::inputs::found(&definition));
+        Self { definition, inputs }
     }
 }
 

@@ -182,7 +182,10 @@ impl RunScope<'_> {
 
 impl Scope for RunScope<'_> {
     fn input(&self) -> Payload {
-        self.run.spec.input.clone()
+        let input = &self.run.spec.input;
+        let Some(completed) = self.run.plan().definition.completed(input) else { return input.clone() };
+        self.meter.spend_copy(completed.bytes());
+        completed
     }
 
     fn node(&self, name: &str) -> Payload {

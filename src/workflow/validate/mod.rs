@@ -219,6 +219,10 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.expression(&node.input, &Site::of(index, Location::Input, item));
         }
         self.variables();
+        for (field, default) in &self.definition.defaults {
+            self.name(None, "an input", field);
+            self.constant(default, &Site { location: Location::Input, item: false, node: None });
+        }
         let mut rules = BTreeSet::new();
         for rule in &self.definition.signals {
             self.name(None, "a signal", &rule.name);

@@ -20,7 +20,7 @@ fn started(file: &str, input: Value) -> World {
 }
 
 /// Lets the agent work until nothing is left; returns what was done, in order.
-fn played(world: &mut World, script: impl Fn(&str, &Value) -> Result<Value, Failure>) -> Vec<String> {
+fn played(world: &mut World, mut script: impl FnMut(&str, &Value) -> Result<Value, Failure>) -> Vec<String> {
     let mut done = Vec::new();
     for _ in 0..1_000 {
         let Some((attempt, (_, task))) = world.held.iter().next().map(|(id, task)| (*id, task.clone())) else {
@@ -251,4 +251,51 @@ fn a_document_is_the_same_in_yaml_and_in_json() {
         let yaml = serde_saphyr::to_string(&document).unwrap();
         assert_eq!(super::document(&yaml), document, "{file}");
     }
+}
+
+/// The defaults of inputs are a part of the workflow: they hold for runs that are started from elsewhere, by their name alone, and
+/// their document can be printed from the workflow alone.
+#[test]
+fn defaults_of_inputs_hold_for_every_run() {
+    let recipe = compiled(
+        r#"
+name: report
+inputs:
+  question: {type: string, required: true}
+  audience: {type: string, default: everybody}
+  words: {type: integer, default: 500}
+tasks:
+  - {id: write, inputs: {to: "${inputs.audience}", about: "${inputs.question}"}}
+  - {id: shorten, when: "inputs.words < 600", depends_on: write, inputs: "${inputs}"}
+"#,
+    );
+    let inputs = |input: Value| {
+        let mut world = World::new();
+        world.say(Command::register(able(2))).unwrap();
+        world.say(Command::define(recipe.definition.clone())).unwrap();
+        let run = counterpoint::RunSpec::new(RUN, "report").with_input(counterpoint::Payload::new(input));
+        world.say(Command::start(run.clone())).unwrap();
+        assert_eq!(world.say(Command::start(run)), Ok(counterpoint::Accepted::Repeated));
+        let mut inputs = Vec::new();
+        played(&mut world, |_, input| {
+            inputs.push(input.clone());
+            Ok(json!(0))
+        });
+        inputs
+    };
+    assert_eq!(
+        inputs(json!({"question": "why", "words": 100})),
+        [json!({"to": "everybody", "about": "why"}), json!({"question": "why", "audience": "everybody", "words": 100})]
+    );
+    assert_eq!(
+        inputs(json!({"question": "why", "audience": null, "words": 900})),
+        [json!({"to": null, "about": "why"})],
+        "a field that is given is not replaced"
+    );
+    let known = counterpoint::language::CompiledDocument::from(recipe.definition.clone());
+    let printed = known.to_document().unwrap();
+    let read = printed.compile(&counterpoint::Limits::default()).unwrap();
+    assert_eq!(read.definition, recipe.definition, "{}", printed.to_yaml());
+    let names: Vec<&str> = read.inputs.iter().flatten().map(|input| input.name.as_str()).collect();
+    assert_eq!(names, ["audience", "question", "words"]);
 }

@@ -138,7 +138,7 @@ async fn decision(site: &Site, visitor: &Visitor, run: RunId, fields: Fields) ->
     };
     let roles = site.app.host().inspect(look).await.ok().flatten().unwrap_or_default();
     let principal = &visitor.principal;
-    let own = |role: &Name| principal.roles.iter().any(|known| known.as_str() == role.as_str());
+    let own = |role: &Name| principal.has_role(role);
     let roles: Vec<Name> = roles.into_iter().filter(own).collect();
     let note = if fields.note.is_empty() { Value::Null } else { Value::from(fields.note) };
     let by = principal.name.clone();

@@ -1,7 +1,7 @@
-//! What the pages show of the past: figures, alerts, and the origin of outputs. Computed from the events.
+//! What the pages show of the past: alerts, and the origin of outputs. Computed from the events.
 
 use counterpoint::journal::Projection as _;
-use counterpoint::observe::{Alert, Alerts, Lineage, Metrics, MetricsSnapshot, RunLineage};
+use counterpoint::observe::{Alert, Alerts, Lineage, RunLineage};
 use counterpoint::{Entry, RunId, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,6 @@ pub(super) struct Board(Arc<Mutex<Projections>>);
 
 #[derive(Debug, Default)]
 struct Projections {
-    metrics: Metrics,
     alerts: Alerts,
     lineage: Lineage,
 }
@@ -30,14 +29,8 @@ impl Board {
 
     pub(super) fn apply(&self, entry: &Entry) {
         let mut all = self.get();
-        all.metrics.apply(entry);
         all.alerts.apply(entry);
         all.lineage.apply(entry);
-    }
-
-    /// The figures at this time.
-    pub(super) fn figures(&self, now: Time) -> MetricsSnapshot {
-        self.get().metrics.snapshot_at(now)
     }
 
     /// The alerts at this time.

@@ -245,7 +245,7 @@ fn own_tokens(data: &Path) -> Result<(PathBuf, bool), Trouble> {
     if path.exists() {
         return Ok((path, false));
     }
-    let roles = ["operator", "submitter", "agent"];
+    let roles = ["operator", "owner", "submitter", "agent"];
     let tokens = json!([{ "token": crate::control::token(), "name": "owner", "roles": roles }]);
     write_whole(&path, format!("{tokens}\n").as_bytes()).map_err(|error| Trouble::io(&path, &error))?;
     Ok((path, true))

@@ -68,7 +68,7 @@ pub(super) async fn agents(State(site): State<Site>, headers: HeaderMap) -> Resp
         Err(answer) => return *answer,
     };
     let now = site.app.host().now();
-    let figures = site.board.figures(now);
+    let figures = site.app.metrics();
     let look = move |engine: &Engine| {
         let rows: String = engine.agents().take(ROWS).map(|agent| agent_row(&agent, &figures, now)).collect();
         let lacking = engine.unroutable().take(ROWS).map(|group| format!("<li>{}", escaped(&group.to_string())));
@@ -120,7 +120,7 @@ pub(super) async fn queues(State(site): State<Site>, headers: HeaderMap) -> Resp
         Ok(visitor) => visitor,
         Err(answer) => return *answer,
     };
-    let figures = site.board.figures(site.app.host().now());
+    let figures = site.app.metrics();
     let look = move |engine: &Engine| {
         let queued = engine.queued();
         let tiers = Tier::ALL.into_iter().zip(queued).map(|(tier, queued)| tier_row(tier, queued, &figures));

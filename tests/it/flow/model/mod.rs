@@ -259,7 +259,16 @@ impl Model {
                     self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
                 self.ledger.started(run, &definition, spec.budget, *owner);
-                let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
+                let mut input = spec.input.value().clone();
+                if input.is_null() && !definition.defaults.is_empty() {
+                    input = serde_json::json!({});
+                }
+                if let Some(fields) = input.as_object_mut() {
+                    for (field, default) in &definition.defaults {
+                        fields.entry(field.as_str()).or_insert_with(|| default.value().clone());
+                    }
+                }
+                let flow = Flow::new(definition, *owner, input, self.now);
                 ensure!(self.flows.insert(run, flow).is_none(), "a run starts twice");
                 self.specs.insert(run, Arc::clone(spec));
                 Ok(())
