@@ -82,7 +82,7 @@ fn spec(bytes: &[u8], key: Option<&Key>, trace: Option<TraceContext>, caller: &P
     let submission: Submission = serde_json::from_value(fields.into()).map_err(shape)?;
     let mut spec = TaskSpec::from(submission);
     spec.tenant = tenant;
-    if let (None, Some(trace)) = (spec.trace.get(), trace) {
+    if let Some(trace) = trace {
         spec.trace = trace.into();
     }
     Ok(kept.into_iter().fold(spec, TaskSpec::with_key))

@@ -227,12 +227,10 @@ def main():
         words = ["schemathesis", "run", f"http://127.0.0.1:{port}/openapi.json", "--url", f"http://127.0.0.1:{port}"]
         words += ["--header", f"Authorization: {TOKEN}", "--exclude-path-regex", "(/v1/events|/reports)$"]
         words += ["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"]
-        words += ["--max-examples", "20", "--request-timeout", "90", "--workers", "2", "--no-color", "--seed", str(rounds)]
-        try:
-            left = max(1, until - time.monotonic())
-            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=left)
-        except subprocess.TimeoutExpired:
-            break
+        words += ["--max-examples", "8", "--request-timeout", "90", "--workers", "2", "--no-color", "--seed", str(rounds)]
+        # The last round goes on to its end, and the kills with it.
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+        print(*[line for line in done.stdout.splitlines() if " generated, " in line], flush=True)
         if done.returncode != 0:
             failed += 1
             print(done.stdout[-20000:], done.stderr[-2000:], flush=True)

@@ -22,6 +22,8 @@ agents:
 "#;
 const ASKED: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ntracestate: vendor=1\r\n";
 
+const OTHER: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+
 fn accepting() -> Endpoint {
     Endpoint::new(&[&answer("200 OK", "{}")])
 }
@@ -86,7 +88,10 @@ fn runs_nodes_tasks_and_attempts_are_spans_below_that_of_the_caller() {
         assert_eq!(served.try_send("POST", "/v1/runs", &header, &run).unwrap().0, 201);
         ends(&served, id);
     }
-    until("the spans arrive", || count(&served, "exported") >= 14);
+    // A task that no agent performs.
+    assert_eq!(served.try_send("POST", "/v1/tasks", OTHER, &json!({"id": "1", "kind": "alone"})).unwrap().0, 201);
+    assert_eq!(served.send("DELETE", "/v1/tasks/1", &Value::Null).0, 202);
+    until("the spans arrive", || count(&served, "exported") >= 15);
     assert_eq!(count(&served, "dropped"), 0);
     served.running.signal("TERM");
     served.running.end().with(0);
@@ -95,7 +100,11 @@ fn runs_nodes_tasks_and_attempts_are_spans_below_that_of_the_caller() {
     assert_eq!(attribute(&resource, "service.version"), env!("CARGO_PKG_VERSION"));
     assert!(collector.seen()[0].starts_with("POST /v1/traces HTTP/1.1"), "{}", collector.seen()[0]);
 
-    let all = spans(&collector);
+    let mut all = spans(&collector);
+    let task = named(&all, "alone").clone();
+    assert_eq!((&task["traceId"], &task["parentSpanId"]), (&json!(&OTHER[16..48]), &json!(&OTHER[49..65])));
+    assert!(attribute(&task, "counterpoint.outcome").starts_with("cancelled"), "{task}");
+    all.retain(|span| *span != task);
     assert_eq!(all.len(), 14, "two runs with two nodes, two tasks and two attempts each: {all:#?}");
     let of_caller = |span: &Value| span["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736";
     let (joined, own): (Vec<Value>, Vec<Value>) = all.into_iter().partition(of_caller);
