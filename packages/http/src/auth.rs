@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use counterpoint::access::{AccessError, Principal, Token, Unauthenticated, Verifier as _};
+use counterpoint::task::TraceContext;
 use counterpoint_serving::{Content, Key};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -90,6 +91,19 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<Key>, Refusal> {
     }
     let key = Key::from_bytes(value.as_bytes());
     Ok(Some(key.map_err(|error| Refusal::malformed("bad_key", format!("`Idempotency-Key`: {error}")))?))
+}
+
+/// The trace that a request belongs to, by its `traceparent` and `tracestate`. As W3C Trace Context has it, a header that is not
+/// valid is ignored.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut parents = headers.get_all("traceparent").iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let trace = TraceContext::new(parent.to_str().ok()?).ok()?;
+    let states: Result<Vec<&str>, _> = headers.get_all("tracestate").iter().map(|value| value.to_str()).collect();
+    match states {
+        Ok(states) if !states.is_empty() => Some(trace.clone().with_state(&states.join(",")).unwrap_or(trace)),
+        _ => Some(trace),
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {

@@ -79,7 +79,11 @@ pub struct App {
     outage: Outage,
     rates: Rates,
     audit: Audit,
+    metrics: Option<Arc<Metrics>>,
 }
+
+/// Further metrics of the program, in the format of Prometheus.
+type Metrics = dyn Fn() -> String + Send + Sync;
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -161,7 +165,24 @@ impl App {
         let (server, bodies) = (Server::new(serving), Bodies::new(serving));
         let (gate, trail, strangers) = (Arc::new(gate), Arc::default(), Arc::default());
         let (rates, audit) = (Rates::new(serving.requests_per_second, serving.request_burst), Audit::default());
-        Ok((Self { host, hub, gate, trail, limits, known, server, bodies, strangers, outage, rates, audit }, driver))
+        Ok((
+            Self {
+                host,
+                hub,
+                gate,
+                trail,
+                limits,
+                known,
+                server,
+                bodies,
+                strangers,
+                outage,
+                rates,
+                audit,
+                metrics: None,
+            },
+            driver,
+        ))
     }
 
     /// Passes each operation of a caller to `sink`, when its outcome is known, and each request that is denied: a record of who did
@@ -170,6 +191,14 @@ impl App {
     #[must_use]
     pub fn with_audit(mut self, sink: impl Fn(&Operation) + Send + Sync + 'static) -> Self {
         self.audit = Audit::new(sink);
+        self
+    }
+
+    /// Adds metrics of the program to the page `/metrics`: complete lines in the format of Prometheus. It is called by those who
+    /// handle requests, and must not block.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.metrics = Some(Arc::new(metrics));
         self
     }
 

@@ -127,10 +127,12 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
     }
 }
 
-/// Returns metrics for Prometheus, over the whole journal.
+/// Returns metrics for Prometheus, over the events that the journal has retained.
 pub(crate) async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
     app.may_read(&caller, "the figures")?;
-    let page = to_prometheus(&app.metrics()) + &of_server(&app);
+    let page = to_prometheus(&app.metrics())
+        + &of_server(&app)
+        + &app.metrics.as_ref().map_or_else(String::new, |more| more());
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response())
 }
 

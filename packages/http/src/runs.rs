@@ -1,6 +1,6 @@
 //! Workflows and their runs.
 
-use crate::auth::{At, Caller, Given, key};
+use crate::auth::{At, Caller, Given, key, trace};
 use crate::refusal::{Refusal, id, read};
 use crate::tasks::own_id;
 use crate::{App, Parameters, wait};
@@ -95,8 +95,11 @@ pub(crate) async fn start(
     headers: HeaderMap,
     Given(content): Given,
 ) -> Result<Response, Refusal> {
-    let (key, principal) = (key(&headers)?, caller.principal.clone());
-    let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
+    let (key, trace, principal) = (key(&headers)?, trace(&headers), caller.principal.clone());
+    let mut spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
+    if let Some(trace) = trace {
+        spec.trace = trace.into();
+    }
     let named = spec.id;
     let (command, begun) = app.admit(&caller, Command::start(spec)).await?;
     // That of the engine, which differs for a confined caller.

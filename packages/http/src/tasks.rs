@@ -1,6 +1,6 @@
 //! Tasks: submission, state, cancellation.
 
-use crate::auth::{At, Caller, Given, key};
+use crate::auth::{At, Caller, Given, key, trace};
 use crate::refusal::{Refusal, id, read};
 use crate::{App, Parameters, wait};
 use axum::Json;
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use counterpoint::access::Principal;
 use counterpoint::message::rejected::Unknown;
 use counterpoint::protocol::{Body, Submission};
+use counterpoint::task::TraceContext;
 use counterpoint::{Accepted, Command, Engine, Name, Rejected, TaskCommand, TaskId, TaskSpec};
 use counterpoint_serving::{Key, Scope};
 use serde_json::{Map, Value, json};
@@ -74,13 +75,16 @@ fn only_tenant(caller: &Principal) -> Option<&str> {
     }
 }
 
-fn spec(bytes: &[u8], key: Option<&Key>, caller: &Principal) -> Result<TaskSpec, Refusal> {
+fn spec(bytes: &[u8], key: Option<&Key>, trace: Option<TraceContext>, caller: &Principal) -> Result<TaskSpec, Refusal> {
     let mut fields: Map<String, Value> = read(bytes)?;
     let kept = own_id(&mut fields, "task", key, caller)?;
     let tenant: Option<Name> = fields.remove("tenant").map(serde_json::from_value).transpose().map_err(shape)?;
     let submission: Submission = serde_json::from_value(fields.into()).map_err(shape)?;
     let mut spec = TaskSpec::from(submission);
     spec.tenant = tenant;
+    if let Some(trace) = trace {
+        spec.trace = trace.into();
+    }
     Ok(kept.into_iter().fold(spec, TaskSpec::with_key))
 }
 
@@ -95,8 +99,8 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     Given(content): Given,
 ) -> Result<Response, Refusal> {
-    let (key, principal) = (key(&headers)?, caller.principal.clone());
-    let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), &principal)).await??;
+    let (key, trace, principal) = (key(&headers)?, trace(&headers), caller.principal.clone());
+    let spec = app.bodies.parse(content, move |bytes| spec(bytes, key.as_ref(), trace, &principal)).await??;
     let named = spec.id;
     let (command, begun) = app.admit(&caller, Command::submit(spec)).await?;
     // That of the engine, which differs for a confined caller.

@@ -2,15 +2,15 @@
 
 use crate::chain::{Chain, START};
 use crate::failure::append_error;
-use crate::{connect, number, statements};
+use crate::{Database, connect, number, statements};
 use counterpoint::Seq;
 use counterpoint::journal::{AppendError, Archive, Epoch};
-use postgres::{Client, Config};
+use postgres::Client;
 use std::time::Duration;
 
 /// Stores snapshots over a separate connection.
 pub(crate) struct PostgresArchive {
-    config: Config,
+    database: Database,
     stream: String,
     patience: Duration,
     /// The number of entries before a snapshot that are retained.
@@ -19,15 +19,15 @@ pub(crate) struct PostgresArchive {
 }
 
 impl PostgresArchive {
-    pub(crate) fn new(config: Config, stream: String, patience: Duration, history: u64) -> Self {
-        Self { config, stream, patience, history, client: None }
+    pub(crate) fn new(database: Database, stream: String, patience: Duration, history: u64) -> Self {
+        Self { database, stream, patience, history, client: None }
     }
 
     /// The connection, which is made when it does not exist or has broken.
     fn connected(&mut self) -> Result<&mut Client, postgres::Error> {
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => connect(&self.config, "counterpoint snapshots", self.patience)?,
+            None => connect(&self.database, "counterpoint snapshots", self.patience)?,
         };
         Ok(self.client.insert(client))
     }

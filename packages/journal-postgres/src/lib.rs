@@ -60,20 +60,24 @@
 
 mod archive;
 mod chain;
+mod database;
 mod failure;
 mod statements;
 mod streams;
+#[cfg(feature = "tls")]
+mod tls;
 
 use archive::PostgresArchive;
 use chain::{Chain, Content, Hash, Head, START, Verified};
 use counterpoint::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use counterpoint::{Entry, RestoreError, Seq};
+pub use database::{Database, DatabaseError};
 pub use failure::Failure;
 use failure::{append_error, journal_error};
 pub use postgres::Config;
 use postgres::error::SqlState;
 use postgres::types::ToSql;
-use postgres::{Client, GenericClient, IsolationLevel, NoTls, Row, Statement, Transaction};
+use postgres::{Client, GenericClient, IsolationLevel, Row, Statement, Transaction};
 use std::fmt;
 use std::time::Duration;
 pub use streams::{PostgresStreams, StreamAppend, StreamEnd};
@@ -83,7 +87,7 @@ pub type Rows = dyn FnMut(&mut Transaction<'_>, &Entry) -> Result<(), postgres::
 
 /// A journal in the tables of a database, as one of any number of streams.
 pub struct PostgresJournal {
-    config: Config,
+    database: Database,
     stream: String,
     rows: Option<Box<Rows>>,
     patience: Duration,
@@ -108,8 +112,14 @@ impl PostgresJournal {
     /// which creates the tables if they do not exist.
     #[must_use]
     pub fn new(config: Config, stream: impl Into<String>) -> Self {
+        Self::of(config.into(), stream)
+    }
+
+    /// The same in a database to which connections may be encrypted.
+    #[must_use]
+    pub fn of(database: Database, stream: impl Into<String>) -> Self {
         let (rows, patience) = (None, Duration::from_secs(10));
-        Self { config, stream: stream.into(), rows, patience, history: 0, failure: Failure::default(), writing: None }
+        Self { database, stream: stream.into(), rows, patience, history: 0, failure: Failure::default(), writing: None }
     }
 
     /// Writes rows for each entry in the transaction that stores it.
@@ -155,8 +165,9 @@ impl PostgresJournal {
     /// # Errors
     ///
     /// When the database cannot be reached, or the content is damaged.
-    pub fn read(config: Config, stream: &str) -> Result<Takeover, JournalError> {
-        let mut client = connect(&config, "counterpoint reads", Duration::from_secs(10)).map_err(journal_error)?;
+    pub fn read(database: impl Into<Database>, stream: &str) -> Result<Takeover, JournalError> {
+        let mut client =
+            connect(&database.into(), "counterpoint reads", Duration::from_secs(10)).map_err(journal_error)?;
         let begun = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start();
         let mut transaction = begun.map_err(journal_error)?;
         let head = match transaction.query_opt(statements::WHOLE_HEAD, &[&stream]) {
@@ -177,7 +188,7 @@ impl PostgresJournal {
     fn reclaimed(&mut self, epoch: Epoch) -> Result<Takeover, AppendError> {
         self.writing = None;
         let refused = |error: JournalError| AppendError::Refused(error.to_string().into());
-        let mut client = connect(&self.config, "counterpoint", self.patience).map_err(append_error)?;
+        let mut client = connect(&self.database, "counterpoint", self.patience).map_err(append_error)?;
         let chain = Chain::new(&self.stream);
         let mut transaction = client.transaction().map_err(append_error)?;
         let own = number(epoch.get());
@@ -195,8 +206,8 @@ impl PostgresJournal {
 }
 
 /// A connection with this application name and the settings of a journal.
-fn connect(config: &Config, name: &str, patience: Duration) -> Result<Client, postgres::Error> {
-    let mut client = config.clone().application_name(name).connect(NoTls)?;
+fn connect(database: &Database, name: &str, patience: Duration) -> Result<Client, postgres::Error> {
+    let mut client = database.connect_as(name)?;
     client.batch_execute(statements::SESSION)?;
     // A timeout of zero would be none.
     let patience = patience.as_millis().clamp(1, 1 << 30);
@@ -207,7 +218,7 @@ fn connect(config: &Config, name: &str, patience: Duration) -> Result<Client, po
 impl Journal for PostgresJournal {
     fn take_over(&mut self) -> Result<Takeover, JournalError> {
         self.writing = None;
-        let mut client = connect(&self.config, "counterpoint", self.patience).map_err(journal_error)?;
+        let mut client = connect(&self.database, "counterpoint", self.patience).map_err(journal_error)?;
         client.batch_execute(statements::CREATE).map_err(journal_error)?;
         let chain = Chain::new(&self.stream);
         let (epoch, content) = take(&mut client, &chain, &self.stream)?;
@@ -249,7 +260,7 @@ impl Journal for PostgresJournal {
 
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
         // A separate connection, made on demand: appends do not wait for a large snapshot.
-        Some(Box::new(PostgresArchive::new(self.config.clone(), self.stream.clone(), self.patience, self.history)))
+        Some(Box::new(PostgresArchive::new(self.database.clone(), self.stream.clone(), self.patience, self.history)))
     }
 }
 

@@ -82,7 +82,7 @@ impl PostgresStreams {
         let client = match self.client.take().filter(|(client, _)| !client.is_closed()) {
             Some(client) => client,
             None => {
-                let mut client = connect(&self.config, "counterpoint streams", self.patience)?;
+                let mut client = connect(&self.config.clone().into(), "counterpoint streams", self.patience)?;
                 client.batch_execute(statements::CREATE)?;
                 let append = client.prepare(statements::APPEND_ALL)?;
                 (client, append)

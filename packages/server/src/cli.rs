@@ -236,6 +236,10 @@ pub(crate) struct RunArgs {
     /// Writes the workflow with the states of its nodes
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) graph: Option<PathBuf>,
+    /// Sends spans of the run, its nodes and attempts to a collector of OpenTelemetry, over OTLP/HTTP with JSON, such as
+    /// http://127.0.0.1:4318. Also the other variables OTEL_* of such exporters [env: OTEL_EXPORTER_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -252,11 +256,15 @@ pub(crate) struct ServeArgs {
     /// set the variable instead, since other users can read command lines [env: COUNTERPOINT_JOURNAL]
     #[arg(long, value_name = "URL")]
     pub(crate) journal: Option<String>,
+    /// Sends spans of runs, nodes, tasks and attempts to a collector of OpenTelemetry, over OTLP/HTTP with JSON, such as
+    /// http://127.0.0.1:4318. Also the other variables OTEL_* of such exporters [env: OTEL_EXPORTER_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
     /// Tells what a start would do and whether it would succeed: reads the settings and the journal, and rehearses the workflow
     /// files on a copy in memory. Changes nothing
     #[arg(long)]
     pub(crate) check: bool,
-    /// A file in TOML with these settings: listen, tokens, files, journal, journal_stream, tls_certificate, tls_key, and the
+    /// A file in TOML with these settings: listen, tokens, files, journal, journal_stream, otlp, tls_certificate, tls_key, and the
     /// limits connections, header_seconds, body_seconds, body_rate, write_seconds, requests_per_second, request_burst,
     /// drain_seconds, snapshot_events and history_events (after how many entries a snapshot replaces them, and how many of them are
     /// retained for the pages; 50000 each), audit (the file of operations), allow_hosts, allow_origins (of the MCP endpoint) [env: COUNTERPOINT_CONFIG]

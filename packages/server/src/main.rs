@@ -21,6 +21,7 @@ mod schedule;
 mod serve;
 mod session;
 mod terminal;
+mod traces;
 mod trouble;
 mod view;
 

@@ -7,6 +7,7 @@ use crate::folder::{Data, Meta, RunFolder, now};
 use crate::guard::Guard;
 use crate::rehearse::{Assumptions, failure_text, simulate, states};
 use crate::session::{Session, outcome_name};
+use crate::traces::Target;
 use crate::trouble::{Mistake, Trouble};
 use crate::{agents, plan, terminal};
 use counterpoint::engine::Awaited;
@@ -76,6 +77,7 @@ fn check_failing(file: &WorkFile, names: &[String]) -> Result<BTreeSet<String>, 
 /// Performs the command.
 pub(crate) async fn run(args: &RunArgs, data: &Data, json: bool) -> Result<(), Trouble> {
     let file = WorkFile::load(&args.file)?;
+    let collector = Target::of(args.otlp.as_deref(), None)?;
     let failing = check_failing(&file, &args.fail)?;
     let checked = spec(&file, RunId::new(1), input(&file, &args.inputs)?)?;
     let input = checked.input.value().clone();
@@ -88,7 +90,7 @@ pub(crate) async fn run(args: &RunArgs, data: &Data, json: bool) -> Result<(), T
     }
     let folder = choose(&file, args, data, &input)?;
     let spec = spec(&file, folder.id(), input)?.with_key(folder.name.as_str());
-    let mut session = Session::open(folder.clone(), true).await?;
+    let mut session = Session::open(folder.clone(), true, collector.as_ref()).await?;
     let (mut handle, found) = session.begin(&file, spec).await?;
     let verb = if found { "goes on" } else { "begins" };
     terminal::say(&terminal::coloured(1, &format!("run {} {verb}", folder.name)));
@@ -100,7 +102,7 @@ pub(crate) async fn run(args: &RunArgs, data: &Data, json: bool) -> Result<(), T
         Ok(()) => {}
         Err(trouble @ Trouble::Interrupted(_)) => {
             stop(&guard).await;
-            session.abandon();
+            session.abandon().await;
             return Err(trouble);
         }
         Err(trouble) => {

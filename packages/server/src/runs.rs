@@ -129,7 +129,7 @@ pub(crate) async fn operate(folder: RunFolder, operation: Operation, as_json: bo
     let text = if folder.is_performed() {
         control::send(&folder, &operation).await?
     } else {
-        let session = Session::open(folder.clone(), false).await?;
+        let session = Session::open(folder.clone(), false, None).await?;
         let text = session.operate(operation).await?;
         let meta = folder.meta().filter(|_| folder.end().is_none());
         let goes_on =

@@ -4,6 +4,7 @@ use crate::agents::{Agent, Surroundings};
 use crate::document::WorkFile;
 use crate::folder::{Data, End, Held, RunFolder, now};
 use crate::guard::Guard;
+use crate::traces::{Exporter, Target};
 use crate::trouble::{Mistake, Trouble};
 use crate::view::{Line, SharedView};
 use crate::{control, terminal};
@@ -27,14 +28,21 @@ pub(crate) struct Session {
     /// Notified of each entry.
     pub(crate) changed: Arc<Notify>,
     driver: JoinHandle<Result<(), HostError>>,
+    exporter: Option<Exporter>,
     _held: Held,
 }
 
 impl Session {
-    /// Opens the journal of a run. `narrate` prints what happens.
-    pub(crate) async fn open(folder: RunFolder, narrate: bool) -> Result<Self, Trouble> {
+    /// Opens the journal of a run. `narrate` prints what happens; the collector gets spans of it.
+    pub(crate) async fn open(folder: RunFolder, narrate: bool, collector: Option<&Target>) -> Result<Self, Trouble> {
         let held = folder.hold()?;
-        let view = SharedView::of(&folder.entries()?);
+        let entries = folder.entries()?;
+        let view = SharedView::of(&entries);
+        let exporter = Exporter::start(collector, &view);
+        let traces = exporter.as_ref().map(Exporter::traces);
+        if let Some(traces) = &traces {
+            entries.iter().for_each(|entry| traces.restore(entry));
+        }
         let journal = FileJournal::new(folder.journal(), RunFolder::stream());
         let away = |work| drop(tokio::task::spawn_blocking(work));
         let (host, driver) =
@@ -43,6 +51,9 @@ impl Session {
         let (watching, notify, id) = (view.clone(), Arc::clone(&changed), folder.id());
         let watch = host.watch(move |entry| {
             let line = watching.tell(entry);
+            if let Some(traces) = &traces {
+                traces.apply(entry);
+            }
             if let (true, Some(Line { colour, text })) = (narrate, line) {
                 let clock = entry.at.to_string();
                 let clock = terminal::coloured(2, clock.get(11..19).unwrap_or_default());
@@ -70,7 +81,7 @@ impl Session {
         let (watched, ()) = tokio::join!(biased; watch, spawn);
         watched?;
         let driver = spawned.into_inner().ok_or_else(|| Trouble::Broken("the driver was not spawned".to_owned()))?;
-        Ok(Self { host, folder, view, changed, driver, _held: held })
+        Ok(Self { host, folder, view, changed, driver, exporter, _held: held })
     }
 
     /// Starts the run, or finds it. A workflow that has changed since takes the place of the earlier one if that is safe.
@@ -185,7 +196,11 @@ impl Session {
         terminal::status("");
         let _ = std::fs::remove_file(self.folder.path.join("control.json"));
         let _ = self.host.shut_down(Duration::ZERO).await;
-        match self.driver.await {
+        let ended = self.driver.await;
+        if let Some(exporter) = self.exporter {
+            exporter.finish().await;
+        }
+        match ended {
             Ok(ended) => Ok(ended?),
             Err(error) => Err(Trouble::Broken(error.to_string())),
         }
@@ -201,9 +216,12 @@ impl Session {
     }
 
     /// Stops without another event: what is under way is tried again by the next process.
-    pub(crate) fn abandon(self) {
+    pub(crate) async fn abandon(self) {
         terminal::status("");
         self.driver.abort();
+        if let Some(exporter) = self.exporter {
+            exporter.finish().await;
+        }
         let _ = std::fs::remove_file(self.folder.path.join("control.json"));
     }
 }

@@ -4,6 +4,7 @@ use counterpoint::definition::{Action, Node};
 use counterpoint::journal::Projection as _;
 use counterpoint::message::{Next, NodeEvent, RunEvent, TaskEvent};
 use counterpoint::observe::{Bar, Names, Progress, RunProgress, SvgOptions, Timeline};
+use counterpoint::task::NodeIx;
 use counterpoint::{AgentId, Entry, Event, Failure, RunId, TaskId, TaskSpec, Time};
 use counterpoint_playground::without_ids;
 use std::collections::BTreeMap;
@@ -96,6 +97,12 @@ impl SharedView {
     /// The name of an agent, or its id.
     pub(crate) fn agent_name(&self, agent: AgentId) -> String {
         self.get().timeline.agent_name(agent).map_or_else(|| agent.get().to_string(), ToString::to_string)
+    }
+
+    /// The name of a node of a run.
+    pub(crate) fn node_name(&self, run: RunId, node: NodeIx) -> Option<String> {
+        let view = self.get();
+        Some(view.progress.definition(run)?.nodes.get(node.index())?.name.to_string())
     }
 
     /// The name of the node of a task.

@@ -164,3 +164,30 @@ fn a_database_that_cannot_be_used_is_an_error_at_the_start() {
         assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_journal_over_an_encrypted_connection() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let database = Database::with_port("serve-tls", Some((&certificate, &key)));
+    let root = database.file("root.crt", &certificate).display().to_string();
+    let place = Place::new();
+    let verified = format!("{}?sslmode=verify-full&sslrootcert={root}", database.url());
+    let mut served = start(&place, &verified);
+    assert_eq!(submit(&served, 1), 201);
+    let plain = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE application_name LIKE 'counterpoint%' AND NOT ssl";
+    assert_eq!(database.client().query_one(plain, &[]).unwrap().get::<_, i64>(0), 0);
+    served.running.kill();
+    served = start(&place, &verified);
+    has_all(&served, 1..=1);
+    drop(served);
+    // A server that is not the one that was meant, and one that cannot encrypt.
+    let with = |url: &str| place.run(["serve", "--data", "data", "--tokens", "tokens.json", "--journal", url]);
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = database.file("other.crt", &other.cert.pem()).display().to_string();
+    with(&format!("{}?sslmode=verify-full&sslrootcert={other}", database.url())).with(6).says("certificate");
+    with("postgres://u:secret@localhost/d?sslmode=verify").with(2).says("`sslmode` is `verify`");
+    let unable = Database::with_port("serve-no-tls", None);
+    with(&format!("{}?sslmode=require", unable.url())).with(6).says("server does not support TLS");
+}

@@ -4,12 +4,17 @@
 # that does not answer afterwards.
 #
 #   packages/server/tests/schemathesis.sh [EXAMPLES]     the number of examples of each operation; 20 by default
+#   packages/server/tests/schemathesis.sh --kills [MINUTES [SECONDS]]
+#                                                        the server is killed every 3 s for 5 minutes, with a ledger outside of it
 #
 # Needs the built program (target/debug/counterpoint, or $COUNTERPOINT) and `schemathesis` on the search path.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 examples="${1:-20}"
 program="$(realpath "${COUNTERPOINT:-${CARGO_TARGET_DIR:-target}/debug/counterpoint}")"
+if [ "$examples" = --kills ]; then
+    exec python3 "$(pwd)/packages/server/tests/schemathesis_kills.py" "$program" "${2:-5}" "${3:-3}"
+fi
 folder="$(mktemp -d)"
 server=
 finish() {

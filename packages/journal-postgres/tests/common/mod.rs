@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// A server on a socket in a folder of its own, which ends with this value.
 pub(crate) struct Server {
     folder: PathBuf,
+    /// A port of the loopback interface, if it has one, and further settings.
+    port: Option<u16>,
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
@@ -41,6 +44,30 @@ fn is_root() -> bool {
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
+        Self::made(name, |_| Vec::new(), None)
+    }
+
+    /// A server that also has a port; with a certificate and its key in PEM, connections to it can be encrypted.
+    pub(crate) fn with_port(name: &str, identity: Option<(&str, &str)>) -> Self {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let settings = |folder: &Path| {
+            let Some((certificate, key)) = identity else { return Vec::new() };
+            let of = |name: &str, text: &str| {
+                let path = folder.join(name);
+                std::fs::write(&path, text).unwrap();
+                assert!(Command::new("chmod").arg("600").arg(&path).status().unwrap().success());
+                if is_root() {
+                    assert!(Command::new("chown").arg("nobody:nogroup").arg(&path).status().unwrap().success());
+                }
+                path.display().to_string()
+            };
+            let (certificate, key) = (of("server.crt", certificate), of("server.key", key));
+            vec!["ssl=on".to_owned(), format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")]
+        };
+        Self::made(name, settings, Some(free))
+    }
+
+    fn made(name: &str, settings: impl FnOnce(&Path) -> Vec<String>, port: Option<u16>) -> Self {
         // Not below the target folder: another user may not be let in there, and paths of sockets are short.
         let folder = std::env::temp_dir().join(format!("counterpoint-pg-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
@@ -55,14 +82,28 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self { folder, child: None };
+        let settings = settings(&folder);
+        let mut server = Self { folder, port, settings, child: None };
         server.start_again();
         server
     }
 
     /// How to reach it.
     pub(crate) fn connection(&self) -> String {
-        format!("host={} user=counterpoint dbname=postgres", self.folder.display())
+        let port = self.port.map(|port| format!(" port={port}")).unwrap_or_default();
+        format!("host={} user=counterpoint dbname=postgres{port}", self.folder.display())
+    }
+
+    /// The URL of its port under the name `localhost`.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://counterpoint@localhost:{}/postgres", self.port.unwrap())
+    }
+
+    /// A file in its folder.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -93,7 +134,10 @@ impl Server {
             .arg(data)
             .arg("-k")
             .arg(&self.folder)
-            .args(["-c", "listen_addresses=", "-c", "max_connections=100", "-c", "shared_buffers=16MB"])
+            .args(["-c", "max_connections=100", "-c", "shared_buffers=16MB", "-c"])
+            .arg(if self.port.is_some() { "listen_addresses=127.0.0.1" } else { "listen_addresses=" })
+            .args(self.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]))
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir(&self.folder)
             .stdout(Stdio::null())
             .stderr(log)

@@ -26,6 +26,7 @@ use crate::compaction::Compaction;
 use crate::document::WorkFile;
 use crate::folder::{lock, make_folder, write_whole};
 use crate::guard::Guard;
+use crate::traces::{Exporter, Traces};
 use crate::trouble::{Mistake, Trouble};
 use crate::view::SharedView;
 use axum::Router;
@@ -79,7 +80,10 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     let tokens = read_tokens(&path)?;
     let _held = hold(data)?;
     let audit = settings.audit_in(data).map(|path| audit::AuditFile::open(&path)).transpose()?;
-    let (site, mcp, mut driver) = open(data, tokens.clone(), &settings, audit.as_ref()).await?;
+    let view = SharedView::of(&[]);
+    let exporter = Exporter::start(settings.otlp.as_ref(), &view);
+    let traces = exporter.as_ref().map(Exporter::traces);
+    let (site, mcp, mut driver) = open(data, tokens.clone(), &settings, (audit.as_ref(), view, traces)).await?;
     let app = site.app.clone();
     let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &site.view).await?) };
 
@@ -105,13 +109,20 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
             None => server.serve(listener, router).await,
         }
     };
-    tokio::select! {
+    let done = tokio::select! {
         never = serving => match never {},
-        done = &mut driver => return ended(done),
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        done = &mut driver => Some(ended(done)),
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+    };
+    let done = match done {
+        Some(done) => done,
+        None => finish(&app, driver, guard, settings.patience).await,
+    };
+    if let Some(exporter) = exporter {
+        exporter.finish().await;
     }
-    finish(&app, driver, guard, settings.patience).await
+    done
 }
 
 /// The task that drives the host.
@@ -122,10 +133,10 @@ async fn open(
     data: &Path,
     tokens: Tokens,
     settings: &Settings,
-    audit: Option<&audit::AuditFile>,
+    (audit, view, traces): (Option<&audit::AuditFile>, SharedView, Option<Traces>),
 ) -> Result<(Site, Counterpoint, Driving), Trouble> {
     let source = settings.source(data);
-    let (view, board) = (SharedView::of(&[]), board::Board::of(&[]));
+    let board = board::Board::of(&[]);
     let past = Past::default();
     let (place, seen) = (source.place()?, past.clone());
     let compaction = settings.snapshot_events.map(|every| Compaction::new(source, every));
@@ -134,17 +145,23 @@ async fn open(
     if let Some(audit) = audit {
         app = app.with_audit(audit.sink());
     }
+    if let Some(traces) = traces.clone() {
+        app = app.with_metrics(move || traces.figures());
+    }
     let mcp = mcp::server(&app, tokens);
     // Requests that are sent before the driver is polled are handled first: hub and view miss no entry.
     let (spawned, watching, figures) = (OnceCell::new(), view.clone(), board.clone());
-    let (told, shown) = (view.clone(), board.clone());
+    let (told, shown, restored) = (view.clone(), board.clone(), traces.clone());
     let watch = async {
-        app.host().inspect(move |engine| past.show(engine, &told, &shown)).await?;
+        app.host().inspect(move |engine| past.show(engine, &told, &shown, restored.as_ref())).await?;
         app.watch().await?;
         mcp.watch().await?;
         let watcher = move |entry: &counterpoint::Entry| {
             figures.apply(entry);
             _ = watching.tell(entry);
+            if let Some(traces) = &traces {
+                traces.apply(entry);
+            }
         };
         app.host().watch(watcher).await
     };

@@ -1,6 +1,7 @@
 //! What the pages know of the time before a start.
 
 use super::board::Board;
+use crate::traces::Traces;
 use crate::view::SharedView;
 use counterpoint::message::{AgentEvent, CatalogueEvent};
 use counterpoint::{Engine, Entry, Event, Seq, Time};
@@ -18,7 +19,7 @@ impl Past {
     }
 
     /// Shows the entries. What is older, and still known to the engine, is shown before them: workflows and agents.
-    pub(super) fn show(&self, engine: &Engine, view: &SharedView, board: &Board) {
+    pub(super) fn show(&self, engine: &Engine, view: &SharedView, board: &Board, traces: Option<&Traces>) {
         let entries = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let older = older(engine, &entries);
         // The views take about the same time, so two of them are applied at once.
@@ -26,6 +27,11 @@ impl Past {
             scope.spawn(|| older.iter().chain(&entries).for_each(|entry| board.apply(entry)));
             older.iter().chain(&entries).for_each(|entry| _ = view.tell(entry));
         });
+        if let Some(traces) = traces {
+            // With the names that the view has now.
+            traces.complete(engine);
+            entries.iter().for_each(|entry| traces.restore(entry));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::cli::ServeArgs;
 use crate::compaction::Source;
 use crate::document::read_text;
+use crate::traces::Target;
 use crate::trouble::{Mistake, Trouble};
 use counterpoint_serving::{Identity, Limits};
 use serde::Deserialize;
@@ -26,6 +27,7 @@ struct Written {
     files: Vec<PathBuf>,
     journal: Option<String>,
     journal_stream: Option<String>,
+    otlp: Option<String>,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     connections: Option<u64>,
@@ -53,6 +55,8 @@ pub(super) struct Settings {
     pub(super) journal: Option<String>,
     /// The name of the journal in the database.
     pub(super) journal_stream: Option<String>,
+    /// Where spans are sent.
+    pub(super) otlp: Option<Target>,
     pub(super) limits: Limits,
     audit: Option<PathBuf>,
     /// The values of `Host` and `Origin` that the MCP endpoint answers, besides those of this machine.
@@ -103,6 +107,7 @@ impl Settings {
         Ok(Self {
             journal: journal.filter(|url| !url.is_empty()).or(written.journal),
             journal_stream: written.journal_stream,
+            otlp: Target::of(args.otlp.as_deref(), written.otlp.as_deref())?,
             listen: listen.unwrap_or_else(|| LISTEN.to_owned()),
             tokens: args.tokens.clone().or_else(|| variable("COUNTERPOINT_TOKENS")).or(written.tokens),
             files: if args.files.is_empty() { written.files } else { args.files.clone() },

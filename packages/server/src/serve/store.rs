@@ -9,7 +9,7 @@ use counterpoint::{RestoreError, Seq};
 use counterpoint_http::App;
 use counterpoint_journal_files::FileJournal;
 #[cfg(feature = "postgres")]
-use counterpoint_journal_postgres::{Config as Database, PostgresJournal};
+use counterpoint_journal_postgres::{Database, PostgresJournal};
 use std::path::{Path, PathBuf};
 
 /// The size of segments. A smaller one lets a snapshot remove more.
@@ -56,7 +56,10 @@ impl Place {
             Self::Folder(folder) => folder.display().to_string(),
             #[cfg(feature = "postgres")]
             Self::Postgres(database, stream) => {
-                format!("stream `{stream}` of the PostgreSQL database `{}`", database.get_dbname().unwrap_or_default())
+                format!(
+                    "stream `{stream}` of the PostgreSQL database `{}`",
+                    database.config().get_dbname().unwrap_or_default()
+                )
             }
         }
     }
@@ -76,7 +79,7 @@ impl Place {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(database, stream) => {
-                let journal = PostgresJournal::new((**database).clone(), stream);
+                let journal = PostgresJournal::of((**database).clone(), stream);
                 (Box::new(journal.with_history(history)), true)
             }
         };
@@ -111,17 +114,14 @@ impl Place {
 #[cfg(feature = "postgres")]
 fn database(url: &str, stream: Option<&str>) -> Result<Place, Trouble> {
     use std::time::Duration;
-    let parsed: Result<Database, _> = url.parse();
-    let mut database = parsed.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        Trouble::Usage(format!("`journal`: {error}{cause}"))
-    })?;
+    let mut database: Database = url.parse().map_err(|error| Trouble::Usage(format!("`journal`: {error}")))?;
     // A database that does not answer is one that is away: without these, a server would notice after hours.
-    if database.get_connect_timeout().is_none() {
-        database.connect_timeout(Duration::from_secs(5));
+    let config = database.config_mut();
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(5));
     }
-    if database.get_tcp_user_timeout().is_none() {
-        database.tcp_user_timeout(Duration::from_secs(10));
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(Duration::from_secs(10));
     }
     Ok(Place::Postgres(Box::new(database), stream.unwrap_or(STREAM).to_owned()))
 }
