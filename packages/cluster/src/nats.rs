@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 const WAITING: usize = 10_000;
 /// The largest message: a server's default is 1 MiB.
 const LARGEST: usize = 1_000_000;
+/// How often the broker is asked whether it is there.
+const PING: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A transport over NATS core. Nothing is stored by the broker: a message to a node that is away is lost, as every transport may
 /// lose messages. While the broker is away, messages are dropped, and the client connects again by itself.
@@ -35,6 +37,8 @@ impl NatsTransport {
             .retry_on_initial_connect()
             .max_reconnects(None)
             .reconnect_delay_callback(|_| std::time::Duration::from_millis(100))
+            // A connection whose other end is gone silently is replaced after two pings without an answer.
+            .ping_interval(PING)
             .client_capacity(WAITING)
             .name("counterpoint node");
         let connecting = options.connect(url.to_owned());
