@@ -179,9 +179,29 @@ impl Field {
             {
                 return;
             }
-            assert!(Instant::now() < until, "task {id} is stuck");
+            assert!(Instant::now() < until, "task {id} is stuck: {}", self.told_of(id));
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What the nodes tell of a task.
+    fn told_of(&self, id: u64) -> String {
+        let shard = Shards::new(SHARDS as u16).unwrap().shard_of(Partition::of_task(TaskId::new(id)));
+        let mut told = format!("of {shard}");
+        for node in &self.nodes {
+            let answer = request(&node.address, "GET", &format!("/v1/tasks/{id}"), "");
+            let serves = node.serving().contains(&u64::from(shard.get()));
+            told += &format!(
+                "; node {} {serves}, {:?} {answer:?}",
+                node.id,
+                node.state().map(|state| state["state"]["counts"].clone())
+            );
+        }
+        if let Some(clock) = &self.clock {
+            let serves = clock.host.state().serving.contains(&shard);
+            told += &format!("; {} with the clock {serves}, {:?}", clock.host.node(), clock.host.notes());
+        }
+        told
     }
 
     /// Tasks, and runs of one task each, that wait for an agent that does not exist, so that a takeover has something to restore.
