@@ -409,9 +409,13 @@ impl Field {
         self.load.submits.store(false, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(500));
         let accepted = self.load.accepted.lock().unwrap().clone();
-        for id in &accepted {
-            self.await_end(*id, Duration::from_secs(60));
-        }
+        let all: Vec<u64> = accepted.iter().copied().collect();
+        std::thread::scope(|scope| {
+            for part in all.chunks(all.len() / 16 + 1) {
+                let field = &self;
+                scope.spawn(move || part.iter().for_each(|id| field.await_end(*id, Duration::from_secs(60))));
+            }
+        });
         let cancelled = self.load.cancelled.lock().unwrap().clone();
         for id in &cancelled {
             let (status, task) = request(&self.nodes[0].address, "GET", &format!("/v1/tasks/{id}"), "").unwrap();
