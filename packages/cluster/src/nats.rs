@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -13,6 +14,10 @@ use tokio::sync::mpsc;
 const WAITING: usize = 10_000;
 /// The largest message: a server's default is 1 MiB.
 const LARGEST: usize = 1_000_000;
+/// How often the broker is asked whether it is there.
+const PING: Duration = Duration::from_secs(1);
+/// Without an echo for this time the connection is replaced.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A transport over NATS core. Nothing is stored by the broker: a message to a node that is away is lost, as every transport may
 /// lose messages. While the broker is away, messages are dropped, and the client connects again by itself.
@@ -34,12 +39,15 @@ impl NatsTransport {
         let options = async_nats::ConnectOptions::new()
             .retry_on_initial_connect()
             .max_reconnects(None)
-            .reconnect_delay_callback(|_| std::time::Duration::from_millis(100))
+            .reconnect_delay_callback(|_| Duration::from_millis(100))
+            // A connection on which nothing arrives any more is replaced after two pings without an answer.
+            .ping_interval(PING)
             .client_capacity(WAITING)
             .name("counterpoint node");
         let connecting = options.connect(url.to_owned());
         let client = runtime.block_on(connecting).map_err(|error| error.to_string())?;
         let own = subject.clone();
+        runtime.spawn(echo(client.clone(), format!("{subject}.echo")));
         let receiving = client.clone();
         runtime.spawn(async move {
             // Subscriptions survive reconnections.
@@ -60,6 +68,36 @@ impl NatsTransport {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Sends messages to this node itself. The client sends no pings while messages arrive, so it does not notice that nothing it sends
+/// arrives at the broker.
+async fn echo(client: async_nats::Client, subject: String) {
+    let Ok(mut echoes) = client.subscribe(subject.clone()).await else { return };
+    let mut heard = Instant::now();
+    loop {
+        if client.publish(subject.clone(), "".into()).await.is_err() {
+            return;
+        }
+        let pause = tokio::time::sleep(PING);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                echo = echoes.next() => match echo {
+                    Some(_) => heard = Instant::now(),
+                    None => return,
+                },
+                () = &mut pause => break,
+            }
+        }
+        let is_connected = client.connection_state() == async_nats::connection::State::Connected;
+        if is_connected && heard.elapsed() > SILENCE {
+            heard = Instant::now();
+            if client.force_reconnect().await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 #[path = "../../journal-postgres/tests/common/mod.rs"]
 mod common;
+mod proxy;
 
 use common::Server;
 use counterpoint::cluster::{Partition, Shards};
@@ -16,99 +17,18 @@ use counterpoint::{AgentId, AgentSpec, Command, TaskId, TaskSpec};
 use counterpoint_cluster::{
     CallError, Deployment, Inbox, MemoryNetwork, NodeHost, NodeRules, PostgresStore, Store, StoreError,
 };
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use proxy::{Proxy, To};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LEASE: Duration = Duration::from_millis(1_500);
 
-/// Takes connections and forwards them to a server, until it is cut: then it takes bytes and forwards none. Connections of that time
-/// stay as they are when it is mended.
-struct Proxy {
-    port: u16,
-    cuts: Arc<AtomicU64>,
-    is_cut: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    /// One in front of a database, and the store that a node behind it uses.
-    fn before(server: &Server) -> (Self, PostgresStore) {
-        let direct = server.connection();
-        let folder = direct.split_whitespace().next().unwrap().trim_start_matches("host=");
-        let proxy = Self::start(PathBuf::from(folder).join(".s.PGSQL.5432"));
-        let cut_off = format!("host=127.0.0.1 port={} user=counterpoint dbname=postgres", proxy.port);
-        let store = PostgresStore::new(cut_off.parse().unwrap()).with_patience(Duration::from_millis(2_500));
-        (proxy, store)
-    }
-
-    fn start(to: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let proxy = Self { port, cuts: Arc::default(), is_cut: Arc::default() };
-        let (cuts, is_cut) = (Arc::clone(&proxy.cuts), Arc::clone(&proxy.is_cut));
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let Ok(server) = UnixStream::connect(&to) else { continue };
-                // One that is made during a cut gets no answer, then or later.
-                let at = cuts.load(Ordering::SeqCst) - u64::from(is_cut.load(Ordering::SeqCst));
-                let (back, again) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                forward(client, server, at, &cuts);
-                forward(again, back, at, &cuts);
-            }
-        });
-        proxy
-    }
-
-    fn cut(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
-        self.cuts.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn mend(&self) {
-        self.is_cut.store(false, Ordering::SeqCst);
-    }
-}
-
-trait Closes {
-    fn close(&self);
-}
-
-impl Closes for TcpStream {
-    fn close(&self) {
-        let _gone = self.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-impl Closes for UnixStream {
-    fn close(&self) {
-        let _gone = self.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-fn forward(
-    mut from: impl Read + Closes + Send + 'static,
-    mut to: impl Write + Closes + Send + 'static,
-    at: u64,
-    cuts: &Arc<AtomicU64>,
-) {
-    let cuts = Arc::clone(cuts);
-    std::thread::spawn(move || {
-        let mut bytes = [0; 16_384];
-        while let Ok(count @ 1..) = from.read(&mut bytes) {
-            if cuts.load(Ordering::SeqCst) == at && to.write_all(&bytes[..count]).is_err() {
-                break;
-            }
-        }
-        if cuts.load(Ordering::SeqCst) == at {
-            to.close();
-            from.close();
-        }
-    });
+/// A proxy in front of a database, and the store that a node behind it uses.
+fn before(server: &Server) -> (Proxy, PostgresStore) {
+    let proxy = Proxy::start(To::Socket(server.socket()));
+    let cut_off = format!("host=127.0.0.1 port={} user=counterpoint dbname=postgres", proxy.port);
+    let store = PostgresStore::new(cut_off.parse().unwrap()).with_patience(Duration::from_millis(2_500));
+    (proxy, store)
 }
 
 fn wait_until(what: &str, holds: impl Fn() -> bool) -> Duration {
@@ -139,7 +59,7 @@ fn away(default: u64) -> u64 {
 fn a_node_that_is_cut_off_from_the_database_gives_up_and_comes_back() {
     let away = away(8);
     let server = Server::start("cluster-cut");
-    let (proxy, cut_off) = Proxy::before(&server);
+    let (proxy, cut_off) = before(&server);
     let network = MemoryNetwork::default();
     let one = start(&PostgresStore::new(server.connection().parse().unwrap()), &network);
     let other = start(&cut_off, &network);
@@ -184,7 +104,7 @@ fn a_node_that_is_cut_off_from_the_database_gives_up_and_comes_back() {
 fn a_single_node_recovers_from_the_absence_of_the_database() {
     let away = away(5);
     let server = Server::start("cluster-away");
-    let (proxy, cut_off) = Proxy::before(&server);
+    let (proxy, cut_off) = before(&server);
     let network = MemoryNetwork::default();
     let node = start(&cut_off, &network);
     wait_until("the node serves all shards", || node.state().serving.len() == 8);

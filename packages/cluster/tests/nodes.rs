@@ -6,13 +6,14 @@
 mod common;
 
 use common::Server;
-use counterpoint::cluster::{BadShards, Partition, ShardId, Shards};
+use counterpoint::cluster::{BadShards, NodeId, Partition, ShardId, Shards};
 use counterpoint::journal::AppendError;
-use counterpoint::{AgentId, AgentSpec, Command, Payload, Seq, TaskId, TaskOutcome, TaskSpec};
+use counterpoint::{AgentId, AgentSpec, Command, Payload, Seq, TaskCommand, TaskId, TaskOutcome, TaskSpec};
 use counterpoint_cluster::{
-    Answer, Append, Deployment, Envelope, Inbox, MemoryNetwork, MemoryStore, NodeHost, NodeRules, PostgresStore,
-    Request, Store, StoreError, Unreadable,
+    Answer, Append, CallError, Deployment, Envelope, Inbox, MemoryNetwork, MemoryStore, NodeHost, NodeRules,
+    PostgresStore, Request, Store, StoreError, Transport, Unreadable,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,10 +109,62 @@ fn a_shard_moves_and_no_command_fails() {
         moved |= one.state().serving.contains(&shard);
     }
     wait_until("the shard has moved", || moved || one.state().serving.contains(&shard));
-    let gone = counterpoint::cluster::NodeId::new(999);
+    let gone = NodeId::new(999);
     assert_eq!(one.relocate(shard, gone), Err(StoreError::NoNode(gone)));
     let none = ShardId::new(77);
     assert_eq!(one.relocate(none, one.node()), Err(BadShards::Unknown { shard: none, shards: 4 }.into()));
+}
+
+/// A network whose requests take a while.
+struct Late(Arc<dyn Transport>);
+
+impl Transport for Late {
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    fn send(&self, to: NodeId, address: &str, bytes: Vec<u8>) {
+        if !bytes.windows(9).any(|part| part == b"\"request\"") {
+            return self.0.send(to, address, bytes);
+        }
+        let (network, address) = (Arc::clone(&self.0), address.to_string());
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(600));
+            network.send(to, &address, bytes);
+        });
+    }
+}
+
+/// A command that must not be executed twice arrives at a node that has given its shards away, and ends. While the node stays, the
+/// command is refused, and sent to the present host. Returns the end of the command.
+fn late_request(linger: Duration) -> Result<(), CallError> {
+    let (store, network) = (MemoryStore::default(), MemoryNetwork::default());
+    let rules = NodeRules::default().with_linger(linger);
+    let other = store.another().unwrap();
+    let other = NodeHost::start(&deployment(4), other, rules, |inbox: Inbox| Ok(network.join(inbox))).unwrap();
+    let one = NodeHost::start(&deployment(4), store.another().unwrap(), NodeRules::default(), |inbox: Inbox| {
+        Ok(Box::new(Late(network.join(inbox).into())))
+    });
+    let one = one.unwrap();
+    wait_until("each node serves some shards", || [&one, &other].iter().all(|node| node.state().serving.len() == 2));
+    let shards = Shards::new(4).unwrap();
+    let is_other = |id: &TaskId| other.state().serving.contains(&shards.shard_of(Partition::of_task(*id)));
+    let task = (1_u64..).map(TaskId::new).find(is_other).unwrap();
+    one.command(Command::submit(TaskSpec::new(task, "wait")), PATIENCE).unwrap();
+    std::thread::scope(|scope| {
+        let cancel = TaskCommand::Cancel { task, reason: "test".into() };
+        let command = scope.spawn(|| one.command(cancel, Duration::from_secs(5)).map(drop));
+        std::thread::sleep(Duration::from_millis(100));
+        other.shut_down(PATIENCE);
+        command.join().unwrap()
+    })
+}
+
+#[test]
+fn a_node_that_ends_refuses_late_requests() {
+    assert_eq!(late_request(Duration::from_secs(3)), Ok(()));
+    // A node that does not stay cannot answer.
+    assert_eq!(late_request(Duration::ZERO), Err(CallError::Unknown));
 }
 
 /// What a node may not be set up with.
@@ -190,7 +243,7 @@ fn appends_of_several_shards_in_postgres() {
 /// Messages of other versions, deployments and receivers are told apart.
 #[test]
 fn messages_that_a_node_does_not_take() {
-    let node = counterpoint::cluster::NodeId::new(7);
+    let node = NodeId::new(7);
     let text = |version: u16, deployment: &str, to: u64| {
         format!(r#"{{"version":{version},"deployment":"{deployment}","from":1,"to":{to},"message":{{"digests":[]}}}}"#)
     };
@@ -200,7 +253,7 @@ fn messages_that_a_node_does_not_take() {
     assert_eq!(read(&text(1, "own", 7).replacen('{', r#"{"later":1,"#, 1)), Ok(()));
     assert_eq!(read(&text(2, "own", 7)), Err(Unreadable::Version { theirs: 2 }));
     assert!(matches!(read(&text(1, "foreign", 7)), Err(Unreadable::Foreign { .. })));
-    let other = counterpoint::cluster::NodeId::new(8);
+    let other = NodeId::new(8);
     assert_eq!(read(&text(1, "own", 8)), Err(Unreadable::OtherNode(other)));
     assert!(matches!(read("{"), Err(Unreadable::Malformed(_))));
     assert!(matches!(read(r#"{"version":1}"#), Err(Unreadable::Malformed(_))));

@@ -25,6 +25,6 @@ impl Home {
                 return Err(format!("shard {shard} was polled for agent {agent}, but its epoch is unknown"));
             }
         }
-        Ok(())
+        self.shelf.check()
     }
 }

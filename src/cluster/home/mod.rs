@@ -261,16 +261,14 @@ impl Home {
     /// of them need not list the first task.
     pub fn digests(&mut self, now: Time, digests: impl IntoIterator<Item = Digest>, out: &mut Vec<HomeEffect>) {
         self.advance(now);
-        let mut shards = BTreeSet::new();
+        let before = self.shelf.arrivals();
         for digest in digests {
             if self.epochs.get(&digest.shard).is_none_or(|known| *known <= digest.epoch) {
                 self.placed(now, digest.shard, digest.epoch, out);
-                shards.insert(digest.shard);
                 self.shelf.put(digest, self.now);
             }
         }
-        if !shards.is_empty() {
-            self.agents.values_mut().for_each(|connection| connection.may_ask(&shards));
+        if self.shelf.arrivals() != before {
             self.search_all(out);
         }
     }
@@ -314,7 +312,7 @@ impl Home {
                 out.push(HomeEffect::Begin { agent, shard, attempt: *attempt });
             }
         }
-        connection.note(shard, begun > 0);
+        connection.note(shard, begun > 0, self.shelf.arrivals());
         self.search(agent, out);
         if surplus > 0 { Err(HomeError::TooMany { agent, shard, surplus }) } else { Ok(()) }
     }

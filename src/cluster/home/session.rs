@@ -7,7 +7,7 @@ use crate::base::id::AttemptId;
 use crate::base::time::Time;
 use crate::journal::Epoch;
 use crate::task::agent::AgentSpec;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -23,10 +23,10 @@ pub(super) struct Connection {
     offered: u32,
     /// The attempts that the agent performs.
     running: u32,
-    /// The shards that had no work since their last digest.
-    empty: BTreeSet<ShardId>,
-    /// The number of polls without work since the last digest or attempt.
-    misses: u32,
+    /// The shards that had no work, with the number of the home's last digest then: a later one of the shard may list some.
+    empty: BTreeMap<ShardId, u64>,
+    /// The number of polls without work since the last digest or attempt, and the number of that digest.
+    misses: (u32, u64),
 }
 
 /// An unanswered poll.
@@ -64,8 +64,8 @@ impl Connection {
             attempts: BTreeMap::new(),
             offered: 0,
             running: 0,
-            empty: BTreeSet::new(),
-            misses: 0,
+            empty: BTreeMap::new(),
+            misses: (0, 0),
         }
     }
 
@@ -77,8 +77,9 @@ impl Connection {
         self.session
     }
 
-    pub(super) const fn misses(&self) -> u32 {
-        self.misses
+    /// The number of polls without work since the last digest of the home, which has this number.
+    pub(super) const fn misses(&self, arrivals: u64) -> u32 {
+        if self.misses.1 == arrivals { self.misses.0 } else { 0 }
     }
 
     pub(super) fn held(&self) -> impl Iterator<Item = (AttemptId, Held)> {
@@ -114,24 +115,18 @@ impl Connection {
         (self.running, self.offered)
     }
 
-    /// Whether the shard may be polled: no poll is outstanding there, and its last digest may still be right.
-    pub(super) fn may_poll(&self, shard: ShardId) -> bool {
-        !self.empty.contains(&shard) && !self.open.contains_key(&shard)
+    /// Whether the shard may be polled: no poll is outstanding there, and its last digest, of this number, may still be right.
+    pub(super) fn may_poll(&self, shard: ShardId, digest: u64) -> bool {
+        self.empty.get(&shard).is_none_or(|known| *known < digest) && !self.open.contains_key(&shard)
     }
 
-    /// New digests of shards have arrived.
-    pub(super) fn may_ask(&mut self, shards: &BTreeSet<ShardId>) {
-        self.empty.retain(|shard| !shards.contains(shard));
-        self.misses = 0;
-    }
-
-    /// Whether the last poll of a shard had work.
-    pub(super) fn note(&mut self, shard: ShardId, had_work: bool) {
+    /// Whether the last poll of a shard had work. The home's last digest has this number.
+    pub(super) fn note(&mut self, shard: ShardId, had_work: bool, arrivals: u64) {
         if had_work {
-            self.misses = 0;
+            self.misses = (0, arrivals);
         } else {
-            self.empty.insert(shard);
-            self.misses = self.misses.saturating_add(1);
+            self.empty.insert(shard, arrivals);
+            self.misses = (self.misses(arrivals).saturating_add(1), arrivals);
         }
     }
 

@@ -70,6 +70,11 @@ pub(crate) struct Shared {
     sessions: Mutex<Box<dyn Store>>,
     transport: Box<dyn Transport>,
     is_over: AtomicBool,
+    /// Whether the node is to end, so that no more agents can connect.
+    is_leaving: AtomicBool,
+    /// Whether calls are refused, because the node is about to end.
+    refuses: AtomicBool,
+    linger: Duration,
     state: Mutex<NodeState>,
     notes: Mutex<Vec<String>>,
     clock: Clock,
@@ -93,15 +98,27 @@ pub struct NodeState {
 
 /// The time of the store, as the node knows it: read once, and advanced by a monotonic clock. The wall clock of the machine is
 /// not used, so it may jump.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    start: Instant,
-    epoch: Time,
+    read: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// What was read last, and the time then.
+    last: Mutex<(Duration, Time)>,
 }
 
 impl Clock {
-    pub(crate) fn now(self) -> Time {
-        self.epoch + self.start.elapsed()
+    fn new(epoch: Time, rules: &NodeRules) -> Self {
+        let start = Instant::now();
+        let read = rules.clock.clone().unwrap_or_else(|| Arc::new(move || start.elapsed()));
+        let last = Mutex::new((read(), epoch));
+        Self { read, last }
+    }
+
+    /// After a step backwards, time goes on from where it was: it would otherwise stand still until the clock has caught up.
+    pub(crate) fn now(&self) -> Time {
+        let mut last = lock(&self.last);
+        let read = (self.read)();
+        let now = last.1 + read.saturating_sub(last.0);
+        *last = (read, now);
+        now
     }
 }
 
@@ -118,7 +135,7 @@ impl NodeHost {
         transport: impl FnOnce(Inbox) -> Result<Box<dyn Transport>, String>,
     ) -> Result<Self, StartError> {
         let joined = store.join(deployment)?;
-        let clock = Clock { start: Instant::now(), epoch: joined.now };
+        let clock = Clock::new(joined.now, &rules);
         let (inputs, waiting) = sync_channel(INBOX);
         let sender = inputs.clone();
         let inbox = Inbox::new(joined.node, &joined.deployment, move |envelope| {
@@ -135,6 +152,9 @@ impl NodeHost {
             sessions: Mutex::new(store.another()?),
             transport,
             is_over: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
+            linger: rules.linger,
             state: Mutex::default(),
             notes: Mutex::default(),
             clock,
@@ -189,7 +209,12 @@ impl NodeHost {
         let (reply, answer) = sync_channel(1);
         let ticket = self.shared.tickets.fetch_add(1, Ordering::Relaxed);
         lock(&self.shared.calls).insert(ticket, reply);
-        let sent = self.shared.inputs.try_send(Input::Call { ticket, request, patience });
+        // Looked at when the call is known, so that a node that ends either waits for it or has refused it.
+        let sent = if self.shared.refuses.load(Ordering::SeqCst) {
+            Err(TrySendError::Disconnected(Input::Tick))
+        } else {
+            self.shared.inputs.try_send(Input::Call { ticket, request, patience })
+        };
         let result = match sent {
             // The node ends each call in time; a little longer if it is busy.
             Ok(()) => answer.recv_timeout(patience + Duration::from_secs(5)).unwrap_or(Err(CallError::Ended)),
@@ -261,8 +286,11 @@ impl NodeHost {
     ///
     /// # Errors
     ///
-    /// When the store gives no session.
+    /// When the store gives no session, or the node is ending.
     pub fn connect(&self, spec: AgentSpec) -> Result<AgentHandle, StoreError> {
+        if self.shared.is_leaving.load(Ordering::SeqCst) {
+            return Err(StoreError::Away("the node is ending: connect to another one".into()));
+        }
         let session = lock(&self.shared.sessions).session()?;
         let slot = Arc::new(Slot::new(session));
         if let Some(earlier) = lock(&self.shared.agents).open.insert(spec.id, Arc::clone(&slot)) {
@@ -292,11 +320,14 @@ impl NodeHost {
     }
 
     /// Drains the node, waits until it serves no shard, or no longer than the patience, and ends it. Attempts of its agents that
-    /// have not ended are given to others. With `patience` zero it ends
-    /// at once: its shards are taken over when its lease is over.
+    /// have not ended are given to others. Then the node stays for [`NodeRules::linger`]: it refuses late requests of other nodes,
+    /// so that these are sent to the present hosts, and passes on the calls of this process. Calls after that end with
+    /// [`CallError::Ended`]; those under way are waited for within the patience. With `patience` zero the node ends at once: its
+    /// shards are taken over when its lease is over.
     pub fn shut_down(&self, patience: Duration) {
         let until = Instant::now() + patience;
         if !patience.is_zero() {
+            self.shared.is_leaving.store(true, Ordering::SeqCst);
             self.drain();
         }
         while Instant::now() < until && !self.shared.is_over.load(Ordering::Relaxed) {
@@ -309,6 +340,7 @@ impl NodeHost {
         }
         if !patience.is_zero() {
             self.disconnect_agents();
+            self.linger(until);
         }
         self.end();
         for thread in lock(&self.threads).drain(..) {
@@ -325,6 +357,17 @@ impl NodeHost {
         }
         // Time for the messages, which may be lost like all others.
         std::thread::sleep(Duration::from_millis(100));
+    }
+
+    /// Stays while requests may be under way to this node, and until the calls of this process are answered.
+    fn linger(&self, until: Instant) {
+        if self.state().view.nodes.iter().any(|(node, _)| *node != self.shared.node) {
+            std::thread::sleep(self.shared.linger);
+        }
+        self.shared.refuses.store(true, Ordering::SeqCst);
+        while Instant::now() < until && !lock(&self.shared.calls).is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn end(&self) {

@@ -52,6 +52,13 @@ pub struct NodeRules {
     pub short_tail: u64,
     /// The most calls under way. The default is 10,000.
     pub most_calls: usize,
+    /// How long a node that ends stays after it has given its shards away. Requests that were sent to it before their senders knew are
+    /// refused meanwhile, so that they are sent to the present hosts; without an answer, a command that must not be executed twice
+    /// ends as unknown. Other nodes ask the directory at least every sixth of a lease. The default is 1 s.
+    pub linger: Duration,
+    /// A clock that is read for the time since some moment, in place of the monotonic clock of the machine. A step backwards counts
+    /// as no progress.
+    pub clock: Option<Arc<dyn Fn() -> Duration + Send + Sync>>,
 }
 
 impl Default for NodeRules {
@@ -67,6 +74,8 @@ impl Default for NodeRules {
             snapshot_every: 20_000,
             short_tail: 500,
             most_calls: 10_000,
+            linger: Duration::from_secs(1),
+            clock: None,
         }
     }
 }
@@ -91,6 +100,20 @@ impl NodeRules {
     #[must_use]
     pub const fn with_snapshot_every(mut self, entries: u64) -> Self {
         self.snapshot_every = if entries == 0 { 1 } else { entries };
+        self
+    }
+
+    /// Sets how long a node that ends stays after it has given its shards away.
+    #[must_use]
+    pub const fn with_linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Sets a clock in place of the monotonic clock of the machine.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
         self
     }
 

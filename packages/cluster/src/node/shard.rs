@@ -39,6 +39,8 @@ pub(super) struct Served {
     /// since timers would otherwise wait until this clock has caught up.
     ahead: Duration,
     sent: Option<(Time, Digest)>,
+    /// When the engine must be called again, on its own clock.
+    wakeup: Option<Time>,
     /// Whether something has changed that a digest may show.
     pub(super) is_dirty: bool,
 }
@@ -78,6 +80,7 @@ impl Served {
             is_leaving: false,
             homes: BTreeMap::new(),
             sent: None,
+            wakeup: None,
             is_dirty: true,
         }
     }
@@ -110,7 +113,7 @@ impl Served {
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {
-        let due = self.engine.next_wakeup().filter(|_| !self.is_leaving)?;
+        let due = self.wakeup.filter(|_| !self.is_leaving)?;
         Some(Time::from_nanos(due.as_nanos().saturating_sub(u64::try_from(self.ahead.as_nanos()).unwrap_or(u64::MAX))))
     }
 
@@ -135,6 +138,7 @@ impl Served {
             }
         }
         self.effects = effects;
+        self.wakeup = self.engine.next_wakeup();
         self.is_dirty = true;
     }
 

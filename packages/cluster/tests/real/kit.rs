@@ -1,16 +1,35 @@
 //! Processes of the test's own: nodes, a broker; and an HTTP client.
 
+use super::common::Server;
+use super::proxy::{Proxy, To};
+use counterpoint::cluster::Shards;
+use counterpoint_cluster::{
+    Deployment, HttpTransport, Inbox, NatsTransport, NodeHost, NodeRules, PostgresStore, Transport,
+};
+use counterpoint_serving as serving;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub const SECRET: &str = "of the test";
 
+/// The connections of a node that can be cut.
+pub struct Links {
+    pub database: Proxy,
+    /// To the broker, or without one: from the other nodes.
+    pub messages: Proxy,
+}
+
 /// A node as a process. It ends with this value.
 pub struct NodeProcess {
     child: Child,
+    /// If it was started with them.
+    pub links: Option<Links>,
     /// Its number.
     pub id: u64,
     pub address: String,
@@ -18,10 +37,34 @@ pub struct NodeProcess {
 
 impl NodeProcess {
     pub fn start(database: &str, nats: Option<&str>) -> Self {
+        Self::start_at(database, nats, 0, None)
+    }
+
+    /// A node whose connections can be cut.
+    pub fn start_linked(server: &Server, nats: Option<u16>) -> Self {
+        let database = Proxy::start(To::Socket(server.socket()));
+        let url = format!("host=127.0.0.1 port={} user=counterpoint dbname=postgres", database.port);
+        let own = free_port();
+        let messages = Proxy::start(To::Port(nats.unwrap_or(own)));
+        let at = messages.port;
+        let (broker, reached) = match nats {
+            Some(_) => (Some(format!("nats://127.0.0.1:{at}")), None),
+            None => (None, Some(format!("http://127.0.0.1:{at}"))),
+        };
+        let mut node = Self::start_at(&url, broker.as_deref(), own, reached.as_deref());
+        node.links = Some(Links { database, messages });
+        node
+    }
+
+    fn start_at(database: &str, nats: Option<&str>, port: u16, reached: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_counterpoint-node"));
-        command.args(["--database", database, "--secret", SECRET, "--shards", "64", "--listen", "127.0.0.1:0"]);
+        let listen = format!("127.0.0.1:{port}");
+        command.args(["--database", database, "--secret", SECRET, "--shards", "64", "--listen", &listen]);
         if let Some(nats) = nats {
             command.args(["--nats", nats]);
+        }
+        if let Some(reached) = reached {
+            command.args(["--reached", reached]);
         }
         let log = std::fs::File::options().create(true).append(true).open(log()).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
@@ -32,7 +75,7 @@ impl NodeProcess {
             panic!("a node has written {line:?}; see {}", log_name())
         };
         let address = url.strip_prefix("http://").unwrap().to_string();
-        Self { child, id: id.parse().unwrap(), address }
+        Self { child, links: None, id: id.parse().unwrap(), address }
     }
 
     pub fn signal(&self, name: &str) {
@@ -76,7 +119,7 @@ fn log_name() -> String {
     log().display().to_string()
 }
 
-fn log() -> std::path::PathBuf {
+fn log() -> PathBuf {
     std::env::temp_dir().join(format!("counterpoint-nodes-{}.log", std::process::id()))
 }
 
@@ -89,14 +132,17 @@ impl Drop for NodeProcess {
 /// A NATS server. It ends with this value.
 pub struct Nats {
     child: Option<Child>,
-    port: u16,
+    pub port: u16,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Nats {
     pub fn start() -> Self {
         // A port that is free now; the server cannot tell which one it chose itself without a file.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut nats = Self { child: None, port };
+        let mut nats = Self { child: None, port: free_port() };
         nats.start_again();
         nats
     }
@@ -171,4 +217,94 @@ fn joined(mut chunks: &str) -> String {
         chunks = rest.trim_start_matches("\r\n");
     }
     body
+}
+
+/// A small file system for a database. It goes with this value.
+pub struct Disk {
+    pub folder: PathBuf,
+}
+
+impl Disk {
+    /// None where this process may not mount one.
+    pub fn mount(megabytes: u32) -> Option<Self> {
+        let folder = std::env::temp_dir().join(format!("counterpoint-disk-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let size = format!("size={megabytes}m,mode=1777");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&folder).output();
+        if mounted.is_ok_and(|done| done.status.success()) {
+            return Some(Self { folder });
+        }
+        let _ = std::fs::remove_dir(&folder);
+        None
+    }
+
+    /// Fills it to the last byte.
+    pub fn fill(&self) {
+        let mut file = std::fs::File::create(self.folder.join("ballast")).unwrap();
+        for size in [1 << 20, 1 << 12] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+
+    pub fn free(&self) {
+        let _ = std::fs::remove_file(self.folder.join("ballast"));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.folder).status();
+        let _gone = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// A node in the process of the test, whose clock can be set: all that it knows of the time, apart from what the database tells.
+pub struct ClockNode {
+    pub host: Arc<NodeHost>,
+    /// How far the clock is ahead, in seconds.
+    ahead: Arc<AtomicI64>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl ClockNode {
+    pub fn start(database: &str, nats: Option<&str>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let ahead: Arc<AtomicI64> = Arc::default();
+        // Far from zero, so that the clock can be set back.
+        let (start, own) = (Instant::now(), Arc::clone(&ahead));
+        let rules = NodeRules::default().with_clock(move || {
+            let since = start.elapsed() + Duration::from_secs(1_000_000);
+            let seconds = own.load(Ordering::SeqCst);
+            let by = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { since - by } else { since + by }
+        });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let own = format!("http://{}", listener.local_addr().unwrap());
+        let kept = Arc::new(Mutex::new(None));
+        let transport = |inbox: Inbox| -> Result<Box<dyn Transport>, String> {
+            *kept.lock().unwrap() = Some(inbox.clone());
+            match nats {
+                Some(url) => Ok(Box::new(NatsTransport::connect(runtime.handle(), url, inbox)?)),
+                None => Ok(Box::new(HttpTransport::new(runtime.handle(), own, SECRET))),
+            }
+        };
+        let deployment = Deployment::new(Shards::new(64).unwrap());
+        let store = Box::new(PostgresStore::new(database.parse().unwrap()));
+        let host = Arc::new(NodeHost::start(&deployment, store, rules, transport).unwrap());
+        let inbox = kept.lock().unwrap().take().unwrap();
+        let router = HttpTransport::router(inbox, SECRET);
+        runtime.spawn(async move { serving::Server::new(serving::Limits::default()).serve(listener, router).await });
+        Self { host, ahead, runtime }
+    }
+
+    /// Lets the clock jump.
+    pub fn jump(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Gives its shards away, and ends.
+    pub fn stop(self) {
+        self.host.shut_down(Duration::from_secs(20));
+        self.runtime.shutdown_background();
+    }
 }

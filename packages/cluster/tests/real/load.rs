@@ -1,7 +1,7 @@
 //! Callers, agents, and the ledger in which the effects of attempts are recorded: outside of the deployment.
 
 use super::kit::request;
-use counterpoint::{AgentId, AgentSpec, Command, Policy, Retry, TaskId, TaskSpec};
+use counterpoint::{AgentId, AgentSpec, Command, Policy, Retry, TaskCommand, TaskId, TaskSpec};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ pub struct Count {
 }
 
 impl Ledger {
-    fn record(&self, key: &str, task: u64) {
+    pub fn record(&self, key: &str, task: u64) {
         self.effects.lock().unwrap().entry(key.into()).or_insert((task, 0)).1 += 1;
     }
 
@@ -45,6 +45,13 @@ impl Ledger {
     }
 }
 
+/// What became of a try.
+enum Tried {
+    Done,
+    Refused,
+    Failed,
+}
+
 /// What callers, agents and the test share.
 pub struct Load {
     pub ledger: Ledger,
@@ -53,7 +60,12 @@ pub struct Load {
     pub accepted: Mutex<BTreeSet<u64>>,
     /// How long each accepted submission took, with the time of its beginning.
     pub latencies: Mutex<Vec<(Instant, Duration)>>,
+    /// Tries of commands that have failed or whose end is unknown.
     pub failed: AtomicU64,
+    /// Tries at a node that did not take them, because it ends or has ended. They were sent to another one.
+    pub refused: AtomicU64,
+    /// Tasks whose cancellation was accepted: a command that nodes do not repeat.
+    pub cancelled: Mutex<BTreeSet<u64>>,
     next: AtomicU64,
     pub is_over: AtomicBool,
     /// Whether callers submit.
@@ -74,6 +86,8 @@ impl Load {
             accepted: Mutex::default(),
             latencies: Mutex::default(),
             failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            cancelled: Mutex::default(),
             next: AtomicU64::new(1_000_000),
             is_over: AtomicBool::new(false),
             submits: AtomicBool::new(false),
@@ -95,18 +109,74 @@ impl Load {
         let mut failures = 0;
         let begun = Instant::now();
         while !self.is_over() {
-            if let Some(node) = self.node(turn)
-                && let Ok((200, _)) = request(&node, "POST", "/v1/commands", &body)
-            {
-                self.accepted.lock().unwrap().insert(id);
-                self.latencies.lock().unwrap().push((begun, begun.elapsed()));
-                break;
+            match self.attempt(&body, turn) {
+                Tried::Done => {
+                    self.accepted.lock().unwrap().insert(id);
+                    self.latencies.lock().unwrap().push((begun, begun.elapsed()));
+                    break;
+                }
+                Tried::Refused => {}
+                Tried::Failed => failures += 1,
             }
-            failures += 1;
             turn += 1;
             std::thread::sleep(Duration::from_millis(20));
         }
         failures
+    }
+
+    fn attempt(&self, body: &str, turn: usize) -> Tried {
+        let Some(node) = self.node(turn) else { return Tried::Refused };
+        match request(&node, "POST", "/v1/commands", body) {
+            Ok((200, _)) => Tried::Done,
+            Ok((503, answer)) if answer.contains("has ended") => {
+                // It says that it will be gone.
+                self.nodes.lock().unwrap().retain(|known| *known != node);
+                self.refuse()
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => self.refuse(),
+            failed => {
+                if std::env::var("COUNTERPOINT_FAILURES").is_ok() {
+                    println!("{node}: {failed:?}");
+                }
+                Tried::Failed
+            }
+        }
+    }
+
+    fn refuse(&self) -> Tried {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Tried::Refused
+    }
+
+    /// A caller that submits tasks for which there is no agent, and cancels each with one command, which nodes do not repeat.
+    pub fn cancel(&self, pause: Duration) {
+        while !self.is_over() {
+            std::thread::sleep(pause);
+            if !self.submits.load(Ordering::Relaxed) {
+                continue;
+            }
+            let task = self.next.fetch_add(1, Ordering::Relaxed) + (1 << 42);
+            let submit = serde_json::to_string(&Command::submit(TaskSpec::new(TaskId::new(task), "never"))).unwrap();
+            let cancel = TaskCommand::Cancel { task: TaskId::new(task), reason: "test".into() };
+            let cancel = serde_json::to_string(&Command::from(cancel)).unwrap();
+            let mut turn = task as usize;
+            for (body, is_cancel) in [(submit, false), (cancel, true)] {
+                loop {
+                    turn += 1;
+                    match self.attempt(&body, turn) {
+                        Tried::Done if is_cancel => drop(self.cancelled.lock().unwrap().insert(task)),
+                        Tried::Done => {}
+                        Tried::Failed => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
+                        Tried::Refused if self.is_over() => return,
+                        Tried::Refused => {
+                            std::thread::sleep(Duration::from_millis(20));
+                            continue;
+                        }
+                    }
+                    break;
+                }
+            }
+        }
     }
 
     /// A caller that submits one task after another.

@@ -63,9 +63,10 @@ fn a_simulation_is_repeatable() {
 fn figures() {
     let agents = number("COUNTERPOINT_AGENTS", 40);
     let nodes = number("COUNTERPOINT_NODES", 3);
+    let shards = number("COUNTERPOINT_SHARDS", 8);
     let setup = Setup {
         nodes,
-        shards: number("COUNTERPOINT_SHARDS", 8) as u16,
+        shards: shards as u16,
         agents,
         slots: 1,
         tasks: number("COUNTERPOINT_TASKS", agents * 10),
@@ -78,8 +79,11 @@ fn figures() {
         digest_every: Duration::from_millis(number("COUNTERPOINT_DIGEST_MS", 10.max(nodes)) as u64),
         // Each home vouches for its agents at each shard that they have used, four times per lease.
         agent_lease: Duration::from_secs(if agents > 5_000 { 60 } else { 5 }),
+        // Shards are handed over to the nodes that join, a few at a time.
+        start: 1 + shards as u64 / 16,
         ..Setup::usual(1)
     };
+    let begun = std::time::Instant::now();
     let mut world = World::new(&setup);
     world.play().unwrap();
     let figures = &world.figures;
@@ -103,6 +107,14 @@ fn figures() {
         figures.messages as f64 / setup.tasks as f64,
         figures.appends as f64 / setup.tasks as f64,
     );
+    // How long higher tiers had waited, in intervals of digests.
+    let interval = setup.digest_every.as_secs_f64();
+    let within = |most: f64| {
+        let count = inversions.iter().filter(|waited| waited.as_secs_f64() <= most * interval).count();
+        format!("{:.2} % within {most}", count as f64 * 100.0 / inversions.len().max(1) as f64)
+    };
+    println!("inversions, in intervals of digests: {}", [0.5, 1.0, 1.5, 2.0, 3.0, 5.0].map(within).join(", "));
+    println!("played in {:.0?}", begun.elapsed());
     assert!(own / ideal > 0.9, "utilisation {own} of {ideal}");
 }
 

@@ -69,7 +69,11 @@ impl Server {
 
     fn made(name: &str, settings: impl FnOnce(&Path) -> Vec<String>, port: Option<u16>) -> Self {
         // Not below the target folder: another user may not be let in there, and paths of sockets are short.
-        let folder = std::env::temp_dir().join(format!("counterpoint-pg-{name}-{}", std::process::id()));
+        Self::start_in(std::env::temp_dir().join(format!("counterpoint-pg-{name}-{}", std::process::id())), &[])
+    }
+
+    /// Starts one in a folder, which is made, with further options for the program that makes its data.
+    pub(crate) fn start_in(folder: PathBuf, options: &[&str]) -> Self {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         if is_root() {
@@ -78,6 +82,7 @@ impl Server {
         let made = program("initdb")
             .args(["-U", "counterpoint", "-A", "trust", "-E", "UTF8", "--no-locale", "-D"])
             .arg(folder.join("data"))
+            .args(options)
             .current_dir(&folder)
             .output()
             .unwrap();
@@ -104,6 +109,11 @@ impl Server {
         let path = self.folder.join(name);
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    /// Its socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -44,7 +44,13 @@ struct Options {
     /// How long a node that is asked to end gives its shards to others, in milliseconds.
     #[arg(long, default_value_t = 10_000)]
     patience_ms: u64,
+    /// How long it stays after that, to refuse what other nodes have sent before they knew, in milliseconds.
+    #[arg(long, default_value_t = 1_000)]
+    linger_ms: u64,
 }
+
+/// How long a node that has ended says so.
+const REFUSING: Duration = Duration::from_millis(500);
 
 fn main() -> std::process::ExitCode {
     match run(Options::parse()) {
@@ -73,8 +79,9 @@ fn run(options: Options) -> Result<(), String> {
         .with_environment(&*options.environment);
     let database = options.database.parse().map_err(|error: postgres::Error| error.to_string())?;
     let environment = options.environment;
-    let rules =
-        NodeRules::default().with_config(move |_| counterpoint::Config::default().with_environment(&*environment));
+    let rules = NodeRules::default()
+        .with_config(move |_| counterpoint::Config::default().with_environment(&*environment))
+        .with_linger(Duration::from_millis(options.linger_ms));
     let kept: Arc<Mutex<Option<Inbox>>> = Arc::default();
     let transport = |inbox: Inbox| -> Result<Box<dyn Transport>, String> {
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(inbox.clone());
@@ -104,6 +111,8 @@ fn run(options: Options) -> Result<(), String> {
     runtime.spawn(async move { Server::new(Limits::default()).serve(listener, router).await });
     runtime.block_on(ended());
     node.shut_down(Duration::from_millis(options.patience_ms));
+    // Calls are refused before connections are: without an answer, a caller would not know whether its command was executed.
+    std::thread::sleep(REFUSING);
     runtime.shutdown_background();
     Ok(())
 }

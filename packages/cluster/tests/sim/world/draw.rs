@@ -53,6 +53,7 @@ impl Setup {
             snapshots: if seed % 7 == 1 { u64::MAX } else { 20 + seed % 5 * 30 },
             digest_every: ms(10),
             agent_lease: ms(5_000),
+            start: 1,
             plan: Vec::new(),
             strict: false,
             patience: ms(2_000),

@@ -55,6 +55,8 @@ pub struct Setup {
     /// The interval of digests, and the lease of agents.
     pub digest_every: Duration,
     pub agent_lease: Duration,
+    /// After how many seconds agents connect and tasks arrive: when many shards have found their nodes.
+    pub start: u64,
     /// What happens at certain times.
     pub plan: Vec<(Duration, Fault)>,
     /// Whether nothing happens that could let a call fail, or end an attempt whose agent stays connected.
@@ -217,7 +219,7 @@ impl World {
                 begun: BTreeSet::new(),
                 busy: Duration::ZERO,
             });
-            world.after(ms(200), Event::Connect(agent));
+            world.after(ms(200) + Duration::from_secs(setup.start - 1), Event::Connect(agent));
         }
         world.plan_tasks();
         world.plan_faults();
@@ -227,7 +229,7 @@ impl World {
     fn plan_tasks(&mut self) {
         let setup = self.setup.clone();
         let capacity = setup.agents as f64 * f64::from(setup.slots) / setup.service.as_secs_f64();
-        let mut at = 1.0;
+        let mut at = setup.start as f64;
         for task in 0..setup.tasks {
             at += -(1.0 - self.random.unit()).ln() / (capacity * setup.load);
             let tier = [Tier::Critical, Tier::High, Tier::Normal, Tier::Normal, Tier::Low][self.random.below(5)];
@@ -371,8 +373,8 @@ impl World {
             }
         }
         let busy: f64 = self.agents.iter().map(|agent| agent.busy.as_secs_f64()).sum();
-        let span = self.faults_end.since(Time::from_secs(2)).as_secs_f64();
-        self.figures.makespan = last.since(Time::from_secs(2));
+        let span = self.faults_end.since(self.begins()).as_secs_f64();
+        self.figures.makespan = last.since(self.begins());
         self.figures.utilisation = busy / (span * self.agents.len() as f64 * f64::from(self.setup.slots));
         self.figures.executions = self.effects.values().map(|count| u64::from(*count)).sum();
         for process in self.processes.values() {
@@ -383,6 +385,11 @@ impl World {
             self.figures.fenced += counts.fenced;
         }
         Ok(())
+    }
+
+    /// When the first tasks arrive.
+    fn begins(&self) -> Time {
+        Time::from_secs(1 + self.setup.start)
     }
 
     fn step(&mut self, event: Event) -> Result<(), String> {
@@ -554,7 +561,7 @@ impl World {
                 }
                 self.note(append)?;
                 // Large deployments keep no journals: nothing is restored in them.
-                if !self.setup.checks && self.now > Time::from_secs(4) {
+                if !self.setup.checks && self.now > self.begins() + Duration::from_secs(2) {
                     let last = append.entries.last().map_or(append.after, |entry| entry.seq);
                     let _kept = self.store.keep_snapshot(append.shard, append.epoch, last, Vec::new());
                 }
