@@ -245,7 +245,7 @@ fn a_run_is_sent_by_the_variables_of_opentelemetry() {
 }
 
 #[test]
-fn a_mistake_in_the_setting_is_told_without_secrets() {
+fn a_mistake_in_the_setting_is_given_without_secrets() {
     let place = Place::with(FLOW);
     place.run(["run", "flow.yaml", "--otlp", "ftp://u:secret@x"]).with(2).says("`--otlp` does not begin with");
     let ended = place.run(["serve", "--otlp", "nonsense", "--listen", "127.0.0.1:0"]).with(2);

@@ -94,8 +94,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         variable.updates = Some(takes[place].clone());
     }
     let mut last: Option<Name> = None;
-    if draws.one_in(4) {
-        definition = definition.with_default("k", json!(draws.below(9))).with_default("list", json!([1, 2]));
+    // Documents declare the inputs of the whole.
+    if path == "flow" && count % 3 == 0 {
+        definition = definition.with_default("k", json!(count)).with_default("list", json!([1, 2]));
     }
     if taste.races && draws.one_in(6) {
         definition.budget = Some(budget(draws));

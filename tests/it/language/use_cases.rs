@@ -265,8 +265,8 @@ inputs:
   audience: {type: string, default: everybody}
   words: {type: integer, default: 500}
 tasks:
-  - {id: write, inputs: {to: "${inputs.audience}", about: "${inputs.question}"}}
-  - {id: shorten, when: "inputs.words < 600", depends_on: write, inputs: "${inputs}"}
+  - {id: write, agent: writer, inputs: {to: "${inputs.audience}", about: "${inputs.question}"}}
+  - {id: shorten, agent: clean, when: "inputs.words < 600", depends_on: write, inputs: "${inputs}"}
 "#,
     );
     let inputs = |input: Value| {

@@ -5,10 +5,11 @@ use crate::flow::{RUN, World, flow, json as payload, step, tell, undoable, work}
 use counterpoint::definition::{Action, Body, Budget, Condition, Definition, Expr, Handler, Link, Node, Repeat, Work};
 use counterpoint::engine::Balance;
 use counterpoint::message::rejected::Misuse;
-use counterpoint::message::{Cause, LimitReached, Measure, NodeOutcome, NodeStatus, TaskEvent};
+use counterpoint::message::{Cause, LimitReached, Measure, Migration, NodeOutcome, NodeStatus, TaskEvent};
 use counterpoint::task::{Spending, Usage};
 use counterpoint::{
-    AgentId, AgentSpec, Command, Event, Failure, Policy, Rejected, Retry, RunOutcome, RunSpec, TaskId, TaskSpec, Time,
+    AgentId, AgentSpec, Command, Event, Failure, Policy, Rejected, Retry, RunCommand, RunOutcome, RunSpec, TaskId,
+    TaskSpec, Time,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -62,6 +63,23 @@ fn what_may_be_used_up_is_put_aside_and_the_rest_comes_back() {
     world.answer_using(world.attempt("b"), Ok(payload(1)), tokens(40)).unwrap();
     world.answer_using(world.attempt("c"), Ok(payload(1)), tokens(1)).unwrap();
     assert_eq!(figures(&world), (0, 51, 49));
+    world.verify();
+}
+
+/// A node that waits for a reservation is dropped by a migration, and no node has its index any more.
+#[test]
+fn a_node_that_waits_for_a_reservation_can_be_dropped() {
+    let budget = || Budget::default().with_tokens(100);
+    let nodes = [single("a", tokens(60)), single("b", tokens(60))];
+    let mut world = World::running(flow(nodes).with_budget(budget()), 0);
+    assert_eq!(world.busy(), ["a"]);
+    let shorter = flow([single("a", tokens(60))]).with_budget(budget()).with_version(2);
+    world.say(Command::define(shorter)).unwrap();
+    let migration = Migration::to_version(2);
+    world.say(RunCommand::Migrate { run: RUN, migration, reason: "shorter".into() }.into()).unwrap();
+    assert_eq!((world.busy(), figures(&world)), (vec!["a".to_owned()], (60, 0, 40)));
+    world.done("a", 1);
+    assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
     world.verify();
 }
 

@@ -203,9 +203,12 @@ impl Graph {
         &mut self.dirty
     }
 
-    /// Marks a node dirty. A timer of the run as a whole has the index of no node.
+    /// Marks a node dirty. A timer of the run as a whole has the index of no node, and neither has a node that waited for a
+    /// reservation, and that a migration has dropped.
     pub(crate) fn wake(&mut self, ix: NodeIx) {
-        self.dirty.insert(ix);
+        if ix.index() < self.nodes.len() {
+            self.dirty.insert(ix);
+        }
     }
 
     pub(crate) fn wake_these(&mut self, nodes: impl IntoIterator<Item = NodeIx>) {
