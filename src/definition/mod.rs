@@ -188,16 +188,16 @@ impl Definition {
 
     /// The input of a run with the defaults of the fields that it does not give; none if that is the input itself.
     pub(crate) fn completed(&self, input: &Payload) -> Option<Payload> {
+        let is_given = |fields: &serde_json::Map<String, Value>, name: &Name| fields.contains_key(name.as_str());
         let mut fields = match input.value() {
-            _ if self.defaults.is_empty() => return None,
-            Value::Null => serde_json::Map::new(),
-            Value::Object(fields) if self.defaults.keys().any(|name| !fields.contains_key(name.as_str())) => {
-                fields.clone()
+            Value::Null if !self.defaults.is_empty() => serde_json::Map::new(),
+            Value::Object(fields) if self.defaults.keys().any(|name| !is_given(fields, name)) => fields.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                return None;
             }
-            _ => return None,
         };
         for (name, default) in &self.defaults {
-            if !fields.contains_key(name.as_str()) {
+            if !is_given(&fields, name) {
                 fields.insert(name.as_str().to_owned(), default.value().clone());
             }
         }

@@ -58,6 +58,19 @@ fn a_run_is_started_watched_approved_and_cancelled_in_a_browser() {
     drive("pages.mjs", &place());
 }
 
+/// What the README of the program asks of a newcomer, with kills; the times are printed.
+#[test]
+fn the_first_ten_minutes() {
+    let Some(folder) = tools() else { return };
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut node = Command::new("node");
+    node.arg(folder.join("first.mjs")).arg(env!("CARGO_BIN_EXE_counterpoint")).arg(examples);
+    let output = node.args(std::env::var_os("COUNTERPOINT_PICTURES")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+}
+
 /// The playground, if this program was built with it: at `/play`, and as a page of its own.
 #[test]
 fn a_file_is_played_in_a_browser() {

@@ -95,15 +95,18 @@ fn nothing_that_was_accepted_is_lost() {
             repeated += keys.len() - 1;
         }
     }
-    let files = std::fs::read_dir(place.path("data/journal")).unwrap();
-    let snapshots =
-        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "snapshot"));
-    assert_eq!(snapshots.count(), 1);
+    assert_eq!(snapshots(&place), 1);
     let last = next.load(Ordering::Acquire);
     assert!(effects.keys().all(|(n, _)| *n < last), "an effect of no run");
     assert_eq!(served.send("GET", "/ready", &Value::Null).0, 200);
     assert!(told.len() > usize::try_from(kills).unwrap(), "there was no load: {}", told.len());
     println!("{kills} kills, {} runs accepted, 0 lost, {repeated} effects repeated with the same key", told.len());
+}
+
+/// The number of snapshots in the journal.
+fn snapshots(place: &Place) -> usize {
+    let files = std::fs::read_dir(place.path("data/journal")).unwrap();
+    files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "snapshot")).count()
 }
 
 /// The keys of the effects in a ledger, by run and step.

@@ -95,7 +95,7 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     }
     let mut last: Option<Name> = None;
     // Documents declare the inputs of the whole.
-    if path == "flow" && count % 3 == 0 {
+    if path == "flow" && count.is_multiple_of(3) {
         definition = definition.with_default("k", json!(count)).with_default("list", json!([1, 2]));
     }
     if taste.races && draws.one_in(6) {

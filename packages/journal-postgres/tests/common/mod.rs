@@ -69,11 +69,21 @@ impl Server {
 
     fn made(name: &str, settings: impl FnOnce(&Path) -> Vec<String>, port: Option<u16>) -> Self {
         // Not below the target folder: another user may not be let in there, and paths of sockets are short.
-        Self::start_in(std::env::temp_dir().join(format!("counterpoint-pg-{name}-{}", std::process::id())), &[])
+        let folder = std::env::temp_dir().join(format!("counterpoint-pg-{name}-{}", std::process::id()));
+        Self::made_in(folder, &[], settings, port)
     }
 
     /// Starts one in a folder, which is made, with further options for the program that makes its data.
     pub(crate) fn start_in(folder: PathBuf, options: &[&str]) -> Self {
+        Self::made_in(folder, options, |_| Vec::new(), None)
+    }
+
+    fn made_in(
+        folder: PathBuf,
+        options: &[&str],
+        settings: impl FnOnce(&Path) -> Vec<String>,
+        port: Option<u16>,
+    ) -> Self {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         if is_root() {
