@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 /// The number of entries that are retained for readers that reconnect.
-const KEPT: usize = 10_000;
+const KEPT: usize = 5_000;
 /// The size of these entries, as JSON.
 const KEPT_BYTES: usize = 64 << 20;
 /// The number of entries in a page.
