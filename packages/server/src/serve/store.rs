@@ -13,7 +13,7 @@ use counterpoint_journal_postgres::{Database, PostgresJournal};
 use std::path::{Path, PathBuf};
 
 /// The size of segments. A smaller one lets a snapshot remove more.
-const SEGMENT_BYTES: u64 = 2 << 20;
+const SEGMENT_BYTES: u64 = 8 << 20;
 
 /// The name of the stream in a database that several programs may use.
 #[cfg(feature = "postgres")]
