@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Work through this server and through what a team would use instead, in one run and one table.
 
-    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install celery redis dbos      # and: apt-get install redis-server
-    (cd /tmp/peers && npm install @restatedev/restate-server @restatedev/restate-sdk)
-    cargo build --release -p counterpoint-server
+    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install celery redis packaging dbos      # and: apt-get install redis-server
+    cargo build --profile dist -p counterpoint-server
     /tmp/peers/bin/python packages/server/peers/peers.py [SECONDS]
 
 Each client submits a task that returns its input, waits for the result, and then submits the next one: the time of a task is the
 time from its submission to its result. There are 32 clients, as threads of two processes. Workers are in processes of their
-own: one process with 32 places for Counterpoint and Restate, two processes (the number of cores) for Celery. DBOS is a library:
+own: one process with 32 places for Counterpoint, two processes (the number of cores) for Celery. DBOS is a library:
 clients and workers are threads of one process. Memory is the resident memory of all processes of a system except the clients,
 after the load; for DBOS, of its only process. Without a program, its rows are left out.
 """
@@ -85,15 +84,6 @@ def counterpoint_client(port):
     return one
 
 
-def restate_client(port):
-    http = Http(port)
-
-    def one(number):
-        assert http.send("POST", "/echo/echo", "", number) == number
-
-    return one
-
-
 def celery_client(port):
     app = celery_app(port)
     echo = app.signature("echo")
@@ -113,7 +103,7 @@ def celery_app(port):
     return app
 
 
-CLIENTS = {"counterpoint": counterpoint_client, "restate": restate_client, "celery": celery_client}
+CLIENTS = {"counterpoint": counterpoint_client, "celery": celery_client}
 
 
 def load(make, seconds, threads):
@@ -220,7 +210,7 @@ def wait_for(port):
 
 
 def counterpoint(folder):
-    program = os.environ.get("COUNTERPOINT") or os.path.join(ROOT, "target/release/counterpoint")
+    program = os.environ.get("COUNTERPOINT") or os.path.join(ROOT, "target/dist/counterpoint")
     if not os.path.exists(program):
         return print(f"no {program}: without Counterpoint", file=sys.stderr)
     roles = ["operator", "submitter", "agent"]
@@ -250,38 +240,6 @@ def counterpoint_agent(port):
         return payload
 
     agent.run()
-
-
-def restate(folder):
-    modules = os.environ.get("PEERS_NODE") or os.path.join(sys.prefix, "node_modules")
-    program = os.path.join(modules, ".bin/restate-server")
-    if not os.path.exists(program):
-        return print(f"no {program}: without Restate", file=sys.stderr)
-    with Started() as started:
-        ingress, admin, node, service = (free_port() for _ in range(4))
-        shutil.copy(os.path.join(HERE, "restate.mjs"), modules)
-        worker = started.start("node", os.path.join(modules, "restate.mjs"), str(service))
-        wait_for(service)
-        settings = {
-            "RESTATE_BASE_DIR": f"{folder}/restate",
-            "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ingress}",
-            "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{admin}",
-            "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
-            "RESTATE_DISABLE_TELEMETRY": "true",
-        }
-        log = open(os.environ.get("PEERS_LOG", os.devnull), "w")
-        server = started.start(program, env={**os.environ, **settings}, stdout=log, stderr=log)
-        wait_for(admin)
-        for _ in range(100):
-            try:
-                Http(admin).send("POST", "/deployments", "", {"uri": f"http://127.0.0.1:{service}"})
-                break
-            except (OSError, RuntimeError, IndexError):
-                time.sleep(0.2)
-        wait_for(ingress)
-        times, errors = from_processes("restate", ingress)
-        # The program that npm starts is a script, whose child is the server.
-        row("Restate", times, errors, memory([server.pid, worker.pid]))
 
 
 def celery(folder, name, *settings):
@@ -334,7 +292,7 @@ def main():
         return counterpoint_agent(int(sys.argv[2]))
     if sys.argv[1:2] == ["celery-worker"]:
         return celery_worker(int(sys.argv[2]))
-    chosen = os.environ.get("PEERS", "counterpoint celery restate dbos").split()
+    chosen = os.environ.get("PEERS", "counterpoint celery dbos").split()
     print(f"load averages before: {open('/proc/loadavg').read().strip()}; {PROCESSES * THREADS} clients, {SECONDS:.0f} s\n")
     print("| system | tasks/s | p50, ms | p99, ms | memory, MB |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -343,8 +301,6 @@ def main():
         if "celery" in chosen:
             celery(folder, "Celery, Redis without a file")
             celery(folder, "Celery, Redis that syncs each write", "--appendonly", "yes", "--appendfsync", "always")
-        if "restate" in chosen:
-            restate(folder)
         if "dbos" in chosen:
             dbos(folder)
 
