@@ -70,7 +70,8 @@ impl Node {
         *known = epoch.max(*known);
         self.home.placed(self.now, shard, epoch, &mut self.effects);
         if self.served.get(&shard).is_some_and(|served| served.epoch < epoch) {
-            self.give_up(shard, &AppendError::Fenced, out);
+            // What is being stored may have been stored before the other node took the shard over.
+            self.give_up(shard, &AppendError::Fenced, &Response::Unknown, out);
         }
     }
 
@@ -96,7 +97,10 @@ impl Node {
         for effect in effects {
             match effect {
                 HostingEffect::Start { shard } => {
-                    self.served.remove(&shard);
+                    // This node has lost the shard, and gets it again before it knows of that.
+                    if let Some(served) = self.served.remove(&shard) {
+                        self.abandon(served, &Response::Unknown, out);
+                    }
                     out.push(Output::TakeOver(shard));
                 }
                 HostingEffect::Release { shard, to } => {
@@ -211,7 +215,8 @@ impl Node {
                     if let Some(served) = self.served.get_mut(&shard) {
                         served.storing = Some(group);
                     }
-                    self.give_up(shard, &error, out);
+                    let stored = if error == AppendError::Unknown { Response::Unknown } else { Response::NotServing };
+                    self.give_up(shard, &error, &stored, out);
                 }
             }
         }
@@ -229,19 +234,24 @@ impl Node {
         }
     }
 
-    /// Drops an engine that is ahead of its journal, or was replaced. Callers are told what is known about their requests.
-    fn give_up(&mut self, shard: ShardId, error: &AppendError, out: &mut Vec<Output>) {
-        let Some(mut served) = self.served.remove(&shard) else { return };
+    /// Drops an engine that is ahead of its journal, or was replaced. `stored` is the answer to requests whose entries are being
+    /// stored.
+    fn give_up(&mut self, shard: ShardId, error: &AppendError, stored: &Response, out: &mut Vec<Output>) {
+        let Some(served) = self.served.remove(&shard) else { return };
         if *error == AppendError::Fenced {
             self.counts.fenced += 1;
         }
         out.push(Output::Note(format!("gave up shard {shard} at {}: {error}", served.epoch)));
-        let storing = served.storing.take().unwrap_or_default();
-        let known = if *error == AppendError::Unknown { Response::Unknown } else { Response::NotServing };
-        self.refuse(shard, storing, &known, out);
-        self.refuse(shard, served.open, &Response::NotServing, out);
+        self.abandon(served, stored, out);
         self.hosting.dropped(shard);
         out.push(Output::Report);
+    }
+
+    /// Answers the requests that wait for entries of an engine that is dropped.
+    fn abandon(&mut self, mut served: Served, stored: &Response, out: &mut Vec<Output>) {
+        let storing = served.storing.take().unwrap_or_default();
+        self.refuse(served.shard, storing, stored, out);
+        self.refuse(served.shard, served.open, &Response::NotServing, out);
     }
 
     fn refuse(&mut self, shard: ShardId, group: Group, response: &Response, out: &mut Vec<Output>) {

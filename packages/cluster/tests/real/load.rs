@@ -60,8 +60,8 @@ pub struct Load {
     pub accepted: Mutex<BTreeSet<u64>>,
     /// How long each accepted submission took, with the time of its beginning.
     pub latencies: Mutex<Vec<(Instant, Duration)>>,
-    /// Tries of commands that have failed or whose end is unknown.
-    pub failed: AtomicU64,
+    /// When each try of a command began that has failed or whose end is unknown.
+    failed: Mutex<Vec<Instant>>,
     /// Tries at a node that did not take them, because it ends or has ended. They were sent to another one.
     pub refused: AtomicU64,
     /// Tasks whose cancellation was accepted: a command that nodes do not repeat.
@@ -85,7 +85,7 @@ impl Load {
             nodes: Mutex::default(),
             accepted: Mutex::default(),
             latencies: Mutex::default(),
-            failed: AtomicU64::new(0),
+            failed: Mutex::default(),
             refused: AtomicU64::new(0),
             cancelled: Mutex::default(),
             next: AtomicU64::new(1_000_000),
@@ -103,12 +103,13 @@ impl Load {
         if nodes.is_empty() { None } else { nodes.get(turn % nodes.len()).cloned() }
     }
 
-    /// Submits a task until a node accepts it. Returns how often that failed.
-    pub fn submit(&self, id: u64, mut turn: usize) -> u64 {
+    /// Submits a task until a node accepts it. Returns when each try began that has failed.
+    pub fn submit(&self, id: u64, mut turn: usize) -> Vec<Instant> {
         let body = serde_json::to_string(&Command::submit(task(id))).unwrap();
-        let mut failures = 0;
+        let mut failures = Vec::new();
         let begun = Instant::now();
         while !self.is_over() {
+            let tried = Instant::now();
             match self.attempt(&body, turn) {
                 Tried::Done => {
                     self.accepted.lock().unwrap().insert(id);
@@ -116,7 +117,7 @@ impl Load {
                     break;
                 }
                 Tried::Refused => {}
-                Tried::Failed => failures += 1,
+                Tried::Failed => failures.push(tried),
             }
             turn += 1;
             std::thread::sleep(Duration::from_millis(20));
@@ -163,10 +164,11 @@ impl Load {
             for (body, is_cancel) in [(submit, false), (cancel, true)] {
                 loop {
                     turn += 1;
+                    let tried = Instant::now();
                     match self.attempt(&body, turn) {
                         Tried::Done if is_cancel => drop(self.cancelled.lock().unwrap().insert(task)),
                         Tried::Done => {}
-                        Tried::Failed => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
+                        Tried::Failed => self.failed.lock().unwrap().push(tried),
                         Tried::Refused if self.is_over() => return,
                         Tried::Refused => {
                             std::thread::sleep(Duration::from_millis(20));
@@ -186,7 +188,7 @@ impl Load {
             if self.submits.load(Ordering::Relaxed) {
                 let id = self.next.fetch_add(1, Ordering::Relaxed);
                 let failures = self.submit(id, caller + id as usize);
-                self.failed.fetch_add(failures, Ordering::Relaxed);
+                self.failed.lock().unwrap().extend(failures);
             }
         }
     }
@@ -224,6 +226,11 @@ impl Load {
         self.ledger.record(work["key"].as_str().unwrap(), task);
         let ended = serde_json::json!({ "attempt": work["attempt"], "output": task }).to_string();
         matches!(request(node, "POST", &format!("/v1/agents/{agent}/ended"), &ended), Ok((204, _)))
+    }
+
+    /// The tries that have failed of those that began since a time. Earlier ones may fail later: a node waits for an answer.
+    pub fn failed_since(&self, since: Instant) -> usize {
+        self.failed.lock().unwrap().iter().filter(|at| **at >= since).count()
     }
 
     /// The submissions since a time: how many, the median, the 99th percentile and the longest.
