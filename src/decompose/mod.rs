@@ -136,7 +136,7 @@ impl<F: FnMut(&Ask) -> Result<serde_json::Value, String>> Decomposer for ByDocum
         let answer = (self.answer)(ask).map_err(|reason| DecomposeError::Refused { reason })?;
         let document: Document =
             serde_json::from_value(answer).map_err(|error| DecomposeError::Refused { reason: error.to_string() })?;
-        Ok(document.compile(&Limits::default())?.definition)
+        Ok(document.compile(&Limits::default())?)
     }
 }
 

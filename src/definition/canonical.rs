@@ -7,7 +7,7 @@ use super::{
 use crate::base::canonical::{Canonical, canonical};
 
 canonical!(Definition { nodes, signals, budget } beside {
-    name, version, output, defaults, on_compensation_failure, on_failure, variables,
+    name, version, output, inputs, on_compensation_failure, on_failure, variables,
 });
 canonical!(Node { action, undo, query, handlers, budget, retry } beside {
     name, after, join, input, save, pivot, mutex, milestone, cancels, writes, guards,

@@ -30,6 +30,7 @@ mod expr;
 mod failure;
 mod function;
 mod guard;
+mod input;
 mod instances;
 mod kind;
 mod link;
@@ -50,7 +51,6 @@ pub use budget::Budget;
 pub use call::Call;
 pub use delegate::{Answer, Delegate, Gather, OnLimit, Results, Rounds, Subtask};
 pub use difference::Difference;
-#[cfg(feature = "language")]
 pub(crate) use expr::type_name;
 pub use expr::{Condition, Each, EachKind, Expr, ExprError, Function, Meta};
 pub(crate) use expr::{NoValue, Scope, Term, TermMut};
@@ -59,6 +59,7 @@ pub(crate) use expr::{folded_list, folded_object};
 pub use failure::{Fail, OnCompensationFailure, OnFailure};
 pub use function::{DurableFunction, FunctionAnswer, FunctionCall, FunctionTurn, Occurrence};
 pub use guard::{Guards, OnUnmet, Precondition};
+pub use input::{Input, InputFault, InputType, Presence};
 pub use instances::{Completion, Map, MapBounds, Repeat};
 pub(crate) use kind::{ActionClass, Machine};
 pub use link::{Join, Link, On, Remaining};
@@ -73,11 +74,9 @@ pub use wait::{Decision, Escalation, Milestone, RaceOption, SignalRule, WaitFor}
 
 use crate::base::id::stable_hash;
 use crate::base::name::Name;
-use crate::base::payload::Payload;
 use crate::task::Retry;
 use core::fmt;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A workflow: a directed acyclic graph of named nodes.
@@ -99,9 +98,9 @@ pub struct Definition {
     /// The output of a run.
     #[serde(default)]
     pub output: Expr,
-    /// The values of fields of the input that a run does not give. Without any, the input is used as it is.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub defaults: BTreeMap<Name, Payload>,
+    /// The declared fields of the input; none if a run may be started with any input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<BTreeMap<Name, Input>>,
     /// How a run treats signals, by signal name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalRule>,
@@ -128,7 +127,7 @@ impl Definition {
             version: 0,
             nodes: Vec::new(),
             output: Expr::default(),
-            defaults: BTreeMap::new(),
+            inputs: None,
             signals: Vec::new(),
             on_compensation_failure: OnCompensationFailure::default(),
             on_failure: OnFailure::default(),
@@ -177,31 +176,6 @@ impl Definition {
     pub const fn with_on_failure(mut self, policy: OnFailure) -> Self {
         self.on_failure = policy;
         self
-    }
-
-    /// Sets the value of a field of the input that a run does not give, or is started with no input at all.
-    #[must_use]
-    pub fn with_default(mut self, field: impl Into<Name>, value: impl Into<Payload>) -> Self {
-        self.defaults.insert(field.into(), value.into());
-        self
-    }
-
-    /// The input of a run with the defaults of the fields that it does not give; none if that is the input itself.
-    pub(crate) fn completed(&self, input: &Payload) -> Option<Payload> {
-        let is_given = |fields: &serde_json::Map<String, Value>, name: &Name| fields.contains_key(name.as_str());
-        let mut fields = match input.value() {
-            Value::Null if !self.defaults.is_empty() => serde_json::Map::new(),
-            Value::Object(fields) if self.defaults.keys().any(|name| !is_given(fields, name)) => fields.clone(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                return None;
-            }
-        };
-        for (name, default) in &self.defaults {
-            if !is_given(&fields, name) {
-                fields.insert(name.as_str().to_owned(), default.value().clone());
-            }
-        }
-        Some(Payload::new(Value::Object(fields)))
     }
 
     /// Declares a variable.

@@ -264,6 +264,9 @@ impl Book {
         let Some(plan) = plan else {
             return Err(Rejected::Unknown(Unknown::Workflow { name: spec.workflow.clone(), version: spec.version }));
         };
+        plan.definition
+            .check_input(&spec.input)
+            .map_err(|faults| Rejected::Invalid(Invalid::Input { workflow: spec.workflow.clone(), faults }))?;
         if let Some(tenant) = &spec.tenant {
             named("tenant", tenant, limits)?;
         }

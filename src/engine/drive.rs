@@ -477,11 +477,16 @@ impl Book {
                     let (workflow, version) = (call.workflow.clone(), call.version);
                     return instead(NodeEvent::Unresolved { workflow, version });
                 };
-                (&plan.id, Some(plan.id.hash))
+                (plan, Some(plan.id.hash))
             }
-            (None, Some(child)) => (&child.id, None),
+            (None, Some(child)) => (child, None),
             (None, None) => return None,
         };
+        if let Err(faults) = plan.definition.check_input(&input) {
+            let (workflow, version) = (plan.id.name.clone(), plan.id.version);
+            return instead(NodeEvent::InputRefused { workflow, version, faults });
+        }
+        let plan = &plan.id;
         let spec =
             RunSpec::new(RunId::engine_made(self.ids.partition_for(owner.run), self.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());

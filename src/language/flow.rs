@@ -4,15 +4,13 @@ use super::DOCUMENT;
 use super::context::{budget, variables};
 use super::data::{Names, expression};
 use super::fault::DocumentFaultKind;
-use super::inputs::Input;
 use super::report::{Fields, Path, Report, get};
 use super::task::{Draft, OnError, TASK};
 use super::waits::signals;
 use super::work::WORK;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
-use crate::base::payload::Payload;
-use crate::definition::{Action, Case, Definition, Join, Link, Node, On, OnCompensationFailure, OnFailure};
+use crate::definition::{Action, Case, Definition, Input, Join, Link, Node, On, OnCompensationFailure, OnFailure};
 use crate::workflow::{Fault, Finding, Location, validate};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,18 +82,14 @@ impl<'l> Reader<'l> {
         &mut self,
         fields: &Fields,
         name: &str,
-        inputs: Option<&[Input]>,
+        inputs: Option<BTreeMap<Name, Input>>,
         path: &Path<'_>,
     ) -> Definition {
         let name = self.report.text_at(fields, "name", path).unwrap_or(name);
         self.report.text_at(fields, "description", path);
         let mut flow = Definition::new(name);
         flow.version = self.report.integer_at(fields, "version", path).unwrap_or(0);
-        for input in inputs.into_iter().flatten() {
-            if let Some(default) = &input.default {
-                flow.defaults.insert(Name::from(input.name.as_str()), Payload::new(default.clone()));
-            }
-        }
+        flow.inputs = inputs;
         let at = path.field("tasks");
         flow.signals = signals(fields, path, &mut self.report);
         flow.budget = budget(fields, path, &mut self.report);
@@ -103,8 +97,9 @@ impl<'l> Reader<'l> {
         flow.on_compensation_failure =
             self.report.keyword_at(fields, "on_compensation_failure", path, ON_UNDO_FAILURE).unwrap_or_default();
         let tasks = self.tasks(fields, path);
+        let declared = flow.inputs.clone();
         let names = Names {
-            inputs: inputs.map(|inputs| inputs.iter().map(|input| input.name.as_str()).collect::<BTreeSet<&str>>()),
+            inputs: declared.as_ref().map(|inputs| inputs.keys().map(Name::as_str).collect()),
             tasks: tasks.iter().map(|(index, id, _)| (*id, *index)).collect(),
             choices: tasks.iter().filter(|(.., task)| get(task, "choose").is_some()).map(|(_, id, _)| *id).collect(),
             variables: get(fields, "context")

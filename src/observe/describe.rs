@@ -4,6 +4,7 @@ use super::names::{Named, behind, run_name, task_name};
 use crate::base::draw::{Span, line};
 use crate::base::id::{AttemptNumber, Incarnation, RunId, TaskId};
 use crate::base::time::Time;
+use crate::definition::InputFault;
 use crate::message::event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
     PartEvent, RunEvent, ScheduleEvent, TaskEvent, YieldReason,
@@ -341,6 +342,13 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         }
         NodeEvent::Continued { .. } => format!("{at} continues as new"),
         NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
+        NodeEvent::InputRefused { workflow, faults, .. } => {
+            format!(
+                "{at}: {} does not take the input: {}",
+                short(workflow),
+                line(&InputFault::join(faults), SHOWN + 40)
+            )
+        }
         NodeEvent::Exhausted { limit } => format!("{at}: {limit}"),
         NodeEvent::Held { outcome } => {
             format!("{at} is held for an operator: {}", line(&outcome.to_string(), SHOWN + 40))

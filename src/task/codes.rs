@@ -39,6 +39,7 @@
 //! | `cp.no_case` | permanent | no case of a choice and no transition of a state applies |
 //! | `cp.join` | permanent | a counting join can no longer reach its number, and none of its branches failed |
 //! | `cp.undefined` | permanent | a called workflow is not defined |
+//! | `cp.input` | permanent | a called workflow does not take the input |
 //! | `cp.function.changed` | permanent | a durable function requested a known call with another body or input |
 //! | `cp.function.key` | permanent | two calls of a durable function cannot be distinguished |
 //! | `cp.function.stuck` | permanent | a durable function waits for nothing that the engine performs |
@@ -122,6 +123,8 @@ pub const JOIN: &str = "cp.join";
 pub const COMPENSATION: &str = "cp.compensation";
 /// A called workflow is not defined.
 pub const UNDEFINED: &str = "cp.undefined";
+/// A called workflow does not take the input.
+pub const INPUT: &str = "cp.input";
 /// A durable function requested a call that is known with another body or input.
 pub const FUNCTION_CHANGED: &str = "cp.function.changed";
 /// A durable function requested two calls at the same time that cannot be distinguished.

@@ -13,6 +13,6 @@ use std::error::Error;
 /// When the document is not a valid workflow.
 pub fn pages() -> Result<Flow<Batch, String>, Box<dyn Error>> {
     let document: Document = serde_saphyr::from_str(include_str!("pages.yaml"))?;
-    let definition = document.compile(&Limits::default())?.definition;
+    let definition = document.compile(&Limits::default())?;
     Ok(Flow::from_definition(definition, &Limits::default())?)
 }

@@ -51,9 +51,9 @@ pub(crate) async fn define(State(app): State<App>, caller: Caller, Given(content
         let document: Document = read(bytes)?;
         document.compile(&Limits::default()).map_err(Refusal::from)
     };
-    let recipe = app.bodies.parse(content, compile).await??;
-    let (name, version) = (recipe.definition.name.clone(), recipe.definition.version);
-    let accepted = app.command(&caller, Command::define(recipe.definition)).await?;
+    let definition = app.bodies.parse(content, compile).await??;
+    let (name, version) = (definition.name.clone(), definition.version);
+    let accepted = app.command(&caller, Command::define(definition)).await?;
     let (status, changed) = match accepted {
         Accepted::Repeated => (StatusCode::OK, Vec::new()),
         Accepted::Compatible { changed } => (StatusCode::OK, changed),
@@ -63,7 +63,7 @@ pub(crate) async fn define(State(app): State<App>, caller: Caller, Given(content
     Ok((status, Json(json!({"name": name, "version": version, "changed": changed}))).into_response())
 }
 
-/// Lists the workflows.
+/// Lists the workflows, with the inputs that they declare.
 pub(crate) async fn definitions(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Refusal> {
     app.may_read(&caller, "the workflows")?;
     let look = |engine: &Engine| {
@@ -71,7 +71,7 @@ pub(crate) async fn definitions(State(app): State<App>, caller: Caller) -> Resul
         let shown = definitions.iter().map(|view| {
             json!({
                 "name": view.id.name, "version": view.id.version, "is_default": view.is_default,
-                "active": view.active, "finished": view.finished,
+                "active": view.active, "finished": view.finished, "inputs": view.definition.inputs,
             })
         });
         shown.collect::<Vec<_>>()

@@ -369,3 +369,22 @@ fn a_budget_ends_work_by_what_a_worker_in_python_reports() {
     let run = server.until("client", "/v1/runs/1?wait=10", |run| run["phase"] == "finished");
     assert!(run["outcome"].to_string().contains("budget"), "{run}");
 }
+
+#[test]
+fn a_run_whose_input_the_workflow_does_not_take_is_refused() {
+    let server = Server::start("inputs");
+    let flow = json!({"name": "letter", "inputs": {"to": {"type": "string", "required": true}, "pages": {"type": "integer", "default": 2}},
+        "tasks": [{"id": "write", "type": "square", "inputs": "${inputs.pages}"}]});
+    assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 201);
+    let listed = server.get("operator", "/v1/workflows").json();
+    let declared = json!({"to": {"type": "string", "presence": "required"}, "pages": {"type": "integer", "presence": {"default": 2}}});
+    assert_eq!(listed["workflows"][0]["inputs"], declared);
+    let start = |id: &str, input: Value| {
+        server.post("client", "/v1/runs", &json!({"id": id, "workflow": "letter", "input": input}))
+    };
+    let refused = start("1", json!({"page": 1}));
+    refused.is(422, "input");
+    assert!(refused.body.contains("page: unknown input, did you mean `pages`?; to: missing"), "{}", refused.body);
+    start("1", json!(null)).is(422, "input");
+    assert_eq!(start("1", json!({"to": "Ada"})).status, 201);
+}

@@ -261,7 +261,8 @@ pub(crate) struct StartWorkflow {
     pub workflow: String,
     /// The version of the workflow; the newest by default.
     pub version: Option<u32>,
-    /// The input of the run: any JSON value; null by default.
+    /// The input of the run: what the workflow declares, which the resource counterpoint://workflows lists; any JSON value if it
+    /// declares nothing; null by default.
     #[serde(default)]
     pub input: Value,
     /// The tenant to which the run belongs; required for a caller that is confined to tenants.

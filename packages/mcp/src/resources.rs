@@ -24,6 +24,7 @@ pub(crate) fn list() -> ListResourcesResult {
     };
     ListResourcesResult::with_all_items(vec![
         of("agents", "The agents and the attempts that each of them holds."),
+        of("workflows", "The workflows that runs can be started from, with the inputs that they declare."),
         of("runs", "The runs of workflows, the oldest first."),
         of("events", "The most recent events, as text and as data."),
     ])
@@ -58,6 +59,19 @@ pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourc
                 engine.agent(agent).map(|agent| value(&agent_shown(engine, &agent)))
             };
             server.host.inspect(look).await.map_err(crate::Refusal::from)?
+        }
+        ("workflows", "") => {
+            let look = |engine: &counterpoint::Engine| {
+                let known = engine.definitions();
+                let offered = known.iter().filter(|view| view.is_offered).map(|view| {
+                    json!({
+                        "name": view.id.name, "version": view.id.version, "is_default": view.is_default,
+                        "inputs": view.definition.inputs,
+                    })
+                });
+                json!({"workflows": offered.collect::<Vec<_>>()})
+            };
+            Some(server.host.inspect(look).await.map_err(crate::Refusal::from)?)
         }
         ("runs", "") => {
             let look = |engine: &counterpoint::Engine| {

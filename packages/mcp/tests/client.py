@@ -104,7 +104,7 @@ async def on_stdio():
         for tool in (await client.list_tools()).tools:
             assert tool.description and tool.input_schema["type"] == "object", tool
         assert {str(one.uri) for one in (await client.list_resources()).resources} == {
-            "counterpoint://agents", "counterpoint://runs", "counterpoint://events"}
+            "counterpoint://agents", "counterpoint://workflows", "counterpoint://runs", "counterpoint://events"}
         assert len((await client.list_resource_templates()).resource_templates) == 2
 
         incarnation = (await call(client, "register_agent", agent="1", name="one", skills={"fetch": 1, "write": 2}))["incarnation"]
@@ -151,6 +151,8 @@ async def on_stdio():
         reason = await call(client, "assign_tasks", "no_plan", tasks=[{"task": "1", "seconds": 1, "skills": {"fly": 1}}])
         assert reason == "no agent can do task t1", reason
         assert (await call(client, "get_status"))["queued"] == 0
+        workflows = (await read(client, "counterpoint://workflows"))["workflows"]
+        assert [(one["name"], one["inputs"]) for one in workflows] == [("report", None), ("waits", None)], workflows
         runs = await read(client, "counterpoint://runs")
         assert [one["workflow"] for one in runs["runs"]] == ["report", "waits"]
         words = [one["text"] for one in (await read(client, "counterpoint://events"))["events"]]

@@ -516,7 +516,7 @@ fn seeded(folder: &Path) {
     let id_of = |kind| key.id_in(Scope { kind, tenant: None, caller: "grace" });
     let document = json!({"name": "waits", "tasks": [{"id": "ok", "wait": {"signal": "ok"}}]});
     let document: counterpoint::language::Document = serde_json::from_value(document).unwrap();
-    let definition = document.compile(&Limits::default()).unwrap().definition;
+    let definition = document.compile(&Limits::default()).unwrap();
     let task = TaskSpec::new(TaskId::new(id_of("task")), "square").with_payload(Payload::new(json!(3)));
     let run = RunSpec::new(RunId::new(id_of("run")), "waits").with_input(Payload::new(json!({"n": 3})));
     let journal = counterpoint_journal_files::FileJournal::new(folder, Stream::new("mcp-server"));

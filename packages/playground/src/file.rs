@@ -3,7 +3,7 @@
 use crate::places::places;
 use counterpoint::Limits;
 use counterpoint::definition::{Action, Body, Definition};
-use counterpoint::language::{CompiledDocument, Document};
+use counterpoint::language::Document;
 use counterpoint::observe::Picture;
 use counterpoint::workflow::check as examine;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ struct Mistake {
 /// A file without mistakes.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub(crate) flow: CompiledDocument,
+    pub(crate) flow: Definition,
     /// The section `agents`, which the language does not know.
     pub(crate) agents: Value,
 }
@@ -113,7 +113,7 @@ pub(crate) fn check(text: &str) -> Value {
         Ok(compiled) => compiled,
         Err(mistakes) => return mistakes,
     };
-    let definition = &compiled.flow.definition;
+    let definition = &compiled.flow;
     let (advice, critical) = match examine(definition, &Limits::default()) {
         Ok(checked) => (
             checked.advice.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -5,7 +5,7 @@ use crate::simulator::{Assumptions, Performance, Player, Simulator};
 use crate::text::without_ids;
 use counterpoint::journal::Projection as _;
 use counterpoint::observe::{Names, Progress, SvgOptions, Timeline};
-use counterpoint::{AgentId, AgentSpec, Command, RunId, RunOutcome, Time};
+use counterpoint::{AgentId, AgentSpec, Command, Payload, RunId, RunOutcome, RunSpec, Time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -113,9 +113,11 @@ pub(crate) fn play(settings: &Settings) -> Value {
 
 fn simulate(settings: &Settings, compiled: Compiled) -> Result<Value, String> {
     let id = RunId::new(1);
-    let spec = compiled.flow.run(id, settings.input.clone()).map_err(|error| error.to_string())?;
+    let definition = compiled.flow;
+    let spec = RunSpec::new(id, &definition.name).with_version(definition.version);
+    let spec = spec.with_input(Payload::new(settings.input.clone()));
     let mut simulator = Simulator::new(&settings.players(), settings.assumptions())?;
-    simulator.command(Command::define(compiled.flow.definition))?;
+    simulator.command(Command::define(definition))?;
     simulator.command(Command::start(spec))?;
     let stuck = simulator.run(id);
 

@@ -4,7 +4,8 @@ use crate::agents::{self, AgentPlan};
 use crate::schedule;
 use crate::trouble::{Mistake, Trouble};
 use counterpoint::Limits;
-use counterpoint::language::{CompiledDocument, Document};
+use counterpoint::definition::Definition;
+use counterpoint::language::Document;
 use counterpoint::routing::SkillMap;
 use counterpoint::schedule::ScheduleSpec;
 use counterpoint::workflow::check_against;
@@ -53,7 +54,7 @@ pub(crate) struct WorkFile {
     /// The folder of the file: relative folders of agents begin there.
     pub(crate) folder: PathBuf,
     /// The workflow.
-    pub(crate) compiled: CompiledDocument,
+    pub(crate) definition: Definition,
     /// The agents.
     pub(crate) agents: Vec<AgentPlan>,
     /// When `serve` starts runs by itself.
@@ -86,7 +87,7 @@ impl WorkFile {
     pub(crate) fn load(path: &Path) -> Result<Self, Trouble> {
         let file = Self::load_without_agents_check(path)?;
         let specs: Vec<_> = file.agents.iter().map(AgentPlan::spec).collect();
-        let Err(lacking) = check_against(&file.compiled.definition, &specs, &SkillMap::default()) else {
+        let Err(lacking) = check_against(&file.definition, &specs, &SkillMap::default()) else {
             return Ok(file);
         };
         let mistakes = lacking.tasks.iter().map(|task| Mistake::new("agents", task.to_string())).collect();
@@ -107,8 +108,8 @@ impl WorkFile {
 
         let mut mistakes = Vec::new();
         let agents = agents::read(section.as_ref().unwrap_or(&Value::Null), &mut mistakes);
-        let compiled = match workflow.compile(&Limits::default()) {
-            Ok(compiled) if mistakes.is_empty() => compiled,
+        let definition = match workflow.compile(&Limits::default()) {
+            Ok(definition) if mistakes.is_empty() => definition,
             Ok(_) => return Err(located(path, mistakes)),
             Err(error) => {
                 let mut all: Vec<Mistake> =
@@ -120,13 +121,13 @@ impl WorkFile {
                 return Err(located(path, all));
             }
         };
-        let schedule = match timed.map(|section| schedule::read(&section, &compiled)).transpose() {
+        let schedule = match timed.map(|section| schedule::read(&section, &definition)).transpose() {
             Ok(schedule) => schedule,
             Err(mistakes) => return Err(located(path, mistakes)),
         };
         let whole = std::path::absolute(path).map_err(|error| Trouble::io(path, &error))?;
         let folder = whole.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-        Ok(Self { path: path.to_owned(), folder, compiled, agents, schedule })
+        Ok(Self { path: path.to_owned(), folder, definition, agents, schedule })
     }
 }
 

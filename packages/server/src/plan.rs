@@ -17,7 +17,7 @@ use std::time::Duration;
 /// `counterpoint check FILE`.
 pub(crate) fn check_file(path: &Path, as_json: bool) -> Result<(), Trouble> {
     let file = WorkFile::load(path)?;
-    let definition = &file.compiled.definition;
+    let definition = &file.definition;
     let checked = check(definition, &Limits::default()).map_err(|error| Trouble::Broken(error.to_string()))?;
     let advice: Vec<String> = checked.advice.iter().map(ToString::to_string).collect();
     let critical: Vec<&str> = checked.critical_path.iter().map(|node| node.as_str()).collect();
@@ -45,7 +45,7 @@ pub(crate) fn check_file(path: &Path, as_json: bool) -> Result<(), Trouble> {
 /// `counterpoint draw FILE`.
 pub(crate) fn draw(path: &Path, out: Option<&Path>) -> Result<(), Trouble> {
     let file = WorkFile::load_without_agents_check(path)?;
-    let picture = Picture::of(&file.compiled.definition);
+    let picture = Picture::of(&file.definition);
     let end = out.and_then(Path::extension).and_then(|end| end.to_str()).unwrap_or("svg");
     let text = match end {
         "svg" => picture.to_svg(),
@@ -64,7 +64,7 @@ pub(crate) fn draw(path: &Path, out: Option<&Path>) -> Result<(), Trouble> {
 
 /// The plan of a dry run.
 pub(crate) fn print(file: &WorkFile) -> Result<(), Trouble> {
-    let definition = &file.compiled.definition;
+    let definition = &file.definition;
     let checked = check(definition, &Limits::default()).map_err(|error| Trouble::Broken(error.to_string()))?;
     crate::terminal::say(&format!(
         "workflow {} version {}: {} nodes, at most {} at once",

@@ -104,7 +104,7 @@ pub(crate) fn simulate(file: &WorkFile, run: &RunSpec, assumptions: Assumptions)
             };
             host.add_custom_agent(plan.spec(), actor).await?;
         }
-        host.define(file.compiled.definition.clone()).await?;
+        host.define(file.definition.clone()).await?;
         let id = run.id;
         let mut handle = host.start_run::<Value>(run.clone()).await?;
         let mut answered = Vec::new();

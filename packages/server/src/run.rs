@@ -2,7 +2,7 @@
 
 use crate::cli::{InputArgs, RunArgs};
 use crate::control;
-use crate::document::{WorkFile, located, read_data};
+use crate::document::{WorkFile, read_data};
 use crate::folder::{Data, Meta, RunFolder, now};
 use crate::guard::Guard;
 use crate::rehearse::{Assumptions, failure_text, simulate, states};
@@ -10,10 +10,10 @@ use crate::session::{Session, outcome_name};
 use crate::traces::Target;
 use crate::trouble::{Mistake, Trouble};
 use crate::{agents, plan, terminal};
+use counterpoint::definition::InputType;
 use counterpoint::engine::Awaited;
 use counterpoint::host::future::FutureHost;
-use counterpoint::language::InputType;
-use counterpoint::{Engine, Name, RunId, RunOutcome, RunSpec};
+use counterpoint::{Engine, Name, Payload, RunId, RunOutcome, RunSpec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -38,31 +38,29 @@ pub(crate) fn input(file: &WorkFile, given: &InputArgs) -> Result<Value, Trouble
         let Some((name, text)) = pair.split_once('=') else {
             return Err(Trouble::Usage(format!("`--input {pair}`: expected NAME=VALUE, such as `--input city=Oslo`")));
         };
-        let declared = file.compiled.inputs.iter().flatten().find(|input| input.name == name);
+        let declared = file.definition.inputs.as_ref().and_then(|inputs| inputs.get(name));
         // A value of a declared string is a string, whatever it looks like.
         let is_text = declared.is_some_and(|input| input.kind == InputType::String);
         let value = if is_text { None } else { serde_json::from_str(text).ok() };
         fields.insert(name.to_owned(), value.unwrap_or_else(|| Value::from(text)));
     }
-    Ok(if fields.is_empty() && file.compiled.inputs.is_none() { Value::Null } else { Value::Object(fields) })
+    Ok(if fields.is_empty() { Value::Null } else { Value::Object(fields) })
 }
 
 /// The run with its input checked.
 pub(crate) fn spec(file: &WorkFile, id: RunId, input: Value) -> Result<RunSpec, Trouble> {
-    file.compiled.run(id, input).map_err(|error| {
-        let mistakes = error.faults().iter().map(|fault| Mistake::new(&fault.path, fault.kind.to_string()));
-        let Trouble::Mistakes { file, mut mistakes } = located(&file.path, mistakes.collect()) else {
-            return Trouble::Usage(error.to_string());
-        };
+    let (definition, input) = (&file.definition, Payload::new(input));
+    definition.check_input(&input).map_err(|faults| Trouble::Mistakes {
+        file: file.path.clone(),
         // The paths are those of the input, which is not in the file.
-        mistakes.iter_mut().for_each(|mistake| mistake.at = None);
-        Trouble::Mistakes { file, mistakes }
-    })
+        mistakes: faults.iter().map(|fault| Mistake::new("", format!("input {fault}"))).collect(),
+    })?;
+    Ok(RunSpec::new(id, &definition.name).with_version(definition.version).with_input(input))
 }
 
 /// Names of nodes or kinds that `--fail` may have.
 fn check_failing(file: &WorkFile, names: &[String]) -> Result<BTreeSet<String>, Trouble> {
-    let nodes = file.compiled.definition.nodes.iter().map(|node| node.name.as_str());
+    let nodes = file.definition.nodes.iter().map(|node| node.name.as_str());
     let kinds = file.agents.iter().flat_map(|agent| agent.performs.keys().map(String::as_str));
     let known: BTreeSet<&str> = nodes.chain(kinds).collect();
     for name in names {
@@ -122,7 +120,7 @@ pub(crate) async fn run(args: &RunArgs, data: &Data, json: bool) -> Result<(), T
 /// The folder of the run that is meant: a named one, one that has not ended, or a new one.
 fn choose(file: &WorkFile, args: &RunArgs, data: &Data, input: &Value) -> Result<RunFolder, Trouble> {
     let _alone = data.choosing()?;
-    let workflow = file.compiled.definition.name.to_string();
+    let workflow = file.definition.name.to_string();
     let path = std::path::absolute(&file.path).map_err(|error| Trouble::io(&file.path, &error))?;
     let meta = Meta { workflow: workflow.clone(), file: path, input: input.clone(), begun: now() };
     if let Some(name) = &args.run {

@@ -1,9 +1,9 @@
 //! The section `schedule` of a workflow file: when `serve` starts runs by itself.
 
 use crate::trouble::Mistake;
-use counterpoint::language::CompiledDocument;
+use counterpoint::Payload;
+use counterpoint::definition::Definition;
 use counterpoint::schedule::{Rule, SchedulePolicy, ScheduleSpec, Timing};
-use counterpoint::{Payload, RunId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -31,7 +31,7 @@ enum Crons {
 }
 
 /// Reads the section. The schedule has the name of the workflow, and starts runs of its version in the file.
-pub(crate) fn read(section: &Value, compiled: &CompiledDocument) -> Result<ScheduleSpec, Vec<Mistake>> {
+pub(crate) fn read(section: &Value, definition: &Definition) -> Result<ScheduleSpec, Vec<Mistake>> {
     let mistake = |path: &str, text: String| vec![Mistake::new(path, text)];
     let section: Section = Section::deserialize(section).map_err(|error| mistake("schedule", error.to_string()))?;
     let mut crons = match section.cron {
@@ -46,34 +46,21 @@ pub(crate) fn read(section: &Value, compiled: &CompiledDocument) -> Result<Sched
     if let Some(zone) = section.zone {
         timing = timing.in_zone(zone);
     }
-    let definition = &compiled.definition;
     let mut input = section.input;
-    if let Some(field) = &section.nominal_time_as {
+    let mut spec = ScheduleSpec::new(definition.name.clone(), definition.name.clone(), timing);
+    spec = spec.with_version(definition.version).with_input(Payload::new(input.clone()));
+    if let Some(field) = section.nominal_time_as {
         if input.is_null() {
             input = Value::Object(Map::new());
         }
         if let Some(fields) = input.as_object_mut() {
             fields.insert(field.clone(), Value::from("2026-01-01T00:00:00Z"));
         }
-    }
-    // The input is checked as that of a run is, with the defaults that it lacks.
-    let run = compiled.run(RunId::new(1), input).map_err(|error| {
-        let of = |path: &str| path.strip_prefix("inputs").unwrap_or(path).to_owned();
-        error
-            .faults()
-            .iter()
-            .map(|fault| Mistake::new(format!("schedule.input{}", of(&fault.path)), fault.kind.to_string()))
-            .collect::<Vec<_>>()
-    })?;
-    let mut input = run.input.value().clone();
-    let mut spec = ScheduleSpec::new(definition.name.clone(), definition.name.clone(), timing);
-    if let Some(field) = section.nominal_time_as {
-        if let Some(fields) = input.as_object_mut() {
-            fields.remove(&field);
-        }
         spec = spec.with_nominal_time_as(field);
     }
-    spec = spec.with_version(definition.version).with_input(Payload::new(input));
+    definition.check_input(&Payload::new(input)).map_err(|faults| {
+        faults.iter().map(|fault| Mistake::new("schedule.input", fault.to_string())).collect::<Vec<_>>()
+    })?;
     spec.policy = section.policy;
     Ok(spec)
 }

@@ -88,7 +88,7 @@ impl Session {
     pub(crate) async fn begin(&self, file: &WorkFile, spec: RunSpec) -> Result<(RunHandle<Value>, bool), Trouble> {
         let id = spec.id;
         let known = self.host.inspect(move |engine| engine.run(id).map(|run| run.definition().clone())).await?;
-        let definition = &file.compiled.definition;
+        let definition = &file.definition;
         let Some(known) = known else {
             self.host.define(definition.clone()).await?;
             return Ok((self.host.start_run(spec).await?, false));
@@ -100,7 +100,7 @@ impl Session {
     }
 
     async fn renew(&self, file: &WorkFile, known: &counterpoint::definition::Definition) -> Result<(), Trouble> {
-        let definition = &file.compiled.definition;
+        let definition = &file.definition;
         let ended = self.outcome().await?.is_some();
         if ended {
             return Ok(());

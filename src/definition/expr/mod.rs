@@ -20,7 +20,6 @@ mod values;
 mod walk;
 mod words;
 
-#[cfg(feature = "language")]
 pub(crate) use call::type_name;
 pub(crate) use eval::{NoValue, Scope};
 pub use function::Function;

@@ -11,10 +11,10 @@ const SHOWN: usize = 64;
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, DurableFunction, Work};
-/// use counterpoint::language::CompiledDocument;
+/// use counterpoint::language::Document;
 ///
 /// let flow = DurableFunction::new(Work::new("plan")).definition("plan");
-/// let error = CompiledDocument::from(flow).to_document().unwrap_err();
+/// let error = Document::of(&flow).unwrap_err();
 /// assert_eq!(error.to_string(), "plan: a durable function has no form in a document");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -9,18 +9,21 @@ mod task;
 mod text;
 mod waits;
 
+use super::Document;
 use super::flow::{ACCEPTED, GATE, NO, ON_FAILURE, ON_UNDO_FAILURE, Reader, YES, is_id};
-use super::inputs::{Input, TYPES};
+use super::inputs::TYPES;
 use super::report::{Fields, Path};
-use super::{CompiledDocument, Document};
 use crate::base::canonical::Canonical as _;
 use crate::base::limits::Limits;
 use crate::base::name::Name;
-use crate::definition::{Action, Body, Case, Definition, Expr, Link, Node, On, Pick, Variable};
+use crate::definition::{
+    Action, Body, Case, Definition, Expr, Input, InputType, Link, Node, On, Pick, Presence, Variable,
+};
 use data::{condition, field};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use settings::{budget, reducer, word};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use error::{PrintError, PrintErrorKind};
@@ -31,7 +34,7 @@ const MAX_JSON_DEPTH: usize = 400;
 
 type Printed<T> = Result<T, PrintError>;
 
-impl CompiledDocument {
+impl Document {
     /// The document of the workflow, in the form that a person would write. Compiling it gives the same workflow again.
     ///
     /// Only the order of the variables, of the rules of signals and of the writes of a node, which has no effect, becomes that of
@@ -40,15 +43,15 @@ impl CompiledDocument {
     /// ```
     /// use counterpoint::Limits;
     /// use counterpoint::definition::{Action, Definition, Expr, Link, Node};
-    /// use counterpoint::language::{CompiledDocument, Document};
+    /// use counterpoint::language::Document;
     ///
     /// let order = Definition::new("order")
     ///     .with_node(Node::new("pack", Action::task("pack")).with_input(Expr::Input))
     ///     .with_node(Node::new("ship", Action::task("truck")).with_link(Link::success("pack")));
-    /// let document = CompiledDocument::from(order.clone()).to_document()?;
+    /// let document = Document::of(&order)?;
     /// assert_eq!(document.to_yaml(), "name: order\ntasks:\n  - {id: pack, inputs: \"${inputs}\"}\n  - \
     ///     {id: ship, type: truck, depends_on: pack}\n");
-    /// assert_eq!(document.compile(&Limits::default())?.definition, order);
+    /// assert_eq!(document.compile(&Limits::default())?, order);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -56,34 +59,26 @@ impl CompiledDocument {
     ///
     /// [`PrintError`] with the node and what no document can express: a durable function, a name that is no id of a task, a
     /// setting of a compensation that comes from data.
-    pub fn to_document(&self) -> Result<Document, PrintError> {
-        if self.definition.json_depth() > MAX_JSON_DEPTH {
+    pub fn of(definition: &Definition) -> Result<Self, PrintError> {
+        if definition.json_depth() > MAX_JSON_DEPTH {
             return Err(PrintError::new(PrintErrorKind::TooLarge("nested too deep".to_owned())));
         }
-        let mut definition = self.definition.clone();
+        let mut definition = definition.clone();
         definition.make_canonical();
         sort(&mut definition);
         let mut fields = flow(&definition, None)?;
-        if let Some(inputs) = &self.inputs {
+        if let Some(inputs) = &definition.inputs {
             fields.insert("inputs".to_owned(), declared(inputs));
         }
-        let document = Document::deserialize(Value::Object(fields))
+        let document = Self::deserialize(Value::Object(fields))
             .map_err(|error| PrintError::new(PrintErrorKind::TooLarge(error.to_string())))?;
-        reads_back(&document, &definition, self.inputs.as_deref())?;
+        reads_back(&document, &definition)?;
         Ok(document)
     }
 }
 
-impl From<Definition> for CompiledDocument {
-    /// The workflow without a declaration of its inputs; if some have defaults, with those that have, and those that are read.
-    fn from(definition: Definition) -> Self {
-        let inputs = (!definition.defaults.is_empty()).then(|| super::inputs::found(&definition));
-        Self { definition, inputs }
-    }
-}
-
 /// Reads a printed document and compares it with what was printed.
-fn reads_back(document: &Document, wanted: &Definition, declared: Option<&[Input]>) -> Printed<()> {
+fn reads_back(document: &Document, wanted: &Definition) -> Printed<()> {
     let mut limits = Limits::default();
     limits.runs.nodes = u32::MAX;
     let mut reader = Reader::new(&limits);
@@ -91,13 +86,9 @@ fn reads_back(document: &Document, wanted: &Definition, declared: Option<&[Input
     let Some(fields) = document.value().as_object() else { return differs("the document".to_owned()) };
     let root = Path::Root;
     let inputs = super::inputs::declared(fields, &root, &mut reader.report);
-    let read = reader.flow(fields, "unnamed", inputs.as_deref(), &root);
+    let read = reader.flow(fields, "unnamed", inputs, &root);
     if let Err(error) = reader.report.finish((), document.marks()) {
         return differs(error.faults().first().map_or_else(String::new, ToString::to_string));
-    }
-    let is_declared = |input: &Input| declared.is_some_and(|declared| declared.contains(input));
-    if inputs.as_ref().map(Vec::len) != declared.map(<[Input]>::len) || !inputs.iter().flatten().all(is_declared) {
-        return differs("the declared inputs".to_owned());
     }
     if read == *wanted {
         return Ok(());
@@ -125,19 +116,18 @@ fn sort(flow: &mut Definition) {
     }
 }
 
-fn declared(inputs: &[Input]) -> Value {
-    let one = |input: &Input| {
+fn declared(inputs: &BTreeMap<Name, Input>) -> Value {
+    let one = |(name, input): (&Name, &Input)| {
         let mut fields = Fields::new();
-        if input.kind != super::InputType::Any {
+        if input.kind != InputType::Any {
             fields.insert("type".to_owned(), word(TYPES, input.kind));
         }
-        if input.required {
-            fields.insert("required".to_owned(), json!(true));
-        }
-        if let Some(default) = &input.default {
-            fields.insert("default".to_owned(), default.clone());
-        }
-        (input.name.clone(), if fields.is_empty() { Value::Null } else { Value::Object(fields) })
+        match &input.presence {
+            Presence::Optional => None,
+            Presence::Required => fields.insert("required".to_owned(), json!(true)),
+            Presence::Default(value) => fields.insert("default".to_owned(), value.value().clone()),
+        };
+        (name.as_str().to_owned(), if fields.is_empty() { Value::Null } else { Value::Object(fields) })
     };
     Value::Object(inputs.iter().map(one).collect())
 }

@@ -5,7 +5,7 @@ use crate::base::id::{NodeIx, RunId, Seq};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::{FunctionCall, MapBounds};
+use crate::definition::{FunctionCall, InputFault, MapBounds};
 use crate::message::run::{
     CompensationOutcome, DelegatedPart, DroppedSubtask, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartOutcome,
     Refusal,
@@ -121,6 +121,15 @@ pub enum NodeEvent {
         /// The version, if the node asks for one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u32>,
+    },
+    /// The node calls a workflow that does not take the input: it begins nothing more, and fails when what it has begun is over.
+    InputRefused {
+        /// The workflow's name.
+        workflow: Name,
+        /// Its version.
+        version: u32,
+        /// The parts of the input that are not as declared; at most 16 are listed.
+        faults: Vec<InputFault>,
     },
     /// A limit that the node is under is reached: it begins nothing more, and fails when what it has begun is over.
     Exhausted {

@@ -3,6 +3,7 @@
 use crate::base::id::{AgentId, RunId, TaskId};
 use crate::base::name::Name;
 use crate::base::time::Time;
+use crate::definition::InputFault;
 use crate::schedule::ScheduleFault;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -84,6 +85,14 @@ pub enum Invalid {
         /// Every fault.
         faults: Vec<String>,
     },
+    /// The workflow does not take the input of the run.
+    #[error("workflow {workflow} does not take the input: {}", InputFault::join(.faults))]
+    Input {
+        /// The name of the workflow.
+        workflow: Name,
+        /// The parts that are not as declared; at most 16 are listed.
+        faults: Vec<InputFault>,
+    },
     /// The specification of the schedule is not accepted.
     #[error("schedule {schedule}: {fault}")]
     Schedule {
@@ -124,6 +133,7 @@ impl Invalid {
             Self::Code { .. } => "code",
             Self::NoCapacity(_) => "no_capacity",
             Self::Unsound { .. } => "unsound",
+            Self::Input { .. } => "input",
             Self::Schedule { .. } => "schedule_unsound",
             Self::Range { .. } => "range",
             Self::Update { .. } => "update_refused",

@@ -11,7 +11,7 @@ use crate::base::id::{NodeIx, RunId};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
 use crate::base::time::Time;
-use crate::definition::{Boundary, Node};
+use crate::definition::{Boundary, InputFault, Node};
 use crate::message::event::{NodeEvent, NodeRef, Opening, RunEvent};
 use crate::saga::ResetMode;
 use std::sync::Arc;
@@ -150,6 +150,10 @@ impl Run {
             }
             NodeEvent::Unresolved { workflow, .. } => {
                 self.change(ix, "a node is blocked", |state, _| state.block(Blocked::Undefined(workflow.clone())))
+            }
+            NodeEvent::InputRefused { workflow, faults, .. } => {
+                let message = format!("workflow `{workflow}` does not take the input: {}", InputFault::join(faults));
+                self.change(ix, "a node is blocked", |state, _| state.block(Blocked::Input(message.into())))
             }
             NodeEvent::Exhausted { limit } => {
                 self.change(ix, "a node is blocked", |state, _| state.block(Blocked::Limit(*limit)))

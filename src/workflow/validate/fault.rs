@@ -3,7 +3,7 @@
 use super::Location;
 use super::location::Short;
 use crate::base::name::Name;
-use crate::definition::On;
+use crate::definition::{InputType, On};
 use crate::message::run::Measure;
 use thiserror::Error;
 
@@ -236,6 +236,14 @@ pub enum Fault {
     DuplicateSignal {
         /// The signal.
         signal: Name,
+    },
+    /// The default of an input is of another type than the input.
+    #[error("the default of input `{}` is not {expected}", Short(.input))]
+    BadDefault {
+        /// The input.
+        input: Name,
+        /// Its type.
+        expected: InputType,
     },
     /// A reference to a node that does not exist.
     #[error("{what} names `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]

@@ -219,10 +219,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.expression(&node.input, &Site::of(index, Location::Input, item));
         }
         self.variables();
-        for (field, default) in &self.definition.defaults {
-            self.name(None, "an input", field);
-            self.constant(default, &Site { location: Location::Input, item: false, node: None });
-        }
+        self.inputs();
         let mut rules = BTreeSet::new();
         for rule in &self.definition.signals {
             self.name(None, "a signal", &rule.name);
@@ -233,6 +230,17 @@ impl<'d, 'r> Checker<'d, 'r> {
         let output = Site { location: Location::Output, item: false, node: None };
         self.expression(&self.definition.output, &output);
         self.graph();
+    }
+
+    fn inputs(&mut self) {
+        for (field, input) in self.definition.inputs.iter().flatten() {
+            self.name(None, "an input", field);
+            let Some(default) = input.default_value() else { continue };
+            self.constant(default, &Site { location: Location::Input, item: false, node: None });
+            if !input.kind.takes(default.value()) {
+                self.fault(None, Fault::BadDefault { input: field.clone(), expected: input.kind });
+            }
+        }
     }
 
     fn action(&mut self, index: usize, node: &'d Node) {

@@ -2,9 +2,9 @@
 
 use super::{RUN, World, work};
 use counterpoint::definition::{
-    Action, Body, Budget, Call, Case, Completion, Condition, Definition, Expr, Fail, Handler, Join, Link, Map,
-    Milestone, Node, On, Pick, Precondition, RaceOption, Receivers, Reducer, Remaining, Repeat, SavePoint, SendSignal,
-    State, States, Trigger, Variable, WaitFor, Write,
+    Action, Body, Budget, Call, Case, Completion, Condition, Definition, Expr, Fail, Handler, Input, InputType, Join,
+    Link, Map, Milestone, Node, On, Pick, Precondition, RaceOption, Receivers, Reducer, Remaining, Repeat, SavePoint,
+    SendSignal, State, States, Trigger, Variable, WaitFor, Write,
 };
 use counterpoint::definition::{OnCompensationFailure, OnFailure};
 use counterpoint::engine::{Awaited, RunStanding, Wait};
@@ -96,7 +96,14 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     let mut last: Option<Name> = None;
     // Documents declare the inputs of the whole.
     if path == "flow" && count.is_multiple_of(3) {
-        definition = definition.with_default("k", json!(count)).with_default("list", json!([1, 2]));
+        // What all runs are given fits. Called runs may be given anything.
+        let list = if count > 6 {
+            Input::required(InputType::Any)
+        } else {
+            Input::optional(InputType::Array).or(json!([1, 2]))
+        };
+        let bound = Input::optional(InputType::Integer).or(json!(count));
+        definition = definition.with_input("k", bound).with_input("list", list);
     }
     if taste.races && draws.one_in(6) {
         definition.budget = Some(budget(draws));

@@ -5,19 +5,19 @@ use counterpoint::Limits;
 use counterpoint::workflow::check;
 
 fn advice(yaml: &str) -> Vec<String> {
-    let check = check(&compiled(yaml).definition, &Limits::default()).unwrap();
+    let check = check(&compiled(yaml), &Limits::default()).unwrap();
     check.advice.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn the_examples_have_the_expected_width_and_depth() {
-    let order = check(&compiled(&example("order.yaml")).definition, &Limits::default()).unwrap();
+    let order = check(&compiled(&example("order.yaml")), &Limits::default()).unwrap();
     assert_eq!(order.width, 3);
     let path: Vec<&str> = order.critical_path.iter().map(|name| name.as_str()).collect();
     assert_eq!(path, ["reserve", "ship", "notify"]);
     assert_eq!(advice(&example("order.yaml")), ["node inspect: comes before the pivot `ship` but has no compensation"]);
 
-    let research = check(&compiled(&example("research.yaml")).definition, &Limits::default()).unwrap();
+    let research = check(&compiled(&example("research.yaml")), &Limits::default()).unwrap();
     assert_eq!(research.critical_path.len(), 6);
     // A picture that could not be made is left out; the final step receives null.
     let said = "node coordinate: uses the output of `visualize`, which need not have succeeded by then";

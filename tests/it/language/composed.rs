@@ -20,7 +20,7 @@ fn play(name: &str, input: &Value) -> Played {
     let page = include_str!("../../../docs/language.md");
     let documents = page.split("```yaml\n").map(|part| part.split("```").next().unwrap());
     let yaml = documents.into_iter().find(|yaml| yaml.starts_with(&format!("name: {name}\n"))).unwrap();
-    let definition = compiled(yaml).definition;
+    let definition = compiled(yaml);
     let counts: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
     let kinds = ["charge", "mail", "record", "slow", "apologise", "ship", "try", "poll"];
     let script = kinds.into_iter().fold(Script::new(), |script, kind| {

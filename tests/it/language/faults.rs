@@ -119,6 +119,6 @@ fn literals_and_dollars_stand_for_themselves() {
     let recipe = compiled(
         "{name: plain, tasks: [{id: a, inputs: {b: \"$${x}\", c: {literal: \"${x}\"}, d: [1, {literal: {from: there}}]}}]}",
     );
-    let input = serde_json::to_value(&recipe.definition.nodes[0].input).unwrap();
+    let input = serde_json::to_value(&recipe.nodes[0].input).unwrap();
     assert_eq!(input, json!({"const": {"b": "${x}", "c": "${x}", "d": [1, {"from": "there"}]}}));
 }

@@ -70,7 +70,7 @@ proptest! {
         }
         let document: Document = serde_json::from_value(value).unwrap();
         match document.compile(&Limits::default()) {
-            Ok(recipe) => prop_assert_eq!(validate(&recipe.definition, &Limits::default()), Ok(())),
+            Ok(recipe) => prop_assert_eq!(validate(&recipe, &Limits::default()), Ok(())),
             Err(error) => {
                 prop_assert!(!error.faults().is_empty());
                 prop_assert!(error.faults().iter().all(|mistake| !mistake.to_string().is_empty()));

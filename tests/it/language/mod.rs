@@ -14,7 +14,8 @@ mod sending;
 mod use_cases;
 mod words;
 
-use counterpoint::language::{CompiledDocument, Document, DocumentFault};
+use counterpoint::definition::Definition;
+use counterpoint::language::{Document, DocumentFault};
 use counterpoint::{AgentId, AgentSpec, Limits};
 
 /// The kinds of work in the example workflows.
@@ -57,7 +58,7 @@ fn document(yaml: &str) -> Document {
     serde_saphyr::from_str(yaml).unwrap()
 }
 
-pub fn compiled(yaml: &str) -> CompiledDocument {
+pub fn compiled(yaml: &str) -> Definition {
     document(yaml).compile(&Limits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 

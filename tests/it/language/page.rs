@@ -86,6 +86,6 @@ fn the_references_of_the_page_are_expressions() {
 fn the_example_of_the_page_is_a_document() {
     let page = page();
     let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    assert_eq!(compiled(example).definition.nodes.len(), 3);
+    assert_eq!(compiled(example).nodes.len(), 3);
     assert_eq!(wrong(&example.replace("on: charge", "on: chrge")).len(), 1);
 }

@@ -6,15 +6,15 @@ use counterpoint::definition::{
     Action, Body, Completion, Condition, Definition, Delegate, DurableFunction, Expr, Gather, Map, Node, Reducer,
     SignalRule, State, States, Variable, Work,
 };
-use counterpoint::language::{CompiledDocument, Document, PrintErrorKind};
+use counterpoint::language::{Document, PrintErrorKind};
 use counterpoint::task::{CodePattern, Failures, RetryRule};
 use counterpoint::{FailureKind, Limits, Name, Needs, Policy, Retry};
 use proptest::prelude::*;
 use std::sync::Arc;
 
 /// Prints and reads it, as YAML and as JSON.
-fn again(document: &CompiledDocument) -> CompiledDocument {
-    let printed = document.to_document().unwrap_or_else(|error| panic!("{error}"));
+fn again(definition: &Definition) -> Definition {
+    let printed = Document::of(definition).unwrap_or_else(|error| panic!("{error}"));
     let (yaml, json) = (printed.to_yaml(), printed.to_json());
     let from_yaml: Document = serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
     let from_json: Document = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}\n{json}"));
@@ -51,8 +51,8 @@ fn every_example_is_printed_and_read_again() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
-        let document = compiled(&example(entry.unwrap().file_name().to_str().unwrap()));
-        assert_eq!(again(&document), document);
+        let definition = compiled(&example(entry.unwrap().file_name().to_str().unwrap()));
+        assert_eq!(again(&definition), definition);
         seen += 1;
     }
     assert!(seen >= 4);
@@ -61,7 +61,7 @@ fn every_example_is_printed_and_read_again() {
 #[test]
 fn an_example_is_printed_as_a_person_writes_it() {
     assert_eq!(
-        compiled(&example("order.yaml")).to_document().unwrap().to_yaml(),
+        Document::of(&compiled(&example("order.yaml"))).unwrap().to_yaml(),
         r#"name: order
 version: 3
 inputs:
@@ -123,8 +123,7 @@ fn settings_of_every_kind_are_printed() {
         .with_node(Node::new("states", Action::States(states)))
         .with_node(Node::new("ask", Action::Delegate(delegate)))
         .with_output("concat('a ', welding.output, '!')".parse().unwrap());
-    let document = CompiledDocument::from(flow);
-    assert_eq!(again(&document), document);
+    assert_eq!(again(&flow), flow);
 }
 
 #[test]
@@ -150,21 +149,21 @@ fn what_no_document_can_express_is_an_error_with_its_place() {
     for (node, is_expected) in bad {
         let name = node.name.clone();
         let inner = Definition::new("in").with_variable(Variable::new("v", Reducer::Append)).with_node(node);
-        let error = CompiledDocument::from(inner.clone()).to_document().unwrap_err();
+        let error = Document::of(&inner).unwrap_err();
         assert!(is_expected(&error.kind), "{error:?}");
         let is_whole = matches!(error.kind, PrintErrorKind::Differs(_));
         assert_eq!(error.path, if is_whole { Vec::new() } else { vec![name.clone()] }, "{error}");
         let outer = Definition::new("out").with_node(Node::new("sub", Action::flow(inner)));
-        let error = CompiledDocument::from(outer).to_document().unwrap_err();
+        let error = Document::of(&outer).unwrap_err();
         assert_eq!(error.path, if is_whole { Vec::new() } else { vec![Name::from("sub"), name] }, "{error}");
     }
     let deep = (0..200)
         .fold(Definition::new("leaf"), |inner, _| Definition::new("f").with_node(Node::new("n", Action::flow(inner))));
-    let error = CompiledDocument::from(deep).to_document().unwrap_err();
+    let error = Document::of(&deep).unwrap_err();
     assert!(matches!(error.kind, PrintErrorKind::TooLarge(_)), "{error}");
     let condition = Condition::Is(Expr::value(true));
     let node = Node::new("x", Action::Pass).with_postcondition(condition);
-    let said = CompiledDocument::from(Definition::new("f").with_node(node)).to_document().unwrap();
+    let said = Document::of(&Definition::new("f").with_node(node)).unwrap();
     assert!(said.to_yaml().contains("postcondition: {is: true}"));
 }
 
@@ -178,9 +177,8 @@ proptest! {
     #[test]
     fn random_definitions_are_printed_and_read_again(shape in prop::collection::vec(any::<u16>(), 0..250)) {
         let flow = random(&shape);
-        let document = CompiledDocument::from(flow.clone());
-        match document.to_document() {
-            Ok(_) => prop_assert_eq!(again(&document).definition, sorted(&flow)),
+        match Document::of(&flow) {
+            Ok(_) => prop_assert_eq!(again(&flow), sorted(&flow)),
             Err(error) => prop_assert!(false, "{}", error),
         }
     }

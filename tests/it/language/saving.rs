@@ -14,8 +14,7 @@ tasks:
   - {id: ship, depends_on: weigh}
   - {id: post, depends_on: {task: pack, case: by_post}, query: {type: post.find, timeout: 5s}}
 "#,
-    )
-    .definition;
+    );
     let node = |name: &str| flow.node(name).unwrap();
     assert_eq!(node("pack").save, Some(SavePoint::retries(2).or_alternative("by_post")));
     assert_eq!(node("pack").query, Some(Work::new("pack.query")));
@@ -58,7 +57,7 @@ tasks:
     workflow: {tasks: [{id: each, agent: send, for_each: {literal: [1, 2]}}]}
     retry: {attempts: 3, rules: [{on: {codes: ["net.*"]}, attempts: 2}]}
 "#;
-    let retry = compiled(text).definition.node("all").unwrap().retry.clone().unwrap();
+    let retry = compiled(text).node("all").unwrap().retry.clone().unwrap();
     assert_eq!((retry.attempts, retry.rules.len()), (3, 1));
     let several = format!("{text}    for_each: {{literal: [1]}}\n");
     assert_eq!(wrong(&several), ["tasks[0]: `workflow` and `retry` exclude each other"]);

@@ -25,7 +25,7 @@ tasks:
         node("all", Receivers::All { workflow: "watch".into() }),
         node("key", key).with_link(Link::success("all")).with_input(Expr::Input),
     ];
-    for (node, expected) in flow.definition.nodes.iter().zip(expected) {
+    for (node, expected) in flow.nodes.iter().zip(expected) {
         assert_eq!(node.action, expected.action, "{}", node.name);
         assert_eq!(node.after, expected.after);
     }
@@ -70,8 +70,7 @@ tasks:
   - {id: all, undo: all, depends_on: more}
   - {id: one, undo: [all], depends_on: all}
 "#,
-    )
-    .definition;
+    );
     let of = |name: &str| match &flow.node(name).unwrap().action {
         Action::Compensate { of } => of.iter().map(|name| name.to_string()).collect::<Vec<String>>(),
         other => panic!("{other:?}"),

@@ -2,7 +2,9 @@
 
 use super::{able, compiled, example};
 use crate::flow::{RUN, World};
-use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Link, Node, On, Pick, Work};
+use counterpoint::definition::{
+    Action, Body, Case, Condition, Definition, Expr, Input, InputType, Link, Node, On, Pick, Work,
+};
 use counterpoint::message::{Cause, NodeStatus};
 use counterpoint::{Command, Failure, Needs, Policy, Retry, RunOutcome};
 use serde_json::{Value, json};
@@ -13,8 +15,8 @@ fn started(file: &str, input: Value) -> World {
     let recipe = compiled(&example(file));
     let mut world = World::new();
     world.say(Command::register(able(2).with_capacity(100))).unwrap();
-    let run = recipe.run(RUN, input).unwrap();
-    world.say(Command::define(recipe.definition)).unwrap();
+    let run = counterpoint::RunSpec::new(RUN, &recipe.name).with_input(counterpoint::Payload::new(input));
+    world.say(Command::define(recipe)).unwrap();
     world.say(Command::start(run)).unwrap();
     world
 }
@@ -233,8 +235,11 @@ fn a_document_and_the_data_form_are_equal() {
                 .with_input(Expr::object([("to", input("mail")), ("parcel", Expr::node("ship"))])),
         )
         .with_node(Node::new("notify.failed", Action::Pass).with_link(Link::failure("notify")))
-        .with_output(Expr::object([("parcel", Expr::node("ship"))]));
-    let read = compiled(&example("order.yaml")).definition;
+        .with_output(Expr::object([("parcel", Expr::node("ship"))]))
+        .with_input("cents", Input::required(InputType::Integer))
+        .with_input("item", Input::required(InputType::String))
+        .with_input("mail", Input::optional(InputType::String));
+    let read = compiled(&example("order.yaml"));
     assert!(read.nodes.iter().all(|node| node.after.iter().all(|link| link.on != On::Always)));
     assert_eq!(read, written);
     assert_eq!(read.id(), written.id());
@@ -262,7 +267,7 @@ fn defaults_of_inputs_hold_for_every_run() {
 name: report
 inputs:
   question: {type: string, required: true}
-  audience: {type: string, default: everybody}
+  audience: {default: everybody}
   words: {type: integer, default: 500}
 tasks:
   - {id: write, agent: writer, inputs: {to: "${inputs.audience}", about: "${inputs.question}"}}
@@ -272,7 +277,7 @@ tasks:
     let inputs = |input: Value| {
         let mut world = World::new();
         world.say(Command::register(able(2))).unwrap();
-        world.say(Command::define(recipe.definition.clone())).unwrap();
+        world.say(Command::define(recipe.clone())).unwrap();
         let run = counterpoint::RunSpec::new(RUN, "report").with_input(counterpoint::Payload::new(input));
         world.say(Command::start(run.clone())).unwrap();
         assert_eq!(world.say(Command::start(run)), Ok(counterpoint::Accepted::Repeated));
@@ -292,10 +297,6 @@ tasks:
         [json!({"to": null, "about": "why"})],
         "a field that is given is not replaced"
     );
-    let known = counterpoint::language::CompiledDocument::from(recipe.definition.clone());
-    let printed = known.to_document().unwrap();
-    let read = printed.compile(&counterpoint::Limits::default()).unwrap();
-    assert_eq!(read.definition, recipe.definition, "{}", printed.to_yaml());
-    let names: Vec<&str> = read.inputs.iter().flatten().map(|input| input.name.as_str()).collect();
-    assert_eq!(names, ["audience", "question", "words"]);
+    let printed = counterpoint::language::Document::of(&recipe).unwrap();
+    assert_eq!(printed.compile(&counterpoint::Limits::default()).unwrap(), recipe, "{}", printed.to_yaml());
 }

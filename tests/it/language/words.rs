@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The definition of a document with these tasks.
 fn of(yaml: &str) -> Definition {
-    compiled(&format!("name: flow\n{yaml}")).definition
+    compiled(&format!("name: flow\n{yaml}"))
 }
 
 fn flow(nodes: impl IntoIterator<Item = Node>) -> Definition {

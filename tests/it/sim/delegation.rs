@@ -4,7 +4,9 @@ use crate::language::{compiled, example};
 use counterpoint::message::{NodeEvent, PartEvent};
 use counterpoint::sim::{AgentModel, Distribution, Fault, Faults, Job, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
-use counterpoint::{AgentId, AgentSpec, Entry, Event, Failure, Limits, Payload, RunId, RunOutcome, TaskSpec, Time};
+use counterpoint::{
+    AgentId, AgentSpec, Entry, Event, Failure, Limits, Payload, RunId, RunOutcome, RunSpec, TaskSpec, Time,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -33,8 +35,14 @@ fn answers(task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
 fn world(seed: u64) -> Simulation {
     let recipe = compiled(&example("question.yaml"));
     let given = json!({"question": "tea cups and kettles"});
-    let runs: Vec<Job> =
-        (1..=2).map(|n| Job::run(Time::from_secs(4 + n), recipe.run(RunId::new(n), given.clone()).unwrap())).collect();
+    let runs: Vec<Job> = (1..=2)
+        .map(|n| {
+            Job::run(
+                Time::from_secs(4 + n),
+                RunSpec::new(RunId::new(n), &recipe.name).with_input(Payload::new(given.clone())),
+            )
+        })
+        .collect();
     let agent = |id| {
         let spec = AgentSpec::new(AgentId::new(id)).with_capacity(2).with_lease(Duration::from_secs(8));
         AgentModel::new(
@@ -44,7 +52,7 @@ fn world(seed: u64) -> Simulation {
     Simulation::new(seed)
         .with_agents([1, 2, 3].map(agent))
         .with_service("search", Distribution::constant(Duration::from_secs(2)))
-        .with_definition(recipe.definition)
+        .with_definition(recipe)
         .with_answers(answers)
         .with_jobs(runs)
         .with_oracle(Rules::default().with_cancel_grace(Limits::default().cancel_grace))

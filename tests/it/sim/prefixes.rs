@@ -7,8 +7,8 @@ use counterpoint::scheduler::TaskStatus;
 use counterpoint::sim::{AgentModel, Arrivals, Distribution, Job, Operation, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
 use counterpoint::{
-    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunId, RunOutcome, TaskId,
-    TaskSpec, Tier, Time,
+    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunId, RunOutcome, RunSpec,
+    TaskId, TaskSpec, Tier, Time,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,12 +22,17 @@ type Ends = (BTreeMap<TaskId, TaskStatus>, BTreeMap<RunId, RunOutcome>);
 fn workflow(file: &str, input: &Value, script: Script) -> Simulation {
     let recipe = compiled(&example(file));
     // Not before the definition is there, a crash or not: who starts a run of what is not defined is refused.
-    let runs = (1..=2).map(|n| Job::run(Time::from_secs(4 + n), recipe.run(RunId::new(n), input.clone()).unwrap()));
+    let runs = (1..=2).map(|n| {
+        Job::run(
+            Time::from_secs(4 + n),
+            RunSpec::new(RunId::new(n), &recipe.name).with_input(Payload::new(input.clone())),
+        )
+    });
     let runs: Vec<Job> = runs.collect();
     let agent = |id| AgentModel::new(able(id).with_capacity(3));
     Simulation::new(9)
         .with_agents([agent(1), agent(2)])
-        .with_definition(recipe.definition)
+        .with_definition(recipe)
         .with_answers(move |task: &TaskSpec, _: &Attempt| script(&task.kind, task.payload.value()).map(Payload::new))
         .with_jobs(runs)
         .with_oracle(Rules::default().with_cancel_grace(Limits::default().cancel_grace))

@@ -1,11 +1,14 @@
 //! Workflows by their names: found when they begin, as deep as declared.
 
 use crate::flow::{RUN, World, flow, step, undoable};
-use counterpoint::definition::{Action, Body, Call, Case, Condition, Definition, Expr, Link, Node, Pick};
+use counterpoint::definition::{
+    Action, Body, Call, Case, Condition, Definition, Expr, Input, InputFault, InputType, Link, Node, Pick,
+};
+use counterpoint::message::rejected::Invalid;
 use counterpoint::message::{Cause, LimitReached, NodeEvent, NodeOutcome, NodeStatus, RunEvent};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Command, Event, Limits, RunId, RunOutcome};
-use serde_json::json;
+use counterpoint::{Accepted, Command, Event, Limits, Rejected, RunId, RunOutcome, RunSpec};
+use serde_json::{Value, json};
 
 fn call(name: &str, call: Call) -> Node {
     Node::new(name, Action::Do(Body::Call(call))).with_input(Expr::Input)
@@ -99,6 +102,66 @@ fn an_undefined_workflow_fails_the_node_with_a_code() {
             .any(|entry| matches!(&entry.event, Event::Node { event: NodeEvent::Unresolved { .. }, .. }))
     );
     world.done("care", 0).verify();
+}
+
+/// A workflow `letter` with two inputs.
+fn letter() -> Definition {
+    let letter = Definition::new("letter").with_node(step("write").with_input(Expr::Input));
+    letter
+        .with_input("to", Input::required(InputType::String))
+        .with_input("pages", Input::optional(InputType::Integer).or(2))
+}
+
+#[test]
+fn a_run_whose_input_the_workflow_does_not_take_is_refused() {
+    let mut world = World::new();
+    world.say(Command::define(letter())).unwrap();
+    let mut started = |id: u64, input: Value| {
+        world.say(Command::start(RunSpec::new(RunId::new(id), "letter").with_input(counterpoint::Payload::new(input))))
+    };
+    let faults = vec![
+        InputFault::Unknown { input: "page".into(), nearest: Some("pages".into()) },
+        InputFault::Missing { input: "to".into() },
+    ];
+    let refused = Rejected::Invalid(Invalid::Input { workflow: "letter".into(), faults });
+    let text = "workflow letter does not take the input: page: unknown input, did you mean `pages`?; to: missing";
+    assert_eq!(refused.to_string(), text);
+    assert_eq!(started(1, json!({"page": 3})), Err(refused));
+    for wrong in [json!(null), json!([]), json!(3), json!({"to": 1}), json!({"to": "Ada", "pages": 1.5})] {
+        let refused = started(1, wrong.clone());
+        assert!(matches!(&refused, Err(Rejected::Invalid(Invalid::Input { .. }))), "{wrong}: {refused:?}");
+    }
+    // Many unknown fields with long names are listed in part.
+    let many: serde_json::Map<String, Value> =
+        (0..1_000).map(|n| (format!("{n}{}", "x".repeat(300)), json!(n))).collect();
+    let Err(refused) = started(1, many.into()) else { panic!("it was started") };
+    assert!(refused.to_string().len() < 2_000, "{refused}");
+    assert_eq!(started(1, json!({"to": "Ada"})), Ok(Accepted::Done));
+    assert_eq!(started(1, json!({"to": "Ada"})), Ok(Accepted::Repeated));
+    world.done("write", 0).verify();
+}
+
+#[test]
+fn a_called_workflow_that_does_not_take_the_input_fails_the_node_with_a_code() {
+    for nested in [false, true] {
+        let of = if nested { Action::flow(letter()) } else { Action::Do(Body::Call(Call::of("letter"))) };
+        let sub = Node::new("sub", of).with_input(Expr::value(json!({"to": 4})));
+        let mut world = World::new();
+        world.say(Command::define(letter())).unwrap();
+        let mut world = world.begin(flow([sub, step("care").with_link(Link::failure("sub"))]), 0);
+        world.crash();
+        let node = world.engine.run(RUN).unwrap().node("sub").unwrap();
+        let text = "failed (permanent (cp.input): workflow `letter` does not take the input: to: expected a string, found a number)";
+        assert_eq!(node.outcome().unwrap().to_string(), text);
+        world.done("care", 0).verify();
+    }
+}
+
+#[test]
+fn a_default_of_another_type_is_a_fault() {
+    let wrong = letter().with_input("pages", Input::optional(InputType::Integer).or("many"));
+    let error = validate(&wrong, &Limits::default()).unwrap_err();
+    assert!(error.has(&Fault::BadDefault { input: "pages".into(), expected: InputType::Integer }), "{error}");
 }
 
 #[test]

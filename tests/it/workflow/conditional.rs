@@ -137,7 +137,7 @@ fn conditional_events_in_documents() {
         ],
     });
     let document: counterpoint::language::Document = serde_json::from_value(text).unwrap();
-    let flow = document.compile(&counterpoint::Limits::default()).unwrap().definition;
+    let flow = document.compile(&counterpoint::Limits::default()).unwrap();
     let names = |node: &str| match &flow.node(node).unwrap().action {
         Action::Race { options } => options.iter().map(|option| option.name.to_string()).collect::<Vec<String>>(),
         other => panic!("{other:?}"),
@@ -147,6 +147,6 @@ fn conditional_events_in_documents() {
         (vec!["signal".into(), "when".into(), "timer".into()], vec!["when".into()])
     );
     assert_eq!(flow.node("work").unwrap().handlers, [Handler::when("enough", enough()).non_interrupting()]);
-    let printed = counterpoint::language::CompiledDocument::from(flow.clone()).to_document().unwrap();
-    assert_eq!(printed.compile(&counterpoint::Limits::default()).unwrap().definition, flow);
+    let printed = counterpoint::language::Document::of(&flow).unwrap();
+    assert_eq!(printed.compile(&counterpoint::Limits::default()).unwrap(), flow);
 }

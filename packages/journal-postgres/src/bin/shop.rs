@@ -81,7 +81,7 @@ fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> 
     });
     let take = || -> Result<(), Box<dyn Error>> {
         let order = serde_json::from_str::<Document>(ORDER)?.compile(&Limits::default())?;
-        host.define(order.definition)?;
+        host.define(order)?;
         for agent in 1..=2 {
             let spec = ["reserve", "reserve.undo", "charge"].into_iter();
             let spec = spec.fold(AgentSpec::new(AgentId::new(agent)), |spec, kind| spec.with_skill(kind, 1));

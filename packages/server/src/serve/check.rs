@@ -62,7 +62,7 @@ async fn rehearse(name: &str, content: Content, files: &[WorkFile], found: &mut 
     );
     let driver = tokio::spawn(driver);
     for file in files {
-        let workflow = &file.compiled.definition.name;
+        let workflow = &file.definition.name;
         match work::define(file, &host).await {
             Ok(deployed) => {
                 let (moved, kept) = (deployed.migrated.len(), deployed.pinned.len());

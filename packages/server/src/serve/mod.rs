@@ -225,8 +225,8 @@ fn load(files: &[PathBuf]) -> Result<Vec<WorkFile>, Trouble> {
     let mut loaded: Vec<WorkFile> = Vec::new();
     for path in files {
         let file = WorkFile::load(path)?;
-        let name = &file.compiled.definition.name;
-        if let Some(other) = loaded.iter().find(|other| other.compiled.definition.name == *name) {
+        let name = &file.definition.name;
+        if let Some(other) = loaded.iter().find(|other| other.definition.name == *name) {
             let text = format!("workflow `{name}` is in {} as well", other.path.display());
             return Err(crate::document::located(path, vec![Mistake::new("name", text)]));
         }

@@ -7,15 +7,19 @@ use super::session::Visitor;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Response};
+use counterpoint::definition::{Definition, Presence};
 use counterpoint::engine::{RunCursor, RunFilter, RunStanding, RunView};
 use counterpoint::{Engine, RunOutcome, Time};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The number of runs in a page.
 const PAGE: usize = 50;
+/// The most inputs of a workflow that are listed, and the most characters of a default.
+const INPUTS: usize = 20;
+const SHOWN: usize = 40;
 /// The ages by which runs are filtered: those that began within a span, and those that began earlier.
 const AGES: [(&str, &str, u64); 6] = [
     ("1h", "within an hour", 3_600),
@@ -158,12 +162,21 @@ fn row(run: &RunView<'_>, now: Time) -> String {
     )
 }
 
+/// A workflow.
+#[derive(Default)]
+struct Known {
+    /// Whether runs of it can be started.
+    is_offered: bool,
+    /// The inputs that it declares, in words; empty if it takes any.
+    inputs: String,
+}
+
 /// What the list shows of the engine.
 struct Found {
     rows: String,
     next: Option<RunCursor>,
-    /// The workflows, and whether runs of them can be started.
-    workflows: Vec<(String, bool)>,
+    /// The workflows by their names.
+    workflows: BTreeMap<String, Known>,
 }
 
 fn look(engine: &Engine, asked: &Asked, now: Time) -> Found {
@@ -182,21 +195,45 @@ fn look(engine: &Engine, asked: &Asked, now: Time) -> Found {
             break;
         }
     }
-    let mut workflows: Vec<(String, bool)> = Vec::new();
-    for known in engine.definitions() {
-        let name = known.definition.name.to_string();
-        match workflows.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, offered)) => *offered |= known.is_offered,
-            None => workflows.push((name, known.is_offered)),
+    let mut workflows: BTreeMap<String, Known> = BTreeMap::new();
+    for view in engine.definitions() {
+        let known = workflows.entry(view.definition.name.to_string()).or_default();
+        known.is_offered |= view.is_offered;
+        if view.is_default {
+            known.inputs = inputs(view.definition);
         }
     }
     Found { rows, next: cursor, workflows }
 }
 
+/// The inputs that a workflow declares, such as `topic (a string, required), words (an integer, else 500)`.
+fn inputs(definition: &Definition) -> String {
+    let declared = definition.inputs.iter().flatten().take(INPUTS).map(|(name, input)| match &input.presence {
+        Presence::Required => format!("{name} ({}, required)", input.kind),
+        Presence::Default(value) => format!("{name} ({}, else {})", input.kind, short(&value.to_string())),
+        _ => format!("{name} ({})", input.kind),
+    });
+    declared.collect::<Vec<_>>().join(", ")
+}
+
+/// The beginning of a value.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The form that starts a run. Its id follows from a number in the form: a form that is sent twice starts one run.
-fn start(workflows: &[(String, bool)]) -> String {
-    let offered: String =
-        workflows.iter().filter(|(_, offered)| *offered).map(|(name, _)| option(name, name, "")).collect();
+fn start(workflows: &BTreeMap<String, Known>) -> String {
+    let offered = || workflows.iter().filter(|(_, known)| known.is_offered);
+    let hints: String = offered()
+        .filter(|(_, known)| !known.inputs.is_empty())
+        .map(|(name, known)| format!("<li><b>{}</b>: {}", escaped(name), escaped(&known.inputs)))
+        .collect();
+    let hints =
+        if hints.is_empty() { hints } else { format!("<p class=dim>Inputs</p><ul class=dim id=inputs>{hints}</ul>") };
+    let offered: String = offered().map(|(name, _)| option(name, name, "")).collect();
     if offered.is_empty() {
         return "<section id=start><p class=dim>No workflow is defined. Send one to <code>POST /v1/workflows</code>.</p></section>"
             .to_owned();
@@ -205,7 +242,7 @@ fn start(workflows: &[(String, bool)]) -> String {
         "<section id=start><details id=starting><summary>Start a run</summary>
 <form class=row method=post action=/start>{}<label>Workflow <select name=workflow>{offered}</select></label>
 <label>Key <input name=key size=12></label>
-<label>Input <textarea name=input rows=2 cols=28 placeholder=\"JSON, or nothing\"></textarea></label><button>Start</button></form></details></section>",
+<label>Input <textarea name=input rows=2 cols=28 placeholder=\"JSON, or nothing\"></textarea></label><button>Start</button></form>{hints}</details></section>",
         hidden("once", &crate::control::token())
     )
 }
@@ -225,7 +262,7 @@ pub(super) async fn runs(State(site): State<Site>, headers: HeaderMap, Query(ask
         Ok(found) => found,
         Err(error) => return broken(error),
     };
-    let names: BTreeSet<String> = found.workflows.iter().map(|(name, _)| name.clone()).collect();
+    let names: BTreeSet<String> = found.workflows.keys().cloned().collect();
     let mut more = String::new();
     if !asked.after.is_empty() {
         let _ = write!(more, "<a href=\"/runs?{}\">The latest runs</a> ", escaped(&asked.query("")));

@@ -28,7 +28,7 @@ pub(super) async fn begin(
         for pinned in &define(file, host).await?.pinned {
             terminal::say(&format!(
                 "a run of `{}` keeps the earlier workflow: {}",
-                file.compiled.definition.name, pinned.reason
+                file.definition.name, pinned.reason
             ));
         }
         add_agents(file, host, data, &guard, view).await?;
@@ -41,7 +41,7 @@ pub(super) async fn begin(
 
 /// Defines a workflow. A change of a version that is known takes its place if that is safe, and runs under way follow it.
 pub(super) async fn define(file: &WorkFile, host: &FutureHost) -> Result<Deployed, Trouble> {
-    let definition = file.compiled.definition.clone();
+    let definition = file.definition.clone();
     host.deploy(definition, InFlight::Migrate).await.map_err(|error| {
         let advice = "if the workflow has changed, give it a higher `version`";
         match Trouble::from(error) {

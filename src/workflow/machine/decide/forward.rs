@@ -232,6 +232,7 @@ impl Decider<'_> {
                 let message = format!("no workflow `{workflow}` is defined, or not in that version");
                 Ending::failed(codes::UNDEFINED, message)
             }
+            Some(Blocked::Input(message)) => Ending::failed(codes::INPUT, message.to_string()),
             Some(Blocked::Limit(limit)) => {
                 if *limit == OVERDUE
                     && let Some(worker) = node.state.instances().next_to_cancel()

@@ -123,6 +123,8 @@ pub(crate) enum Blocked {
     Limit(LimitReached),
     /// It calls a workflow that is not defined.
     Undefined(Name),
+    /// It calls a workflow that does not take the input, with the message of its failure.
+    Input(Box<str>),
 }
 
 /// The number of rollbacks to a save-point, and the branch that is taken from there.

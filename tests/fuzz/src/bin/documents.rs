@@ -2,7 +2,7 @@
 #![no_main]
 
 use counterpoint::language::Document;
-use counterpoint::{Command, Engine, Limits, Outbox, RunId, Time};
+use counterpoint::{Command, Engine, Limits, Outbox, Payload, RunId, RunSpec, Time};
 use counterpoint_fuzz::asks;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -14,17 +14,18 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         std::str::from_utf8(bytes).ok().and_then(|text| serde_saphyr::from_str(text).ok())
     };
-    let Some(compiled) = document.and_then(|document| document.compile(&Limits::default()).ok()) else { return };
+    let Some(definition) = document.and_then(|document| document.compile(&Limits::default()).ok()) else { return };
     let mut engine = Engine::new(asks::config());
     let mut out = Outbox::default();
     let now = Time::from_secs(1);
-    let taken = engine.handle(now, Command::define(compiled.definition.clone()), &mut out);
+    let taken = engine.handle(now, Command::define(definition.clone()), &mut out);
     assert!(taken.is_ok(), "the engine refuses a definition that was compiled within its limits: {taken:?}");
     for (id, given) in [(1, Value::Null), (2, json!({})), (3, json!({"input": "a", "n": 3}))] {
-        if let Ok(run) = compiled.run(RunId::new(id), given) {
-            let _ = engine.handle(now, Command::start(run), &mut out);
-            assert_eq!(engine.check(), Ok(()));
-        }
+        let input = Payload::new(given);
+        let is_taken = definition.check_input(&input).is_ok();
+        let started = engine.handle(now, Command::start(RunSpec::new(RunId::new(id), &definition.name).with_input(input)), &mut out);
+        assert_eq!(is_taken, started.is_ok(), "{started:?}");
+        assert_eq!(engine.check(), Ok(()));
     }
     let _ = engine.handle(Time::from_secs(100_000), Command::Tick, &mut out);
     assert_eq!(engine.check(), Ok(()));

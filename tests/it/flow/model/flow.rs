@@ -8,7 +8,7 @@ use counterpoint::definition::{
     Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, On, OnUnmet, Pick, RaceOption,
     Receivers, Reducer, Remaining, Repeat, Transition, Trigger, Variable, WaitFor,
 };
-use counterpoint::definition::{OnCompensationFailure, OnFailure};
+use counterpoint::definition::{InputType, OnCompensationFailure, OnFailure, Presence};
 use counterpoint::message::{
     Cause, CompensationOutcome, LimitReached, Measure, NodeOutcome, NodeRemedy, Opening, Refusal,
 };
@@ -897,22 +897,21 @@ impl Flow {
         Ok(())
     }
 
-    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>, now: Time) -> Ruling {
-        let at = owner.node.index();
+    /// The input of the next piece of work of a node. The first state of a state machine is given what begins.
+    fn next_input(&self, at: usize, piece: usize, begun: &Value, now: Time) -> Result<Value, String> {
         self.reading.set(Some(at));
         let place = &self.places[at];
-        ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
+        ensure!(place.pieces.len() == piece, "a piece begins out of turn");
         let item = match &self.node(at).action {
             Action::Do(_) if repeats(self.node(at)) => {
                 ensure!(place.opened.is_some() && place.end.is_none(), "a round of a node that is not open");
                 ensure!(place.failed() == 0, "a round begins after one has failed");
-                self.rounds(at).get(owner.item as usize).cloned().ok_or("a round too many")?
+                self.rounds(at).get(piece).cloned().ok_or("a round too many")?
             }
             Action::Do(_) if place.again.is_some() => {
                 ensure!(place.again <= Some(now), "a child run starts before its time");
                 ensure!(place.end.is_none(), "a child run starts of a node that has ended");
-                ensure!(place.pieces.last().is_some_and(|last| last.input == input), "it starts with another input");
-                input.clone()
+                place.pieces.last().ok_or("it starts again before it has started")?.input.clone()
             }
             Action::Do(_) if !place.pieces.is_empty() => {
                 ensure!(
@@ -934,7 +933,7 @@ impl Flow {
                     place.again <= Some(now) || place.again.is_none(),
                     "a state is attempted again before its time"
                 );
-                walk.value.clone().unwrap_or_else(|| input.clone())
+                walk.value.clone().unwrap_or_else(|| begun.clone())
             }
             Action::Map(_) | Action::Repeat(_) if place.again.is_some() => {
                 return Err("an item or a round begins of a node that is to be attempted again".to_owned());
@@ -945,11 +944,11 @@ impl Flow {
                 ensure!(place.opened.is_some() && place.end.is_none(), "an item of a map that is not open");
                 ensure!(at_once.is_none_or(|most| place.active() < most as usize), "too many items at once");
                 ensure!(!self.too_many(at), "an item begins after too many have failed");
-                place.items.get(owner.item as usize).cloned().ok_or("an item too many")?
+                place.items.get(piece).cloned().ok_or("an item too many")?
             }
             Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, .. }) => {
                 ensure!(place.opened.is_some() && place.end.is_none(), "a round of a repeat that is not open");
-                ensure!(owner.item < *most, "a round too many");
+                ensure!(piece < *most as usize, "a round too many");
                 let before = place.pieces.last().map(given).unwrap_or_default();
                 let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &before));
                 ensure!(more, "a round begins although its condition does not hold");
@@ -977,7 +976,23 @@ impl Flow {
             _ => &node.input,
         };
         let is_same = self.places[at].again.is_some() && matches!(node.action, Action::Do(_));
-        let expected = if plain || is_same { item } else { self.eval(given, &item) };
+        Ok(if plain || is_same { item } else { self.eval(given, &item) })
+    }
+
+    /// Whether a workflow, called or nested, does not take the input of the next piece of work of a node.
+    pub(super) fn refuses_input(&self, at: usize, called: Option<&Definition>, now: Time) -> Result<bool, String> {
+        let called = match body(&self.node(at).action) {
+            Some(Body::Flow(nested)) => nested,
+            _ => called.ok_or("a workflow that is not known refuses an input")?,
+        };
+        let begins = self.places[at].walk.as_ref().is_some_and(|walk| walk.value.is_none());
+        let input = self.next_input(at, self.places[at].pieces.len(), &Value::Null, now)?;
+        Ok(begins || !takes(called, &input))
+    }
+
+    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>, now: Time) -> Ruling {
+        let at = owner.node.index();
+        let expected = self.next_input(at, owner.item as usize, &input, now)?;
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (side_effects, undo) = (SideEffects::None, Undo::Idle);
         self.places[at].since.get_or_insert(now);
@@ -1792,6 +1807,25 @@ fn says(predicate: &str, of: &Value) -> bool {
 }
 
 /// What a variable is after a write: numbers, lists, objects of one level.
+/// Whether a run of a workflow may begin with an input.
+pub(super) fn takes(definition: &Definition, input: &Value) -> bool {
+    let Some(declared) = &definition.inputs else { return true };
+    let Some(given) = (if input.is_null() { json!({}) } else { input.clone() }).as_object().cloned() else {
+        return false;
+    };
+    let is_known = given.keys().all(|field| declared.contains_key(field.as_str()));
+    is_known
+        && declared.iter().all(|(field, input)| match given.get(field.as_str()) {
+            None => input.presence != Presence::Required,
+            Some(value) => match input.kind {
+                InputType::Any => true,
+                InputType::Integer => value.is_u64() || value.is_i64(),
+                InputType::Array => value.is_array(),
+                kind => kind.takes(value),
+            },
+        })
+}
+
 fn written_to(variable: &Variable, there: Value, written: Value) -> Value {
     let numbers = (there.as_i64(), written.as_i64());
     match (&variable.reducer, numbers) {

@@ -5,7 +5,7 @@
 //! maps and repeats, pivot, happenings and causal order for what is undone. Because every node must end in one of the ways
 //! that the rules allow, what must happen has happened when a run ends.
 
-use counterpoint::definition::{Body, Definition};
+use counterpoint::definition::{Body, Definition, Presence};
 use counterpoint::message::{
     CatalogueEvent, Cause, CompensationOutcome, DecisionEvent, LimitReached, MapEvent, Next, NodeEvent, NodeRef,
     NodeRemedy, Opening, RunEvent, TaskEvent,
@@ -32,7 +32,7 @@ mod sends;
 
 pub(crate) use flow::fires;
 
-use flow::{Flow, Stand, Undo};
+use flow::{Flow, Stand, Undo, takes};
 use ledger::Ledger;
 
 #[derive(Default)]
@@ -260,13 +260,15 @@ impl Model {
                 }
                 self.ledger.started(run, &definition, spec.budget, *owner);
                 let mut input = spec.input.value().clone();
-                if input.is_null() && !definition.defaults.is_empty() {
-                    input = serde_json::json!({});
-                }
-                if let Some(fields) = input.as_object_mut() {
-                    for (field, default) in &definition.defaults {
-                        fields.entry(field.as_str()).or_insert_with(|| default.value().clone());
+                ensure!(takes(&definition, &input), "the workflow does not take the input");
+                if let Some(inputs) = &definition.inputs {
+                    let mut fields = input.as_object().cloned().unwrap_or_default();
+                    for (field, declared) in inputs {
+                        if let Presence::Default(default) = &declared.presence {
+                            fields.entry(field.as_str()).or_insert_with(|| default.value().clone());
+                        }
                     }
+                    input = fields.into();
                 }
                 let flow = Flow::new(definition, *owner, input, self.now);
                 ensure!(self.flows.insert(run, flow).is_none(), "a run starts twice");
@@ -421,6 +423,14 @@ impl Model {
                 let unknown = |key: &(Name, u32)| key.0 != *workflow || version.is_some_and(|version| version != key.1);
                 ensure!(self.definitions.keys().all(unknown), "the workflow is known");
                 self.flow_mut(run)?.places[at].unresolved = true;
+                Ok(())
+            }
+            NodeEvent::InputRefused { workflow, version, faults } => {
+                ensure!(!faults.is_empty(), "an input is refused without a reason");
+                let definition = self.definitions.get(&(workflow.clone(), *version)).cloned();
+                let flow = self.flow_mut(run)?;
+                ensure!(flow.refuses_input(at, definition.as_deref(), now)?, "the workflow takes the input");
+                flow.places[at].unresolved = true;
                 Ok(())
             }
             NodeEvent::Reduced { variable, value } => self.reduced(run, Some(at), *variable, value),
