@@ -15,6 +15,7 @@ use core::fmt;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 /// Data that the core passes on without inspecting it: the input and the output of a task.
@@ -34,6 +35,8 @@ enum Held {
     Value(Value),
     /// An object that is built when it is read. What the engine puts together from other payloads is often only passed on.
     Fields(Box<Fields>),
+    /// JSON text that is parsed when it is read. A small object needs a tenth of the memory.
+    Text(Box<Text>),
 }
 
 const _: () = assert!(size_of::<Held>() == size_of::<Value>(), "few payloads are built late");
@@ -42,6 +45,19 @@ const _: () = assert!(size_of::<Held>() == size_of::<Value>(), "few payloads are
 struct Fields {
     fields: [(&'static str, Field); 3],
     value: OnceLock<Value>,
+}
+
+/// The compact JSON text of a value.
+struct Text {
+    text: Box<str>,
+    value: OnceLock<Value>,
+}
+
+impl Text {
+    /// What `serde_json` has written it reads again, within the depth that it reads.
+    fn parsed(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
 }
 
 /// A field of an object that is put together from other payloads.
@@ -73,6 +89,9 @@ impl Fields {
         self.value.get_or_init(|| Value::Object(build()))
     }
 }
+
+/// A parser of JSON refuses deeper text.
+const PACKED_DEPTH: u32 = 100;
 
 static NULL: Value = Value::Null;
 
@@ -127,6 +146,34 @@ impl Payload {
         self.0.as_ref().map_or(&NULL, |inner| inner.value())
     }
 
+    /// The value, which is parsed and not retained if it is held as text.
+    fn read(&self) -> Cow<'_, Value> {
+        match self.0.as_deref().map(|inner| &inner.content) {
+            Some(Held::Text(text)) if text.value.get().is_none() => Cow::Owned(text.parsed()),
+            _ => Cow::Borrowed(self.value()),
+        }
+    }
+
+    /// Whether both are the same value in memory.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// The payload held as text; none if that needs no less memory, or if it is deeper than a parser reads.
+    pub(crate) fn packed(&self) -> Option<Self> {
+        let inner = self.0.as_deref().filter(|inner| inner.depth > 0 && inner.depth <= PACKED_DEPTH)?;
+        if matches!(inner.content, Held::Text(_)) {
+            return None;
+        }
+        let text = serde_json::to_string(inner.value()).ok()?.into_boxed_str();
+        let content = Held::Text(Box::new(Text { text, value: OnceLock::new() }));
+        Some(Self(Some(Arc::new(Measured { content, bytes: inner.bytes, depth: inner.depth }))))
+    }
+
     /// Whether it is JSON `null`.
     #[must_use]
     pub const fn is_null(&self) -> bool {
@@ -151,6 +198,7 @@ impl Measured {
         match &self.content {
             Held::Value(value) => value,
             Held::Fields(fields) => fields.value(),
+            Held::Text(text) => text.value.get_or_init(|| text.parsed()),
         }
     }
 }
@@ -197,7 +245,7 @@ fn digits(number: &serde_json::Number) -> usize {
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.value() == b.value(),
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || self.read() == other.read(),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         }
@@ -215,7 +263,7 @@ impl From<Value> for Payload {
 
 impl fmt::Display for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.value(), f)
+        fmt::Display::fmt(&*self.read(), f)
     }
 }
 
@@ -235,9 +283,9 @@ pub(crate) const OPEN: &str = "counterpoint::Open";
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         if to.is_human_readable() {
-            self.value().serialize(to)
+            self.read().serialize(to)
         } else {
-            to.serialize_newtype_struct(OPEN, &Content(self.value()))
+            to.serialize_newtype_struct(OPEN, &Content(&self.read()))
         }
     }
 }
@@ -306,6 +354,28 @@ mod tests {
             assert_eq!(late, whole);
             assert_ne!(late, Payload::object(fields().map(|(name, _)| (name, Field::Flag(flag)))));
         }
+    }
+
+    #[test]
+    fn a_payload_as_text_is_the_same() {
+        let values =
+            [json!({"n": 1}), json!([1.5, -0.0, 1e300, u64::MAX, i64::MIN, "\u{1f}\""]), json!({"a": {"b": [{}]}})];
+        for value in values {
+            let whole = Payload::new(value.clone());
+            let packed = whole.packed().unwrap();
+            assert!(packed.packed().is_none());
+            assert_eq!((packed.bytes(), packed.depth()), (whole.bytes(), whole.depth()));
+            assert_eq!(
+                (packed.to_string(), serde_json::to_value(&packed).unwrap()),
+                (whole.to_string(), value.clone())
+            );
+            assert_eq!(packed, whole);
+            assert!(matches!(&packed.0.as_deref().unwrap().content, Held::Text(text) if text.value.get().is_none()));
+            assert_eq!(packed.value(), &value);
+        }
+        assert!(Payload::new(json!("text")).packed().is_none() && Payload::NULL.packed().is_none());
+        let deep = (0..=PACKED_DEPTH).fold(json!(1), |inner, _| json!([inner]));
+        assert!(Payload::new(deep).packed().is_none());
     }
 
     #[test]

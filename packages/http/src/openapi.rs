@@ -132,6 +132,13 @@ fn parameters(route: &Route) -> Vec<Value> {
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
             "description": "Replaces an `id`: the same key of the same caller and tenant identifies the same task or run.",
         }));
+        let traced = [
+            ("traceparent", "The span of the caller (W3C Trace Context). A malformed one is ignored."),
+            ("tracestate", "What belongs to it."),
+        ];
+        all.extend(traced.map(
+            |(name, about)| json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": about}),
+        ));
     }
     all
 }

@@ -90,7 +90,7 @@ pub(crate) fn simulate(file: &WorkFile, run: &RunSpec, assumptions: Assumptions)
     let executor = Executor::new(clock.clone());
     let (host, driver) = FutureHost::start(Config::default(), clock.clone())?;
     executor.spawn(async move { _ = driver.await });
-    let view = SharedView::of(&[]);
+    let view = SharedView::default();
     let assumptions = Arc::new(assumptions);
     executor.block_on(async {
         let watching = view.clone();

@@ -58,7 +58,7 @@ pub(crate) fn show(
     as_json: bool,
 ) -> Result<(), Trouble> {
     let entries = folder.entries()?;
-    let view = SharedView::of(&[]);
+    let view = SharedView::default();
     let texts: Vec<(String, String)> = entries.iter().map(|entry| (entry.at.to_string(), view.apply(entry))).collect();
     let engine =
         Engine::restore(Config::default(), None, &entries).map_err(|error| Trouble::Broken(error.to_string()))?;

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The projections of a run. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SharedView(Arc<Mutex<View>>);
 
 /// The projections of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct View {
     progress: Progress,
     names: Names,
@@ -41,12 +41,7 @@ pub(crate) struct Line {
 impl SharedView {
     /// The projections of these entries.
     pub(crate) fn of(entries: &[Entry]) -> Self {
-        let mut view = View {
-            progress: Progress::default(),
-            names: Names::default(),
-            timeline: Timeline::default(),
-            tasks: BTreeMap::new(),
-        };
+        let mut view = View::default();
         entries.iter().for_each(|entry| _ = view.tell(entry));
         Self(Arc::new(Mutex::new(view)))
     }

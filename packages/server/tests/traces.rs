@@ -59,9 +59,14 @@ fn time(span: &Value, which: &str) -> u64 {
 
 /// A server with FLOW that sends its spans to a port.
 fn start(place: &Place, port: u16) -> Served {
+    start_with(place, port, &[])
+}
+
+fn start_with(place: &Place, port: u16, more: &[&str]) -> Served {
     place.write("flow.yaml", FLOW);
     let url = format!("http://127.0.0.1:{port}");
-    Served::start(place, &["--listen", "127.0.0.1:0", "--otlp", &url, "flow.yaml"])
+    let words = [&["--listen", "127.0.0.1:0", "--otlp", &url], more, &["flow.yaml"]].concat();
+    Served::start(place, &words)
 }
 
 fn ends(served: &Served, run: &str) {
@@ -168,6 +173,38 @@ fn a_server_that_goes_on_after_a_kill_ends_the_spans_of_the_earlier_one() {
     for span in all.iter().filter(|span| span["name"] == "first" || span["name"] == "then") {
         assert_eq!(span["parentSpanId"], run["spanId"]);
     }
+}
+
+/// The entries with which the run began are no longer retained.
+#[test]
+fn a_server_that_starts_from_a_snapshot_ends_the_spans_of_runs_before_it() {
+    let (place, collector) = (Place::new(), accepting());
+    place.write("settings.toml", "snapshot_events = 40\nhistory_events = 5\n");
+    let mut served = start_with(&place, collector.port, &["--config", "settings.toml"]);
+    let flow = json!({"name": "waits", "tasks": [{"id": "first", "wait": {"signal": "one"}}]});
+    assert_eq!(served.send("POST", "/v1/workflows", &flow).0, 201);
+    assert_eq!(served.try_send("POST", "/v1/runs", ASKED, &json!({"id": "7", "workflow": "waits"})).unwrap().0, 201);
+    let is_snapshot = |file: std::fs::DirEntry| file.path().extension().is_some_and(|end| end == "snapshot");
+    let journal = place.path("data/journal");
+    let mut next = 1..;
+    until("a snapshot is stored", || {
+        let id = next.next().unwrap().to_string();
+        assert_eq!(served.send("POST", "/v1/tasks", &json!({"id": id, "kind": "alone"})).0, 201);
+        assert_eq!(served.send("DELETE", &format!("/v1/tasks/{id}"), &Value::Null).0, 202);
+        std::fs::read_dir(&journal).unwrap().any(|file| is_snapshot(file.unwrap()))
+    });
+    served.running.kill();
+    served = start_with(&place, collector.port, &["--config", "settings.toml"]);
+    assert_eq!(served.send("POST", "/v1/runs/7/signals/one", &json!(1)).0, 202);
+    ends(&served, "7");
+    served.running.signal("TERM");
+    served.running.end().with(0);
+    let all = spans(&collector);
+    let (run, node) = (named(&all, "invoke_workflow waits"), named(&all, "first"));
+    let caller = (&json!("4bf92f3577b34da6a3ce929d0e0e4736"), &json!("00f067aa0ba902b7"));
+    assert_eq!((&run["traceId"], &run["parentSpanId"]), caller);
+    assert_eq!(node["parentSpanId"], run["spanId"]);
+    assert!(time(run, "startTimeUnixNano") < time(run, "endTimeUnixNano"), "{run}");
 }
 
 #[test]

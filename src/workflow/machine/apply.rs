@@ -5,6 +5,7 @@ use super::decide::Evaluated;
 use super::graph::{NodeEnd, review_failures, wake_working};
 use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork, continue_as_new, is_between_attempts};
+use super::pack::pack;
 use super::rollback::{end_function_rollbacks, reset_to, roll_back_to, throw};
 use super::{NodeState, Run, RunInput};
 use crate::base::id::{NodeIx, RunId};
@@ -74,6 +75,7 @@ impl Run {
                 self.course.finish(outcome, now)?;
                 self.graph.dirty_mut().settle_all();
                 self.signals.clear();
+                pack(self);
             }
             RunEvent::Started { .. } | RunEvent::Migrated { .. } | RunEvent::SignalMoved { .. } => {
                 return Err(Illegal::new("an event reaches one run", "it concerns several"));

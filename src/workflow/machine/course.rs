@@ -1,6 +1,7 @@
 //! The phase of a run as a whole.
 
 use super::illegal::{Applied, Illegal};
+use crate::base::payload::Payload;
 use crate::base::time::Time;
 use crate::message::run::{Cause, RunOutcome, RunPhase};
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,12 @@ impl Course {
         }
         *self = Self::Finished(Box::new(Finish { outcome: outcome.clone(), at }));
         Ok(())
+    }
+
+    /// The output of a run that has succeeded.
+    pub(super) fn output_mut(&mut self) -> Option<&mut Payload> {
+        let Self::Finished(finish) = self else { return None };
+        if let RunOutcome::Succeeded { output } = &mut finish.outcome { Some(output) } else { None }
     }
 
     /// An operator lets a failed run continue.

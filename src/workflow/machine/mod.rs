@@ -18,6 +18,7 @@ mod illegal;
 mod input;
 mod needs;
 mod node;
+mod pack;
 mod record;
 mod rollback;
 mod signals;

@@ -6,7 +6,7 @@ use counterpoint::{Entry, RunId, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The projections of the pages. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Board(Arc<Mutex<Projections>>);
 
 #[derive(Debug, Default)]
@@ -16,13 +16,6 @@ struct Projections {
 }
 
 impl Board {
-    /// The projections of these entries.
-    pub(super) fn of(entries: &[Entry]) -> Self {
-        let board = Self(Arc::default());
-        entries.iter().for_each(|entry| board.apply(entry));
-        board
-    }
-
     fn get(&self) -> MutexGuard<'_, Projections> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -80,10 +80,11 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
     let tokens = read_tokens(&path)?;
     let _held = hold(data)?;
     let audit = settings.audit_in(data).map(|path| audit::AuditFile::open(&path)).transpose()?;
-    let view = SharedView::of(&[]);
+    let view = SharedView::default();
     let exporter = Exporter::start(settings.otlp.as_ref(), &view);
     let traces = exporter.as_ref().map(Exporter::traces);
-    let (site, mcp, mut driver) = open(data, tokens.clone(), &settings, (audit.as_ref(), view, traces)).await?;
+    let watchers = Watchers { audit: audit.as_ref(), view, traces };
+    let (site, mcp, mut driver) = open(data, tokens.clone(), &settings, watchers).await?;
     let app = site.app.clone();
     let guard = if files.is_empty() { None } else { Some(work::begin(&files, app.host(), data, &site.view).await?) };
 
@@ -128,15 +129,22 @@ pub(crate) async fn serve(args: &ServeArgs, data: &Path, json: bool) -> Result<(
 /// The task that drives the host.
 type Driving = JoinHandle<Result<(), HostError>>;
 
+/// What learns of requests and entries, beside the pages.
+struct Watchers<'a> {
+    audit: Option<&'a audit::AuditFile>,
+    view: SharedView,
+    traces: Option<Traces>,
+}
+
 /// Opens the journal, and begins to drive the host and to watch its entries.
 async fn open(
     data: &Path,
     tokens: Tokens,
     settings: &Settings,
-    (audit, view, traces): (Option<&audit::AuditFile>, SharedView, Option<Traces>),
+    Watchers { audit, view, traces }: Watchers<'_>,
 ) -> Result<(Site, Counterpoint, Driving), Trouble> {
     let source = settings.source(data);
-    let board = board::Board::of(&[]);
+    let board = board::Board::default();
     let past = Past::default();
     let (place, seen) = (source.place()?, past.clone());
     let compaction = settings.snapshot_events.map(|every| Compaction::new(source, every));

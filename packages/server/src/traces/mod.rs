@@ -293,7 +293,7 @@ mod tests {
             headers: Vec::new(),
             resource: Vec::new(),
         };
-        let exporter = Exporter::start(Some(&target), &SharedView::of(&[])).unwrap();
+        let exporter = Exporter::start(Some(&target), &SharedView::default()).unwrap();
         let traces = exporter.traces();
         let most = u64::try_from(WAITING).unwrap();
         for task in (1..=most + 100).map(TaskId::new) {

@@ -117,6 +117,10 @@ impl InstanceEnd {
         self
     }
 
+    pub(super) const fn output_mut(&mut self) -> Option<&mut Payload> {
+        if let SideEffects::Done(output) = &mut self.side_effects { Some(output) } else { None }
+    }
+
     pub(crate) fn output(&self) -> Payload {
         match &self.side_effects {
             SideEffects::Done(output) => output.clone(),

@@ -238,6 +238,16 @@ impl Instance {
         }
     }
 
+    /// Its payloads.
+    pub(super) fn each_payload(&mut self, mut change: impl FnMut(&mut Payload)) {
+        change(&mut self.input);
+        if let Progress::Ended(end) = &mut self.progress
+            && let Some(output) = end.output_mut()
+        {
+            change(output);
+        }
+    }
+
     pub(crate) fn request_cancel(&mut self) -> Applied {
         self.active("the cancellation of an instance is requested")?;
         self.cancel = Cancellation::Requested;

@@ -385,6 +385,11 @@ impl Instances {
         }
     }
 
+    /// The instance, if it is the only one.
+    pub(super) fn only_mut(&mut self) -> Option<&mut Instance> {
+        if let Some(List::One(instance)) = self.0.as_deref_mut() { Some(instance) } else { None }
+    }
+
     /// Begins the next instance. The index must be the next one.
     pub(super) fn begin(&mut self, index: u32, instance: Instance) -> Applied {
         if index != self.len() {

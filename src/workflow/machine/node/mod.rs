@@ -94,6 +94,14 @@ pub(crate) fn waits_with_work(node: &NodeState) -> bool {
     node.is_waiting() && !node.instances.is_empty()
 }
 
+/// Changes the payloads that a node with one instance holds.
+pub(crate) fn each_payload(node: &mut NodeState, mut change: impl FnMut(&mut Payload)) {
+    change(&mut node.output);
+    if let Some(instance) = node.instances.only_mut() {
+        instance.each_payload(change);
+    }
+}
+
 impl NodeState {
     pub(crate) fn new(kind: Machine) -> Self {
         Self { work: NodeWork::new(kind), ..Self::default() }
