@@ -30,7 +30,7 @@ const SHOWN: usize = 64;
 /// assert!(report.check_input(&Payload::new(json!({"topic": "tea"}))).is_ok());
 /// let faults = report.check_input(&Payload::new(json!({"words": "many", "topics": 2}))).unwrap_err();
 /// let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-/// assert_eq!(lines, ["topics: unknown input, did you mean `topic`?", "topic: missing", "words: expected an integer, found a string"]);
+/// assert_eq!(lines, ["`topics` is no input, did you mean `topic`?", "`topic` is missing", "`words` is a string, expected an integer"]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,13 +92,13 @@ pub enum InputFault {
         found: Box<str>,
     },
     /// A required input is missing.
-    #[error("{input}: missing")]
+    #[error("`{input}` is missing")]
     Missing {
         /// The input.
         input: Name,
     },
     /// An input is not declared.
-    #[error("{input}: unknown input{}", suggestion(.nearest.as_ref()))]
+    #[error("`{input}` is no input{}", suggestion(.nearest.as_ref()))]
     Unknown {
         /// The beginning of its name.
         input: Name,
@@ -106,7 +106,7 @@ pub enum InputFault {
         nearest: Option<Name>,
     },
     /// The value of an input has another type.
-    #[error("{input}: expected {expected}, found {found}")]
+    #[error("`{input}` is {found}, expected {expected}")]
     WrongType {
         /// The input.
         input: Name,

@@ -23,8 +23,8 @@
 //! // An engine refuses a run with another input.
 //! assert!(report.check_input(&Payload::new(json!({"topic": "tea"}))).is_ok());
 //! let faults = report.check_input(&Payload::new(json!({"topics": 3}))).unwrap_err();
-//! assert_eq!(faults[0].to_string(), "topics: unknown input, did you mean `topic`?");
-//! assert_eq!(faults[1].to_string(), "topic: missing");
+//! assert_eq!(faults[0].to_string(), "`topics` is no input, did you mean `topic`?");
+//! assert_eq!(faults[1].to_string(), "`topic` is missing");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

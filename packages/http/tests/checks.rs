@@ -384,7 +384,7 @@ fn a_run_whose_input_the_workflow_does_not_take_is_refused() {
     };
     let refused = start("1", json!({"page": 1}));
     refused.is(422, "input");
-    assert!(refused.body.contains("page: unknown input, did you mean `pages`?; to: missing"), "{}", refused.body);
+    assert!(refused.body.contains("`page` is no input, did you mean `pages`?; `to` is missing"), "{}", refused.body);
     start("1", json!(null)).is(422, "input");
     assert_eq!(start("1", json!({"to": "Ada"})).status, 201);
 }

@@ -53,7 +53,7 @@ pub(crate) fn spec(file: &WorkFile, id: RunId, input: Value) -> Result<RunSpec, 
     definition.check_input(&input).map_err(|faults| Trouble::Mistakes {
         file: file.path.clone(),
         // The paths are those of the input, which is not in the file.
-        mistakes: faults.iter().map(|fault| Mistake::new("", format!("input {fault}"))).collect(),
+        mistakes: faults.iter().map(|fault| Mistake::new("inputs", fault.to_string())).collect(),
     })?;
     Ok(RunSpec::new(id, &definition.name).with_version(definition.version).with_input(input))
 }

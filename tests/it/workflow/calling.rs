@@ -124,7 +124,7 @@ fn a_run_whose_input_the_workflow_does_not_take_is_refused() {
         InputFault::Missing { input: "to".into() },
     ];
     let refused = Rejected::Invalid(Invalid::Input { workflow: "letter".into(), faults });
-    let text = "workflow letter does not take the input: page: unknown input, did you mean `pages`?; to: missing";
+    let text = "workflow letter does not take the input: `page` is no input, did you mean `pages`?; `to` is missing";
     assert_eq!(refused.to_string(), text);
     assert_eq!(started(1, json!({"page": 3})), Err(refused));
     for wrong in [json!(null), json!([]), json!(3), json!({"to": 1}), json!({"to": "Ada", "pages": 1.5})] {
@@ -151,7 +151,7 @@ fn a_called_workflow_that_does_not_take_the_input_fails_the_node_with_a_code() {
         let mut world = world.begin(flow([sub, step("care").with_link(Link::failure("sub"))]), 0);
         world.crash();
         let node = world.engine.run(RUN).unwrap().node("sub").unwrap();
-        let text = "failed (permanent (cp.input): workflow `letter` does not take the input: to: expected a string, found a number)";
+        let text = "failed (permanent (cp.input): workflow `letter` does not take the input: `to` is a number, expected a string)";
         assert_eq!(node.outcome().unwrap().to_string(), text);
         world.done("care", 0).verify();
     }

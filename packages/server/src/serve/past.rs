@@ -31,6 +31,7 @@ impl Past {
             // With the names that the view has now.
             traces.complete(engine);
             entries.iter().for_each(|entry| traces.restore(entry));
+            traces.resume(engine);
         }
     }
 }

@@ -229,7 +229,7 @@ fn start(workflows: &BTreeMap<String, Known>) -> String {
     let offered = || workflows.iter().filter(|(_, known)| known.is_offered);
     let hints: String = offered()
         .filter(|(_, known)| !known.inputs.is_empty())
-        .map(|(name, known)| format!("<li><b>{}</b>: {}", escaped(name), escaped(&known.inputs)))
+        .map(|(name, known)| format!("<li><strong>{}</strong>: {}", escaped(name), escaped(&known.inputs)))
         .collect();
     let hints =
         if hints.is_empty() { hints } else { format!("<p class=dim>Inputs</p><ul class=dim id=inputs>{hints}</ul>") };

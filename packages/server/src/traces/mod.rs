@@ -83,6 +83,11 @@ impl Traces {
         self.spans().complete(engine);
     }
 
+    /// Begins the spans of nodes that began before these entries, after all of them.
+    pub(crate) fn resume(&self, engine: &Engine) {
+        self.spans().resume(engine);
+    }
+
     /// Applies an entry, after the view. Never blocks for long.
     pub(crate) fn apply(&self, entry: &Entry) {
         let mut ended = Vec::new();

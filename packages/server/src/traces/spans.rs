@@ -4,7 +4,7 @@
 //! ends the spans that the other one began, with the same ids.
 
 use crate::view::SharedView;
-use counterpoint::message::{NodeEvent, NodeOutcome, RunEvent, TaskEvent};
+use counterpoint::message::{NodeEvent, NodeOutcome, NodeStatus, RunEvent, TaskEvent};
 use counterpoint::task::{AttemptNumber, NodeIx, Owner, TraceContext};
 use counterpoint::{Engine, Entry, Event, Failure, Incarnation, RunId, RunSpec, TaskId, TaskOutcome, TaskSpec, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -102,6 +102,18 @@ impl Spans {
         for run in engine.runs().filter(|run| run.outcome().is_none()) {
             if !self.runs.contains_key(&run.id()) {
                 self.begin_run(run.spec(), run.owner(), run.began());
+            }
+        }
+    }
+
+    /// Begins the spans of nodes under way that began before the entries that a journal retains. When they began is not in a
+    /// snapshot: they begin with their run.
+    pub(super) fn resume(&mut self, engine: &Engine) {
+        for run in engine.runs().filter(|run| run.outcome().is_none()) {
+            let under_way = (0..).zip(run.nodes()).filter(|(_, node)| node.status() == NodeStatus::Running);
+            for (ix, node) in under_way {
+                let Some(open) = self.runs.get_mut(&run.id()) else { continue };
+                open.node(run.id(), NodeIx::new(ix), run.began(), || node.name().to_string());
             }
         }
     }
@@ -208,16 +220,8 @@ impl Spans {
 
     /// The trace and the id of the span of a node, which begins if there is none.
     fn node(&mut self, run: RunId, node: NodeIx, at: Time) -> Option<(Trace, String)> {
-        let open = self.runs.get_mut(&run)?;
-        let span = open.nodes.entry(node).or_insert_with(|| {
-            let name = self.view.node_name(run, node).unwrap_or_else(|| node.to_string());
-            let parent = Some((open.span.trace.clone(), open.span.id.clone()));
-            let subject = format!("node {run} {node} {}", at.as_nanos());
-            let mut span = begin(&subject, parent, None, short(&name), at);
-            span.attributes = vec![("counterpoint.run", run.to_string()), ("counterpoint.node", short(&name))];
-            span
-        });
-        Some((span.trace.clone(), span.id.clone()))
+        let name = || self.view.node_name(run, node).unwrap_or_else(|| node.to_string());
+        Some(self.runs.get_mut(&run)?.node(run, node, at, name))
     }
 
     fn begin_task(&mut self, spec: &TaskSpec, at: Time) {
@@ -231,6 +235,19 @@ impl Spans {
         ];
         span.attributes.extend(spec.tenant.as_ref().map(|tenant| ("counterpoint.tenant", short(tenant))));
         self.tasks.insert(spec.id, OpenTask { span, kind: short(&spec.kind), attempt: None });
+    }
+}
+
+impl OpenRun {
+    fn node(&mut self, run: RunId, node: NodeIx, at: Time, name: impl FnOnce() -> String) -> (Trace, String) {
+        let span = self.nodes.entry(node).or_insert_with(|| {
+            let name = short(&name());
+            let parent = Some((self.span.trace.clone(), self.span.id.clone()));
+            let mut span = begin(&format!("node {run} {node} {}", at.as_nanos()), parent, None, name.clone(), at);
+            span.attributes = vec![("counterpoint.run", run.to_string()), ("counterpoint.node", name)];
+            span
+        });
+        (span.trace.clone(), span.id.clone())
     }
 }
 
