@@ -3,7 +3,6 @@
 use super::course::Course;
 use super::graph::Graph;
 use super::node::{NodeState, is_default};
-use super::pack::pack;
 use super::signals::Signals;
 use super::variables::Variables;
 use super::{Begun, Run, work_of};
@@ -76,7 +75,7 @@ impl Run {
     /// The run with this data. None if the record does not fit the plan.
     pub(crate) fn from_record(record: &RunRecord, plan: Arc<Plan>) -> Option<Self> {
         let graph = Graph::restored(plan, record.nodes.clone(), record.failures.clone())?;
-        let mut run = Self {
+        Some(Self {
             work: work_of(&record.spec),
             spec: Arc::clone(&record.spec),
             owner: record.owner,
@@ -92,10 +91,6 @@ impl Run {
             former: record.former.clone(),
             gone: record.gone.clone(),
             evaluated: None,
-        };
-        if run.is_finished() {
-            pack(&mut run);
-        }
-        Some(run)
+        })
     }
 }
