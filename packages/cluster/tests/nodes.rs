@@ -8,12 +8,13 @@ mod common;
 use common::Server;
 use counterpoint::cluster::{BadShards, NodeId, Partition, ShardId, Shards};
 use counterpoint::journal::AppendError;
-use counterpoint::{AgentId, AgentSpec, Command, Payload, Seq, TaskCommand, TaskId, TaskOutcome, TaskSpec};
+use counterpoint::task::Identity;
+use counterpoint::{AgentId, AgentSpec, Command, Config, Payload, Seq, TaskCommand, TaskId, TaskOutcome, TaskSpec};
 use counterpoint_cluster::{
     Answer, Append, CallError, Deployment, Envelope, Inbox, MemoryNetwork, MemoryStore, NodeHost, NodeRules,
     PostgresStore, Request, Store, StoreError, Transport, Unreadable,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -167,6 +168,33 @@ fn a_node_that_ends_refuses_late_requests() {
     assert_eq!(late_request(Duration::ZERO), Err(CallError::Unknown));
 }
 
+/// Whatever the configurations of the nodes are, a task has the same idempotency key at each of them.
+#[test]
+fn the_environment_of_the_deployment_is_that_of_every_engine() {
+    let (store, network) = (MemoryStore::default(), MemoryNetwork::default());
+    let deployment = deployment(8).with_environment("test");
+    let other = NodeRules::default().with_config(|_| Config::default().with_environment("other"));
+    let [one, other] = [NodeRules::default(), other].map(|rules| {
+        NodeHost::start(&deployment, store.another().unwrap(), rules, |inbox: Inbox| Ok(network.join(inbox))).unwrap()
+    });
+    wait_until("each node serves some shards", || [&one, &other].iter().all(|node| !node.state().serving.is_empty()));
+    let seen: Arc<Mutex<Vec<Option<Identity>>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let spec = AgentSpec::new(AgentId::new(1)).with_skill("echo", 1).with_capacity(2);
+    one.add_agent(spec, move |work, _| {
+        noted.lock().unwrap().push(work.identity.as_deref().cloned());
+        Ok(work.task.payload.clone())
+    })
+    .unwrap();
+    perform(&[&one, &other], 1..40);
+    let seen = seen.lock().unwrap();
+    let first = seen[0].clone().unwrap();
+    assert_eq!(first.environment, Some("test".into()));
+    assert!(seen.len() >= 39 && seen.iter().all(|identity| *identity == Some(first.clone())), "{seen:?}");
+    one.shut_down(Duration::ZERO);
+    other.shut_down(Duration::ZERO);
+}
+
 /// What a node may not be set up with.
 #[test]
 fn a_database_of_others_is_refused() {
@@ -201,7 +229,7 @@ fn a_database_of_others_is_refused() {
 fn appends_of_several_shards(store: &dyn Store) {
     let [mut one, mut other] = [(); 2].map(|()| store.another().unwrap());
     let entries = |from: u64| {
-        let mut engine = counterpoint::Engine::new(counterpoint::Config::default());
+        let mut engine = counterpoint::Engine::new(Config::default());
         let mut out = counterpoint::Outbox::default();
         for id in 1..=from + 1 {
             let task = TaskSpec::new(TaskId::new(id), "echo");

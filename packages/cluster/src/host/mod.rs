@@ -135,6 +135,7 @@ impl NodeHost {
         transport: impl FnOnce(Inbox) -> Result<Box<dyn Transport>, String>,
     ) -> Result<Self, StartError> {
         let joined = store.join(deployment)?;
+        let rules = rules.within(&deployment.environment);
         let clock = Clock::new(joined.now, &rules);
         let (inputs, waiting) = sync_channel(INBOX);
         let sender = inputs.clone();

@@ -21,7 +21,7 @@ use counterpoint::cluster::{
 };
 use counterpoint::journal::{AppendError, Epoch};
 use counterpoint::task::JournalId;
-use counterpoint::{AgentCommand, AgentId, AgentSpec, AttemptId, Config, Engine, Seq, Time};
+use counterpoint::{AgentCommand, AgentId, AgentSpec, AttemptId, Config, Engine, Name, Seq, Time};
 use shard::Served;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -32,7 +32,8 @@ use std::time::Duration;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct NodeRules {
-    /// The configuration of each engine; the same on all nodes. Ids are partitioned in any case.
+    /// The configuration of each engine; the same on all nodes. Ids are partitioned in any case, and the environment is that of the
+    /// [deployment](crate::Deployment::environment): a task that another node attempts again has the same idempotency key.
     pub config: Arc<dyn Fn(ShardId) -> Config + Send + Sync>,
     /// The search for work.
     pub home: HomeRules,
@@ -121,6 +122,13 @@ impl NodeRules {
     #[must_use]
     pub fn with_home(mut self, rules: HomeRules) -> Self {
         self.home = rules;
+        self
+    }
+
+    /// The same settings for engines of an environment.
+    pub(crate) fn within(mut self, environment: &str) -> Self {
+        let (config, environment) = (self.config, Name::from(environment));
+        self.config = Arc::new(move |shard| config(shard).with_environment(environment.clone()));
         self
     }
 

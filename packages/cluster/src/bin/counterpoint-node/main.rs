@@ -76,12 +76,9 @@ fn run(options: Options) -> Result<(), String> {
     let shards = Shards::new(options.shards).map_err(|error| error.to_string())?;
     let deployment = Deployment::new(shards)
         .with_lease(Duration::from_millis(options.lease_ms))
-        .with_environment(&*options.environment);
+        .with_environment(options.environment);
     let database = options.database.parse().map_err(|error: postgres::Error| error.to_string())?;
-    let environment = options.environment;
-    let rules = NodeRules::default()
-        .with_config(move |_| counterpoint::Config::default().with_environment(&*environment))
-        .with_linger(Duration::from_millis(options.linger_ms));
+    let rules = NodeRules::default().with_linger(Duration::from_millis(options.linger_ms));
     let kept: Arc<Mutex<Option<Inbox>>> = Arc::default();
     let transport = |inbox: Inbox| -> Result<Box<dyn Transport>, String> {
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(inbox.clone());
