@@ -25,11 +25,9 @@ impl Packer {
             *payload = known.clone();
             return;
         }
-        if payload.bytes() > self.left {
-            return;
-        }
+        let Some(left) = self.left.checked_sub(payload.bytes()) else { return };
         let Some(packed) = payload.packed() else { return };
-        self.left = self.left.saturating_sub(payload.bytes());
+        self.left = left;
         let whole = core::mem::replace(payload, packed);
         if self.packed.len() < COMPARED {
             self.packed.push((whole, payload.clone()));
